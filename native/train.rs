@@ -1,0 +1,296 @@
+//! Trains a classifier, by default a small OTJR model on the embedded set beside the same net trained with `ce`, and
+//! reports how both fare under PGD-20.
+
+mod shell;
+
+use std::{
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use clap::{Arg, ArgMatches, Command};
+use indicatif::{ProgressBar, ProgressStyle};
+use otjr::{
+    config::{AttackConfig, Dataset, Objective, Settings, TrainConfig},
+    data::Splits,
+    evaluate::{self, Accuracy},
+    platform::{self, DeviceChoice, Opened},
+    train::{Record, Trainer},
+};
+use serde::{Deserialize, Serialize};
+use shell::{arguments, dataset, files, plot, run::RunDirectory};
+
+/// Steps between two reads from the device.
+const READ_EVERY: u64 = 10;
+
+fn command() -> Command {
+    let (paper, demo) = (TrainConfig::default(), TrainConfig::demo());
+    let default = move |setting: &otjr::config::Setting| {
+        let [paper, demo] = [&paper, &demo].map(|c| c.get(setting.key).filter(|v| !v.is_empty()).unwrap_or("none".into()));
+        match setting.key {
+            "dataset" => demo,
+            _ if paper == demo => paper,
+            _ => format!("{demo}; with another --dataset {paper}"),
+        }
+    };
+    let command = Command::new("train")
+        .about("Trains a classifier that withstands adversarial pictures, and measures whether it does")
+        .after_help(
+            "With no argument: a small OTJR model on the embedded set beside the same net trained with ce, in minutes.\n\
+             The paper's run: train --dataset cifar10 --data-dir cifar-10-binary.tar.gz --device gpu\n\
+             Interrupted runs go on with: train --resume DIR",
+        )
+        .arg(Arg::new("baseline").long("baseline").value_name("OBJECTIVE").help(
+            "Also train this objective on the same budget and compare; none for no comparison \
+             [default: ce; with another --dataset none]",
+        ))
+        .arg(Arg::new("device").long("device").value_name("DEVICE").default_value("auto").help(
+            "auto (a real GPU if there is one, else the CPU), cpu, gpu or gpu:N",
+        ))
+        .arg(Arg::new("out").long("out").value_name("DIR").help("Where to write [default: runs/NAME, numbered if taken]"))
+        .arg(Arg::new("resume").long("resume").value_name("DIR").help("Go on with the run in DIR, exactly as it was"))
+        .arg(Arg::new("save-every").long("save-every").value_name("SECONDS").default_value("30")
+            .value_parser(clap::value_parser!(u64)).help("Time between checkpoints"));
+    arguments::options::<TrainConfig>(command, "Settings", default)
+}
+
+/// What a run directory is about; kept in its `run.json`.
+#[derive(Serialize, Deserialize)]
+struct Plan {
+    config: Vec<(String, String)>,
+    baseline: Option<String>,
+}
+
+/// The result of one objective.
+#[derive(Serialize)]
+struct Outcome {
+    objective: String,
+    accuracy: Accuracy,
+    seconds: f64,
+    model: PathBuf,
+}
+
+fn main() -> ExitCode {
+    match run(&command().get_matches()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let device: DeviceChoice = matches.get_one::<String>("device").expect("it has a default").parse().map_err(
+        |e| anyhow::anyhow!("--device: {e}"),
+    )?;
+    let (config, baseline, out) = match matches.get_one::<String>("resume") {
+        Some(folder) => resumed(matches, Path::new(folder))?,
+        None => planned(matches)?,
+    };
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = interrupted.clone();
+    // The first Ctrl-C ends the run after its step; the second ends the program at once.
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })?;
+
+    let data = dataset::load(&config)?;
+    let opened = pollster::block_on(platform::open(device))?;
+    println!(
+        "{} on {}: {} training and {} test pictures, {} classes, {}",
+        config.model, config.dataset, data.train.len(), data.test.len(), data.train.classes.len(), opened.name
+    );
+    let save_every = Duration::from_secs(*matches.get_one("save-every").expect("it has a default"));
+    let mut outcomes = Vec::new();
+    let mut logs = Vec::new();
+    for objective in [Some(config.objective), baseline].into_iter().flatten() {
+        let config = TrainConfig { objective, ..config.clone() };
+        let folder = out.join(objective.to_string());
+        let Some((trainer, records, seconds)) = train(&config, &data, &opened, &folder, save_every, &interrupted)? else {
+            println!("Stopped. To go on: train --resume {}", out.display());
+            return Ok(ExitCode::from(130));
+        };
+        logs.push((objective.to_string(), records));
+        let Some(accuracy) = evaluate(&trainer, &data, &opened, &interrupted)? else {
+            println!("Stopped. To go on: train --resume {}", out.display());
+            return Ok(ExitCode::from(130));
+        };
+        let model = folder.join("model.safetensors");
+        outcomes.push(Outcome { objective: objective.to_string(), accuracy, seconds, model });
+    }
+    report(&config, &opened, &outcomes, &logs, &out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A new run: its config, the objective to compare with, and its directory.
+fn planned(matches: &ArgMatches) -> anyhow::Result<(TrainConfig, Option<Objective>, PathBuf)> {
+    let dataset = matches.get_one::<String>("dataset");
+    let embedded = dataset.is_none_or(|d| *d == Dataset::Synthetic.to_string());
+    let mut config = if embedded { TrainConfig::demo() } else { TrainConfig::default() };
+    arguments::apply(&mut config, matches)?;
+    let baseline = match matches.get_one::<String>("baseline").map(String::as_str) {
+        None if embedded && config.objective != Objective::Ce => Some(Objective::Ce),
+        None | Some("none") => None,
+        Some(name) => Some(name.parse().map_err(|e| anyhow::anyhow!("--baseline: {e}"))?),
+    };
+    if baseline == Some(config.objective) {
+        bail!("--baseline {}: it is the objective itself", config.objective);
+    }
+    let out = match matches.get_one::<String>("out") {
+        Some(out) => {
+            let out = PathBuf::from(out);
+            if out.join("run.json").exists() {
+                bail!("{0} holds a run: go on with it by --resume {0}, or choose another --out", out.display());
+            }
+            out
+        }
+        None => unused(&format!("{}-{}-{}", config.dataset, config.model, config.objective)),
+    };
+    fs::create_dir_all(&out).with_context(|| format!("could not create the directory {}", out.display()))?;
+    let plan = Plan {
+        config: config.pairs().into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+        baseline: baseline.map(|objective| objective.to_string()),
+    };
+    files::write(&out.join("run.json"), serde_json::to_string_pretty(&plan)?.as_bytes())?;
+    Ok((config, baseline, out))
+}
+
+/// `runs/NAME`, or `runs/NAME-2` and so on.
+fn unused(name: &str) -> PathBuf {
+    let numbered = |n: usize| Path::new("runs").join(if n == 1 { name.to_owned() } else { format!("{name}-{n}") });
+    (1..).map(numbered).find(|path| !path.exists()).expect("there are numbers enough")
+}
+
+/// The run in a directory. Settings are part of it: giving others would make it another run.
+fn resumed(matches: &ArgMatches, folder: &Path) -> anyhow::Result<(TrainConfig, Option<Objective>, PathBuf)> {
+    let given = TrainConfig::settings().into_iter().map(|setting| setting.key).chain(["baseline", "out"]);
+    if let Some(key) = given.into_iter().find(|key| matches.value_source(key).is_some_and(|s| s != clap::parser::ValueSource::DefaultValue)) {
+        bail!("--resume goes on with the run as it was: leave out --{key}, or start another run");
+    }
+    let path = folder.join("run.json");
+    let text = fs::read_to_string(&path).with_context(|| format!("{} is not a run: could not read {}", folder.display(), path.display()))?;
+    let plan: Plan = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+    let mut config = TrainConfig::default();
+    for (key, value) in &plan.config {
+        config.set(key, value).with_context(|| path.display().to_string())?;
+    }
+    let baseline = plan.baseline.map(|name| name.parse().map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))).transpose()?;
+    Ok((config, baseline, folder.to_owned()))
+}
+
+/// Trains to the end of the run, or until it is interrupted: then there is nothing to return but a checkpoint on disk.
+fn train(
+    config: &TrainConfig,
+    data: &Splits,
+    opened: &Opened,
+    folder: &Path,
+    save_every: Duration,
+    interrupted: &AtomicBool,
+) -> anyhow::Result<Option<(Trainer, Vec<Record>, f64)>> {
+    let mut trainer = match RunDirectory::checkpoint(folder)? {
+        Some(checkpoint) => Trainer::resume(&checkpoint, &data.train, &opened.device)?,
+        None => Trainer::new(config, &data.train, &opened.device)?,
+    };
+    let mut directory = RunDirectory::open(folder, trainer.step)?;
+    let steps = trainer.steps(&data.train);
+    let bar = ProgressBar::new(steps).with_position(trainer.step).with_prefix(config.objective.to_string()).with_style(
+        ProgressStyle::with_template("{prefix:>8} {bar:24} {pos}/{len} steps, {eta} left  {msg}")?,
+    );
+    bar.reset_eta();
+    let (begin, mut saved, mut read) = (Instant::now(), Instant::now(), (Instant::now(), trainer.step));
+    while trainer.step < steps {
+        trainer.step(&data.train);
+        let stop = interrupted.load(Ordering::Relaxed);
+        let save = stop || saved.elapsed() >= save_every || trainer.step == steps;
+        if save || trainer.step % READ_EVERY == 0 {
+            let records = pollster::block_on(trainer.records(&data.train))?;
+            let pictures = (trainer.step - read.1) as f64 * trainer.batch_size(&data.train) as f64;
+            let rate = pictures / read.0.elapsed().as_secs_f64();
+            read = (Instant::now(), trainer.step);
+            if let Some(record) = records.last() {
+                bar.set_message(format!("{}  {rate:.0} pictures/s", describe(record)));
+            }
+            directory.append(records)?;
+            bar.set_position(trainer.step);
+        }
+        if save {
+            directory.save(&trainer)?;
+            saved = Instant::now();
+        }
+        if stop {
+            bar.abandon();
+            return Ok(None);
+        }
+    }
+    bar.finish();
+    directory.save_model(&trainer)?;
+    Ok(Some((trainer, directory.records, begin.elapsed().as_secs_f64())))
+}
+
+/// `loss 1.234 = CE 1.1, L_SW 0.002, R 0.3`.
+fn describe(record: &Record) -> String {
+    let mut text = format!("loss {:.3}, CE {:.3}", record.loss, record.ce);
+    if let Some(distance) = record.distance {
+        text += &format!(", distance {distance:.4}");
+    }
+    if let Some(jacobian) = record.jacobian {
+        text += &format!(", R {jacobian:.3}");
+    }
+    text
+}
+
+/// Clean and PGD-20 accuracy on the test pictures; none if interrupted.
+fn evaluate(trainer: &Trainer, data: &Splits, opened: &Opened, interrupted: &AtomicBool) -> anyhow::Result<Option<Accuracy>> {
+    let bar = ProgressBar::new(data.test.len() as u64).with_prefix("PGD-20").with_style(ProgressStyle::with_template(
+        "{prefix:>8} {bar:24} {pos}/{len} pictures, {eta} left  {msg}",
+    )?);
+    bar.tick();
+    let attack = AttackConfig::default();
+    let progress = |accuracy: &Accuracy| {
+        let [clean, robust] = accuracy.shares();
+        bar.set_position(accuracy.pictures as u64);
+        bar.set_message(format!("clean {:.1} %, robust {:.1} %", 100.0 * clean, 100.0 * robust));
+        if interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let accuracy = pollster::block_on(evaluate::accuracy(&trainer.model, &data.test, &attack, 100, &opened.device, progress));
+    let accuracy = accuracy.map_err(|e| anyhow::anyhow!("the device failed: {e:?}"))?;
+    bar.finish();
+    Ok((accuracy.pictures == data.test.len()).then_some(accuracy))
+}
+
+/// Prints and writes what was found.
+fn report(config: &TrainConfig, opened: &Opened, outcomes: &[Outcome], logs: &[(String, Vec<Record>)], out: &Path) -> anyhow::Result<()> {
+    let attack = AttackConfig::default();
+    let title = format!("PGD-{} {}", attack.steps, attack.get("epsilon").unwrap_or_default());
+    let mut table = format!("| objective | clean | {title} | training |\n|---|---:|---:|---:|\n");
+    for outcome in outcomes {
+        let [clean, robust] = outcome.accuracy.shares().map(|share| 100.0 * share);
+        table += &format!("| {} | {clean:.1} % | {robust:.1} % | {:.0} s |\n", outcome.objective, outcome.seconds);
+    }
+    println!("\n{table}");
+    let heading = format!(
+        "# {} on {}\n\n{} epochs, batch {}, seed {}, {}; accuracy on {} test pictures.\n\n",
+        config.model, config.dataset, config.epochs, config.batch, config.seed, opened.name, outcomes[0].accuracy.pictures
+    );
+    let report = out.join("report.md");
+    files::write(&report, format!("{heading}{table}\n![curves](curves.svg)\n").as_bytes())?;
+    files::write(&out.join("report.json"), serde_json::to_string_pretty(outcomes)?.as_bytes())?;
+    let curves = out.join("curves.svg");
+    files::write(&curves, plot::curves(logs, outcomes.iter().map(|o| o.accuracy.shares()).collect())?.as_bytes())?;
+    println!("Written: {}, {}", report.display(), curves.display());
+    for outcome in outcomes {
+        println!("         {} (opens in the page)", outcome.model.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! What the page asks of the browser.
+
+use js_sys::{ArrayBuffer, Function, Promise, Reflect};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Blob, HtmlCanvasElement, Response};
+
+use super::reading::Adapter;
+
+pub fn window() -> web_sys::Window {
+    web_sys::window().expect("a page has a window")
+}
+
+pub fn document() -> web_sys::Document {
+    window().document().expect("a window has a document")
+}
+
+/// What follows the address, with its `#`.
+pub fn hash() -> String {
+    window().location().hash().unwrap_or_default()
+}
+
+/// Writes the address without a step in history.
+pub fn set_hash(hash: &str) {
+    if let Ok(history) = window().history() {
+        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(hash));
+    }
+}
+
+/// Fetches a file that comes with the page.
+pub async fn fetch(path: &str) -> Result<ArrayBuffer, String> {
+    let failed =
+        |why: &str| format!("{path} could not be fetched ({why}). Check the connection, then choose it again.");
+    let response = JsFuture::from(window().fetch_with_str(path))
+        .await
+        .map_err(|_| failed("no answer"))?;
+    let response: Response = response.unchecked_into();
+    if !response.ok() {
+        return Err(failed(&format!("status {}", response.status())));
+    }
+    let buffer = response.array_buffer().map_err(|_| failed("no content"))?;
+    Ok(JsFuture::from(buffer)
+        .await
+        .map_err(|_| failed("it broke off"))?
+        .unchecked_into())
+}
+
+/// The bytes of a file that the visitor brought; the browser reads them beside the main thread.
+pub async fn read(file: &Blob) -> Result<ArrayBuffer, String> {
+    let bytes = JsFuture::from(file.array_buffer()).await;
+    bytes
+        .map(JsCast::unchecked_into)
+        .map_err(|_| "The file could not be read; it may have been moved.".into())
+}
+
+/// What WebGPU offers. By reflection, as web-sys has WebGPU only behind a compiler flag.
+pub async fn adapter() -> Adapter {
+    let get = |of: &JsValue, key: &str| Reflect::get(of, &key.into()).unwrap_or(JsValue::UNDEFINED);
+    let gpu = get(&window().navigator(), "gpu");
+    if gpu.is_falsy() {
+        let secure = window().is_secure_context();
+        return Adapter::None(if secure {
+            "this browser has no WebGPU"
+        } else {
+            "WebGPU needs https"
+        });
+    }
+    let ask = || -> Option<Promise> {
+        let options = js_sys::Object::new();
+        Reflect::set(&options, &"powerPreference".into(), &"high-performance".into()).ok()?;
+        get(&gpu, "requestAdapter")
+            .dyn_ref::<Function>()?
+            .call1(&gpu, &options)
+            .ok()?
+            .dyn_into()
+            .ok()
+    };
+    let Some(promise) = ask() else {
+        return Adapter::None("this browser has no WebGPU");
+    };
+    let Ok(adapter) = JsFuture::from(promise).await else {
+        return Adapter::None("WebGPU does not answer");
+    };
+    if adapter.is_falsy() {
+        return Adapter::None("WebGPU finds no GPU here");
+    }
+    let info = get(&adapter, "info");
+    let text = |key: &str| get(&info, key).as_string().unwrap_or_default();
+    let fallback = get(&info, "isFallbackAdapter").is_truthy() || get(&adapter, "isFallbackAdapter").is_truthy();
+    Adapter::judge(&text("vendor"), &text("architecture"), &text("description"), fallback)
+}
+
+/// Saves a canvas as a PNG file.
+pub fn save(canvas: &HtmlCanvasElement, name: &str) {
+    let Ok(address) = canvas.to_data_url() else { return };
+    if let Ok(link) = document().create_element("a") {
+        let link: web_sys::HtmlAnchorElement = link.unchecked_into();
+        link.set_href(&address);
+        link.set_download(name);
+        link.click();
+    }
+}

@@ -1,0 +1,192 @@
+//! The page's address says what it shows: every experiment is a link. `State` <-> `#model=otjr&sample=3&epsilon=8/255`.
+
+use crate::config::{AttackConfig, Settings};
+
+/// The settings of an attack that always stand in the address and are in view; the others only if changed.
+pub const ESSENTIAL: [&str; 5] = ["attack", "norm", "epsilon", "step", "steps"];
+
+/// The models that come with the page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shipped {
+    /// Trained with OTJR.
+    #[default]
+    Robust,
+    /// Trained without attacks.
+    Standard,
+}
+
+impl Shipped {
+    pub const ALL: [Self; 2] = [Self::Robust, Self::Standard];
+
+    /// Its name in addresses, and of its file.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Robust => "otjr",
+            Self::Standard => "ce",
+        }
+    }
+
+    pub fn file(self) -> String {
+        format!("{}.safetensors", self.key())
+    }
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Robust => "Robust",
+            Self::Standard => "Standard",
+        }
+    }
+}
+
+/// What the visitor wants to compute on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wish {
+    #[default]
+    Auto,
+    Cpu,
+    Gpu,
+}
+
+impl Wish {
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Cpu, Self::Gpu];
+
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Cpu => "cpu",
+            Self::Gpu => "gpu",
+        }
+    }
+
+    pub fn parse(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|w| w.key() == key)
+    }
+}
+
+/// What an address says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Link {
+    pub model: Shipped,
+    pub sample: u64,
+    pub attack: AttackConfig,
+    /// The class to reach; any other if none.
+    pub target: Option<usize>,
+    pub backend: Wish,
+}
+
+/// Stands in an address for a file of the visitor's own, which stays on their machine.
+pub const OWN: &str = "own";
+
+impl Link {
+    /// Reads what follows the `#`. What cannot be understood keeps its default and gives a sentence about it.
+    pub fn parse(hash: &str) -> (Self, Vec<String>) {
+        let (mut link, mut problems) = (Self::default(), Vec::new());
+        for pair in hash.trim_start_matches('#').split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = decoded(value);
+            if let Err(problem) = link.take(key, &value) {
+                problems.push(problem);
+            }
+        }
+        (link, problems)
+    }
+
+    fn take(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let refuse = |problem: &str, instead: &str| {
+            Err(format!(
+                "The address says {key} = “{value}”: {problem}. {instead} is used instead."
+            ))
+        };
+        match key {
+            "model" => match Shipped::ALL.into_iter().find(|m| m.key() == value) {
+                Some(model) => self.model = model,
+                None if value == OWN => {
+                    return Err(
+                        "This link was made with a model of its maker's own, which it cannot carry. \
+                                The robust model is used instead."
+                            .into(),
+                    );
+                }
+                None => return refuse("expected otjr or ce", "The robust model"),
+            },
+            "sample" => match value.parse() {
+                Ok(sample) => self.sample = sample,
+                Err(_) if value == OWN => {
+                    return Err(
+                        "This link was made with a picture of its maker's own, which it cannot carry. \
+                                Sample 0 is shown instead."
+                            .into(),
+                    );
+                }
+                Err(_) => return refuse("expected a whole number", "Sample 0"),
+            },
+            "target" => match value.parse() {
+                Ok(class) => self.target = Some(class),
+                Err(_) => return refuse("expected the number of a class", "Any other class"),
+            },
+            "backend" => match Wish::parse(value) {
+                Some(wish) => self.backend = wish,
+                None => return refuse("expected auto, cpu or gpu", "auto"),
+            },
+            _ => match self.attack.get(key) {
+                Some(now) => {
+                    if let Err(error) = self.attack.set(key, value) {
+                        return refuse(&error.problem, &now);
+                    }
+                }
+                None => {
+                    return Err(format!(
+                        "The address says {key} = “{value}”, but there is no such setting."
+                    ));
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// What to write after the `#`; `own_model` and `own_picture` say that a file of the visitor's is in use.
+    pub fn hash(&self, own_model: bool, own_picture: bool) -> String {
+        let mut hash = format!("#model={}", if own_model { OWN } else { self.model.key() });
+        let mut add = |key: &str, value: &str| hash.extend(["&", key, "=", value]);
+        add(
+            "sample",
+            if own_picture {
+                OWN.into()
+            } else {
+                self.sample.to_string()
+            }
+            .as_str(),
+        );
+        let usual = AttackConfig::default();
+        for (key, value) in self.attack.pairs() {
+            if ESSENTIAL.contains(&key) || usual.get(key).as_ref() != Some(&value) {
+                add(key, &value);
+            }
+        }
+        if let Some(class) = self.target {
+            add("target", &class.to_string());
+        }
+        add("backend", self.backend.key());
+        hash
+    }
+}
+
+/// Undoes what browsers and mailers do to addresses: `%2F` is `/`.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let hex = |digits: &[u8]| u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok();
+        match (*first, tail.get(..2).and_then(hex)) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,28 @@
+//! The page. `state`, `link`, `reading`, `scale` and `pixels` are plain functions, tested natively; the rest shows them
+//! in a browser: `page` wires state, worker and views together, the views are thin.
+//!
+//! The page knows nothing of burn: all computing happens in a worker (`worker_client` here, `src/worker.rs` there), so
+//! that the page is small and never blocks.
+
+pub mod link;
+pub mod pixels;
+pub mod reading;
+pub mod scale;
+pub mod state;
+
+#[cfg(target_arch = "wasm32")]
+mod browser;
+#[cfg(target_arch = "wasm32")]
+mod controls;
+#[cfg(target_arch = "wasm32")]
+mod intake;
+#[cfg(target_arch = "wasm32")]
+mod notices;
+#[cfg(target_arch = "wasm32")]
+pub mod page;
+#[cfg(target_arch = "wasm32")]
+mod pictures;
+#[cfg(target_arch = "wasm32")]
+mod probabilities;
+#[cfg(target_arch = "wasm32")]
+mod worker_client;

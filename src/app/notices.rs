@@ -1,0 +1,21 @@
+//! What went wrong and what to do about it, until dismissed. Over the page, so that nothing moves.
+
+use leptos::prelude::*;
+
+use super::{page::Desk, state::Intent};
+
+#[component]
+pub fn Notices() -> impl IntoView {
+    let desk = expect_context::<Desk>();
+    let notices = Memo::new(move |_| desk.state.with(|s| s.notices.clone()));
+    view! {
+        <section class="notices" aria-label="Notices" aria-live="polite">
+            <For each=move || notices.get() key=|n| n.id let:notice>
+                <div class="notice">
+                    <p>{notice.text}</p>
+                    <button aria-label="Dismiss" on:click=move |_| desk.tell(Intent::Dismiss(notice.id))>"×"</button>
+                </div>
+            </For>
+        </section>
+    }
+}

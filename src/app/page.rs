@@ -1,0 +1,273 @@
+//! Wires state, worker and views together.
+
+use gloo::timers::callback::Timeout;
+use js_sys::ArrayBuffer;
+use leptos::{ev, prelude::*};
+use wasm_bindgen_futures::spawn_local;
+use web_sys::File;
+
+use super::{
+    browser,
+    controls::Controls,
+    intake::{self, Toolbar},
+    link::Wish,
+    notices::Notices,
+    pictures::Pictures,
+    probabilities::Probabilities,
+    reading::{self, Verdict},
+    state::{Input, Intent, Phase, Source, State, Task},
+    worker_client::{Client, Report},
+};
+use crate::protocol::{Command, Subject};
+
+/// Where the page's own models lie.
+const MODELS: &str = "public/models";
+
+/// Bytes of the largest file taken: a WideResNet-34-10 has 185 MB, and WebAssembly's memory ends at 4 GB.
+const LARGEST: f64 = 500e6;
+
+/// The state, and who carries out what it decides. Handed to every view.
+#[derive(Clone, Copy)]
+pub struct Desk {
+    pub state: RwSignal<State>,
+    hands: StoredValue<Hands, LocalStorage>,
+}
+
+/// What is held of the browser.
+#[derive(Default)]
+struct Hands {
+    current: Option<Client>,
+    coming: Option<Client>,
+    /// The visitor's files, by the number that the state knows them by.
+    files: Vec<File>,
+    pause: Option<Timeout>,
+}
+
+impl Desk {
+    pub fn tell(self, intent: Intent) {
+        self.apply(Input::Visitor(intent));
+    }
+
+    /// Takes a file that the visitor brought: a picture, or a model.
+    pub fn bring(self, file: File) {
+        if file.size() > LARGEST {
+            let text = format!(
+                "{} is larger than {} MB, too large for this page.",
+                file.name(),
+                LARGEST / 1e6
+            );
+            return self.apply(Input::Unreadable(Subject::Picture, text));
+        }
+        spawn_local(async move {
+            let start = match file.slice_with_i32_and_i32(0, 9) {
+                Ok(start) => browser::read(&start).await,
+                Err(_) => Err(format!("{} cannot be read.", file.name())),
+            };
+            match start {
+                Ok(start) => {
+                    let sort = super::state::sort(&file.name(), &js_sys::Uint8Array::new(&start).to_vec());
+                    let n = self.hands.try_update_value(|hands| {
+                        hands.files.push(file);
+                        hands.files.len() - 1
+                    });
+                    self.tell(Intent::File(n.unwrap_or_default(), sort));
+                }
+                Err(text) => self.apply(Input::Unreadable(Subject::Picture, text)),
+            }
+        });
+    }
+
+    fn apply(self, input: Input) {
+        let tasks = self.state.try_update(|state| state.apply(input)).unwrap_or_default();
+        tasks.into_iter().for_each(|task| self.carry_out(task));
+    }
+
+    fn carry_out(self, task: Task) {
+        match task {
+            Task::Start(kind) => {
+                let report = move |report| match report {
+                    Report::Event(event) => self.apply(Input::Worker(kind, event)),
+                    // Not at once: the worker's own handler is running, and it is about to be dropped.
+                    Report::Crashed(why) => spawn_local(async move { self.apply(Input::Crashed(kind, why)) }),
+                };
+                match Client::start(kind, report) {
+                    Ok(client) => {
+                        client.send(&Command::Open, None);
+                        self.hands.update_value(|hands| hands.coming = Some(client));
+                    }
+                    Err(why) => self.apply(Input::Crashed(kind, why)),
+                }
+            }
+            Task::Promote => {
+                let old = self.hands.try_update_value(|hands| {
+                    let coming = hands.coming.take();
+                    std::mem::replace(&mut hands.current, coming)
+                });
+                drop(old);
+            }
+            Task::End => self.hands.update_value(|hands| hands.current = None),
+            Task::Discard => self.hands.update_value(|hands| hands.coming = None),
+            Task::Send(command) => self.send(&command, None),
+            Task::LoadModel(source) => spawn_local(async move {
+                let (name, bytes) = match source {
+                    Source::Ours(model) => (
+                        model.file(),
+                        browser::fetch(&format!("{MODELS}/{}", model.file())).await,
+                    ),
+                    Source::Own(n) => self.read_own(n).await,
+                };
+                let wanted = self.state.with_untracked(|s| s.model_wanted) == Some(source);
+                self.hand_over(
+                    wanted,
+                    Subject::Model,
+                    Command::LoadModel {
+                        name,
+                        bytes: Vec::new(),
+                    },
+                    bytes,
+                );
+            }),
+            Task::LoadPicture(n) => spawn_local(async move {
+                let (name, bytes) = self.read_own(n).await;
+                let wanted = self.state.with_untracked(|s| s.picture_wanted) == Some(Source::Own(n));
+                self.hand_over(
+                    wanted,
+                    Subject::Picture,
+                    Command::LoadPicture {
+                        name,
+                        bytes: Vec::new(),
+                    },
+                    bytes,
+                );
+            }),
+            Task::Schedule(pause) => {
+                let timeout = Timeout::new(pause, move || self.apply(Input::Due));
+                self.hands.update_value(|hands| hands.pause = Some(timeout));
+            }
+        }
+    }
+
+    async fn read_own(self, n: usize) -> (String, Result<ArrayBuffer, String>) {
+        match self.hands.with_value(|hands| hands.files.get(n).cloned()) {
+            Some(file) => (file.name(), browser::read(&file).await),
+            None => (String::new(), Err("The file is gone.".into())),
+        }
+    }
+
+    fn hand_over(self, wanted: bool, subject: Subject, command: Command, bytes: Result<ArrayBuffer, String>) {
+        match bytes {
+            _ if !wanted => {}
+            Ok(bytes) => self.send(&command, Some(bytes)),
+            Err(text) => self.apply(Input::Unreadable(subject, text)),
+        }
+    }
+
+    fn send(self, command: &Command, file: Option<ArrayBuffer>) {
+        self.hands.with_value(|hands| {
+            if let Some(client) = &hands.current {
+                client.send(command, file);
+            }
+        });
+    }
+}
+
+/// Puts the page in the place of what `index.html` showed while it was on its way.
+pub fn mount() {
+    if let Some(skeleton) = browser::document().get_element_by_id("skeleton") {
+        skeleton.remove();
+    }
+    leptos::mount::mount_to_body(App);
+}
+
+#[component]
+fn App() -> impl IntoView {
+    let (state, first) = State::new(&browser::hash());
+    let desk = Desk {
+        state: RwSignal::new(state),
+        hands: StoredValue::new_local(Hands::default()),
+    };
+    provide_context(desk);
+    first.into_iter().for_each(|task| desk.carry_out(task));
+    spawn_local(async move { desk.apply(Input::Adapter(browser::adapter().await)) });
+
+    let address = Memo::new(move |_| desk.state.with(State::hash));
+    Effect::new(move |_| browser::set_hash(&address.get()));
+    window_event_listener(ev::hashchange, move |_| desk.tell(Intent::Address(browser::hash())));
+    intake::listen(desk);
+
+    view! {
+        <Header/>
+        <main>
+            <Sentence/>
+            <Toolbar/>
+            <Pictures/>
+            <div class="below">
+                <Probabilities/>
+                <Controls/>
+            </div>
+        </main>
+        <footer>
+            <p>"Nothing leaves this machine: pictures and models are read, classified and attacked in this page alone."</p>
+        </footer>
+        <Notices/>
+    }
+}
+
+#[component]
+fn Header() -> impl IntoView {
+    let desk = expect_context::<Desk>();
+    let line = Memo::new(move |_| desk.state.with(reading::backend));
+    let option = move |wish: Wish| {
+        let title = match wish {
+            Wish::Auto => "what is fastest",
+            Wish::Cpu => "the CPU",
+            Wish::Gpu => "WebGPU",
+        };
+        view! { <option value=wish.key() prop:selected=move || desk.state.with(|s| s.link.backend == wish)>{title}</option> }
+    };
+    view! {
+        <header>
+            <h1>"OTJR"<span>"How little it takes to fool a picture classifier"</span></h1>
+            <div class="backend">
+                <p id="backend-line">
+                    <strong>{move || line.get().0}</strong>
+                    {move || line.with(|(_, why)| if why.is_empty() { String::new() } else { format!(", {why}") })}
+                </p>
+                <label>
+                    "Compute on "
+                    <select
+                        id="backend"
+                        aria-describedby="backend-line"
+                        on:change=move |e| desk.tell(Intent::Backend(Wish::parse(&event_target_value(&e)).unwrap_or_default()))
+                    >
+                        {Wish::ALL.map(option)}
+                    </select>
+                </label>
+            </div>
+        </header>
+    }
+}
+
+/// What came out of it, in one sentence; read aloud when an attack is over, not at every step.
+#[component]
+fn Sentence() -> impl IntoView {
+    let desk = expect_context::<Desk>();
+    let now = Memo::new(move |_| desk.state.with(reading::reading));
+    let said = Memo::new(move |before: Option<&String>| {
+        let done = desk.state.with(|s| matches!(s.attack.phase, Phase::Done { .. }));
+        if done {
+            now.get().1
+        } else {
+            before.cloned().unwrap_or_default()
+        }
+    });
+    let class = move || match now.get().0 {
+        Verdict::Waiting => "verdict waiting",
+        Verdict::Withstands => "verdict withstands",
+        Verdict::Fooled => "verdict fooled",
+    };
+    view! {
+        <p class=class id="verdict"><span class="sign" aria-hidden="true"></span>{move || now.get().1}</p>
+        <p class="unseen" role="status" aria-live="polite">{move || said.get()}</p>
+    }
+}

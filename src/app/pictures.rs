@@ -1,0 +1,225 @@
+//! The heroes: the picture, the attacked picture, and what changed.
+
+use leptos::{html::Canvas, prelude::*};
+use wasm_bindgen::{Clamped, JsCast};
+use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
+
+use super::{
+    browser,
+    page::Desk,
+    pixels,
+    reading::{in_255ths, percent, top},
+    state::{Intent, Phase, State},
+};
+use crate::{
+    config::Norm,
+    data::{SIDE, VALUES},
+};
+
+/// Draws RGBA pixels.
+fn draw(canvas: &HtmlCanvasElement, rgba: &[u8]) {
+    let context = canvas
+        .get_context("2d")
+        .ok()
+        .flatten()
+        .and_then(|c| c.dyn_into::<CanvasRenderingContext2d>().ok());
+    let image = ImageData::new_with_u8_clamped_array_and_sh(Clamped(rgba), SIDE as u32, SIDE as u32);
+    if let (Some(context), Ok(image)) = (context, image) {
+        let _ = context.put_image_data(&image, 0.0, 0.0);
+    }
+}
+
+/// `disc 99 %`, or nothing before it is known.
+fn seen(state: &State, probabilities: &[f32]) -> String {
+    let class = top(probabilities);
+    match state.model.as_ref().and_then(|m| m.classes.get(class)) {
+        Some(name) if !probabilities.is_empty() => format!("{name} {}", percent(probabilities[class])),
+        _ => String::new(),
+    }
+}
+
+/// A full step of the map of changes: the radius, or for L2 the largest change.
+fn scale(state: &State) -> f32 {
+    match (&state.attack.result, state.attack.config.norm) {
+        (Some(result), Norm::L2) => result.linf,
+        _ => state.attack.config.epsilon.0,
+    }
+}
+
+#[component]
+pub fn Pictures() -> impl IntoView {
+    let desk = expect_context::<Desk>();
+    let state = desk.state;
+    let (original, under, attacked, change) = (
+        NodeRef::<Canvas>::new(),
+        NodeRef::<Canvas>::new(),
+        NodeRef::<Canvas>::new(),
+        NodeRef::<Canvas>::new(),
+    );
+    // Of 100 parts of the second picture, so many show the original.
+    let wipe = RwSignal::new(0.0);
+    let wiping = move || wipe.get() > 0.0;
+
+    let clean = Memo::new(move |_| state.with(|s| s.picture.as_ref().map(|p| p.pixels.clone())));
+    let bent = Memo::new(move |_| state.with(|s| s.attack.result.as_ref().map(|r| r.pixels.clone())));
+    let full = Memo::new(move |_| state.with(scale));
+    Effect::new(move |_| {
+        let Some(clean) = clean.get().filter(|p| p.len() == VALUES) else {
+            return;
+        };
+        let rgba = pixels::of_bytes(&clean);
+        let after = bent.get().filter(|p| p.len() == VALUES);
+        let rgba_after = after.as_ref().map_or_else(|| rgba.clone(), |p| pixels::of_floats(p));
+        let changed = after.unwrap_or_else(|| clean.iter().map(|&v| v as f32 / 255.0).collect());
+        let changed = pixels::of_change(&clean, &changed, full.get());
+        for (canvas, rgba) in [
+            (original, &rgba),
+            (under, &rgba),
+            (attacked, &rgba_after),
+            (change, &changed),
+        ] {
+            if let Some(canvas) = canvas.get() {
+                draw(&canvas, rgba);
+            }
+        }
+    });
+
+    let before = Memo::new(move |_| state.with(|s| seen(s, &s.clean)));
+    let after = Memo::new(move |_| {
+        state.with(|s| {
+            s.attack
+                .result
+                .as_ref()
+                .map_or(String::new(), |r| seen(s, &r.probabilities))
+        })
+    });
+    let of_what = Memo::new(move |_| {
+        let Some(p) = state.with(|s| s.picture.clone()) else {
+            return String::new();
+        };
+        let mut facts = vec![p.name];
+        if p.original != [SIDE as u32; 2] {
+            facts.push(format!(
+                "{} × {} pixels, shown as the model sees it",
+                p.original[0], p.original[1]
+            ));
+        }
+        facts.extend(p.notes);
+        facts.join("; ")
+    });
+    let size = Memo::new(move |_| {
+        state.with(|s| match &s.attack.result {
+            Some(r) => (in_255ths(r.linf), format!("{:.2}", r.l2)),
+            None => ("–".into(), "–".into()),
+        })
+    });
+    let save = move |_| {
+        if let (Some(canvas), true) = (attacked.get_untracked(), bent.with_untracked(Option::is_some)) {
+            browser::save(&canvas, "attacked.png");
+        }
+    };
+    let side = SIDE.to_string();
+
+    view! {
+        <section class="pictures" aria-label="Pictures">
+            <figure>
+                <h2>"Original"</h2>
+                <div class="frame">
+                    <canvas node_ref=original width=side.clone() height=side.clone() role="img"
+                        aria-label=move || format!("Original picture. The model sees {}.", before.get())></canvas>
+                </div>
+                <figcaption>
+                    <p class="seen clean" class:blank=move || before.get().is_empty()><span class="sign" aria-hidden="true"></span>{move || before.get()}</p>
+                    <p class="fine">{move || of_what.get()}</p>
+                </figcaption>
+            </figure>
+            <figure>
+                <h2>"Attacked"</h2>
+                <div class="frame" class:wiping=wiping style:--wipe=move || format!("{}%", wipe.get())>
+                    <canvas node_ref=attacked id="attacked" width=side.clone() height=side.clone() role="img"
+                        aria-label=move || format!("Attacked picture. The model sees {}.", after.get())></canvas>
+                    <canvas class="over" node_ref=under width=side.clone() height=side.clone() aria-hidden="true"></canvas>
+                </div>
+                <figcaption>
+                    <p class="seen attacked" class:blank=move || after.get().is_empty()><span class="sign" aria-hidden="true"></span>{move || after.get()}</p>
+                    <label class="fine wipe">
+                        <span>"Lay the original over it"</span>
+                        <input type="range" id="wipe" min="0" max="100" prop:value=move || wipe.get()
+                            aria-valuetext=move || format!("{} %", wipe.get())
+                            on:input=move |e| wipe.set(event_target_value(&e).parse().unwrap_or(0.0))/>
+                    </label>
+                </figcaption>
+            </figure>
+            <figure>
+                <h2>"Change"<span>{move || state.with(amplified)}</span></h2>
+                <div class="frame">
+                    <canvas node_ref=change width=side.clone() height=side.clone() role="img"
+                        aria-label=move || format!("What the attack changed, amplified: at most {} a pixel.", size.get().0)></canvas>
+                </div>
+                <figcaption>
+                    <div class="map" aria-hidden="true"></div>
+                    <p class="ticks">
+                        <span>{move || format!("−{} darker", in_255ths(full.get()))}</span>
+                        <span>"0"</span>
+                        <span>{move || format!("brighter +{}", in_255ths(full.get()))}</span>
+                    </p>
+                    <dl class="fine">
+                        <div><dt>"largest, L"<sub>"∞"</sub></dt><dd>{move || size.get().0}</dd></div>
+                        <div><dt>"length, L"<sub>"2"</sub></dt><dd>{move || size.get().1}</dd></div>
+                    </dl>
+                </figcaption>
+            </figure>
+        </section>
+        <Progress/>
+        <div class="actions">
+            <button class="main" id="again" on:click=move |_| desk.tell(Intent::Again)>"Attack again"<span class="fine">" from a new random start"</span></button>
+            <button id="stop" aria-disabled=move || (!state.with(State::busy)).to_string()
+                on:click=move |_| if state.with_untracked(State::busy) { desk.tell(Intent::Stop) }>"Stop"</button>
+            <button id="save" aria-disabled=move || bent.with(Option::is_none).to_string() on:click=save>"Save attacked picture"</button>
+        </div>
+    }
+}
+
+fn amplified(state: &State) -> String {
+    let scale = scale(state);
+    if scale > 0.0 {
+        format!("{:.0} × amplified", 1.0 / scale)
+    } else {
+        String::new()
+    }
+}
+
+/// How far the attack is.
+#[component]
+fn Progress() -> impl IntoView {
+    let state = expect_context::<Desk>().state;
+    let text = move || {
+        state.with(|s| match s.attack.phase {
+            Phase::Idle => String::new(),
+            Phase::Soon => "Attack begins".into(),
+            Phase::Running { done, total } => format!("Attacking: step {done} of {total}"),
+            Phase::Done {
+                steps,
+                milliseconds,
+                stopped,
+            } => {
+                let end = if stopped { "Stopped after" } else { "Attacked in" };
+                let unit = if steps == 1 { "step" } else { "steps" };
+                format!("{end} {steps} {unit}, {milliseconds:.0} ms")
+            }
+        })
+    };
+    let part = move || {
+        state.with(|s| match s.attack.phase {
+            Phase::Idle | Phase::Soon => 0.0,
+            Phase::Running { done, total } => done as f64 / total.max(1) as f64,
+            Phase::Done { .. } => 1.0,
+        })
+    };
+    view! {
+        <div class="progress" data-phase=move || state.with(|s| format!("{:?}", s.attack.phase).split(' ').next().unwrap_or_default().to_lowercase())>
+            <progress max="1" prop:value=part aria-label="Progress of the attack"></progress>
+            <p id="progress">{text}</p>
+        </div>
+    }
+}

@@ -1,0 +1,228 @@
+//! What the numbers say, in words: the sentence above the pictures, who computes and why, which classes to list. Pure.
+
+use super::{
+    link::{Shipped, Wish},
+    state::{Kind, Source, State},
+};
+use crate::config::{Norm, Settings};
+
+/// What GPU the browser offers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Adapter {
+    /// A real one, by name.
+    Real(String),
+    /// A GPU only in name, by name.
+    Emulated(String),
+    /// None; why.
+    None(&'static str),
+}
+
+impl Adapter {
+    /// Judges what WebGPU says of its adapter.
+    pub fn judge(vendor: &str, architecture: &str, description: &str, fallback: bool) -> Self {
+        let name = [vendor, architecture, description]
+            .iter()
+            .filter(|s| !s.is_empty())
+            .copied()
+            .collect::<Vec<_>>()
+            .join(" ");
+        let lower = name.to_lowercase();
+        let emulators = ["swiftshader", "llvmpipe", "lavapipe", "softpipe", "basic render"];
+        if fallback || emulators.iter().any(|e| lower.contains(e)) {
+            Self::Emulated(name)
+        } else {
+            Self::Real(name)
+        }
+    }
+
+    pub fn is_real(&self) -> bool {
+        matches!(self, Self::Real(_))
+    }
+}
+
+/// How the attack went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Waiting,
+    Withstands,
+    Fooled,
+}
+
+/// The sentence above the pictures, and what it amounts to.
+pub fn reading(state: &State) -> (Verdict, String) {
+    let (Some(model), Some(picture)) = (&state.model, &state.picture) else {
+        return (
+            Verdict::Waiting,
+            "A picture, a classifier, and how little it takes to fool it.".into(),
+        );
+    };
+    if state.clean.is_empty() || state.clean.len() != model.classes.len() {
+        return (Verdict::Waiting, "The model looks at the picture.".into());
+    }
+    let (who, class) = (subject(state), |c: usize| model.classes[c].as_str());
+    let seen = top(&state.clean);
+    let truth = match picture.label {
+        Some(label) if label != seen && label < model.classes.len() => format!(", though it is {}", class(label)),
+        _ => String::new(),
+    };
+    let before = format!("{} ({}{truth})", class(seen), percent(state.clean[seen]));
+    let Some(result) = state
+        .attack
+        .result
+        .as_ref()
+        .filter(|r| r.probabilities.len() == model.classes.len())
+    else {
+        return (Verdict::Waiting, format!("{who} sees {before}."));
+    };
+    let got = top(&result.probabilities);
+    let after = format!("{} ({})", class(got), percent(result.probabilities[got]));
+    let change = change(state);
+    match (result.reached, state.attack.target) {
+        (true, _) if got != seen => (
+            Verdict::Fooled,
+            format!("{who} is fooled: {before} becomes {after} by {change}."),
+        ),
+        (true, _) => (
+            Verdict::Fooled,
+            format!("{who} already sees {before}, the class to reach."),
+        ),
+        (false, Some(target)) if target < model.classes.len() && got != seen => (
+            Verdict::Withstands,
+            format!(
+                "{who} is not brought to {}: {before} becomes {after} by {change}.",
+                class(target)
+            ),
+        ),
+        (false, Some(target)) if target < model.classes.len() => (
+            Verdict::Withstands,
+            format!(
+                "{who} is not brought to {}: {before} stays {after} under {change}.",
+                class(target)
+            ),
+        ),
+        _ => (
+            Verdict::Withstands,
+            format!("{who} withstands: {before} stays {after} under {change}."),
+        ),
+    }
+}
+
+/// Whose prediction it is.
+fn subject(state: &State) -> String {
+    match state.model_in_use {
+        Some(Source::Ours(model)) => format!("The {} model", model.title().to_lowercase()),
+        _ => "Your model".into(),
+    }
+}
+
+fn change(state: &State) -> String {
+    let config = &state.attack.config;
+    let epsilon = config.get("epsilon").unwrap_or_default();
+    match config.norm {
+        Norm::Linf => format!("a change of at most {epsilon} a pixel"),
+        Norm::L2 => format!("a change of length {epsilon} at most"),
+    }
+}
+
+/// Who computes, and why.
+pub fn backend(state: &State) -> (String, String) {
+    let b = &state.backend;
+    let gpu = match &b.adapter {
+        Some(Adapter::Real(name) | Adapter::Emulated(name)) if !name.is_empty() => format!("WebGPU on {name}"),
+        _ => "WebGPU".into(),
+    };
+    let (name, why) = match (&b.current, b.coming) {
+        (None, Some(Kind::Cpu)) => ("CPU".into(), "starting".into()),
+        (None, Some(Kind::Gpu)) => ("WebGPU".into(), "starting; it is fetched first".into()),
+        (None, None) => ("Stopped".into(), "reload the page".into()),
+        (Some(_), Some(Kind::Gpu)) => ("CPU".into(), "while WebGPU starts".into()),
+        (Some(_), Some(Kind::Cpu)) => ("WebGPU".into(), "while the CPU starts".into()),
+        (Some((Kind::Gpu, _)), None) => match (&b.adapter, state.link.backend) {
+            (Some(Adapter::Emulated(_)), _) => (gpu, "as chosen; software plays the GPU, so it is slow".into()),
+            (_, Wish::Gpu) => (gpu, "as chosen".into()),
+            _ => (gpu, "because this browser offers a GPU".into()),
+        },
+        (Some((Kind::Cpu, name)), None) => {
+            let why = match (&b.given_up, &b.adapter, state.link.backend) {
+                (Some(_), ..) => "because WebGPU failed here".into(),
+                (_, _, Wish::Cpu) => "as chosen".into(),
+                (_, Some(Adapter::None(why)), _) => format!("because {why}"),
+                (_, Some(Adapter::Emulated(name)), _) => {
+                    format!("because WebGPU is only emulated here ({name}), which is slower")
+                }
+                _ => String::new(),
+            };
+            (name.clone(), why)
+        }
+    };
+    (name, why)
+}
+
+/// The likeliest class.
+pub fn top(probabilities: &[f32]) -> usize {
+    (0..probabilities.len())
+        .max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]))
+        .unwrap_or(0)
+}
+
+/// A probability in at most four signs; what is not certain is never called so.
+pub fn percent(p: f32) -> String {
+    match p * 100.0 {
+        x if !x.is_finite() => "–".into(),
+        x if x > 0.0 && x < 1.0 => "< 1 %".into(),
+        x if x > 99.0 && p < 1.0 => "> 99 %".into(),
+        x => format!("{x:.0} %"),
+    }
+}
+
+/// A distance between pixels in [0,1], in 255ths.
+pub fn in_255ths(d: f32) -> String {
+    let steps = d * 255.0;
+    if (steps - steps.round()).abs() < 0.005 {
+        format!("{steps:.0}/255")
+    } else {
+        format!("{steps:.1}/255")
+    }
+}
+
+/// The classes to list: all in order while they are few, else those that matter most for either picture.
+pub fn listed(clean: &[f32], attacked: &[f32], at_most: usize) -> Vec<usize> {
+    let mut classes: Vec<usize> = (0..clean.len()).collect();
+    if classes.len() > at_most {
+        let weight = |c: usize| clean[c].max(attacked.get(c).copied().unwrap_or(0.0));
+        classes.sort_by(|&a, &b| weight(b).total_cmp(&weight(a)));
+        classes.truncate(at_most);
+    }
+    classes
+}
+
+/// What the model is, in a few words.
+pub fn about_model(state: &State) -> String {
+    let Some(model) = &state.model else {
+        return "loading".into();
+    };
+    let trained = match (state.model_in_use, model.objective.as_deref()) {
+        (Some(Source::Ours(Shipped::Robust)), _) => "trained with OTJR against attacks".into(),
+        (Some(Source::Ours(Shipped::Standard)), _) => "trained without attacks".into(),
+        (_, Some(objective)) => format!("trained with {objective}"),
+        _ => model.name.clone(),
+    };
+    format!(
+        "{}, {} parameters, {trained}",
+        model.architecture,
+        grouped(model.parameters)
+    )
+}
+
+/// 78042 -> 78 042, with narrow spaces.
+fn grouped(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push('\u{202f}');
+        }
+        out.push(digit);
+    }
+    out
+}

@@ -1,0 +1,37 @@
+//! Sliders for settings whose ranges span orders of magnitude: each has a short list of sensible stops. The box beside a
+//! slider takes anything in range.
+
+use crate::config::{Norm, Pixels, Setting, Value};
+
+/// The values at which a number's slider stops, as text that the setting takes; none for settings without a range.
+pub fn stops(setting: &Setting, norm: Norm) -> Vec<String> {
+    let Some([low, high]) = setting.range else {
+        return Vec::new();
+    };
+    if setting.unit == "pixel" {
+        // Half steps of 8 bit up to 32/255; L2 lengths are larger.
+        let unit = if norm == Norm::Linf { 0.5 } else { 8.0 };
+        return (0..=64).map(|i| Pixels(i as f32 * unit / 255.0).show()).collect();
+    }
+    let mut stops = Vec::new();
+    let mut decade = 1.0;
+    while decade <= high {
+        let nice = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0].map(|n: f64| n * decade);
+        stops.extend(
+            nice.into_iter()
+                .filter(|n| n.fract() == 0.0 && (low..=high).contains(n))
+                .map(|n| n.to_string()),
+        );
+        decade *= 10.0;
+    }
+    stops
+}
+
+/// The stop nearest to a value.
+pub fn nearest(stops: &[String], value: &str) -> usize {
+    let number = |text: &str| Pixels::parse(text).map_or(0.0, |p| p.0);
+    let distance = |i: &usize| (number(&stops[*i]) - number(value)).abs();
+    (0..stops.len())
+        .min_by(|a, b| distance(a).total_cmp(&distance(b)))
+        .unwrap_or(0)
+}

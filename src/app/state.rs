@@ -1,0 +1,553 @@
+//! All that the page knows, as a fold: [`State::apply`] takes what happened and says what to do about it. No browser in
+//! here, so it is tested natively.
+
+use super::{
+    link::{Link, Shipped, Wish},
+    reading::Adapter,
+};
+use crate::{
+    config::{AttackConfig, Norm, Settings},
+    protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Subject},
+};
+
+/// A worker that dies more often than this is not started again.
+pub const RESTARTS: u32 = 3;
+
+/// Milliseconds without a further change after which an attack begins: a slider on its way starts none.
+const PAUSE: u32 = 150;
+
+/// The worker's two builds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Cpu,
+    Gpu,
+}
+
+/// What kind of file the visitor brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    Model,
+    Picture,
+}
+
+/// Where a model or a picture comes from, so that it can be loaded again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source<T> {
+    /// Comes with the page.
+    Ours(T),
+    /// The n-th file that the visitor brought.
+    Own(usize),
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    Worker(Kind, Event),
+    /// A worker died or could not be started.
+    Crashed(Kind, String),
+    /// The browser said what GPU it has.
+    Adapter(Adapter),
+    /// A file could not be fetched or read.
+    Unreadable(Subject, String),
+    /// Nothing changed for a moment after [`Task::Schedule`].
+    Due,
+    Visitor(Intent),
+}
+
+/// What the visitor wants.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Intent {
+    Model(Shipped),
+    Sample(u64),
+    /// The n-th file brought.
+    File(usize, Sort),
+    Set(&'static str, String),
+    Target(Option<usize>),
+    Backend(Wish),
+    /// Attack once more from another random start.
+    Again,
+    Stop,
+    Dismiss(usize),
+    Address(String),
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Task {
+    /// Start a worker beside the current one, if any.
+    Start(Kind),
+    /// The started worker takes the current one's place.
+    Promote,
+    /// End the started worker.
+    Discard,
+    /// End the current worker.
+    End,
+    /// Tell the current worker.
+    Send(Command),
+    /// Get a model's file to the current worker.
+    LoadModel(Source<Shipped>),
+    /// Get a picture's file to the current worker.
+    LoadPicture(usize),
+    /// Come back with [`Input::Due`] in so many milliseconds, unless scheduled anew before.
+    Schedule(u32),
+}
+
+/// Who computes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Backend {
+    /// The worker in use, with its device's name.
+    pub current: Option<(Kind, String)>,
+    /// The worker that is being started.
+    pub coming: Option<Kind>,
+    /// What GPU the browser has, once it said so.
+    pub adapter: Option<Adapter>,
+    /// Why the GPU was given up, if it was.
+    pub given_up: Option<String>,
+    pub crashes: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Phase {
+    #[default]
+    Idle,
+    /// Settings have changed; the attack starts in a moment.
+    Soon,
+    Running {
+        done: usize,
+        total: usize,
+    },
+    Done {
+        steps: usize,
+        milliseconds: f64,
+        stopped: bool,
+    },
+}
+
+/// The attack on the picture in view.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Attack {
+    /// The number of the last one asked for.
+    pub id: u64,
+    pub phase: Phase,
+    /// Its settings and target when it began.
+    pub config: AttackConfig,
+    pub target: Option<usize>,
+    pub result: Option<AttackResult>,
+}
+
+/// Something the visitor should know, until they dismiss it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    pub id: usize,
+    pub text: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    pub link: Link,
+    pub backend: Backend,
+    pub model: Option<ModelInfo>,
+    pub picture: Option<PictureInfo>,
+    /// Probabilities of the clean picture; empty until it is classified.
+    pub clean: Vec<f32>,
+    pub attack: Attack,
+    pub notices: Vec<Notice>,
+    /// What is in use; and what was asked for last, which is on its way if it differs.
+    pub model_in_use: Option<Source<Shipped>>,
+    pub model_wanted: Option<Source<Shipped>>,
+    pub picture_in_use: Option<Source<u64>>,
+    pub picture_wanted: Option<Source<u64>>,
+    noticed: usize,
+}
+
+impl State {
+    /// The page as it opens, and what to do first: the CPU is there at once; a GPU may take over later.
+    pub fn new(hash: &str) -> (Self, Vec<Task>) {
+        let (link, problems) = Link::parse(hash);
+        let mut state = Self {
+            model_wanted: Some(Source::Ours(link.model)),
+            picture_wanted: Some(Source::Ours(link.sample)),
+            link,
+            ..Self::default()
+        };
+        problems.into_iter().for_each(|p| state.notice(p));
+        let first = if state.link.backend == Wish::Gpu {
+            Kind::Gpu
+        } else {
+            Kind::Cpu
+        };
+        let tasks = state.start(first);
+        (state, tasks)
+    }
+
+    pub fn hash(&self) -> String {
+        let own_model = matches!(self.model_in_use, Some(Source::Own(_)));
+        let own_picture = matches!(self.picture_in_use, Some(Source::Own(_)));
+        self.link.hash(own_model, own_picture)
+    }
+
+    /// Whether an attack runs or is about to.
+    pub fn busy(&self) -> bool {
+        matches!(self.attack.phase, Phase::Soon | Phase::Running { .. })
+    }
+
+    pub fn apply(&mut self, input: Input) -> Vec<Task> {
+        match input {
+            Input::Worker(kind, event) if self.backend.coming == Some(kind) => self.hear_coming(kind, event),
+            Input::Worker(kind, event) => self.hear_current(kind, event),
+            Input::Crashed(kind, why) => self.crashed(kind, &why),
+            Input::Adapter(adapter) => {
+                let real = adapter.is_real();
+                self.backend.adapter = Some(adapter);
+                let switch = real && self.link.backend == Wish::Auto;
+                if switch { self.start(Kind::Gpu) } else { Vec::new() }
+            }
+            Input::Unreadable(subject, text) => self.refused(subject, text),
+            Input::Due => self.begin(),
+            Input::Visitor(intent) => self.intend(intent),
+        }
+    }
+
+    fn notice(&mut self, text: String) {
+        self.notices.retain(|n| n.text != text);
+        self.noticed += 1;
+        self.notices.push(Notice { id: self.noticed, text });
+    }
+
+    // --- workers -----------------------------------------------------------------------------------------------------
+
+    fn start(&mut self, kind: Kind) -> Vec<Task> {
+        let current = self.backend.current.as_ref().map(|(kind, _)| *kind);
+        let discard = self
+            .backend
+            .coming
+            .take_if(|coming| *coming != kind || current == Some(kind))
+            .map(|_| Task::Discard);
+        let start = (current != Some(kind) && self.backend.coming != Some(kind)).then(|| {
+            self.backend.coming = Some(kind);
+            Task::Start(kind)
+        });
+        discard.into_iter().chain(start).collect()
+    }
+
+    fn hear_coming(&mut self, kind: Kind, event: Event) -> Vec<Task> {
+        match event {
+            Event::Opened { name, .. } => {
+                self.backend.coming = None;
+                self.backend.current = Some((kind, name));
+                let mut tasks = vec![Task::Promote];
+                tasks.extend(self.load_picture());
+                tasks.extend(self.load_model());
+                tasks
+            }
+            Event::Refused { text, .. } => self.crashed(kind, &text),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A worker is gone. A GPU that fails to start is given up; what worked once is tried again.
+    fn crashed(&mut self, kind: Kind, why: &str) -> Vec<Task> {
+        let was_coming = self.backend.coming.take_if(|coming| *coming == kind).is_some();
+        let mut tasks = Vec::new();
+        if was_coming {
+            tasks.push(Task::Discard);
+        } else {
+            tasks.push(Task::End);
+            self.backend.current = None;
+            self.attack.phase = Phase::Idle;
+            // Whatever was on its way may have been the cause.
+            self.model_wanted = self.model_in_use.or(self.model_wanted);
+            self.picture_wanted = self.picture_in_use.or(self.picture_wanted);
+        }
+        self.backend.crashes += 1;
+        let next = match kind {
+            Kind::Gpu if was_coming || self.backend.crashes > RESTARTS => {
+                self.backend.given_up = Some(why.to_owned());
+                self.notice(format!("WebGPU failed ({why}). The CPU goes on."));
+                Some(Kind::Cpu)
+            }
+            _ if self.backend.crashes > RESTARTS => {
+                self.notice(format!(
+                    "The computation failed again ({why}). Reload the page to try once more."
+                ));
+                None
+            }
+            _ => {
+                self.notice(format!(
+                    "The computation failed ({why}). It was started again with the same model and picture."
+                ));
+                Some(kind)
+            }
+        };
+        tasks.extend(next.into_iter().flat_map(|kind| self.start(kind)));
+        tasks
+    }
+
+    fn hear_current(&mut self, kind: Kind, event: Event) -> Vec<Task> {
+        match event {
+            Event::ModelLoaded { model } => {
+                self.model = Some(model);
+                self.model_in_use = self.model_wanted;
+                let classes = self.model.as_ref().map_or(0, |m| m.classes.len());
+                self.link.target = self.link.target.filter(|&class| class < classes);
+            }
+            Event::PictureLoaded { picture } => {
+                if self.picture.as_ref().is_none_or(|p| p.pixels != picture.pixels) {
+                    // The old picture's attack says nothing about the new one.
+                    (self.attack.result, self.attack.phase) = (None, Phase::Idle);
+                    self.clean.clear();
+                }
+                self.picture = Some(picture);
+                self.picture_in_use = self.picture_wanted;
+            }
+            Event::Classified { probabilities } => {
+                if probabilities != self.clean {
+                    self.attack.result = None;
+                }
+                self.clean = probabilities;
+                return self.soon(0);
+            }
+            Event::AttackProgress {
+                id,
+                done,
+                total,
+                result,
+            } if id == self.attack.id => {
+                // Settings may have changed since: then the next attack is due already.
+                if self.attack.phase != Phase::Soon {
+                    self.attack.phase = Phase::Running { done, total };
+                }
+                self.attack.result = Some(result);
+            }
+            Event::AttackDone {
+                id,
+                stopped,
+                milliseconds,
+                result,
+            } if id == self.attack.id => {
+                let steps = match self.attack.phase {
+                    Phase::Running { done, .. } if stopped => done,
+                    _ => total_steps(&self.attack.config),
+                };
+                if self.attack.phase != Phase::Soon {
+                    self.attack.phase = Phase::Done {
+                        steps,
+                        milliseconds,
+                        stopped,
+                    };
+                }
+                self.attack.result = Some(result);
+            }
+            Event::Refused {
+                subject: Subject::Device,
+                text,
+            } => return self.crashed(kind, &text),
+            Event::Refused { subject, text } => return self.refused(subject, text),
+            Event::Opened { .. } | Event::Verified { .. } | Event::AttackProgress { .. } | Event::AttackDone { .. } => {
+            }
+        }
+        Vec::new()
+    }
+
+    /// Something could not be had: say why, go on with what there is.
+    fn refused(&mut self, subject: Subject, text: String) -> Vec<Task> {
+        match subject {
+            Subject::Model => {
+                self.model_wanted = self.model_in_use;
+                if let Some(Source::Ours(model)) = self.model_in_use {
+                    self.link.model = model;
+                }
+            }
+            Subject::Picture => {
+                self.picture_wanted = self.picture_in_use;
+                if let Some(Source::Ours(sample)) = self.picture_in_use {
+                    self.link.sample = sample;
+                }
+            }
+            Subject::Attack => self.attack.phase = Phase::Idle,
+            Subject::Device | Subject::Fixture => {}
+        }
+        self.notice(text);
+        Vec::new()
+    }
+
+    // --- what is in view ---------------------------------------------------------------------------------------------
+
+    fn load_model(&self) -> Vec<Task> {
+        let ready = self.backend.current.is_some();
+        self.model_wanted
+            .filter(|_| ready)
+            .map(Task::LoadModel)
+            .into_iter()
+            .collect()
+    }
+
+    fn load_picture(&self) -> Vec<Task> {
+        let load = |source| match source {
+            Source::Ours(index) => Task::Send(Command::LoadSample { index }),
+            Source::Own(file) => Task::LoadPicture(file),
+        };
+        let ready = self.backend.current.is_some();
+        self.picture_wanted.filter(|_| ready).map(load).into_iter().collect()
+    }
+
+    /// Attacks in a moment, if there is something to attack.
+    fn soon(&mut self, pause: u32) -> Vec<Task> {
+        if self.clean.is_empty() || self.backend.current.is_none() {
+            return Vec::new();
+        }
+        self.attack.phase = Phase::Soon;
+        vec![Task::Schedule(pause)]
+    }
+
+    fn begin(&mut self) -> Vec<Task> {
+        if self.attack.phase != Phase::Soon || self.backend.current.is_none() {
+            return Vec::new();
+        }
+        self.attack.id += 1;
+        self.attack.config = self.link.attack.clone();
+        self.attack.target = self.link.target;
+        self.attack.phase = Phase::Running {
+            done: 0,
+            total: total_steps(&self.attack.config),
+        };
+        let settings = self
+            .attack
+            .config
+            .pairs()
+            .into_iter()
+            .map(|(k, v)| (k.to_owned(), v))
+            .collect();
+        vec![Task::Send(Command::Attack {
+            id: self.attack.id,
+            settings,
+            target: self.attack.target,
+        })]
+    }
+
+    fn intend(&mut self, intent: Intent) -> Vec<Task> {
+        match intent {
+            Intent::Model(model) => {
+                self.link.model = model;
+                self.model_wanted = Some(Source::Ours(model));
+                self.load_model()
+            }
+            Intent::Sample(index) => {
+                self.link.sample = index;
+                self.picture_wanted = Some(Source::Ours(index));
+                self.load_picture()
+            }
+            Intent::File(n, Sort::Model) => {
+                self.model_wanted = Some(Source::Own(n));
+                self.load_model()
+            }
+            Intent::File(n, Sort::Picture) => {
+                self.picture_wanted = Some(Source::Own(n));
+                self.load_picture()
+            }
+            Intent::Set(key, value) => self.set(key, &value),
+            Intent::Target(target) => {
+                self.link.target = target;
+                self.soon(PAUSE)
+            }
+            Intent::Backend(wish) => self.choose(wish),
+            Intent::Again => {
+                self.link.attack.seed = self.link.attack.seed.wrapping_add(1);
+                self.soon(PAUSE)
+            }
+            Intent::Stop => {
+                if self.attack.phase == Phase::Soon {
+                    self.attack.phase = Phase::Idle;
+                }
+                vec![Task::Send(Command::Stop)]
+            }
+            Intent::Dismiss(id) => {
+                self.notices.retain(|n| n.id != id);
+                Vec::new()
+            }
+            Intent::Address(hash) => self.visit(&hash),
+        }
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Vec<Task> {
+        let norm = self.link.attack.norm;
+        if let Err(error) = self.link.attack.set(key, value) {
+            self.notice(error.to_string());
+            return Vec::new();
+        }
+        // A radius in one norm means nothing in the other: begin at that norm's usual one.
+        if self.link.attack.norm != norm {
+            let (epsilon, step) = usual(self.link.attack.norm);
+            for (key, value) in [("epsilon", epsilon), ("step", step)] {
+                self.link.attack.set(key, value).expect("usual values are in range");
+            }
+        }
+        self.soon(PAUSE)
+    }
+
+    fn choose(&mut self, wish: Wish) -> Vec<Task> {
+        self.link.backend = wish;
+        self.backend.crashes = 0;
+        self.backend.given_up = None;
+        match wish {
+            Wish::Cpu => self.start(Kind::Cpu),
+            Wish::Gpu => self.start(Kind::Gpu),
+            Wish::Auto if self.backend.adapter.as_ref().is_some_and(Adapter::is_real) => self.start(Kind::Gpu),
+            Wish::Auto => self.start(Kind::Cpu),
+        }
+    }
+
+    /// The visitor changed the address by hand or went back in history.
+    fn visit(&mut self, hash: &str) -> Vec<Task> {
+        if hash == self.hash() {
+            return Vec::new();
+        }
+        let (link, problems) = Link::parse(hash);
+        problems.into_iter().for_each(|p| self.notice(p));
+        let old = std::mem::replace(&mut self.link, link);
+        let mut tasks = Vec::new();
+        if self.link.backend != old.backend {
+            tasks.extend(self.choose(self.link.backend));
+        }
+        if self.picture_wanted != Some(Source::Ours(self.link.sample)) {
+            tasks.extend(self.intend(Intent::Sample(self.link.sample)));
+        }
+        if self.model_wanted != Some(Source::Ours(self.link.model)) {
+            tasks.extend(self.intend(Intent::Model(self.link.model)));
+        }
+        tasks.extend(self.soon(PAUSE));
+        tasks
+    }
+}
+
+/// Steps of all runs.
+pub fn total_steps(config: &AttackConfig) -> usize {
+    if uses(config, "steps") {
+        config.steps.saturating_mul(config.restarts)
+    } else {
+        1
+    }
+}
+
+/// Whether the attack looks at this setting: fgsm takes one full step from the picture itself.
+pub fn uses(config: &AttackConfig, key: &str) -> bool {
+    config.attack == crate::config::AttackKind::Pgd || matches!(key, "attack" | "norm" | "epsilon")
+}
+
+/// The radius and step that the literature uses most.
+pub fn usual(norm: Norm) -> (&'static str, &'static str) {
+    match norm {
+        Norm::Linf => ("8/255", "2/255"),
+        Norm::L2 => ("128/255", "32/255"),
+    }
+}
+
+/// What a file is, by its name or else by its first nine bytes: a safetensors file is a length and then JSON.
+pub fn sort(name: &str, start: &[u8]) -> Sort {
+    let named = name.to_ascii_lowercase().ends_with(".safetensors");
+    if named || (start.get(5..9) == Some(&[0, 0, 0, b'{'])) {
+        Sort::Model
+    } else {
+        Sort::Picture
+    }
+}

@@ -1,0 +1,106 @@
+//! Files of arrays: safetensors, as PyTorch's `safetensors.torch` reads and writes them.
+//!
+//! A checkpoint of ours holds `model.*` (the state dict), `optimiser.velocity.*` while training is not over, and in its
+//! metadata the configuration, the classes' names and the step. A bare state dict without the prefix is read as well.
+
+use std::collections::{BTreeMap, HashMap};
+
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+
+use crate::model::parameter::{Array, Arrays};
+
+/// What is wrong with a file of arrays.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("not a complete safetensors file ({0}): if it was downloaded or copied, fetch it again")]
+    Broken(String),
+    #[error("tensor '{0}' has element type {1:?}; float32, float16, bfloat16, float64 and int64 can be read")]
+    ElementType(String, Dtype),
+    #[error("{0}")]
+    Model(#[from] crate::model::Error),
+    #[error("metadata '{key}': {problem}")]
+    Metadata { key: &'static str, problem: String },
+}
+
+/// Named arrays with text beside them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Checkpoint {
+    pub arrays: Arrays,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// The prefix of a model's tensors in our files and in the oracle's fixtures.
+pub const MODEL: &str = "model.";
+
+impl Checkpoint {
+    /// Reads a file's bytes. Integers (labels, counters) become floats as well.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let broken = |e: safetensors::SafeTensorError| Error::Broken(e.to_string());
+        let file = SafeTensors::deserialize(bytes).map_err(broken)?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+        let mut arrays = Arrays::new();
+        for (name, view) in file.tensors() {
+            let values = floats(&name, &view)?;
+            arrays.insert(name, Array { shape: view.shape().to_vec(), values });
+        }
+        let metadata = header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+        Ok(Self { arrays, metadata })
+    }
+
+    /// The bytes of a float32 safetensors file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let bytes: BTreeMap<&String, Vec<u8>> = self
+            .arrays
+            .iter()
+            .map(|(name, array)| (name, array.values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+            .collect();
+        let views = self.arrays.iter().map(|(name, array)| {
+            let view = TensorView::new(Dtype::F32, array.shape.clone(), &bytes[name]);
+            (name, view.expect("an array has as many values as its shape says"))
+        });
+        let metadata: HashMap<String, String> = self.metadata.clone().into_iter().collect();
+        safetensors::serialize(views, Some(metadata)).expect("arrays and text can be serialised")
+    }
+
+    /// The arrays whose names begin with `prefix`, without it.
+    pub fn part(&self, prefix: &str) -> Arrays {
+        let strip = |(name, array): (&String, &Array)| Some((name.strip_prefix(prefix)?.to_owned(), array.clone()));
+        self.arrays.iter().filter_map(strip).collect()
+    }
+
+    /// Adds arrays under a prefix.
+    pub fn add(&mut self, prefix: &str, arrays: Arrays) {
+        self.arrays.extend(arrays.into_iter().map(|(name, array)| (format!("{prefix}{name}"), array)));
+    }
+
+    /// The same file with the model and nothing that only training needs.
+    pub fn without_optimiser(mut self) -> Self {
+        self.arrays.retain(|name, _| name.starts_with(MODEL));
+        self
+    }
+
+    /// The state dict: the tensors under `model.`, or all of them if none is.
+    pub fn model(&self) -> Arrays {
+        let model = self.part(MODEL);
+        if model.is_empty() { self.arrays.clone() } else { model }
+    }
+
+    /// The classes' names, if the file names as many as `count`; else their numbers.
+    pub fn classes(&self, count: usize) -> Vec<String> {
+        let named = self.metadata.get("classes").and_then(|text| serde_json::from_str::<Vec<String>>(text).ok());
+        named.filter(|names| names.len() == count).unwrap_or_else(|| (0..count).map(|i| format!("class {i}")).collect())
+    }
+}
+
+/// The values of a tensor as float32.
+fn floats(name: &str, view: &TensorView) -> Result<Vec<f32>, Error> {
+    let data = view.data();
+    Ok(match view.dtype() {
+        Dtype::F32 => data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+        Dtype::F64 => data.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
+        Dtype::F16 => data.as_chunks().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect(),
+        Dtype::BF16 => data.as_chunks().0.iter().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect(),
+        Dtype::I64 => data.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b) as f32).collect(),
+        other => return Err(Error::ElementType(name.into(), other)),
+    })
+}

@@ -1,0 +1,167 @@
+//! One picture file -> `[3, SIDE, SIDE]` bytes, and back to PNG.
+
+use std::io::Cursor;
+
+use image::imageops::{self, FilterType};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
+
+use super::{Error, SIDE};
+
+/// Larger pictures are refused by their header, before anything is allocated for them.
+const MAX_PIXELS: u64 = 64_000_000;
+/// What a decoder may allocate: 64 megapixels of 16-bit RGBA. In bytes.
+const MAX_BYTES: u64 = 8 * MAX_PIXELS;
+
+/// A decoded picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decoded {
+    /// `[3, SIDE, SIDE]`, 0..=255.
+    pub pixels: Vec<u8>,
+    /// Width and height in the file, in pixels.
+    pub original: [u32; 2],
+    /// What was done to make it `SIDE` x `SIDE` and opaque, for people to read; empty if nothing.
+    pub notes: Vec<String>,
+}
+
+/// Decodes a png, jpeg, gif (its first frame), webp or bmp picture; `name` is for messages.
+///
+/// Turns it upright (EXIF), puts transparent parts on white, and brings the largest centred square to `SIDE` x `SIDE`
+/// with an antialiasing Lanczos filter. The pixels of an opaque 8-bit picture that has that size stay as they are.
+///
+/// # Errors
+/// If it is no such picture, is damaged or cut short, or has more than 64 megapixels.
+pub fn decode(bytes: &[u8], name: &str) -> Result<Decoded, Error> {
+    let refuse = |problem: String| Error::Format {
+        path: name.to_owned(),
+        problem,
+    };
+    if bytes.is_empty() {
+        return Err(refuse("the file is empty (0 bytes): copy or download it again".into()));
+    }
+    let format = image::guess_format(bytes)
+        .ok()
+        .filter(ImageFormat::reading_enabled)
+        .ok_or_else(|| {
+            refuse(
+                "is not a picture (png, jpeg, gif, webp or bmp), whatever its name says: convert it to one of them"
+                    .into(),
+            )
+        })?;
+    let damaged = |e: ImageError| match e {
+        ImageError::Limits(_) => refuse("needs over 512 MB of memory to decode: save it smaller".into()),
+        e => refuse(format!(
+            "is damaged or cut short ({e}): copy, download or export it again"
+        )),
+    };
+    if format == ImageFormat::Jpeg && !jpeg_has_end(bytes) {
+        return Err(refuse(
+            "is cut short (a jpeg without its end marker): copy or download it again".into(),
+        ));
+    }
+
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_BYTES);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > MAX_PIXELS {
+        return Err(refuse(format!(
+            "is {width} x {height} ({} megapixels), over the limit of {}: save it smaller; {SIDE} x {SIDE} will do",
+            pixels.div_ceil(1_000_000),
+            MAX_PIXELS / 1_000_000
+        )));
+    }
+    // Broken EXIF does not make the pixels worse.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+
+    let mut notes = Vec::new();
+    let (image, flattened) = flatten(image);
+    if flattened {
+        notes.push("transparent parts were put on white".to_owned());
+    }
+    let square = width.min(height);
+    if width != height {
+        notes.push(format!("cropped to the {square} x {square} pixels in the middle"));
+    }
+    if square != SIDE as u32 {
+        notes.push(format!("resized from {square} x {square} to {SIDE} x {SIDE}"));
+    }
+    let middle = imageops::crop_imm(&image, (width - square) / 2, (height - square) / 2, square, square);
+    let small = imageops::resize(&*middle, SIDE as u32, SIDE as u32, FilterType::Lanczos3);
+    // Last, as it is cheap on few pixels: a centred square stays one.
+    let mut small = DynamicImage::from(small);
+    if orientation != Orientation::NoTransforms {
+        small.apply_orientation(orientation);
+        notes.push("turned upright, as its EXIF data asks".to_owned());
+    }
+    let interleaved = small.into_rgb8().into_raw();
+    let pixels = (0..3)
+        .flat_map(|c| interleaved[c..].iter().step_by(3).copied())
+        .collect();
+    Ok(Decoded {
+        pixels,
+        original: [width, height],
+        notes,
+    })
+}
+
+/// Whether the end marker (FF D9) follows the first scan. The decoder would fill up a jpeg that is cut short with grey.
+fn jpeg_has_end(bytes: &[u8]) -> bool {
+    // Over the segments before the scan, since an EXIF thumbnail is a whole jpeg of its own.
+    let mut at = 2;
+    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
+        at += if marker == 0xff {
+            1
+        } else {
+            2 + usize::from(u16::from_be_bytes([high, low]))
+        };
+        if marker == 0xda {
+            return bytes
+                .get(at..)
+                .is_some_and(|scan| scan.windows(2).any(|pair| pair == [0xff, 0xd9]));
+        }
+    }
+    // Not laid out as expected: the decoder says what is wrong.
+    true
+}
+
+/// The picture over white, and whether any of it was transparent.
+fn flatten(image: DynamicImage) -> (RgbImage, bool) {
+    if !image.has_alpha() {
+        return (image.into_rgb8(), false);
+    }
+    let image = image.into_rgba8();
+    let transparent = image.pixels().any(|p| p[3] < 255);
+    let over_white = |value: u8, alpha: u8| {
+        let (value, alpha) = (u32::from(value), u32::from(alpha));
+        ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+    };
+    let opaque = RgbImage::from_fn(image.width(), image.height(), |x, y| {
+        let [r, g, b, a] = image.get_pixel(x, y).0;
+        Rgb([r, g, b].map(|value| over_white(value, a)))
+    });
+    (opaque, transparent)
+}
+
+/// A PNG file of a square picture `[3, side, side]`, 0..=255.
+///
+/// # Panics
+/// If `pixels` is no three squares.
+pub fn encode_png(pixels: &[u8]) -> Vec<u8> {
+    let plane = pixels.len() / 3;
+    let side = plane.isqrt();
+    assert_eq!(pixels.len(), 3 * side * side, "not three square planes");
+    let image = RgbImage::from_fn(side as u32, side as u32, |x, y| {
+        let i = y as usize * side + x as usize;
+        Rgb([pixels[i], pixels[plane + i], pixels[2 * plane + i]])
+    });
+    let mut png = Cursor::new(Vec::new());
+    image
+        .write_to(&mut png, ImageFormat::Png)
+        .expect("writing to memory does not fail");
+    png.into_inner()
+}

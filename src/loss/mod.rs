@@ -1,0 +1,10 @@
+//! The terms that objectives are made of, each a free function of logits, and their sum for one batch.
+//!
+//! Symbols are the paper's: z = f(x) clean logits, a = f(x~) adversarial logits, both `[B, C]`; y one-hot labels
+//! `[B, C]`; theta projections `[C, K]`; v directions of the Jacobian `[B, C]`.
+
+pub mod cross_entropy;
+pub mod jacobian;
+pub mod objective;
+pub mod sinkhorn;
+pub mod sliced_wasserstein;

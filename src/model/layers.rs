@@ -1,0 +1,162 @@
+//! The layers that every network here is made of: convolution, batch normalisation, linear.
+
+use burn::tensor::{Tensor, module, ops::ConvOptions};
+
+use super::{
+    Error, Mode, Pass,
+    dual::Dual,
+    parameter::{Builder, Init, Parameter, Slot},
+};
+
+/// A value per channel, broadcast over `[B, C, H, W]`.
+fn per_channel(values: Tensor<1>) -> Tensor<4> {
+    let [c] = values.dims();
+    values.reshape([1, c, 1, 1])
+}
+
+/// A square convolution without bias that keeps the size at stride 1 (padding k/2).
+#[derive(Clone, Debug)]
+pub struct Conv {
+    /// `[out, in, k, k]`.
+    weight: Parameter<4>,
+    stride: usize,
+}
+
+impl Conv {
+    pub fn new(
+        builder: &mut Builder,
+        name: &str,
+        [cin, cout, k]: [usize; 3],
+        stride: usize,
+        init: Init,
+    ) -> Result<Self, Error> {
+        Ok(Self { weight: builder.parameter(format!("{name}.weight"), [cout, cin, k, k], init)?, stride })
+    }
+
+    /// `[B, in, H, W]` -> `[B, out, H/stride, W/stride]`.
+    pub fn forward(&self, x: Dual<4>) -> Dual<4> {
+        let k = self.weight.tensor.dims()[2];
+        let options = ConvOptions::new([self.stride; 2], [k / 2; 2], [1, 1], 1);
+        x.linear(|t| module::conv2d(t, self.weight.tensor.clone(), None, options.clone()))
+    }
+
+    pub fn slots(&mut self) -> Vec<&mut dyn Slot> {
+        vec![&mut self.weight]
+    }
+}
+
+/// Mean `[C]` and unbiased variance `[C]` of one batch, on their way into the running statistics.
+pub struct BatchStatistics {
+    mean: Tensor<1>,
+    variance: Tensor<1>,
+}
+
+/// Batch normalisation over `[B, H, W]` of each channel (Ioffe and Szegedy, 2015), epsilon 1e-5, momentum 0.1.
+#[derive(Clone, Debug)]
+pub struct BatchNorm {
+    weight: Parameter<1>,
+    bias: Parameter<1>,
+    running_mean: Parameter<1>,
+    running_var: Parameter<1>,
+}
+
+impl BatchNorm {
+    const EPSILON: f32 = 1e-5;
+    const MOMENTUM: f32 = 0.1;
+
+    pub fn new(builder: &mut Builder, name: &str, channels: usize) -> Result<Self, Error> {
+        Ok(Self {
+            weight: builder.parameter(format!("{name}.weight"), [channels], Init::Constant(1.0))?,
+            bias: builder.parameter(format!("{name}.bias"), [channels], Init::Constant(0.0))?,
+            running_mean: builder.buffer(format!("{name}.running_mean"), [channels], Init::Constant(0.0))?,
+            running_var: builder.buffer(format!("{name}.running_var"), [channels], Init::Constant(1.0))?,
+        })
+    }
+
+    /// `[B, C, H, W]` -> the same shape. In training mode the batch's statistics are pushed onto `pass`.
+    pub fn forward(&self, x: Dual<4>, pass: &mut Pass) -> Dual<4> {
+        match pass.mode {
+            Mode::Inference => self.infer(x),
+            Mode::Training => self.train(x, pass),
+        }
+    }
+
+    /// gamma (x - running mean) / sigma + beta, as one scale and one shift.
+    fn infer(&self, x: Dual<4>) -> Dual<4> {
+        let sigma = self.running_var.tensor.clone().add_scalar(Self::EPSILON).sqrt();
+        let scale = self.weight.tensor.clone() / sigma;
+        let shift = self.bias.tensor.clone() - self.running_mean.tensor.clone() * scale.clone();
+        let scale = per_channel(scale);
+        x.linear(|t| t * scale.clone()).shift(per_channel(shift))
+    }
+
+    /// gamma x^ + beta with x^ = (x - mean) / sigma over the batch. The statistics depend on x, so the tangent is
+    /// gamma / sigma (t - mean t - x^ mean(x^ t)): what a change of one picture does to the others is part of it.
+    fn train(&self, x: Dual<4>, pass: &mut Pass) -> Dual<4> {
+        let [b, c, h, w] = x.value.dims();
+        let n = (b * h * w) as f32;
+        let mean_of = |t: Tensor<4>| per_channel(t.mean_dims(&[0, 2, 3]).reshape([c]));
+        let mean = mean_of(x.value.clone());
+        let centred = x.value - mean.clone();
+        let variance = mean_of(centred.clone().square());
+        if let Some(statistics) = &mut pass.statistics {
+            statistics.push(BatchStatistics {
+                mean: mean.inner().reshape([c]),
+                variance: variance.clone().inner().reshape([c]).mul_scalar(n / (n - 1.0).max(1.0)),
+            });
+        }
+        let inverse_sigma = variance.add_scalar(Self::EPSILON).sqrt().recip();
+        let normalised = centred * inverse_sigma.clone();
+        let gamma = per_channel(self.weight.tensor.clone());
+        let tangent = x.tangent.map(|t| {
+            let along = mean_of(normalised.clone() * t.clone());
+            (t.clone() - mean_of(t) - normalised.clone() * along) * (gamma.clone() * inverse_sigma)
+        });
+        Dual { value: normalised * gamma + per_channel(self.bias.tensor.clone()), tangent }
+    }
+
+    pub fn update_running(&mut self, batch: BatchStatistics) {
+        let mix = |old: &Parameter<1>, new: Tensor<1>| {
+            old.tensor.clone().mul_scalar(1.0 - Self::MOMENTUM) + new.mul_scalar(Self::MOMENTUM)
+        };
+        self.running_mean.tensor = mix(&self.running_mean, batch.mean);
+        self.running_var.tensor = mix(&self.running_var, batch.variance);
+    }
+
+    pub fn slots(&mut self) -> Vec<&mut dyn Slot> {
+        vec![&mut self.weight, &mut self.bias, &mut self.running_mean, &mut self.running_var]
+    }
+}
+
+/// The classifying layer: `x W^T + b`.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    /// `[out, in]`, as PyTorch keeps it.
+    weight: Parameter<2>,
+    bias: Parameter<1>,
+}
+
+impl Linear {
+    pub fn new(
+        builder: &mut Builder,
+        name: &str,
+        [cin, cout]: [usize; 2],
+        weight: Init,
+        bias: Init,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            weight: builder.parameter(format!("{name}.weight"), [cout, cin], weight)?,
+            bias: builder.parameter(format!("{name}.bias"), [cout], bias)?,
+        })
+    }
+
+    /// `[B, in]` -> `[B, out]`.
+    pub fn forward(&self, x: Dual<2>) -> Dual<2> {
+        let weight = self.weight.tensor.clone().transpose();
+        x.linear(|t| t.matmul(weight.clone())).shift(self.bias.tensor.clone().unsqueeze())
+    }
+
+    pub fn slots(&mut self) -> Vec<&mut dyn Slot> {
+        vec![&mut self.weight, &mut self.bias]
+    }
+}

@@ -1,0 +1,306 @@
+//! Classifiers of 3x32x32 pictures with pixels in [0,1]; normalisation, if any, is inside the model.
+//!
+//! Every layer takes a [`Dual`]: a value and, if asked for, its tangent, so that there is one forward pass to read.
+//! Names and layouts of parameters are PyTorch's. The mode of batch normalisation is an argument, never a state.
+
+pub mod dual;
+mod layers;
+pub mod parameter;
+mod resnet;
+mod wide_resnet;
+
+use std::{fmt, str::FromStr};
+
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData, Transaction};
+
+use crate::attack::Classifier;
+use dual::Dual;
+pub use layers::BatchStatistics;
+use parameter::{Array, Arrays, Builder, Init, Parameter, Slot};
+
+/// What is wrong with a model's name or file.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("unknown model '{0}': expected wrn-D-W with D = 10, 16, 22, 28, 34, ... (wrn-28-10), resnet-18 or preact-resnet-18")]
+    Name(String),
+    #[error("the file holds no network known here: neither a WideResNet (block1.layer.0.conv1.weight) nor a ResNet-18 (layer1.0.conv1.weight)")]
+    UnknownArchitecture,
+    #[error("the file lacks the tensor '{0}': it is incomplete or of another network")]
+    Missing(String),
+    #[error("the file holds a tensor '{0}' that a {1} does not have: it is of another network")]
+    Unexpected(String, Architecture),
+    #[error("tensor '{name}' has shape {found:?}, where the network needs {expected:?}")]
+    Shape { name: String, expected: Vec<usize>, found: Vec<usize> },
+    #[error("tensor '{name}' holds {value} at position {at}: the training that wrote it diverged, or the file is damaged")]
+    NotFinite { name: String, at: usize, value: f32 },
+}
+
+/// How batch normalisation behaves in a forward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// With the running statistics; pictures do not see each other.
+    Inference,
+    /// With the batch's statistics.
+    Training,
+}
+
+/// One forward pass: the mode it runs in and what it leaves behind.
+pub struct Pass {
+    mode: Mode,
+    /// In training, the batch's statistics in the order of the layers, if they are wanted.
+    statistics: Option<Vec<BatchStatistics>>,
+}
+
+impl Pass {
+    pub fn inference() -> Self {
+        Self { mode: Mode::Inference, statistics: None }
+    }
+
+    /// Training mode; the statistics are for [`Model::update_running`].
+    pub fn training() -> Self {
+        Self { mode: Mode::Training, statistics: Some(Vec::new()) }
+    }
+
+    /// Training mode for a pass that repeats another one: its statistics are not kept.
+    pub fn repeated() -> Self {
+        Self { mode: Mode::Training, statistics: None }
+    }
+}
+
+/// The networks that can be built, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Architecture {
+    WideResNet { depth: usize, width: usize },
+    ResNet18 { pre_activation: bool, width: usize },
+}
+
+/// ResNet-18's usual first width.
+const RESNET_WIDTH: usize = 64;
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match *self {
+            Self::WideResNet { depth, width } => write!(f, "wrn-{depth}-{width}"),
+            Self::ResNet18 { pre_activation, width } => {
+                f.write_str(if pre_activation { "preact-resnet-18" } else { "resnet-18" })?;
+                if width != RESNET_WIDTH { write!(f, "-w{width}") } else { Ok(()) }
+            }
+        }
+    }
+}
+
+impl FromStr for Architecture {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let unknown = || Error::Name(name.into());
+        let number = |s: &str| s.parse::<usize>().ok().filter(|n| (1..=1024).contains(n)).ok_or_else(unknown);
+        if let Some(rest) = name.strip_prefix("wrn-") {
+            let (depth, width) = rest.split_once('-').ok_or_else(unknown)?;
+            let (depth, width) = (number(depth)?, number(width)?);
+            if depth < 10 || (depth - 4) % 6 != 0 {
+                return Err(unknown());
+            }
+            return Ok(Self::WideResNet { depth, width });
+        }
+        let (pre_activation, rest) = match name.strip_prefix("preact-") {
+            Some(rest) => (true, rest),
+            None => (false, name),
+        };
+        let width = match rest.strip_prefix("resnet-18").ok_or_else(unknown)? {
+            "" => RESNET_WIDTH,
+            suffix => number(suffix.strip_prefix("-w").ok_or_else(unknown)?)?,
+        };
+        Ok(Self::ResNet18 { pre_activation, width })
+    }
+}
+
+impl Architecture {
+    /// Reads architecture and number of classes off the names and shapes of a file's tensors.
+    pub fn infer(arrays: &Arrays) -> Result<(Self, usize), Error> {
+        let dim = |name: &str| {
+            let array = arrays.get(name).ok_or_else(|| Error::Missing(name.into()))?;
+            array.shape.first().copied().ok_or_else(|| Error::Missing(name.into()))
+        };
+        if let Ok(channels) = dim("block1.layer.0.conv1.weight") {
+            let n = (0..).take_while(|i| arrays.contains_key(&format!("block1.layer.{i}.conv1.weight"))).count();
+            return Ok((Self::WideResNet { depth: 6 * n + 4, width: channels / 16 }, dim("fc.weight")?));
+        }
+        if let Ok(width) = dim("layer1.0.conv1.weight") {
+            let pre_activation = arrays.contains_key("bn.weight");
+            return Ok((Self::ResNet18 { pre_activation, width }, dim("linear.weight")?));
+        }
+        Err(Error::UnknownArchitecture)
+    }
+}
+
+/// Per-channel `(x - mean) / std` ahead of the network, kept in files as `normalize.mean` and `normalize.std`.
+#[derive(Clone, Debug)]
+struct Normalisation {
+    mean: Parameter<1>,
+    std: Parameter<1>,
+}
+
+impl Normalisation {
+    const MEAN: &str = "normalize.mean";
+    const STD: &str = "normalize.std";
+
+    fn forward(&self, x: Dual<4>) -> Dual<4> {
+        let scale = self.std.tensor.clone().recip().reshape([1, 3, 1, 1]);
+        let mean = self.mean.tensor.clone().reshape([1, 3, 1, 1]);
+        x.shift(-mean).linear(|t| t * scale.clone())
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Network {
+    WideResNet(wide_resnet::WideResNet),
+    ResNet(resnet::ResNet),
+}
+
+/// A classifier with its weights on a device. Cloning shares the tensors, which are immutable.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub architecture: Architecture,
+    pub classes: usize,
+    normalisation: Option<Normalisation>,
+    network: Network,
+}
+
+/// What a forward pass gives.
+pub struct Output {
+    /// The activations that the last layer classifies, `[B, L]`.
+    pub latent: Dual<2>,
+    /// `[B, C]`.
+    pub logits: Dual<2>,
+}
+
+impl Model {
+    /// A model with fresh weights, drawn as the reference draws them. `normalisation` is (mean, std) per channel.
+    pub fn new(
+        architecture: Architecture,
+        classes: usize,
+        normalisation: Option<[[f32; 3]; 2]>,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, Error> {
+        let mut model = Self::build(&mut Builder::random(seed, device), architecture, classes, false)?;
+        model.normalisation = normalisation.map(|[mean, std]| {
+            let buffer = |name: &str, values: [f32; 3]| Parameter {
+                name: name.into(),
+                tensor: Tensor::from_data(TensorData::from(values), device),
+                learnt: false,
+            };
+            Normalisation { mean: buffer(Normalisation::MEAN, mean), std: buffer(Normalisation::STD, std) }
+        });
+        Ok(model)
+    }
+
+    /// The model that a state dict holds; its architecture is read off the tensors' names and shapes.
+    pub fn from_arrays(arrays: &Arrays, device: &Device) -> Result<Self, Error> {
+        let (architecture, classes) = Architecture::infer(arrays)?;
+        let normalised = arrays.contains_key(Normalisation::MEAN);
+        let mut model = Self::build(&mut Builder::named(arrays, device), architecture, classes, normalised)?;
+        let known: std::collections::BTreeSet<_> = model.slots().iter().map(|s| s.name().to_owned()).collect();
+        let foreign = |name: &&String| !known.contains(*name) && !name.ends_with(".num_batches_tracked");
+        match arrays.keys().find(foreign) {
+            Some(name) => Err(Error::Unexpected(name.clone(), architecture)),
+            None => Ok(model),
+        }
+    }
+
+    fn build(b: &mut Builder, architecture: Architecture, classes: usize, normalised: bool) -> Result<Self, Error> {
+        let normalisation = if normalised {
+            Some(Normalisation {
+                mean: b.buffer(Normalisation::MEAN.into(), [3], Init::Constant(0.0))?,
+                std: b.buffer(Normalisation::STD.into(), [3], Init::Constant(1.0))?,
+            })
+        } else {
+            None
+        };
+        let network = match architecture {
+            Architecture::WideResNet { depth, width } => {
+                Network::WideResNet(wide_resnet::WideResNet::new(b, depth, width, classes)?)
+            }
+            Architecture::ResNet18 { pre_activation, width } => {
+                Network::ResNet(resnet::ResNet::new(b, width, classes, pre_activation)?)
+            }
+        };
+        Ok(Self { architecture, classes, normalisation, network })
+    }
+
+    /// Pixels `[B, 3, 32, 32]` in [0,1], with or without a tangent, to latent `[B, L]` and logits `[B, C]`.
+    pub fn forward(&self, x: impl Into<Dual<4>>, pass: &mut Pass) -> Output {
+        let x = x.into();
+        let x = match &self.normalisation {
+            Some(normalisation) => normalisation.forward(x),
+            None => x,
+        };
+        let (latent, logits) = match &self.network {
+            Network::WideResNet(network) => network.forward(x, pass),
+            Network::ResNet(network) => network.forward(x, pass),
+        };
+        Output { latent, logits }
+    }
+
+    /// Every named tensor, in a fixed order.
+    pub fn slots(&mut self) -> Vec<&mut dyn Slot> {
+        let mut slots: Vec<&mut dyn Slot> = Vec::new();
+        if let Some(n) = &mut self.normalisation {
+            slots.push(&mut n.mean);
+            slots.push(&mut n.std);
+        }
+        slots.extend(match &mut self.network {
+            Network::WideResNet(network) => network.slots(),
+            Network::ResNet(network) => network.slots(),
+        });
+        slots
+    }
+
+    /// How many numbers it learns.
+    pub fn parameters(&mut self) -> usize {
+        let slots = self.slots();
+        slots.iter().filter(|slot| slot.learnt()).map(|slot| slot.shape().iter().product::<usize>()).sum()
+    }
+
+    /// A copy whose learnt parameters are leaves of the autodiff graph.
+    pub fn tracked(&self) -> Self {
+        let mut model = self.clone();
+        model.slots().into_iter().filter(|slot| slot.learnt()).for_each(|slot| slot.track());
+        model
+    }
+
+    /// Moves the running statistics towards those of one training pass.
+    pub fn update_running(&mut self, pass: Pass) {
+        let norms = match &mut self.network {
+            Network::WideResNet(network) => network.batch_norms(),
+            Network::ResNet(network) => network.batch_norms(),
+        };
+        for (norm, statistics) in norms.into_iter().zip(pass.statistics.into_iter().flatten()) {
+            norm.update_running(statistics);
+        }
+    }
+
+    /// Reads every tensor back from the device.
+    pub async fn arrays(&self) -> Result<Arrays, ExecutionError> {
+        let mut model = self.clone();
+        let slots = model.slots();
+        let keys: Vec<_> = slots.iter().map(|slot| (slot.name().to_owned(), slot.shape())).collect();
+        let read = slots.iter().fold(Transaction::default(), |t, slot| t.register(slot.flat()));
+        let data = read.execute_async().await?;
+        let array = |shape, data: TensorData| Array { shape, values: data.iter::<f32>().collect() };
+        Ok(keys.into_iter().zip(data).map(|((name, shape), data)| (name, array(shape, data))).collect())
+    }
+}
+
+impl Classifier for Model {
+    fn logits(&self, x: Tensor<4>) -> Tensor<2> {
+        self.forward(x, &mut Pass::inference()).logits.value
+    }
+}
+
+/// The mean over height and width, `[B, C, H, W]` -> `[B, C]`.
+fn mean_pool(x: Dual<4>) -> Dual<2> {
+    let [b, c, _, _] = x.value.dims();
+    x.linear(|t| t.mean_dims(&[2, 3]).reshape([b, c]))
+}

@@ -1,0 +1,148 @@
+//! ResNet-18 for 32x32 pictures (He et al., 2016), plain and pre-activation, with the names that robustness codes use.
+
+use super::{
+    Error, Pass,
+    dual::Dual,
+    layers::{BatchNorm, Conv, Linear},
+    parameter::{Builder, Init, Slot},
+};
+
+/// Two 3x3 convolutions and a shortcut; normalised after each convolution (plain) or before (pre-activation).
+#[derive(Clone, Debug)]
+struct Block {
+    pre_activation: bool,
+    conv1: Conv,
+    bn1: BatchNorm,
+    conv2: Conv,
+    bn2: BatchNorm,
+    /// 1x1, where shape changes; the plain block normalises it.
+    shortcut: Option<(Conv, Option<BatchNorm>)>,
+}
+
+impl Block {
+    fn new(
+        builder: &mut Builder,
+        name: &str,
+        [cin, cout]: [usize; 2],
+        stride: usize,
+        pre_activation: bool,
+    ) -> Result<Self, Error> {
+        let conv1 = conv(builder, &format!("{name}.conv1"), [cin, cout, 3], stride)?;
+        let bn1 = BatchNorm::new(builder, &format!("{name}.bn1"), if pre_activation { cin } else { cout })?;
+        let conv2 = conv(builder, &format!("{name}.conv2"), [cout, cout, 3], 1)?;
+        let bn2 = BatchNorm::new(builder, &format!("{name}.bn2"), cout)?;
+        let shortcut = if stride != 1 || cin != cout {
+            let projection = conv(builder, &format!("{name}.shortcut.0"), [cin, cout, 1], stride)?;
+            let norm = (!pre_activation).then(|| BatchNorm::new(builder, &format!("{name}.shortcut.1"), cout));
+            Some((projection, norm.transpose()?))
+        } else {
+            None
+        };
+        Ok(Self { pre_activation, conv1, bn1, conv2, bn2, shortcut })
+    }
+
+    fn forward(&self, x: Dual<4>, pass: &mut Pass) -> Dual<4> {
+        if self.pre_activation {
+            let activated = self.bn1.forward(x.clone(), pass).relu();
+            let hidden = self.bn2.forward(self.conv1.forward(activated.clone()), pass).relu();
+            let residual = match &self.shortcut {
+                Some((projection, _)) => projection.forward(activated),
+                None => x,
+            };
+            self.conv2.forward(hidden) + residual
+        } else {
+            let hidden = self.bn1.forward(self.conv1.forward(x.clone()), pass).relu();
+            let hidden = self.bn2.forward(self.conv2.forward(hidden), pass);
+            let residual = match &self.shortcut {
+                Some((projection, Some(norm))) => norm.forward(projection.forward(x), pass),
+                Some((projection, None)) => projection.forward(x),
+                None => x,
+            };
+            (hidden + residual).relu()
+        }
+    }
+}
+
+/// conv, four stages of two blocks at widths w, 2w, 4w, 8w (w = 64), mean pool, linear.
+#[derive(Clone, Debug)]
+pub struct ResNet {
+    conv1: Conv,
+    /// After the first convolution in the plain net (`bn1`), before the pool in the pre-activation net (`bn`).
+    norm: BatchNorm,
+    pre_activation: bool,
+    blocks: Vec<Block>,
+    linear: Linear,
+}
+
+/// PyTorch's default initialisation: U(-1/sqrt(fan in), 1/sqrt(fan in)).
+fn conv(builder: &mut Builder, name: &str, dims: [usize; 3], stride: usize) -> Result<Conv, Error> {
+    let [cin, _, k] = dims;
+    Conv::new(builder, name, dims, stride, Init::Uniform(1.0 / ((cin * k * k) as f32).sqrt()))
+}
+
+impl ResNet {
+    pub fn new(builder: &mut Builder, width: usize, classes: usize, pre_activation: bool) -> Result<Self, Error> {
+        let conv1 = conv(builder, "conv1", [3, width, 3], 1)?;
+        let norm = if pre_activation {
+            BatchNorm::new(builder, "bn", 8 * width)?
+        } else {
+            BatchNorm::new(builder, "bn1", width)?
+        };
+        let mut blocks = Vec::new();
+        let mut cin = width;
+        for stage in 1..=4 {
+            let cout = width << (stage - 1);
+            for i in 0..2 {
+                let stride = if i == 0 && stage > 1 { 2 } else { 1 };
+                blocks.push(Block::new(builder, &format!("layer{stage}.{i}"), [cin, cout], stride, pre_activation)?);
+                cin = cout;
+            }
+        }
+        let bound = Init::Uniform(1.0 / (cin as f32).sqrt());
+        let linear = Linear::new(builder, "linear", [cin, classes], bound, bound)?;
+        Ok(Self { conv1, norm, pre_activation, blocks, linear })
+    }
+
+    /// Pixels `[B, 3, 32, 32]` -> latent `[B, 8 w]` and logits `[B, C]`.
+    pub fn forward(&self, x: Dual<4>, pass: &mut Pass) -> (Dual<2>, Dual<2>) {
+        let mut hidden = self.conv1.forward(x);
+        if !self.pre_activation {
+            hidden = self.norm.forward(hidden, pass).relu();
+        }
+        hidden = self.blocks.iter().fold(hidden, |h, block| block.forward(h, pass));
+        if self.pre_activation {
+            hidden = self.norm.forward(hidden, pass).relu();
+        }
+        let latent = super::mean_pool(hidden);
+        (latent.clone(), self.linear.forward(latent))
+    }
+
+    pub fn slots(&mut self) -> Vec<&mut dyn Slot> {
+        let mut slots = self.conv1.slots();
+        slots.extend(self.norm.slots());
+        for block in &mut self.blocks {
+            slots.extend(block.conv1.slots());
+            slots.extend(block.bn1.slots());
+            slots.extend(block.conv2.slots());
+            slots.extend(block.bn2.slots());
+            for (projection, norm) in block.shortcut.iter_mut() {
+                slots.extend(projection.slots());
+                slots.extend(norm.iter_mut().flat_map(BatchNorm::slots));
+            }
+        }
+        slots.extend(self.linear.slots());
+        slots
+    }
+
+    /// In the order of the forward pass.
+    pub fn batch_norms(&mut self) -> Vec<&mut BatchNorm> {
+        let mut norms: Vec<&mut BatchNorm> = Vec::new();
+        for block in &mut self.blocks {
+            norms.extend([&mut block.bn1, &mut block.bn2]);
+            norms.extend(block.shortcut.iter_mut().filter_map(|(_, norm)| norm.as_mut()));
+        }
+        let at = if self.pre_activation { norms.len() } else { 0 };
+        norms.insert(at, &mut self.norm);
+        norms
+    }
+}

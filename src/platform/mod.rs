@@ -1,0 +1,150 @@
+//! What differs between a terminal and a browser: how a device is opened and how others get a turn. All target switches
+//! of the core are here.
+
+use std::{fmt, str::FromStr};
+
+use burn::tensor::{Device, FloatDType};
+
+/// The device to compute on, as a person asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum DeviceChoice {
+    /// A real GPU if there is one, else the CPU.
+    #[default]
+    Auto,
+    Cpu,
+    /// The default adapter, even if it is emulated, or the n-th discrete one.
+    Gpu(Option<usize>),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "auto" => Ok(Self::Auto),
+            None if text == "cpu" => Ok(Self::Cpu),
+            None if text == "gpu" => Ok(Self::Gpu(None)),
+            Some(("gpu", n)) => n.parse().map(|n| Self::Gpu(Some(n))).map_err(|_| "expected gpu:N, N = 0, 1, ...".into()),
+            _ => Err("expected auto, cpu, gpu or gpu:N".into()),
+        }
+    }
+}
+
+/// A device that is ready, and what to call it.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    pub device: Device,
+    /// `CPU (2 threads)`, `NVIDIA H100 (Vulkan)`, ...
+    pub name: String,
+    /// Whether it only emulates a GPU.
+    pub emulated: bool,
+}
+
+/// What numbers are computed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    F32,
+    F64,
+}
+
+impl FromStr for Precision {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "f32" => Ok(Self::F32),
+            "f64" => Ok(Self::F64),
+            _ => Err("expected f32 or f64".into()),
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(if *self == Self::F32 { "f32" } else { "f64" })
+    }
+}
+
+impl Opened {
+    /// Sets the precision of all tensors to come; only before the first one.
+    pub fn set_precision(&mut self, precision: Precision) -> Result<(), Unavailable> {
+        let float = if precision == Precision::F32 { FloatDType::F32 } else { FloatDType::F64 };
+        let refuse = |e| Unavailable(format!("{} cannot compute in {precision}: {e:?}", self.name));
+        self.device.configure(float).map_err(refuse)
+    }
+}
+
+/// There is no such device here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(pub String);
+
+/// Opens a device; the first use of a GPU takes a moment.
+pub async fn open(choice: DeviceChoice) -> Result<Opened, Unavailable> {
+    match choice {
+        DeviceChoice::Cpu => cpu(),
+        DeviceChoice::Gpu(index) => gpu(index).await,
+        DeviceChoice::Auto => match gpu(None).await {
+            Ok(gpu) if !gpu.emulated => Ok(gpu),
+            _ => cpu(),
+        },
+    }
+}
+
+#[cfg(feature = "cpu")]
+fn cpu() -> Result<Opened, Unavailable> {
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let name = format!("CPU ({threads} thread{})", if threads == 1 { "" } else { "s" });
+    Ok(Opened { device: Device::flex(), name, emulated: false })
+}
+
+#[cfg(not(feature = "cpu"))]
+fn cpu() -> Result<Opened, Unavailable> {
+    Err(Unavailable("this build has no CPU backend".into()))
+}
+
+#[cfg(feature = "gpu")]
+async fn gpu(index: Option<usize>) -> Result<Opened, Unavailable> {
+    use burn::tensor::{DeviceKind, wgpu::wgpu};
+
+    let mut options = Device::wgpu_options();
+    if let Some(index) = index {
+        options = options.device_kind(DeviceKind::DiscreteGpu(index));
+    }
+    let refuse = |e: &dyn fmt::Display| {
+        Unavailable(format!("no usable GPU ({e}): choose the device cpu, or install a Vulkan driver"))
+    };
+    let (device, setup) = options.init_with_setup_async().await.map_err(|e| refuse(&e))?;
+    let info = setup.adapter.get_info();
+    let name = if info.name.is_empty() { "WebGPU".to_owned() } else { format!("{} ({})", info.name, info.backend) };
+    Ok(Opened { device, name, emulated: info.device_type == wgpu::DeviceType::Cpu })
+}
+
+#[cfg(not(feature = "gpu"))]
+async fn gpu(_: Option<usize>) -> Result<Opened, Unavailable> {
+    Err(Unavailable("this build has no GPU backend".into()))
+}
+
+/// Milliseconds since some fixed moment.
+#[cfg(target_arch = "wasm32")]
+pub fn milliseconds() -> f64 {
+    js_sys::Date::now()
+}
+
+/// Milliseconds since some fixed moment.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn milliseconds() -> f64 {
+    use std::{sync::OnceLock, time::Instant};
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_secs_f64() * 1e3
+}
+
+/// Lets messages that have arrived be handled.
+#[cfg(target_arch = "wasm32")]
+pub async fn yield_now() {
+    gloo::timers::future::TimeoutFuture::new(0).await;
+}
+
+/// Nothing waits natively.
+#[cfg(not(target_arch = "wasm32"))]
+pub async fn yield_now() {}

@@ -1,0 +1,109 @@
+//! What the page and its worker say to each other. Both are a `match` over these.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::verify::Check;
+
+/// Page to worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// Open the device of this build.
+    Open,
+    /// Take a safetensors file as the model from now on.
+    LoadModel { name: String, bytes: Vec<u8> },
+    /// Decode a picture file, shrink it to what models see, classify it.
+    LoadPicture { name: String, bytes: Vec<u8> },
+    /// Take picture number `index` of the embedded set's test half.
+    LoadSample { index: u64 },
+    /// Attack the picture. `settings` are those of an `AttackConfig`; `target` is a class to reach, if any. `id` comes
+    /// back with every event of this attack. A later attack ends an earlier one.
+    Attack { id: u64, settings: Vec<(String, String)>, target: Option<usize> },
+    /// End the attack; what it found so far is sent.
+    Stop,
+    /// Check the backend against a fixture of the oracle.
+    Verify { bytes: Vec<u8> },
+}
+
+/// Worker to page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// The device is open. `name` is for people; `emulated` says that it is a GPU only in name.
+    Opened { name: String, emulated: bool },
+    ModelLoaded { model: ModelInfo },
+    PictureLoaded { picture: PictureInfo },
+    /// Of the clean picture under the current model; comes whenever either changes.
+    Classified { probabilities: Vec<f32> },
+    /// The worst point so far of the attack `id`.
+    AttackProgress { id: u64, done: usize, total: usize, result: AttackResult },
+    /// The attack `id` is over; `stopped` if by command.
+    AttackDone { id: u64, stopped: bool, milliseconds: f64, result: AttackResult },
+    Verified { checks: Vec<Check>, milliseconds: f64 },
+    /// A command could not be carried out; everything is as it was before. `text` says why and what to do.
+    Refused { subject: Subject, text: String },
+}
+
+/// What a refusal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Subject {
+    Device,
+    Model,
+    Picture,
+    Attack,
+    Fixture,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    pub name: String,
+    /// `wrn-10-1`, ...
+    pub architecture: String,
+    /// `otjr`, ..., where the file says so.
+    pub objective: Option<String>,
+    pub parameters: usize,
+    pub classes: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PictureInfo {
+    pub name: String,
+    /// What the model sees: `[3, 32, 32]`, 0..=255.
+    pub pixels: Vec<u8>,
+    /// Width and height of the file.
+    pub original: [u32; 2],
+    /// Its true class, where it is known (the embedded set).
+    pub label: Option<usize>,
+    /// What was done to it on the way (rotated by EXIF, transparency laid on white), for people.
+    pub notes: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttackResult {
+    /// `[3, 32, 32]` in [0,1].
+    pub pixels: Vec<f32>,
+    pub probabilities: Vec<f32>,
+    /// The attack's goal is reached: another class, or the target.
+    pub reached: bool,
+    /// The perturbation's largest change and Euclidean length, pixels in [0,1].
+    pub linf: f32,
+    pub l2: f32,
+}
+
+impl Command {
+    /// The file that a command brings, if any. It may be megabytes, so it travels beside the message, not in it.
+    pub fn file(&mut self) -> Option<&mut Vec<u8>> {
+        match self {
+            Self::LoadModel { bytes, .. } | Self::LoadPicture { bytes, .. } | Self::Verify { bytes } => Some(bytes),
+            _ => None,
+        }
+    }
+}
+
+/// A message as it travels.
+pub fn encode(message: &impl Serialize) -> Vec<u8> {
+    postcard::to_allocvec(message).expect("messages are plain data")
+}
+
+/// The message that [`encode`] made `bytes` of.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    postcard::from_bytes(bytes).map_err(|e| format!("page and worker do not understand each other ({e}): reload the page"))
+}

@@ -1,0 +1,240 @@
+//! Training: one [`Trainer`] holds all of a run's state; a shell calls [`Trainer::step`] and reads the records back
+//! now and then. State is weights, velocities and the number of steps done: everything random is a function of (seed,
+//! step), so a run resumed from a checkpoint goes on exactly as if it had never stopped.
+
+mod optimiser;
+pub mod schedule;
+
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    attack::training,
+    batch::{Batch, one_hot},
+    checkpoint::{self, Checkpoint, MODEL},
+    config::{Settings, TrainConfig},
+    data::{Pictures, SIDE, VALUES, augment},
+    loss::objective::{Directions, Terms, evaluate},
+    model::{self, Model},
+    random::{self, Purpose},
+};
+use optimiser::Sgd;
+
+const VELOCITY: &str = "optimiser.velocity.";
+/// Version of the checkpoint's layout.
+const FORMAT: &str = "otjr-1";
+
+/// One training step, as logs show it. Parts that an objective does not have are absent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// From 1.
+    pub step: u64,
+    /// From 1.
+    pub epoch: u64,
+    pub rate: f32,
+    pub loss: f32,
+    pub ce: f32,
+    /// Distance between clean and adversarial logits, before its coefficient.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub distance: Option<f32>,
+    /// The Jacobian penalty R, before its coefficient.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub jacobian: Option<f32>,
+}
+
+/// Why training cannot begin or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Model(#[from] model::Error),
+    #[error(transparent)]
+    Checkpoint(#[from] checkpoint::Error),
+    #[error("the device failed: {0:?}")]
+    Device(ExecutionError),
+    #[error("the loss became {loss} at step {step}: lower --rate or the coefficients")]
+    Diverged { step: u64, loss: f32 },
+    #[error("there are {0} training pictures: at least 2 are needed")]
+    TooFewPictures(usize),
+    #[error("the checkpoint knows {expected} classes, the data set has {found}")]
+    Classes { expected: usize, found: usize },
+}
+
+/// The state of a run.
+pub struct Trainer {
+    pub config: TrainConfig,
+    pub model: Model,
+    pub classes: Vec<String>,
+    optimiser: Sgd,
+    /// Steps done.
+    pub step: u64,
+    device: Device,
+    /// Steps whose terms have not been read back.
+    pending: Vec<(u64, f32, Terms)>,
+}
+
+impl Trainer {
+    /// A fresh run on pictures like `data`.
+    pub fn new(config: &TrainConfig, data: &Pictures, device: &Device) -> Result<Self, Error> {
+        if data.len() < 2 {
+            return Err(Error::TooFewPictures(data.len()));
+        }
+        let normalisation = config.normalize.then(|| channel_statistics(data));
+        let model = Model::new(config.model, data.classes.len(), normalisation, config.seed, device)?;
+        Ok(Self {
+            config: config.clone(),
+            model,
+            classes: data.classes.clone(),
+            optimiser: Sgd::default(),
+            step: 0,
+            device: device.clone(),
+            pending: Vec::new(),
+        })
+    }
+
+    /// The run that a checkpoint was taken of.
+    pub fn resume(checkpoint: &Checkpoint, data: &Pictures, device: &Device) -> Result<Self, Error> {
+        let text = |key: &'static str| {
+            let missing = || checkpoint::Error::Metadata { key, problem: "missing: the file is a model, not a run".into() };
+            checkpoint.metadata.get(key).cloned().ok_or_else(missing)
+        };
+        let bad = |key: &'static str, problem: String| checkpoint::Error::Metadata { key, problem };
+        let mut config = TrainConfig::default();
+        let settings: Vec<(String, String)> =
+            serde_json::from_str(&text("config")?).map_err(|e| bad("config", e.to_string()))?;
+        for (key, value) in settings {
+            config.set(&key, &value).map_err(|e| bad("config", e.to_string()))?;
+        }
+        let model = Model::from_arrays(&checkpoint.model(), device)?;
+        if model.classes != data.classes.len() {
+            return Err(Error::Classes { expected: model.classes, found: data.classes.len() });
+        }
+        Ok(Self {
+            config,
+            classes: checkpoint.classes(model.classes),
+            model,
+            optimiser: Sgd::from_arrays(checkpoint.part(VELOCITY), device),
+            step: text("step")?.parse().map_err(|_| bad("step", "not a number".into()))?,
+            device: device.clone(),
+            pending: Vec::new(),
+        })
+    }
+
+    /// Pictures of a batch: the configured number, or all if there are fewer.
+    pub fn batch_size(&self, data: &Pictures) -> usize {
+        self.config.batch.min(data.len())
+    }
+
+    /// Steps of the whole run; an epoch leaves out what does not fill a batch.
+    pub fn steps(&self, data: &Pictures) -> u64 {
+        self.config.epochs as u64 * (data.len() / self.batch_size(data)) as u64
+    }
+
+    /// The batch of the coming step, augmented.
+    fn next_batch(&self, data: &Pictures) -> Batch {
+        let size = self.batch_size(data);
+        let per_epoch = (data.len() / size) as u64;
+        let (epoch, position) = (self.step / per_epoch, (self.step % per_epoch) as usize);
+        let seed = self.config.seed;
+        let mut order: Vec<usize> = (0..data.len()).collect();
+        order.shuffle(&mut random::stream(seed, Purpose::Order, epoch));
+        let ids = &order[position * size..(position + 1) * size];
+        if !self.config.augment {
+            return Batch::new(data, ids, &self.device);
+        }
+        let mut rng = random::stream(seed, Purpose::Augmentation, self.step);
+        let mut values = vec![0f32; size * VALUES];
+        for (id, out) in ids.iter().zip(values.chunks_exact_mut(VALUES)) {
+            augment::crop_and_flip(data.picture(*id), &mut rng, out);
+        }
+        let labels: Vec<usize> = ids.iter().map(|&id| data.labels[id] as usize).collect();
+        Batch {
+            x: Tensor::from_data(TensorData::new(values, [size, 3, SIDE, SIDE]), &self.device),
+            y: one_hot(&labels, data.classes.len(), &self.device),
+        }
+    }
+
+    /// One step of gradient descent. Only enqueues work on a GPU: nothing is read back until [`Trainer::records`].
+    pub fn step(&mut self, data: &Pictures) {
+        let batch = self.next_batch(data);
+        let config = &self.config;
+        let (objective, coefficients) = (config.objective, &config.coefficients);
+        let x_adv = if objective.needs_attack() {
+            let mut rng = random::stream(config.seed, Purpose::Attack, self.step);
+            training::perturb(&self.model, &batch.x, &batch.y, objective, coefficients, &mut rng)
+        } else {
+            batch.x.clone()
+        };
+        let mut rng = random::stream(config.seed, Purpose::Directions, self.step);
+        let [b, c] = batch.y.dims();
+        let directions = Directions::draw(&mut rng, b, c, coefficients.projections, &self.device);
+        let mut evaluation = evaluate(objective, coefficients, &self.model, &batch, &x_adv, &directions);
+        let mut gradients = evaluation.loss.backward();
+        for pass in evaluation.passes {
+            self.model.update_running(pass);
+        }
+        let rate = config.rate * schedule::factor(config.schedule, self.step, self.steps(data));
+        let (momentum, decay) = (config.momentum, config.weight_decay);
+        self.optimiser.step(&mut self.model, &mut evaluation.model, &mut gradients, rate, momentum, decay);
+        self.step += 1;
+        self.pending.push((self.step, rate, evaluation.terms));
+    }
+
+    /// Reads back the steps done since the last call: one transfer, however many they are.
+    pub async fn records(&mut self, data: &Pictures) -> Result<Vec<Record>, Error> {
+        if self.pending.is_empty() {
+            return Ok(Vec::new());
+        }
+        let per_epoch = (data.len() / self.batch_size(data)) as u64;
+        let pending = std::mem::take(&mut self.pending);
+        let scalars: Vec<Tensor<1>> = pending.iter().flat_map(|(_, _, terms)| terms.present()).collect();
+        let data = Tensor::cat(scalars, 0).into_data_async().await.map_err(Error::Device)?;
+        let mut values = data.iter::<f32>();
+        let mut records = Vec::new();
+        for (step, rate, terms) in pending {
+            let mut next = |term: &Option<Tensor<1>>| term.as_ref().and_then(|_| values.next());
+            let loss = next(&terms.total).unwrap_or(f32::NAN);
+            let ce = next(&terms.ce).unwrap_or(f32::NAN);
+            let (distance, jacobian) = (next(&terms.distance), next(&terms.jacobian));
+            if !loss.is_finite() {
+                return Err(Error::Diverged { step, loss });
+            }
+            records.push(Record { step, epoch: (step - 1) / per_epoch + 1, rate, loss, ce, distance, jacobian });
+        }
+        Ok(records)
+    }
+
+    /// The state of the run as a file: [`Trainer::resume`] goes on from it.
+    pub async fn checkpoint(&self) -> Result<Checkpoint, Error> {
+        let mut file = Checkpoint::default();
+        file.add(MODEL, self.model.arrays().await.map_err(Error::Device)?);
+        file.add(VELOCITY, self.optimiser.arrays().await.map_err(Error::Device)?);
+        file.metadata = [
+            ("format", FORMAT.to_owned()),
+            ("architecture", self.model.architecture.to_string()),
+            ("classes", serde_json::json!(self.classes).to_string()),
+            ("objective", self.config.objective.to_string()),
+            ("config", serde_json::json!(self.config.pairs()).to_string()),
+            ("step", self.step.to_string()),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
+        Ok(file)
+    }
+}
+
+/// Mean and standard deviation of each channel, pixels in [0,1].
+fn channel_statistics(data: &Pictures) -> [[f32; 3]; 2] {
+    let mut sums = [[0f64; 3]; 2];
+    for (i, plane) in data.pixels.chunks_exact(SIDE * SIDE).enumerate() {
+        for value in plane.iter().map(|&v| v as f64 / 255.0) {
+            sums[0][i % 3] += value;
+            sums[1][i % 3] += value * value;
+        }
+    }
+    let n = (data.len() * SIDE * SIDE) as f64;
+    let mean = sums[0].map(|s| s / n);
+    let std: [f64; 3] = std::array::from_fn(|c| (sums[1][c] / n - mean[c] * mean[c]).max(1e-12).sqrt());
+    [mean.map(|v| v as f32), std.map(|v| v as f32)]
+}

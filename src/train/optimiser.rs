@@ -1,0 +1,59 @@
+//! Stochastic gradient descent with momentum and weight decay, as PyTorch's `optim.SGD` computes it.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, ExecutionError, Gradients, Tensor, TensorData, Transaction};
+
+use crate::model::{
+    Model,
+    parameter::{Array, Arrays},
+};
+
+/// v <- mu v + (g + wd w);  w <- w - lr v.
+#[derive(Clone, Debug, Default)]
+pub struct Sgd {
+    /// By parameter name, `[n]`; a parameter not yet met has velocity 0.
+    velocity: BTreeMap<String, Tensor<1>>,
+}
+
+impl Sgd {
+    /// Moves `model` against the gradients of its tracked copy `tracked`.
+    pub fn step(
+        &mut self,
+        model: &mut Model,
+        tracked: &mut Model,
+        gradients: &mut Gradients,
+        rate: f32,
+        momentum: f32,
+        weight_decay: f32,
+    ) {
+        let slots = model.slots().into_iter().zip(tracked.slots());
+        for (slot, leaf) in slots.filter(|(slot, _)| slot.learnt()) {
+            let Some(gradient) = leaf.gradient(gradients) else { continue };
+            let weight = slot.flat();
+            let gradient = gradient + weight.clone().mul_scalar(weight_decay);
+            let velocity = match self.velocity.remove(slot.name()) {
+                Some(v) => v.mul_scalar(momentum) + gradient,
+                None => gradient,
+            };
+            slot.set_flat(weight - velocity.clone().mul_scalar(rate));
+            self.velocity.insert(slot.name().to_owned(), velocity);
+        }
+    }
+
+    /// Reads the velocities back.
+    pub async fn arrays(&self) -> Result<Arrays, ExecutionError> {
+        let read = self.velocity.values().fold(Transaction::default(), |t, v| t.register(v.clone()));
+        let data = read.execute_async().await?;
+        let array = |data: TensorData| Array { shape: data.shape().to_vec(), values: data.iter::<f32>().collect() };
+        Ok(self.velocity.keys().cloned().zip(data.into_iter().map(array)).collect())
+    }
+
+    pub fn from_arrays(arrays: Arrays, device: &Device) -> Self {
+        let tensor = |array: Array| {
+            let n = array.values.len();
+            Tensor::from_data(TensorData::new(array.values, [n]), device)
+        };
+        Self { velocity: arrays.into_iter().map(|(name, array)| (name, tensor(array))).collect() }
+    }
+}

@@ -1,0 +1,201 @@
+//! Recomputes everything that a fixture of the PyTorch oracle holds and measures how far off we are.
+//!
+//! A fixture holds a WideResNet, pictures with their adversarial twins, and what the reference computes from them in
+//! float64: logits and latents in both modes of batch normalisation, the sliced Wasserstein distance and its
+//! directions, the Jacobian penalties, nine losses with the gradient of every parameter, and the running statistics
+//! after one step. Natively and in the page the same function runs, on whatever backend is asked about.
+
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData, Transaction};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    attack::input_gradient,
+    batch::{Batch, one_hot},
+    checkpoint::{self, Checkpoint},
+    config::{Objective, ObjectiveConfig},
+    loss::{
+        cross_entropy::cross_entropy,
+        jacobian,
+        objective::{Directions, evaluate},
+        sliced_wasserstein::sliced_wasserstein,
+    },
+    model::{Model, Output, Pass, dual::Dual, parameter::Array},
+};
+
+/// Errors above this fail; float32 against float64 is expected to stay below a tenth of it.
+pub const TOLERANCE: f64 = 1e-3;
+
+/// The largest error of one group of tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// `eval`, `train`, `sw`, `jac`, `after`, `ce.loss`, `ce.grad`, ...
+    pub group: String,
+    /// The tensor with the largest error.
+    pub worst: String,
+    /// max |ours - reference| / max |reference|, of that tensor.
+    pub error: f64,
+    pub tensors: usize,
+}
+
+impl Check {
+    pub fn passed(&self) -> bool {
+        self.error <= TOLERANCE
+    }
+}
+
+/// Why a fixture could not be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Checkpoint(#[from] checkpoint::Error),
+    #[error("not a fixture of the oracle: {0}")]
+    NotAFixture(String),
+    #[error("the device failed: {0:?}")]
+    Device(ExecutionError),
+}
+
+/// What we compute, by the fixture's names.
+#[derive(Default)]
+struct Ours {
+    names: Vec<String>,
+    tensors: Vec<Tensor<1>>,
+}
+
+impl Ours {
+    fn put<const D: usize>(&mut self, name: impl Into<String>, tensor: Tensor<D>) {
+        self.names.push(name.into());
+        self.tensors.push(tensor.inner().reshape([-1]));
+    }
+}
+
+/// Checks a fixture file on a device; one [`Check`] a group, in a fixed order.
+pub async fn verify(bytes: &[u8], device: &Device) -> Result<Vec<Check>, Error> {
+    let fixture = Checkpoint::from_bytes(bytes)?;
+    let ours = compute(&fixture, device)?;
+    // One read per group of tensors keeps the staging memory of a GPU small.
+    let mut checks: Vec<Check> = Vec::new();
+    for (names, tensors) in ours.names.chunks(64).zip(ours.tensors.chunks(64)) {
+        let read = tensors.iter().cloned().fold(Transaction::default(), |t, tensor| t.register(tensor));
+        let data = read.execute_async().await.map_err(Error::Device)?;
+        for (name, data) in names.iter().zip(data) {
+            let reference =
+                fixture.arrays.get(name).ok_or_else(|| Error::NotAFixture(format!("it lacks '{name}'")))?;
+            let error = relative_error(&data.iter::<f32>().collect::<Vec<_>>(), &reference.values);
+            let group = group_of(name);
+            match checks.iter_mut().find(|check| check.group == group) {
+                Some(check) => {
+                    check.tensors += 1;
+                    // A NaN is the worst error that there is.
+                    if !(error <= check.error) {
+                        (check.error, check.worst) = (error, name.clone());
+                    }
+                }
+                None => checks.push(Check { group, worst: name.clone(), error, tensors: 1 }),
+            }
+        }
+    }
+    Ok(checks)
+}
+
+/// `otjr.grad.fc.bias` -> `otjr.grad`; `eval.logits` -> `eval`.
+fn group_of(name: &str) -> String {
+    let mut parts = name.split('.');
+    let first = parts.next().unwrap_or_default();
+    match parts.next() {
+        Some(kind @ ("loss" | "grad")) => format!("{first}.{kind}"),
+        _ => first.to_owned(),
+    }
+}
+
+fn relative_error(ours: &[f32], reference: &[f32]) -> f64 {
+    if ours.len() != reference.len() {
+        return f64::INFINITY;
+    }
+    let largest = reference.iter().fold(0f64, |m, &v| m.max(v.abs() as f64)).max(f32::MIN_POSITIVE as f64);
+    // f64::max would drop a NaN.
+    ours.iter().zip(reference).map(|(&a, &b)| (a as f64 - b as f64).abs() / largest).fold(0.0, |m, e| {
+        if e <= m { m } else { e }
+    })
+}
+
+fn compute(fixture: &Checkpoint, device: &Device) -> Result<Ours, Error> {
+    let array = |name: &str| -> Result<&Array, Error> {
+        fixture.arrays.get(name).ok_or_else(|| Error::NotAFixture(format!("it lacks '{name}'")))
+    };
+    let number = |key: &str| -> Result<f32, Error> {
+        let text = fixture.metadata.get(key).and_then(|text| text.parse().ok());
+        text.ok_or_else(|| Error::NotAFixture(format!("its metadata lacks the number '{key}'")))
+    };
+    let config = ObjectiveConfig {
+        lambda_sw: number("lambda_sw")?,
+        lambda_jac: number("lambda_jac")?,
+        beta_trades: number("beta_trades")?,
+        beta_alp: number("beta_alp")?,
+        ..ObjectiveConfig::default()
+    };
+    let mut model = Model::from_arrays(&fixture.model(), device).map_err(checkpoint::Error::Model)?;
+    let x: Tensor<4> = tensor(array("input.x")?, device)?;
+    let x_adv: Tensor<4> = tensor(array("input.x_adv")?, device)?;
+    let labels: Vec<usize> = array("input.y")?.values.iter().map(|&v| v as usize).collect();
+    if labels.iter().any(|&label| label >= model.classes) {
+        return Err(Error::NotAFixture("a label is not below the number of classes".into()));
+    }
+    let y = one_hot(&labels, model.classes, device);
+    let directions = Directions { theta: tensor(array("input.theta")?, device)?, v: tensor(array("input.v")?, device)? };
+    let batch = Batch { x: x.clone(), y: y.clone() };
+    let b = labels.len() as f32;
+
+    let mut ours = Ours::default();
+    let mut put_output = |mode: &str, suffix: &str, output: &Output| {
+        ours.put(format!("{mode}.latent{suffix}"), output.latent.value.clone());
+        ours.put(format!("{mode}.logits{suffix}"), output.logits.value.clone());
+    };
+    put_output("eval", "", &model.forward(x.clone(), &mut Pass::inference()));
+    put_output("eval", "_adv", &model.forward(x_adv.clone(), &mut Pass::inference()));
+    let clean = model.forward(x.clone(), &mut Pass::repeated());
+    let adversarial = model.forward(x_adv.clone(), &mut Pass::repeated());
+    put_output("train", "", &clean);
+    put_output("train", "_adv", &adversarial);
+    let (gradient, _) = input_gradient(&model, x.clone(), |z| cross_entropy(z, y.clone()).mul_scalar(b));
+    ours.put("eval.grad_x", gradient.div_scalar(b));
+
+    let (z, a) = (clean.logits.value, adversarial.logits.value);
+    let transport = sliced_wasserstein(z, a, directions.theta.clone());
+    let direction = transport.direction();
+    ours.put("sw.direction", direction.clone());
+    ours.put("sw.movement", transport.movement);
+    ours.put("sw.value", transport.value);
+    for (name, v) in [("jac.sw", direction), ("jac.random", directions.v.clone())] {
+        let pixels = x.clone().autodiff().require_grad();
+        let z = model.forward(pixels.clone(), &mut Pass::repeated()).logits.value;
+        let u = jacobian::pull_back(z, &pixels, v.clone());
+        let dual = model.forward(Dual::new(x.clone(), u.clone()), &mut Pass::repeated()).logits;
+        let tangent = dual.tangent.expect("the input has a tangent");
+        ours.put(name, jacobian::penalty(u, v, tangent));
+    }
+
+    for &objective in Objective::ALL {
+        let mut evaluation = evaluate(objective, &config, &model, &batch, &x_adv, &directions);
+        ours.put(format!("{objective}.loss"), evaluation.loss.clone());
+        let mut gradients = evaluation.loss.backward();
+        for slot in evaluation.model.slots().into_iter().filter(|slot| slot.learnt()) {
+            let zero = || slot.flat().zeros_like();
+            let gradient = slot.gradient(&mut gradients).unwrap_or_else(zero);
+            ours.put(format!("{objective}.grad.{}", slot.name()), gradient);
+        }
+        if objective == Objective::Otjr {
+            evaluation.passes.into_iter().for_each(|pass| model.update_running(pass));
+        }
+    }
+    for slot in model.slots().into_iter().filter(|slot| !slot.learnt()) {
+        ours.put(format!("after.{}", slot.name()), slot.flat());
+    }
+    Ok(ours)
+}
+
+fn tensor<const D: usize>(array: &Array, device: &Device) -> Result<Tensor<D>, Error> {
+    let shape: [usize; D] = array.shape.clone().try_into().map_err(|_| {
+        Error::NotAFixture(format!("an input has the shape {:?} where {D} dimensions are needed", array.shape))
+    })?;
+    Ok(Tensor::from_data(TensorData::new(array.values.clone(), shape), device))
+}

@@ -1,0 +1,203 @@
+use std::io::Cursor;
+
+use image::{DynamicImage, ImageFormat, LumaA, Rgb, Rgb32FImage, RgbImage, Rgba, RgbaImage};
+use otjr::data::picture::{decode, encode_png};
+use otjr::data::{SIDE, VALUES};
+
+use super::assert_refused;
+
+fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    image.into().write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+/// Value of plane `c` at `(x, y)`.
+fn at(pixels: &[u8], c: usize, x: usize, y: usize) -> u8 {
+    pixels[(c * SIDE + y) * SIDE + x]
+}
+
+#[track_caller]
+fn assert_close(value: u8, expected: u8) {
+    assert!(value.abs_diff(expected) <= 3, "{value} is not about {expected}");
+}
+
+/// Red, green, blue and white quarters, clockwise from the top left.
+fn quarters(width: u32, height: u32) -> RgbImage {
+    RgbImage::from_fn(width, height, |x, y| match (x < width / 2, y < height / 2) {
+        (true, true) => Rgb([255, 0, 0]),
+        (false, true) => Rgb([0, 255, 0]),
+        (false, false) => Rgb([0, 0, 255]),
+        (true, false) => Rgb([255, 255, 255]),
+    })
+}
+
+#[test]
+fn a_picture_of_the_right_size_is_untouched() {
+    let pixels: Vec<u8> = (0..VALUES).map(|i| (i * 7 % 251) as u8).collect();
+    let decoded = decode(&encode_png(&pixels), "a.png").unwrap();
+    assert_eq!(decoded.pixels, pixels);
+    assert_eq!((decoded.original, decoded.notes), ([32, 32], vec![]));
+}
+
+#[test]
+fn every_format_is_read() {
+    for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::WebP] {
+        let decoded = decode(&encode(quarters(32, 32), format), "any name").unwrap();
+        assert_eq!(
+            decoded.pixels,
+            decode(&encode(quarters(32, 32), ImageFormat::Png), "b").unwrap().pixels,
+            "{format:?}"
+        );
+    }
+    let jpeg = decode(&encode(quarters(32, 32), ImageFormat::Jpeg), "a.jpg").unwrap();
+    for (c, value) in [255, 0, 0].into_iter().enumerate() {
+        assert_close(at(&jpeg.pixels, c, 4, 4), value);
+    }
+}
+
+#[test]
+fn the_middle_square_is_resized_without_aliasing() {
+    // Black margins left and right of a fine checkerboard, whose average is grey.
+    let image = RgbImage::from_fn(300, 128, |x, y| match x {
+        86..214 => Rgb([if (x + y) % 2 == 0 { 255 } else { 0 }; 3]),
+        _ => Rgb([0; 3]),
+    });
+    let decoded = decode(&encode(image, ImageFormat::Png), "wide.png").unwrap();
+    assert_eq!(decoded.original, [300, 128]);
+    assert_eq!(decoded.notes.len(), 2, "{:?}", decoded.notes);
+    decoded.pixels.iter().for_each(|&value| assert_close(value, 127));
+    // And upwards.
+    let decoded = decode(&encode(quarters(2, 2), ImageFormat::Png), "tiny.png").unwrap();
+    assert_eq!([0, 1, 2].map(|c| at(&decoded.pixels, c, 31, 0)), [0, 255, 0]);
+}
+
+#[test]
+fn transparency_is_laid_on_white() {
+    let image = RgbaImage::from_fn(32, 32, |x, _| Rgba([200, 100, 0, if x < 16 { 0 } else { 128 }]));
+    let decoded = decode(&encode(image, ImageFormat::Png), "a.png").unwrap();
+    assert_eq!([0, 1, 2].map(|c| at(&decoded.pixels, c, 3, 9)), [255; 3]);
+    assert_eq!([0, 1, 2].map(|c| at(&decoded.pixels, c, 20, 9)), [227, 177, 127]);
+    assert!(decoded.notes[0].contains("white"));
+    // The hidden colour of transparent pixels does not bleed into its neighbours when they are resized.
+    let image = RgbaImage::from_fn(64, 64, |x, _| {
+        if x < 33 {
+            Rgba([255, 255, 255, 255])
+        } else {
+            Rgba([0; 4])
+        }
+    });
+    assert!(
+        decode(&encode(image, ImageFormat::Png), "a.png")
+            .unwrap()
+            .pixels
+            .iter()
+            .all(|&v| v == 255)
+    );
+    // An alpha channel of which nothing is made needs no note.
+    let opaque = RgbaImage::from_pixel(32, 32, Rgba([1, 2, 3, 255]));
+    assert_eq!(
+        decode(&encode(opaque, ImageFormat::Png), "a.png").unwrap().notes,
+        [""; 0]
+    );
+}
+
+#[test]
+fn depth_and_grey_are_converted() {
+    let deep = Rgb32FImage::from_pixel(32, 32, Rgb([1.0, 0.5, 0.0]));
+    let deep = decode(
+        &encode(DynamicImage::from(deep).into_rgb16(), ImageFormat::Png),
+        "deep.png",
+    )
+    .unwrap();
+    assert_eq!([0, 1, 2].map(|c| at(&deep.pixels, c, 0, 0)), [255, 128, 0]);
+    let grey = image::GrayAlphaImage::from_pixel(32, 32, LumaA([0, 255]));
+    assert!(
+        decode(&encode(grey, ImageFormat::Png), "grey.png")
+            .unwrap()
+            .pixels
+            .iter()
+            .all(|&v| v == 0)
+    );
+}
+
+/// A jpeg with an EXIF segment that asks for `orientation`.
+fn rotated(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+    let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
+    exif.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
+    let length = (exif.len() as u16 + 2).to_be_bytes();
+    [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()
+}
+
+#[test]
+fn exif_orientation_is_applied() {
+    let jpeg = encode(quarters(96, 64), ImageFormat::Jpeg);
+    let upright = decode(&jpeg, "a.jpg").unwrap();
+    assert_close(at(&upright.pixels, 1, 2, 2), 0);
+    // 6: turn a quarter clockwise; the white bottom left comes to the top left, the red top left to the top right.
+    let turned = decode(&rotated(&jpeg, 6), "a.jpg").unwrap();
+    assert_eq!(turned.original, [96, 64]);
+    assert!(turned.notes.iter().any(|note| note.contains("EXIF")));
+    for (x, colour) in [(2, [255, 255, 255]), (29, [255, 0, 0])] {
+        (0..3).for_each(|c| assert_close(at(&turned.pixels, c, x, 2), colour[c]));
+    }
+    assert_eq!(decode(&rotated(&jpeg, 1), "a.jpg").unwrap(), upright);
+}
+
+/// A PNG chunk; the checksum is bit by bit, as the specification puts it.
+fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let body = [kind, data].concat();
+    let crc = !body.iter().fold(!0u32, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            (crc >> 1) ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 }
+        })
+    });
+    [&(data.len() as u32).to_be_bytes(), body.as_slice(), &crc.to_be_bytes()].concat()
+}
+
+#[test]
+fn a_huge_picture_is_refused_by_its_header() {
+    let size = 12_000u32.to_be_bytes();
+    let header = chunk(b"IHDR", &[&size[..], &size, &[8, 2, 0, 0, 0]].concat());
+    let png = [b"\x89PNG\r\n\x1a\n".as_slice(), &header, &chunk(b"IDAT", &[])].concat();
+    assert_refused(
+        decode(&png, "big.png"),
+        &["big.png", "12000 x 12000", "144 megapixels", "64", "save it smaller"],
+    );
+}
+
+#[test]
+fn what_is_no_picture_is_refused() {
+    assert_refused(decode(b"", "empty.png"), &["empty.png", "empty (0 bytes)"]);
+    assert_refused(
+        decode(b"just some text", "text.png"),
+        &["text.png", "is not a picture (png, jpeg, gif, webp or bmp)"],
+    );
+    // A TIFF: known, but not to this program.
+    assert_refused(decode(b"II*\0\x08\0\0\0", "a.tiff"), &["a.tiff", "is not a picture"]);
+}
+
+#[test]
+fn a_picture_that_is_cut_short_is_refused() {
+    let noise = RgbImage::from_fn(64, 64, |x, y| {
+        Rgb([(x * 37 + y * 91) as u8, (x * y) as u8, (x ^ y) as u8])
+    });
+    for format in [
+        ImageFormat::Png,
+        ImageFormat::Jpeg,
+        ImageFormat::Bmp,
+        ImageFormat::Gif,
+        ImageFormat::WebP,
+    ] {
+        let bytes = encode(noise.clone(), format);
+        assert!(decode(&bytes, "a").is_ok());
+        for keep in [20, bytes.len() / 2, bytes.len() * 9 / 10] {
+            assert_refused(decode(&bytes[..keep], "a"), &["a: ", "cut short", "again"]);
+        }
+    }
+    // The thumbnail in the EXIF data is a jpeg with an end of its own.
+    let jpeg = encode(noise, ImageFormat::Jpeg);
+    let thumbnail = [&[0xff, 0xe1, 0, 6], b"\xff\xd9..".as_slice()].concat();
+    let cut = [&jpeg[..2], &thumbnail, &jpeg[2..jpeg.len() / 2]].concat();
+    assert_refused(decode(&cut, "a"), &["cut short"]);
+}
