@@ -1,10 +1,49 @@
-//! OTJR
+//! OTJR: classifiers that withstand adversarial pictures, trained and explored natively and in the browser.
+//!
+//! # The map
+//!
+//! From a main file to the loss: `native/train.rs` -> [`train::Trainer::step`] -> [`loss::objective::evaluate`].
+//!
+//! ```text
+//! bytes (file | drop | fetch) -> data -> Batch --+
+//! config (command line | URL) -------------------+--> train, attack, evaluate --> records, events
+//! Command (page) -> session ---------------------+                                  |        |
+//!                                                              terminal, files <----+        +----> app::State -> view
+//! ```
+//!
+//! - [`data`]: bytes to pictures; [`batch`]: pictures on a device.
+//! - [`model`]: networks; every layer takes a value and, if asked for, its tangent ([`model::dual`]).
+//! - [`kernel`]: the CPU's convolution, an operation of burn's with its own backward.
+//! - [`loss`]: one term a file; [`loss::objective`] adds them up. [`attack`]: one attack a file.
+//! - [`train`], [`evaluate`], [`verify`]: what the programs do. [`checkpoint`]: their files.
+//! - [`config`]: every setting, said once, for command line, page and URL.
+//! - [`protocol`], [`session`]: page and worker. [`app`]: the page. [`platform`]: terminal or browser.
+//!
+//! # Invariants
+//!
+//! - The core touches no DOM, file, clock or thread; [`platform`] does. Every read-back from a device is async.
+//! - Pixels are in [0,1]; attacks run in inference mode and leave the model as it was; epsilon is in pixel units.
+//! - Everything random is a function of (seed, purpose, index), drawn on the host: the same on every backend.
+//! - Errors are handled once, at the shell, and say what was wrong and what to do. The core does not panic on input.
+//!
+//! # Symbols
+//!
+//! | paper | here |
+//! |---|---|
+//! | z = f(x), clean logits `[B, C]` | `z` |
+//! | a = f(x~), adversarial logits `[B, C]` | `a` |
+//! | theta_k, K projections `[C, K]` | `theta`, [`loss::objective::Directions`] |
+//! | L_SW, m_i | [`loss::sliced_wasserstein::Transport`] |
+//! | R | [`loss::jacobian::penalty`] |
+
+pub mod app;
 pub mod attack;
 pub mod batch;
 pub mod checkpoint;
 pub mod config;
 pub mod data;
 pub mod evaluate;
+pub mod kernel;
 pub mod loss;
 pub mod model;
 pub mod platform;

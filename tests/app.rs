@@ -3,10 +3,12 @@
 use otjr::{
     app::{
         link::{Link, Shipped, Wish},
+        message::{Input, Intent, Kind, Sort, Source, Task},
         pixels,
         reading::{Adapter, Verdict, backend, in_255ths, listed, percent, reading},
         scale,
-        state::{Input, Intent, Kind, Phase, RESTARTS, Sort, Source, State, Task, sort},
+        state::{Phase, State, sort},
+        workers::RESTARTS,
     },
     config::{AttackConfig, AttackKind, Norm, Settings},
     protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Subject, decode, encode},
@@ -215,9 +217,28 @@ fn an_attack_that_still_runs_does_not_hold_up_the_next() {
     let id = state.attack.id;
     visitor(&mut state, Intent::Set("steps", "40".into()));
     let late = result([0.9, 0.05, 0.05], false);
-    state.apply(Input::Worker(Kind::Cpu, Event::AttackProgress { id, done: 3, total: 20, result: late.clone() }));
-    state.apply(Input::Worker(Kind::Cpu, Event::AttackDone { id, stopped: false, milliseconds: 1.0, result: late }));
-    assert!(matches!(&state.apply(Input::Due)[..], [Task::Send(Command::Attack { .. })]));
+    state.apply(Input::Worker(
+        Kind::Cpu,
+        Event::AttackProgress {
+            id,
+            done: 3,
+            total: 20,
+            result: late.clone(),
+        },
+    ));
+    state.apply(Input::Worker(
+        Kind::Cpu,
+        Event::AttackDone {
+            id,
+            stopped: false,
+            milliseconds: 1.0,
+            result: late,
+        },
+    ));
+    assert!(matches!(
+        &state.apply(Input::Due)[..],
+        [Task::Send(Command::Attack { .. })]
+    ));
     assert_eq!(state.attack.phase, Phase::Running { done: 0, total: 40 });
 }
 

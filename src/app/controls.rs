@@ -2,12 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{
-    link::ESSENTIAL,
-    page::Desk,
-    scale,
-    state::{Intent, uses},
-};
+use super::{link::ESSENTIAL, message::Intent, page::Desk, scale, state::uses};
 use crate::config::{AttackConfig, Setting, Settings};
 
 #[component]

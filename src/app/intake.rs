@@ -7,8 +7,8 @@ use web_sys::{ClipboardEvent, DataTransfer, DragEvent, File, HtmlInputElement};
 use super::{
     browser,
     link::Shipped,
+    message::{Intent, Source},
     page::Desk,
-    state::{Intent, Source},
 };
 
 /// Takes files that are dropped or pasted anywhere on the page.

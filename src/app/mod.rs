@@ -1,14 +1,16 @@
-//! The page. `state`, `link`, `reading`, `scale` and `pixels` are plain functions, tested natively; the rest shows them
+//! The page. `state` (with `message` and `workers`), `link`, `reading`, `scale` and `pixels` are plain functions, tested natively; the rest shows them
 //! in a browser: `page` wires state, worker and views together, the views are thin.
 //!
 //! The page knows nothing of burn: all computing happens in a worker (`worker_client` here, `src/worker.rs` there), so
 //! that the page is small and never blocks.
 
 pub mod link;
+pub mod message;
 pub mod pixels;
 pub mod reading;
 pub mod scale;
 pub mod state;
+pub mod workers;
 
 #[cfg(target_arch = "wasm32")]
 mod browser;

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{page::Desk, state::Intent};
+use super::{message::Intent, page::Desk};
 
 #[component]
 pub fn Notices() -> impl IntoView {

@@ -11,11 +11,12 @@ use super::{
     controls::Controls,
     intake::{self, Toolbar},
     link::Wish,
+    message::{Input, Intent, Source, Task},
     notices::Notices,
     pictures::Pictures,
     probabilities::Probabilities,
     reading::{self, Verdict},
-    state::{Input, Intent, Phase, Source, State, Task},
+    state::{Phase, State},
     worker_client::{Client, Report},
 };
 use crate::protocol::{Command, Subject};
@@ -171,24 +172,44 @@ impl Desk {
     }
 }
 
-/// Puts the page in the place of what `index.html` showed while it was on its way.
+/// Starts the worker, then builds the page beside what `index.html` shows meanwhile.
 pub fn mount() {
-    if let Some(skeleton) = browser::document().get_element_by_id("skeleton") {
-        skeleton.remove();
-    }
-    leptos::mount::mount_to_body(App);
-}
-
-#[component]
-fn App() -> impl IntoView {
     let (state, first) = State::new(&browser::hash());
     let desk = Desk {
         state: RwSignal::new(state),
         hands: StoredValue::new_local(Hands::default()),
     };
-    provide_context(desk);
     first.into_iter().for_each(|task| desk.carry_out(task));
     spawn_local(async move { desk.apply(Input::Adapter(browser::adapter().await)) });
+    Timeout::new(0, move || leptos::mount::mount_to_body(move || view! { <App desk/> })).forget();
+}
+
+/// Parts of the page that are built one after another, each in a task of its own, so that none blocks for long.
+const PARTS: u32 = 3;
+
+/// Builds the next part; after the last, the page takes the place of the skeleton, behind which it was hidden.
+fn build(part: RwSignal<u32>) {
+    let next = move || match part.get_untracked() {
+        PARTS => {
+            if let Some(skeleton) = browser::document().get_element_by_id("skeleton") {
+                skeleton.remove();
+            }
+        }
+        n => {
+            part.set(n + 1);
+            build(part);
+        }
+    };
+    Timeout::new(0, next).forget();
+}
+
+#[component]
+fn App(desk: Desk) -> impl IntoView {
+    provide_context(desk);
+    let part = RwSignal::new(0);
+    let reached = move |n| Memo::new(move |_| part.get() >= n);
+    let (pictures, probabilities, controls) = (reached(1), reached(2), reached(PARTS));
+    build(part);
 
     let address = Memo::new(move |_| desk.state.with(State::hash));
     Effect::new(move |_| browser::set_hash(&address.get()));
@@ -200,10 +221,10 @@ fn App() -> impl IntoView {
         <main>
             <Sentence/>
             <Toolbar/>
-            <Pictures/>
-            <div class="below">
-                <Probabilities/>
-                <Controls/>
+            <div class="bench">
+                {move || pictures.get().then(|| view! { <Pictures/> })}
+                {move || probabilities.get().then(|| view! { <Probabilities/> })}
+                {move || controls.get().then(|| view! { <Controls/> })}
             </div>
         </main>
         <footer>

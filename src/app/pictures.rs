@@ -6,10 +6,11 @@ use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
 
 use super::{
     browser,
+    message::Intent,
     page::Desk,
     pixels,
     reading::{in_255ths, percent, top},
-    state::{Intent, Phase, State},
+    state::{Phase, State, uses},
 };
 use crate::{
     config::Norm,
@@ -105,7 +106,7 @@ pub fn Pictures() -> impl IntoView {
             ));
         }
         facts.extend(p.notes);
-        facts.join("; ")
+        facts.join(", ")
     });
     let size = Memo::new(move |_| {
         state.with(|s| match &s.attack.result {
@@ -118,10 +119,16 @@ pub fn Pictures() -> impl IntoView {
             browser::save(&canvas, "attacked.png");
         }
     };
+    // Only a random start makes another attempt another attack.
+    let again = move || {
+        let random = state.with(|s| s.link.attack.random_start && uses(&s.link.attack, "seed"));
+        if random { " from a new random start" } else { "" }
+    };
     let side = SIDE.to_string();
 
     view! {
-        <section class="pictures" aria-label="Pictures">
+        <section class="seen-pictures" aria-label="Pictures">
+        <div class="pictures">
             <figure>
                 <h2>"Original"</h2>
                 <div class="frame">
@@ -169,14 +176,15 @@ pub fn Pictures() -> impl IntoView {
                     </dl>
                 </figcaption>
             </figure>
-        </section>
+        </div>
         <Progress/>
         <div class="actions">
-            <button class="main" id="again" on:click=move |_| desk.tell(Intent::Again)>"Attack again"<span class="fine">" from a new random start"</span></button>
+            <button class="main" id="again" on:click=move |_| desk.tell(Intent::Again)>"Attack again"<span class="fine">{again}</span></button>
             <button id="stop" aria-disabled=move || (!state.with(State::busy)).to_string()
                 on:click=move |_| if state.with_untracked(State::busy) { desk.tell(Intent::Stop) }>"Stop"</button>
             <button id="save" aria-disabled=move || bent.with(Option::is_none).to_string() on:click=save>"Save attacked picture"</button>
         </div>
+        </section>
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::{
     link::{Shipped, Wish},
-    state::{Kind, Source, State},
+    message::{Kind, Source},
+    state::State,
 };
 use crate::config::{Norm, Settings};
 

@@ -3,108 +3,16 @@
 
 use super::{
     link::{Link, Shipped, Wish},
-    reading::Adapter,
+    message::{Input, Intent, Kind, Sort, Source, Task},
+    workers::Backend,
 };
 use crate::{
     config::{AttackConfig, Norm, Settings},
     protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Subject},
 };
 
-/// A worker that dies more often than this is not started again.
-pub const RESTARTS: u32 = 3;
-
 /// Milliseconds without a further change after which an attack begins: a slider on its way starts none.
 const PAUSE: u32 = 150;
-
-/// The worker's two builds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Cpu,
-    Gpu,
-}
-
-/// What kind of file the visitor brought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sort {
-    Model,
-    Picture,
-}
-
-/// Where a model or a picture comes from, so that it can be loaded again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source<T> {
-    /// Comes with the page.
-    Ours(T),
-    /// The n-th file that the visitor brought.
-    Own(usize),
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Input {
-    Worker(Kind, Event),
-    /// A worker died or could not be started.
-    Crashed(Kind, String),
-    /// The browser said what GPU it has.
-    Adapter(Adapter),
-    /// A file could not be fetched or read.
-    Unreadable(Subject, String),
-    /// Nothing changed for a moment after [`Task::Schedule`].
-    Due,
-    Visitor(Intent),
-}
-
-/// What the visitor wants.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Intent {
-    Model(Shipped),
-    Sample(u64),
-    /// The n-th file brought.
-    File(usize, Sort),
-    Set(&'static str, String),
-    Target(Option<usize>),
-    Backend(Wish),
-    /// Attack once more from another random start.
-    Again,
-    Stop,
-    Dismiss(usize),
-    Address(String),
-}
-
-/// What to do.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Task {
-    /// Start a worker beside the current one, if any.
-    Start(Kind),
-    /// The started worker takes the current one's place.
-    Promote,
-    /// End the started worker.
-    Discard,
-    /// End the current worker.
-    End,
-    /// Tell the current worker.
-    Send(Command),
-    /// Get a model's file to the current worker.
-    LoadModel(Source<Shipped>),
-    /// Get a picture's file to the current worker.
-    LoadPicture(usize),
-    /// Come back with [`Input::Due`] in so many milliseconds, unless scheduled anew before.
-    Schedule(u32),
-}
-
-/// Who computes.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Backend {
-    /// The worker in use, with its device's name.
-    pub current: Option<(Kind, String)>,
-    /// The worker that is being started.
-    pub coming: Option<Kind>,
-    /// What GPU the browser has, once it said so.
-    pub adapter: Option<Adapter>,
-    /// Why the GPU was given up, if it was.
-    pub given_up: Option<String>,
-    pub crashes: u32,
-}
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Phase {
@@ -197,10 +105,8 @@ impl State {
             Input::Worker(kind, event) => self.hear_current(kind, event),
             Input::Crashed(kind, why) => self.crashed(kind, &why),
             Input::Adapter(adapter) => {
-                let real = adapter.is_real();
                 self.backend.adapter = Some(adapter);
-                let switch = real && self.link.backend == Wish::Auto;
-                if switch { self.start(Kind::Gpu) } else { Vec::new() }
+                self.prefer_gpu()
             }
             Input::Unreadable(subject, text) => self.refused(subject, text),
             Input::Due => self.begin(),
@@ -208,79 +114,10 @@ impl State {
         }
     }
 
-    fn notice(&mut self, text: String) {
+    pub(super) fn notice(&mut self, text: String) {
         self.notices.retain(|n| n.text != text);
         self.noticed += 1;
         self.notices.push(Notice { id: self.noticed, text });
-    }
-
-    // --- workers -----------------------------------------------------------------------------------------------------
-
-    fn start(&mut self, kind: Kind) -> Vec<Task> {
-        let current = self.backend.current.as_ref().map(|(kind, _)| *kind);
-        let discard = self
-            .backend
-            .coming
-            .take_if(|coming| *coming != kind || current == Some(kind))
-            .map(|_| Task::Discard);
-        let start = (current != Some(kind) && self.backend.coming != Some(kind)).then(|| {
-            self.backend.coming = Some(kind);
-            Task::Start(kind)
-        });
-        discard.into_iter().chain(start).collect()
-    }
-
-    fn hear_coming(&mut self, kind: Kind, event: Event) -> Vec<Task> {
-        match event {
-            Event::Opened { name, .. } => {
-                self.backend.coming = None;
-                self.backend.current = Some((kind, name));
-                let mut tasks = vec![Task::Promote];
-                tasks.extend(self.load_picture());
-                tasks.extend(self.load_model());
-                tasks
-            }
-            Event::Refused { text, .. } => self.crashed(kind, &text),
-            _ => Vec::new(),
-        }
-    }
-
-    /// A worker is gone. A GPU that fails to start is given up; what worked once is tried again.
-    fn crashed(&mut self, kind: Kind, why: &str) -> Vec<Task> {
-        let was_coming = self.backend.coming.take_if(|coming| *coming == kind).is_some();
-        let mut tasks = Vec::new();
-        if was_coming {
-            tasks.push(Task::Discard);
-        } else {
-            tasks.push(Task::End);
-            self.backend.current = None;
-            self.attack.phase = Phase::Idle;
-            // Whatever was on its way may have been the cause.
-            self.model_wanted = self.model_in_use.or(self.model_wanted);
-            self.picture_wanted = self.picture_in_use.or(self.picture_wanted);
-        }
-        self.backend.crashes += 1;
-        let next = match kind {
-            Kind::Gpu if was_coming || self.backend.crashes > RESTARTS => {
-                self.backend.given_up = Some(why.to_owned());
-                self.notice(format!("WebGPU failed ({why}). The CPU goes on."));
-                Some(Kind::Cpu)
-            }
-            _ if self.backend.crashes > RESTARTS => {
-                self.notice(format!(
-                    "The computation failed again ({why}). Reload the page to try once more."
-                ));
-                None
-            }
-            _ => {
-                self.notice(format!(
-                    "The computation failed ({why}). It was started again with the same model and picture."
-                ));
-                Some(kind)
-            }
-        };
-        tasks.extend(next.into_iter().flat_map(|kind| self.start(kind)));
-        tasks
     }
 
     fn hear_current(&mut self, kind: Kind, event: Event) -> Vec<Task> {
@@ -301,7 +138,9 @@ impl State {
                 self.picture_in_use = self.picture_wanted;
             }
             Event::Classified { probabilities } => {
-                if probabilities != self.clean {
+                // Two backends differ in the last digits: what one found may stay in view while the other starts.
+                let same = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-3;
+                if probabilities.len() != self.clean.len() || !probabilities.iter().zip(&self.clean).all(same) {
                     self.attack.result = None;
                 }
                 self.clean = probabilities;
@@ -373,7 +212,7 @@ impl State {
 
     // --- what is in view ---------------------------------------------------------------------------------------------
 
-    fn load_model(&self) -> Vec<Task> {
+    pub(super) fn load_model(&self) -> Vec<Task> {
         let ready = self.backend.current.is_some();
         self.model_wanted
             .filter(|_| ready)
@@ -382,7 +221,7 @@ impl State {
             .collect()
     }
 
-    fn load_picture(&self) -> Vec<Task> {
+    pub(super) fn load_picture(&self) -> Vec<Task> {
         let load = |source| match source {
             Source::Ours(index) => Task::Send(Command::LoadSample { index }),
             Source::Own(file) => Task::LoadPicture(file),
@@ -483,18 +322,6 @@ impl State {
             }
         }
         self.soon(PAUSE)
-    }
-
-    fn choose(&mut self, wish: Wish) -> Vec<Task> {
-        self.link.backend = wish;
-        self.backend.crashes = 0;
-        self.backend.given_up = None;
-        match wish {
-            Wish::Cpu => self.start(Kind::Cpu),
-            Wish::Gpu => self.start(Kind::Gpu),
-            Wish::Auto if self.backend.adapter.as_ref().is_some_and(Adapter::is_real) => self.start(Kind::Gpu),
-            Wish::Auto => self.start(Kind::Cpu),
-        }
     }
 
     /// The visitor changed the address by hand or went back in history.

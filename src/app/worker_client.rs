@@ -7,7 +7,7 @@ use js_sys::{Array, ArrayBuffer, Uint8Array};
 use wasm_bindgen::prelude::*;
 use web_sys::{ErrorEvent, Event as DomEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
-use super::state::Kind;
+use super::message::Kind;
 use crate::protocol::{Command, Event, decode, encode};
 
 /// What comes from a worker.

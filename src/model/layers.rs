@@ -1,6 +1,8 @@
 //! The layers that every network here is made of: convolution, batch normalisation, linear.
 
-use burn::tensor::{Tensor, module, ops::ConvOptions};
+use burn::tensor::Tensor;
+
+use crate::kernel;
 
 use super::{
     Error, Mode, Pass,
@@ -35,9 +37,7 @@ impl Conv {
 
     /// `[B, in, H, W]` -> `[B, out, H/stride, W/stride]`.
     pub fn forward(&self, x: Dual<4>) -> Dual<4> {
-        let k = self.weight.tensor.dims()[2];
-        let options = ConvOptions::new([self.stride; 2], [k / 2; 2], [1, 1], 1);
-        x.linear(|t| module::conv2d(t, self.weight.tensor.clone(), None, options.clone()))
+        x.linear(|t| kernel::conv2d(t, self.weight.tensor.clone(), self.stride))
     }
 
     pub fn slots(&mut self) -> Vec<&mut dyn Slot> {

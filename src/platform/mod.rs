@@ -1,6 +1,8 @@
 //! What differs between a terminal and a browser: how a device is opened and how others get a turn. All target switches
 //! of the core are here.
 
+pub mod simd;
+
 use std::{fmt, str::FromStr};
 
 use burn::tensor::{Device, FloatDType};

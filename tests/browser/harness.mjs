@@ -1,7 +1,7 @@
 // What the browser tests share: the site under a sub-path, Chromium with and without WebGPU, pages that fail on any
 // complaint, dropped files, screenshots, and measures of speed and size.
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
@@ -23,7 +23,10 @@ const BACKENDS = {
 };
 
 /** The built page, served under /sub/ so that an absolute path shows as a 404. */
-export const site = () => serve(DIST, { base: '/sub/' });
+export async function site() {
+  await access(join(DIST, 'index.html')).catch(() => { throw new Error(`there is no page in ${DIST}: run native/serve --build-only`); });
+  return serve(DIST, { base: '/sub/' });
+}
 
 /** Starts Chromium; `backend` is 'webgpu' or 'cpu'. Close it in `after`. */
 export async function launch(backend) {

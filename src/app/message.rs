@@ -1,0 +1,83 @@
+//! What happens to the page and what it does about it, in the words of [`super::state::State`].
+
+use super::{
+    link::{Shipped, Wish},
+    reading::Adapter,
+};
+use crate::protocol::{Command, Event, Subject};
+
+/// The worker's two builds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Cpu,
+    Gpu,
+}
+
+/// What kind of file the visitor brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    Model,
+    Picture,
+}
+
+/// Where a model or a picture comes from, so that it can be loaded again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source<T> {
+    /// Comes with the page.
+    Ours(T),
+    /// The n-th file that the visitor brought.
+    Own(usize),
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    Worker(Kind, Event),
+    /// A worker died or could not be started.
+    Crashed(Kind, String),
+    /// The browser said what GPU it has.
+    Adapter(Adapter),
+    /// A file could not be fetched or read.
+    Unreadable(Subject, String),
+    /// Nothing changed for a moment after [`Task::Schedule`].
+    Due,
+    Visitor(Intent),
+}
+
+/// What the visitor wants.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Intent {
+    Model(Shipped),
+    Sample(u64),
+    /// The n-th file brought.
+    File(usize, Sort),
+    Set(&'static str, String),
+    Target(Option<usize>),
+    Backend(Wish),
+    /// Attack once more from another random start.
+    Again,
+    Stop,
+    Dismiss(usize),
+    Address(String),
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Task {
+    /// Start a worker beside the current one, if any.
+    Start(Kind),
+    /// The started worker takes the current one's place.
+    Promote,
+    /// End the started worker.
+    Discard,
+    /// End the current worker.
+    End,
+    /// Tell the current worker.
+    Send(Command),
+    /// Get a model's file to the current worker.
+    LoadModel(Source<Shipped>),
+    /// Get a picture's file to the current worker.
+    LoadPicture(usize),
+    /// Come back with [`Input::Due`] in so many milliseconds, unless scheduled anew before.
+    Schedule(u32),
+}

@@ -1,0 +1,128 @@
+//! Losses in closed form, and gradients by finite differences.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use otjr::{
+    batch::{Batch, one_hot},
+    config::{Objective, ObjectiveConfig},
+    loss::{
+        cross_entropy::{cross_entropy, kl_divergence, logit_pairing},
+        objective::{Directions, evaluate},
+        sinkhorn,
+        sliced_wasserstein::{directions, projections, sliced_wasserstein},
+    },
+    model::{Model, parameter::Slot},
+    random::{self, Purpose},
+};
+
+use crate::{relative_error, tests, uniform, values};
+
+fn matrix<const R: usize, const C: usize>(rows: [[f32; C]; R]) -> Tensor<2> {
+    Tensor::from_data(TensorData::from(rows), &Device::flex())
+}
+
+fn scalar(tensor: Tensor<1>) -> f32 {
+    values(&tensor)[0]
+}
+
+tests! {
+    fn cross_entropy_of_known_odds() {
+        let z = matrix([[0.0, 3f32.ln()], [0.0, 3f32.ln()]]);
+        let y = one_hot(&[0, 1], 2, &Device::flex());
+        // Probabilities 1/4 and 3/4.
+        let expected = (4f32.ln() + (4f32 / 3.0).ln()) / 2.0;
+        assert!((scalar(cross_entropy(z, y)) - expected).abs() < 1e-6);
+    }
+
+    fn cross_entropy_of_huge_logits_is_finite() {
+        let z = matrix([[1e4, -1e4], [-1e4, 1e4]]);
+        assert_eq!(scalar(cross_entropy(z.clone(), one_hot(&[0, 1], 2, &Device::flex()))), 0.0);
+        assert_eq!(scalar(cross_entropy(z, one_hot(&[1, 0], 2, &Device::flex()))), 2e4);
+    }
+
+    fn divergences_vanish_between_equals_only() {
+        let (z, a) = (uniform(1, [6, 5], -2.0, 2.0), uniform(2, [6, 5], -2.0, 2.0));
+        for divergence in [kl_divergence, logit_pairing, sinkhorn::divergence] {
+            assert!(scalar(divergence(z.clone(), z.clone())).abs() < 1e-6);
+            assert!(scalar(divergence(z.clone(), a.clone())) > 0.1);
+        }
+    }
+
+    /// In one dimension optimal transport matches by rank: 1 -> 0, 2 -> 2, 5 -> 4.
+    fn transport_of_a_line() {
+        let z = matrix([[4.0, 7.0], [0.0, 7.0], [2.0, 7.0]]);
+        let a = matrix([[1.0, 7.0], [2.0, 7.0], [5.0, 7.0]]);
+        let transport = sliced_wasserstein(z, a, matrix([[1.0], [0.0]]));
+        assert!((scalar(transport.value.clone()) - (1.0 + 0.0 + 1.0) / 3.0).abs() < 1e-6);
+        assert_eq!(values(&transport.movement), [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0]);
+        // The one that stays has no direction, and that is not a NaN.
+        assert_eq!(values(&transport.direction()), [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0]);
+    }
+
+    /// A distance between sets: the order of the batch does not matter, ties included.
+    fn transport_ignores_order() {
+        let z = matrix([[1.0, 2.0], [1.0, 2.0], [3.0, -1.0], [0.0, 0.0]]);
+        let shuffled = matrix([[3.0, -1.0], [1.0, 2.0], [0.0, 0.0], [1.0, 2.0]]);
+        let theta = projections(&mut random::stream(0, Purpose::Directions, 0), 2, 7, &Device::flex());
+        assert_eq!(scalar(sliced_wasserstein(z, shuffled, theta).value), 0.0);
+    }
+
+    fn directions_are_unit_rows() {
+        let rows = directions(&mut random::stream(0, Purpose::Directions, 1), 50, 10, &Device::flex());
+        for length in values(&rows.square().sum_dim(1).sqrt()) {
+            assert!((length - 1.0).abs() < 1e-6);
+        }
+    }
+
+    /// d loss / d parameter along a random direction, against central differences, for every objective. The Jacobian
+    /// terms take second derivatives here, which no autodiff of burn's computes.
+    fn parameter_gradients_are_derivatives() {
+        let device = Device::flex();
+        // Directions that stay: those of the transport depend on the parameters but are not differentiated.
+        let config = ObjectiveConfig { lambda_jac: 0.5, lambda_sw: 8.0, ..ObjectiveConfig::default() };
+        let model = Model::new("wrn-10-1".parse().unwrap(), 3, None, 11, &device).unwrap();
+        let batch = Batch { x: uniform(3, [4, 3, 32, 32], 0.0, 1.0), y: one_hot(&[0, 2, 1, 1], 3, &device) };
+        let x_adv = uniform(4, [4, 3, 32, 32], -0.03, 0.03) + batch.x.clone();
+        let draw = Directions::draw(&mut random::stream(1, Purpose::Directions, 0), 4, 3, 6, &device);
+        for objective in Objective::ALL.iter().copied().filter(|o| !matches!(o, Objective::SwJac | Objective::Otjr)) {
+            let loss = |model: &Model| evaluate(objective, &config, model, &batch, &x_adv, &draw);
+            let mut evaluation = loss(&model);
+            let mut gradients = evaluation.loss.backward();
+            // Along the gradient itself, the derivative is its squared length.
+            let gradient: Vec<_> =
+                evaluation.model.slots().iter().map(|slot| slot.gradient(&mut gradients)).collect();
+            let square: f32 = gradient.iter().flatten().map(|g| values(g).iter().map(|v| v * v).sum::<f32>()).sum();
+            let moved = |h: f32| {
+                let mut model = model.clone();
+                for (slot, gradient) in model.slots().into_iter().zip(&gradient) {
+                    if let Some(gradient) = gradient {
+                        slot.set_flat(slot.flat() + gradient.clone().mul_scalar(h / square.sqrt()));
+                    }
+                }
+                scalar(loss(&model).loss)
+            };
+            let h = 4e-3;
+            let difference = (moved(h) - moved(-h)) / (2.0 * h);
+            assert!((difference / square.sqrt() - 1.0).abs() < 0.03, "{objective}: {difference} is not {}", square.sqrt());
+        }
+    }
+
+    /// The gradients of otjr are those of its three terms, added up: the two runs share nothing but the passes.
+    fn otjr_is_the_sum_of_its_terms() {
+        let device = Device::flex();
+        let model = Model::new("wrn-10-1".parse().unwrap(), 3, None, 12, &device).unwrap();
+        let batch = Batch { x: uniform(5, [4, 3, 32, 32], 0.0, 1.0), y: one_hot(&[0, 2, 1, 1], 3, &device) };
+        let x_adv = uniform(6, [4, 3, 32, 32], -0.03, 0.03) + batch.x.clone();
+        let draw = Directions::draw(&mut random::stream(2, Purpose::Directions, 0), 4, 3, 6, &device);
+        let gradient = |objective, lambda_jac| {
+            let config = ObjectiveConfig { lambda_jac, ..ObjectiveConfig::default() };
+            let mut evaluation = evaluate(objective, &config, &model, &batch, &x_adv, &draw);
+            let mut gradients = evaluation.loss.backward();
+            let flat = |slot: &&mut dyn Slot| slot.gradient(&mut gradients).map_or(Vec::new(), |g| values(&g));
+            evaluation.model.slots().iter().flat_map(flat).collect::<Vec<f32>>()
+        };
+        let (otjr, sw) = (gradient(Objective::Otjr, 0.3), gradient(Objective::Sw, 0.3));
+        let (sw_jac, ce) = (gradient(Objective::SwJac, 0.3), gradient(Objective::Ce, 0.3));
+        let sum: Vec<f32> = (0..otjr.len()).map(|i| sw[i] + sw_jac[i] - ce[i]).collect();
+        assert!(relative_error(&sum, &otjr) < 1e-3);
+    }
+}

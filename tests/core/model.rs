@@ -1,0 +1,104 @@
+//! Architectures, files, modes.
+
+use burn::tensor::Device;
+use otjr::model::{Architecture, Error, Model, Pass, dual::Dual};
+
+use crate::{ready, relative_error, tests, uniform, values};
+
+fn small() -> Model {
+    Model::new("wrn-10-1".parse().unwrap(), 4, Some([[0.5, 0.4, 0.3], [0.2, 0.25, 0.3]]), 1, &Device::flex()).unwrap()
+}
+
+tests! {
+    fn names_of_architectures() {
+        for name in ["wrn-10-1", "wrn-34-10", "wrn-28-10", "resnet-18", "preact-resnet-18", "preact-resnet-18-w16"] {
+            assert_eq!(name.parse::<Architecture>().unwrap().to_string(), name);
+        }
+        for name in ["", "wrn", "wrn-11-1", "wrn-4-1", "wrn-10-0", "wrn-10-x", "resnet-50", "resnet-18w4", "vgg"] {
+            assert!(matches!(name.parse::<Architecture>(), Err(Error::Name(_))), "{name}");
+        }
+    }
+
+    /// PyTorch's count for the reference's WRN-10-1 of ten classes, and the well-known ones.
+    fn sizes() {
+        let count = |name: &str, classes| {
+            Model::new(name.parse().unwrap(), classes, None, 0, &Device::flex()).unwrap().parameters()
+        };
+        assert_eq!(count("wrn-10-1", 10), 77_850);
+        assert_eq!(count("resnet-18", 10), 11_173_962);
+    }
+
+    fn a_model_survives_its_file() {
+        let (model, x) = (small(), uniform(1, [2, 3, 32, 32], 0.0, 1.0));
+        let again = Model::from_arrays(&ready(model.arrays()).unwrap(), &Device::flex()).unwrap();
+        let logits = |m: &Model| values(&m.forward(x.clone(), &mut Pass::inference()).logits.value);
+        assert_eq!(logits(&model), logits(&again));
+    }
+
+    fn the_same_seed_the_same_weights() {
+        let weights = |seed| {
+            let model = Model::new("wrn-10-1".parse().unwrap(), 4, None, seed, &Device::flex()).unwrap();
+            ready(model.arrays()).unwrap()
+        };
+        assert_eq!(weights(3), weights(3));
+        assert_ne!(weights(3), weights(4));
+    }
+
+    fn files_of_other_networks_are_refused_by_name() {
+        let arrays = ready(small().arrays()).unwrap();
+        let with = |change: &dyn Fn(&mut otjr::model::parameter::Arrays)| {
+            let mut arrays = arrays.clone();
+            change(&mut arrays);
+            Model::from_arrays(&arrays, &Device::flex()).unwrap_err().to_string()
+        };
+        let missing = with(&|a| drop(a.remove("block2.layer.0.bn2.bias")));
+        assert!(missing.contains("lacks the tensor 'block2.layer.0.bn2.bias'"), "{missing}");
+        let shape = with(&|a| a.get_mut("block3.layer.0.conv1.weight").unwrap().shape = vec![64, 32, 9]);
+        assert!(shape.contains("shape [64, 32, 9], where the network needs [64, 32, 3, 3]"), "{shape}");
+        let nan = with(&|a| a.get_mut("fc.weight").unwrap().values[7] = f32::NAN);
+        assert!(nan.contains("'fc.weight' holds NaN at position 7"), "{nan}");
+        let foreign = with(&|a| drop(a.insert("attention.weight".into(), a["fc.bias"].clone())));
+        assert!(foreign.contains("'attention.weight' that a wrn-10-1 does not have"), "{foreign}");
+        let unknown = with(&|a| a.retain(|name, _| name.starts_with("fc")));
+        assert!(unknown.contains("no network known here"), "{unknown}");
+    }
+
+    /// In inference mode pictures do not see each other; in training mode they do.
+    fn modes() {
+        let (model, x) = (small(), uniform(2, [3, 3, 32, 32], 0.0, 1.0));
+        let first = |pass: &mut Pass, n| values(&model.forward(x.clone().narrow(0, 0, n), pass).logits.value)[..4].to_vec();
+        assert!(relative_error(&first(&mut Pass::inference(), 3), &first(&mut Pass::inference(), 1)) < 1e-5);
+        assert!(relative_error(&first(&mut Pass::training(), 3), &first(&mut Pass::training(), 2)) > 1e-3);
+    }
+
+    /// A training pass changes nothing until it is asked to: not even through a clone.
+    fn running_statistics_change_only_by_update() {
+        let (mut model, x) = (small(), uniform(3, [3, 3, 32, 32], 0.0, 1.0));
+        let before = ready(model.arrays()).unwrap();
+        let mut pass = Pass::training();
+        model.clone().forward(x, &mut pass);
+        assert_eq!(ready(model.arrays()).unwrap(), before);
+        model.update_running(pass);
+        let after = ready(model.arrays()).unwrap();
+        let changed: Vec<_> = after.keys().filter(|name| after[*name] != before[*name]).collect();
+        assert_eq!(changed.len(), 14, "{changed:?}");
+        assert!(changed.iter().all(|name| name.contains(".running_")));
+    }
+
+    /// The tangent is the derivative along its direction: against central differences, in both modes and families.
+    fn tangents_are_derivatives() {
+        for name in ["wrn-10-1", "resnet-18-w4", "preact-resnet-18-w4"] {
+            let model = Model::new(name.parse().unwrap(), 4, Some([[0.5; 3], [0.25; 3]]), 5, &Device::flex()).unwrap();
+            let x = uniform(4, [4, 3, 32, 32], 0.2, 0.8);
+            let u = uniform(5, [4, 3, 32, 32], -1.0, 1.0);
+            for pass in [Pass::inference, Pass::repeated] {
+                let tangent = model.forward(Dual::new(x.clone(), u.clone()), &mut pass()).logits.tangent.unwrap();
+                let h = 2e-3;
+                let at = |h: f32| model.forward(x.clone() + u.clone().mul_scalar(h), &mut pass()).logits.value;
+                let difference = (at(h) - at(-h)).div_scalar(2.0 * h);
+                let error = relative_error(&values(&tangent), &values(&difference));
+                assert!(error < 0.02, "{name}: {error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The worker's logic, natively: commands in, events out, bad input refused with everything as it was.
+
+use std::cell::RefCell;
+
+use otjr::{
+    data::picture,
+    platform::DeviceChoice,
+    protocol::{AttackResult, Command, Event, Subject},
+    session::Session,
+};
+
+const FIXTURE: &[u8] = include_bytes!("fixtures/wrn10_1-c10-b6.safetensors");
+
+struct Visitor(Session);
+
+impl Visitor {
+    fn new() -> Self {
+        let mut visitor = Self(Session::default());
+        assert!(matches!(visitor.send(Command::Open)[..], [Event::Opened { emulated: false, .. }]));
+        visitor
+    }
+
+    fn with_model_and_sample() -> Self {
+        let mut visitor = Self::new();
+        visitor.send(Command::LoadModel { name: "fixture".into(), bytes: FIXTURE.to_vec() });
+        visitor.send(Command::LoadSample { index: 3 });
+        visitor
+    }
+
+    fn send(&mut self, command: Command) -> Vec<Event> {
+        if let Command::Attack { id, .. } = command {
+            self.0.latest.set(id);
+        }
+        let events = RefCell::new(Vec::new());
+        pollster::block_on(self.0.handle(DeviceChoice::Cpu, command, &|event| events.borrow_mut().push(event)));
+        events.into_inner()
+    }
+
+    fn refused(&mut self, command: Command, about: Subject, because: &str) {
+        match &self.send(command)[..] {
+            [Event::Refused { subject, text }] => {
+                assert_eq!(*subject, about);
+                assert!(text.contains(because), "'{because}' is not in: {text}");
+            }
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    fn attack(&mut self, settings: &[(&str, &str)], target: Option<usize>) -> AttackResult {
+        let settings = settings.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        match self.send(Command::Attack { id: 7, settings, target }).pop() {
+            Some(Event::AttackDone { id: 7, stopped: false, result, .. }) => result,
+            other => panic!("no result: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn model_then_picture_then_attack() {
+    let mut visitor = Visitor::new();
+    let events = visitor.send(Command::LoadModel { name: "fixture".into(), bytes: FIXTURE.to_vec() });
+    let [Event::ModelLoaded { model }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((model.architecture.as_str(), model.parameters, model.classes.len()), ("wrn-10-1", 77_850, 10));
+    let events = visitor.send(Command::LoadSample { index: 3 });
+    let [Event::PictureLoaded { picture }, Event::Classified { probabilities }] = &events[..] else { panic!("{events:?}") };
+    assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+
+    let epsilon = 8.0 / 255.0;
+    for attack in ["fgsm", "pgd"] {
+        let result = visitor.attack(&[("attack", attack), ("epsilon", "8/255")], None);
+        assert!(result.linf <= epsilon && result.linf > 0.9 * epsilon);
+        for (a, b) in result.pixels.iter().zip(&picture.pixels) {
+            assert!((a - *b as f32 / 255.0).abs() <= epsilon);
+        }
+    }
+    let result = visitor.attack(&[("epsilon", "0.5"), ("step", "0.1"), ("steps", "40")], Some(2));
+    let largest = result.probabilities.iter().copied().fold(0.0, f32::max);
+    assert_eq!(result.reached, result.probabilities[2] == largest);
+}
+
+#[test]
+fn a_dropped_picture_is_classified() {
+    let mut visitor = Visitor::with_model_and_sample();
+    let png = picture::encode_png(&[128; 3072]);
+    let events = visitor.send(Command::LoadPicture { name: "grey.png".into(), bytes: png });
+    let [Event::PictureLoaded { picture }, Event::Classified { .. }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((picture.pixels.as_slice(), picture.original), ([128u8; 3072].as_slice(), [32, 32]));
+}
+
+/// An attack ends when a later command has come, keeps what it found, and says so.
+#[test]
+fn a_later_attack_ends_an_earlier_one() {
+    let visitor = Visitor::with_model_and_sample();
+    let latest = visitor.0.latest.clone();
+    latest.set(1);
+    let events = RefCell::new(Vec::new());
+    let emit = |event: Event| {
+        if matches!(event, Event::AttackProgress { .. }) {
+            latest.set(2);
+        }
+        events.borrow_mut().push(event);
+    };
+    let mut session = visitor.0;
+    let settings = vec![("steps".to_string(), "10000".to_string())];
+    pollster::block_on(session.handle(DeviceChoice::Cpu, Command::Attack { id: 1, settings, target: None }, &emit));
+    let events = events.into_inner();
+    assert!(matches!(events.last(), Some(Event::AttackDone { id: 1, stopped: true, .. })), "{:?}", events.len());
+}
+
+#[test]
+fn bad_input_is_refused_and_changes_nothing() {
+    let mut visitor = Visitor::with_model_and_sample();
+    let before = visitor.attack(&[], None);
+    let model = |bytes: &[u8]| Command::LoadModel { name: "m.safetensors".into(), bytes: bytes.to_vec() };
+    let picture = |bytes: &[u8]| Command::LoadPicture { name: "p.png".into(), bytes: bytes.to_vec() };
+    let attack = |key: &str, value: &str| Command::Attack { id: 9, settings: vec![(key.into(), value.into())], target: None };
+    visitor.refused(model(&FIXTURE[..FIXTURE.len() / 2]), Subject::Model, "not a complete safetensors file");
+    visitor.refused(model(b"hello"), Subject::Model, "m.safetensors");
+    visitor.refused(picture(b"hello"), Subject::Picture, "p.png");
+    visitor.refused(attack("epsilon", "-1"), Subject::Attack, "between 0 and 64");
+    visitor.refused(attack("epsilon", "abc"), Subject::Attack, "8/255");
+    visitor.refused(Command::Attack { id: 9, settings: vec![], target: Some(10) }, Subject::Attack, "no class number 10");
+    visitor.refused(Command::Verify { bytes: vec![1, 2, 3] }, Subject::Fixture, "safetensors");
+    assert_eq!(visitor.attack(&[], None), before);
+    Visitor::new().refused(attack("steps", "3"), Subject::Attack, "load a model first");
+}
