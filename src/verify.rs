@@ -85,8 +85,7 @@ pub async fn verify(bytes: &[u8], device: &Device) -> Result<Vec<Check>, Error> 
             match checks.iter_mut().find(|check| check.group == group) {
                 Some(check) => {
                     check.tensors += 1;
-                    // A NaN is the worst error that there is.
-                    if !(error <= check.error) {
+                    if error > check.error || error.is_nan() {
                         (check.error, check.worst) = (error, name.clone());
                     }
                 }
@@ -112,10 +111,9 @@ fn relative_error(ours: &[f32], reference: &[f32]) -> f64 {
         return f64::INFINITY;
     }
     let largest = reference.iter().fold(0f64, |m, &v| m.max(v.abs() as f64)).max(f32::MIN_POSITIVE as f64);
+    let errors = ours.iter().zip(reference).map(|(&a, &b)| (a as f64 - b as f64).abs() / largest);
     // f64::max would drop a NaN.
-    ours.iter().zip(reference).map(|(&a, &b)| (a as f64 - b as f64).abs() / largest).fold(0.0, |m, e| {
-        if e <= m { m } else { e }
-    })
+    errors.fold(0.0, |worst, e| if e > worst || e.is_nan() { e } else { worst })
 }
 
 fn compute(fixture: &Checkpoint, device: &Device) -> Result<Ours, Error> {

@@ -12,6 +12,7 @@ use otjr::{
     },
     config::{AttackConfig, AttackKind, Norm, Settings},
     protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Subject, decode, encode},
+    verify,
 };
 
 fn opened() -> Event {
@@ -470,8 +471,44 @@ fn fgsm_has_one_step() {
 fn files_are_told_apart_by_name_or_content() {
     assert_eq!(sort("Model.SAFETENSORS", b""), Sort::Model);
     assert_eq!(sort("weights", b"\x40\x00\x00\x00\x00\x00\x00\x00{"), Sort::Model);
+    assert_eq!(sort("f.safetensors", br#"12345678{"input.x":{}}"#), Sort::Fixture);
     assert_eq!(sort("cat.png", b"\x89PNG\r\n\x1a\n\0"), Sort::Picture);
     assert_eq!(sort("", b""), Sort::Picture);
+}
+
+#[test]
+fn a_fixture_is_checked_on_every_backend_in_turn() {
+    let mut state = attacking("");
+    let tell = |state: &mut State, event| state.apply(Input::Worker(Kind::Cpu, event));
+    assert_eq!(
+        state.apply(Input::Visitor(Intent::File(4, Sort::Fixture))),
+        [Task::Verify(4)]
+    );
+    let check = verify::Check {
+        group: "eval".into(),
+        worst: "eval.logits".into(),
+        error: 1e-6,
+        tensors: 5,
+    };
+    let checks = vec![check];
+    tell(
+        &mut state,
+        Event::Verified {
+            checks: checks.clone(),
+            milliseconds: 9.0,
+        },
+    );
+    assert_eq!(state.check.as_ref().map(|c| &c.groups), Some(&checks));
+    // Another worker's arithmetic is another one's.
+    state.apply(Input::Visitor(Intent::Backend(Wish::Gpu)));
+    let tasks = state.apply(Input::Worker(Kind::Gpu, opened()));
+    assert!(tasks.contains(&Task::Verify(4)) && state.check.as_ref().is_some_and(|c| c.groups.is_empty()));
+    let refused = Event::Refused {
+        subject: Subject::Fixture,
+        text: "no".into(),
+    };
+    state.apply(Input::Worker(Kind::Gpu, refused));
+    assert_eq!((state.check.is_none(), state.notices.len()), (true, 1));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use otjr::kernel;
 type Results = [Vec<f32>; 3];
 
 fn run(conv: impl Fn(Tensor<4>, Tensor<4>) -> Tensor<4>, x: &Tensor<4>, w: &Tensor<4>, r: &Tensor<4>) -> Results {
-    let floats = |t: Tensor<4>| t.into_data().to_vec::<f32>().unwrap();
+    let floats = |t: Tensor<4>| t.into_data().try_to_vec::<f32>().unwrap();
     let (x, w) = (x.clone().require_grad(), w.clone().require_grad());
     let y = conv(x.clone(), w.clone());
     let gradients = (y.clone() * r.clone()).sum().backward();
@@ -87,7 +87,7 @@ fn pictures_need_not_be_square_or_in_order() {
 fn only_tracked_inputs_get_gradients() {
     let [x, w, r] = operands([3, 4, 8], 3, 1, 2);
     let all = run(burns(1), &x, &w, &r);
-    let floats = |t: Tensor<4>| t.into_data().to_vec::<f32>().unwrap();
+    let floats = |t: Tensor<4>| t.into_data().try_to_vec::<f32>().unwrap();
 
     let tracked = x.clone().require_grad();
     let gradients = (kernel::conv2d(tracked.clone(), w.clone(), 1) * r.clone())
@@ -126,6 +126,6 @@ fn float64_stays_float64() {
     let [x, w, _] = operands([3, 4, 8], 3, 1, 2);
     let y = kernel::conv2d(x.clone().cast(DType::F64), w.clone().cast(DType::F64), 1);
     assert_eq!(y.dtype(), DType::F64);
-    let floats = |t: Tensor<4>| t.cast(DType::F32).into_data().to_vec::<f32>().unwrap();
+    let floats = |t: Tensor<4>| t.cast(DType::F32).into_data().try_to_vec::<f32>().unwrap();
     assert_close(&floats(kernel::conv2d(x, w, 1)), &floats(y), "float64");
 }

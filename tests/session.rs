@@ -9,7 +9,7 @@ use otjr::{
     session::Session,
 };
 
-const FIXTURE: &[u8] = include_bytes!("fixtures/wrn10_1-c10-b6.safetensors");
+const FIXTURE: &[u8] = include_bytes!("fixtures/wrn10_1-c10-b4.safetensors");
 
 struct Visitor(Session);
 

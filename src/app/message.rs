@@ -18,6 +18,8 @@ pub enum Kind {
 pub enum Sort {
     Model,
     Picture,
+    /// What the PyTorch oracle computed, to check this browser against.
+    Fixture,
 }
 
 /// Where a model or a picture comes from, so that it can be loaded again.
@@ -58,6 +60,8 @@ pub enum Intent {
     Again,
     Stop,
     Dismiss(usize),
+    /// Put the check against a fixture away.
+    CloseCheck,
     Address(String),
 }
 
@@ -78,6 +82,8 @@ pub enum Task {
     LoadModel(Source<Shipped>),
     /// Get a picture's file to the current worker.
     LoadPicture(usize),
+    /// Get a fixture's file to the current worker.
+    Verify(usize),
     /// Come back with [`Input::Due`] in so many milliseconds, unless scheduled anew before.
     Schedule(u32),
 }

@@ -8,6 +8,7 @@ use web_sys::File;
 
 use super::{
     browser,
+    check::CheckTable,
     controls::Controls,
     intake::{self, Toolbar},
     link::Wish,
@@ -26,6 +27,9 @@ const MODELS: &str = "public/models";
 
 /// Bytes of the largest file taken: a WideResNet-34-10 has 185 MB, and WebAssembly's memory ends at 4 GB.
 const LARGEST: f64 = 500e6;
+
+/// Bytes at a file's start that tell what it is: where a fixture's list of arrays fits.
+const START: i32 = 1 << 18;
 
 /// The state, and who carries out what it decides. Handed to every view.
 #[derive(Clone, Copy)]
@@ -60,7 +64,7 @@ impl Desk {
             return self.apply(Input::Unreadable(Subject::Picture, text));
         }
         spawn_local(async move {
-            let start = match file.slice_with_i32_and_i32(0, 9) {
+            let start = match file.slice_with_i32_and_i32(0, START) {
                 Ok(start) => browser::read(&start).await,
                 Err(_) => Err(format!("{} cannot be read.", file.name())),
             };
@@ -140,6 +144,10 @@ impl Desk {
                     },
                     bytes,
                 );
+            }),
+            Task::Verify(n) => spawn_local(async move {
+                let (_, bytes) = self.read_own(n).await;
+                self.hand_over(true, Subject::Fixture, Command::Verify { bytes: Vec::new() }, bytes);
             }),
             Task::Schedule(pause) => {
                 let timeout = Timeout::new(pause, move || self.apply(Input::Due));
@@ -226,6 +234,7 @@ fn App(desk: Desk) -> impl IntoView {
                 {move || probabilities.get().then(|| view! { <Probabilities/> })}
                 {move || controls.get().then(|| view! { <Controls/> })}
             </div>
+            <CheckTable/>
         </main>
         <footer>
             <p>"Nothing leaves this machine: pictures and models are read, classified and attacked in this page alone."</p>

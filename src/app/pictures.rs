@@ -132,7 +132,7 @@ pub fn Pictures() -> impl IntoView {
             <figure>
                 <h2>"Original"</h2>
                 <div class="frame">
-                    <canvas node_ref=original width=side.clone() height=side.clone() role="img"
+                    <canvas node_ref=original id="original" width=side.clone() height=side.clone() role="img"
                         aria-label=move || format!("Original picture. The model sees {}.", before.get())></canvas>
                 </div>
                 <figcaption>

@@ -63,7 +63,7 @@ pub fn Probabilities() -> impl IntoView {
     let body = move || {
         let row = |r: Row| {
             view! {
-                <tr>
+                <tr data-clean=r.clean.to_string() data-attacked=r.attacked.map(|p| p.to_string())>
                     <th scope="row">{r.name}</th>
                     {bar("clean", Some(r.clean), r.clean_top)}
                     {bar("attacked", r.attacked, r.attacked_top)}

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     config::{AttackConfig, Norm, Settings},
     protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Subject},
+    verify,
 };
 
 /// Milliseconds without a further change after which an attack begins: a slider on its way starts none.
@@ -43,6 +44,16 @@ pub struct Attack {
     pub result: Option<AttackResult>,
 }
 
+/// How this browser's arithmetic compares with PyTorch's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Check {
+    /// The n-th file that the visitor brought.
+    file: usize,
+    /// Empty until it is done.
+    pub groups: Vec<verify::Check>,
+    pub milliseconds: f64,
+}
+
 /// Something the visitor should know, until they dismiss it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
@@ -59,6 +70,7 @@ pub struct State {
     /// Probabilities of the clean picture; empty until it is classified.
     pub clean: Vec<f32>,
     pub attack: Attack,
+    pub check: Option<Check>,
     pub notices: Vec<Notice>,
     /// What is in use; and what was asked for last, which is on its way if it differs.
     pub model_in_use: Option<Source<Shipped>>,
@@ -182,8 +194,12 @@ impl State {
                 text,
             } => return self.crashed(kind, &text),
             Event::Refused { subject, text } => return self.refused(subject, text),
-            Event::Opened { .. } | Event::Verified { .. } | Event::AttackProgress { .. } | Event::AttackDone { .. } => {
+            Event::Verified { checks, milliseconds } => {
+                if let Some(check) = &mut self.check {
+                    (check.groups, check.milliseconds) = (checks, milliseconds);
+                }
             }
+            Event::Opened { .. } | Event::AttackProgress { .. } | Event::AttackDone { .. } => {}
         }
         Vec::new()
     }
@@ -204,7 +220,8 @@ impl State {
                 }
             }
             Subject::Attack => self.attack.phase = Phase::Idle,
-            Subject::Device | Subject::Fixture => {}
+            Subject::Fixture => self.check = None,
+            Subject::Device => {}
         }
         self.notice(text);
         Vec::new()
@@ -228,6 +245,16 @@ impl State {
         };
         let ready = self.backend.current.is_some();
         self.picture_wanted.filter(|_| ready).map(load).into_iter().collect()
+    }
+
+    /// Checks the worker in use against the fixture, if there is one.
+    pub(super) fn load_check(&mut self) -> Vec<Task> {
+        let ready = self.backend.current.is_some();
+        let load = |check: &mut Check| {
+            check.groups.clear();
+            Task::Verify(check.file)
+        };
+        self.check.as_mut().filter(|_| ready).map(load).into_iter().collect()
     }
 
     /// Attacks in a moment, if there is something to attack.
@@ -283,6 +310,18 @@ impl State {
             Intent::File(n, Sort::Picture) => {
                 self.picture_wanted = Some(Source::Own(n));
                 self.load_picture()
+            }
+            Intent::File(file, Sort::Fixture) => {
+                self.check = Some(Check {
+                    file,
+                    groups: Vec::new(),
+                    milliseconds: 0.0,
+                });
+                self.load_check()
+            }
+            Intent::CloseCheck => {
+                self.check = None;
+                Vec::new()
             }
             Intent::Set(key, value) => self.set(key, &value),
             Intent::Target(target) => {
@@ -369,11 +408,17 @@ pub fn usual(norm: Norm) -> (&'static str, &'static str) {
     }
 }
 
-/// What a file is, by its name or else by its first nine bytes: a safetensors file is a length and then JSON.
+/// What a file is, by its name or else by its start: a safetensors file is a length and then JSON, which names the
+/// pictures if the file is a fixture.
 pub fn sort(name: &str, start: &[u8]) -> Sort {
     let named = name.to_ascii_lowercase().ends_with(".safetensors");
+    let pictures = br#""input.x""#;
     if named || (start.get(5..9) == Some(&[0, 0, 0, b'{'])) {
-        Sort::Model
+        if start.windows(pictures.len()).any(|w| w == pictures) {
+            Sort::Fixture
+        } else {
+            Sort::Model
+        }
     } else {
         Sort::Picture
     }

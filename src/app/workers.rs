@@ -55,6 +55,7 @@ impl State {
                 let mut tasks = vec![Task::Promote];
                 tasks.extend(self.load_picture());
                 tasks.extend(self.load_model());
+                tasks.extend(self.load_check());
                 tasks.extend(self.prefer_gpu());
                 tasks
             }
@@ -74,6 +75,7 @@ impl State {
             self.backend.current = None;
             self.attack.phase = Phase::Idle;
             // Whatever was on its way may have been the cause.
+            self.check = None;
             self.model_wanted = self.model_in_use.or(self.model_wanted);
             self.picture_wanted = self.picture_in_use.or(self.picture_wanted);
         }

@@ -17,6 +17,9 @@ const R: usize = 4;
 /// broadcast weight are the 16 registers of AVX2, SSE2 and simd128.
 const V: usize = 3;
 
+/// Floats of the widest vectors.
+const LANES: usize = 8;
+
 /// The vectors of one register tile.
 type Tile<const L: usize> = [[[f32; L]; V]; R];
 
@@ -58,7 +61,7 @@ impl Conv {
         let [h, w] = self.output();
         let planes = Planes::new([self.cout, h, w], pad, 1);
         // Row i of the input reaches the output rows (i + pad - ky) / s.
-        let reach = |first: usize| (0..k).filter(move |ky| (first + pad + s * k - ky) % s == 0);
+        let reach = |first: usize| (0..k).filter(move |ky| (first + pad + s * k - ky).is_multiple_of(s));
         let distance = |first: usize, ky: usize| (first + pad + s * pad - ky) / s;
         let phase = |[a, b]: [usize; 2]| {
             let taps = reach(a).flat_map(|ky| reach(b).map(move |kx| (ky, kx)));
@@ -82,7 +85,7 @@ impl Conv {
     pub fn weight_gradient(&self, x: &[f32], dy: &[f32]) -> Vec<f32> {
         let planes = self.input_planes();
         let [h, w] = self.output();
-        let n = run_length([h, w], planes.row).next_multiple_of(16);
+        let n = run_length([h, w], planes.row).next_multiple_of(LANES);
         let taps = self.taps(&planes);
         // Where in the planes of a picture each column of the weight, seen as a matrix, starts.
         let mut streams: Vec<usize> = (0..self.cin)
@@ -268,8 +271,8 @@ impl Phase {
 fn correlate(input: &[f32], planes: &Planes, phases: &[Phase], output: [usize; 4], step: usize) -> Vec<f32> {
     let [batch, channels, h, w] = output;
     let mut result = vec![0.0; batch * channels * h * w];
-    // A whole number of tiles of any width.
-    let n = run_length([h.div_ceil(step), w.div_ceil(step)], planes.row).next_multiple_of(V * 8);
+    // Whole tiles.
+    let n = run_length([h.div_ceil(step), w.div_ceil(step)], planes.row).next_multiple_of(V * LANES);
     let few = batch < 2 * rayon::current_num_threads();
     let pictures = input
         .par_chunks(planes.channels * planes.h * planes.w)
@@ -321,12 +324,8 @@ fn correlate(input: &[f32], planes: &Planes, phases: &[Phase], output: [usize; 4
 /// `acc + a * b`, lane by lane.
 #[inline(always)]
 fn multiply_add<const L: usize, const FMA: bool>(acc: &mut [f32; L], a: &[f32; L], b: &[f32; L]) {
-    for l in 0..L {
-        acc[l] = if FMA {
-            a[l].mul_add(b[l], acc[l])
-        } else {
-            acc[l] + a[l] * b[l]
-        };
+    for ((acc, a), b) in acc.iter_mut().zip(a).zip(b) {
+        *acc = if FMA { a.mul_add(*b, *acc) } else { *acc + a * b };
     }
 }
 
@@ -365,9 +364,9 @@ impl Kernel for Block<'_> {
                     }
                 }
             }
-            for r in 0..R {
-                for v in 0..V {
-                    self.run[r * n + start + v * L..][..L].copy_from_slice(&tile[r][v]);
+            for (run, tile) in self.run.chunks_exact_mut(n).zip(&tile) {
+                for (run, pixels) in run[start..].chunks_exact_mut(L).zip(tile) {
+                    run.copy_from_slice(pixels);
                 }
             }
         }
@@ -412,12 +411,21 @@ impl Kernel for WeightSums<'_> {
                         }
                     }
                 }
-                for r in 0..R {
-                    for v in 0..V {
-                        sum[r * columns + j * V + v] += tile[r][v].iter().sum::<f32>();
-                    }
-                }
+                let sums: Tile<L> = std::array::from_fn(|r| std::array::from_fn(|v| tile[r][v]));
+                add_sums(&sums, &mut sum[j * V..], columns);
             }
+        }
+    }
+}
+
+/// Adds the sum of the lanes of every vector of `tile` to `sum`, whose rows are `columns` apart.
+///
+/// Not inlined: seeing the sum over lanes, the compiler would keep the tile in single floats on WebAssembly.
+#[inline(never)]
+fn add_sums<const L: usize>(tile: &Tile<L>, sum: &mut [f32], columns: usize) {
+    for (tile, sum) in tile.iter().zip(sum.chunks_mut(columns)) {
+        for (lanes, sum) in tile.iter().zip(sum) {
+            *sum += lanes.iter().sum::<f32>();
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Operations that burn's CPU backend is slow at.
 //!
-//! burn-flex convolves nearly on one thread and far from what its vectors can do; here it is the machine's peak rate
-//! within a factor of two, with a backward pass that computes only the gradients that are asked for. On other devices and in
-//! float64 burn's own convolution remains.
+//! burn-flex convolves nearly on one thread and far below what its vectors can do. Here it runs close to the peak rate
+//! of all cores, and the backward pass computes only the gradients that are asked for. On other devices and in float64
+//! burn's own convolution remains.
 
 #[cfg(feature = "cpu")]
 mod conv;

@@ -95,8 +95,13 @@ pub async fn open(choice: DeviceChoice) -> Result<Opened, Unavailable> {
 
 #[cfg(feature = "cpu")]
 fn cpu() -> Result<Opened, Unavailable> {
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let name = format!("CPU ({threads} thread{})", if threads == 1 { "" } else { "s" });
+    // A worker in a browser has one thread and cannot ask for more: nothing to tell.
+    let name = match std::thread::available_parallelism() {
+        Ok(threads) if cfg!(not(target_arch = "wasm32")) => {
+            format!("CPU ({threads} thread{})", if threads.get() == 1 { "" } else { "s" })
+        }
+        _ => "CPU".to_owned(),
+    };
     Ok(Opened { device: Device::flex(), name, emulated: false })
 }
 

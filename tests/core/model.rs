@@ -93,7 +93,7 @@ tests! {
             let u = uniform(5, [4, 3, 32, 32], -1.0, 1.0);
             for pass in [Pass::inference, Pass::repeated] {
                 let tangent = model.forward(Dual::new(x.clone(), u.clone()), &mut pass()).logits.tangent.unwrap();
-                let h = 2e-3;
+                let h = 5e-4;
                 let at = |h: f32| model.forward(x.clone() + u.clone().mul_scalar(h), &mut pass()).logits.value;
                 let difference = (at(h) - at(-h)).div_scalar(2.0 * h);
                 let error = relative_error(&values(&tangent), &values(&difference));

@@ -56,7 +56,7 @@ fn check_resnet(bytes: &[u8], pre_activation: bool) {
 
 tests! {
     fn wide_resnet_of_ten_classes() {
-        check_wide_resnet(include_bytes!("../fixtures/wrn10_1-c10-b6.safetensors"));
+        check_wide_resnet(include_bytes!("../fixtures/wrn10_1-c10-b4.safetensors"));
     }
 
     /// Other coefficients, classes, batch and K than the defaults.

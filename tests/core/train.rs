@@ -46,7 +46,7 @@ tests! {
     fn rates() {
         let at = |schedule, step| schedule::factor(schedule, step, 100);
         assert_eq!([0, 74, 75, 89, 90, 99].map(|s| at(Schedule::Steps, s)), [1.0, 1.0, 0.1, 0.1, 0.01, 0.01]);
-        assert_eq!((at(Schedule::Cosine, 0), at(Schedule::Cosine, 50)), (1.0, 0.5));
+        assert!(at(Schedule::Cosine, 0) == 1.0 && (at(Schedule::Cosine, 50) - 0.5).abs() < 1e-6);
         let cycle: Vec<f32> = (0..100).map(|s| at(Schedule::OneCycle, s)).collect();
         assert!(cycle[..30].is_sorted() && cycle[30..].is_sorted_by(|a, b| a >= b));
         assert!(cycle[0] < 0.05 && cycle[30] == 1.0 && cycle[99] < 0.01);

@@ -1,0 +1,54 @@
+//! What the native program computes with the page's own models, written down for `tests/browser/attack.test.mjs`, which
+//! asks the page for the same: the file is agreement.json in cargo's directory for tests' files.
+
+use std::{cell::RefCell, fs, path::Path};
+
+use otjr::{
+    platform::DeviceChoice,
+    protocol::{AttackResult, Command, Event},
+    session::Session,
+};
+use serde_json::json;
+
+fn send(session: &mut Session, command: Command) -> Vec<Event> {
+    if let Command::Attack { id, .. } = command {
+        session.latest.set(id);
+    }
+    let events = RefCell::new(Vec::new());
+    pollster::block_on(session.handle(DeviceChoice::Cpu, command, &|event| events.borrow_mut().push(event)));
+    events.into_inner()
+}
+
+fn attack(session: &mut Session, attack: &str) -> AttackResult {
+    let settings = vec![("attack".to_owned(), attack.to_owned())];
+    match send(session, Command::Attack { id: 1, settings, target: None }).pop() {
+        Some(Event::AttackDone { stopped: false, result, .. }) => result,
+        other => panic!("no result: {other:?}"),
+    }
+}
+
+#[test]
+fn what_the_page_shall_compute_is_written_down() {
+    let mut models = Vec::new();
+    for model in ["otjr", "ce"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("public/models/{model}.safetensors"));
+        let bytes = fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let checksum: u64 = bytes.iter().map(|&byte| u64::from(byte)).sum();
+        let mut session = Session::default();
+        send(&mut session, Command::Open);
+        send(&mut session, Command::LoadModel { name: model.into(), bytes });
+        let mut samples = Vec::new();
+        for sample in 0..3 {
+            let events = send(&mut session, Command::LoadSample { index: sample });
+            let Some(Event::Classified { probabilities: clean }) = events.last() else { panic!("{events:?}") };
+            let attacks = ["fgsm", "pgd"].map(|name| {
+                let AttackResult { probabilities, .. } = attack(&mut session, name);
+                json!({ "attack": name, "clean": clean, "attacked": probabilities })
+            });
+            samples.push(json!({ "sample": sample, "attacks": attacks }));
+        }
+        models.push(json!({ "model": model, "checksum": checksum, "samples": samples }));
+    }
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("agreement.json");
+    fs::write(path, json!({ "models": models }).to_string()).expect("cargo's directory can be written");
+}

@@ -1,0 +1,150 @@
+// What is computed in the browser is right: attacks stay within epsilon, both backends agree with PyTorch, the CPU with
+// the native program, and of the two models that come with the page one is fooled and the other is not.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { after, before, describe, test } from 'node:test';
+import { attackAfter, attacked, duration, fixture, furthest, pixels, png, probabilities, set, shipped, staysWithin, top } from './driver.mjs';
+import { dropFiles, file, launch, longestTask, pasteFile, site, visit } from './harness.mjs';
+
+/** SwiftShader plays the GPU, some hundred times slower than one. */
+const SLOW = 240_000;
+/** Where tests/agreement.rs put what the native program computes. */
+const { AGREEMENT } = process.env;
+
+let server;
+before(async () => { server = await site(); });
+after(() => server?.close());
+
+const colour = (x, y) => [4 * x + 60, 255 - 5 * y, (13 * x * y) % 256];
+const drawn = () => file('drawn.png', 'image/png', png(32, 32, colour));
+
+/** Largest error and number of groups of a check against a fixture. */
+async function check(page, name, timeout) {
+  await dropFiles(page, 'body', file(`${name}.safetensors`, '', await fixture(name)));
+  const rows = page.locator('#check tbody tr');
+  await rows.first().waitFor({ timeout });
+  assert.match(await page.innerText('#check h2'), /arithmetic against PyTorch/);
+  const errors = await rows.evaluateAll((list) => list.map(({ dataset: d }) => [d.group, Number(d.error)]));
+  const worst = Number(await page.getAttribute('#check', 'data-worst'));
+  assert.equal(worst, Math.max(...errors.map(([, error]) => error)));
+  return { worst, errors, summary: await page.innerText('#check p') };
+}
+
+describe('on the CPU', () => {
+  let browser;
+  before(async () => { browser = await launch('cpu'); });
+  after(() => browser?.close());
+
+  test('a dropped picture is attacked within epsilon', async (t) => {
+    await visit(browser, server, { path: '#backend=cpu' }, async (page) => {
+      await attacked(page);
+      await attackAfter(page, () => dropFiles(page, 'body', drawn()));
+      const seen = await pixels(page, 'original');
+      for (const [x, y] of [[0, 0], [31, 0], [5, 17]]) assert.deepEqual(seen.slice(4 * (32 * y + x), 4 * (32 * y + x) + 3), colour(x, y));
+      await staysWithin(page, 8);
+      for (const [key, value, epsilon] of [['epsilon', '2/255', 2], ['attack', 'fgsm', 2], ['epsilon', '0.05', 12.75]]) {
+        await attackAfter(page, () => set(page, key, value));
+        t.diagnostic(`${key} = ${value}: largest change ${await staysWithin(page, epsilon)}/255`);
+      }
+      // The saved file is the canvas.
+      const download = page.waitForEvent('download');
+      await page.click('#save');
+      const saved = await readFile(await (await download).path());
+      const after = await pixels(page, 'attacked');
+      await attackAfter(page, () => pasteFile(page, 'body', file('pasted.png', 'image/png', saved)));
+      assert.deepEqual(await pixels(page, 'original'), after);
+      assert.equal(await longestTask(page) < 1000, true);
+    });
+  });
+
+  test('its arithmetic is PyTorch\'s', async (t) => {
+    await visit(browser, server, {}, async (page) => {
+      await attacked(page);
+      const { worst, errors, summary } = await check(page, 'wrn10_1-c3-b5', 60_000);
+      t.diagnostic(summary);
+      assert.equal(errors.length, 23);
+      assert.ok(worst < 1e-4, `errors: ${JSON.stringify(errors)}`);
+      await page.click('#check button');
+      await page.waitForSelector('#check', { state: 'detached' });
+    });
+  });
+
+  test('it computes what the native program computes', { skip: !AGREEMENT && 'AGREEMENT names no file: tests/run sets it' }, async (t) => {
+    const { models } = JSON.parse(await readFile(AGREEMENT, 'utf8'));
+    for (const { model, checksum, samples } of models) {
+      const here = (await shipped(model)).reduce((sum, byte) => sum + byte, 0);
+      assert.equal(here, checksum, `dist/ and ${AGREEMENT} are of different models: run tests/run`);
+      for (const { sample, attacks } of samples) {
+        for (const { attack, clean, attacked: expected } of attacks) {
+          await visit(browser, server, { path: `#model=${model}&sample=${sample}&attack=${attack}&backend=cpu` }, async (page) => {
+            await attacked(page);
+            const found = await probabilities(page);
+            const apart = [furthest(found.clean, clean), furthest(found.attacked, expected)];
+            t.diagnostic(`${model}, sample ${sample}, ${attack}: clean ${apart[0].toExponential(1)}, attacked ${apart[1].toExponential(1)} apart`);
+            assert.ok(Math.max(...apart) < 1e-4, `${model}, sample ${sample}, ${attack}: ${apart} apart`);
+          });
+        }
+      }
+    }
+  });
+
+  test('the standard model is fooled, the robust one withstands', async (t) => {
+    const fooled = { ce: 0, otjr: 0 };
+    const right = { ce: 0, otjr: 0 };
+    for (const model of Object.keys(fooled)) {
+      await visit(browser, server, { path: `#model=${model}` }, async (page) => {
+        await attacked(page);
+        for (let sample = 0; sample < 5; sample++) {
+          if (sample > 0) await attackAfter(page, () => page.click('#sample'));
+          assert.match(page.url(), new RegExp(`model=${model}&sample=${sample}&`));
+          await staysWithin(page, 8);
+          const found = await probabilities(page);
+          const verdict = await page.innerText('#verdict');
+          const changed = top(found.clean) !== top(found.attacked);
+          fooled[model] += changed;
+          right[model] += !verdict.includes('though it is');
+          assert.match(verdict, changed ? /is fooled/ : /withstands/);
+          const { ms } = await duration(page);
+          t.diagnostic(`${verdict} (${ms} ms)`);
+        }
+      });
+    }
+    t.diagnostic(`right before the attack: standard ${right.ce} of 5, robust ${right.otjr}; fooled: standard ${fooled.ce}, robust ${fooled.otjr}`);
+    assert.ok(right.ce >= 4 && right.otjr >= 3, 'a model is worse at samples than it should be');
+    assert.ok(fooled.ce >= 3, `the standard model was fooled ${fooled.ce} times of 5`);
+    assert.ok(fooled.otjr <= 2, `the robust model was fooled ${fooled.otjr} times of 5`);
+  });
+});
+
+describe('on WebGPU', () => {
+  let browser;
+  before(async () => { browser = await launch('webgpu'); });
+  after(() => browser?.close());
+
+  test('a dropped picture is attacked within epsilon, and as on the CPU', async (t) => {
+    await visit(browser, server, { path: '#attack=fgsm&steps=2&backend=cpu' }, async (page) => {
+      await attacked(page);
+      await attackAfter(page, () => dropFiles(page, 'body', drawn()));
+      const [cpu, cpuPixels] = [await probabilities(page), await pixels(page, 'attacked')];
+      const began = Date.now();
+      // The same picture on the other device.
+      await attackAfter(page, async () => {
+        await page.selectOption('#backend', 'gpu');
+        await page.locator('#backend-line', { hasText: 'WebGPU on' }).waitFor({ timeout: SLOW });
+        t.diagnostic(`WebGPU ready after ${Date.now() - began} ms: ${await page.innerText('#backend-line')}`);
+      }, SLOW);
+      t.diagnostic(`first attack done after ${Date.now() - began} ms, ${await page.innerText('#progress')}`);
+      assert.match(await page.innerText('#backend-line'), /^WebGPU on .*, as chosen/);
+      await staysWithin(page, 8);
+      const gpu = await probabilities(page);
+      const apart = [furthest(gpu.clean, cpu.clean), furthest(gpu.attacked, cpu.attacked)];
+      const gpuPixels = await pixels(page, 'attacked');
+      const other = gpuPixels.filter((value, i) => value !== cpuPixels[i]).length;
+      t.diagnostic(`CPU and WebGPU: clean ${apart[0].toExponential(1)}, attacked ${apart[1].toExponential(1)} apart, ${other} of 3072 values differ`);
+      assert.ok(apart[0] < 1e-4 && apart[1] < 1e-3 && other <= 30, `CPU and WebGPU are ${apart} apart, ${other} pixel values differ`);
+      await attackAfter(page, () => set(page, 'attack', 'pgd'), SLOW);
+      t.diagnostic(`two steps of PGD: ${await page.innerText('#progress')}`);
+      await staysWithin(page, 8);
+    });
+  });
+});

@@ -1,0 +1,158 @@
+// How the tests use the page: settings, files, what it shows as numbers; and files to bring.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { deflateSync } from 'node:zlib';
+import { DIST } from './harness.mjs';
+
+// --- the page ------------------------------------------------------------------------------------------------------
+
+/** Waits until the attack in view is over. */
+export const attacked = (page, timeout = 60_000) => page.waitForSelector('.progress[data-phase=done]', { timeout });
+
+/** Does `act`, then waits until the attack that follows it is over. */
+export async function attackAfter(page, act, timeout = 60_000) {
+  await page.evaluate(() => {
+    const progress = document.querySelector('.progress');
+    const root = document.documentElement.dataset;
+    let began = false;
+    window.__watch?.disconnect();
+    window.__watch = new MutationObserver(() => {
+      began ||= progress.dataset.phase !== 'done';
+      root.settled = began && progress.dataset.phase === 'done';
+    });
+    window.__watch.observe(progress, { attributeFilter: ['data-phase'] });
+    root.settled = false;
+  });
+  await act();
+  await page.waitForSelector('html[data-settled="true"]', { timeout });
+}
+
+/** Sets a box or a select of the controls, as a visitor would. */
+export async function set(page, key, value) {
+  const control = page.locator(`#${key}`);
+  if (!await control.isVisible()) await page.click('summary');
+  if (await control.evaluate((element) => element.nodeName === 'SELECT')) return control.selectOption(value);
+  await control.fill(value);
+  await control.press('Enter');
+}
+
+/** The exact probabilities in view, by class: {names, clean, attacked}. */
+export const probabilities = (page) => page.evaluate(() => {
+  const rows = [...document.querySelectorAll('.probabilities tbody tr')];
+  const numbers = (key) => rows.map((row) => Number(row.dataset[key] ?? NaN));
+  return { names: rows.map((row) => row.querySelector('th').textContent), clean: numbers('clean'), attacked: numbers('attacked') };
+});
+
+export const top = (values) => values.indexOf(Math.max(...values));
+export const furthest = (a, b) => { // a NaN is as far as can be
+  assert.equal(a.length, b.length);
+  return Math.max(0, ...a.map((value, i) => { const d = Math.abs(value - b[i]); return Number.isNaN(d) ? Infinity : d; }));
+};
+
+/** The bytes (RGBA) of the canvas #original or #attacked. */
+export const pixels = (page, id) => page.evaluate((id) => {
+  const canvas = document.getElementById(id);
+  return [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data];
+}, id);
+
+/** Checks that the attack changed something and nothing by more than epsilon (in 255ths); canvases hold whole bytes. */
+export async function staysWithin(page, epsilon) {
+  const [before, after] = [await pixels(page, 'original'), await pixels(page, 'attacked')];
+  assert.equal(before.length, 4 * 32 * 32);
+  const largest = furthest(before, after);
+  assert.ok(largest > 0, 'the attack changed nothing');
+  assert.ok(largest <= epsilon + 0.5, `a pixel changed by ${largest}/255, epsilon is ${epsilon}/255`);
+  return largest;
+}
+
+/** Steps and milliseconds of the last attack. */
+export async function duration(page) {
+  const [, steps, ms] = (await page.innerText('#progress')).match(/(\d+) steps?, (\d+) ms/);
+  return { steps: Number(steps), ms: Number(ms) };
+}
+
+export const notices = (page) => page.locator('.notice p').allInnerTexts();
+
+/** Waits for a notice that says `what`, and dismisses it. */
+export async function notice(page, what) {
+  const found = page.locator('.notice', { hasText: what });
+  await found.first().waitFor({ timeout: 20_000 }).catch(async () => {
+    throw new Error(`no notice says ${what}; there are: ${JSON.stringify(await notices(page))}`);
+  });
+  const text = await found.locator('p').innerText();
+  await found.locator('button').click();
+  return text;
+}
+
+/** All that a refused file must leave as it was. */
+export const everything = async (page) => JSON.stringify({
+  hash: await page.evaluate(() => location.hash), probabilities: await probabilities(page), verdict: await page.innerText('#verdict'),
+  before: await pixels(page, 'original'), after: await pixels(page, 'attacked'), model: await page.innerText('#about-model'),
+});
+
+// --- files ---------------------------------------------------------------------------------------------------------
+
+const CRC = Uint32Array.from({ length: 256 }, (_, n) => { for (let k = 0; k < 8; k++) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1; return n; });
+const crc = (bytes) => ~bytes.reduce((c, byte) => CRC[(c ^ byte) & 255] ^ (c >>> 8), -1) >>> 0;
+
+function chunk(type, data) {
+  const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
+  const whole = Buffer.alloc(body.length + 8);
+  whole.writeUInt32BE(data.length);
+  body.copy(whole, 4);
+  whole.writeUInt32BE(crc(body), body.length + 4);
+  return whole;
+}
+
+/** A PNG file; `colour(x, y)` gives [r, g, b] or, if `alpha`, [r, g, b, a]. Without `colour` it has a header only. */
+export function png(width, height, colour, alpha = false) {
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  header.set([8, alpha ? 6 : 2, 0, 0, 0], 8);
+  const rows = [];
+  for (let y = 0; colour && y < height; y++) {
+    rows.push(Buffer.from([0]), ...Array.from({ length: width }, (_, x) => Buffer.from(colour(x, y))));
+  }
+  const data = deflateSync(Buffer.concat(rows));
+  return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', header), chunk('IDAT', data), chunk('IEND', Buffer.alloc(0))]);
+}
+
+/** A JPEG file's bytes with an EXIF orientation put in. */
+export function turned(jpeg, orientation) {
+  const tiff = Buffer.from([0x4d, 0x4d, 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0]);
+  const exif = Buffer.concat([Buffer.from('Exif\0\0', 'latin1'), tiff]);
+  const marker = Buffer.from([0xff, 0xe1, 0, exif.length + 2]);
+  return Buffer.concat([jpeg.subarray(0, 2), marker, exif, jpeg.subarray(2)]);
+}
+
+export const shipped = (key) => readFile(join(DIST, 'public/models', `${key}.safetensors`));
+export const fixture = (name) => readFile(new URL(`../fixtures/${name}.safetensors`, import.meta.url));
+
+/** A safetensors file with the float32 arrays {name: {shape, values}}. */
+export function safetensors(arrays) {
+  const header = {};
+  const parts = [];
+  let at = 0;
+  for (const [name, { shape, values }] of Object.entries(arrays)) {
+    const bytes = Buffer.from(Float32Array.from(values).buffer);
+    header[name] = { dtype: 'F32', shape, data_offsets: [at, at + bytes.length] };
+    parts.push(bytes);
+    at += bytes.length;
+  }
+  const text = Buffer.from(JSON.stringify(header));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  return Buffer.concat([length, text, ...parts]);
+}
+
+/** The same safetensors file with a number that is none in its first tensor whose name contains `part`. */
+export function withNaN(file, part) {
+  const copy = Buffer.from(file);
+  const size = Number(copy.readBigUInt64LE());
+  const header = JSON.parse(copy.subarray(8, 8 + size));
+  const [, { data_offsets: [start] }] = Object.entries(header).find(([name]) => name.includes(part));
+  copy.writeFloatLE(NaN, 8 + size + start + 8);
+  return copy;
+}

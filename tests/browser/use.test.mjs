@@ -1,0 +1,159 @@
+// The page in use: bad and odd input, the address, the keyboard, stopping.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { attackAfter, attacked, everything, fixture, notice, notices, pixels, png, probabilities, safetensors, set, shipped, turned, withNaN } from './driver.mjs';
+import { dropFiles, file, launch, site, visit } from './harness.mjs';
+
+let server;
+let browser;
+before(async () => { [server, browser] = [await site(), await launch('cpu')]; });
+after(async () => { await browser?.close(); await server?.close(); });
+
+describe('bad input is refused with a clear message, and everything else is kept', () => {
+  const refused = [
+    ['a text file that is called a picture', 'notes.png', () => Buffer.from('Dear diary, '.repeat(20)), /notes\.png.*is not a picture/],
+    ['an empty file', 'empty.jpg', () => Buffer.alloc(0), /empty\.jpg.*is empty/],
+    ['a picture that is cut short', 'cut.png', () => png(64, 64, (x, y) => [x * y % 256, x, y]).subarray(0, 700), /cut\.png.*cut short/],
+    ['a picture of 12,000 x 12,000', 'huge.png', () => png(12_000, 12_000), /huge\.png.*12000 x 12000.*over the limit/],
+    ['a checkpoint that is cut short', 'cut.safetensors', async () => (await shipped('ce')).subarray(0, 100_000), /cut\.safetensors.*not a complete safetensors file/],
+    ['a checkpoint with weights that are no numbers', 'diverged.safetensors', async () => withNaN(await shipped('ce'), 'conv1.weight'), /diverged\.safetensors.*conv1\.weight.*NaN/],
+    ['a checkpoint of another architecture', 'vgg.safetensors', () => safetensors({ 'features.0.weight': { shape: [1, 3, 3, 3], values: Array(27).fill(0.1) } }), /vgg\.safetensors.*no network known here/],
+    ['a fixture that is cut short', 'fixture.safetensors', async () => (await fixture('wrn10_1-c3-b5')).subarray(0, 400_000), /not a complete safetensors file/],
+  ];
+  test(`${refused.length} files`, async (t) => {
+    await visit(browser, server, {}, async (page) => {
+      await attacked(page);
+      const before = await everything(page);
+      for (const [what, name, bytes, pattern] of refused) {
+        await dropFiles(page, 'body', file(name, '', await bytes()));
+        const said = await notice(page, pattern);
+        t.diagnostic(`${what}: ${said}`);
+        await attacked(page);
+        assert.equal(await everything(page), before, `${what} changed something`);
+      }
+      // And the page still works.
+      await attackAfter(page, () => page.click('#again'));
+      assert.deepEqual(await notices(page), []);
+    });
+  });
+
+  test('settings in the address', async () => {
+    for (const value of ['-1', 'abc']) {
+      await visit(browser, server, { path: `#epsilon=${value}&steps=7&sample=2` }, async (page) => {
+        await attacked(page);
+        const said = await notice(page, `epsilon = “${value}”`);
+        assert.match(said, /8\/255 is used instead/);
+        assert.match(page.url(), /sample=2&.*epsilon=8\/255&.*steps=7&/);
+      });
+    }
+  });
+
+  test('settings in a box', async () => {
+    await visit(browser, server, {}, async (page) => {
+      await attacked(page);
+      const before = await everything(page);
+      await set(page, 'epsilon', '-1');
+      assert.match(await page.innerText('#epsilon-problem'), /between 0 and 64.*It stays 8\/255/);
+      assert.equal(await everything(page), before);
+      await attackAfter(page, () => set(page, 'epsilon', '4/255'));
+      assert.equal(await page.innerText('#epsilon-problem'), '');
+    });
+  });
+});
+
+test('a transparent picture, a turned photograph and a model are taken, with a note on what was done', async () => {
+  await visit(browser, server, {}, async (page) => {
+    await attacked(page);
+    const facts = page.locator('figcaption').first();
+    const at = async (x, y) => (await pixels(page, 'original')).slice(4 * (32 * y + x), 4 * (32 * y + x) + 3);
+
+    const clear = png(32, 32, (x) => [200, 30, 40, x < 16 ? 0 : 255], true);
+    await attackAfter(page, () => dropFiles(page, 'body', file('clear.png', 'image/png', clear)));
+    assert.match(await facts.innerText(), /clear\.png.*transparent parts were put on white/);
+    assert.deepEqual([await at(3, 9), await at(28, 9)], [[255, 255, 255], [200, 30, 40]]);
+
+    // Red above, blue below; EXIF asks for a quarter turn clockwise.
+    const jpeg = await page.evaluate(() => {
+      const canvas = Object.assign(document.createElement('canvas'), { width: 64, height: 64 });
+      const context = canvas.getContext('2d');
+      for (const [colour, y] of [['#f00', 0], ['#00f', 32]]) { context.fillStyle = colour; context.fillRect(0, y, 64, 32); }
+      return canvas.toDataURL('image/jpeg', 0.95).split(',')[1];
+    });
+    const photo = turned(Buffer.from(jpeg, 'base64'), 6);
+    await attackAfter(page, () => dropFiles(page, 'body', file('photo.jpg', 'image/jpeg', photo)));
+    assert.match(await facts.innerText(), /photo\.jpg.*64 × 64.*resized.*turned upright/);
+    const [left, right] = [await at(3, 16), await at(28, 16)];
+    assert.ok(left[2] > 200 && left[0] < 50 && right[0] > 200 && right[2] < 50, `blue left, red right, but: ${left}, ${right}`);
+
+    await attackAfter(page, async () => dropFiles(page, 'body', file('mine.safetensors', '', await shipped('ce'))));
+    assert.match(page.url(), /model=own&sample=own/);
+    await page.locator('.pick', { hasText: 'mine.safetensors' }).waitFor();
+  });
+});
+
+test('the address says all: a reload shows the same', async () => {
+  await visit(browser, server, {}, async (page) => {
+    await attacked(page);
+    await attackAfter(page, () => page.click('text=Standard'));
+    for (let i = 0; i < 2; i++) await attackAfter(page, () => page.click('#sample'));
+    for (const [key, value] of [['epsilon', '5/255'], ['step', '0.01'], ['steps', '7'], ['target', '4'], ['restarts', '2'], ['backend', 'cpu']]) {
+      if (key === 'backend') await page.selectOption('#backend', value);
+      else await attackAfter(page, () => set(page, key, value));
+    }
+    await attackAfter(page, () => page.click('#again'));
+    const [url, before] = [page.url(), await everything(page)];
+    const settings = () => page.evaluate(() => Object.fromEntries([...document.querySelectorAll('.controls :is(select, input[type=text]), #backend')].map((e) => [e.id, e.value])));
+    const set_ = await settings();
+    assert.deepEqual([set_.epsilon, set_.step, set_.steps, set_.target, set_.restarts, set_.seed, set_.backend], ['5/255', '0.01', '7', '4', '2', '1', 'cpu']);
+    await page.reload();
+    await attacked(page);
+    assert.equal(page.url(), url);
+    assert.deepEqual(await settings(), set_);
+    assert.equal(await everything(page), before);
+    // The address by hand.
+    await attackAfter(page, () => page.evaluate(() => { location.hash = '#model=otjr&sample=6&attack=fgsm'; }));
+    assert.match(page.url(), /model=otjr&sample=6&attack=fgsm&norm=linf&epsilon=8\/255/);
+    assert.match(await page.innerText('#progress'), /^Attacked in 1 step,/);
+  });
+});
+
+test('stop stops, and keeps what was found', async (t) => {
+  await visit(browser, server, {}, async (page) => {
+    await attacked(page);
+    await set(page, 'steps', '10000');
+    await page.waitForSelector('.progress[data-phase=running]');
+    await page.waitForTimeout(500);
+    const began = Date.now();
+    await page.click('#stop');
+    await attacked(page);
+    t.diagnostic(`stopped after ${Date.now() - began} ms: ${await page.innerText('#progress')}`);
+    assert.match(await page.innerText('#progress'), /^Stopped after \d{1,4} steps/);
+    assert.ok((await probabilities(page)).attacked.every(Number.isFinite));
+    assert.equal(await page.getAttribute('#stop', 'aria-disabled'), 'true');
+    await attackAfter(page, () => set(page, 'steps', '3'));
+    assert.match(await page.innerText('#progress'), /^Attacked in 3 steps/);
+  });
+});
+
+test('the keyboard reaches everything and starts an attack', async () => {
+  await visit(browser, server, {}, async (page) => {
+    await attacked(page);
+    const reached = [];
+    const focused = () => page.evaluate(() => { const e = document.activeElement; return e.id || e.value || e.nodeName; });
+    for (let i = 0; i < 60 && reached.at(-1) !== 'SUMMARY'; i++) {
+      await page.keyboard.press('Tab');
+      reached.push(await focused());
+    }
+    for (const id of ['backend', 'otjr', 'pick-model', 'sample', 'pick-picture', 'again', 'stop', 'save', 'attack', 'epsilon', 'steps', 'target', 'SUMMARY']) {
+      assert.ok(reached.includes(id), `Tab does not reach ${id}, only ${reached}`);
+    }
+    while (await focused() !== 'again') await page.keyboard.press('Shift+Tab');
+    const ring = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+    assert.notEqual(ring, 'none', 'the focus is not seen');
+    await attackAfter(page, () => page.keyboard.press('Enter'));
+    assert.match(page.url(), /seed=1/);
+    while (await focused() !== 'otjr') await page.keyboard.press('Shift+Tab');
+    await attackAfter(page, () => page.keyboard.press('ArrowDown'));
+    assert.match(page.url(), /model=ce&/);
+  });
+});
