@@ -34,7 +34,8 @@ const READ_EVERY: u64 = 10;
 fn command() -> Command {
     let (paper, demo) = (TrainConfig::default(), TrainConfig::demo());
     let default = move |setting: &otjr::config::Setting| {
-        let [paper, demo] = [&paper, &demo].map(|c| c.get(setting.key).filter(|v| !v.is_empty()).unwrap_or("none".into()));
+        let [paper, demo] =
+            [&paper, &demo].map(|c| c.get(setting.key).filter(|v| !v.is_empty()).unwrap_or("none".into()));
         match setting.key {
             "dataset" => demo,
             _ if paper == demo => paper,
@@ -42,6 +43,7 @@ fn command() -> Command {
         }
     };
     let command = Command::new("train")
+        .args_override_self(true)
         .about("Trains a classifier that withstands adversarial pictures, and measures whether it does")
         .after_help(
             "With no argument: a small OTJR model on the embedded set beside the same net trained with ce, in minutes.\n\
@@ -89,9 +91,11 @@ fn main() -> ExitCode {
 }
 
 fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let device: DeviceChoice = matches.get_one::<String>("device").expect("it has a default").parse().map_err(
-        |e| anyhow::anyhow!("--device: {e}"),
-    )?;
+    let device: DeviceChoice = matches
+        .get_one::<String>("device")
+        .expect("it has a default")
+        .parse()
+        .map_err(|e| anyhow::anyhow!("--device: {e}"))?;
     let (config, baseline, out) = match matches.get_one::<String>("resume") {
         Some(folder) => resumed(matches, Path::new(folder))?,
         None => planned(matches)?,
@@ -109,7 +113,12 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let opened = pollster::block_on(platform::open(device))?;
     println!(
         "{} on {}: {} training and {} test pictures, {} classes, {}",
-        config.model, config.dataset, data.train.len(), data.test.len(), data.train.classes.len(), opened.name
+        config.model,
+        config.dataset,
+        data.train.len(),
+        data.test.len(),
+        data.train.classes.len(),
+        opened.name
     );
     let save_every = Duration::from_secs(*matches.get_one("save-every").expect("it has a default"));
     let mut outcomes = Vec::new();
@@ -117,7 +126,8 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     for objective in [Some(config.objective), baseline].into_iter().flatten() {
         let config = TrainConfig { objective, ..config.clone() };
         let folder = out.join(objective.to_string());
-        let Some((trainer, records, seconds)) = train(&config, &data, &opened, &folder, save_every, &interrupted)? else {
+        let Some((trainer, records, seconds)) = train(&config, &data, &opened, &folder, save_every, &interrupted)?
+        else {
             println!("Stopped. To go on: train --resume {}", out.display());
             return Ok(ExitCode::from(130));
         };
@@ -175,17 +185,22 @@ fn unused(name: &str) -> PathBuf {
 /// The run in a directory. Settings are part of it: giving others would make it another run.
 fn resumed(matches: &ArgMatches, folder: &Path) -> anyhow::Result<(TrainConfig, Option<Objective>, PathBuf)> {
     let given = TrainConfig::settings().into_iter().map(|setting| setting.key).chain(["baseline", "out"]);
-    if let Some(key) = given.into_iter().find(|key| matches.value_source(key).is_some_and(|s| s != clap::parser::ValueSource::DefaultValue)) {
+    if let Some(key) = given
+        .into_iter()
+        .find(|key| matches.value_source(key).is_some_and(|s| s != clap::parser::ValueSource::DefaultValue))
+    {
         bail!("--resume goes on with the run as it was: leave out --{key}, or start another run");
     }
     let path = folder.join("run.json");
-    let text = fs::read_to_string(&path).with_context(|| format!("{} is not a run: could not read {}", folder.display(), path.display()))?;
+    let text = fs::read_to_string(&path)
+        .with_context(|| format!("{} is not a run: could not read {}", folder.display(), path.display()))?;
     let plan: Plan = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
     let mut config = TrainConfig::default();
     for (key, value) in &plan.config {
         config.set(key, value).with_context(|| path.display().to_string())?;
     }
-    let baseline = plan.baseline.map(|name| name.parse().map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))).transpose()?;
+    let baseline =
+        plan.baseline.map(|name| name.parse().map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))).transpose()?;
     Ok((config, baseline, folder.to_owned()))
 }
 
@@ -204,9 +219,10 @@ fn train(
     };
     let mut directory = RunDirectory::open(folder, trainer.step)?;
     let steps = trainer.steps(&data.train);
-    let bar = ProgressBar::new(steps).with_position(trainer.step).with_prefix(config.objective.to_string()).with_style(
-        ProgressStyle::with_template("{prefix:>8} {bar:24} {pos}/{len} steps, {eta} left  {msg}")?,
-    );
+    let bar = ProgressBar::new(steps)
+        .with_position(trainer.step)
+        .with_prefix(config.objective.to_string())
+        .with_style(ProgressStyle::with_template("{prefix:>8} {bar:24} {pos}/{len} steps, {eta} left  {msg}")?);
     bar.reset_eta();
     let (begin, mut saved, mut read) = (Instant::now(), Instant::now(), (Instant::now(), trainer.step));
     while trainer.step < steps {
@@ -251,10 +267,15 @@ fn describe(record: &Record) -> String {
 }
 
 /// Clean and PGD-20 accuracy on the test pictures; none if interrupted.
-fn evaluate(trainer: &Trainer, data: &Splits, opened: &Opened, interrupted: &AtomicBool) -> anyhow::Result<Option<Accuracy>> {
-    let bar = ProgressBar::new(data.test.len() as u64).with_prefix("PGD-20").with_style(ProgressStyle::with_template(
-        "{prefix:>8} {bar:24} {pos}/{len} pictures, {eta} left  {msg}",
-    )?);
+fn evaluate(
+    trainer: &Trainer,
+    data: &Splits,
+    opened: &Opened,
+    interrupted: &AtomicBool,
+) -> anyhow::Result<Option<Accuracy>> {
+    let bar = ProgressBar::new(data.test.len() as u64)
+        .with_prefix("PGD-20")
+        .with_style(ProgressStyle::with_template("{prefix:>8} {bar:24} {pos}/{len} pictures, {eta} left  {msg}")?);
     bar.tick();
     let attack = AttackConfig::default();
     let progress = |accuracy: &Accuracy| {
@@ -263,14 +284,21 @@ fn evaluate(trainer: &Trainer, data: &Splits, opened: &Opened, interrupted: &Ato
         bar.set_message(format!("clean {:.1} %, robust {:.1} %", 100.0 * clean, 100.0 * robust));
         if interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let accuracy = pollster::block_on(evaluate::accuracy(&trainer.model, &data.test, &attack, 100, &opened.device, progress));
+    let accuracy =
+        pollster::block_on(evaluate::accuracy(&trainer.model, &data.test, &attack, 100, &opened.device, progress));
     let accuracy = accuracy.map_err(|e| anyhow::anyhow!("the device failed: {e:?}"))?;
     bar.finish();
     Ok((accuracy.pictures == data.test.len()).then_some(accuracy))
 }
 
 /// Prints and writes what was found.
-fn report(config: &TrainConfig, opened: &Opened, outcomes: &[Outcome], logs: &[(String, Vec<Record>)], out: &Path) -> anyhow::Result<()> {
+fn report(
+    config: &TrainConfig,
+    opened: &Opened,
+    outcomes: &[Outcome],
+    logs: &[(String, Vec<Record>)],
+    out: &Path,
+) -> anyhow::Result<()> {
     let attack = AttackConfig::default();
     let title = format!("PGD-{} {}", attack.steps, attack.get("epsilon").unwrap_or_default());
     let mut table = format!("| objective | clean | {title} | training |\n|---|---:|---:|---:|\n");
@@ -281,7 +309,13 @@ fn report(config: &TrainConfig, opened: &Opened, outcomes: &[Outcome], logs: &[(
     println!("\n{table}");
     let heading = format!(
         "# {} on {}\n\n{} epochs, batch {}, seed {}, {}; accuracy on {} test pictures.\n\n",
-        config.model, config.dataset, config.epochs, config.batch, config.seed, opened.name, outcomes[0].accuracy.pictures
+        config.model,
+        config.dataset,
+        config.epochs,
+        config.batch,
+        config.seed,
+        opened.name,
+        outcomes[0].accuracy.pictures
     );
     let report = out.join("report.md");
     files::write(&report, format!("{heading}{table}\n![curves](curves.svg)\n").as_bytes())?;

@@ -59,14 +59,15 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         results.push((name, checks));
     }
     if arguments.json {
-        let files: Vec<_> = results.iter().map(|(name, checks)| serde_json::json!({"file": name, "checks": checks})).collect();
+        let files: Vec<_> =
+            results.iter().map(|(name, checks)| serde_json::json!({"file": name, "checks": checks})).collect();
         println!("{}", serde_json::json!({"device": opened.name, "float": precision.to_string(), "fixtures": files}));
     }
     Ok(results.iter().flat_map(|(_, checks)| checks).all(Check::passed))
 }
 
 fn print(name: &str, device: &str, checks: &[Check]) {
-    println!("{name} on {device}\n{:14} {:>7} {:>10}  {}", "group", "tensors", "error", "worst tensor");
+    println!("{name} on {device}\n{:14} {:>7} {:>10}  worst tensor", "group", "tensors", "error");
     for check in checks {
         let verdict = if check.passed() { "" } else { "  FAILED" };
         println!("{:14} {:>7} {:>10.1e}  {}{verdict}", check.group, check.tensors, check.error, check.worst);

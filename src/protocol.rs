@@ -28,18 +28,43 @@ pub enum Command {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
     /// The device is open. `name` is for people; `emulated` says that it is a GPU only in name.
-    Opened { name: String, emulated: bool },
-    ModelLoaded { model: ModelInfo },
-    PictureLoaded { picture: PictureInfo },
+    Opened {
+        name: String,
+        emulated: bool,
+    },
+    ModelLoaded {
+        model: ModelInfo,
+    },
+    PictureLoaded {
+        picture: PictureInfo,
+    },
     /// Of the clean picture under the current model; comes whenever either changes.
-    Classified { probabilities: Vec<f32> },
+    Classified {
+        probabilities: Vec<f32>,
+    },
     /// The worst point so far of the attack `id`.
-    AttackProgress { id: u64, done: usize, total: usize, result: AttackResult },
+    AttackProgress {
+        id: u64,
+        done: usize,
+        total: usize,
+        result: AttackResult,
+    },
     /// The attack `id` is over; `stopped` if by command.
-    AttackDone { id: u64, stopped: bool, milliseconds: f64, result: AttackResult },
-    Verified { checks: Vec<Check>, milliseconds: f64 },
+    AttackDone {
+        id: u64,
+        stopped: bool,
+        milliseconds: f64,
+        result: AttackResult,
+    },
+    Verified {
+        checks: Vec<Check>,
+        milliseconds: f64,
+    },
     /// A command could not be carried out; everything is as it was before. `text` says why and what to do.
-    Refused { subject: Subject, text: String },
+    Refused {
+        subject: Subject,
+        text: String,
+    },
 }
 
 /// What a refusal is about.
@@ -105,5 +130,6 @@ pub fn encode(message: &impl Serialize) -> Vec<u8> {
 
 /// The message that [`encode`] made `bytes` of.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    postcard::from_bytes(bytes).map_err(|e| format!("page and worker do not understand each other ({e}): reload the page"))
+    postcard::from_bytes(bytes)
+        .map_err(|e| format!("page and worker do not understand each other ({e}): reload the page"))
 }

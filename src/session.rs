@@ -90,13 +90,8 @@ impl Session {
 
     async fn load_picture(&mut self, name: String, bytes: &[u8], emit: &dyn Fn(Event)) -> Result<(), Refusal> {
         let decoded = picture::decode(bytes, &name).map_err(|e| Refusal::new(Subject::Picture)(&e))?;
-        let info = PictureInfo {
-            name,
-            pixels: decoded.pixels,
-            original: decoded.original,
-            label: None,
-            notes: decoded.notes,
-        };
+        let info =
+            PictureInfo { name, pixels: decoded.pixels, original: decoded.original, label: None, notes: decoded.notes };
         self.take(info, emit).await
     }
 
@@ -197,7 +192,9 @@ impl Watch<'_> {
         ];
         let mut pixels = read(Tensor::cat(parts, 1)).await?;
         let mut rest = pixels.split_off(VALUES);
-        let [margin, linf, l2] = rest.split_off(model.classes)[..] else { unreachable!("three numbers were put there") };
+        let [margin, linf, l2] = rest.split_off(model.classes)[..] else {
+            unreachable!("three numbers were put there")
+        };
         Ok(AttackResult { pixels, probabilities: rest, reached: margin < 0.0, linf, l2 })
     }
 }

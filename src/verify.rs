@@ -78,8 +78,7 @@ pub async fn verify(bytes: &[u8], device: &Device) -> Result<Vec<Check>, Error> 
         let read = tensors.iter().cloned().fold(Transaction::default(), |t, tensor| t.register(tensor));
         let data = read.execute_async().await.map_err(Error::Device)?;
         for (name, data) in names.iter().zip(data) {
-            let reference =
-                fixture.arrays.get(name).ok_or_else(|| Error::NotAFixture(format!("it lacks '{name}'")))?;
+            let reference = fixture.arrays.get(name).ok_or_else(|| Error::NotAFixture(format!("it lacks '{name}'")))?;
             let error = relative_error(&data.iter::<f32>().collect::<Vec<_>>(), &reference.values);
             let group = group_of(name);
             match checks.iter_mut().find(|check| check.group == group) {
@@ -139,7 +138,8 @@ fn compute(fixture: &Checkpoint, device: &Device) -> Result<Ours, Error> {
         return Err(Error::NotAFixture("a label is not below the number of classes".into()));
     }
     let y = one_hot(&labels, model.classes, device);
-    let directions = Directions { theta: tensor(array("input.theta")?, device)?, v: tensor(array("input.v")?, device)? };
+    let directions =
+        Directions { theta: tensor(array("input.theta")?, device)?, v: tensor(array("input.v")?, device)? };
     let batch = Batch { x: x.clone(), y: y.clone() };
     let b = labels.len() as f32;
 

@@ -21,11 +21,7 @@ mod browser {
     use wasm_bindgen::prelude::*;
     use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, PromiseRejectionEvent};
 
-    const DEVICE: DeviceChoice = if cfg!(feature = "gpu") {
-        DeviceChoice::Gpu(None)
-    } else {
-        DeviceChoice::Cpu
-    };
+    const DEVICE: DeviceChoice = if cfg!(feature = "gpu") { DeviceChoice::Gpu(None) } else { DeviceChoice::Cpu };
 
     fn scope() -> DedicatedWorkerGlobalScope {
         js_sys::global().unchecked_into()
@@ -50,11 +46,7 @@ mod browser {
 
     impl Line {
         fn receive(self: &Rc<Self>, command: Command) {
-            self.latest.set(if let Command::Attack { id, .. } = command {
-                id
-            } else {
-                0
-            });
+            self.latest.set(if let Command::Attack { id, .. } = command { id } else { 0 });
             self.waiting.borrow_mut().push_back(command);
             if let Some(session) = self.session.take() {
                 wasm_bindgen_futures::spawn_local(self.clone().work(session));
@@ -102,11 +94,7 @@ mod browser {
         last_words();
         let session = Session::default();
         let latest = session.latest.clone();
-        let line = Rc::new(Line {
-            waiting: RefCell::default(),
-            session: Cell::new(Some(session)),
-            latest,
-        });
+        let line = Rc::new(Line { waiting: RefCell::default(), session: Cell::new(Some(session)), latest });
         let listen = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
             match read(&message.data().unchecked_into()) {
                 Ok(command) => line.receive(command),

@@ -16,32 +16,19 @@ use otjr::{
 };
 
 fn opened() -> Event {
-    Event::Opened {
-        name: "CPU (1 thread)".into(),
-        emulated: false,
-    }
+    Event::Opened { name: "CPU (1 thread)".into(), emulated: false }
 }
 
 fn model() -> Event {
     let classes = ["disc", "ring", "star"].map(String::from).to_vec();
-    let model = ModelInfo {
-        name: "m".into(),
-        architecture: "wrn-10-1".into(),
-        objective: None,
-        parameters: 78_042,
-        classes,
-    };
+    let model =
+        ModelInfo { name: "m".into(), architecture: "wrn-10-1".into(), objective: None, parameters: 78_042, classes };
     Event::ModelLoaded { model }
 }
 
 fn picture(label: Option<usize>, grey: u8) -> Event {
-    let picture = PictureInfo {
-        name: "p".into(),
-        pixels: vec![grey; 3 * 32 * 32],
-        original: [32, 32],
-        label,
-        notes: Vec::new(),
-    };
+    let picture =
+        PictureInfo { name: "p".into(), pixels: vec![grey; 3 * 32 * 32], original: [32, 32], label, notes: Vec::new() };
     Event::PictureLoaded { picture }
 }
 
@@ -61,19 +48,10 @@ fn attacking(hash: &str) -> State {
     assert_eq!(tasks, [Task::Start(Kind::Cpu)]);
     let tasks = state.apply(Input::Worker(Kind::Cpu, opened()));
     assert_eq!(tasks[0], Task::Promote);
-    assert!(
-        tasks.contains(&Task::LoadModel(Source::Ours(state.link.model))),
-        "{tasks:?}"
-    );
+    assert!(tasks.contains(&Task::LoadModel(Source::Ours(state.link.model))), "{tasks:?}");
     let index = state.link.sample;
     assert!(tasks.contains(&Task::Send(Command::LoadSample { index })), "{tasks:?}");
-    for event in [
-        picture(Some(0), 9),
-        model(),
-        Event::Classified {
-            probabilities: vec![0.98, 0.015, 0.005],
-        },
-    ] {
+    for event in [picture(Some(0), 9), model(), Event::Classified { probabilities: vec![0.98, 0.015, 0.005] }] {
         state.apply(Input::Worker(Kind::Cpu, event));
     }
     assert_eq!(state.attack.phase, Phase::Soon);
@@ -92,20 +70,11 @@ fn crash(state: &mut State, kind: Kind) -> Vec<Task> {
 
 #[test]
 fn an_address_says_all_and_is_read_back() {
-    let mut link = Link {
-        model: Shipped::Standard,
-        sample: 12,
-        target: Some(3),
-        backend: Wish::Gpu,
-        ..Link::default()
-    };
-    for (key, value) in [
-        ("attack", "fgsm"),
-        ("norm", "l2"),
-        ("epsilon", "0.3"),
-        ("seed", "7"),
-        ("random-start", "false"),
-    ] {
+    let mut link =
+        Link { model: Shipped::Standard, sample: 12, target: Some(3), backend: Wish::Gpu, ..Link::default() };
+    for (key, value) in
+        [("attack", "fgsm"), ("norm", "l2"), ("epsilon", "0.3"), ("seed", "7"), ("random-start", "false")]
+    {
         link.attack.set(key, value).unwrap();
     }
     let hash = link.hash(false, false);
@@ -113,14 +82,8 @@ fn an_address_says_all_and_is_read_back() {
     let (usual, problems) = Link::parse(&Link::default().hash(false, false));
     assert_eq!((usual, problems.len()), (Link::default(), 0));
     let written = Link::default().hash(false, false);
-    assert_eq!(
-        written,
-        "#model=otjr&sample=0&attack=pgd&norm=linf&epsilon=8/255&step=2/255&steps=20&backend=auto"
-    );
-    assert_eq!(
-        Link::parse("#epsilon=4%2F255").0.attack.get("epsilon").unwrap(),
-        "4/255"
-    );
+    assert_eq!(written, "#model=otjr&sample=0&attack=pgd&norm=linf&epsilon=8/255&step=2/255&steps=20&backend=auto");
+    assert_eq!(Link::parse("#epsilon=4%2F255").0.attack.get("epsilon").unwrap(), "4/255");
     assert_eq!(Link::parse("").0, Link::default());
 }
 
@@ -148,20 +111,13 @@ fn bad_values_in_an_address_are_named_and_the_rest_is_kept() {
         assert!(problems[0].contains(key), "{bad}: {problems:?}");
     }
     let (state, _) = State::new("#epsilon=-1");
-    assert!(
-        state.notices[0].text.contains("8/255 is used instead"),
-        "{:?}",
-        state.notices
-    );
+    assert!(state.notices[0].text.contains("8/255 is used instead"), "{:?}", state.notices);
 }
 
 #[test]
 fn files_of_the_visitors_own_stay_out_of_the_address() {
     let mut state = attacking("");
-    assert_eq!(
-        visitor(&mut state, Intent::File(0, Sort::Picture)),
-        [Task::LoadPicture(0)]
-    );
+    assert_eq!(visitor(&mut state, Intent::File(0, Sort::Picture)), [Task::LoadPicture(0)]);
     assert!(state.hash().contains("sample=0"), "not yet loaded");
     state.apply(Input::Worker(Kind::Cpu, picture(None, 1)));
     assert!(state.hash().contains("sample=own"));
@@ -180,19 +136,11 @@ fn the_first_screen_is_an_attacked_sample() {
 fn only_the_latest_attack_is_shown() {
     let mut state = attacking("");
     let first = state.attack.id;
-    assert_eq!(
-        visitor(&mut state, Intent::Set("epsilon", "4/255".into())),
-        [Task::Schedule(150)]
-    );
+    assert_eq!(visitor(&mut state, Intent::Set("epsilon", "4/255".into())), [Task::Schedule(150)]);
     state.apply(Input::Due);
     assert_ne!(state.attack.id, first);
     let late = result([0.1, 0.8, 0.1], true);
-    let done = |id| Event::AttackDone {
-        id,
-        stopped: true,
-        milliseconds: 1.0,
-        result: late.clone(),
-    };
+    let done = |id| Event::AttackDone { id, stopped: true, milliseconds: 1.0, result: late.clone() };
     state.apply(Input::Worker(Kind::Cpu, done(first)));
     assert_eq!(state.attack.result, None);
     state.apply(Input::Worker(Kind::Cpu, done(state.attack.id)));
@@ -218,28 +166,9 @@ fn an_attack_that_still_runs_does_not_hold_up_the_next() {
     let id = state.attack.id;
     visitor(&mut state, Intent::Set("steps", "40".into()));
     let late = result([0.9, 0.05, 0.05], false);
-    state.apply(Input::Worker(
-        Kind::Cpu,
-        Event::AttackProgress {
-            id,
-            done: 3,
-            total: 20,
-            result: late.clone(),
-        },
-    ));
-    state.apply(Input::Worker(
-        Kind::Cpu,
-        Event::AttackDone {
-            id,
-            stopped: false,
-            milliseconds: 1.0,
-            result: late,
-        },
-    ));
-    assert!(matches!(
-        &state.apply(Input::Due)[..],
-        [Task::Send(Command::Attack { .. })]
-    ));
+    state.apply(Input::Worker(Kind::Cpu, Event::AttackProgress { id, done: 3, total: 20, result: late.clone() }));
+    state.apply(Input::Worker(Kind::Cpu, Event::AttackDone { id, stopped: false, milliseconds: 1.0, result: late }));
+    assert!(matches!(&state.apply(Input::Due)[..], [Task::Send(Command::Attack { .. })]));
     assert_eq!(state.attack.phase, Phase::Running { done: 0, total: 40 });
 }
 
@@ -249,13 +178,7 @@ fn a_refused_file_changes_nothing() {
     let before = state.clone();
     for (sort, subject) in [(Sort::Picture, Subject::Picture), (Sort::Model, Subject::Model)] {
         visitor(&mut state, Intent::File(0, sort));
-        state.apply(Input::Worker(
-            Kind::Cpu,
-            Event::Refused {
-                subject,
-                text: format!("{subject:?} is broken"),
-            },
-        ));
+        state.apply(Input::Worker(Kind::Cpu, Event::Refused { subject, text: format!("{subject:?} is broken") }));
     }
     assert_eq!(state.notices.len(), 2);
     let dismissed: Vec<usize> = state.notices.iter().map(|n| n.id).collect();
@@ -263,14 +186,8 @@ fn a_refused_file_changes_nothing() {
         visitor(&mut state, Intent::Dismiss(id));
     }
     assert_eq!(state.hash(), before.hash());
-    assert_eq!(
-        (state.picture, state.model, state.attack),
-        (before.picture, before.model, before.attack)
-    );
-    assert_eq!(
-        (state.picture_wanted, state.model_wanted),
-        (before.picture_in_use, before.model_in_use)
-    );
+    assert_eq!((state.picture, state.model, state.attack), (before.picture, before.model, before.attack));
+    assert_eq!((state.picture_wanted, state.model_wanted), (before.picture_in_use, before.model_in_use));
     assert!(state.notices.is_empty());
 }
 
@@ -282,31 +199,18 @@ fn a_dead_worker_is_started_again_a_few_times_with_the_same_picture() {
         assert_eq!(crash(&mut state, Kind::Cpu), [Task::End, Task::Start(Kind::Cpu)]);
         let tasks = state.apply(Input::Worker(Kind::Cpu, opened()));
         let sample = Task::Send(Command::LoadSample { index: 3 });
-        assert_eq!(
-            tasks,
-            [Task::Promote, sample, Task::LoadModel(Source::Ours(Shipped::Robust))]
-        );
+        assert_eq!(tasks, [Task::Promote, sample, Task::LoadModel(Source::Ours(Shipped::Robust))]);
     }
     assert_eq!(crash(&mut state, Kind::Cpu), [Task::End]);
-    assert!(
-        state.notices.iter().any(|n| n.text.contains("Reload")),
-        "{:?}",
-        state.notices
-    );
+    assert!(state.notices.iter().any(|n| n.text.contains("Reload")), "{:?}", state.notices);
     assert_eq!(backend(&state).0, "Stopped");
 }
 
 #[test]
 fn a_lost_device_is_a_dead_worker() {
     let mut state = attacking("");
-    let lost = Event::Refused {
-        subject: Subject::Device,
-        text: "the device failed".into(),
-    };
-    assert_eq!(
-        state.apply(Input::Worker(Kind::Cpu, lost)),
-        [Task::End, Task::Start(Kind::Cpu)]
-    );
+    let lost = Event::Refused { subject: Subject::Device, text: "the device failed".into() };
+    assert_eq!(state.apply(Input::Worker(Kind::Cpu, lost)), [Task::End, Task::Start(Kind::Cpu)]);
 }
 
 #[test]
@@ -315,34 +219,14 @@ fn a_real_gpu_takes_over_when_it_is_ready_and_an_emulated_one_never() {
     let real = Adapter::judge("nvidia", "ampere", "", false);
     assert_eq!(state.apply(Input::Adapter(real)), [Task::Start(Kind::Gpu)]);
     // The CPU goes on meanwhile.
-    let done = Event::AttackDone {
-        id: 1,
-        stopped: false,
-        milliseconds: 9.0,
-        result: result([0.9, 0.05, 0.05], false),
-    };
+    let done = Event::AttackDone { id: 1, stopped: false, milliseconds: 9.0, result: result([0.9, 0.05, 0.05], false) };
     state.apply(Input::Worker(Kind::Cpu, done));
     assert!(state.attack.result.is_some());
-    let tasks = state.apply(Input::Worker(
-        Kind::Gpu,
-        Event::Opened {
-            name: "WebGPU".into(),
-            emulated: false,
-        },
-    ));
+    let tasks = state.apply(Input::Worker(Kind::Gpu, Event::Opened { name: "WebGPU".into(), emulated: false }));
     assert_eq!(tasks[0], Task::Promote);
-    assert_eq!(
-        backend(&state),
-        (
-            "WebGPU on nvidia ampere".into(),
-            "because this browser offers a GPU".into()
-        )
-    );
+    assert_eq!(backend(&state), ("WebGPU on nvidia ampere".into(), "because this browser offers a GPU".into()));
 
-    for soft in [
-        Adapter::judge("google", "swiftshader", "", false),
-        Adapter::judge("x", "", "", true),
-    ] {
+    for soft in [Adapter::judge("google", "swiftshader", "", false), Adapter::judge("x", "", "", true)] {
         let mut state = attacking("");
         assert_eq!(state.apply(Input::Adapter(soft)), []);
         assert!(backend(&state).1.contains("emulated"), "{:?}", backend(&state));
@@ -362,23 +246,14 @@ fn a_gpu_that_fails_leaves_the_cpu() {
     // Alone.
     let (mut state, tasks) = State::new("#backend=gpu");
     assert_eq!(tasks, [Task::Start(Kind::Gpu)]);
-    let refused = Event::Refused {
-        subject: Subject::Device,
-        text: "no usable GPU".into(),
-    };
-    assert_eq!(
-        state.apply(Input::Worker(Kind::Gpu, refused)),
-        [Task::Discard, Task::Start(Kind::Cpu)]
-    );
+    let refused = Event::Refused { subject: Subject::Device, text: "no usable GPU".into() };
+    assert_eq!(state.apply(Input::Worker(Kind::Gpu, refused)), [Task::Discard, Task::Start(Kind::Cpu)]);
 }
 
 #[test]
 fn the_visitor_chooses_who_computes() {
     let mut state = attacking("");
-    assert_eq!(
-        visitor(&mut state, Intent::Backend(Wish::Gpu)),
-        [Task::Start(Kind::Gpu)]
-    );
+    assert_eq!(visitor(&mut state, Intent::Backend(Wish::Gpu)), [Task::Start(Kind::Gpu)]);
     assert_eq!(visitor(&mut state, Intent::Backend(Wish::Cpu)), [Task::Discard]);
     assert!(state.hash().ends_with("backend=cpu"));
 }
@@ -387,10 +262,7 @@ fn the_visitor_chooses_who_computes() {
 fn another_norm_begins_at_its_usual_radius() {
     let mut state = attacking("");
     visitor(&mut state, Intent::Set("norm", "l2".into()));
-    assert_eq!(
-        (state.link.attack.norm, state.link.attack.epsilon.0),
-        (Norm::L2, 128.0 / 255.0)
-    );
+    assert_eq!((state.link.attack.norm, state.link.attack.epsilon.0), (Norm::L2, 128.0 / 255.0));
     visitor(&mut state, Intent::Set("norm", "linf".into()));
     assert_eq!(state.link.attack, AttackConfig::default());
 }
@@ -424,18 +296,12 @@ fn the_sentence_says_what_happened() {
     );
     state.apply(Input::Worker(Kind::Cpu, picture(Some(1), 7)));
     state.clean = vec![0.98, 0.01, 0.01];
-    assert_eq!(
-        reading(&state).1,
-        "The standard model sees disc (98 %, though it is ring)."
-    );
+    assert_eq!(reading(&state).1, "The standard model sees disc (98 %, though it is ring).");
 }
 
 #[test]
 fn numbers_are_short_and_honest() {
-    assert_eq!(
-        [0.0, 0.004, 0.5, 0.996, 1.0].map(percent),
-        ["0 %", "< 1 %", "50 %", "> 99 %", "100 %"]
-    );
+    assert_eq!([0.0, 0.004, 0.5, 0.996, 1.0].map(percent), ["0 %", "< 1 %", "50 %", "> 99 %", "100 %"]);
     assert_eq!(percent(f32::NAN), "–");
     assert_eq!([8.0 / 255.0, 0.0, 0.011].map(in_255ths), ["8/255", "0/255", "2.8/255"]);
     assert_eq!(listed(&[0.1, 0.2, 0.7], &[0.9, 0.05, 0.05], 2), [0, 2]);
@@ -480,33 +346,16 @@ fn files_are_told_apart_by_name_or_content() {
 fn a_fixture_is_checked_on_every_backend_in_turn() {
     let mut state = attacking("");
     let tell = |state: &mut State, event| state.apply(Input::Worker(Kind::Cpu, event));
-    assert_eq!(
-        state.apply(Input::Visitor(Intent::File(4, Sort::Fixture))),
-        [Task::Verify(4)]
-    );
-    let check = verify::Check {
-        group: "eval".into(),
-        worst: "eval.logits".into(),
-        error: 1e-6,
-        tensors: 5,
-    };
+    assert_eq!(state.apply(Input::Visitor(Intent::File(4, Sort::Fixture))), [Task::Verify(4)]);
+    let check = verify::Check { group: "eval".into(), worst: "eval.logits".into(), error: 1e-6, tensors: 5 };
     let checks = vec![check];
-    tell(
-        &mut state,
-        Event::Verified {
-            checks: checks.clone(),
-            milliseconds: 9.0,
-        },
-    );
+    tell(&mut state, Event::Verified { checks: checks.clone(), milliseconds: 9.0 });
     assert_eq!(state.check.as_ref().map(|c| &c.groups), Some(&checks));
     // Another worker's arithmetic is another one's.
     state.apply(Input::Visitor(Intent::Backend(Wish::Gpu)));
     let tasks = state.apply(Input::Worker(Kind::Gpu, opened()));
     assert!(tasks.contains(&Task::Verify(4)) && state.check.as_ref().is_some_and(|c| c.groups.is_empty()));
-    let refused = Event::Refused {
-        subject: Subject::Fixture,
-        text: "no".into(),
-    };
+    let refused = Event::Refused { subject: Subject::Fixture, text: "no".into() };
     state.apply(Input::Worker(Kind::Gpu, refused));
     assert_eq!((state.check.is_none(), state.notices.len()), (true, 1));
 }
@@ -525,25 +374,11 @@ fn changes_are_drawn_around_a_neutral_middle() {
 
 #[test]
 fn messages_survive_the_way() {
-    let event = Event::AttackProgress {
-        id: 3,
-        done: 1,
-        total: 20,
-        result: result([f32::NAN, 0.0, 1.0], true),
-    };
+    let event = Event::AttackProgress { id: 3, done: 1, total: 20, result: result([f32::NAN, 0.0, 1.0], true) };
     let back: Event = decode(&encode(&event)).unwrap();
     assert_eq!(format!("{back:?}"), format!("{event:?}"));
     assert!(decode::<Event>(&[200, 1, 2]).unwrap_err().contains("reload"));
-    let mut command = Command::LoadPicture {
-        name: "a".into(),
-        bytes: vec![],
-    };
+    let mut command = Command::LoadPicture { name: "a".into(), bytes: vec![] };
     command.file().unwrap().extend([1, 2, 3]);
-    assert_eq!(
-        command,
-        Command::LoadPicture {
-            name: "a".into(),
-            bytes: vec![1, 2, 3]
-        }
-    );
+    assert_eq!(command, Command::LoadPicture { name: "a".into(), bytes: vec![1, 2, 3] });
 }

@@ -80,7 +80,9 @@ fn a_run_leaves_a_report() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let (_, text) = output(small(folder, "run").args(["--epochs", "1", "--baseline", "ce"]));
-    for file in ["run/report.md", "run/report.json", "run/curves.svg", "run/otjr/model.safetensors", "run/ce/model.safetensors"] {
+    for file in
+        ["run/report.md", "run/report.json", "run/curves.svg", "run/otjr/model.safetensors", "run/ce/model.safetensors"]
+    {
         assert!(folder.join(file).exists(), "{file}: {text}");
     }
     assert!(text.contains("| otjr |") && text.contains("| ce |") && text.contains("run/report.md"), "{text}");

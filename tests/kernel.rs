@@ -33,11 +33,7 @@ fn random(shape: [usize; 4]) -> Tensor<4> {
 /// Input, weight and a factor of the output.
 fn operands([cin, cout, size]: [usize; 3], k: usize, stride: usize, batch: usize) -> [Tensor<4>; 3] {
     let out = size.div_ceil(stride);
-    [
-        random([batch, cin, size, size]),
-        random([cout, cin, k, k]),
-        random([batch, cout, out, out]),
-    ]
+    [random([batch, cin, size, size]), random([cout, cin, k, k]), random([batch, cout, out, out])]
 }
 
 fn assert_close(ours: &[f32], burns: &[f32], what: &str) {
@@ -55,10 +51,7 @@ fn convolution_and_its_gradients_equal_burns_own() {
                 for batch in [1, 2, 9] {
                     let [x, w, r] = operands([channels[0], channels[1], size], k, stride, batch);
                     let what = format!("{channels:?} @{size} k{k} s{stride} b{batch}");
-                    for (ours, burns) in run(ours(stride), &x, &w, &r)
-                        .iter()
-                        .zip(&run(burns(stride), &x, &w, &r))
-                    {
+                    for (ours, burns) in run(ours(stride), &x, &w, &r).iter().zip(&run(burns(stride), &x, &w, &r)) {
                         assert_close(ours, burns, &what);
                     }
                 }
@@ -74,10 +67,7 @@ fn pictures_need_not_be_square_or_in_order() {
     let w = random([3, 3, 6, 5]).permute([2, 3, 0, 1]);
     for (stride, out) in [(1, [7, 9]), (2, [4, 5])] {
         let r = random([2, out[1], out[0], 6]).permute([0, 3, 2, 1]);
-        for (ours, burns) in run(ours(stride), &x, &w, &r)
-            .iter()
-            .zip(&run(burns(stride), &x, &w, &r))
-        {
+        for (ours, burns) in run(ours(stride), &x, &w, &r).iter().zip(&run(burns(stride), &x, &w, &r)) {
             assert_close(ours, burns, &format!("stride {stride}"));
         }
     }
@@ -90,17 +80,13 @@ fn only_tracked_inputs_get_gradients() {
     let floats = |t: Tensor<4>| t.into_data().try_to_vec::<f32>().unwrap();
 
     let tracked = x.clone().require_grad();
-    let gradients = (kernel::conv2d(tracked.clone(), w.clone(), 1) * r.clone())
-        .sum()
-        .backward();
+    let gradients = (kernel::conv2d(tracked.clone(), w.clone(), 1) * r.clone()).sum().backward();
     assert_close(&floats(tracked.grad(&gradients).unwrap()), &all[1], "input only");
     assert!(w.grad(&gradients).is_none());
 
     // An input of the plain device beside a tracked weight, as in a training step.
     let tracked = w.clone().require_grad();
-    let gradients = (kernel::conv2d(x.clone().inner(), tracked.clone(), 1) * r)
-        .sum()
-        .backward();
+    let gradients = (kernel::conv2d(x.clone().inner(), tracked.clone(), 1) * r).sum().backward();
     assert_close(&floats(tracked.grad(&gradients).unwrap()), &all[2], "weight only");
     assert!(x.grad(&gradients).is_none());
 

@@ -62,7 +62,9 @@ fn model_then_picture_then_attack() {
     let [Event::ModelLoaded { model }] = &events[..] else { panic!("{events:?}") };
     assert_eq!((model.architecture.as_str(), model.parameters, model.classes.len()), ("wrn-10-1", 77_850, 10));
     let events = visitor.send(Command::LoadSample { index: 3 });
-    let [Event::PictureLoaded { picture }, Event::Classified { probabilities }] = &events[..] else { panic!("{events:?}") };
+    let [Event::PictureLoaded { picture }, Event::Classified { probabilities }] = &events[..] else {
+        panic!("{events:?}")
+    };
     assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5);
 
     let epsilon = 8.0 / 255.0;
@@ -113,13 +115,18 @@ fn bad_input_is_refused_and_changes_nothing() {
     let before = visitor.attack(&[], None);
     let model = |bytes: &[u8]| Command::LoadModel { name: "m.safetensors".into(), bytes: bytes.to_vec() };
     let picture = |bytes: &[u8]| Command::LoadPicture { name: "p.png".into(), bytes: bytes.to_vec() };
-    let attack = |key: &str, value: &str| Command::Attack { id: 9, settings: vec![(key.into(), value.into())], target: None };
+    let attack =
+        |key: &str, value: &str| Command::Attack { id: 9, settings: vec![(key.into(), value.into())], target: None };
     visitor.refused(model(&FIXTURE[..FIXTURE.len() / 2]), Subject::Model, "not a complete safetensors file");
     visitor.refused(model(b"hello"), Subject::Model, "m.safetensors");
     visitor.refused(picture(b"hello"), Subject::Picture, "p.png");
     visitor.refused(attack("epsilon", "-1"), Subject::Attack, "between 0 and 64");
     visitor.refused(attack("epsilon", "abc"), Subject::Attack, "8/255");
-    visitor.refused(Command::Attack { id: 9, settings: vec![], target: Some(10) }, Subject::Attack, "no class number 10");
+    visitor.refused(
+        Command::Attack { id: 9, settings: vec![], target: Some(10) },
+        Subject::Attack,
+        "no class number 10",
+    );
     visitor.refused(Command::Verify { bytes: vec![1, 2, 3] }, Subject::Fixture, "safetensors");
     assert_eq!(visitor.attack(&[], None), before);
     Visitor::new().refused(attack("steps", "3"), Subject::Attack, "load a model first");

@@ -8,7 +8,8 @@ pub fn options<C: Settings>(command: Command, heading: &'static str, default: im
     C::settings().into_iter().fold(command, |command, setting| {
         let symbol = if setting.symbol.is_empty() { String::new() } else { format!(" ({})", setting.symbol) };
         let help = format!("{}{symbol} [default: {}]", setting.help, default(&setting));
-        let mut arg = Arg::new(setting.key).long(setting.key).help(help).help_heading(heading).allow_hyphen_values(true);
+        let mut arg =
+            Arg::new(setting.key).long(setting.key).help(help).help_heading(heading).allow_hyphen_values(true);
         if setting.choices.is_empty() {
             arg = arg.value_name("VALUE");
         } else {

@@ -16,7 +16,9 @@ pub fn load(config: &TrainConfig) -> anyhow::Result<Splits> {
     }
     let mut splits = match config.dataset {
         // Numbers for the set itself: its pictures do not change with the seed of a run.
-        Dataset::Synthetic => synthetic::generate(0, limit_or(config.limit, 10_000), limit_or(config.limit_test, 2_000)),
+        Dataset::Synthetic => {
+            synthetic::generate(0, limit_or(config.limit, 10_000), limit_or(config.limit_test, 2_000))
+        }
         Dataset::Cifar10 => cifar::open(cifar::Version::Cifar10, path)?,
         Dataset::Cifar100 => cifar::open(cifar::Version::Cifar100, path)?,
         Dataset::Folder => folder::open(path)?,

@@ -60,10 +60,12 @@ fn draw(
         for (group, share) in shares.iter().enumerate() {
             let x = group as f64 + 0.15 + run as f64 * width;
             let height = 100.0 * share;
-            chart.draw_series([
-                Rectangle::new([(x, 0.0), (x + width * 0.95, height)], colour.filled()),
-            ])?;
-            chart.draw_series([Text::new(format!("{height:.0}"), (x + width * 0.2, (height + 6.0).min(99.0)), ("sans-serif", 14))])?;
+            chart.draw_series([Rectangle::new([(x, 0.0), (x + width * 0.95, height)], colour.filled())])?;
+            chart.draw_series([Text::new(
+                format!("{height:.0}"),
+                (x + width * 0.2, (height + 6.0).min(99.0)),
+                ("sans-serif", 14),
+            )])?;
         }
     }
     area.present()?;

@@ -33,8 +33,11 @@ impl RunDirectory {
         } else {
             String::new()
         };
-        let records: Vec<Record> =
-            text.lines().map_while(|line| serde_json::from_str(line).ok()).filter(|r: &Record| r.step <= step).collect();
+        let records: Vec<Record> = text
+            .lines()
+            .map_while(|line| serde_json::from_str(line).ok())
+            .filter(|r: &Record| r.step <= step)
+            .collect();
         files::write(&log_path, lines(&records)?.as_bytes())?;
         let log = OpenOptions::new().append(true).open(&log_path);
         let log = log.with_context(|| format!("could not append to {}", log_path.display()))?;

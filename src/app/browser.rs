@@ -31,26 +31,19 @@ pub fn set_hash(hash: &str) {
 pub async fn fetch(path: &str) -> Result<ArrayBuffer, String> {
     let failed =
         |why: &str| format!("{path} could not be fetched ({why}). Check the connection, then choose it again.");
-    let response = JsFuture::from(window().fetch_with_str(path))
-        .await
-        .map_err(|_| failed("no answer"))?;
+    let response = JsFuture::from(window().fetch_with_str(path)).await.map_err(|_| failed("no answer"))?;
     let response: Response = response.unchecked_into();
     if !response.ok() {
         return Err(failed(&format!("status {}", response.status())));
     }
     let buffer = response.array_buffer().map_err(|_| failed("no content"))?;
-    Ok(JsFuture::from(buffer)
-        .await
-        .map_err(|_| failed("it broke off"))?
-        .unchecked_into())
+    Ok(JsFuture::from(buffer).await.map_err(|_| failed("it broke off"))?.unchecked_into())
 }
 
 /// The bytes of a file that the visitor brought; the browser reads them beside the main thread.
 pub async fn read(file: &Blob) -> Result<ArrayBuffer, String> {
     let bytes = JsFuture::from(file.array_buffer()).await;
-    bytes
-        .map(JsCast::unchecked_into)
-        .map_err(|_| "The file could not be read; it may have been moved.".into())
+    bytes.map(JsCast::unchecked_into).map_err(|_| "The file could not be read; it may have been moved.".into())
 }
 
 /// What WebGPU offers. By reflection, as web-sys has WebGPU only behind a compiler flag.
@@ -59,21 +52,12 @@ pub async fn adapter() -> Adapter {
     let gpu = get(&window().navigator(), "gpu");
     if gpu.is_falsy() {
         let secure = window().is_secure_context();
-        return Adapter::None(if secure {
-            "this browser has no WebGPU"
-        } else {
-            "WebGPU needs https"
-        });
+        return Adapter::None(if secure { "this browser has no WebGPU" } else { "WebGPU needs https" });
     }
     let ask = || -> Option<Promise> {
         let options = js_sys::Object::new();
         Reflect::set(&options, &"powerPreference".into(), &"high-performance".into()).ok()?;
-        get(&gpu, "requestAdapter")
-            .dyn_ref::<Function>()?
-            .call1(&gpu, &options)
-            .ok()?
-            .dyn_into()
-            .ok()
+        get(&gpu, "requestAdapter").dyn_ref::<Function>()?.call1(&gpu, &options).ok()?.dyn_into().ok()
     };
     let Some(promise) = ask() else {
         return Adapter::None("this browser has no WebGPU");

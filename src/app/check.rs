@@ -27,11 +27,7 @@ pub fn CheckTable() -> impl IntoView {
 
 /// The largest error; a NaN is larger than any.
 fn worst(check: &Check) -> Option<f64> {
-    check
-        .groups
-        .iter()
-        .map(|g| g.error)
-        .reduce(|a, b| if a >= b { a } else { b })
+    check.groups.iter().map(|g| g.error).reduce(|a, b| if a >= b { a } else { b })
 }
 
 fn summary(check: &Check) -> String {

@@ -7,9 +7,8 @@ use crate::config::{AttackConfig, Setting, Settings};
 
 #[component]
 pub fn Controls() -> impl IntoView {
-    let (first, rest): (Vec<_>, Vec<_>) = AttackConfig::settings()
-        .into_iter()
-        .partition(|s| ESSENTIAL.contains(&s.key));
+    let (first, rest): (Vec<_>, Vec<_>) =
+        AttackConfig::settings().into_iter().partition(|s| ESSENTIAL.contains(&s.key));
     view! {
         <section class="controls" aria-labelledby="controls-title">
             <h2 id="controls-title">"The attack"</h2>
@@ -28,11 +27,7 @@ fn title(setting: &Setting) -> String {
     let words = setting.key.replace('-', " ");
     let mut letters = words.chars();
     let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    let symbol = if setting.symbol.is_empty() {
-        String::new()
-    } else {
-        format!(" {}", setting.symbol)
-    };
+    let symbol = if setting.symbol.is_empty() { String::new() } else { format!(" {}", setting.symbol) };
     format!("{first}{}{symbol}", letters.as_str())
 }
 
@@ -48,11 +43,8 @@ fn control(setting: Setting) -> impl IntoView {
         </p>
     };
     let title = view! { <label for=key>{title(&setting)}</label> };
-    let input = if setting.choices.is_empty() {
-        number(setting, used).into_any()
-    } else {
-        choice(setting, used).into_any()
-    };
+    let input =
+        if setting.choices.is_empty() { number(setting, used).into_any() } else { choice(setting, used).into_any() };
     view! { <div class="control" class:unused=move || !used.get()>{title}{input}{help}</div> }
 }
 
@@ -88,12 +80,7 @@ fn number(setting: Setting, used: Memo<bool>) -> impl IntoView {
             problem.set(String::new());
             desk.tell(Intent::Set(key, text.trim().to_owned()));
         }
-        Err(error) => problem.set(format!(
-            "“{}”: {}. It stays {}.",
-            text,
-            error.problem,
-            value.get_untracked()
-        )),
+        Err(error) => problem.set(format!("“{}”: {}. It stays {}.", text, error.problem, value.get_untracked())),
     };
     // What others change settles the box's own complaint.
     Effect::new(move |_| {
@@ -124,10 +111,7 @@ fn slider(setting: Setting, value: Memo<String>, used: Memo<bool>, say: impl Fn(
     let norm = Memo::new(move |_| desk.state.with(|s| s.link.attack.norm));
     let stops = Memo::new(move |_| scale::stops(&setting, norm.get()));
     let choose = move |at: String| {
-        let stop = at
-            .parse()
-            .ok()
-            .and_then(|at: usize| stops.with_untracked(|s| s.get(at).cloned()));
+        let stop = at.parse().ok().and_then(|at: usize| stops.with_untracked(|s| s.get(at).cloned()));
         stop.into_iter().for_each(&say);
     };
     view! {
@@ -150,10 +134,8 @@ fn slider(setting: Setting, value: Memo<String>, used: Memo<bool>, say: impl Fn(
 #[component]
 fn Target() -> impl IntoView {
     let desk = expect_context::<Desk>();
-    let classes = Memo::new(move |_| {
-        desk.state
-            .with(|s| s.model.as_ref().map(|m| m.classes.clone()).unwrap_or_default())
-    });
+    let classes =
+        Memo::new(move |_| desk.state.with(|s| s.model.as_ref().map(|m| m.classes.clone()).unwrap_or_default()));
     let options = move || {
         let option = |(class, name): (usize, String)| {
             let selected = move || desk.state.with(|s| s.link.target == Some(class));

@@ -18,10 +18,7 @@ pub fn listen(desk: Desk) {
             let _ = body.class_list().toggle_with_force("dropping", on);
         }
     };
-    let has_files = |e: &DragEvent| {
-        e.data_transfer()
-            .is_some_and(|d| d.types().includes(&"Files".into(), 0))
-    };
+    let has_files = |e: &DragEvent| e.data_transfer().is_some_and(|d| d.types().includes(&"Files".into(), 0));
     let over = move |e: DragEvent| {
         if has_files(&e) {
             e.prevent_default();
@@ -39,24 +36,17 @@ pub fn listen(desk: Desk) {
     window_event_listener(ev::drop, move |e| {
         e.prevent_default();
         mark(false);
-        e.data_transfer()
-            .into_iter()
-            .flat_map(|d| files(&d))
-            .for_each(|file| desk.bring(file));
+        e.data_transfer().into_iter().flat_map(|d| files(&d)).for_each(|file| desk.bring(file));
     });
     window_event_listener(ev::paste, move |e| {
         let e: ClipboardEvent = e.unchecked_into();
-        e.clipboard_data()
-            .into_iter()
-            .flat_map(|d| files(&d))
-            .for_each(|file| desk.bring(file));
+        e.clipboard_data().into_iter().flat_map(|d| files(&d)).for_each(|file| desk.bring(file));
     });
 }
 
 fn files(data: &DataTransfer) -> Vec<File> {
     let list = data.files();
-    list.map(|list| (0..list.length()).filter_map(|i| list.get(i)).collect())
-        .unwrap_or_default()
+    list.map(|list| (0..list.length()).filter_map(|i| list.get(i)).collect()).unwrap_or_default()
 }
 
 #[component]
@@ -82,10 +72,7 @@ pub fn Toolbar() -> impl IntoView {
     let bring = move |e: ev::Event| {
         let input: HtmlInputElement = event_target(&e);
         let files = input.files();
-        files
-            .iter()
-            .flat_map(|list| (0..list.length()).filter_map(|i| list.get(i)))
-            .for_each(|file| desk.bring(file));
+        files.iter().flat_map(|list| (0..list.length()).filter_map(|i| list.get(i))).for_each(|file| desk.bring(file));
         input.set_value("");
     };
     let next = move |_| desk.tell(Intent::Sample(state.with_untracked(|s| s.link.sample.wrapping_add(1))));

@@ -93,30 +93,24 @@ impl Link {
 
     fn take(&mut self, key: &str, value: &str) -> Result<(), String> {
         let refuse = |problem: &str, instead: &str| {
-            Err(format!(
-                "The address says {key} = “{value}”: {problem}. {instead} is used instead."
-            ))
+            Err(format!("The address says {key} = “{value}”: {problem}. {instead} is used instead."))
         };
         match key {
             "model" => match Shipped::ALL.into_iter().find(|m| m.key() == value) {
                 Some(model) => self.model = model,
                 None if value == OWN => {
-                    return Err(
-                        "This link was made with a model of its maker's own, which it cannot carry. \
+                    return Err("This link was made with a model of its maker's own, which it cannot carry. \
                                 The robust model is used instead."
-                            .into(),
-                    );
+                        .into());
                 }
                 None => return refuse("expected otjr or ce", "The robust model"),
             },
             "sample" => match value.parse() {
                 Ok(sample) => self.sample = sample,
                 Err(_) if value == OWN => {
-                    return Err(
-                        "This link was made with a picture of its maker's own, which it cannot carry. \
+                    return Err("This link was made with a picture of its maker's own, which it cannot carry. \
                                 Sample 0 is shown instead."
-                            .into(),
-                    );
+                        .into());
                 }
                 Err(_) => return refuse("expected a whole number", "Sample 0"),
             },
@@ -135,9 +129,7 @@ impl Link {
                     }
                 }
                 None => {
-                    return Err(format!(
-                        "The address says {key} = “{value}”, but there is no such setting."
-                    ));
+                    return Err(format!("The address says {key} = “{value}”, but there is no such setting."));
                 }
             },
         }
@@ -148,15 +140,7 @@ impl Link {
     pub fn hash(&self, own_model: bool, own_picture: bool) -> String {
         let mut hash = format!("#model={}", if own_model { OWN } else { self.model.key() });
         let mut add = |key: &str, value: &str| hash.extend(["&", key, "=", value]);
-        add(
-            "sample",
-            if own_picture {
-                OWN.into()
-            } else {
-                self.sample.to_string()
-            }
-            .as_str(),
-        );
+        add("sample", if own_picture { OWN.into() } else { self.sample.to_string() }.as_str());
         let usual = AttackConfig::default();
         for (key, value) in self.attack.pairs() {
             if ESSENTIAL.contains(&key) || usual.get(key).as_ref() != Some(&value) {

@@ -56,11 +56,7 @@ impl Desk {
     /// Takes a file that the visitor brought: a picture, or a model.
     pub fn bring(self, file: File) {
         if file.size() > LARGEST {
-            let text = format!(
-                "{} is larger than {} MB, too large for this page.",
-                file.name(),
-                LARGEST / 1e6
-            );
+            let text = format!("{} is larger than {} MB, too large for this page.", file.name(), LARGEST / 1e6);
             return self.apply(Input::Unreadable(Subject::Picture, text));
         }
         spawn_local(async move {
@@ -115,35 +111,16 @@ impl Desk {
             Task::Send(command) => self.send(&command, None),
             Task::LoadModel(source) => spawn_local(async move {
                 let (name, bytes) = match source {
-                    Source::Ours(model) => (
-                        model.file(),
-                        browser::fetch(&format!("{MODELS}/{}", model.file())).await,
-                    ),
+                    Source::Ours(model) => (model.file(), browser::fetch(&format!("{MODELS}/{}", model.file())).await),
                     Source::Own(n) => self.read_own(n).await,
                 };
                 let wanted = self.state.with_untracked(|s| s.model_wanted) == Some(source);
-                self.hand_over(
-                    wanted,
-                    Subject::Model,
-                    Command::LoadModel {
-                        name,
-                        bytes: Vec::new(),
-                    },
-                    bytes,
-                );
+                self.hand_over(wanted, Subject::Model, Command::LoadModel { name, bytes: Vec::new() }, bytes);
             }),
             Task::LoadPicture(n) => spawn_local(async move {
                 let (name, bytes) = self.read_own(n).await;
                 let wanted = self.state.with_untracked(|s| s.picture_wanted) == Some(Source::Own(n));
-                self.hand_over(
-                    wanted,
-                    Subject::Picture,
-                    Command::LoadPicture {
-                        name,
-                        bytes: Vec::new(),
-                    },
-                    bytes,
-                );
+                self.hand_over(wanted, Subject::Picture, Command::LoadPicture { name, bytes: Vec::new() }, bytes);
             }),
             Task::Verify(n) => spawn_local(async move {
                 let (_, bytes) = self.read_own(n).await;
@@ -183,10 +160,7 @@ impl Desk {
 /// Starts the worker, then builds the page beside what `index.html` shows meanwhile.
 pub fn mount() {
     let (state, first) = State::new(&browser::hash());
-    let desk = Desk {
-        state: RwSignal::new(state),
-        hands: StoredValue::new_local(Hands::default()),
-    };
+    let desk = Desk { state: RwSignal::new(state), hands: StoredValue::new_local(Hands::default()) };
     first.into_iter().for_each(|task| desk.carry_out(task));
     spawn_local(async move { desk.apply(Input::Adapter(browser::adapter().await)) });
     Timeout::new(0, move || leptos::mount::mount_to_body(move || view! { <App desk/> })).forget();
@@ -285,11 +259,7 @@ fn Sentence() -> impl IntoView {
     let now = Memo::new(move |_| desk.state.with(reading::reading));
     let said = Memo::new(move |before: Option<&String>| {
         let done = desk.state.with(|s| matches!(s.attack.phase, Phase::Done { .. }));
-        if done {
-            now.get().1
-        } else {
-            before.cloned().unwrap_or_default()
-        }
+        if done { now.get().1 } else { before.cloned().unwrap_or_default() }
     });
     let class = move || match now.get().0 {
         Verdict::Waiting => "verdict waiting",

@@ -19,11 +19,7 @@ use crate::{
 
 /// Draws RGBA pixels.
 fn draw(canvas: &HtmlCanvasElement, rgba: &[u8]) {
-    let context = canvas
-        .get_context("2d")
-        .ok()
-        .flatten()
-        .and_then(|c| c.dyn_into::<CanvasRenderingContext2d>().ok());
+    let context = canvas.get_context("2d").ok().flatten().and_then(|c| c.dyn_into::<CanvasRenderingContext2d>().ok());
     let image = ImageData::new_with_u8_clamped_array_and_sh(Clamped(rgba), SIDE as u32, SIDE as u32);
     if let (Some(context), Ok(image)) = (context, image) {
         let _ = context.put_image_data(&image, 0.0, 0.0);
@@ -51,12 +47,8 @@ fn scale(state: &State) -> f32 {
 pub fn Pictures() -> impl IntoView {
     let desk = expect_context::<Desk>();
     let state = desk.state;
-    let (original, under, attacked, change) = (
-        NodeRef::<Canvas>::new(),
-        NodeRef::<Canvas>::new(),
-        NodeRef::<Canvas>::new(),
-        NodeRef::<Canvas>::new(),
-    );
+    let (original, under, attacked, change) =
+        (NodeRef::<Canvas>::new(), NodeRef::<Canvas>::new(), NodeRef::<Canvas>::new(), NodeRef::<Canvas>::new());
     // Of 100 parts of the second picture, so many show the original.
     let wipe = RwSignal::new(0.0);
     let wiping = move || wipe.get() > 0.0;
@@ -73,12 +65,7 @@ pub fn Pictures() -> impl IntoView {
         let rgba_after = after.as_ref().map_or_else(|| rgba.clone(), |p| pixels::of_floats(p));
         let changed = after.unwrap_or_else(|| clean.iter().map(|&v| v as f32 / 255.0).collect());
         let changed = pixels::of_change(&clean, &changed, full.get());
-        for (canvas, rgba) in [
-            (original, &rgba),
-            (under, &rgba),
-            (attacked, &rgba_after),
-            (change, &changed),
-        ] {
+        for (canvas, rgba) in [(original, &rgba), (under, &rgba), (attacked, &rgba_after), (change, &changed)] {
             if let Some(canvas) = canvas.get() {
                 draw(&canvas, rgba);
             }
@@ -87,12 +74,7 @@ pub fn Pictures() -> impl IntoView {
 
     let before = Memo::new(move |_| state.with(|s| seen(s, &s.clean)));
     let after = Memo::new(move |_| {
-        state.with(|s| {
-            s.attack
-                .result
-                .as_ref()
-                .map_or(String::new(), |r| seen(s, &r.probabilities))
-        })
+        state.with(|s| s.attack.result.as_ref().map_or(String::new(), |r| seen(s, &r.probabilities)))
     });
     let of_what = Memo::new(move |_| {
         let Some(p) = state.with(|s| s.picture.clone()) else {
@@ -100,10 +82,7 @@ pub fn Pictures() -> impl IntoView {
         };
         let mut facts = vec![p.name];
         if p.original != [SIDE as u32; 2] {
-            facts.push(format!(
-                "{} × {} pixels, shown as the model sees it",
-                p.original[0], p.original[1]
-            ));
+            facts.push(format!("{} × {} pixels, shown as the model sees it", p.original[0], p.original[1]));
         }
         facts.extend(p.notes);
         facts.join(", ")
@@ -190,11 +169,7 @@ pub fn Pictures() -> impl IntoView {
 
 fn amplified(state: &State) -> String {
     let scale = scale(state);
-    if scale > 0.0 {
-        format!("{:.0} × amplified", 1.0 / scale)
-    } else {
-        String::new()
-    }
+    if scale > 0.0 { format!("{:.0} × amplified", 1.0 / scale) } else { String::new() }
 }
 
 /// How far the attack is.
@@ -206,11 +181,7 @@ fn Progress() -> impl IntoView {
             Phase::Idle => String::new(),
             Phase::Soon => "Attack begins".into(),
             Phase::Running { done, total } => format!("Attacking: step {done} of {total}"),
-            Phase::Done {
-                steps,
-                milliseconds,
-                stopped,
-            } => {
+            Phase::Done { steps, milliseconds, stopped } => {
                 let end = if stopped { "Stopped after" } else { "Attacked in" };
                 let unit = if steps == 1 { "step" } else { "steps" };
                 format!("{end} {steps} {unit}, {milliseconds:.0} ms")

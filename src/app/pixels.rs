@@ -14,9 +14,7 @@ pub const STOPS: [[u8; 3]; 7] = [
 /// Planes `[3, H, W]` of bytes.
 pub fn of_bytes(planes: &[u8]) -> Vec<u8> {
     let n = planes.len() / 3;
-    (0..n)
-        .flat_map(|i| [planes[i], planes[n + i], planes[2 * n + i], 255])
-        .collect()
+    (0..n).flat_map(|i| [planes[i], planes[n + i], planes[2 * n + i], 255]).collect()
 }
 
 /// Planes `[3, H, W]` in [0,1], rounded to bytes.

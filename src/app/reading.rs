@@ -21,19 +21,11 @@ pub enum Adapter {
 impl Adapter {
     /// Judges what WebGPU says of its adapter.
     pub fn judge(vendor: &str, architecture: &str, description: &str, fallback: bool) -> Self {
-        let name = [vendor, architecture, description]
-            .iter()
-            .filter(|s| !s.is_empty())
-            .copied()
-            .collect::<Vec<_>>()
-            .join(" ");
+        let name =
+            [vendor, architecture, description].iter().filter(|s| !s.is_empty()).copied().collect::<Vec<_>>().join(" ");
         let lower = name.to_lowercase();
         let emulators = ["swiftshader", "llvmpipe", "lavapipe", "softpipe", "basic render"];
-        if fallback || emulators.iter().any(|e| lower.contains(e)) {
-            Self::Emulated(name)
-        } else {
-            Self::Real(name)
-        }
+        if fallback || emulators.iter().any(|e| lower.contains(e)) { Self::Emulated(name) } else { Self::Real(name) }
     }
 
     pub fn is_real(&self) -> bool {
@@ -52,10 +44,7 @@ pub enum Verdict {
 /// The sentence above the pictures, and what it amounts to.
 pub fn reading(state: &State) -> (Verdict, String) {
     let (Some(model), Some(picture)) = (&state.model, &state.picture) else {
-        return (
-            Verdict::Waiting,
-            "A picture, a classifier, and how little it takes to fool it.".into(),
-        );
+        return (Verdict::Waiting, "A picture, a classifier, and how little it takes to fool it.".into());
     };
     if state.clean.is_empty() || state.clean.len() != model.classes.len() {
         return (Verdict::Waiting, "The model looks at the picture.".into());
@@ -67,44 +56,26 @@ pub fn reading(state: &State) -> (Verdict, String) {
         _ => String::new(),
     };
     let before = format!("{} ({}{truth})", class(seen), percent(state.clean[seen]));
-    let Some(result) = state
-        .attack
-        .result
-        .as_ref()
-        .filter(|r| r.probabilities.len() == model.classes.len())
-    else {
+    let Some(result) = state.attack.result.as_ref().filter(|r| r.probabilities.len() == model.classes.len()) else {
         return (Verdict::Waiting, format!("{who} sees {before}."));
     };
     let got = top(&result.probabilities);
     let after = format!("{} ({})", class(got), percent(result.probabilities[got]));
     let change = change(state);
     match (result.reached, state.attack.target) {
-        (true, _) if got != seen => (
-            Verdict::Fooled,
-            format!("{who} is fooled: {before} becomes {after} by {change}."),
-        ),
-        (true, _) => (
-            Verdict::Fooled,
-            format!("{who} already sees {before}, the class to reach."),
-        ),
+        (true, _) if got != seen => {
+            (Verdict::Fooled, format!("{who} is fooled: {before} becomes {after} by {change}."))
+        }
+        (true, _) => (Verdict::Fooled, format!("{who} already sees {before}, the class to reach.")),
         (false, Some(target)) if target < model.classes.len() && got != seen => (
             Verdict::Withstands,
-            format!(
-                "{who} is not brought to {}: {before} becomes {after} by {change}.",
-                class(target)
-            ),
+            format!("{who} is not brought to {}: {before} becomes {after} by {change}.", class(target)),
         ),
         (false, Some(target)) if target < model.classes.len() => (
             Verdict::Withstands,
-            format!(
-                "{who} is not brought to {}: {before} stays {after} under {change}.",
-                class(target)
-            ),
+            format!("{who} is not brought to {}: {before} stays {after} under {change}.", class(target)),
         ),
-        _ => (
-            Verdict::Withstands,
-            format!("{who} withstands: {before} stays {after} under {change}."),
-        ),
+        _ => (Verdict::Withstands, format!("{who} withstands: {before} stays {after} under {change}.")),
     }
 }
 
@@ -161,9 +132,7 @@ pub fn backend(state: &State) -> (String, String) {
 
 /// The likeliest class.
 pub fn top(probabilities: &[f32]) -> usize {
-    (0..probabilities.len())
-        .max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]))
-        .unwrap_or(0)
+    (0..probabilities.len()).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b])).unwrap_or(0)
 }
 
 /// A probability in at most four signs; what is not certain is never called so.
@@ -179,11 +148,7 @@ pub fn percent(p: f32) -> String {
 /// A distance between pixels in [0,1], in 255ths.
 pub fn in_255ths(d: f32) -> String {
     let steps = d * 255.0;
-    if (steps - steps.round()).abs() < 0.005 {
-        format!("{steps:.0}/255")
-    } else {
-        format!("{steps:.1}/255")
-    }
+    if (steps - steps.round()).abs() < 0.005 { format!("{steps:.0}/255") } else { format!("{steps:.1}/255") }
 }
 
 /// The classes to list: all in order while they are few, else those that matter most for either picture.
@@ -208,11 +173,7 @@ pub fn about_model(state: &State) -> String {
         (_, Some(objective)) => format!("trained with {objective}"),
         _ => model.name.clone(),
     };
-    format!(
-        "{}, {} parameters, {trained}",
-        model.architecture,
-        grouped(model.parameters)
-    )
+    format!("{}, {} parameters, {trained}", model.architecture, grouped(model.parameters))
 }
 
 /// 78042 -> 78 042, with narrow spaces.

@@ -17,11 +17,7 @@ pub fn stops(setting: &Setting, norm: Norm) -> Vec<String> {
     let mut decade = 1.0;
     while decade <= high {
         let nice = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0].map(|n: f64| n * decade);
-        stops.extend(
-            nice.into_iter()
-                .filter(|n| n.fract() == 0.0 && (low..=high).contains(n))
-                .map(|n| n.to_string()),
-        );
+        stops.extend(nice.into_iter().filter(|n| n.fract() == 0.0 && (low..=high).contains(n)).map(|n| n.to_string()));
         decade *= 10.0;
     }
     stops
@@ -31,7 +27,5 @@ pub fn stops(setting: &Setting, norm: Norm) -> Vec<String> {
 pub fn nearest(stops: &[String], value: &str) -> usize {
     let number = |text: &str| Pixels::parse(text).map_or(0.0, |p| p.0);
     let distance = |i: &usize| (number(&stops[*i]) - number(value)).abs();
-    (0..stops.len())
-        .min_by(|a, b| distance(a).total_cmp(&distance(b)))
-        .unwrap_or(0)
+    (0..stops.len()).min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap_or(0)
 }

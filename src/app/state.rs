@@ -91,11 +91,7 @@ impl State {
             ..Self::default()
         };
         problems.into_iter().for_each(|p| state.notice(p));
-        let first = if state.link.backend == Wish::Gpu {
-            Kind::Gpu
-        } else {
-            Kind::Cpu
-        };
+        let first = if state.link.backend == Wish::Gpu { Kind::Gpu } else { Kind::Cpu };
         let tasks = state.start(first);
         (state, tasks)
     }
@@ -158,41 +154,24 @@ impl State {
                 self.clean = probabilities;
                 return self.soon(0);
             }
-            Event::AttackProgress {
-                id,
-                done,
-                total,
-                result,
-            } if id == self.attack.id => {
+            Event::AttackProgress { id, done, total, result } if id == self.attack.id => {
                 // Settings may have changed since: then the next attack is due already.
                 if self.attack.phase != Phase::Soon {
                     self.attack.phase = Phase::Running { done, total };
                 }
                 self.attack.result = Some(result);
             }
-            Event::AttackDone {
-                id,
-                stopped,
-                milliseconds,
-                result,
-            } if id == self.attack.id => {
+            Event::AttackDone { id, stopped, milliseconds, result } if id == self.attack.id => {
                 let steps = match self.attack.phase {
                     Phase::Running { done, .. } if stopped => done,
                     _ => total_steps(&self.attack.config),
                 };
                 if self.attack.phase != Phase::Soon {
-                    self.attack.phase = Phase::Done {
-                        steps,
-                        milliseconds,
-                        stopped,
-                    };
+                    self.attack.phase = Phase::Done { steps, milliseconds, stopped };
                 }
                 self.attack.result = Some(result);
             }
-            Event::Refused {
-                subject: Subject::Device,
-                text,
-            } => return self.crashed(kind, &text),
+            Event::Refused { subject: Subject::Device, text } => return self.crashed(kind, &text),
             Event::Refused { subject, text } => return self.refused(subject, text),
             Event::Verified { checks, milliseconds } => {
                 if let Some(check) = &mut self.check {
@@ -231,11 +210,7 @@ impl State {
 
     pub(super) fn load_model(&self) -> Vec<Task> {
         let ready = self.backend.current.is_some();
-        self.model_wanted
-            .filter(|_| ready)
-            .map(Task::LoadModel)
-            .into_iter()
-            .collect()
+        self.model_wanted.filter(|_| ready).map(Task::LoadModel).into_iter().collect()
     }
 
     pub(super) fn load_picture(&self) -> Vec<Task> {
@@ -273,22 +248,9 @@ impl State {
         self.attack.id += 1;
         self.attack.config = self.link.attack.clone();
         self.attack.target = self.link.target;
-        self.attack.phase = Phase::Running {
-            done: 0,
-            total: total_steps(&self.attack.config),
-        };
-        let settings = self
-            .attack
-            .config
-            .pairs()
-            .into_iter()
-            .map(|(k, v)| (k.to_owned(), v))
-            .collect();
-        vec![Task::Send(Command::Attack {
-            id: self.attack.id,
-            settings,
-            target: self.attack.target,
-        })]
+        self.attack.phase = Phase::Running { done: 0, total: total_steps(&self.attack.config) };
+        let settings = self.attack.config.pairs().into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+        vec![Task::Send(Command::Attack { id: self.attack.id, settings, target: self.attack.target })]
     }
 
     fn intend(&mut self, intent: Intent) -> Vec<Task> {
@@ -312,11 +274,7 @@ impl State {
                 self.load_picture()
             }
             Intent::File(file, Sort::Fixture) => {
-                self.check = Some(Check {
-                    file,
-                    groups: Vec::new(),
-                    milliseconds: 0.0,
-                });
+                self.check = Some(Check { file, groups: Vec::new(), milliseconds: 0.0 });
                 self.load_check()
             }
             Intent::CloseCheck => {
@@ -388,11 +346,7 @@ impl State {
 
 /// Steps of all runs.
 pub fn total_steps(config: &AttackConfig) -> usize {
-    if uses(config, "steps") {
-        config.steps.saturating_mul(config.restarts)
-    } else {
-        1
-    }
+    if uses(config, "steps") { config.steps.saturating_mul(config.restarts) } else { 1 }
 }
 
 /// Whether the attack looks at this setting: fgsm takes one full step from the picture itself.
@@ -414,11 +368,7 @@ pub fn sort(name: &str, start: &[u8]) -> Sort {
     let named = name.to_ascii_lowercase().ends_with(".safetensors");
     let pictures = br#""input.x""#;
     if named || (start.get(5..9) == Some(&[0, 0, 0, b'{'])) {
-        if start.windows(pictures.len()).any(|w| w == pictures) {
-            Sort::Fixture
-        } else {
-            Sort::Model
-        }
+        if start.windows(pictures.len()).any(|w| w == pictures) { Sort::Fixture } else { Sort::Model }
     } else {
         Sort::Picture
     }

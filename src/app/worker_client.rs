@@ -56,18 +56,11 @@ impl Client {
         // A program that could not be loaded gives an event without a message.
         let on_error = Closure::<dyn FnMut(DomEvent)>::new(move |event: DomEvent| {
             let text = event.dyn_ref::<ErrorEvent>().map(ErrorEvent::message);
-            report(Report::Crashed(
-                text.unwrap_or_else(|| "its program could not be loaded".into()),
-            ));
+            report(Report::Crashed(text.unwrap_or_else(|| "its program could not be loaded".into())));
         });
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
-        Ok(Self {
-            worker,
-            waiting,
-            _on_message: on_message,
-            _on_error: on_error,
-        })
+        Ok(Self { worker, waiting, _on_message: on_message, _on_error: on_error })
     }
 
     /// Sends a command; `file` is handed over, not copied.
@@ -83,11 +76,7 @@ impl Client {
 
 fn post(worker: &Worker, message: &Array) {
     let file = message.get(1);
-    let handed_over = if file.is_undefined() {
-        Array::new()
-    } else {
-        Array::of1(&file)
-    };
+    let handed_over = if file.is_undefined() { Array::new() } else { Array::of1(&file) };
     if let Err(error) = worker.post_message_with_transfer(message, &handed_over) {
         web_sys::console::error_1(&error);
     }

@@ -28,11 +28,8 @@ pub struct Backend {
 impl State {
     pub(super) fn start(&mut self, kind: Kind) -> Vec<Task> {
         let current = self.backend.current.as_ref().map(|(kind, _)| *kind);
-        let discard = self
-            .backend
-            .coming
-            .take_if(|coming| *coming != kind || current == Some(kind))
-            .map(|_| Task::Discard);
+        let discard =
+            self.backend.coming.take_if(|coming| *coming != kind || current == Some(kind)).map(|_| Task::Discard);
         let start = (current != Some(kind) && self.backend.coming != Some(kind)).then(|| {
             self.backend.coming = Some(kind);
             Task::Start(kind)
@@ -87,9 +84,7 @@ impl State {
                 Some(Kind::Cpu)
             }
             _ if self.backend.crashes > RESTARTS => {
-                self.notice(format!(
-                    "The computation failed again ({why}). Reload the page to try once more."
-                ));
+                self.notice(format!("The computation failed again ({why}). Reload the page to try once more."));
                 None
             }
             _ => {

@@ -8,7 +8,7 @@ pub mod training;
 
 use std::ops::ControlFlow;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 use crate::{
     config::Norm,
@@ -139,20 +139,22 @@ pub struct Worst {
     pub x: Tensor<4>,
     /// `[B, 1]`.
     pub margin: Tensor<2>,
+    /// Which pictures the attack is about: those that the goal was not reached on from the start. `[B, 1]`.
+    standing: Tensor<2, Bool>,
 }
 
 impl Worst {
     /// Starts from the clean pictures: those that need no attack are never touched.
     pub fn new(x: Tensor<4>, logits: Tensor<2>, goal: &Goal) -> Self {
-        Self { x, margin: goal.margin(logits) }
+        let margin = goal.margin(logits);
+        Self { x, standing: margin.clone().greater_equal_elem(0.0), margin }
     }
 
-    /// Takes over the pictures of `x` that are worse, unless the goal was reached before.
+    /// Takes over the pictures of `x` that are worse.
     pub fn offer(&mut self, x: Tensor<4>, logits: Tensor<2>, goal: &Goal) {
         let [b, c, h, w] = x.dims();
         let margin = goal.margin(logits);
-        let standing = self.margin.clone().greater_equal_elem(0.0);
-        let worse = margin.clone().lower(self.margin.clone()).bool_and(standing);
+        let worse = margin.clone().lower(self.margin.clone()).bool_and(self.standing.clone());
         self.x = self.x.clone().mask_where(worse.clone().reshape([b, 1, 1, 1]).expand([b, c, h, w]), x);
         self.margin = self.margin.clone().mask_where(worse, margin);
     }

@@ -22,10 +22,6 @@ pub fn crop_and_flip(picture: &[u8], rng: &mut Stream, out: &mut [f32]) {
         // Coordinates in the padded picture; below PADDING they wrap round and fail the test.
         let (y, x) = ((y + top).wrapping_sub(PADDING), (x + left).wrapping_sub(PADDING));
         let inside = y < SIDE && x < SIDE;
-        *value = if inside {
-            f32::from(picture[(plane * SIDE + y) * SIDE + x]) / 255.0
-        } else {
-            0.0
-        };
+        *value = if inside { f32::from(picture[(plane * SIDE + y) * SIDE + x]) / 255.0 } else { 0.0 };
     }
 }

@@ -76,13 +76,9 @@ impl Version {
 
     fn train_files(self) -> &'static [&'static str] {
         match self {
-            Self::Cifar10 => &[
-                "data_batch_1.bin",
-                "data_batch_2.bin",
-                "data_batch_3.bin",
-                "data_batch_4.bin",
-                "data_batch_5.bin",
-            ],
+            Self::Cifar10 => {
+                &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"]
+            }
             Self::Cifar100 => &["train.bin"],
         }
     }
@@ -104,18 +100,8 @@ impl Version {
 
     /// The classes' names where there is no such file.
     fn default_names(self) -> Vec<String> {
-        const CIFAR10: [&str; 10] = [
-            "airplane",
-            "automobile",
-            "bird",
-            "cat",
-            "deer",
-            "dog",
-            "frog",
-            "horse",
-            "ship",
-            "truck",
-        ];
+        const CIFAR10: [&str; 10] =
+            ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
         match self {
             Self::Cifar10 => CIFAR10.map(String::from).to_vec(),
             Self::Cifar100 => (0..100).map(|label| format!("class {label}")).collect(),
@@ -129,10 +115,7 @@ impl Version {
 /// As [`read_archive`] and [`read_records`]; and if files are missing.
 pub fn open(version: Version, path: &Path) -> Result<Splits, Error> {
     let open = |path: &Path| {
-        File::open(path).map(BufReader::new).map_err(|source| Error::Io {
-            path: path.display().to_string(),
-            source,
-        })
+        File::open(path).map(BufReader::new).map_err(|source| Error::Io { path: path.display().to_string(), source })
     };
     if !path.is_dir() {
         return read_archive(version, &path.display().to_string(), open(path)?);
@@ -155,14 +138,7 @@ pub fn open(version: Version, path: &Path) -> Result<Splits, Error> {
 /// If it is not a gzipped tar, is damaged or cut short, or lacks the files; and as [`read_records`].
 pub fn read_archive(version: Version, path: &str, mut archive: impl Read) -> Result<Splits, Error> {
     let mut start = Vec::new();
-    archive
-        .by_ref()
-        .take(512)
-        .read_to_end(&mut start)
-        .map_err(|source| Error::Io {
-            path: path.to_owned(),
-            source,
-        })?;
+    archive.by_ref().take(512).read_to_end(&mut start).map_err(|source| Error::Io { path: path.to_owned(), source })?;
     if !start.starts_with(&[0x1f, 0x8b]) {
         let what = match start.trim_ascii_start() {
             [] => "is empty",
@@ -202,23 +178,14 @@ pub fn read_records(version: Version, path: &str, file: impl Read) -> Result<Pic
     let read = file.take((MAX_RECORDS * record + 1) as u64).read_to_end(&mut bytes);
     if let Err(e) = read {
         let (at, i) = (bytes.len(), bytes.len() / record);
-        return Err(refuse(
-            path,
-            format!("breaks off at byte {at}, in record {i} ({e}): {}", get(version)),
-        ));
+        return Err(refuse(path, format!("breaks off at byte {at}, in record {i} ({e}): {}", get(version))));
     }
     let (whole, rest) = (bytes.len() / record, bytes.len() % record);
     if bytes.is_empty() {
         return Err(refuse(path, format!("is empty: {}", get(version))));
     }
     if bytes.len() > MAX_RECORDS * record {
-        return Err(refuse(
-            path,
-            format!(
-                "is longer than {MAX_RECORDS} records of {record} bytes: {}",
-                get(version)
-            ),
-        ));
+        return Err(refuse(path, format!("is longer than {MAX_RECORDS} records of {record} bytes: {}", get(version))));
     }
     if rest != 0 {
         let other = version.other();
@@ -236,10 +203,7 @@ pub fn read_records(version: Version, path: &str, file: impl Read) -> Result<Pic
             ),
         ));
     }
-    let mut pictures = Pictures {
-        pixels: Vec::with_capacity(whole * VALUES),
-        ..Pictures::default()
-    };
+    let mut pictures = Pictures { pixels: Vec::with_capacity(whole * VALUES), ..Pictures::default() };
     for (i, bytes) in bytes.chunks_exact(record).enumerate() {
         let (labels, pixels) = bytes.split_at(version.label_bytes());
         let label = labels[labels.len() - 1];
@@ -270,20 +234,12 @@ struct Files {
 
 impl Files {
     fn new(version: Version) -> Self {
-        Files {
-            version,
-            records: BTreeMap::new(),
-            classes: version.default_names(),
-        }
+        Files { version, records: BTreeMap::new(), classes: version.default_names() }
     }
 
     /// The names of the files to add; training pictures keep this order.
     fn wanted(&self) -> Vec<&'static str> {
-        [
-            self.version.train_files(),
-            &[self.version.test_file(), self.version.names_file()],
-        ]
-        .concat()
+        [self.version.train_files(), &[self.version.test_file(), self.version.names_file()]].concat()
     }
 
     fn add(&mut self, name: &'static str, path: &str, mut file: impl Read) -> Result<(), Error> {
@@ -292,17 +248,11 @@ impl Files {
             return Ok(());
         }
         let mut text = String::new();
-        file.read_to_string(&mut text).map_err(|source| Error::Io {
-            path: path.to_owned(),
-            source,
-        })?;
+        file.read_to_string(&mut text).map_err(|source| Error::Io { path: path.to_owned(), source })?;
         self.classes = text.split_whitespace().map(String::from).collect();
         if self.classes.len() != self.version.classes() {
             let (found, wanted) = (self.classes.len(), self.version.classes());
-            return Err(refuse(
-                path,
-                format!("names {found} classes instead of {wanted}: {}", get(self.version)),
-            ));
+            return Err(refuse(path, format!("names {found} classes instead of {wanted}: {}", get(self.version))));
         }
         Ok(())
     }
@@ -310,12 +260,7 @@ impl Files {
     fn finish(mut self, path: &str) -> Result<Splits, Error> {
         let version = self.version;
         let mut take = |name: &str| {
-            let missing = || {
-                refuse(
-                    path,
-                    format!("has no {name}, a part of {}: {}", version.name(), get(version)),
-                )
-            };
+            let missing = || refuse(path, format!("has no {name}, a part of {}: {}", version.name(), get(version)));
             self.records.remove(name).ok_or_else(missing)
         };
         let mut test = take(version.test_file())?;
@@ -336,8 +281,5 @@ fn get(version: Version) -> String {
 }
 
 fn refuse(path: &str, problem: String) -> Error {
-    Error::Format {
-        path: path.to_owned(),
-        problem,
-    }
+    Error::Format { path: path.to_owned(), problem }
 }

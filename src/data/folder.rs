@@ -16,10 +16,7 @@ const HELD_OUT: usize = 10;
 /// # Errors
 /// If a file cannot be read or decoded, a class is empty, there is none, or none is left to test on.
 pub fn open(dir: &Path) -> Result<Splits, Error> {
-    let test_dir = ["test", "val"]
-        .map(|name| dir.join(name))
-        .into_iter()
-        .find(|path| path.is_dir());
+    let test_dir = ["test", "val"].map(|name| dir.join(name)).into_iter().find(|path| path.is_dir());
     let train_dir = Some(dir.join("train")).filter(|path| path.is_dir());
     match (train_dir, test_dir) {
         (Some(train_dir), Some(test_dir)) => {
@@ -61,29 +58,19 @@ fn hold_out(dir: &Path) -> Result<Splits, Error> {
         );
         return Err(refuse(&dir.join(&all.classes[class]), problem));
     }
-    Ok(Splits {
-        train: all.select(&train),
-        test: all.select(&test),
-    })
+    Ok(Splits { train: all.select(&train), test: all.select(&test) })
 }
 
 /// All pictures of `dir/CLASS/*`, by class and file name.
 fn read_classes(dir: &Path) -> Result<Pictures, Error> {
     let folders: Vec<_> = entries(dir)?.into_iter().filter(|path| path.is_dir()).collect();
     if folders.is_empty() {
-        return Err(refuse(
-            dir,
-            "holds no folders: put the pictures of each class into a folder named after it",
-        ));
+        return Err(refuse(dir, "holds no folders: put the pictures of each class into a folder named after it"));
     }
     if folders.len() > usize::from(u16::MAX) {
         return Err(refuse(
             dir,
-            format!(
-                "holds {} folders, more than the {} classes possible",
-                folders.len(),
-                u16::MAX
-            ),
+            format!("holds {} folders, more than the {} classes possible", folders.len(), u16::MAX),
         ));
     }
     let mut pictures = Pictures::default();
@@ -91,13 +78,8 @@ fn read_classes(dir: &Path) -> Result<Pictures, Error> {
         pictures.classes.push(file_name(folder));
         let before = pictures.len();
         for path in entries(folder)?.iter().filter(|path| is_picture(path)) {
-            let bytes = fs::read(path).map_err(|source| Error::Io {
-                path: path.display().to_string(),
-                source,
-            })?;
-            pictures
-                .pixels
-                .extend(picture::decode(&bytes, &path.display().to_string())?.pixels);
+            let bytes = fs::read(path).map_err(|source| Error::Io { path: path.display().to_string(), source })?;
+            pictures.pixels.extend(picture::decode(&bytes, &path.display().to_string())?.pixels);
             pictures.labels.push(label);
         }
         if pictures.len() == before {
@@ -111,10 +93,7 @@ fn read_classes(dir: &Path) -> Result<Pictures, Error> {
 
 /// What lies in `dir`, hidden entries left out, sorted by name.
 fn entries(dir: &Path) -> Result<Vec<PathBuf>, Error> {
-    let io = |source| Error::Io {
-        path: dir.display().to_string(),
-        source,
-    };
+    let io = |source| Error::Io { path: dir.display().to_string(), source };
     let mut paths = Vec::new();
     for entry in fs::read_dir(dir).map_err(io)? {
         paths.push(entry.map_err(io)?.path());
@@ -134,8 +113,5 @@ fn is_picture(path: &Path) -> bool {
 }
 
 fn refuse(path: &Path, problem: impl Into<String>) -> Error {
-    Error::Format {
-        path: path.display().to_string(),
-        problem: problem.into(),
-    }
+    Error::Format { path: path.display().to_string(), problem: problem.into() }
 }

@@ -32,32 +32,21 @@ pub struct Decoded {
 /// # Errors
 /// If it is no such picture, is damaged or cut short, or has more than 64 megapixels.
 pub fn decode(bytes: &[u8], name: &str) -> Result<Decoded, Error> {
-    let refuse = |problem: String| Error::Format {
-        path: name.to_owned(),
-        problem,
-    };
+    let refuse = |problem: String| Error::Format { path: name.to_owned(), problem };
     if bytes.is_empty() {
         return Err(refuse("the file is empty (0 bytes): copy or download it again".into()));
     }
-    let format = image::guess_format(bytes)
-        .ok()
-        .filter(ImageFormat::reading_enabled)
-        .ok_or_else(|| {
-            refuse(
-                "is not a picture (png, jpeg, gif, webp or bmp), whatever its name says: convert it to one of them"
-                    .into(),
-            )
-        })?;
+    let format = image::guess_format(bytes).ok().filter(ImageFormat::reading_enabled).ok_or_else(|| {
+        refuse(
+            "is not a picture (png, jpeg, gif, webp or bmp), whatever its name says: convert it to one of them".into(),
+        )
+    })?;
     let damaged = |e: ImageError| match e {
         ImageError::Limits(_) => refuse("needs over 512 MB of memory to decode: save it smaller".into()),
-        e => refuse(format!(
-            "is damaged or cut short ({e}): copy, download or export it again"
-        )),
+        e => refuse(format!("is damaged or cut short ({e}): copy, download or export it again")),
     };
     if format == ImageFormat::Jpeg && !jpeg_has_end(bytes) {
-        return Err(refuse(
-            "is cut short (a jpeg without its end marker): copy or download it again".into(),
-        ));
+        return Err(refuse("is cut short (a jpeg without its end marker): copy or download it again".into()));
     }
 
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
@@ -99,14 +88,8 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<Decoded, Error> {
         notes.push("turned upright, as its EXIF data asks".to_owned());
     }
     let interleaved = small.into_rgb8().into_raw();
-    let pixels = (0..3)
-        .flat_map(|c| interleaved[c..].iter().step_by(3).copied())
-        .collect();
-    Ok(Decoded {
-        pixels,
-        original: [width, height],
-        notes,
-    })
+    let pixels = (0..3).flat_map(|c| interleaved[c..].iter().step_by(3).copied()).collect();
+    Ok(Decoded { pixels, original: [width, height], notes })
 }
 
 /// Whether the end marker (FF D9) follows the first scan. The decoder would fill up a jpeg that is cut short with grey.
@@ -114,15 +97,9 @@ fn jpeg_has_end(bytes: &[u8]) -> bool {
     // Over the segments before the scan, since an EXIF thumbnail is a whole jpeg of its own.
     let mut at = 2;
     while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
-        at += if marker == 0xff {
-            1
-        } else {
-            2 + usize::from(u16::from_be_bytes([high, low]))
-        };
+        at += if marker == 0xff { 1 } else { 2 + usize::from(u16::from_be_bytes([high, low])) };
         if marker == 0xda {
-            return bytes
-                .get(at..)
-                .is_some_and(|scan| scan.windows(2).any(|pair| pair == [0xff, 0xd9]));
+            return bytes.get(at..).is_some_and(|scan| scan.windows(2).any(|pair| pair == [0xff, 0xd9]));
         }
     }
     // Not laid out as expected: the decoder says what is wrong.
@@ -160,8 +137,6 @@ pub fn encode_png(pixels: &[u8]) -> Vec<u8> {
         Rgb([pixels[i], pixels[plane + i], pixels[2 * plane + i]])
     });
     let mut png = Cursor::new(Vec::new());
-    image
-        .write_to(&mut png, ImageFormat::Png)
-        .expect("writing to memory does not fail");
+    image.write_to(&mut png, ImageFormat::Png).expect("writing to memory does not fail");
     png.into_inner()
 }

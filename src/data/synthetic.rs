@@ -44,39 +44,15 @@ struct Class {
 
 /// The classes, by label.
 const CLASSES: [Class; 10] = [
-    Class {
-        name: "disc",
-        contains: |u, v| u * u + v * v < 0.72,
-    },
-    Class {
-        name: "ring",
-        contains: |u, v| (0.3..0.95).contains(&(u * u + v * v)),
-    },
-    Class {
-        name: "square",
-        contains: |u, v| u.abs().max(v.abs()) < 0.78,
-    },
-    Class {
-        name: "triangle",
-        contains: |u, v| v < 0.7 && u.abs() < (v + 0.95) * 0.58,
-    },
-    Class {
-        name: "cross",
-        contains: |u, v| u.abs().min(v.abs()) < 0.28 && u.abs().max(v.abs()) < 0.95,
-    },
+    Class { name: "disc", contains: |u, v| u * u + v * v < 0.72 },
+    Class { name: "ring", contains: |u, v| (0.3..0.95).contains(&(u * u + v * v)) },
+    Class { name: "square", contains: |u, v| u.abs().max(v.abs()) < 0.78 },
+    Class { name: "triangle", contains: |u, v| v < 0.7 && u.abs() < (v + 0.95) * 0.58 },
+    Class { name: "cross", contains: |u, v| u.abs().min(v.abs()) < 0.28 && u.abs().max(v.abs()) < 0.95 },
     // Between the five lines of a pentagram, the star is what lies on the inner side of at least four.
-    Class {
-        name: "star",
-        contains: |u, v| PENTAGRAM.iter().filter(|(x, y)| u * x + v * y < 0.325).count() >= 4,
-    },
-    Class {
-        name: "crescent",
-        contains: |u, v| u * u + v * v < 0.9 && (u - 0.45) * (u - 0.45) + v * v > 0.5,
-    },
-    Class {
-        name: "bars",
-        contains: |u, v| u.abs() < 0.8 && (0.27..0.8).contains(&v.abs()),
-    },
+    Class { name: "star", contains: |u, v| PENTAGRAM.iter().filter(|(x, y)| u * x + v * y < 0.325).count() >= 4 },
+    Class { name: "crescent", contains: |u, v| u * u + v * v < 0.9 && (u - 0.45) * (u - 0.45) + v * v > 0.5 },
+    Class { name: "bars", contains: |u, v| u.abs() < 0.8 && (0.27..0.8).contains(&v.abs()) },
     Class {
         name: "checks",
         contains: |u, v| {
@@ -100,10 +76,7 @@ const PENTAGRAM: [(f32, f32); 5] = [
 
 /// A data set of `train` and `test` pictures, which share no picture. Labels go round 0, 1, .. 9.
 pub fn generate(seed: u64, train: usize, test: usize) -> Splits {
-    Splits {
-        train: pictures(seed, 0..train as u64),
-        test: pictures(seed, FIRST_TEST..FIRST_TEST + test as u64),
-    }
+    Splits { train: pictures(seed, 0..train as u64), test: pictures(seed, FIRST_TEST..FIRST_TEST + test as u64) }
 }
 
 /// Test picture `index` of the set of seed 0, as a set of one.
@@ -202,11 +175,8 @@ fn colours(rng: &mut Stream) -> (Colour, [Colour; 2]) {
     let light = |rng: &mut Stream| colour(draw(rng, 0.0, 1.0), draw(rng, 0.15, 0.8), draw(rng, 0.85, 1.0));
     let dark = |rng: &mut Stream| colour(draw(rng, 0.0, 1.0), draw(rng, 0.3, 0.9), draw(rng, 0.08, 0.4));
     loop {
-        let [shape, near, other] = if light_shape {
-            [light(rng), dark(rng), dark(rng)]
-        } else {
-            [dark(rng), light(rng), light(rng)]
-        };
+        let [shape, near, other] =
+            if light_shape { [light(rng), dark(rng), dark(rng)] } else { [dark(rng), light(rng), light(rng)] };
         let far = mix(near, other, 0.6);
         let contrast = |c: Colour| (luma(shape) - luma(c)).abs();
         if contrast(near) > 0.5 && contrast(far) > 0.5 {

@@ -65,13 +65,9 @@ impl Conv {
         let distance = |first: usize, ky: usize| (first + pad + s * pad - ky) / s;
         let phase = |[a, b]: [usize; 2]| {
             let taps = reach(a).flat_map(|ky| reach(b).map(move |kx| (ky, kx)));
-            let taps = taps
-                .map(|(ky, kx)| (distance(a, ky) * planes.row + distance(b, kx), ky * k + kx))
-                .collect();
+            let taps = taps.map(|(ky, kx)| (distance(a, ky) * planes.row + distance(b, kx), ky * k + kx)).collect();
             let size = [(self.h - a).div_ceil(s), (self.w - b).div_ceil(s)];
-            Phase::new(&planes, taps, [a, b], size, self.cin, |o, i, t| {
-                weight[(i * self.cin + o) * k * k + t]
-            })
+            Phase::new(&planes, taps, [a, b], size, self.cin, |o, i, t| weight[(i * self.cin + o) * k * k + t])
         };
         let firsts = (0..s.min(self.h)).flat_map(|a| (0..s.min(self.w)).map(move |b| [a, b]));
         let phases: Vec<_> = firsts.map(phase).collect();
@@ -88,9 +84,8 @@ impl Conv {
         let n = run_length([h, w], planes.row).next_multiple_of(LANES);
         let taps = self.taps(&planes);
         // Where in the planes of a picture each column of the weight, seen as a matrix, starts.
-        let mut streams: Vec<usize> = (0..self.cin)
-            .flat_map(|i| taps.iter().map(move |(offset, _)| i * planes.channel + offset))
-            .collect();
+        let mut streams: Vec<usize> =
+            (0..self.cin).flat_map(|i| taps.iter().map(move |(offset, _)| i * planes.channel + offset)).collect();
         let columns = streams.len();
         streams.resize(columns.next_multiple_of(V), 0);
         let rows = self.cout.next_multiple_of(R);
@@ -116,14 +111,7 @@ impl Conv {
                 }
                 let count = x.len() / picture[0];
                 let (xs, dys) = (&xs[..count * size], &dys[..count * rows * n]);
-                simd::run(WeightSums {
-                    xs,
-                    size,
-                    dys,
-                    n,
-                    streams: &streams,
-                    sum: &mut sum,
-                });
+                simd::run(WeightSums { xs, size, dys, n, streams: &streams, sum: &mut sum });
             }
             sum
         };
@@ -179,16 +167,7 @@ impl Planes {
         let plane = (h + 2 * pad).div_ceil(step) * row;
         // Without padding only the first plane is looked at.
         let count = if pad == 0 { 1 } else { step * step };
-        Self {
-            channels,
-            h,
-            w,
-            pad,
-            step,
-            row,
-            plane,
-            channel: count * plane,
-        }
+        Self { channels, h, w, pad, step, row, plane, channel: count * plane }
     }
 
     /// Where in a channel the plane of these remainders starts.
@@ -216,9 +195,7 @@ impl Planes {
                         continue;
                     }
                     let row = &mut planes[self.plane(py, px) + y / s * self.row + (first + pad) / s..];
-                    row.iter_mut()
-                        .zip(pixels.iter().skip(first).step_by(s))
-                        .for_each(|(p, x)| *p = *x);
+                    row.iter_mut().zip(pixels.iter().skip(first).step_by(s)).for_each(|(p, x)| *p = *x);
                 }
             }
         }
@@ -245,25 +222,15 @@ impl Phase {
         outputs: usize,
         weight: impl Fn(usize, usize, usize) -> f32,
     ) -> Self {
-        let all: Vec<_> = (0..planes.channels)
-            .flat_map(|i| taps.iter().map(move |(d, t)| (i, *d, *t)))
-            .collect();
+        let all: Vec<_> = (0..planes.channels).flat_map(|i| taps.iter().map(move |(d, t)| (i, *d, *t))).collect();
         let mut weights = Vec::with_capacity(outputs.next_multiple_of(R) * all.len());
         for block in (0..outputs).step_by(R) {
             for &(i, _, t) in &all {
                 weights.extend((block..block + R).map(|o| if o < outputs { weight(o, i, t) } else { 0.0 }));
             }
         }
-        let taps = all
-            .iter()
-            .map(|(i, distance, _)| i * planes.channel + distance)
-            .collect();
-        Self {
-            taps,
-            weights,
-            first,
-            size,
-        }
+        let taps = all.iter().map(|(i, distance, _)| i * planes.channel + distance).collect();
+        Self { taps, weights, first, size }
     }
 }
 
@@ -274,9 +241,7 @@ fn correlate(input: &[f32], planes: &Planes, phases: &[Phase], output: [usize; 4
     // Whole tiles.
     let n = run_length([h.div_ceil(step), w.div_ceil(step)], planes.row).next_multiple_of(V * LANES);
     let few = batch < 2 * rayon::current_num_threads();
-    let pictures = input
-        .par_chunks(planes.channels * planes.h * planes.w)
-        .zip(result.par_chunks_mut(channels * h * w));
+    let pictures = input.par_chunks(planes.channels * planes.h * planes.w).zip(result.par_chunks_mut(channels * h * w));
     pictures.for_each_init(
         || (vec![0.0; planes.len(n)], vec![0.0; R * n]),
         |(padded, run), (picture, result)| {
@@ -288,13 +253,7 @@ fn correlate(input: &[f32], planes: &Planes, phases: &[Phase], output: [usize; 4
                     let size = R * phase.taps.len();
                     let weights = &phase.weights[block * size..][..size];
                     let length = run_length(phase.size, planes.row);
-                    simd::run(Block {
-                        padded,
-                        taps: &phase.taps,
-                        weights,
-                        length,
-                        run,
-                    });
+                    simd::run(Block { padded, taps: &phase.taps, weights, length, run });
                     let [a, b] = phase.first;
                     for (run, plane) in run.chunks(run.len() / R).zip(result.chunks_mut(h * w)) {
                         for (run, row) in run.chunks(planes.row).zip(plane.chunks_mut(w).skip(a).step_by(step)) {
@@ -311,10 +270,7 @@ fn correlate(input: &[f32], planes: &Planes, phases: &[Phase], output: [usize; 4
                 let blocks = result.par_chunks_mut(R * h * w).enumerate();
                 blocks.for_each_init(|| vec![0.0; R * n], |run, (i, result)| block(run, i, result));
             } else {
-                result
-                    .chunks_mut(R * h * w)
-                    .enumerate()
-                    .for_each(|(i, result)| block(run, i, result));
+                result.chunks_mut(R * h * w).enumerate().for_each(|(i, result)| block(run, i, result));
             }
         },
     );

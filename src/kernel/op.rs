@@ -36,10 +36,7 @@ impl Convolve for Flex {
     fn convolve(x: FloatTensor<Self>, weight: FloatTensor<Self>, stride: usize) -> FloatTensor<Self> {
         let conv = conv(&x, &weight, stride);
         let [h, w] = conv.output();
-        tensor(
-            conv.forward(floats(&contiguous(x)), floats(&contiguous(weight))),
-            [conv.batch, conv.cout, h, w],
-        )
+        tensor(conv.forward(floats(&contiguous(x)), floats(&contiguous(weight))), [conv.batch, conv.cout, h, w])
     }
 }
 
@@ -49,10 +46,7 @@ impl<C: CheckpointStrategy> Convolve for Autodiff<Flex, C> {
         let x_kept = weight.is_tracked().then(|| x.primitive().clone());
         let weight_kept = x.is_tracked().then(|| weight.primitive().clone());
         let conv = conv(x.primitive(), weight.primitive(), stride);
-        let prepared = ConvolveBackward
-            .prepare::<C>([x.node(), weight.node()])
-            .compute_bound()
-            .stateful();
+        let prepared = ConvolveBackward.prepare::<C>([x.node(), weight.node()]).compute_bound().stateful();
         let output = Flex::convolve(x.into_primitive(), weight.into_primitive(), stride);
         match prepared {
             OpsKind::Tracked(prepared) => prepared.finish((conv, x_kept, weight_kept), output),
@@ -91,24 +85,12 @@ fn conv(x: &FloatTensor<Flex>, weight: &FloatTensor<Flex>, stride: usize) -> Con
         Shape::new([cout, cin, k, k]),
         "the weight of a convolution of {cin} channels"
     );
-    Conv {
-        batch,
-        cin,
-        cout,
-        h,
-        w,
-        k,
-        stride,
-    }
+    Conv { batch, cin, cout, h, w, k, stride }
 }
 
 /// The same tensor, copied if it is a view that is not in order.
 fn contiguous(tensor: FloatTensor<Flex>) -> FloatTensor<Flex> {
-    if tensor.is_contiguous() {
-        tensor
-    } else {
-        tensor.to_contiguous()
-    }
+    if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() }
 }
 
 fn floats(tensor: &FloatTensor<Flex>) -> &[f32] {

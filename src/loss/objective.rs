@@ -121,9 +121,7 @@ pub fn evaluate(
             let distance = sinkhorn::divergence(clean(), adversarial());
             (cross_entropy(adversarial(), y()), Some((config.lambda_sinkhorn, distance)))
         }
-        Objective::Sw | Objective::Otjr => {
-            (cross_entropy(adversarial(), y()), Some((config.lambda_sw, transport())))
-        }
+        Objective::Sw | Objective::Otjr => (cross_entropy(adversarial(), y()), Some((config.lambda_sw, transport()))),
     };
 
     let mut terms = Terms { ce: Some(ce.clone().inner()), ..Terms::default() };

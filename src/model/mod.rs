@@ -21,9 +21,13 @@ use parameter::{Array, Arrays, Builder, Init, Parameter, Slot};
 /// What is wrong with a model's name or file.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("unknown model '{0}': expected wrn-D-W with D = 10, 16, 22, 28, 34, ... (wrn-28-10), resnet-18 or preact-resnet-18")]
+    #[error(
+        "unknown model '{0}': expected wrn-D-W with D = 10, 16, 22, 28, 34, ... (wrn-28-10), resnet-18 or preact-resnet-18"
+    )]
     Name(String),
-    #[error("the file holds no network known here: neither a WideResNet (block1.layer.0.conv1.weight) nor a ResNet-18 (layer1.0.conv1.weight)")]
+    #[error(
+        "the file holds no network known here: neither a WideResNet (block1.layer.0.conv1.weight) nor a ResNet-18 (layer1.0.conv1.weight)"
+    )]
     UnknownArchitecture,
     #[error("the file lacks the tensor '{0}': it is incomplete or of another network")]
     Missing(String),
@@ -31,7 +35,9 @@ pub enum Error {
     Unexpected(String, Architecture),
     #[error("tensor '{name}' has shape {found:?}, where the network needs {expected:?}")]
     Shape { name: String, expected: Vec<usize>, found: Vec<usize> },
-    #[error("tensor '{name}' holds {value} at position {at}: the training that wrote it diverged, or the file is damaged")]
+    #[error(
+        "tensor '{name}' holds {value} at position {at}: the training that wrote it diverged, or the file is damaged"
+    )]
     NotFinite { name: String, at: usize, value: f32 },
 }
 

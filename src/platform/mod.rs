@@ -26,7 +26,9 @@ impl FromStr for DeviceChoice {
             None if text == "auto" => Ok(Self::Auto),
             None if text == "cpu" => Ok(Self::Cpu),
             None if text == "gpu" => Ok(Self::Gpu(None)),
-            Some(("gpu", n)) => n.parse().map(|n| Self::Gpu(Some(n))).map_err(|_| "expected gpu:N, N = 0, 1, ...".into()),
+            Some(("gpu", n)) => {
+                n.parse().map(|n| Self::Gpu(Some(n))).map_err(|_| "expected gpu:N, N = 0, 1, ...".into())
+            }
             _ => Err("expected auto, cpu, gpu or gpu:N".into()),
         }
     }

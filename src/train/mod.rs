@@ -95,7 +95,8 @@ impl Trainer {
     /// The run that a checkpoint was taken of.
     pub fn resume(checkpoint: &Checkpoint, data: &Pictures, device: &Device) -> Result<Self, Error> {
         let text = |key: &'static str| {
-            let missing = || checkpoint::Error::Metadata { key, problem: "missing: the file is a model, not a run".into() };
+            let missing =
+                || checkpoint::Error::Metadata { key, problem: "missing: the file is a model, not a run".into() };
             checkpoint.metadata.get(key).cloned().ok_or_else(missing)
         };
         let bad = |key: &'static str, problem: String| checkpoint::Error::Metadata { key, problem };

@@ -1,6 +1,7 @@
 // What is computed in the browser is right: attacks stay within epsilon, both backends agree with PyTorch, the CPU with
 // the native program, and of the two models that come with the page one is fooled and the other is not.
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { attackAfter, attacked, duration, fixture, furthest, pixels, png, probabilities, set, shipped, staysWithin, top } from './driver.mjs';
@@ -69,7 +70,7 @@ describe('on the CPU', () => {
     });
   });
 
-  test('it computes what the native program computes', { skip: !AGREEMENT && 'AGREEMENT names no file: tests/run sets it' }, async (t) => {
+  test('it computes what the native program computes', { skip: !existsSync(AGREEMENT ?? '') && 'there is no file AGREEMENT: run tests/run' }, async (t) => {
     const { models } = JSON.parse(await readFile(AGREEMENT, 'utf8'));
     for (const { model, checksum, samples } of models) {
       const here = (await shipped(model)).reduce((sum, byte) => sum + byte, 0);

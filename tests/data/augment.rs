@@ -7,9 +7,7 @@ fn rng(index: u64) -> Stream {
 
 /// A picture whose every pixel tells its place and plane, and none of them is black.
 fn picture() -> Vec<u8> {
-    (0..VALUES)
-        .map(|i| 1 + ((i / 1024) * 70 + (i / SIDE % SIDE) * 2 + i % SIDE % 7) as u8)
-        .collect()
+    (0..VALUES).map(|i| 1 + ((i / 1024) * 70 + (i / SIDE % SIDE) * 2 + i % SIDE % 7) as u8).collect()
 }
 
 #[test]
@@ -24,11 +22,7 @@ fn every_result_is_a_shift_over_black_and_perhaps_mirrored() {
                 let (plane, y, x) = (i / 1024, (i / SIDE % SIDE) as i32, (i % SIDE) as i32);
                 let (x, y) = (if flip { 31 - x } else { x } + dx, y + dy);
                 let inside = (0..32).contains(&x) && (0..32).contains(&y);
-                let value = if inside {
-                    picture[plane * 1024 + (y * 32 + x) as usize]
-                } else {
-                    0
-                };
+                let value = if inside { picture[plane * 1024 + (y * 32 + x) as usize] } else { 0 };
                 out[i] == f32::from(value) / 255.0
             })
         };

@@ -45,8 +45,7 @@ fn archive(directory: &str, files: &[(&str, Vec<u8>)]) -> Vec<u8> {
     for (name, bytes) in files {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
-        tar.append_data(&mut header, format!("{directory}/{name}"), bytes.as_slice())
-            .unwrap();
+        tar.append_data(&mut header, format!("{directory}/{name}"), bytes.as_slice()).unwrap();
     }
     tar.into_inner().unwrap().finish().unwrap()
 }
@@ -63,10 +62,7 @@ fn assert_is_the_small_cifar10(Splits { train, test }: Splits) {
     assert_eq!(train.labels, [1, 2, 2, 3, 4, 5]);
     assert_eq!(test.labels, [9, 8]);
     assert_eq!(test.picture(1), &cifar10(&[8])[1..]);
-    assert_eq!(
-        (train.classes[9].as_str(), test.classes[9].as_str()),
-        ("LORRY", "LORRY")
-    );
+    assert_eq!((train.classes[9].as_str(), test.classes[9].as_str()), ("LORRY", "LORRY"));
 }
 
 #[test]
@@ -91,16 +87,10 @@ fn archive_and_directories_hold_the_same() {
 #[test]
 fn cifar100_has_fine_labels() {
     let names: String = (0..100).map(|i| format!("name_{i}\n")).collect();
-    let files = [
-        ("train.bin", cifar100(&[99, 0, 41])),
-        ("test.bin", cifar100(&[7])),
-        ("fine_label_names.txt", names.into()),
-    ];
+    let files =
+        [("train.bin", cifar100(&[99, 0, 41])), ("test.bin", cifar100(&[7])), ("fine_label_names.txt", names.into())];
     let Splits { train, test } = read_archive(Cifar100, "a", archive("cifar-100-binary", &files).as_slice()).unwrap();
-    assert_eq!(
-        (train.labels.as_slice(), test.labels.as_slice()),
-        ([99, 0, 41].as_slice(), [7].as_slice())
-    );
+    assert_eq!((train.labels.as_slice(), test.labels.as_slice()), ([99, 0, 41].as_slice(), [7].as_slice()));
     assert_eq!(train.picture(2), &cifar100(&[41])[2..]);
     assert_eq!(train.classes[41], "name_41");
     let files = &files[..2];
@@ -122,42 +112,24 @@ fn bad_records_are_refused_with_their_place() {
         &["record 1", "label 10", "byte 3073", "to 9"],
     );
     let mislabelled = cifar100(&[1, 100]);
-    assert_refused(
-        read_records(Cifar100, "f.bin", mislabelled.as_slice()),
-        &["record 1", "label 100", "byte 3075"],
-    );
+    assert_refused(read_records(Cifar100, "f.bin", mislabelled.as_slice()), &["record 1", "label 100", "byte 3075"]);
 
     let other = cifar100(&[3, 4, 5]);
-    assert_refused(
-        read_records(Cifar10, "f.bin", other.as_slice()),
-        &["length of a CIFAR-100 file", "choose that"],
-    );
+    assert_refused(read_records(Cifar10, "f.bin", other.as_slice()), &["length of a CIFAR-100 file", "choose that"]);
     let other = cifar10(&[3, 4, 5]);
-    assert_refused(
-        read_records(Cifar100, "f.bin", other.as_slice()),
-        &["length of a CIFAR-10 file"],
-    );
+    assert_refused(read_records(Cifar100, "f.bin", other.as_slice()), &["length of a CIFAR-10 file"]);
 
     assert_refused(read_records(Cifar10, "f.bin", [].as_slice()), &["is empty"]);
-    assert_refused(
-        read_records(Cifar10, "f.bin", std::io::repeat(0)),
-        &["longer than 50000 records"],
-    );
+    assert_refused(read_records(Cifar10, "f.bin", std::io::repeat(0)), &["longer than 50000 records"]);
 }
 
 #[test]
 fn what_is_no_such_archive_is_refused() {
     let refused = |bytes: &[u8], parts: &[&str]| {
-        assert_refused(
-            read_archive(Cifar10, "x.tar.gz", bytes),
-            &[&["x.tar.gz"], parts].concat(),
-        );
+        assert_refused(read_archive(Cifar10, "x.tar.gz", bytes), &[&["x.tar.gz"], parts].concat());
     };
     refused(b"", &["is empty"]);
-    refused(
-        b"  <!DOCTYPE html><html>404",
-        &["is a web page", "cifar-10-binary.tar.gz", "https://"],
-    );
+    refused(b"  <!DOCTYPE html><html>404", &["is a web page", "cifar-10-binary.tar.gz", "https://"]);
     refused(b"PK\x03\x04", &["not a gzip file"]);
 
     // Gzip, but no tar in it.
@@ -165,21 +137,12 @@ fn what_is_no_such_archive_is_refused() {
     gzip.write_all(&[b'x'; 2000]).unwrap();
     refused(&gzip.finish().unwrap(), &["is damaged"]);
 
-    refused(
-        &archive("cifar-10-batches-py", &[("data_batch_1", vec![1])]),
-        &["data_batch_1", "Python version"],
-    );
+    refused(&archive("cifar-10-batches-py", &[("data_batch_1", vec![1])]), &["data_batch_1", "Python version"]);
     refused(&archive("photos", &[("cat.jpg", vec![1])]), &["has no test_batch.bin"]);
-    let missing: Vec<_> = files()
-        .into_iter()
-        .filter(|(name, _)| *name != "data_batch_4.bin")
-        .collect();
+    let missing: Vec<_> = files().into_iter().filter(|(name, _)| *name != "data_batch_4.bin").collect();
     refused(&archive("d", &missing), &["has no data_batch_4.bin"]);
     let names = [("batches.meta.txt", b"cat dog".to_vec())];
-    refused(
-        &archive("d", &names),
-        &["batches.meta.txt", "names 2 classes instead of 10"],
-    );
+    refused(&archive("d", &names), &["batches.meta.txt", "names 2 classes instead of 10"]);
 }
 
 #[test]

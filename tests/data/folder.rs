@@ -61,10 +61,7 @@ fn what_is_wrong_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     assert_refused(open(&dir.join("nowhere")), &["nowhere"]);
-    assert_refused(
-        open(dir),
-        &[&dir.display().to_string(), "holds no folders", "named after it"],
-    );
+    assert_refused(open(dir), &[&dir.display().to_string(), "holds no folders", "named after it"]);
 
     fill(&dir.join("cat"), 9);
     assert_refused(open(dir), &["cat", "has 9 pictures", "one in 10"]);

@@ -80,45 +80,20 @@ fn transparency_is_laid_on_white() {
     assert_eq!([0, 1, 2].map(|c| at(&decoded.pixels, c, 20, 9)), [227, 177, 127]);
     assert!(decoded.notes[0].contains("white"));
     // The hidden colour of transparent pixels does not bleed into its neighbours when they are resized.
-    let image = RgbaImage::from_fn(64, 64, |x, _| {
-        if x < 33 {
-            Rgba([255, 255, 255, 255])
-        } else {
-            Rgba([0; 4])
-        }
-    });
-    assert!(
-        decode(&encode(image, ImageFormat::Png), "a.png")
-            .unwrap()
-            .pixels
-            .iter()
-            .all(|&v| v == 255)
-    );
+    let image = RgbaImage::from_fn(64, 64, |x, _| if x < 33 { Rgba([255, 255, 255, 255]) } else { Rgba([0; 4]) });
+    assert!(decode(&encode(image, ImageFormat::Png), "a.png").unwrap().pixels.iter().all(|&v| v == 255));
     // An alpha channel of which nothing is made needs no note.
     let opaque = RgbaImage::from_pixel(32, 32, Rgba([1, 2, 3, 255]));
-    assert_eq!(
-        decode(&encode(opaque, ImageFormat::Png), "a.png").unwrap().notes,
-        [""; 0]
-    );
+    assert_eq!(decode(&encode(opaque, ImageFormat::Png), "a.png").unwrap().notes, [""; 0]);
 }
 
 #[test]
 fn depth_and_grey_are_converted() {
     let deep = Rgb32FImage::from_pixel(32, 32, Rgb([1.0, 0.5, 0.0]));
-    let deep = decode(
-        &encode(DynamicImage::from(deep).into_rgb16(), ImageFormat::Png),
-        "deep.png",
-    )
-    .unwrap();
+    let deep = decode(&encode(DynamicImage::from(deep).into_rgb16(), ImageFormat::Png), "deep.png").unwrap();
     assert_eq!([0, 1, 2].map(|c| at(&deep.pixels, c, 0, 0)), [255, 128, 0]);
     let grey = image::GrayAlphaImage::from_pixel(32, 32, LumaA([0, 255]));
-    assert!(
-        decode(&encode(grey, ImageFormat::Png), "grey.png")
-            .unwrap()
-            .pixels
-            .iter()
-            .all(|&v| v == 0)
-    );
+    assert!(decode(&encode(grey, ImageFormat::Png), "grey.png").unwrap().pixels.iter().all(|&v| v == 0));
 }
 
 /// A jpeg with an EXIF segment that asks for `orientation`.
@@ -148,9 +123,7 @@ fn exif_orientation_is_applied() {
 fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
     let body = [kind, data].concat();
     let crc = !body.iter().fold(!0u32, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-            (crc >> 1) ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 }
-        })
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 })
     });
     [&(data.len() as u32).to_be_bytes(), body.as_slice(), &crc.to_be_bytes()].concat()
 }
@@ -160,10 +133,7 @@ fn a_huge_picture_is_refused_by_its_header() {
     let size = 12_000u32.to_be_bytes();
     let header = chunk(b"IHDR", &[&size[..], &size, &[8, 2, 0, 0, 0]].concat());
     let png = [b"\x89PNG\r\n\x1a\n".as_slice(), &header, &chunk(b"IDAT", &[])].concat();
-    assert_refused(
-        decode(&png, "big.png"),
-        &["big.png", "12000 x 12000", "144 megapixels", "64", "save it smaller"],
-    );
+    assert_refused(decode(&png, "big.png"), &["big.png", "12000 x 12000", "144 megapixels", "64", "save it smaller"]);
 }
 
 #[test]
@@ -179,16 +149,8 @@ fn what_is_no_picture_is_refused() {
 
 #[test]
 fn a_picture_that_is_cut_short_is_refused() {
-    let noise = RgbImage::from_fn(64, 64, |x, y| {
-        Rgb([(x * 37 + y * 91) as u8, (x * y) as u8, (x ^ y) as u8])
-    });
-    for format in [
-        ImageFormat::Png,
-        ImageFormat::Jpeg,
-        ImageFormat::Bmp,
-        ImageFormat::Gif,
-        ImageFormat::WebP,
-    ] {
+    let noise = RgbImage::from_fn(64, 64, |x, y| Rgb([(x * 37 + y * 91) as u8, (x * y) as u8, (x ^ y) as u8]));
+    for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::WebP] {
         let bytes = encode(noise.clone(), format);
         assert!(decode(&bytes, "a").is_ok());
         for keep in [20, bytes.len() / 2, bytes.len() * 9 / 10] {

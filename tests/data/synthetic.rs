@@ -23,13 +23,7 @@ fn labels_are_balanced_and_splits_share_nothing() {
     }
     let train: std::collections::HashSet<&[u8]> = splits.train.pixels.chunks(VALUES).collect();
     assert_eq!(train.len(), 200);
-    assert!(
-        splits
-            .test
-            .pixels
-            .chunks(VALUES)
-            .all(|picture| !train.contains(picture))
-    );
+    assert!(splits.test.pixels.chunks(VALUES).all(|picture| !train.contains(picture)));
     assert_ne!(synthetic::generate(6, 1, 0).train.pixels, splits.train.picture(0));
 }
 
