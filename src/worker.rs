@@ -108,11 +108,11 @@ mod browser {
 }
 
 #[cfg(target_arch = "wasm32")]
-fn main() {
+pub fn main() {
     browser::run();
 }
 
 #[cfg(not(target_arch = "wasm32"))]
-fn main() {
+pub fn main() {
     eprintln!("The worker runs in a browser: native/serve builds and serves the page.");
 }

@@ -1,5 +1,7 @@
 //! The same core on wgpu: on a real GPU where there is one, else on Mesa's software Vulkan, which `tests/run` installs.
 
+#![cfg(feature = "gpu")]
+
 use otjr::{
     platform::{self, DeviceChoice},
     verify::verify,

@@ -75,7 +75,7 @@ describe('without WebGPU', () => {
       await shoot(page, 'page');
     });
     // The README shows this one.
-    if (process.env.UPDATE_SCREENSHOT === '1') await copyFile(join(SHOTS, 'page-wide-light.png'), new URL('screenshot.png', import.meta.url));
+    if (process.env.UPDATE_SCREENSHOT === '1') await copyFile(join(SHOTS, 'page-wide-light.png'), new URL('../../public/screenshot.png', import.meta.url));
   });
 });
 
