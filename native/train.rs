@@ -126,7 +126,8 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     for objective in [Some(config.objective), baseline].into_iter().flatten() {
         let config = TrainConfig { objective, ..config.clone() };
         let folder = out.join(objective.to_string());
-        let Some((trainer, records, seconds)) = train(&config, &data, &opened, &folder, save_every, &interrupted)?
+        let Some((trainer, records, seconds)) = train(&config, &data, &opened, &folder, save_every, &interrupted)
+            .with_context(|| format!("stopped; once that is mended, go on with: train --resume {}", out.display()))?
         else {
             println!("Stopped. To go on: train --resume {}", out.display());
             return Ok(ExitCode::from(130));
@@ -241,6 +242,11 @@ fn train(
             bar.set_position(trainer.step);
         }
         if save {
+            if bar.is_hidden() {
+                // No terminal: a line now and then for whoever reads the log.
+                let text = directory.records.last().map(describe).unwrap_or_default();
+                println!("{} {}/{steps} steps: {text}", config.objective, trainer.step);
+            }
             directory.save(&trainer)?;
             saved = Instant::now();
         }

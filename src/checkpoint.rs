@@ -31,6 +31,8 @@ pub struct Checkpoint {
 
 /// The prefix of a model's tensors in our files and in the oracle's fixtures.
 pub const MODEL: &str = "model.";
+/// The one entry of our files' metadata: a JSON object of the rest.
+const METADATA: &str = "otjr";
 
 impl Checkpoint {
     /// Reads a file's bytes. Integers (labels, counters) become floats as well.
@@ -43,7 +45,12 @@ impl Checkpoint {
             let values = floats(&name, &view)?;
             arrays.insert(name, Array { shape: view.shape().to_vec(), values });
         }
-        let metadata = header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+        let mut metadata: BTreeMap<String, String> =
+            header.metadata().clone().unwrap_or_default().into_iter().collect();
+        if let Some(ours) = metadata.remove(METADATA) {
+            let problem = |e: serde_json::Error| Error::Metadata { key: METADATA, problem: e.to_string() };
+            metadata.extend(serde_json::from_str::<BTreeMap<String, String>>(&ours).map_err(problem)?);
+        }
         Ok(Self { arrays, metadata })
     }
 
@@ -58,7 +65,9 @@ impl Checkpoint {
             let view = TensorView::new(Dtype::F32, array.shape.clone(), &bytes[name]);
             (name, view.expect("an array has as many values as its shape says"))
         });
-        let metadata: HashMap<String, String> = self.metadata.clone().into_iter().collect();
+        // The crate keeps metadata in a HashMap, whose order is random; one entry has one order, so equal contents make
+        // equal bytes.
+        let metadata = HashMap::from([(METADATA.to_owned(), serde_json::json!(self.metadata).to_string())]);
         safetensors::serialize(views, Some(metadata)).expect("arrays and text can be serialised")
     }
 

@@ -8,14 +8,13 @@ pub fn options<C: Settings>(command: Command, heading: &'static str, default: im
     C::settings().into_iter().fold(command, |command, setting| {
         let symbol = if setting.symbol.is_empty() { String::new() } else { format!(" ({})", setting.symbol) };
         let help = format!("{}{symbol} [default: {}]", setting.help, default(&setting));
-        let mut arg =
-            Arg::new(setting.key).long(setting.key).help(help).help_heading(heading).allow_hyphen_values(true);
-        if setting.choices.is_empty() {
-            arg = arg.value_name("VALUE");
-        } else {
-            arg = arg.value_parser(PossibleValuesParser::new(setting.choices));
-        }
-        command.arg(arg)
+        // -1 is a value, to be refused by its range and not as an unknown option.
+        let arg = Arg::new(setting.key).long(setting.key).value_name("VALUE").help(help).allow_hyphen_values(true);
+        let arg = arg.help_heading(heading);
+        command.arg(match setting.choices {
+            [] => arg,
+            choices => arg.value_parser(PossibleValuesParser::new(choices)),
+        })
     })
 }
 

@@ -21,6 +21,7 @@ tests! {
     fn round_trip() {
         let file = sample();
         assert_eq!(Checkpoint::from_bytes(&file.to_bytes()).unwrap(), file);
+        assert_eq!(file.to_bytes(), file.clone().to_bytes(), "equal contents, equal bytes");
         assert_eq!(file.classes(3), ["a", "b", "ç"]);
         assert_eq!(file.classes(2), ["class 0", "class 1"], "names for another number of classes are no names");
     }
