@@ -19,8 +19,18 @@ fn send(session: &mut Session, command: Command) -> Vec<Event> {
     events.into_inner()
 }
 
-fn attack(session: &mut Session, attack: &str) -> AttackResult {
-    let settings = vec![("attack".to_owned(), attack.to_owned())];
+/// Attacks, as the page's address says them. A step in L-infinity takes the gradient's sign: where it is within rounding
+/// of 0, two correct programs may step apart, and after some 5 steps a probability may differ by per cents. One such step
+/// and many in L2, which depend on the gradient continuously, must agree.
+const ATTACKS: [&[(&str, &str)]; 4] = [
+    &[("attack", "fgsm")],
+    &[("attack", "pgd"), ("steps", "2")],
+    &[("attack", "pgd"), ("norm", "l2"), ("epsilon", "128/255"), ("step", "32/255")],
+    &[("attack", "pgd")],
+];
+
+fn attack(session: &mut Session, settings: &[(&str, &str)]) -> AttackResult {
+    let settings = settings.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
     match send(session, Command::Attack { id: 1, settings, target: None }).pop() {
         Some(Event::AttackDone { stopped: false, result, .. }) => result,
         other => panic!("no result: {other:?}"),
@@ -41,9 +51,10 @@ fn what_the_page_shall_compute_is_written_down() {
         for sample in 0..3 {
             let events = send(&mut session, Command::LoadSample { index: sample });
             let Some(Event::Classified { probabilities: clean }) = events.last() else { panic!("{events:?}") };
-            let attacks = ["fgsm", "pgd"].map(|name| {
-                let AttackResult { probabilities, .. } = attack(&mut session, name);
-                json!({ "attack": name, "clean": clean, "attacked": probabilities })
+            let attacks = ATTACKS.map(|settings| {
+                let AttackResult { probabilities, .. } = attack(&mut session, settings);
+                let address: Vec<_> = settings.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                json!({ "attack": address.join("&"), "clean": clean, "attacked": probabilities })
             });
             samples.push(json!({ "sample": sample, "attacks": attacks }));
         }

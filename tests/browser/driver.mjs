@@ -37,6 +37,20 @@ export async function set(page, key, value) {
   await control.press('Enter');
 }
 
+/** Records what the page's main thread does, from before it loads. */
+export const record = (browser) => (page) => browser.startTracing(page, { categories: ['toplevel', 'blink.user_timing'] });
+
+/** Milliseconds of computing that the longest task of the recorded page took: unlike a long task's duration, it does not
+ *  grow when the machine has other things to do. */
+export async function longestWork(browser, page) {
+  await page.evaluate(() => performance.mark('this page'));
+  const { traceEvents } = JSON.parse(await browser.stopTracing());
+  const { pid, tid } = traceEvents.find(({ name }) => name === 'this page');
+  const work = traceEvents.filter((e) => e.pid === pid && e.tid === tid && e.tdur).map((e) => e.tdur / 1000);
+  assert.ok(work.length > 100, 'the main thread was not recorded');
+  return Math.max(...work);
+}
+
 /** The exact probabilities in view, by class: {names, clean, attacked}. */
 export const probabilities = (page) => page.evaluate(() => {
   const rows = [...document.querySelectorAll('.probabilities tbody tr')];

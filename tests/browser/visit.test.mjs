@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { attacked, duration, notice, probabilities, staysWithin } from './driver.mjs';
+import { attacked, duration, longestWork, notice, probabilities, record, staysWithin } from './driver.mjs';
 import { SHOTS, launch, longestTask, paints, shoot, site, sizes, visit } from './harness.mjs';
 
 const FIRST_PAINT = 1000;
@@ -35,15 +35,15 @@ describe('without WebGPU', () => {
     const best = { first: Infinity, blocked: Infinity, ms: Infinity };
     for (let i = 0; i < 3; i++) {
       server.transfers.length = 0;
-      await visit(browser, server, {}, async (page) => {
+      await visit(browser, server, { before: record(browser) }, async (page) => {
         await attacked(page);
         const fetched = server.transfers.filter(({ path }) => path.endsWith('.wasm'));
         const [wasm, all] = [fetched, server.transfers].map((list) => list.reduce((sum, { bytes }) => sum + bytes, 0));
         const shown = await page.evaluate(() => performance.now());
         const { first, largest } = await paints(page);
-        const blocked = await longestTask(page);
+        const [wall, blocked] = [await longestTask(page), await longestWork(browser, page)];
         const { steps, ms } = await duration(page);
-        t.diagnostic(`first paint ${first.toFixed()} ms, largest ${largest?.toFixed()} ms, attack over ${shown.toFixed()} ms; longest task ${blocked.toFixed()} ms; PGD-${steps} ${ms} ms`);
+        t.diagnostic(`first paint ${first.toFixed()} ms, largest ${largest?.toFixed()} ms, attack over ${shown.toFixed()} ms; longest task ${wall.toFixed()} ms, at most ${blocked.toFixed()} ms of work; PGD-${steps} ${ms} ms`);
         t.diagnostic(`fetched until then: ${kilobytes(all)}, of it wasm ${kilobytes(wasm)} (${fetched.map((f) => `${f.path} ${kilobytes(f.bytes)} ${f.encoding}`).join(', ')})`);
         assert.equal(steps, 20);
         assert.ok(wasm > 0 && wasm <= WASM, `${wasm} bytes of wasm before the first attack`);
