@@ -9,7 +9,7 @@ use std::{
 
 use otjr::checkpoint::Checkpoint;
 
-const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/wrn10_1-c3-b5.safetensors");
+const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/wrn10_1-c3-b3.safetensors");
 
 fn train(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_train"));

@@ -11,7 +11,7 @@ use otjr::{
 fn a_fixture_on_wgpu() {
     let opened = pollster::block_on(platform::open(DeviceChoice::Gpu(None))).unwrap();
     println!("on {}", opened.name);
-    let bytes = include_bytes!("fixtures/wrn10_1-c3-b5.safetensors");
+    let bytes = include_bytes!("fixtures/wrn10_1-c3-b3.safetensors");
     for check in pollster::block_on(verify(bytes, &opened.device)).unwrap() {
         assert!(check.passed(), "{check:?}");
     }

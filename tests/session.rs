@@ -9,7 +9,7 @@ use otjr::{
     session::Session,
 };
 
-const FIXTURE: &[u8] = include_bytes!("fixtures/wrn10_1-c10-b4.safetensors");
+const FIXTURE: &[u8] = include_bytes!("fixtures/wrn10_1-c10-b2.safetensors");
 
 struct Visitor(Session);
 

@@ -56,12 +56,12 @@ fn check_resnet(bytes: &[u8], pre_activation: bool) {
 
 tests! {
     fn wide_resnet_of_ten_classes() {
-        check_wide_resnet(include_bytes!("../fixtures/wrn10_1-c10-b4.safetensors"));
+        check_wide_resnet(include_bytes!("../fixtures/wrn10_1-c10-b2.safetensors"));
     }
 
     /// Other coefficients, classes, batch and K than the defaults.
     fn wide_resnet_of_three_classes() {
-        check_wide_resnet(include_bytes!("../fixtures/wrn10_1-c3-b5.safetensors"));
+        check_wide_resnet(include_bytes!("../fixtures/wrn10_1-c3-b3.safetensors"));
     }
 
     fn plain_resnet() {
@@ -73,7 +73,7 @@ tests! {
     }
 
     fn an_error_is_an_error() {
-        let bytes = include_bytes!("../fixtures/wrn10_1-c3-b5.safetensors");
+        let bytes = include_bytes!("../fixtures/wrn10_1-c3-b3.safetensors");
         let mut fixture = Checkpoint::from_bytes(bytes).unwrap();
         fixture.arrays.get_mut("otjr.grad.fc.bias").unwrap().values[1] *= 1.01;
         fixture.arrays.get_mut("sw.value").unwrap().values[0] = f32::NAN;
@@ -83,7 +83,7 @@ tests! {
     }
 
     fn a_model_is_no_fixture() {
-        let mut fixture = Checkpoint::from_bytes(include_bytes!("../fixtures/wrn10_1-c3-b5.safetensors")).unwrap();
+        let mut fixture = Checkpoint::from_bytes(include_bytes!("../fixtures/wrn10_1-c3-b3.safetensors")).unwrap();
         fixture.arrays.retain(|name, _| name.starts_with("model."));
         let error = ready(verify(&fixture.to_bytes(), &Device::flex())).unwrap_err().to_string();
         assert!(error.contains("not a fixture"), "{error}");
