@@ -156,7 +156,8 @@ describe('on WebGPU', () => {
     });
   });
 
-  test('its arithmetic is PyTorch\'s', { skip: !process.env.SLOW && 'some 4 minutes of SwiftShader: SLOW=1 runs it' }, async (t) => {
+  // Some 4 minutes of SwiftShader, so only when asked for; tests/gpu.rs does the same on wgpu every time.
+  if (process.env.SLOW) test('its arithmetic is PyTorch\'s', async (t) => {
     await visit(browser, server, { path: '#attack=fgsm&backend=gpu' }, async (page) => {
       await attacked(page, SLOW);
       const { worst, errors, summary } = await check(page, 'wrn10_1-c3-b3', 3 * SLOW);
