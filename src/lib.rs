@@ -2,7 +2,7 @@
 //!
 //! # The map
 //!
-//! From a main file to the loss: `native/train.rs` -> [`train::Trainer::step`] -> [`loss::objective::evaluate`].
+//! From a main file to the loss: `native/train/main.rs` -> [`train::Trainer::step`] -> [`loss::objective::evaluate`].
 //!
 //! ```text
 //! bytes (file | drop | fetch) -> data -> Batch --+

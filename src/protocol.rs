@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::verify::Check;
+use crate::{evaluate::Report, verify::Check};
 
 /// Page to worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub enum Command {
     /// Attack the picture. `settings` are those of an `AttackConfig`; `target` is a class to reach, if any. `id` comes
     /// back with every event of this attack. A later attack ends an earlier one.
     Attack { id: u64, settings: Vec<(String, String)>, target: Option<usize> },
+    /// Attack the first pictures of the embedded set's test half, and count. A later attack ends it.
+    Evaluate { id: u64, settings: Vec<(String, String)>, pictures: usize },
     /// End the attack; what it found so far is sent.
     Stop,
     /// Check the backend against a fixture of the oracle.
@@ -48,13 +50,23 @@ pub enum Event {
         done: usize,
         total: usize,
         result: AttackResult,
+        traces: Vec<Trace>,
     },
-    /// The attack `id` is over; `stopped` if by command.
+    /// The attack `id` is over; `stopped` if by command. `flags` say, for people, why not to trust it.
     AttackDone {
         id: u64,
         stopped: bool,
         milliseconds: f64,
         result: AttackResult,
+        traces: Vec<Trace>,
+        flags: Vec<String>,
+    },
+    /// How far the evaluation `id` is; `over` if it has ended, `stopped` if by command.
+    Evaluated {
+        id: u64,
+        report: Report,
+        over: bool,
+        stopped: bool,
     },
     Verified {
         checks: Vec<Check>,
@@ -74,6 +86,7 @@ pub enum Subject {
     Model,
     Picture,
     Attack,
+    Evaluation,
     Fixture,
 }
 
@@ -108,12 +121,41 @@ pub struct AttackResult {
     pub probabilities: Vec<f32>,
     /// The attack's goal is reached: another class, or the target.
     pub reached: bool,
-    /// The perturbation's largest change and Euclidean length, pixels in [0,1].
+    /// The perturbation's largest change, Euclidean length and sum of changes, pixels in [0,1].
     pub linf: f32,
     pub l2: f32,
+    pub l1: f32,
+    /// The size, in the attack's norm, of the smallest perturbation that reaches the goal, if one was found: perhaps
+    /// beyond epsilon.
+    pub distance: Option<f32>,
+}
+
+/// The way of one attack on one picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trace {
+    pub attack: String,
+    /// The lowest margin so far after each step, at most [`Trace::LONGEST`] of them, evenly chosen.
+    pub margins: Vec<f32>,
+    /// Steps done.
+    pub steps: usize,
+    /// Outputs and gradients that it has asked for.
+    pub queries: [u64; 2],
+    pub reached: bool,
+}
+
+impl Trace {
+    pub const LONGEST: usize = 200;
 }
 
 impl Command {
+    /// The number of the attack that a command starts; others have none.
+    pub fn attack(&self) -> Option<u64> {
+        match self {
+            Self::Attack { id, .. } | Self::Evaluate { id, .. } => Some(*id),
+            _ => None,
+        }
+    }
+
     /// The file that a command brings, if any. It may be megabytes, so it travels beside the message, not in it.
     pub fn file(&mut self) -> Option<&mut Vec<u8>> {
         match self {

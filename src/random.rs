@@ -25,6 +25,8 @@ pub enum Purpose {
     Directions = 5,
     /// The embedded data set; index = picture.
     Synthetic = 6,
+    /// The class that a targeted attack aims at; index = picture.
+    Target = 7,
 }
 
 /// The stream for `purpose` number `index` under `seed`.

@@ -2,22 +2,29 @@
 
 use std::{cell::Cell, ops::ControlFlow, rc::Rc};
 
-use burn::tensor::{Device, Tensor, TensorData, activation::softmax};
+use burn::tensor::Device;
 
 use crate::{
-    attack::{Classifier, Goal, Observer, Progress, pgd::Pgd},
-    batch::{one_hot, pixels_of},
+    attack::{
+        self, Attack, Found, Goal, Observer, Progress, Query, Task,
+        autoattack::{self, Flag},
+        method::{Stage, stages},
+    },
     checkpoint::Checkpoint,
-    config::{AttackConfig, Settings},
-    data::{Pictures, SIDE, VALUES, picture, synthetic},
+    config::{AttackConfig, AttackKind, Norm, Settings},
+    data::{Pictures, SIDE, picture, synthetic},
+    evaluate::{self, Evaluation, Now},
     model::Model,
     platform::{self, DeviceChoice},
-    protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Subject},
+    protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Subject, Trace},
     verify,
 };
 
 /// Milliseconds between two looks at a running attack: often enough to be live, seldom enough to cost nothing.
 const LOOK_EVERY: f64 = 60.0;
+
+/// Pictures of an evaluation that are attacked at once: few, so that the page hears often.
+const EVALUATION_BATCH: usize = 16;
 
 /// The number of the last attack or stop, shared with whoever receives commands while an attack runs.
 pub type Latest = Rc<Cell<u64>>;
@@ -50,6 +57,7 @@ impl Session {
             Command::LoadPicture { name, bytes } => self.load_picture(name, &bytes, emit).await,
             Command::LoadSample { index } => self.load_sample(index, emit).await,
             Command::Attack { id, settings, target } => self.attack(id, &settings, target, emit).await,
+            Command::Evaluate { id, settings, pictures } => self.evaluate(id, &settings, pictures, emit).await,
             Command::Stop => Ok(()),
             Command::Verify { bytes } => self.verify(&bytes, emit).await,
         };
@@ -116,14 +124,30 @@ impl Session {
     /// Classifies the clean picture, once there are a model and a picture.
     async fn classify(&self, emit: &dyn Fn(Event)) -> Result<(), Refusal> {
         if let (Some((model, _)), Some(picture)) = (&self.model, &self.picture) {
-            let logits = model.logits(pixels_of(&picture.pixels, self.device()?));
-            let probabilities = read(softmax(logits, 1)).await?;
-            if probabilities.iter().any(|p| !p.is_finite()) {
-                return Err(Refusal(Subject::Model, "the model's output is not a number: it is damaged".into()));
-            }
-            emit(Event::Classified { probabilities });
+            let x: Vec<f32> = picture.pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
+            let logits = Query::new(model, self.device()?, [3, SIDE, SIDE], 1).logits(&x).await;
+            let logits = logits.map_err(|e| match e {
+                attack::Error::NotFinite => Refusal(Subject::Model, e.to_string()),
+                e => failed(e),
+            })?;
+            emit(Event::Classified { probabilities: softmax(logits.row(0)) });
         }
         Ok(())
+    }
+
+    /// The model, and the attacks that settings name.
+    fn plan(
+        &self,
+        settings: &[(String, String)],
+        refuse: &dyn Fn(&dyn std::fmt::Display) -> Refusal,
+    ) -> Result<(&Model, AttackConfig, Vec<Stage>), Refusal> {
+        let mut config = AttackConfig::default();
+        for (key, value) in settings {
+            config.set(key, value).map_err(|e| refuse(&e))?;
+        }
+        let (model, _) = self.model.as_ref().ok_or_else(|| refuse(&"load a model first"))?;
+        let stages = stages(&config, model.classes).map_err(|e| refuse(&e))?;
+        Ok((model, config, stages))
     }
 
     async fn attack(
@@ -135,28 +159,84 @@ impl Session {
     ) -> Result<(), Refusal> {
         let refuse = Refusal::new(Subject::Attack);
         let begin = platform::milliseconds();
-        let mut config = AttackConfig::default();
-        for (key, value) in settings {
-            config.set(key, value).map_err(|e| refuse(&e))?;
-        }
-        let (model, _) = self.model.as_ref().ok_or_else(|| refuse(&"load a model first"))?;
+        let (model, config, stages) = self.plan(settings, &refuse)?;
         let picture = self.picture.as_ref().ok_or_else(|| refuse(&"load a picture first"))?;
-        let device = self.device()?;
-        let x = pixels_of(&picture.pixels, device);
+        let query = Query::new(model, self.device()?, [3, SIDE, SIDE], 1);
+        let x: Vec<f32> = picture.pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
         let goal = match target {
-            Some(class) if class < model.classes => Goal::Reach(one_hot(&[class], model.classes, device)),
+            Some(class) if class < model.classes => Goal::Reach(class),
             Some(class) => return Err(refuse(&format!("the model has no class number {class}"))),
             // Without a target the attack leaves the class that the model sees, right or wrong.
-            None => {
-                let logits = read(model.logits(x.clone())).await?;
-                Goal::Avoid(one_hot(&[argmax(&logits)], model.classes, device))
-            }
+            None => Goal::Avoid(argmax(query.logits(&x).await.map_err(failed)?.row(0))),
         };
-        let mut watch = Watch { session: self, id, x: x.clone(), emit, looked: begin, stopped: false };
-        let worst = Pgd::from(&config).run(model, x, &goal, &[0], &mut watch).await;
+        let mut flags = autoattack::left_out(config.attack, model.classes);
+        if config.attack.is_suite() {
+            flags.extend(autoattack::check_outputs(&query, &x).await.map_err(failed)?);
+        }
+        let task = Task { x, goals: vec![goal], ids: vec![0] };
+        let looks = Query::new(model, self.device()?, [3, SIDE, SIDE], 1);
+        let traces = Vec::new();
+        let mut watch =
+            Watch { session: self, id, query: &query, looks, task: &task, emit, traces, looked: begin, stopped: false };
+        let mut worst: Option<Found> = None;
+        for stage in &stages {
+            stage.method.suits(model.classes, &task.goals).map_err(|e| refuse(&e))?;
+            watch.begin(stage.name);
+            let found = stage.method.run(&query, &task, &mut watch).await.map_err(failed)?;
+            let found = found.into_iter().next().ok_or_else(|| refuse(&"there is no picture"))?;
+            watch.finish(&found);
+            let distance = worst.iter().filter_map(|w| w.distance).chain(found.distance).reduce(f32::min);
+            worst = Some(match worst {
+                Some(worst) if worst.margin <= found.margin => Found { distance, ..worst },
+                _ => Found { distance, ..found },
+            });
+            if watch.stopped || worst.as_ref().is_some_and(Found::fallen) {
+                break;
+            }
+        }
+        if query.zero_gradients() > 0 {
+            flags.push(Flag::ZeroGradients(query.zero_gradients()));
+        }
+        let worst = worst.ok_or_else(|| refuse(&"there is no attack that suits this model"))?;
+        let (stopped, result) = (watch.stopped, watch.result(&worst).await?);
+        let flags = flags.iter().map(ToString::to_string).collect();
+        let milliseconds = platform::milliseconds() - begin;
+        emit(Event::AttackDone { id, stopped, milliseconds, result, traces: watch.traces, flags });
+        Ok(())
+    }
+
+    async fn evaluate(
+        &self,
+        id: u64,
+        settings: &[(String, String)],
+        pictures: usize,
+        emit: &dyn Fn(Event),
+    ) -> Result<(), Refusal> {
+        let refuse = Refusal::new(Subject::Evaluation);
+        let (model, config, stages) = self.plan(settings, &refuse)?;
+        let set = synthetic::generate(0, 0, pictures).test;
+        let (_, info) = self.model.as_ref().ok_or_else(|| refuse(&"load a model first"))?;
+        if info.classes != set.classes {
+            return Err(refuse(&format!(
+                "the embedded set is of {}; this model tells other classes apart, and can be attacked on single pictures",
+                set.classes.join(", ")
+            )));
+        }
+        let evaluation = Evaluation {
+            pictures: &set,
+            stages: &stages,
+            target: None,
+            seed: config.seed,
+            batch: EVALUATION_BATCH,
+            flags: autoattack::left_out(config.attack, model.classes),
+            may_be_random: config.attack == AttackKind::AutoattackRand,
+        };
+        let device = self.device()?;
+        let mut state = evaluation.begin(model, device).await.map_err(failed)?;
+        let mut watch = WatchSet { session: self, id, emit, looked: 0.0, stopped: false };
+        evaluation.run(model, model, device, &mut state, &mut watch).await.map_err(failed)?;
         let stopped = watch.stopped;
-        let result = watch.result(worst.x, worst.margin).await?;
-        emit(Event::AttackDone { id, stopped, milliseconds: platform::milliseconds() - begin, result });
+        emit(Event::Evaluated { id, report: state.report(1.0), over: true, stopped });
         Ok(())
     }
 
@@ -172,40 +252,72 @@ impl Session {
 struct Watch<'a> {
     session: &'a Session,
     id: u64,
-    x: Tensor<4>,
+    query: &'a Query<'a, Model>,
+    /// For what is shown, so that the attack's own queries can be counted.
+    looks: Query<'a, Model>,
+    task: &'a Task,
     emit: &'a dyn Fn(Event),
+    traces: Vec<Trace>,
     looked: f64,
     stopped: bool,
 }
 
 impl Watch<'_> {
-    async fn result(&self, x_adv: Tensor<4>, margin: Tensor<2>) -> Result<AttackResult, Refusal> {
-        let (model, _) = self.session.model.as_ref().expect("an attack has a model");
-        let d = (x_adv.clone() - self.x.clone()).reshape([1, VALUES]);
-        // One transfer: pixels, probabilities, margin, norms.
-        let parts = vec![
-            x_adv.clone().reshape([1, VALUES]),
-            softmax(model.logits(x_adv), 1),
-            margin,
-            d.clone().abs().max_dim(1),
-            d.square().sum_dim(1).sqrt(),
-        ];
-        let mut pixels = read(Tensor::cat(parts, 1)).await?;
-        let mut rest = pixels.split_off(VALUES);
-        let [margin, linf, l2] = rest.split_off(model.classes)[..] else {
-            unreachable!("three numbers were put there")
-        };
-        Ok(AttackResult { pixels, probabilities: rest, reached: margin < 0.0, linf, l2 })
+    /// Another attack begins.
+    fn begin(&mut self, attack: &str) {
+        let trace = Trace { attack: attack.into(), margins: Vec::new(), steps: 0, queries: [0; 2], reached: false };
+        self.traces.push(trace);
+    }
+
+    /// Notes where the attack is after `step` of `total` steps.
+    fn note(&mut self, margin: f32, step: usize, total: usize) {
+        let before: [u64; 2] = [0, 1].map(|i| self.traces.iter().rev().skip(1).map(|t| t.queries[i]).sum());
+        let counts = self.query.counts();
+        if let Some(trace) = self.traces.last_mut() {
+            trace.steps = step;
+            trace.queries = [counts[0] - before[0], counts[1] - before[1]];
+            let due = trace.margins.len() < step * Trace::LONGEST / total.max(Trace::LONGEST);
+            if due {
+                trace.margins.push(margin);
+            }
+        }
+    }
+
+    fn finish(&mut self, found: &Found) {
+        if let Some(trace) = self.traces.last_mut() {
+            trace.reached = found.fallen();
+            // A fall between two notes.
+            if trace.reached && trace.margins.last().is_none_or(|m| *m > found.margin) {
+                trace.margins.push(found.margin);
+            }
+        }
+    }
+
+    async fn result(&self, found: &Found) -> Result<AttackResult, Refusal> {
+        let logits = self.looks.logits(&found.x).await.map_err(failed)?;
+        let change = |norm: Norm| norm.distance(&found.x, &self.task.x);
+        Ok(AttackResult {
+            pixels: found.x.clone(),
+            probabilities: softmax(logits.row(0)),
+            reached: found.fallen(),
+            linf: change(Norm::Linf),
+            l2: change(Norm::L2),
+            l1: change(Norm::L1),
+            distance: found.distance,
+        })
     }
 }
 
 impl Observer for Watch<'_> {
     async fn step(&mut self, progress: Progress<'_>) -> ControlFlow<()> {
+        let found = &progress.found[0];
+        self.note(found.margin, progress.done, progress.total);
         if progress.done == progress.total || platform::milliseconds() - self.looked < LOOK_EVERY {
             return ControlFlow::Continue(());
         }
-        if let Ok(result) = self.result(progress.worst.x.clone(), progress.worst.margin.clone()).await {
-            (self.emit)(Event::AttackProgress { id: self.id, done: progress.done, total: progress.total, result });
+        if let Ok(result) = self.result(found).await {
+            let (done, total, traces) = (progress.done, progress.total, self.traces.clone());
+            (self.emit)(Event::AttackProgress { id: self.id, done, total, result, traces });
         }
         platform::yield_now().await;
         self.looked = platform::milliseconds();
@@ -214,10 +326,40 @@ impl Observer for Watch<'_> {
     }
 }
 
-async fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Refusal> {
-    let data: Result<TensorData, _> = tensor.into_data_async().await;
-    let data = data.map_err(|e| Refusal(Subject::Device, format!("the device failed: {e:?}")))?;
-    Ok(data.iter::<f32>().collect())
+/// Shows a running evaluation to the page, and ends it when a later command has come.
+struct WatchSet<'a> {
+    session: &'a Session,
+    id: u64,
+    emit: &'a dyn Fn(Event),
+    looked: f64,
+    stopped: bool,
+}
+
+impl evaluate::Watch for WatchSet<'_> {
+    async fn look(&mut self, now: Now<'_>) -> ControlFlow<()> {
+        if platform::milliseconds() - self.looked < LOOK_EVERY {
+            return ControlFlow::Continue(());
+        }
+        let report = now.state.report(now.done / now.of.max(1) as f64);
+        (self.emit)(Event::Evaluated { id: self.id, report, over: false, stopped: false });
+        platform::yield_now().await;
+        self.looked = platform::milliseconds();
+        self.stopped = self.session.latest.get() != self.id;
+        if self.stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+/// A damaged model is the model's fault, all else the device's.
+fn failed(error: attack::Error) -> Refusal {
+    let subject = if matches!(error, attack::Error::Device(_)) { Subject::Device } else { Subject::Attack };
+    Refusal(subject, error.to_string())
+}
+
+fn softmax(z: &[f32]) -> Vec<f32> {
+    let top = z.iter().copied().fold(f32::MIN, f32::max);
+    let weights: Vec<f32> = z.iter().map(|z| (z - top).exp()).collect();
+    let sum: f32 = weights.iter().sum();
+    weights.into_iter().map(|w| w / sum).collect()
 }
 
 fn argmax(values: &[f32]) -> usize {

@@ -9,7 +9,7 @@ use burn::tensor::{Device, ExecutionError, Tensor, TensorData, Transaction};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    attack::input_gradient,
+    attack::training::input_gradient,
     batch::{Batch, one_hot},
     checkpoint::{self, Checkpoint},
     config::{Objective, ObjectiveConfig},

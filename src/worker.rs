@@ -46,7 +46,7 @@ mod browser {
 
     impl Line {
         fn receive(self: &Rc<Self>, command: Command) {
-            self.latest.set(if let Command::Attack { id, .. } = command { id } else { 0 });
+            self.latest.set(command.attack().unwrap_or(0));
             self.waiting.borrow_mut().push_back(command);
             if let Some(session) = self.session.take() {
                 wasm_bindgen_futures::spawn_local(self.clone().work(session));

@@ -5,13 +5,14 @@ use otjr::{
         link::{Link, Shipped, Wish},
         message::{Input, Intent, Kind, Sort, Source, Task},
         pixels,
-        reading::{Adapter, Verdict, backend, in_255ths, listed, percent, reading},
+        reading::{Adapter, Verdict, backend, in_255ths, listed, many, path, percent, reading},
         scale,
         state::{Phase, State, sort},
         workers::RESTARTS,
     },
     config::{AttackConfig, AttackKind, Norm, Settings},
-    protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Subject, decode, encode},
+    evaluate::{Accuracy, Record, Report},
+    protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Subject, Trace, decode, encode},
     verify,
 };
 
@@ -39,7 +40,18 @@ fn result(probabilities: [f32; 3], reached: bool) -> AttackResult {
         reached,
         linf: 8.0 / 255.0,
         l2: 1.0,
+        l1: 20.0,
+        distance: reached.then_some(8.0 / 255.0),
     }
+}
+
+fn attacked(id: u64, stopped: bool, result: AttackResult) -> Event {
+    let traces = vec![trace("pgd", result.reached)];
+    Event::AttackDone { id, stopped, milliseconds: 1.0, result, traces, flags: Vec::new() }
+}
+
+fn trace(attack: &str, reached: bool) -> Trace {
+    Trace { attack: attack.into(), margins: vec![2.0, 1.0], steps: 20, queries: [22, 20], reached }
 }
 
 /// A page on the CPU with model and picture, its first attack under way.
@@ -72,9 +84,8 @@ fn crash(state: &mut State, kind: Kind) -> Vec<Task> {
 fn an_address_says_all_and_is_read_back() {
     let mut link =
         Link { model: Shipped::Standard, sample: 12, target: Some(3), backend: Wish::Gpu, ..Link::default() };
-    for (key, value) in
-        [("attack", "fgsm"), ("norm", "l2"), ("epsilon", "0.3"), ("seed", "7"), ("random-start", "false")]
-    {
+    link.attack = AttackConfig::of(AttackKind::ApgdDlr, Norm::L2);
+    for (key, value) in [("epsilon", "0.3"), ("seed", "7"), ("restarts", "3"), ("steps", "20")] {
         link.attack.set(key, value).unwrap();
     }
     let hash = link.hash(false, false);
@@ -85,6 +96,10 @@ fn an_address_says_all_and_is_read_back() {
     assert_eq!(written, "#model=otjr&sample=0&attack=pgd&norm=linf&epsilon=8/255&step=2/255&steps=20&backend=auto");
     assert_eq!(Link::parse("#epsilon=4%2F255").0.attack.get("epsilon").unwrap(), "4/255");
     assert_eq!(Link::parse("").0, Link::default());
+    // Another attack has other usual values, wherever in the address it is named.
+    assert_eq!(Link::parse("#norm=l2&attack=square").0.attack, AttackConfig::of(AttackKind::Square, Norm::L2));
+    assert_eq!(Link::parse("#steps=7&attack=apgd-ce").0.attack.steps, 7);
+    assert_eq!(Link::parse("#attack=apgd-ce").0.attack.steps, 100);
 }
 
 #[test]
@@ -128,7 +143,7 @@ fn files_of_the_visitors_own_stay_out_of_the_address() {
 #[test]
 fn the_first_screen_is_an_attacked_sample() {
     let state = attacking("#model=ce&sample=4");
-    assert_eq!(state.attack.phase, Phase::Running { done: 0, total: 20 });
+    assert!(state.busy());
     assert_eq!(state.model_in_use, Some(Source::Ours(Shipped::Standard)));
 }
 
@@ -140,7 +155,7 @@ fn only_the_latest_attack_is_shown() {
     state.apply(Input::Due);
     assert_ne!(state.attack.id, first);
     let late = result([0.1, 0.8, 0.1], true);
-    let done = |id| Event::AttackDone { id, stopped: true, milliseconds: 1.0, result: late.clone() };
+    let done = |id| attacked(id, true, late.clone());
     state.apply(Input::Worker(Kind::Cpu, done(first)));
     assert_eq!(state.attack.result, None);
     state.apply(Input::Worker(Kind::Cpu, done(state.attack.id)));
@@ -166,10 +181,12 @@ fn an_attack_that_still_runs_does_not_hold_up_the_next() {
     let id = state.attack.id;
     visitor(&mut state, Intent::Set("steps", "40".into()));
     let late = result([0.9, 0.05, 0.05], false);
-    state.apply(Input::Worker(Kind::Cpu, Event::AttackProgress { id, done: 3, total: 20, result: late.clone() }));
-    state.apply(Input::Worker(Kind::Cpu, Event::AttackDone { id, stopped: false, milliseconds: 1.0, result: late }));
+    state.apply(Input::Worker(
+        Kind::Cpu,
+        Event::AttackProgress { id, done: 3, total: 20, result: late.clone(), traces: Vec::new() },
+    ));
+    state.apply(Input::Worker(Kind::Cpu, attacked(id, false, late)));
     assert!(matches!(&state.apply(Input::Due)[..], [Task::Send(Command::Attack { .. })]));
-    assert_eq!(state.attack.phase, Phase::Running { done: 0, total: 40 });
 }
 
 #[test]
@@ -219,7 +236,7 @@ fn a_real_gpu_takes_over_when_it_is_ready_and_an_emulated_one_never() {
     let real = Adapter::judge("nvidia", "ampere", "", false);
     assert_eq!(state.apply(Input::Adapter(real)), [Task::Start(Kind::Gpu)]);
     // The CPU goes on meanwhile.
-    let done = Event::AttackDone { id: 1, stopped: false, milliseconds: 9.0, result: result([0.9, 0.05, 0.05], false) };
+    let done = attacked(1, false, result([0.9, 0.05, 0.05], false));
     state.apply(Input::Worker(Kind::Cpu, done));
     assert!(state.attack.result.is_some());
     let tasks = state.apply(Input::Worker(Kind::Gpu, Event::Opened { name: "WebGPU".into(), emulated: false }));
@@ -311,7 +328,7 @@ fn numbers_are_short_and_honest() {
 #[test]
 fn sliders_stop_at_sensible_values_that_settings_take() {
     for setting in AttackConfig::settings() {
-        for norm in [Norm::Linf, Norm::L2] {
+        for norm in [Norm::Linf, Norm::L2, Norm::L1] {
             let stops = scale::stops(&setting, norm);
             for (i, stop) in stops.iter().enumerate() {
                 AttackConfig::default().set(setting.key, stop).unwrap();
@@ -326,11 +343,59 @@ fn sliders_stop_at_sensible_values_that_settings_take() {
 }
 
 #[test]
-fn fgsm_has_one_step() {
-    let mut state = attacking("#attack=fgsm&steps=50");
-    assert_eq!(state.attack.config.attack, AttackKind::Fgsm);
-    assert_eq!(state.attack.phase, Phase::Running { done: 0, total: 1 });
-    assert_eq!(visitor(&mut state, Intent::Stop), [Task::Send(Command::Stop)]);
+fn another_attack_begins_with_its_own_usual_values() {
+    let mut state = attacking("#epsilon=4/255&seed=3");
+    visitor(&mut state, Intent::Set("attack", "apgd-ce".into()));
+    let usual = AttackConfig::of(AttackKind::ApgdCe, Norm::Linf);
+    let epsilon = state.link.attack.epsilon;
+    assert_eq!(epsilon.0, 4.0 / 255.0);
+    assert_eq!(state.link.attack, AttackConfig { epsilon, seed: 3, ..usual });
+    visitor(&mut state, Intent::Set("attack", "cw".into()));
+    assert_eq!((state.link.attack.norm, state.link.attack.epsilon.0), (Norm::L2, 128.0 / 255.0));
+}
+
+#[test]
+fn what_several_attacks_did_is_said_in_order() {
+    let mut state = attacking("#attack=autoattack");
+    let id = state.attack.id;
+    let traces = vec![trace("apgd-ce", false), Trace { queries: [31, 0], ..trace("square", true) }];
+    let flags = vec!["careful".to_owned()];
+    let mut fooled = result([0.1, 0.8, 0.1], true);
+    fooled.distance = Some(7.5 / 255.0);
+    let done = Event::AttackDone { id, stopped: false, milliseconds: 1.0, result: fooled, traces, flags };
+    state.apply(Input::Worker(Kind::Cpu, done));
+    assert_eq!(
+        path(&state),
+        "apgd-ce fails in 20 steps, 22 looks and 20 gradients; square succeeds in 20 steps, 31 looks; the smallest \
+         change found that does it has size 7.5/255."
+    );
+    assert_eq!(state.attack.flags, ["careful"]);
+    assert!(matches!(state.attack.phase, Phase::Done { steps: 40, .. }));
+    // Another picture, another story.
+    state.apply(Input::Worker(Kind::Cpu, picture(None, 1)));
+    assert!(state.attack.traces.is_empty() && state.attack.flags.is_empty());
+}
+
+#[test]
+fn many_pictures_are_attacked_and_counted() {
+    let mut state = attacking("#attack=autoattack");
+    let tasks = visitor(&mut state, Intent::Many(50));
+    let id = state.attack.id;
+    assert!(matches!(&tasks[..], [Task::Send(Command::Evaluate { pictures: 50, .. })]), "{tasks:?}");
+    let record = Record { name: "apgd-ce".into(), before: 40, after: 30, ..Record::default() };
+    let accuracy = Accuracy { pictures: 50, clean: 40, robust: 30 };
+    let report = Report { accuracy, records: vec![record], flags: Vec::new(), part: 0.5 };
+    let mut hear = |id, over, stopped| {
+        state.apply(Input::Worker(Kind::Cpu, Event::Evaluated { id, report: report.clone(), over, stopped }));
+        many(state.many.as_ref().unwrap())
+    };
+    assert!(hear(id + 1, true, false).contains("looks at the pictures"), "of another evaluation");
+    assert!(hear(id, false, false).contains("apgd-ce, 50 % done; 60 % still stand"));
+    assert!(hear(id, true, true).contains("stopped early: at most 60.0 % of 50 pictures withstand"));
+    assert!(hear(id, true, false).contains("60.0 % of 50 pictures withstand, 80.0 % are right without attack"));
+    let refused = Event::Refused { subject: Subject::Evaluation, text: "other classes".into() };
+    state.apply(Input::Worker(Kind::Cpu, refused));
+    assert_eq!((state.many, state.notices.len()), (None, 1));
 }
 
 #[test]
@@ -374,7 +439,13 @@ fn changes_are_drawn_around_a_neutral_middle() {
 
 #[test]
 fn messages_survive_the_way() {
-    let event = Event::AttackProgress { id: 3, done: 1, total: 20, result: result([f32::NAN, 0.0, 1.0], true) };
+    let event = Event::AttackProgress {
+        id: 3,
+        done: 1,
+        total: 20,
+        result: result([f32::NAN, 0.0, 1.0], true),
+        traces: vec![trace("pgd", true)],
+    };
     let back: Event = decode(&encode(&event)).unwrap();
     assert_eq!(format!("{back:?}"), format!("{event:?}"));
     assert!(decode::<Event>(&[200, 1, 2]).unwrap_err().contains("reload"));

@@ -6,6 +6,8 @@ mod attack;
 mod checkpoint;
 #[path = "core/config.rs"]
 mod config;
+#[path = "core/evaluate.rs"]
+mod evaluate;
 #[path = "core/loss.rs"]
 mod loss;
 #[path = "core/model.rs"]

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use otjr::{
     data::picture,
     platform::DeviceChoice,
-    protocol::{AttackResult, Command, Event, Subject},
+    protocol::{AttackResult, Command, Event, Subject, Trace},
     session::Session,
 };
 
@@ -28,9 +28,7 @@ impl Visitor {
     }
 
     fn send(&mut self, command: Command) -> Vec<Event> {
-        if let Command::Attack { id, .. } = command {
-            self.0.latest.set(id);
-        }
+        self.0.latest.set(command.attack().unwrap_or_default());
         let events = RefCell::new(Vec::new());
         pollster::block_on(self.0.handle(DeviceChoice::Cpu, command, &|event| events.borrow_mut().push(event)));
         events.into_inner()
@@ -80,6 +78,47 @@ fn model_then_picture_then_attack() {
     assert_eq!(result.reached, result.probabilities[2] == largest);
 }
 
+/// Several attacks in turn on one picture: the way of each is told, and the first success ends it.
+#[test]
+fn autoattack_tells_its_way() {
+    let mut visitor = Visitor::with_model_and_sample();
+    let attack = |epsilon: &str| Command::Attack {
+        id: 7,
+        settings: vec![("attack".into(), "autoattack".into()), ("epsilon".into(), epsilon.into())],
+        target: None,
+    };
+    let events = visitor.send(attack("0.3"));
+    let Some(Event::AttackDone { traces, result, flags, .. }) = events.last() else { panic!("{events:?}") };
+    assert!(result.reached && flags.is_empty(), "{flags:?}");
+    let last = traces.last().unwrap();
+    assert!(last.reached && last.steps > 0 && last.queries[0] > 0);
+    assert!(*last.margins.last().unwrap() <= 0.0 && last.margins.len() <= Trace::LONGEST + 1);
+    assert!(result.linf <= 0.3 && result.distance.unwrap() <= 0.3);
+    visitor.refused(
+        Command::Attack { id: 9, settings: vec![("attack".into(), "cw".into())], target: None },
+        Subject::Attack,
+        "choose the norm l2",
+    );
+}
+
+/// Many pictures of the embedded set: counted, live, and only for a model that knows its classes.
+#[test]
+fn many_pictures_are_counted() {
+    let mut visitor = Visitor::with_model_and_sample();
+    let settings = vec![("attack".to_string(), "fgsm".to_string())];
+    let evaluate = Command::Evaluate { id: 8, settings, pictures: 20 };
+    visitor.refused(evaluate.clone(), Subject::Evaluation, "this model tells other classes apart");
+    let bytes = include_bytes!("../public/models/otjr.safetensors").to_vec();
+    visitor.send(Command::LoadModel { name: "otjr".into(), bytes });
+    visitor.0.latest.set(8);
+    let events = visitor.send(evaluate);
+    let Some(Event::Evaluated { id: 8, report, over: true, stopped: false }) = events.last() else {
+        panic!("{events:?}")
+    };
+    assert_eq!((report.accuracy.pictures, report.records.len(), report.part), (20, 1, 1.0));
+    assert!(report.accuracy.clean >= 18 && report.accuracy.robust <= report.accuracy.clean, "{report:?}");
+}
+
 #[test]
 fn a_dropped_picture_is_classified() {
     let mut visitor = Visitor::with_model_and_sample();
@@ -120,7 +159,7 @@ fn bad_input_is_refused_and_changes_nothing() {
     visitor.refused(model(&FIXTURE[..FIXTURE.len() / 2]), Subject::Model, "not a complete safetensors file");
     visitor.refused(model(b"hello"), Subject::Model, "m.safetensors");
     visitor.refused(picture(b"hello"), Subject::Picture, "p.png");
-    visitor.refused(attack("epsilon", "-1"), Subject::Attack, "between 0 and 64");
+    visitor.refused(attack("epsilon", "-1"), Subject::Attack, "between 0 and 3072");
     visitor.refused(attack("epsilon", "abc"), Subject::Attack, "8/255");
     visitor.refused(
         Command::Attack { id: 9, settings: vec![], target: Some(10) },

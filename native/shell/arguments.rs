@@ -1,11 +1,16 @@
 //! Command-line options made from a config's settings.
 
-use clap::{Arg, ArgMatches, Command, builder::PossibleValuesParser, parser::ValueSource};
-use otjr::config::{Setting, Settings};
+use clap::{Arg, Command, builder::PossibleValuesParser};
+use otjr::config::Setting;
 
-/// Adds an option for every setting of `C`; `default` words its default value.
-pub fn options<C: Settings>(command: Command, heading: &'static str, default: impl Fn(&Setting) -> String) -> Command {
-    C::settings().into_iter().fold(command, |command, setting| {
+/// Adds an option for every setting; `default` words its default value.
+pub fn options(
+    command: Command,
+    settings: impl IntoIterator<Item = Setting>,
+    heading: &'static str,
+    default: impl Fn(&Setting) -> String,
+) -> Command {
+    settings.into_iter().fold(command, |command, setting| {
         let symbol = if setting.symbol.is_empty() { String::new() } else { format!(" ({})", setting.symbol) };
         let help = format!("{}{symbol} [default: {}]", setting.help, default(&setting));
         // -1 is a value, to be refused by its range and not as an unknown option.
@@ -16,15 +21,4 @@ pub fn options<C: Settings>(command: Command, heading: &'static str, default: im
             choices => arg.value_parser(PossibleValuesParser::new(choices)),
         })
     })
-}
-
-/// Sets what was given on the command line.
-pub fn apply<C: Settings>(config: &mut C, matches: &ArgMatches) -> anyhow::Result<()> {
-    for setting in C::settings() {
-        if matches.value_source(setting.key) == Some(ValueSource::CommandLine) {
-            let value: &String = matches.get_one(setting.key).expect("it was given");
-            config.set(setting.key, value).map_err(|e| anyhow::anyhow!("--{e}"))?;
-        }
-    }
-    Ok(())
 }

@@ -1,33 +1,30 @@
-//! Opens the data set that a config names.
+//! Opens the data set that options name.
 
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use otjr::{
-    config::{Dataset, TrainConfig},
+    config::Dataset,
     data::{self, Pictures, Splits, cifar, folder, synthetic},
 };
 
-/// Loads and limits the pictures.
-pub fn load(config: &TrainConfig) -> anyhow::Result<Splits> {
-    let path = Path::new(&config.data_dir);
-    if config.dataset != Dataset::Synthetic && config.data_dir.is_empty() {
-        bail!("--dataset {} needs --data-dir: the directory or archive that holds it", config.dataset);
+/// Loads the pictures of a set at `path`, at most `limits` of the training and test halves (0: all).
+pub fn load(dataset: Dataset, path: &str, limits: [usize; 2]) -> anyhow::Result<Splits> {
+    if dataset != Dataset::Synthetic && path.is_empty() {
+        bail!("--dataset {dataset} needs --data-dir: the directory or archive that holds it");
     }
-    let mut splits = match config.dataset {
+    let mut splits = match dataset {
         // Numbers for the set itself: its pictures do not change with the seed of a run.
-        Dataset::Synthetic => {
-            synthetic::generate(0, limit_or(config.limit, 10_000), limit_or(config.limit_test, 2_000))
-        }
-        Dataset::Cifar10 => cifar::open(cifar::Version::Cifar10, path)?,
-        Dataset::Cifar100 => cifar::open(cifar::Version::Cifar100, path)?,
-        Dataset::Folder => folder::open(path)?,
+        Dataset::Synthetic => synthetic::generate(0, limit_or(limits[0], 10_000), limit_or(limits[1], 2_000)),
+        Dataset::Cifar10 => cifar::open(cifar::Version::Cifar10, Path::new(path))?,
+        Dataset::Cifar100 => cifar::open(cifar::Version::Cifar100, Path::new(path))?,
+        Dataset::Folder => folder::open(Path::new(path))?,
     };
-    limit(&mut splits.train, config.limit);
-    limit(&mut splits.test, config.limit_test);
+    limit(&mut splits.train, limits[0]);
+    limit(&mut splits.test, limits[1]);
     for (name, pictures) in [("training", &splits.train), ("test", &splits.test)] {
         if pictures.is_empty() {
-            return Err(data::Error::Format { path: config.data_dir.clone(), problem: format!("no {name} pictures") })
+            return Err(data::Error::Format { path: path.into(), problem: format!("no {name} pictures") })
                 .context("the data set is incomplete");
         }
     }

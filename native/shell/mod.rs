@@ -1,7 +1,14 @@
-//! What the native programs share: arguments made from settings, data sets from disk, run directories, pictures.
+//! What the native programs share: arguments made from settings, data sets from disk, files that are whole or absent.
 
 pub mod arguments;
 pub mod dataset;
 pub mod files;
-pub mod plot;
-pub mod run;
+pub mod interrupt;
+
+use std::path::{Path, PathBuf};
+
+/// `runs/NAME`, or `runs/NAME-2` and so on.
+pub fn unused(name: &str) -> PathBuf {
+    let numbered = |n: usize| Path::new("runs").join(if n == 1 { name.to_owned() } else { format!("{name}-{n}") });
+    (1..).map(numbered).find(|path| !path.exists()).expect("there are numbers enough")
+}

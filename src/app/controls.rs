@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{link::ESSENTIAL, message::Intent, page::Desk, scale, state::uses};
+use super::{link::ESSENTIAL, message::Intent, page::Desk, scale};
 use crate::config::{AttackConfig, Setting, Settings};
 
 #[component]
@@ -34,18 +34,28 @@ fn title(setting: &Setting) -> String {
 fn control(setting: Setting) -> impl IntoView {
     let state = expect_context::<Desk>().state;
     let key = setting.key;
-    let used = Memo::new(move |_| state.with(|s| uses(&s.link.attack, key)));
+    let used = Memo::new(move |_| state.with(|s| s.link.attack.attack.uses(key)));
     let help_id = format!("{key}-help");
     let help = view! {
         <p class="help" id=help_id>
             {setting.help}"."
-            {move || if used.get() { "" } else { " Not used by fgsm." }}
+            {move || state.with(|s| match (used.get(), key) {
+                (false, _) => format!(" Not used by {}.", s.link.attack.attack),
+                (true, "attack") => format!(" {}: {}", s.link.attack.attack, lower(s.link.attack.attack.about())),
+                _ => String::new(),
+            })}
         </p>
     };
     let title = view! { <label for=key>{title(&setting)}</label> };
     let input =
         if setting.choices.is_empty() { number(setting, used).into_any() } else { choice(setting, used).into_any() };
     view! { <div class="control" class:unused=move || !used.get()>{title}{input}{help}</div> }
+}
+
+/// A sentence as the end of another.
+fn lower(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map(|c| c.to_lowercase().to_string()).unwrap_or_default() + letters.as_str()
 }
 
 fn choice(setting: Setting, used: Memo<bool>) -> impl IntoView {
@@ -57,6 +67,7 @@ fn choice(setting: Setting, used: Memo<bool>) -> impl IntoView {
             "false" => "no",
             "linf" => "L∞ (linf)",
             "l2" => "L2 (l2)",
+            "l1" => "L1 (l1)",
             name => name,
         };
         let selected = move || desk.state.with(|s| s.link.attack.get(key).as_deref() == Some(name));

@@ -81,13 +81,13 @@ impl Link {
     /// Reads what follows the `#`. What cannot be understood keeps its default and gives a sentence about it.
     pub fn parse(hash: &str) -> (Self, Vec<String>) {
         let (mut link, mut problems) = (Self::default(), Vec::new());
-        for pair in hash.trim_start_matches('#').split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = decoded(value);
-            if let Err(problem) = link.take(key, &value) {
-                problems.push(problem);
-            }
-        }
+        let pairs = hash.trim_start_matches('#').split('&').filter(|pair| !pair.is_empty());
+        let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        // First what the usual values of the other settings depend on.
+        let (first, rest): (Vec<_>, Vec<_>) = pairs.partition(|(key, _)| matches!(*key, "attack" | "norm"));
+        problems.extend(first.iter().filter_map(|(key, value)| link.take(key, &decoded(value)).err()));
+        link.attack = AttackConfig::of(link.attack.attack, link.attack.norm);
+        problems.extend(rest.iter().filter_map(|(key, value)| link.take(key, &decoded(value)).err()));
         (link, problems)
     }
 
@@ -141,8 +141,8 @@ impl Link {
         let mut hash = format!("#model={}", if own_model { OWN } else { self.model.key() });
         let mut add = |key: &str, value: &str| hash.extend(["&", key, "=", value]);
         add("sample", if own_picture { OWN.into() } else { self.sample.to_string() }.as_str());
-        let usual = AttackConfig::default();
-        for (key, value) in self.attack.pairs() {
+        let usual = AttackConfig::of(self.attack.attack, self.attack.norm);
+        for (key, value) in self.attack.pairs().into_iter().filter(|(key, _)| self.attack.attack.uses(key)) {
             if ESSENTIAL.contains(&key) || usual.get(key).as_ref() != Some(&value) {
                 add(key, &value);
             }

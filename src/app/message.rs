@@ -59,6 +59,8 @@ pub enum Intent {
     /// Attack once more from another random start.
     Again,
     Stop,
+    /// Attack so many pictures of the embedded set.
+    Many(usize),
     Dismiss(usize),
     /// Put the check against a fixture away.
     CloseCheck,

@@ -1,5 +1,5 @@
-//! The page. `state` (with `message` and `workers`), `link`, `reading`, `scale` and `pixels` are plain functions, tested natively; the rest shows them
-//! in a browser: `page` wires state, worker and views together, the views are thin.
+//! The page. `state` (with `message` and `workers`), `link`, `reading`, `scale` and `pixels` are plain functions, tested
+//! natively; the rest shows them in a browser: `page` wires state, worker and views together, the views are thin.
 //!
 //! The page knows nothing of burn: all computing happens in a worker (`worker_client` here, `src/worker.rs` there), so
 //! that the page is small and never blocks.
@@ -21,9 +21,13 @@ mod controls;
 #[cfg(target_arch = "wasm32")]
 mod intake;
 #[cfg(target_arch = "wasm32")]
+mod many;
+#[cfg(target_arch = "wasm32")]
 mod notices;
 #[cfg(target_arch = "wasm32")]
 pub mod page;
+#[cfg(target_arch = "wasm32")]
+mod path;
 #[cfg(target_arch = "wasm32")]
 mod pictures;
 #[cfg(target_arch = "wasm32")]

@@ -12,8 +12,10 @@ use super::{
     controls::Controls,
     intake::{self, Toolbar},
     link::Wish,
+    many::Many,
     message::{Input, Intent, Source, Task},
     notices::Notices,
+    path::Path,
     pictures::Pictures,
     probabilities::Probabilities,
     reading::{self, Verdict},
@@ -208,6 +210,7 @@ fn App(desk: Desk) -> impl IntoView {
                 {move || probabilities.get().then(|| view! { <Probabilities/> })}
                 {move || controls.get().then(|| view! { <Controls/> })}
             </div>
+            {move || controls.get().then(|| view! { <div class="below"><Path/><Many/></div> })}
             <CheckTable/>
         </main>
         <footer>

@@ -10,7 +10,7 @@ use super::{
     page::Desk,
     pixels,
     reading::{in_255ths, percent, top},
-    state::{Phase, State, uses},
+    state::{Phase, State},
 };
 use crate::{
     config::Norm,
@@ -35,10 +35,10 @@ fn seen(state: &State, probabilities: &[f32]) -> String {
     }
 }
 
-/// A full step of the map of changes: the radius, or for L2 the largest change.
+/// A full step of the map of changes: the radius, or where that bounds no single pixel the largest change.
 fn scale(state: &State) -> f32 {
     match (&state.attack.result, state.attack.config.norm) {
-        (Some(result), Norm::L2) => result.linf,
+        (Some(result), Norm::L2 | Norm::L1) => result.linf,
         _ => state.attack.config.epsilon.0,
     }
 }
@@ -89,8 +89,8 @@ pub fn Pictures() -> impl IntoView {
     });
     let size = Memo::new(move |_| {
         state.with(|s| match &s.attack.result {
-            Some(r) => (in_255ths(r.linf), format!("{:.2}", r.l2)),
-            None => ("–".into(), "–".into()),
+            Some(r) => [in_255ths(r.linf), format!("{:.2}", r.l2), format!("{:.1}", r.l1)],
+            None => ["–", "–", "–"].map(String::from),
         })
     });
     let save = move |_| {
@@ -100,7 +100,7 @@ pub fn Pictures() -> impl IntoView {
     };
     // Only a random start makes another attempt another attack.
     let again = move || {
-        let random = state.with(|s| s.link.attack.random_start && uses(&s.link.attack, "seed"));
+        let random = state.with(|s| s.link.attack.random_start && s.link.attack.attack.uses("seed"));
         if random { " from a new random start" } else { "" }
     };
     let side = SIDE.to_string();
@@ -140,7 +140,7 @@ pub fn Pictures() -> impl IntoView {
                 <h2>"Change"<span>{move || state.with(amplified)}</span></h2>
                 <div class="frame">
                     <canvas node_ref=change width=side.clone() height=side.clone() role="img"
-                        aria-label=move || format!("What the attack changed, amplified: at most {} a pixel.", size.get().0)></canvas>
+                        aria-label=move || format!("What the attack changed, amplified: at most {} a pixel.", size.get()[0])></canvas>
                 </div>
                 <figcaption>
                     <div class="map" aria-hidden="true"></div>
@@ -150,8 +150,9 @@ pub fn Pictures() -> impl IntoView {
                         <span>{move || format!("brighter +{}", in_255ths(full.get()))}</span>
                     </p>
                     <dl class="fine">
-                        <div><dt>"largest, L"<sub>"∞"</sub></dt><dd>{move || size.get().0}</dd></div>
-                        <div><dt>"length, L"<sub>"2"</sub></dt><dd>{move || size.get().1}</dd></div>
+                        <div><dt>"largest, L"<sub>"∞"</sub></dt><dd>{move || size.with(|s| s[0].clone())}</dd></div>
+                        <div><dt>"length, L"<sub>"2"</sub></dt><dd>{move || size.with(|s| s[1].clone())}</dd></div>
+                        <div><dt>"sum, L"<sub>"1"</sub></dt><dd>{move || size.with(|s| s[2].clone())}</dd></div>
                     </dl>
                 </figcaption>
             </figure>
@@ -180,7 +181,11 @@ fn Progress() -> impl IntoView {
         state.with(|s| match s.attack.phase {
             Phase::Idle => String::new(),
             Phase::Soon => "Attack begins".into(),
-            Phase::Running { done, total } => format!("Attacking: step {done} of {total}"),
+            Phase::Running { total: 0, .. } => "Attacking".into(),
+            Phase::Running { done, total } => match &s.attack.traces[..] {
+                [.., trace] if s.attack.config.attack.is_suite() => format!("{}: step {done} of {total}", trace.attack),
+                _ => format!("Attacking: step {done} of {total}"),
+            },
             Phase::Done { steps, milliseconds, stopped } => {
                 let end = if stopped { "Stopped after" } else { "Attacked in" };
                 let unit = if steps == 1 { "step" } else { "steps" };

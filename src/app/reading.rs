@@ -3,9 +3,12 @@
 use super::{
     link::{Shipped, Wish},
     message::{Kind, Source},
-    state::State,
+    state::{Many, State},
 };
-use crate::config::{Norm, Settings};
+use crate::{
+    config::{Norm, Settings},
+    protocol::Trace,
+};
 
 /// What GPU the browser offers.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,6 +96,52 @@ fn change(state: &State) -> String {
     match config.norm {
         Norm::Linf => format!("a change of at most {epsilon} a pixel"),
         Norm::L2 => format!("a change of length {epsilon} at most"),
+        Norm::L1 => format!("changes that sum to {epsilon} at most"),
+    }
+}
+
+/// What the attacks did, one after the other.
+pub fn path(state: &State) -> String {
+    let one = |t: &Trace| {
+        let end = if t.reached { "succeeds" } else { "fails" };
+        let [outputs, gradients] = t.queries;
+        let asked = match gradients {
+            0 => format!("{outputs} looks"),
+            _ => format!("{outputs} looks and {gradients} gradients"),
+        };
+        format!("{} {end} in {} steps, {asked}", t.attack, t.steps)
+    };
+    let mut text = state.attack.traces.iter().map(one).collect::<Vec<_>>().join("; ");
+    if text.is_empty() {
+        return text;
+    }
+    let config = &state.attack.config;
+    if let Some(distance) = state.attack.result.as_ref().and_then(|r| r.distance).filter(|d| *d > 0.0) {
+        let size = if config.norm == Norm::Linf { in_255ths(distance) } else { format!("{distance:.2}") };
+        let beyond = if distance > config.epsilon.0 { ", beyond what is allowed" } else { "" };
+        text += &format!("; the smallest change found that does it has size {size}{beyond}");
+    }
+    text + "."
+}
+
+/// How an evaluation on many pictures stands.
+pub fn many(many: &Many) -> String {
+    let config = &many.config;
+    let attack = format!("{} within {} in {}", config.attack, config.get("epsilon").unwrap_or_default(), config.norm);
+    match &many.report {
+        None => format!("{attack}: the model looks at the pictures."),
+        Some(report) => {
+            let [clean, robust] = report.accuracy.shares().map(|share| 100.0 * share);
+            let n = report.accuracy.pictures;
+            let now = report.records.last().map(|r| r.name.as_str()).unwrap_or_default();
+            match (many.running, many.stopped) {
+                (true, _) => format!("{attack}: {now}, {:.0} % done; {robust:.0} % still stand.", 100.0 * report.part),
+                (_, true) => format!("{attack}, stopped early: at most {robust:.1} % of {n} pictures withstand."),
+                _ => {
+                    format!("{attack}: {robust:.1} % of {n} pictures withstand, {clean:.1} % are right without attack.")
+                }
+            }
+        }
     }
 }
 

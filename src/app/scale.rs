@@ -9,9 +9,13 @@ pub fn stops(setting: &Setting, norm: Norm) -> Vec<String> {
         return Vec::new();
     };
     if setting.unit == "pixel" {
-        // Half steps of 8 bit up to 32/255; L2 lengths are larger.
-        let unit = if norm == Norm::Linf { 0.5 } else { 8.0 };
-        return (0..=64).map(|i| Pixels(i as f32 * unit / 255.0).show()).collect();
+        // Half steps of 8 bit up to 32/255; lengths and sums are larger.
+        let unit = match norm {
+            Norm::Linf => 0.5 / 255.0,
+            Norm::L2 => 8.0 / 255.0,
+            Norm::L1 => 0.5,
+        };
+        return (0..=64).map(|i| Pixels(i as f32 * unit).show()).collect();
     }
     let mut stops = Vec::new();
     let mut decade = 1.0;

@@ -7,8 +7,9 @@ use super::{
     workers::Backend,
 };
 use crate::{
-    config::{AttackConfig, Norm, Settings},
-    protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Subject},
+    config::{AttackConfig, Settings},
+    evaluate::Report,
+    protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Subject, Trace},
     verify,
 };
 
@@ -42,6 +43,20 @@ pub struct Attack {
     pub config: AttackConfig,
     pub target: Option<usize>,
     pub result: Option<AttackResult>,
+    /// The way of each of its attacks.
+    pub traces: Vec<Trace>,
+    /// Why not to trust it.
+    pub flags: Vec<String>,
+}
+
+/// The same attack on many pictures of the embedded set.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Many {
+    pub id: u64,
+    pub config: AttackConfig,
+    pub running: bool,
+    pub stopped: bool,
+    pub report: Option<Report>,
 }
 
 /// How this browser's arithmetic compares with PyTorch's.
@@ -70,6 +85,8 @@ pub struct State {
     /// Probabilities of the clean picture; empty until it is classified.
     pub clean: Vec<f32>,
     pub attack: Attack,
+    /// None until it is asked for.
+    pub many: Option<Many>,
     pub check: Option<Check>,
     pub notices: Vec<Notice>,
     /// What is in use; and what was asked for last, which is on its way if it differs.
@@ -139,7 +156,8 @@ impl State {
             Event::PictureLoaded { picture } => {
                 if self.picture.as_ref().is_none_or(|p| p.pixels != picture.pixels) {
                     // The old picture's attack says nothing about the new one.
-                    (self.attack.result, self.attack.phase) = (None, Phase::Idle);
+                    self.forget_attack();
+                    self.attack.phase = Phase::Idle;
                     self.clean.clear();
                 }
                 self.picture = Some(picture);
@@ -149,27 +167,29 @@ impl State {
                 // Two backends differ in the last digits: what one found may stay in view while the other starts.
                 let same = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-3;
                 if probabilities.len() != self.clean.len() || !probabilities.iter().zip(&self.clean).all(same) {
-                    self.attack.result = None;
+                    self.forget_attack();
                 }
                 self.clean = probabilities;
                 return self.soon(0);
             }
-            Event::AttackProgress { id, done, total, result } if id == self.attack.id => {
+            Event::AttackProgress { id, done, total, result, traces } if id == self.attack.id => {
                 // Settings may have changed since: then the next attack is due already.
                 if self.attack.phase != Phase::Soon {
                     self.attack.phase = Phase::Running { done, total };
                 }
-                self.attack.result = Some(result);
+                (self.attack.result, self.attack.traces) = (Some(result), traces);
             }
-            Event::AttackDone { id, stopped, milliseconds, result } if id == self.attack.id => {
-                let steps = match self.attack.phase {
-                    Phase::Running { done, .. } if stopped => done,
-                    _ => total_steps(&self.attack.config),
-                };
+            Event::AttackDone { id, stopped, milliseconds, result, traces, flags } if id == self.attack.id => {
+                let steps = traces.iter().map(|trace| trace.steps).sum();
                 if self.attack.phase != Phase::Soon {
                     self.attack.phase = Phase::Done { steps, milliseconds, stopped };
                 }
-                self.attack.result = Some(result);
+                (self.attack.result, self.attack.traces, self.attack.flags) = (Some(result), traces, flags);
+            }
+            Event::Evaluated { id, report, over, stopped } => {
+                if let Some(many) = self.many.as_mut().filter(|many| many.id == id) {
+                    (many.report, many.running, many.stopped) = (Some(report), !over, stopped);
+                }
             }
             Event::Refused { subject: Subject::Device, text } => return self.crashed(kind, &text),
             Event::Refused { subject, text } => return self.refused(subject, text),
@@ -181,6 +201,12 @@ impl State {
             Event::Opened { .. } | Event::AttackProgress { .. } | Event::AttackDone { .. } => {}
         }
         Vec::new()
+    }
+
+    fn forget_attack(&mut self) {
+        self.attack.result = None;
+        self.attack.traces.clear();
+        self.attack.flags.clear();
     }
 
     /// Something could not be had: say why, go on with what there is.
@@ -199,6 +225,7 @@ impl State {
                 }
             }
             Subject::Attack => self.attack.phase = Phase::Idle,
+            Subject::Evaluation => self.many = None,
             Subject::Fixture => self.check = None,
             Subject::Device => {}
         }
@@ -248,8 +275,9 @@ impl State {
         self.attack.id += 1;
         self.attack.config = self.link.attack.clone();
         self.attack.target = self.link.target;
-        self.attack.phase = Phase::Running { done: 0, total: total_steps(&self.attack.config) };
-        let settings = self.attack.config.pairs().into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+        self.attack.flags.clear();
+        self.attack.phase = Phase::Running { done: 0, total: 0 };
+        let settings = owned(self.attack.config.pairs());
         vec![Task::Send(Command::Attack { id: self.attack.id, settings, target: self.attack.target })]
     }
 
@@ -291,6 +319,15 @@ impl State {
                 self.link.attack.seed = self.link.attack.seed.wrapping_add(1);
                 self.soon(PAUSE)
             }
+            Intent::Many(pictures) => {
+                self.attack.id += 1;
+                let (id, config) = (self.attack.id, self.link.attack.clone());
+                let settings = owned(config.pairs());
+                self.many = Some(Many { id, config, running: true, ..Many::default() });
+                // It takes the worker from the attack on the one picture.
+                self.attack.phase = Phase::Idle;
+                vec![Task::Send(Command::Evaluate { id, settings, pictures })]
+            }
             Intent::Stop => {
                 if self.attack.phase == Phase::Soon {
                     self.attack.phase = Phase::Idle;
@@ -306,17 +343,17 @@ impl State {
     }
 
     fn set(&mut self, key: &str, value: &str) -> Vec<Task> {
-        let norm = self.link.attack.norm;
+        let before = self.link.attack.clone();
         if let Err(error) = self.link.attack.set(key, value) {
             self.notice(error.to_string());
             return Vec::new();
         }
-        // A radius in one norm means nothing in the other: begin at that norm's usual one.
-        if self.link.attack.norm != norm {
-            let (epsilon, step) = usual(self.link.attack.norm);
-            for (key, value) in [("epsilon", epsilon), ("step", step)] {
-                self.link.attack.set(key, value).expect("usual values are in range");
-            }
+        let now = &self.link.attack;
+        if (now.attack, now.norm) != (before.attack, before.norm) {
+            // Another attack has other usual parameters. A radius in one norm means nothing in another; in the same it stays.
+            let usual = AttackConfig { seed: before.seed, ..AttackConfig::of(now.attack, now.norm) };
+            let epsilon = if usual.norm == before.norm { before.epsilon } else { usual.epsilon };
+            self.link.attack = AttackConfig { epsilon, ..usual };
         }
         self.soon(PAUSE)
     }
@@ -344,22 +381,8 @@ impl State {
     }
 }
 
-/// Steps of all runs.
-pub fn total_steps(config: &AttackConfig) -> usize {
-    if uses(config, "steps") { config.steps.saturating_mul(config.restarts) } else { 1 }
-}
-
-/// Whether the attack looks at this setting: fgsm takes one full step from the picture itself.
-pub fn uses(config: &AttackConfig, key: &str) -> bool {
-    config.attack == crate::config::AttackKind::Pgd || matches!(key, "attack" | "norm" | "epsilon")
-}
-
-/// The radius and step that the literature uses most.
-pub fn usual(norm: Norm) -> (&'static str, &'static str) {
-    match norm {
-        Norm::Linf => ("8/255", "2/255"),
-        Norm::L2 => ("128/255", "32/255"),
-    }
+fn owned(pairs: Vec<(&'static str, String)>) -> Vec<(String, String)> {
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// What a file is, by its name or else by its start: a safetensors file is a length and then JSON, which names the

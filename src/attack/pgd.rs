@@ -1,80 +1,147 @@
-//! Projected gradient descent (Madry et al., 2018) and its one-step ancestor FGSM (Goodfellow et al., 2015).
+//! Projected gradient ascent (Madry et al., 2018) and its relatives: FGSM, BIM, MI-FGSM.
 
-use burn::tensor::Tensor;
-
-use super::{Classifier, Goal, Observer, Progress, Threat, Worst, input_gradient};
-use crate::config::{AttackConfig, AttackKind};
+use super::{
+    Attack, Classifier, Error, Found, Goal, Loss, Observer, Progress, Query, Task, Threat, clean, standing, stream,
+};
+use crate::config::{Norm, StepSchedule};
 
 /// x <- project(x + step * steepest(d loss/dx)), `steps` times, from `restarts` starting points.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pgd {
     pub threat: Threat,
-    /// Length of a step in the threat's norm, pixels in [0,1].
+    pub loss: Loss,
+    /// Length of the first step in the threat's norm, pixels in [0,1].
     pub step: f32,
+    pub schedule: StepSchedule,
     pub steps: usize,
     pub restarts: usize,
     /// Start anywhere in the ball rather than at the picture. With several restarts only the first starts at the picture.
     pub random_start: bool,
+    /// How much of the accumulated gradient is kept at each step: 0 forgets it, 1 is MI-FGSM (Dong et al., 2018).
+    pub momentum: f32,
+    /// Leave a picture as soon as it has fallen, rather than lower its margin further.
+    pub early_stop: bool,
     pub seed: u64,
 }
 
-impl From<&AttackConfig> for Pgd {
-    fn from(c: &AttackConfig) -> Self {
-        let threat = Threat { norm: c.norm, epsilon: c.epsilon.0 };
-        match c.attack {
-            AttackKind::Fgsm => Self::fgsm(threat),
-            AttackKind::Pgd => Self {
-                threat,
-                step: c.step.0,
-                steps: c.steps,
-                restarts: c.restarts,
-                random_start: c.random_start,
-                seed: c.seed,
-            },
+impl Pgd {
+    /// One step to the surface of the ball (Goodfellow et al., 2015).
+    pub fn fgsm(threat: Threat) -> Self {
+        Self {
+            threat,
+            loss: Loss::CrossEntropy,
+            step: threat.epsilon,
+            schedule: StepSchedule::Constant,
+            steps: 1,
+            restarts: 1,
+            random_start: false,
+            momentum: 0.0,
+            early_stop: false,
+            seed: 0,
         }
+    }
+
+    /// The length of step number `i` of [`Pgd::steps`].
+    fn length(&self, i: usize) -> f32 {
+        let done = i as f32 / self.steps as f32;
+        self.step
+            * match self.schedule {
+                StepSchedule::Constant => 1.0,
+                StepSchedule::Linear => 1.0 - done,
+                StepSchedule::Cosine => 0.5 * (1.0 + (std::f32::consts::PI * done).cos()),
+            }
+    }
+}
+
+/// A picture on its way.
+struct Point<'a> {
+    i: usize,
+    x: &'a [f32],
+    goal: Goal,
+    x_adv: Vec<f32>,
+    /// Empty without momentum.
+    accumulated: Vec<f32>,
+}
+
+impl Attack for Pgd {
+    async fn run(
+        &self,
+        query: &Query<'_, impl Classifier>,
+        task: &Task,
+        observer: &mut impl Observer,
+    ) -> Result<Vec<Found>, Error> {
+        let (mut found, _) = clean(query, task).await?;
+        let attacked = standing(&found);
+        for restart in 0..self.restarts {
+            let mut points: Vec<Point> = attacked
+                .iter()
+                .filter(|&&i| !(self.early_stop && found[i].fallen()))
+                .map(|&i| self.start(task, i, restart))
+                .collect();
+            for step in 0..self.steps {
+                if points.is_empty() {
+                    break;
+                }
+                let x_adv: Vec<f32> = points.iter().flat_map(|p| &p.x_adv).copied().collect();
+                let loss = |k: usize, z: &[f32], dz: &mut [f32]| {
+                    self.loss.ascend(points[k].goal, z, dz);
+                };
+                let (logits, gradients) = query.gradient(&x_adv, loss).await?;
+                if step == 0 && restart == 0 {
+                    query.check_gradients(&gradients);
+                }
+                for ((point, z), gradient) in points.iter_mut().zip(logits.rows()).zip(gradients.chunks(query.values()))
+                {
+                    self.judge(point, z, &mut found);
+                    self.advance(point, gradient, step);
+                }
+                if step + 1 == self.steps {
+                    let x_adv: Vec<f32> = points.iter().flat_map(|p| &p.x_adv).copied().collect();
+                    let logits = query.logits(&x_adv).await?;
+                    points.iter().zip(logits.rows()).for_each(|(point, z)| self.judge(point, z, &mut found));
+                } else if self.early_stop {
+                    points.retain(|p| !found[p.i].fallen());
+                }
+                let done = restart * self.steps + step + 1;
+                let progress = Progress { done, total: self.restarts * self.steps, found: &found };
+                if observer.step(progress).await.is_break() {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(found)
     }
 }
 
 impl Pgd {
-    /// One step to the surface of the ball.
-    pub fn fgsm(threat: Threat) -> Self {
-        Self { threat, step: threat.epsilon, steps: 1, restarts: 1, random_start: false, seed: 0 }
+    fn start<'a>(&self, task: &'a Task, i: usize, restart: usize) -> Point<'a> {
+        let x = task.picture(i);
+        let x_adv = if self.random_start || restart > 0 {
+            self.threat.random(x, &mut stream(self.seed, task.ids[i], restart))
+        } else {
+            x.to_vec()
+        };
+        let accumulated = if self.momentum > 0.0 { vec![0.0; x.len()] } else { Vec::new() };
+        Point { i, x, goal: task.goals[i], x_adv, accumulated }
     }
 
-    /// Attacks pictures `x` `[B, 3, H, W]`; gives each one's worst point and its margin.
-    ///
-    /// `ids` number the pictures: a picture's random starts depend on its id and the seed, not on its batch.
-    pub async fn run(
-        &self,
-        model: &impl Classifier,
-        x: Tensor<4>,
-        goal: &Goal,
-        ids: &[u64],
-        observer: &mut impl Observer,
-    ) -> Worst {
-        let mut worst = Worst::new(x.clone(), model.logits(x.clone()), goal);
-        let total = self.restarts * self.steps;
-        for restart in 0..self.restarts {
-            let mut x_adv = if self.random_start || restart > 0 {
-                let start = self.threat.random(x.dims(), self.seed, ids, restart as u64, &x.device());
-                self.threat.project(x.clone() + start, x.clone())
-            } else {
-                x.clone()
-            };
-            for step in 0..self.steps {
-                let (gradient, logits) = input_gradient(model, x_adv.clone(), |z| goal.loss(z));
-                worst.offer(x_adv.clone(), logits, goal);
-                let ahead = x_adv + self.threat.steepest(gradient).mul_scalar(self.step);
-                x_adv = self.threat.project(ahead, x.clone());
-                if step + 1 == self.steps {
-                    worst.offer(x_adv.clone(), model.logits(x_adv.clone()), goal);
-                }
-                let progress = Progress { done: restart * self.steps + step + 1, total, worst: &worst };
-                if observer.step(progress).await.is_break() {
-                    return worst;
-                }
+    fn judge(&self, point: &Point, z: &[f32], found: &mut [Found]) {
+        let distance = || self.threat.distance(&point.x_adv, point.x);
+        found[point.i].offer(&point.x_adv, point.goal.margin(z), distance);
+    }
+
+    fn advance(&self, point: &mut Point, gradient: &[f32], step: usize) {
+        let ahead = if self.momentum > 0.0 {
+            let size = Norm::L1.size(gradient.iter().copied()).max(f32::MIN_POSITIVE);
+            for (sum, g) in point.accumulated.iter_mut().zip(gradient) {
+                *sum = self.momentum * *sum + g / size;
             }
-        }
-        worst
+            self.threat.steepest(&point.accumulated)
+        } else {
+            self.threat.steepest(gradient)
+        };
+        let length = self.length(step);
+        point.x_adv.iter_mut().zip(ahead).for_each(|(x, d)| *x += length * d);
+        self.threat.project(&mut point.x_adv, point.x);
     }
 }

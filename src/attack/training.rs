@@ -1,16 +1,32 @@
 //! The attack inside adversarial training, after the reference: inference mode, Gaussian start, sign steps on the
 //! cross-entropy or, for TRADES, on the divergence from the clean prediction; the last iterate is taken.
+//!
+//! Unlike the others it stays on the device: in training every picture goes all the way, and nobody looks.
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::{Classifier, Threat, input_gradient};
+use super::Classifier;
 use crate::{
-    config::{Norm, Objective, ObjectiveConfig},
+    config::{Objective, ObjectiveConfig},
     loss::cross_entropy::{cross_entropy, kl_divergence},
     random::{self, Stream},
 };
 
-/// Adversarial pictures `[B, 3, H, W]` for training on pictures `x` with one-hot labels `y` `[B, C]`.
+/// d loss / dx at `x`, and the logits there. `loss` must be a sum over pictures, so that each row of the gradient is
+/// that of its own picture.
+pub fn input_gradient(
+    model: &impl Classifier,
+    x: Tensor<4>,
+    loss: impl FnOnce(Tensor<2>) -> Tensor<1>,
+) -> (Tensor<4>, Tensor<2>) {
+    let x = x.autodiff().require_grad();
+    let logits = model.logits(x.clone());
+    let mut gradients = loss(logits.clone()).backward();
+    let gradient = x.grad_remove(&mut gradients).unwrap_or_else(|| x.clone().inner().zeros_like());
+    (gradient, logits.inner())
+}
+
+/// Adversarial pictures `[B, 3, H, W]` for training on pictures `x` with one-hot labels `y` `[B, C]`, in the L-inf ball.
 pub fn perturb(
     model: &impl Classifier,
     x: &Tensor<4>,
@@ -19,7 +35,8 @@ pub fn perturb(
     config: &ObjectiveConfig,
     rng: &mut Stream,
 ) -> Tensor<4> {
-    let threat = Threat { norm: Norm::Linf, epsilon: config.train_epsilon.0 };
+    let epsilon = config.train_epsilon.0;
+    let (low, high) = (x.clone().sub_scalar(epsilon), x.clone().add_scalar(epsilon));
     let noise = random::normal(rng, x.dims().iter().product());
     let noise: Tensor<4> = Tensor::from_data(TensorData::new(noise, x.dims()), &x.device());
     let clean = (objective == Objective::Trades).then(|| model.logits(x.clone()));
@@ -30,8 +47,8 @@ pub fn perturb(
             Some(z) => kl_divergence(z.clone(), a).mul_scalar(b),
             None => cross_entropy(a, y.clone()).mul_scalar(b),
         });
-        let ahead = x_adv + threat.steepest(gradient).mul_scalar(config.train_step.0);
-        x_adv = threat.project(ahead, x.clone());
+        let ahead = x_adv + gradient.sign().mul_scalar(config.train_step.0);
+        x_adv = ahead.max_pair(low.clone()).min_pair(high.clone()).clamp(0.0, 1.0);
     }
     x_adv
 }

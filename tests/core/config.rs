@@ -44,11 +44,11 @@ tests! {
     fn bad_values_are_refused_and_change_nothing() {
         let mut config = AttackConfig::default();
         for (key, value, problem) in [
-            ("epsilon", "-1", "between 0 and 64"),
+            ("epsilon", "-1", "between 0 and 3072"),
             ("epsilon", "abc", "such as 0.03 or 8/255"),
             ("steps", "0", "between 1 and 10000"),
             ("steps", "2.5", "a whole number"),
-            ("norm", "l3", "one of linf, l2"),
+            ("norm", "l3", "one of linf, l2, l1"),
             ("colour", "red", "no such setting"),
         ] {
             let error = config.set(key, value).unwrap_err().to_string();

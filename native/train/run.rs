@@ -13,7 +13,7 @@ use otjr::{
     train::{Record, Trainer},
 };
 
-use super::files;
+use crate::shell::files;
 
 pub struct RunDirectory {
     path: PathBuf,

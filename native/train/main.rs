@@ -1,32 +1,31 @@
 //! Trains a classifier, by default a small OTJR model on the embedded set beside the same net trained with `ce`, and
 //! reports how both fare under PGD-20.
 
+mod plot;
+mod run;
+#[path = "../shell/mod.rs"]
 mod shell;
 
 use std::{
     fs,
-    ops::ControlFlow,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command, parser::ValueSource};
 use indicatif::{ProgressBar, ProgressStyle};
 use otjr::{
     config::{AttackConfig, Dataset, Objective, Settings, TrainConfig},
     data::Splits,
-    evaluate::{self, Accuracy},
+    evaluate::{self, Accuracy, State},
     platform::{self, DeviceChoice, Opened},
     train::{Record, Trainer},
 };
+use run::RunDirectory;
 use serde::{Deserialize, Serialize};
-use shell::{arguments, dataset, files, plot, run::RunDirectory};
+use shell::{arguments, dataset, files, interrupt::Interrupt, unused};
 
 /// Steps between two reads from the device.
 const READ_EVERY: u64 = 10;
@@ -61,7 +60,7 @@ fn command() -> Command {
         .arg(Arg::new("resume").long("resume").value_name("DIR").help("Go on with the run in DIR, exactly as it was"))
         .arg(Arg::new("save-every").long("save-every").value_name("SECONDS").default_value("30")
             .value_parser(clap::value_parser!(u64)).help("Time between checkpoints"));
-    arguments::options::<TrainConfig>(command, "Settings", default)
+    arguments::options(command, TrainConfig::settings(), "Settings", default)
 }
 
 /// What a run directory is about; kept in its `run.json`.
@@ -100,16 +99,9 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some(folder) => resumed(matches, Path::new(folder))?,
         None => planned(matches)?,
     };
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = interrupted.clone();
-    // The first Ctrl-C ends the run after its step; the second ends the program at once.
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    })?;
+    let interrupt = Interrupt::listen()?;
 
-    let data = dataset::load(&config)?;
+    let data = dataset::load(config.dataset, &config.data_dir, [config.limit, config.limit_test])?;
     let opened = pollster::block_on(platform::open(device))?;
     println!(
         "{} on {}: {} training and {} test pictures, {} classes, {}",
@@ -126,14 +118,14 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     for objective in [Some(config.objective), baseline].into_iter().flatten() {
         let config = TrainConfig { objective, ..config.clone() };
         let folder = out.join(objective.to_string());
-        let Some((trainer, records, seconds)) = train(&config, &data, &opened, &folder, save_every, &interrupted)
+        let Some((trainer, records, seconds)) = train(&config, &data, &opened, &folder, save_every, &interrupt)
             .with_context(|| format!("stopped; once that is mended, go on with: train --resume {}", out.display()))?
         else {
             println!("Stopped. To go on: train --resume {}", out.display());
             return Ok(ExitCode::from(130));
         };
         logs.push((objective.to_string(), records));
-        let Some(accuracy) = evaluate(&trainer, &data, &opened, &interrupted)? else {
+        let Some(accuracy) = evaluate(&trainer, &data, &opened, &interrupt)? else {
             println!("Stopped. To go on: train --resume {}", out.display());
             return Ok(ExitCode::from(130));
         };
@@ -149,7 +141,7 @@ fn planned(matches: &ArgMatches) -> anyhow::Result<(TrainConfig, Option<Objectiv
     let dataset = matches.get_one::<String>("dataset");
     let embedded = dataset.is_none_or(|d| *d == Dataset::Synthetic.to_string());
     let mut config = if embedded { TrainConfig::demo() } else { TrainConfig::default() };
-    arguments::apply(&mut config, matches)?;
+    apply(&mut config, matches)?;
     let baseline = match matches.get_one::<String>("baseline").map(String::as_str) {
         None if embedded && config.objective != Objective::Ce => Some(Objective::Ce),
         None | Some("none") => None,
@@ -177,18 +169,22 @@ fn planned(matches: &ArgMatches) -> anyhow::Result<(TrainConfig, Option<Objectiv
     Ok((config, baseline, out))
 }
 
-/// `runs/NAME`, or `runs/NAME-2` and so on.
-fn unused(name: &str) -> PathBuf {
-    let numbered = |n: usize| Path::new("runs").join(if n == 1 { name.to_owned() } else { format!("{name}-{n}") });
-    (1..).map(numbered).find(|path| !path.exists()).expect("there are numbers enough")
+/// Sets what was given on the command line.
+fn apply(config: &mut TrainConfig, matches: &ArgMatches) -> anyhow::Result<()> {
+    for setting in TrainConfig::settings() {
+        if matches.value_source(setting.key) == Some(ValueSource::CommandLine) {
+            let value: &String = matches.get_one(setting.key).expect("it was given");
+            config.set(setting.key, value).map_err(|e| anyhow::anyhow!("--{e}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// The run in a directory. Settings are part of it: giving others would make it another run.
 fn resumed(matches: &ArgMatches, folder: &Path) -> anyhow::Result<(TrainConfig, Option<Objective>, PathBuf)> {
     let given = TrainConfig::settings().into_iter().map(|setting| setting.key).chain(["baseline", "out"]);
-    if let Some(key) = given
-        .into_iter()
-        .find(|key| matches.value_source(key).is_some_and(|s| s != clap::parser::ValueSource::DefaultValue))
+    if let Some(key) =
+        given.into_iter().find(|key| matches.value_source(key).is_some_and(|s| s != ValueSource::DefaultValue))
     {
         bail!("--resume goes on with the run as it was: leave out --{key}, or start another run");
     }
@@ -212,7 +208,7 @@ fn train(
     opened: &Opened,
     folder: &Path,
     save_every: Duration,
-    interrupted: &AtomicBool,
+    interrupt: &Interrupt,
 ) -> anyhow::Result<Option<(Trainer, Vec<Record>, f64)>> {
     let mut trainer = match RunDirectory::checkpoint(folder)? {
         Some(checkpoint) => Trainer::resume(&checkpoint, &data.train, &opened.device)?,
@@ -228,7 +224,7 @@ fn train(
     let (begin, mut saved, mut read) = (Instant::now(), Instant::now(), (Instant::now(), trainer.step));
     while trainer.step < steps {
         trainer.step(&data.train);
-        let stop = interrupted.load(Ordering::Relaxed);
+        let stop = interrupt.raised();
         let save = stop || saved.elapsed() >= save_every || trainer.step == steps;
         if save || trainer.step % READ_EVERY == 0 {
             let records = pollster::block_on(trainer.records(&data.train))?;
@@ -277,24 +273,23 @@ fn evaluate(
     trainer: &Trainer,
     data: &Splits,
     opened: &Opened,
-    interrupted: &AtomicBool,
+    interrupt: &Interrupt,
 ) -> anyhow::Result<Option<Accuracy>> {
     let bar = ProgressBar::new(data.test.len() as u64)
         .with_prefix("PGD-20")
         .with_style(ProgressStyle::with_template("{prefix:>8} {bar:24} {pos}/{len} pictures, {eta} left  {msg}")?);
     bar.tick();
     let attack = AttackConfig::default();
-    let progress = |accuracy: &Accuracy| {
-        let [clean, robust] = accuracy.shares();
-        bar.set_position(accuracy.pictures as u64);
-        bar.set_message(format!("clean {:.1} %, robust {:.1} %", 100.0 * clean, 100.0 * robust));
-        if interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    let progress = |state: &State| {
+        let [clean, robust] = state.accuracy().shares();
+        bar.set_position(state.next as u64);
+        bar.set_message(format!("clean {:.1} %, at most {:.1} % robust", 100.0 * clean, 100.0 * robust));
+        interrupt.flow()
     };
-    let accuracy =
-        pollster::block_on(evaluate::accuracy(&trainer.model, &data.test, &attack, 100, &opened.device, progress));
-    let accuracy = accuracy.map_err(|e| anyhow::anyhow!("the device failed: {e:?}"))?;
+    let state =
+        pollster::block_on(evaluate::accuracy(&trainer.model, &data.test, &attack, 100, &opened.device, progress))?;
     bar.finish();
-    Ok((accuracy.pictures == data.test.len()).then_some(accuracy))
+    Ok(state.finished.then(|| state.accuracy()))
 }
 
 /// Prints and writes what was found.

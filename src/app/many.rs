@@ -1,0 +1,71 @@
+//! The same attack on many pictures: what share of them the model still gets right, attack after attack.
+
+use leptos::prelude::*;
+
+use super::{message::Intent, page::Desk, reading::many, state::Many as Run};
+use crate::evaluate::{Accuracy, Record, Report};
+
+/// How many pictures one may choose.
+const NUMBERS: [usize; 4] = [20, 50, 100, 500];
+
+#[component]
+pub fn Many() -> impl IntoView {
+    let desk = expect_context::<Desk>();
+    let number = RwSignal::new(50usize);
+    let run = Memo::new(move |_| desk.state.with(|s| s.many.clone()));
+    let running = move || run.with(|r| r.as_ref().is_some_and(|r| r.running));
+    let ready = move || desk.state.with(|s| !s.clean.is_empty());
+    let option = |n: usize| view! { <option value=n selected=n == 50>{n.to_string()}</option> };
+    let begin = move |_| {
+        if running() {
+            desk.tell(Intent::Stop);
+        } else if ready() {
+            desk.tell(Intent::Many(number.get_untracked()));
+        }
+    };
+    view! {
+        <section class="many" id="many" aria-labelledby="many-title">
+            <h2 id="many-title">"On many pictures"<span>"of the embedded set, with the attack chosen above"</span></h2>
+            <div class="actions">
+                <label>"Pictures "<select id="many-number"
+                    on:change=move |e| number.set(event_target_value(&e).parse().unwrap_or(50))>{NUMBERS.map(option)}</select></label>
+                <button id="many-begin" aria-disabled=move || (!ready()).to_string() on:click=begin>
+                    {move || if running() { "Stop" } else { "Attack them all" }}
+                </button>
+            </div>
+            <p class="fine" id="many-words" role="status">{move || run.with(|r| r.as_ref().map(many))}</p>
+            {move || run.with(|r| r.as_ref().and_then(|r| r.report.clone().map(|report| table(r, report))))}
+        </section>
+    }
+}
+
+fn table(run: &Run, report: Report) -> impl IntoView + use<> {
+    let Accuracy { pictures, clean, .. } = report.accuracy;
+    let last = report.records.len();
+    let share = move |n: usize| 100.0 * n as f64 / pictures.max(1) as f64;
+    let row = move |name: String, n: usize, took: String| {
+        view! {
+            <tr>
+                <th scope="row">{name}</th>
+                <td>{format!("{:.1} %", share(n))}</td>
+                <td class="share"><span style:width=format!("{}%", share(n))></span></td>
+                <td>{took}</td>
+            </tr>
+        }
+    };
+    let busy = run.running;
+    let attack = move |(i, r): (usize, Record)| {
+        let took = if busy && i + 1 == last { "…".to_owned() } else { format!("{:.1} s", r.seconds) };
+        row(format!("after {}", r.name), r.after, took)
+    };
+    view! {
+        <table id="many-table">
+            <thead><tr><th scope="col">"Model right"</th><th scope="col">"of all"</th><th scope="col"></th><th scope="col">"took"</th></tr></thead>
+            <tbody>
+                {row("without attack".into(), clean, String::new())}
+                {report.records.into_iter().enumerate().map(attack).collect_view()}
+            </tbody>
+        </table>
+        {report.flags.into_iter().map(|text| view! { <p class="flag"><strong>"Do not trust this as it is. "</strong>{text}"."</p> }).collect_view()}
+    }
+}

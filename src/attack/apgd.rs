@@ -1,0 +1,298 @@
+//! Auto-PGD (Croce and Hein, 2020, algorithm 1): gradient ascent with momentum whose step size halves by itself, at
+//! checkpoints where the loss no longer rises. For L1 its sparse relative (Croce and Hein, 2021, algorithm 3).
+
+use super::{
+    Attack, Classifier, Error, Found, Goal, Loss, Observer, Progress, Query, Task, Threat, clean, loss::ranking,
+    standing, stream, threat::sparse_sign,
+};
+use crate::config::Norm;
+
+/// What the runs of [`Apgd`] climb.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Climb {
+    /// One loss, from several starting points.
+    Restarts(Loss, usize),
+    /// The targeted DLR loss towards each of the likeliest wrong classes, this many.
+    Targets(usize),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Apgd {
+    pub threat: Threat,
+    pub climb: Climb,
+    pub iterations: usize,
+    /// Gradients averaged at each point, for models that answer at random (expectation over transformation).
+    pub samples: usize,
+    /// Begin in balls of 3 and 2 times epsilon (Croce and Hein, 2021, section 4.2; L1 only).
+    pub enlarged: bool,
+    pub seed: u64,
+}
+
+/// Share of the progress that a step keeps of the previous one: 1 - alpha.
+const MOMENTUM: f32 = 0.25;
+/// rho: the share of steps that must raise the loss for the step size to be kept.
+const RISING: f64 = 0.75;
+/// L1: the step size is divided by this where the perturbation has become no sparser, down to a tenth.
+const SHORTER: f32 = 1.5;
+
+/// The iterations after which the step size is looked at: the first 22 % of all, then periods that shrink by 3 % down to
+/// 6 % (section 3.2: w_j = ceil(p_j N), p_{j+1} = p_j + max(p_j - p_{j-1} - 0.03, 0.06)); L1: every 4 %.
+pub fn checkpoints(norm: Norm, iterations: usize) -> Vec<usize> {
+    let share = |percent: usize| (percent * iterations / 100).max(1);
+    let (mut period, shrink, least) = match norm {
+        Norm::Linf | Norm::L2 => (share(22), share(3), share(6)),
+        Norm::L1 => (share(4), 0, share(4)),
+    };
+    let (mut all, mut at) = (Vec::new(), period);
+    while at <= iterations {
+        all.push(at);
+        period = period.saturating_sub(shrink).max(least);
+        at += period;
+    }
+    all
+}
+
+/// A picture on its way.
+struct Point<'a> {
+    i: usize,
+    x: &'a [f32],
+    goal: Goal,
+    loss: Loss,
+    x_adv: Vec<f32>,
+    previous: Vec<f32>,
+    gradient: Vec<f32>,
+    /// Where the loss was highest.
+    best: Vec<f32>,
+    best_gradient: Vec<f32>,
+    best_loss: f64,
+    step: f32,
+    /// The loss at the last iterate, and how often it has risen since the last checkpoint.
+    last_loss: f64,
+    rises: usize,
+    /// At the last checkpoint: the best loss, and whether the step size was halved.
+    checked_loss: f64,
+    halved: bool,
+    /// L1: pixels that a step moves, and that the best perturbation moved at the last checkpoint.
+    moves: usize,
+    moved: usize,
+}
+
+impl Attack for Apgd {
+    async fn run(
+        &self,
+        query: &Query<'_, impl Classifier>,
+        task: &Task,
+        observer: &mut impl Observer,
+    ) -> Result<Vec<Found>, Error> {
+        let (mut found, logits) = clean(query, task).await?;
+        let rounds = match self.climb {
+            Climb::Restarts(_, n) | Climb::Targets(n) => n,
+        };
+        for round in 0..rounds {
+            let attacked = standing(&found);
+            let loss = |i: usize| match self.climb {
+                Climb::Restarts(loss, _) => loss,
+                Climb::Targets(_) => Loss::DlrTowards(ranking(logits.row(i))[round + 1]),
+            };
+            let mut starts: Vec<(usize, Loss, Vec<f32>)> = attacked
+                .into_iter()
+                .map(|i| {
+                    let rng = &mut stream(self.seed, task.ids[i], round);
+                    (i, loss(i), self.stages()[0].0.random_surface(task.picture(i), rng))
+                })
+                .collect();
+            let mut done = round * self.iterations;
+            for (stage, (threat, iterations)) in self.stages().into_iter().enumerate() {
+                let run = Run { query, task, threat, iterations, samples: self.samples, last: threat == self.threat };
+                let total = (done, rounds * self.iterations);
+                match run.climb(starts, stage > 0, &mut found, total, observer).await? {
+                    Some(best) => starts = best,
+                    None => return Ok(found),
+                }
+                done += iterations;
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Apgd {
+    /// The balls in turn, with the iterations spent in each.
+    fn stages(&self) -> Vec<(Threat, usize)> {
+        if !self.enlarged {
+            return vec![(self.threat, self.iterations)];
+        }
+        let part = (3 * self.iterations).div_ceil(10);
+        let ball = |times: f32| Threat { epsilon: times * self.threat.epsilon, ..self.threat };
+        vec![(ball(3.0), part), (ball(2.0), part), (self.threat, self.iterations - 2 * part)]
+    }
+}
+
+/// One climb of a set of pictures in one ball.
+struct Run<'a, M> {
+    query: &'a Query<'a, M>,
+    task: &'a Task,
+    threat: Threat,
+    iterations: usize,
+    samples: usize,
+    /// The ball is the one that counts, not an enlarged one.
+    last: bool,
+}
+
+impl<M: Classifier> Run<'_, M> {
+    /// Climbs from `starts`; gives the points of highest loss, or nothing if the observer has ended it. `done` iterations
+    /// of `total` lie before. Pictures that fall leave at once.
+    async fn climb(
+        &self,
+        starts: Vec<(usize, Loss, Vec<f32>)>,
+        sparse: bool,
+        found: &mut [Found],
+        (done, total): (usize, usize),
+        observer: &mut impl Observer,
+    ) -> Result<Option<Vec<(usize, Loss, Vec<f32>)>>, Error> {
+        let mut points: Vec<Point> = starts.into_iter().map(|start| self.point(start, sparse)).collect();
+        let losses = self.evaluate(&mut points, found).await?;
+        self.query.check_gradients(&points.iter().flat_map(|p| &p.gradient).copied().collect::<Vec<_>>());
+        for (p, loss) in points.iter_mut().zip(losses) {
+            (p.best_loss, p.last_loss, p.checked_loss) = (loss, loss, loss);
+            p.best_gradient = p.gradient.clone();
+        }
+        let checkpoints = checkpoints(self.threat.norm, self.iterations);
+        let mut period_began = 0;
+        for iteration in 0..self.iterations {
+            if self.last {
+                points.retain(|p| !found[p.i].fallen());
+            }
+            if points.is_empty() {
+                break;
+            }
+            points.iter_mut().for_each(|p| p.advance(&self.threat, iteration == 0));
+            let losses = self.evaluate(&mut points, found).await?;
+            points.iter_mut().zip(losses).for_each(|(p, loss)| p.record(loss));
+            if checkpoints.contains(&(iteration + 1)) {
+                let period = iteration + 1 - period_began;
+                points.iter_mut().for_each(|p| p.check(&self.threat, period));
+                period_began = iteration + 1;
+            }
+            let progress = Progress { done: done + iteration + 1, total, found };
+            if observer.step(progress).await.is_break() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(points.into_iter().map(|p| (p.i, p.loss, p.best)).collect()))
+    }
+
+    fn point(&self, (i, loss, mut x_adv): (usize, Loss, Vec<f32>), sparse: bool) -> Point<'_> {
+        let x = self.task.picture(i);
+        self.threat.project(&mut x_adv, x);
+        let n = x.len();
+        let moved = x_adv.iter().zip(x).filter(|(a, x)| a != x).count();
+        Point {
+            i,
+            x,
+            goal: self.task.goals[i],
+            loss,
+            previous: x_adv.clone(),
+            gradient: Vec::new(),
+            best: x_adv.clone(),
+            best_gradient: Vec::new(),
+            best_loss: 0.0,
+            step: first_step(&self.threat),
+            last_loss: 0.0,
+            rises: 0,
+            checked_loss: 0.0,
+            halved: true,
+            moves: if sparse { moved * 2 / 3 } else { n / 5 },
+            moved: if sparse { moved } else { n },
+            x_adv,
+        }
+    }
+
+    /// Sets each point's gradient and gives the losses; offers the points to what was found.
+    async fn evaluate(&self, points: &mut [Point<'_>], found: &mut [Found]) -> Result<Vec<f64>, Error> {
+        let x_adv: Vec<f32> = points.iter().flat_map(|p| &p.x_adv).copied().collect();
+        let n = self.query.values();
+        let mut losses = vec![0.0; points.len()];
+        for sample in 0..self.samples {
+            let cotangent = |k: usize, z: &[f32], dz: &mut [f32]| {
+                losses[k] = points[k].loss.ascend(points[k].goal, z, dz);
+            };
+            let (logits, gradients) = self.query.gradient(&x_adv, cotangent).await?;
+            for ((p, g), z) in points.iter_mut().zip(gradients.chunks(n)).zip(logits.rows()) {
+                if sample == 0 {
+                    p.gradient = g.to_vec();
+                } else {
+                    p.gradient.iter_mut().zip(g).for_each(|(sum, g)| *sum += g);
+                }
+                if self.last {
+                    let distance = || self.threat.distance(&p.x_adv, p.x);
+                    found[p.i].offer(&p.x_adv, p.goal.margin(z), distance);
+                }
+            }
+        }
+        Ok(losses)
+    }
+}
+
+fn first_step(threat: &Threat) -> f32 {
+    match threat.norm {
+        Norm::Linf | Norm::L2 => 2.0 * threat.epsilon,
+        Norm::L1 => threat.epsilon,
+    }
+}
+
+impl Point<'_> {
+    /// The next iterate: a projected step, averaged with the way come (algorithm 1, lines 7 and 8). L1: without.
+    fn advance(&mut self, threat: &Threat, first: bool) {
+        let direction = match threat.norm {
+            Norm::L1 => sparse_sign(&self.gradient, self.moves),
+            _ => threat.steepest(&self.gradient),
+        };
+        let mut next: Vec<f32> = self.x_adv.iter().zip(direction).map(|(x, d)| x + self.step * d).collect();
+        threat.project(&mut next, self.x);
+        if threat.norm != Norm::L1 && !first {
+            for ((next, &x), &previous) in next.iter_mut().zip(&self.x_adv).zip(&self.previous) {
+                *next = x + (1.0 - MOMENTUM) * (*next - x) + MOMENTUM * (x - previous);
+            }
+            threat.project(&mut next, self.x);
+        }
+        self.previous = std::mem::replace(&mut self.x_adv, next);
+    }
+
+    fn record(&mut self, loss: f64) {
+        self.rises += usize::from(loss > self.last_loss);
+        self.last_loss = loss;
+        if loss > self.best_loss {
+            self.best_loss = loss;
+            self.best.clone_from(&self.x_adv);
+            self.best_gradient.clone_from(&self.gradient);
+        }
+    }
+
+    /// At a checkpoint, `period` iterations after the last one.
+    fn check(&mut self, threat: &Threat, period: usize) {
+        let back = if threat.norm == Norm::L1 {
+            let moved = self.best.iter().zip(self.x).filter(|(a, x)| a != x).count();
+            let sparser = (moved as f64) < 0.95 * self.moved as f64;
+            let longest = first_step(threat);
+            self.step = if sparser { longest } else { (self.step / SHORTER).max(longest / 10.0) };
+            self.moves = moved * 2 / 3;
+            self.moved = moved;
+            sparser
+        } else {
+            // Too few steps have risen, or the last period at this step size has brought nothing.
+            let stuck = !self.halved && self.checked_loss >= self.best_loss;
+            self.halved = self.rises as f64 <= RISING * period as f64 || stuck;
+            self.checked_loss = self.best_loss;
+            if self.halved {
+                self.step /= 2.0;
+            }
+            self.halved
+        };
+        self.rises = 0;
+        if back {
+            self.x_adv.clone_from(&self.best);
+            self.gradient.clone_from(&self.best_gradient);
+        }
+    }
+}

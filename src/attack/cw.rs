@@ -1,0 +1,125 @@
+//! Carlini and Wagner's L2 attack (2017): gradient descent on |d|^2 + c max(margin + kappa, 0) in a space in which every
+//! point is a picture, with a search for the smallest c that succeeds.
+
+use super::{Attack, Classifier, Error, Found, Goal, Loss, Observer, Progress, Query, Task, Threat, clean, standing};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CarliniWagner {
+    /// Its norm is L2; its epsilon only judges the perturbation.
+    pub threat: Threat,
+    /// Steps of Adam for each c.
+    pub steps: usize,
+    /// Values of c tried for each picture.
+    pub searches: usize,
+    /// Adam's rate.
+    pub rate: f32,
+    /// kappa: how far beyond the boundary it goes.
+    pub confidence: f32,
+}
+
+/// The first c.
+const FIRST: f32 = 0.1;
+
+/// A picture on its way.
+struct Point<'a> {
+    i: usize,
+    x: &'a [f32],
+    goal: Goal,
+    /// c, and the largest that failed and the smallest that succeeded so far.
+    c: f32,
+    failed: f32,
+    succeeded: f32,
+    /// x' = (1 + tanh w) / 2, with Adam's two means of w's gradient.
+    w: Vec<f32>,
+    means: [Vec<f32>; 2],
+    success: bool,
+}
+
+impl Attack for CarliniWagner {
+    async fn run(
+        &self,
+        query: &Query<'_, impl Classifier>,
+        task: &Task,
+        observer: &mut impl Observer,
+    ) -> Result<Vec<Found>, Error> {
+        let (mut found, _) = clean(query, task).await?;
+        let mut points: Vec<Point> = standing(&found)
+            .into_iter()
+            .map(|i| {
+                let (w, means) = (Vec::new(), [Vec::new(), Vec::new()]);
+                let (x, goal) = (task.picture(i), task.goals[i]);
+                Point { i, x, goal, c: FIRST, failed: 0.0, succeeded: f32::INFINITY, w, means, success: false }
+            })
+            .collect();
+        let total = self.searches * self.steps;
+        for search in 0..self.searches {
+            points.iter_mut().for_each(Point::restart);
+            for step in 0..self.steps {
+                if points.is_empty() {
+                    return Ok(found);
+                }
+                let x_adv: Vec<f32> = points.iter().flat_map(Point::picture).collect();
+                let cotangent = |k: usize, z: &[f32], dz: &mut [f32]| {
+                    let p = &points[k];
+                    if p.goal.margin(z) + self.confidence > 0.0 {
+                        Loss::Margin.ascend(p.goal, z, dz);
+                    }
+                };
+                let (logits, gradients) = query.gradient(&x_adv, cotangent).await?;
+                let rows = x_adv.chunks(query.values()).zip(gradients.chunks(query.values())).zip(logits.rows());
+                for (p, ((x_adv, gradient), z)) in points.iter_mut().zip(rows) {
+                    let margin = p.goal.margin(z);
+                    if margin <= -self.confidence {
+                        p.success = true;
+                        let distance = self.threat.distance(x_adv, p.x);
+                        found[p.i].offer_nearest(x_adv, margin, distance, &self.threat);
+                    }
+                    p.descend(x_adv, gradient, self.rate, step);
+                }
+                let progress = Progress { done: search * self.steps + step + 1, total, found: &found };
+                if observer.step(progress).await.is_break() {
+                    return Ok(found);
+                }
+            }
+            points.iter_mut().for_each(Point::search);
+        }
+        Ok(found)
+    }
+}
+
+impl Point<'_> {
+    /// Back to the picture, a little inside [0,1], where tanh still has a slope.
+    fn restart(&mut self) {
+        self.w = self.x.iter().map(|x| ((2.0 * x - 1.0) * 0.999_999).atanh()).collect();
+        self.means = [vec![0.0; self.x.len()], vec![0.0; self.x.len()]];
+        self.success = false;
+    }
+
+    fn picture(&self) -> impl Iterator<Item = f32> {
+        self.w.iter().map(|w| (0.5 * (1.0 + w.tanh())).clamp(0.0, 1.0))
+    }
+
+    /// One step of Adam; `gradient` is that of minus the margin.
+    fn descend(&mut self, x_adv: &[f32], gradient: &[f32], rate: f32, step: usize) {
+        let [first, second] = &mut self.means;
+        let correct = |decay: f32| 1.0 - decay.powi(step as i32 + 1);
+        let (correct1, correct2) = (correct(0.9), correct(0.999));
+        for (j, w) in self.w.iter_mut().enumerate() {
+            let slope = 0.5 * (1.0 - w.tanh().powi(2));
+            let g = (2.0 * (x_adv[j] - self.x[j]) - self.c * gradient[j]) * slope;
+            first[j] = 0.9 * first[j] + 0.1 * g;
+            second[j] = 0.999 * second[j] + 0.001 * g * g;
+            *w -= rate * (first[j] / correct1) / ((second[j] / correct2).sqrt() + 1e-8);
+        }
+    }
+
+    /// Halves the interval in which the smallest successful c lies; tenfold while none has succeeded.
+    fn search(&mut self) {
+        if self.success {
+            self.succeeded = self.c;
+        } else {
+            self.failed = self.c;
+        }
+        self.c = if self.succeeded.is_finite() { (self.failed + self.succeeded) / 2.0 } else { 10.0 * self.c };
+    }
+}

@@ -1,0 +1,57 @@
+//! DeepFool (Moosavi-Dezfooli et al., 2016): steps to the nearest linearised boundary until it is crossed.
+
+use super::{
+    Attack, Classifier, Error, Found, Goal, Observer, Progress, Query, Task, Threat,
+    boundary::{nearest, reach},
+    clean, standing,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DeepFool {
+    /// Its norm measures the perturbation; its epsilon only judges it.
+    pub threat: Threat,
+    pub steps: usize,
+}
+
+/// How much further than to the boundary it goes.
+const OVERSHOOT: f32 = 0.02;
+
+impl Attack for DeepFool {
+    async fn run(
+        &self,
+        query: &Query<'_, impl Classifier>,
+        task: &Task,
+        observer: &mut impl Observer,
+    ) -> Result<Vec<Found>, Error> {
+        let (mut found, _) = clean(query, task).await?;
+        let mut points: Vec<(usize, Vec<f32>)> =
+            standing(&found).into_iter().map(|i| (i, task.picture(i).to_vec())).collect();
+        for step in 0..self.steps {
+            if points.is_empty() {
+                break;
+            }
+            let x: Vec<f32> = points.iter().flat_map(|(_, x)| x).copied().collect();
+            let goals: Vec<Goal> = points.iter().map(|(i, _)| task.goals[*i]).collect();
+            let boundaries = nearest(query, self.threat.norm, &x, &goals, None).await?;
+            let mut beyond = Vec::with_capacity(x.len());
+            for ((i, x_adv), boundary) in points.iter_mut().zip(boundaries) {
+                // A little further, since float32 may take a step onto the boundary for none.
+                let c = -f64::from(boundary.difference) * (1.0 + 1e-4);
+                let d = reach(self.threat.norm, x_adv, &boundary.normal, c);
+                x_adv.iter_mut().zip(d).for_each(|(x, d)| *x += d);
+                let overshoot = |(a, x): (&f32, &f32)| (x + (1.0 + OVERSHOOT) * (a - x)).clamp(0.0, 1.0);
+                beyond.extend(x_adv.iter().zip(task.picture(*i)).map(overshoot));
+            }
+            let logits = query.logits(&beyond).await?;
+            for (((i, _), beyond), z) in points.iter().zip(beyond.chunks(query.values())).zip(logits.rows()) {
+                let distance = self.threat.distance(beyond, task.picture(*i));
+                found[*i].offer_nearest(beyond, task.goals[*i].margin(z), distance, &self.threat);
+            }
+            points.retain(|(i, _)| found[*i].distance.is_none());
+            if observer.step(Progress { done: step + 1, total: self.steps, found: &found }).await.is_break() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+}

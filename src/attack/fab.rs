@@ -1,0 +1,117 @@
+//! Fast adaptive boundary attack (Croce and Hein, 2020b): walks along the decision boundary, linearised at each point,
+//! towards the original; finds small perturbations rather than strong ones of a given size.
+
+use rayon::prelude::*;
+
+use super::{
+    Attack, Classifier, Error, Found, Goal, Observer, Progress, Query, Task, Threat,
+    boundary::{Boundary, nearest, reach},
+    clean,
+    loss::ranking,
+    standing, stream,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fab {
+    /// The ball that counts; pictures whose perturbation fits into it leave the attack.
+    pub threat: Threat,
+    /// Towards each of the likeliest wrong classes, this many; without, towards the class whose boundary is nearest at each
+    /// step, which costs a gradient for every class.
+    pub targets: Option<usize>,
+    pub restarts: usize,
+    pub iterations: usize,
+    pub seed: u64,
+}
+
+/// Largest weight of the step that starts from the original.
+const ALPHA_MAX: f32 = 0.1;
+/// Overshooting of the projections.
+const ETA: f32 = 1.05;
+/// After a success the next point is this far from the original to it.
+const BETA: f32 = 0.9;
+
+/// A picture on its way.
+struct Point<'a> {
+    i: usize,
+    x: &'a [f32],
+    goal: Goal,
+    target: usize,
+    x_adv: Vec<f32>,
+}
+
+impl Attack for Fab {
+    async fn run(
+        &self,
+        query: &Query<'_, impl Classifier>,
+        task: &Task,
+        observer: &mut impl Observer,
+    ) -> Result<Vec<Found>, Error> {
+        let (mut found, logits) = clean(query, task).await?;
+        let rounds = self.targets.unwrap_or(1);
+        let total = rounds * self.restarts * self.iterations;
+        let mut done = 0;
+        for round in 0..rounds {
+            for restart in 0..self.restarts {
+                let start = |i| self.start(task, i, ranking(logits.row(i))[round + 1], restart);
+                let mut points: Vec<Point> = standing(&found).into_iter().map(start).collect();
+                for _ in 0..self.iterations {
+                    points.retain(|p| !found[p.i].fallen());
+                    if points.is_empty() {
+                        break;
+                    }
+                    let goals: Vec<Goal> = points.iter().map(|p| p.goal).collect();
+                    let targets: Vec<usize> = points.iter().map(|p| p.target).collect();
+                    let targets = self.targets.map(|_| targets.as_slice());
+                    let boundaries = nearest(query, self.threat.norm, &pixels(&points), &goals, targets).await?;
+                    points.par_iter_mut().zip(boundaries).for_each(|(p, boundary)| self.advance(p, &boundary));
+                    let logits = query.logits(&pixels(&points)).await?;
+                    for (p, z) in points.iter_mut().zip(logits.rows()) {
+                        let margin = p.goal.margin(z);
+                        let distance = self.threat.distance(&p.x_adv, p.x);
+                        found[p.i].offer_nearest(&p.x_adv, margin, distance, &self.threat);
+                        if margin <= 0.0 {
+                            p.x_adv.iter_mut().zip(p.x).for_each(|(a, x)| *a = x + (*a - x) * BETA);
+                        }
+                    }
+                    done += 1;
+                    if observer.step(Progress { done, total, found: &found }).await.is_break() {
+                        return Ok(found);
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn pixels(points: &[Point]) -> Vec<f32> {
+    points.iter().flat_map(|p| &p.x_adv).copied().collect()
+}
+
+impl Fab {
+    fn start<'a>(&self, task: &'a Task, i: usize, target: usize, restart: usize) -> Point<'a> {
+        let x = task.picture(i);
+        let x_adv = if restart > 0 {
+            let half = Threat { epsilon: self.threat.epsilon / 2.0, ..self.threat };
+            half.random_surface(x, &mut stream(self.seed, task.ids[i], restart))
+        } else {
+            x.to_vec()
+        };
+        Point { i, x, goal: task.goals[i], target, x_adv }
+    }
+
+    /// The next point: between the projections of the current point and of the original onto the boundary (algorithm 1).
+    fn advance(&self, p: &mut Point, Boundary { difference, normal }: &Boundary) {
+        let norm = self.threat.norm;
+        let c = -f64::from(*difference);
+        let way: f64 = normal.iter().zip(&p.x_adv).zip(p.x).map(|((w, a), x)| f64::from(*w) * f64::from(a - x)).sum();
+        let from_here = reach(norm, &p.x_adv, normal, c);
+        let from_original = reach(norm, p.x, normal, c + way);
+        let size = |d: &[f32]| norm.size(d.iter().copied()).max(1e-8);
+        let (here, original) = (size(&from_here), size(&from_original));
+        let alpha = (here / (here + original)).min(ALPHA_MAX);
+        for (((a, x), d1), d2) in p.x_adv.iter_mut().zip(p.x).zip(from_here).zip(from_original) {
+            *a = ((*a + ETA * d1) * (1.0 - alpha) + (x + ETA * d2) * alpha).clamp(0.0, 1.0);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Every attack under one roof: from a config to attacks that can be run one after another.
+
+use super::{
+    Attack, Classifier, Error, Found, Goal, Loss, Observer, Query, Task, Threat,
+    apgd::{Apgd, Climb},
+    autoattack,
+    cw::CarliniWagner,
+    deepfool::DeepFool,
+    fab::Fab,
+    pgd::Pgd,
+    simba::SimBa,
+    square::Square,
+};
+use crate::config::{AttackConfig, AttackKind, Norm};
+
+/// Any of the attacks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Method {
+    Pgd(Pgd),
+    Apgd(Apgd),
+    Fab(Fab),
+    Square(Square),
+    CarliniWagner(CarliniWagner),
+    DeepFool(DeepFool),
+    SimBa(SimBa),
+}
+
+/// An attack with the name that reports give it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stage {
+    pub name: &'static str,
+    pub method: Method,
+}
+
+/// The attacks that a config names, in order: several for AutoAttack, else one. `classes` are the model's.
+pub fn stages(c: &AttackConfig, classes: usize) -> Result<Vec<Stage>, Error> {
+    let threat = Threat { norm: c.norm, epsilon: c.epsilon.0 };
+    let loss = c.loss.into();
+    let targets = c.targets.min(classes - 1);
+    let pgd = Pgd {
+        threat,
+        loss,
+        step: c.step.0,
+        schedule: c.step_schedule,
+        steps: c.steps,
+        restarts: 1,
+        random_start: false,
+        momentum: 0.0,
+        early_stop: c.early_stop,
+        seed: c.seed,
+    };
+    let apgd = |climb| {
+        let (iterations, samples) = (c.steps, c.samples);
+        Method::Apgd(Apgd { threat, climb, iterations, samples, enlarged: false, seed: c.seed })
+    };
+    let fab = |targets| Method::Fab(Fab { threat, targets, restarts: c.restarts, iterations: c.steps, seed: c.seed });
+    let method = match c.attack {
+        AttackKind::Fgsm => Method::Pgd(Pgd { loss, early_stop: false, ..Pgd::fgsm(threat) }),
+        AttackKind::Bim => Method::Pgd(pgd),
+        AttackKind::MiFgsm => Method::Pgd(Pgd { momentum: 1.0, ..pgd }),
+        AttackKind::Pgd => Method::Pgd(Pgd { restarts: c.restarts, random_start: c.random_start, ..pgd }),
+        AttackKind::ApgdCe => apgd(Climb::Restarts(Loss::CrossEntropy, c.restarts)),
+        AttackKind::ApgdDlr => apgd(Climb::Restarts(Loss::Dlr, c.restarts)),
+        AttackKind::ApgdT => apgd(Climb::Targets(targets)),
+        AttackKind::Fab => fab(None),
+        AttackKind::FabT => fab(Some(targets)),
+        AttackKind::Square => {
+            Method::Square(Square { threat, queries: c.queries, restarts: c.restarts, share: 0.8, seed: c.seed })
+        }
+        AttackKind::Cw if c.norm != Norm::L2 => {
+            return Err(Error::Unsuited("cw measures perturbations in l2: choose the norm l2".into()));
+        }
+        AttackKind::Cw => {
+            Method::CarliniWagner(CarliniWagner { threat, steps: c.steps, searches: 9, rate: 0.01, confidence: 0.0 })
+        }
+        AttackKind::Deepfool => Method::DeepFool(DeepFool { threat, steps: c.steps }),
+        AttackKind::Simba => Method::SimBa(SimBa { threat, step: c.step.0, tries: c.queries, seed: c.seed }),
+        AttackKind::Autoattack | AttackKind::AutoattackPlus | AttackKind::AutoattackRand => {
+            return Ok(autoattack::stages(c.attack, threat, classes, c.seed));
+        }
+    };
+    Ok(vec![Stage { name: c.attack.name(), method }])
+}
+
+impl Method {
+    /// Whether it can be run against a model of so many classes, for such goals.
+    pub fn suits(&self, classes: usize, goals: &[Goal]) -> Result<(), Error> {
+        let goal = goals.iter().copied().find(|goal| matches!(goal, Goal::Reach(_))).unwrap_or(Goal::Avoid(0));
+        let needs = match self {
+            Self::Pgd(pgd) => pgd.loss.needs_classes(goal),
+            Self::Apgd(Apgd { climb: Climb::Restarts(loss, _), .. }) => loss.needs_classes(goal),
+            Self::Apgd(_) => Loss::DlrTowards(0).needs_classes(goal),
+            _ => 2,
+        };
+        if classes < needs {
+            return Err(Error::Unsuited(format!(
+                "the loss of this attack needs {needs} classes, the model has {classes}: choose the cross-entropy"
+            )));
+        }
+        let any_class =
+            matches!(self, Self::Apgd(Apgd { climb: Climb::Targets(_), .. }) | Self::Fab(Fab { targets: Some(_), .. }));
+        if any_class && matches!(goal, Goal::Reach(_)) {
+            return Err(Error::Unsuited(
+                "this attack goes through the wrong classes by itself: leave out the target, or choose pgd, apgd-ce, \
+                 apgd-dlr, fab or square"
+                    .into(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Attack for Method {
+    async fn run(
+        &self,
+        query: &Query<'_, impl Classifier>,
+        task: &Task,
+        observer: &mut impl Observer,
+    ) -> Result<Vec<Found>, Error> {
+        match self {
+            Self::Pgd(attack) => attack.run(query, task, observer).await,
+            Self::Apgd(attack) => attack.run(query, task, observer).await,
+            Self::Fab(attack) => attack.run(query, task, observer).await,
+            Self::Square(attack) => attack.run(query, task, observer).await,
+            Self::CarliniWagner(attack) => attack.run(query, task, observer).await,
+            Self::DeepFool(attack) => attack.run(query, task, observer).await,
+            Self::SimBa(attack) => attack.run(query, task, observer).await,
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! SimBA (Guo et al., 2019): tries one random pixel value after another, up and down, and keeps what helps. Black-box.
+
+use rand::seq::SliceRandom;
+
+use super::{Attack, Classifier, Error, Found, Loss, Observer, Progress, Query, Task, Threat, clean, standing, stream};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SimBa {
+    pub threat: Threat,
+    /// How far a value is moved, pixels in [0,1].
+    pub step: f32,
+    /// Values tried, each with at most two queries.
+    pub tries: usize,
+    pub seed: u64,
+}
+
+impl Attack for SimBa {
+    async fn run(
+        &self,
+        query: &Query<'_, impl Classifier>,
+        task: &Task,
+        observer: &mut impl Observer,
+    ) -> Result<Vec<Found>, Error> {
+        let (mut found, logits) = clean(query, task).await?;
+        let loss = |i: usize, z: &[f32]| Loss::CrossEntropy.ascend(task.goals[i], z, &mut vec![0.0; z.len()]);
+        let mut points: Vec<(usize, Vec<f32>, f64, Vec<usize>)> = standing(&found)
+            .into_iter()
+            .map(|i| {
+                let mut order: Vec<usize> = (0..query.values()).collect();
+                order.shuffle(&mut stream(self.seed, task.ids[i], 0));
+                (i, task.picture(i).to_vec(), loss(i, logits.row(i)), order)
+            })
+            .collect();
+        for attempt in 0..self.tries {
+            if points.is_empty() {
+                break;
+            }
+            let mut waiting: Vec<usize> = (0..points.len()).collect();
+            for step in [self.step, -self.step] {
+                let candidates: Vec<f32> = waiting
+                    .iter()
+                    .flat_map(|&k| {
+                        let (i, x, _, order) = &points[k];
+                        let mut x = x.clone();
+                        x[order[attempt % order.len()]] += step;
+                        self.threat.project(&mut x, task.picture(*i));
+                        x
+                    })
+                    .collect();
+                let logits = query.logits(&candidates).await?;
+                let mut tried = candidates.chunks(query.values()).zip(logits.rows());
+                waiting.retain(|&k| {
+                    let (i, x, best, _) = &mut points[k];
+                    let (candidate, z) = tried.next().expect("a candidate for each");
+                    let value = loss(*i, z);
+                    let better = value > *best;
+                    if better {
+                        x.copy_from_slice(candidate);
+                        *best = value;
+                        let distance = || self.threat.distance(candidate, task.picture(*i));
+                        found[*i].offer(candidate, task.goals[*i].margin(z), distance);
+                    }
+                    !better
+                });
+            }
+            points.retain(|(i, ..)| !found[*i].fallen());
+            if observer.step(Progress { done: attempt + 1, total: self.tries, found: &found }).await.is_break() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+}

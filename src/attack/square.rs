@@ -1,0 +1,211 @@
+//! Square attack (Andriushchenko et al., 2020): random search with squares that shrink; asks for logits only.
+
+use super::{
+    Attack, Classifier, Error, Found, Observer, Progress, Query, Task, Threat, clean, standing, stream, threat::scaled,
+};
+use crate::{
+    config::Norm,
+    random::{RngExt, Stream},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Square {
+    pub threat: Threat,
+    /// Proposals after the first point, each a query.
+    pub queries: usize,
+    pub restarts: usize,
+    /// Share of the picture that the first squares cover.
+    pub share: f64,
+    pub seed: u64,
+}
+
+/// The share of the picture that the square of proposal `i` covers, of the first one's: halved at these proposals, as
+/// published for 10,000 of them; AutoAttack's 5,000 do not rescale them.
+pub fn shrunk(i: usize) -> f64 {
+    let halvings = [10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000].iter().filter(|&&at| i > at).count();
+    0.5f64.powi(halvings as i32)
+}
+
+/// A picture on its way.
+struct Point<'a> {
+    i: usize,
+    x: &'a [f32],
+    best: Vec<f32>,
+    margin: f32,
+    rng: Stream,
+}
+
+impl Attack for Square {
+    async fn run(
+        &self,
+        query: &Query<'_, impl Classifier>,
+        task: &Task,
+        observer: &mut impl Observer,
+    ) -> Result<Vec<Found>, Error> {
+        let (mut found, _) = clean(query, task).await?;
+        for restart in 0..self.restarts {
+            let mut points: Vec<Point> = standing(&found)
+                .into_iter()
+                .map(|i| {
+                    let (x, rng) = (task.picture(i), stream(self.seed, task.ids[i], restart));
+                    Point { i, x, best: x.to_vec(), margin: f32::INFINITY, rng }
+                })
+                .collect();
+            for proposal in 0..=self.queries {
+                if points.is_empty() {
+                    break;
+                }
+                let candidates: Vec<f32> =
+                    points.iter_mut().flat_map(|p| self.propose(p, query.shape, proposal)).collect();
+                let logits = query.logits(&candidates).await?;
+                for ((p, candidate), z) in points.iter_mut().zip(candidates.chunks(query.values())).zip(logits.rows()) {
+                    let margin = task.goals[p.i].margin(z);
+                    if margin < p.margin {
+                        p.best.copy_from_slice(candidate);
+                        p.margin = margin;
+                        found[p.i].offer(candidate, margin, || self.threat.distance(candidate, p.x));
+                    }
+                }
+                points.retain(|p| !found[p.i].fallen());
+                let done = restart * (self.queries + 1) + proposal + 1;
+                let total = self.restarts * (self.queries + 1);
+                if observer.step(Progress { done, total, found: &found }).await.is_break() {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Square {
+    /// Proposal number 0 is the start: stripes for L-inf, a grid of bumps else.
+    fn propose(&self, p: &mut Point, shape: [usize; 3], proposal: usize) -> Vec<f32> {
+        let [c, h, w] = shape;
+        let area = self.share * if proposal == 0 { 1.0 } else { shrunk(proposal - 1) } * (h * w) as f64;
+        let side = area.sqrt().round() as usize;
+        match (self.threat.norm, proposal) {
+            (Norm::Linf, 0) => {
+                let stripes: Vec<f32> = (0..c * w).map(|_| self.threat.epsilon * either(&mut p.rng)).collect();
+                let d: Vec<f32> = (0..c * h * w).map(|j| stripes[j / (h * w) * w + j % w]).collect();
+                self.threat.displaced(p.x, &d)
+            }
+            (Norm::Linf, _) => {
+                let window = Window::random(side.clamp(1, h.min(w)), shape, &mut p.rng);
+                let mut x = p.best.clone();
+                for channel in 0..c {
+                    let d = 2.0 * self.threat.epsilon * either(&mut p.rng);
+                    window.indices(channel).for_each(|j| x[j] += d);
+                }
+                self.threat.project(&mut x, p.x);
+                x
+            }
+            (_, 0) => {
+                let side = h / 5;
+                let first = (h - 5 * side) / 2;
+                let mut d = vec![0.0; c * h * w];
+                for (row, column) in (0..h / side).flat_map(|r| (0..w / side).map(move |c| (r, c))) {
+                    let window = Window { top: first + row * side, left: first + column * side, side, shape };
+                    let bump = bump(self.threat.norm, side, &mut p.rng);
+                    for channel in 0..c {
+                        let sign = either(&mut p.rng);
+                        window.indices(channel).zip(&bump).for_each(|(j, b)| d[j] += sign * b);
+                    }
+                }
+                self.threat.displaced(p.x, &self.filling(&d))
+            }
+            _ => {
+                let side = (side.max(3) | 1).min(h.min(w));
+                let d: Vec<f32> = p.best.iter().zip(p.x).map(|(b, x)| b - x).collect();
+                let d = self.redistribute(d, side, shape, &mut p.rng);
+                self.threat.displaced(p.x, &self.filling(&d))
+            }
+        }
+    }
+
+    /// L2: scaled to fill the ball. L1: the projection alone bounds it.
+    fn filling(&self, d: &[f32]) -> Vec<f32> {
+        if self.threat.norm == Norm::L2 { scaled(d, Norm::L2, self.threat.epsilon) } else { d.to_vec() }
+    }
+
+    /// Takes the size of the displacement in one window, and what the ball has left, and puts it as a bump, added to what
+    /// is there, into another (algorithm 3 of the paper).
+    fn redistribute(&self, mut d: Vec<f32>, side: usize, shape: [usize; 3], rng: &mut Stream) -> Vec<f32> {
+        let (norm, epsilon, channels) = (self.threat.norm, self.threat.epsilon, shape[0] as f32);
+        let to = Window::random(side, shape, rng);
+        let from = Window::random(side, shape, rng);
+        let whole = norm.size(d.iter().copied());
+        let bump = bump(norm, side, rng);
+        for channel in 0..shape[0] {
+            let there = norm.size(to.indices(channel).map(|j| d[j]));
+            let elsewhere = from.indices(channel).filter(|&j| !to.contains(j));
+            let both = norm.size(to.indices(channel).chain(elsewhere).map(|j| d[j]));
+            let sign = either(rng);
+            let new: Vec<f32> =
+                to.indices(channel).zip(&bump).map(|(j, b)| sign * b + d[j] / (1e-12 + there)).collect();
+            let size = match norm {
+                Norm::L2 => ((epsilon * epsilon - whole * whole).max(0.0) / channels + both * both).sqrt(),
+                _ => (epsilon - whole).max(0.0) + both * channels,
+            };
+            from.indices(channel).for_each(|j| d[j] = 0.0);
+            to.indices(channel).zip(scaled(&new, norm, size)).for_each(|(j, v)| d[j] = v);
+        }
+        d
+    }
+}
+
+/// A square of pixels.
+struct Window {
+    top: usize,
+    left: usize,
+    side: usize,
+    shape: [usize; 3],
+}
+
+impl Window {
+    fn random(side: usize, shape: [usize; 3], rng: &mut Stream) -> Self {
+        let [_, h, w] = shape;
+        Self { top: rng.random_range(0..=h - side), left: rng.random_range(0..=w - side), side, shape }
+    }
+
+    /// Of its values in one channel, row by row.
+    fn indices(&self, channel: usize) -> impl Iterator<Item = usize> + use<> {
+        let ([_, h, w], top, left, side) = (self.shape, self.top, self.left, self.side);
+        (0..side * side).map(move |k| (channel * h + top + k / side) * w + left + k % side)
+    }
+
+    fn contains(&self, index: usize) -> bool {
+        let [_, h, w] = self.shape;
+        let (row, column) = (index / w % h, index % w);
+        (self.top..self.top + self.side).contains(&row) && (self.left..self.left + self.side).contains(&column)
+    }
+}
+
+fn either(rng: &mut Stream) -> f32 {
+    if rng.random::<bool>() { 1.0 } else { -1.0 }
+}
+
+/// Two peaks of opposite sign side by side, or one above the other, of unit size: `[side, side]`.
+fn bump(norm: Norm, side: usize, rng: &mut Stream) -> Vec<f32> {
+    let upper = peak(norm, side / 2, side);
+    let lower = peak(norm, side - side / 2, side).into_iter().map(|v| -v);
+    let both: Vec<f32> = upper.into_iter().chain(lower).collect();
+    let bump = scaled(&both, norm, 1.0);
+    if rng.random::<bool>() { bump } else { (0..side * side).map(|k| bump[k % side * side + k / side]).collect() }
+}
+
+/// Rectangles around the middle, each a pixel larger, weighted by 1/k^2 (L2) or 1/k^4 (L1): `[rows, columns]`, unit size.
+fn peak(norm: Norm, rows: usize, columns: usize) -> Vec<f32> {
+    let power = if norm == Norm::L2 { 2 } else { 4 };
+    let (middle, centre) = (rows / 2, columns / 2);
+    let mut values = vec![0.0; rows * columns];
+    for k in 0..=middle.max(centre) {
+        let weight = 1.0 / ((k + 1) as f32).powi(power);
+        for row in middle.saturating_sub(k)..(middle + k + 1).min(rows) {
+            for column in centre.saturating_sub(k)..(centre + k + 1).min(columns) {
+                values[row * columns + column] += weight;
+            }
+        }
+    }
+    scaled(&values, norm, 1.0)
+}

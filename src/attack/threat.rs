@@ -1,0 +1,167 @@
+//! Where an adversarial picture may lie: in a ball around the original, and among pictures.
+
+use crate::{
+    config::Norm,
+    random::{self, Stream},
+};
+
+/// A ball of radius epsilon, for pixels in [0,1].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Threat {
+    pub norm: Norm,
+    pub epsilon: f32,
+}
+
+/// Share of the pixels that a step of steepest ascent in L1 moves (Tramer and Boneh, 2019, choose 1 % for larger pictures).
+const SPARSE: f64 = 0.05;
+
+impl Norm {
+    /// The size of a displacement.
+    pub fn size(self, d: impl Iterator<Item = f32>) -> f32 {
+        match self {
+            Self::Linf => d.fold(0.0, |m, v| m.max(v.abs())),
+            Self::L2 => d.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt() as f32,
+            Self::L1 => d.map(|v| f64::from(v.abs())).sum::<f64>() as f32,
+        }
+    }
+
+    /// The distance between two pictures, as float32 computes their difference.
+    pub fn distance(self, a: &[f32], b: &[f32]) -> f32 {
+        self.size(a.iter().zip(b).map(|(a, b)| a - b))
+    }
+}
+
+impl Threat {
+    pub fn distance(&self, a: &[f32], b: &[f32]) -> f32 {
+        self.norm.distance(a, b)
+    }
+
+    /// Moves `x_adv` to a point of the ball around `x` and of [0,1]; the nearest one, but for L2, where the ball's nearest
+    /// point is clipped. Both hold exactly as float32 computes the difference.
+    pub fn project(&self, x_adv: &mut [f32], x: &[f32]) {
+        let epsilon = self.epsilon;
+        match self.norm {
+            Norm::Linf => {
+                for (a, &x) in x_adv.iter_mut().zip(x) {
+                    *a = a.clamp(x - epsilon, x + epsilon).clamp(0.0, 1.0);
+                    // x + epsilon is rounded, perhaps outwards.
+                    while (*a - x).abs() > epsilon {
+                        *a = if *a > x { a.next_down() } else { a.next_up() };
+                    }
+                }
+            }
+            Norm::L2 => {
+                let size = self.distance(x_adv, x);
+                if size > epsilon {
+                    self.shrink(x_adv, x, epsilon / size);
+                }
+                x_adv.iter_mut().for_each(|a| *a = a.clamp(0.0, 1.0));
+                self.settle(x_adv, x);
+            }
+            Norm::L1 => {
+                project_l1(x_adv, x, f64::from(epsilon));
+                self.settle(x_adv, x);
+            }
+        }
+    }
+
+    /// Scales the displacement.
+    fn shrink(&self, x_adv: &mut [f32], x: &[f32], factor: f32) {
+        x_adv.iter_mut().zip(x).for_each(|(a, &x)| *a = x + (*a - x) * factor);
+    }
+
+    /// Takes back what rounding has put outside the ball.
+    fn settle(&self, x_adv: &mut [f32], x: &[f32]) {
+        let mut slack = f32::EPSILON;
+        while self.distance(x_adv, x) > self.epsilon {
+            if slack > 0.01 {
+                return x_adv.copy_from_slice(x); // The ball is smaller than the rounding of pixels.
+            }
+            let size = self.distance(x_adv, x);
+            self.shrink(x_adv, x, self.epsilon / size * (1.0 - slack));
+            slack *= 2.0;
+        }
+    }
+
+    /// The step of unit size along which the loss rises fastest; in L1 spread over the [`SPARSE`] steepest pixels.
+    pub fn steepest(&self, gradient: &[f32]) -> Vec<f32> {
+        match self.norm {
+            Norm::Linf => gradient.iter().copied().map(sign).collect(),
+            Norm::L2 => scaled(gradient, Norm::L2, 1.0),
+            Norm::L1 => sparse_sign(gradient, (SPARSE * gradient.len() as f64).ceil() as usize),
+        }
+    }
+
+    /// A point drawn uniformly from the ball; L1: its projection of a normal draw.
+    pub fn random(&self, x: &[f32], rng: &mut Stream) -> Vec<f32> {
+        let d = match self.norm {
+            Norm::Linf => random::uniform(rng, x.len(), -self.epsilon, self.epsilon),
+            Norm::L2 => {
+                let direction = random::normal(rng, x.len());
+                let radius = random::uniform(rng, 1, 0.0, 1.0)[0].powf(1.0 / x.len() as f32);
+                scaled(&direction, Norm::L2, self.epsilon * radius)
+            }
+            Norm::L1 => random::normal(rng, x.len()),
+        };
+        self.displaced(x, &d)
+    }
+
+    /// A random point on the surface of the ball, as AutoAttack's attacks start: uniform numbers scaled to it for L-inf,
+    /// normal ones for L2; L1: the projection of a normal draw.
+    pub fn random_surface(&self, x: &[f32], rng: &mut Stream) -> Vec<f32> {
+        let d = match self.norm {
+            Norm::Linf => scaled(&random::uniform(rng, x.len(), -1.0, 1.0), Norm::Linf, self.epsilon),
+            Norm::L2 => scaled(&random::normal(rng, x.len()), Norm::L2, self.epsilon),
+            Norm::L1 => random::normal(rng, x.len()),
+        };
+        self.displaced(x, &d)
+    }
+
+    /// `x + d`, projected.
+    pub fn displaced(&self, x: &[f32], d: &[f32]) -> Vec<f32> {
+        let mut x_adv: Vec<f32> = x.iter().zip(d).map(|(x, d)| x + d).collect();
+        self.project(&mut x_adv, x);
+        x_adv
+    }
+}
+
+/// 1, 0 or -1: of 0 the sign is 0, unlike [`f32::signum`].
+pub fn sign(v: f32) -> f32 {
+    if v == 0.0 { 0.0 } else { v.signum() }
+}
+
+/// `d` scaled to a size; 0 stays 0.
+pub fn scaled(d: &[f32], norm: Norm, size: f32) -> Vec<f32> {
+    let factor = size / norm.size(d.iter().copied()).max(f32::MIN_POSITIVE);
+    d.iter().map(|v| v * factor).collect()
+}
+
+/// The signs of the `k` largest entries (more if they tie), scaled to unit L1 size; the rest 0.
+pub fn sparse_sign(gradient: &[f32], k: usize) -> Vec<f32> {
+    let mut sizes: Vec<f32> = gradient.iter().map(|v| v.abs()).collect();
+    let rank = sizes.len() - k.clamp(1, sizes.len());
+    let threshold = *sizes.select_nth_unstable_by(rank, f32::total_cmp).1;
+    let signs: Vec<f32> = gradient.iter().map(|&v| if v.abs() >= threshold { sign(v) } else { 0.0 }).collect();
+    scaled(&signs, Norm::L1, 1.0)
+}
+
+/// The Euclidean projection onto the L1 ball of radius epsilon around `x`, cut with [0,1] (Croce and Hein, 2021):
+/// |d_i| <- clamp(|d_i| - lambda, 0, way to the wall), with the lambda >= 0 that makes the sizes sum to epsilon.
+fn project_l1(x_adv: &mut [f32], x: &[f32], epsilon: f64) {
+    let wall = |x: f32, d: f32| f64::from(if d > 0.0 { 1.0 - x } else { x });
+    let d: Vec<f32> = x_adv.iter().zip(x).map(|(a, x)| a - x).collect();
+    let kept = |d: f32, x: f32, lambda: f64| (f64::from(d.abs()) - lambda).clamp(0.0, wall(x, d).max(0.0));
+    let sum = |lambda: f64| d.iter().zip(x).map(|(&d, &x)| kept(d, x, lambda)).sum::<f64>();
+    let mut lambda = 0.0;
+    if sum(0.0) > epsilon {
+        let (mut low, mut high) = (0.0, f64::from(Norm::Linf.size(d.iter().copied())));
+        while high - low > 1e-12 {
+            lambda = (low + high) / 2.0;
+            if sum(lambda) > epsilon { low = lambda } else { high = lambda }
+        }
+        lambda = high;
+    }
+    for ((a, &x), d) in x_adv.iter_mut().zip(x).zip(d) {
+        *a = (f64::from(x) + f64::from(sign(d)) * kept(d, x, lambda)).clamp(0.0, 1.0) as f32;
+    }
+}

@@ -1,0 +1,316 @@
+//! Every setting, said once: its name, symbol, unit, range and help feed the command line, the page's controls and
+//! its URL. A config is a plain struct; [`Settings`] lets a shell read and write it by name, as text.
+
+mod settings;
+
+use crate::model::Architecture;
+pub use settings::{Error, Pixels, Setting, Settings, Value};
+use settings::{check_range, choices, kebab, settings};
+
+choices! {
+    /// The size of a perturbation.
+    pub enum Norm {
+        /// The largest change of a pixel's channel.
+        Linf = "linf",
+        /// The Euclidean length of the change.
+        L2 = "l2",
+        /// The sum of all changes.
+        L1 = "l1",
+    }
+}
+
+choices! {
+    /// The attacks.
+    pub enum AttackKind {
+        /// One step of size epsilon (Goodfellow et al., 2015).
+        Fgsm = "fgsm",
+        /// Steps from the picture itself (Kurakin et al., 2017).
+        Bim = "bim",
+        /// Steps from a random start (Madry et al., 2018).
+        Pgd = "pgd",
+        /// Steps with momentum (Dong et al., 2018).
+        MiFgsm = "mi-fgsm",
+        /// Steps that shorten by themselves, on the cross-entropy (Croce and Hein, 2020).
+        ApgdCe = "apgd-ce",
+        /// The same on the difference of logits ratio.
+        ApgdDlr = "apgd-dlr",
+        /// The same towards each of the likeliest wrong classes.
+        ApgdT = "apgd-t",
+        /// Along the decision boundary (Croce and Hein, 2020b).
+        Fab = "fab",
+        /// The same for each of the likeliest wrong classes.
+        FabT = "fab-t",
+        /// Random squares; asks for outputs only (Andriushchenko et al., 2020).
+        Square = "square",
+        /// Carlini and Wagner's search for the smallest L2 perturbation (2017).
+        Cw = "cw",
+        /// To the nearest boundary, straight (Moosavi-Dezfooli et al., 2016).
+        Deepfool = "deepfool",
+        /// One random pixel after another; asks for outputs only (Guo et al., 2019).
+        Simba = "simba",
+        /// apgd-ce, apgd-t, fab-t, square, with the published parameters (Croce and Hein, 2020).
+        Autoattack = "autoattack",
+        /// Six attacks and more restarts.
+        AutoattackPlus = "autoattack-plus",
+        /// For models that answer at random.
+        AutoattackRand = "autoattack-rand",
+    }
+}
+
+choices! {
+    /// What gradient steps climb.
+    pub enum AttackLoss {
+        /// The cross-entropy.
+        Ce = "ce",
+        /// Minus the margin between the two classes in question.
+        Margin = "margin",
+        /// The same relative to the logits' scale.
+        Dlr = "dlr",
+    }
+}
+
+impl From<AttackLoss> for crate::attack::Loss {
+    fn from(loss: AttackLoss) -> Self {
+        match loss {
+            AttackLoss::Ce => Self::CrossEntropy,
+            AttackLoss::Margin => Self::Margin,
+            AttackLoss::Dlr => Self::Dlr,
+        }
+    }
+}
+
+choices! {
+    /// How the length of an attack's steps goes over a run.
+    pub enum StepSchedule {
+        Constant = "constant",
+        /// Down to 0 linearly.
+        Linear = "linear",
+        /// Down to 0 along half a cosine.
+        Cosine = "cosine",
+    }
+}
+
+choices! {
+    /// What training minimises.
+    pub enum Objective {
+        Ce = "ce",
+        Pgd = "pgd",
+        Trades = "trades",
+        Alp = "alp",
+        Sinkhorn = "sinkhorn",
+        Sw = "sw",
+        RandJac = "rand_jac",
+        SwJac = "sw_jac",
+        Otjr = "otjr",
+    }
+}
+
+impl Objective {
+    /// Whether it looks at adversarial pictures.
+    pub fn needs_attack(self) -> bool {
+        !matches!(self, Self::Ce | Self::RandJac)
+    }
+}
+
+choices! {
+    /// How the learning rate goes over a run.
+    pub enum Schedule {
+        /// x 0.1 at 75 % and x 0.01 at 90 % of the run (epochs 75 and 90 of the paper's 100).
+        Steps = "steps",
+        /// Half a cosine from the rate to 0.
+        Cosine = "cosine",
+        /// Up linearly for 30 % of the run, then half a cosine to 0.
+        OneCycle = "one-cycle",
+    }
+}
+
+choices! {
+    /// The data sets.
+    pub enum Dataset {
+        /// The generated set, in the program itself.
+        Synthetic = "synthetic",
+        Cifar10 = "cifar10",
+        Cifar100 = "cifar100",
+        /// A folder of class folders of pictures.
+        Folder = "folder",
+    }
+}
+
+settings! {
+    /// An evaluation attack; [`AttackConfig::of`] has each one's usual parameters.
+    pub struct AttackConfig {
+        /// The attack
+        attack: AttackKind = AttackKind::Pgd;
+        /// What measures the perturbation: linf, the largest change of any pixel value; l2, the Euclidean length; l1, the sum
+        norm: Norm = Norm::Linf;
+        /// Largest perturbation allowed, for pixels in [0,1] (a fraction such as 8/255 will do)
+        epsilon: Pixels = Pixels(8.0 / 255.0), symbol "ε", in [0.0, 3072.0];
+        /// Length of one step, in the same unit
+        step: Pixels = Pixels(2.0 / 255.0), symbol "α", in [0.0, 3072.0];
+        /// How the length of the steps goes over a run
+        step_schedule: StepSchedule = StepSchedule::Constant;
+        /// Steps of each run
+        steps: usize = 20, in [1.0, 10000.0];
+        /// Runs from different random starts; each picture keeps its worst
+        restarts: usize = 1, in [1.0, 1000.0];
+        /// Begin at a random point of the ball rather than at the picture
+        random_start: bool = true;
+        /// What the steps climb: ce, the cross-entropy; margin, the difference of two logits; dlr, the same relative to their scale
+        loss: AttackLoss = AttackLoss::Ce;
+        /// Likeliest wrong classes to go towards, one after the other
+        targets: usize = 9, in [1.0, 1000.0];
+        /// Gradients averaged at each point, for models that answer at random
+        samples: usize = 1, in [1.0, 1000.0];
+        /// Random proposals
+        queries: usize = 5000, in [1.0, 1000000.0];
+        /// Leave a picture as soon as the model is wrong, rather than make it surer of its error
+        early_stop: bool = false;
+        /// Seed of everything random
+        seed: u64 = 0;
+    }
+}
+
+impl AttackKind {
+    /// Whether it is several attacks in turn.
+    pub fn is_suite(self) -> bool {
+        matches!(self, Self::Autoattack | Self::AutoattackPlus | Self::AutoattackRand)
+    }
+
+    /// Whether the attack looks at a setting.
+    pub fn uses(self, key: &str) -> bool {
+        let own: &[&str] = match self {
+            Self::Fgsm => &["loss"],
+            Self::Bim | Self::MiFgsm => &["step", "step-schedule", "steps", "loss", "early-stop"],
+            Self::Pgd => &["step", "step-schedule", "steps", "restarts", "random-start", "loss", "early-stop", "seed"],
+            Self::ApgdCe | Self::ApgdDlr => &["steps", "restarts", "samples", "seed"],
+            Self::ApgdT => &["steps", "targets", "samples", "seed"],
+            Self::Fab => &["steps", "restarts", "seed"],
+            Self::FabT => &["steps", "restarts", "targets", "seed"],
+            Self::Square => &["restarts", "queries", "seed"],
+            Self::Cw | Self::Deepfool => &["steps"],
+            Self::Simba => &["step", "queries", "seed"],
+            Self::Autoattack | Self::AutoattackPlus | Self::AutoattackRand => &["seed"],
+        };
+        match key {
+            "attack" | "epsilon" => true,
+            "norm" => self != Self::Cw,
+            key => own.contains(&key),
+        }
+    }
+}
+
+impl AttackConfig {
+    /// An attack with the parameters that are usual for it; `norm` is overruled where it knows only one.
+    pub fn of(attack: AttackKind, norm: Norm) -> Self {
+        let norm = if attack == AttackKind::Cw { Norm::L2 } else { norm };
+        let (epsilon, step) = match norm {
+            Norm::Linf => (8.0 / 255.0, 2.0 / 255.0),
+            Norm::L2 => (128.0 / 255.0, 32.0 / 255.0),
+            Norm::L1 => (12.0, 3.0),
+        };
+        let steps = match attack {
+            AttackKind::Bim | AttackKind::MiFgsm => 10,
+            AttackKind::Deepfool => 50,
+            AttackKind::Cw => 200,
+            AttackKind::ApgdCe | AttackKind::ApgdDlr | AttackKind::ApgdT | AttackKind::Fab | AttackKind::FabT => 100,
+            _ => 20,
+        };
+        let step = match attack {
+            AttackKind::Simba => 0.2,
+            _ => step,
+        };
+        Self { attack, norm, epsilon: Pixels(epsilon), step: Pixels(step), steps, ..Self::default() }
+    }
+}
+
+settings! {
+    /// Coefficients of the objectives and the attack inside training; the reference's values.
+    pub struct ObjectiveConfig {
+        /// Weight of the sliced Wasserstein distance (sw, otjr)
+        lambda_sw: f32 = 64.0, symbol "λ_SW", in [0.0, 1e6];
+        /// Weight of the Jacobian penalty (rand_jac, sw_jac, otjr)
+        lambda_jac: f32 = 0.005, symbol "λ_R", in [0.0, 1e6];
+        /// Weight of the KL divergence (trades)
+        beta_trades: f32 = 6.0, symbol "β", in [0.0, 1e6];
+        /// Weight of logit pairing (alp)
+        beta_alp: f32 = 0.5, symbol "β", in [0.0, 1e6];
+        /// Weight of the Sinkhorn divergence (sinkhorn)
+        lambda_sinkhorn: f32 = 1.0, symbol "λ_S", in [0.0, 1e6];
+        /// Projections of the sliced Wasserstein distance, drawn anew each step
+        projections: usize = 32, symbol "K", in [1.0, 4096.0];
+        /// Radius of the training attack (L-inf, pixels in [0,1])
+        train_epsilon: Pixels = Pixels(0.031), symbol "ε", in [0.0, 1.0];
+        /// Step of the training attack
+        train_step: Pixels = Pixels(0.007), symbol "α", in [0.0, 1.0];
+        /// Steps of the training attack
+        train_steps: usize = 10, in [1.0, 1000.0];
+        /// Standard deviation of the noise at which the training attack starts
+        train_noise: f32 = 0.001, symbol "σ", in [0.0, 1.0];
+    }
+}
+
+settings! {
+    /// A training run. The defaults are the paper's recipe; [`TrainConfig::demo`] is what fits into minutes on a laptop.
+    pub struct TrainConfig {
+        /// What to train on: synthetic needs no files, the others need --data-dir
+        dataset: Dataset = Dataset::Cifar10;
+        /// Where the data is: a directory, or for CIFAR the .tar.gz itself
+        data_dir: String = String::new();
+        /// The network: wrn-D-W (wrn-10-1 ... wrn-34-10), resnet-18 or preact-resnet-18
+        model: Architecture = Architecture::WideResNet { depth: 34, width: 10 };
+        /// What to minimise
+        objective: Objective = Objective::Otjr;
+        /// Passes over the training pictures
+        epochs: usize = 100, in [1.0, 100000.0];
+        /// Pictures a step
+        batch: usize = 128, in [2.0, 65536.0];
+        /// Peak learning rate
+        rate: f32 = 0.1, symbol "η", in [0.0, 100.0];
+        /// How the rate goes over the run
+        schedule: Schedule = Schedule::Steps;
+        /// Momentum
+        momentum: f32 = 0.9, symbol "μ", in [0.0, 1.0];
+        /// Weight decay
+        weight_decay: f32 = 2e-4, in [0.0, 1.0];
+        /// Crop from 4 pixels of padding and flip at random
+        augment: bool = true;
+        /// Subtract each channel's mean and divide by its deviation, inside the model
+        normalize: bool = false;
+        /// Train on at most this many pictures (0: all)
+        limit: usize = 0;
+        /// Evaluate on at most this many pictures (0: all)
+        limit_test: usize = 0;
+        /// Seed of everything random
+        seed: u64 = 0;
+    }
+    /// Coefficients of the objective and its attack.
+    + coefficients: ObjectiveConfig
+}
+
+impl TrainConfig {
+    /// The embedded set, a small network, a short attack and a high rate: minutes on two cores. In so few steps the
+    /// paper's weight on L_SW costs more than it gives.
+    pub fn demo() -> Self {
+        let coefficients = ObjectiveConfig {
+            train_epsilon: Pixels(8.0 / 255.0),
+            train_step: Pixels(5.0 / 255.0),
+            train_steps: 2,
+            lambda_sw: 1.0,
+            ..ObjectiveConfig::default()
+        };
+        Self {
+            dataset: Dataset::Synthetic,
+            model: Architecture::WideResNet { depth: 10, width: 1 },
+            epochs: 4,
+            batch: 64,
+            rate: 0.2,
+            schedule: Schedule::OneCycle,
+            weight_decay: 5e-4,
+            augment: false,
+            limit: 3200,
+            limit_test: 500,
+            coefficients,
+            ..Self::default()
+        }
+    }
+}

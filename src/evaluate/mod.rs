@@ -1,0 +1,270 @@
+//! How many pictures of a set a model gets right, clean and under attacks in turn, each on those that still stand.
+
+mod state;
+
+use std::ops::ControlFlow;
+
+use burn::tensor::Device;
+
+use crate::{
+    attack::{
+        Attack, Classifier, Error, Goal, Observer, Progress, Query, Task,
+        autoattack::{Flag, SQUARE_AHEAD, check_outputs},
+        loss::{ranking, rival},
+        method::{Stage, stages},
+    },
+    config::AttackConfig,
+    data::{Pictures, SIDE, VALUES},
+    model::Model,
+    platform,
+    random::{self, Purpose, RngExt},
+};
+pub use state::{Accuracy, Fate, Record, Report, State};
+
+/// What targeted attacks aim at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// This class.
+    Class(usize),
+    /// A wrong class drawn for each picture.
+    Random,
+    /// The class that the model finds least likely.
+    LeastLikely,
+}
+
+impl std::str::FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "random" => Ok(Self::Random),
+            "least-likely" => Ok(Self::LeastLikely),
+            _ => text.parse().map(Self::Class).map_err(|_| "expected a class number, random or least-likely".into()),
+        }
+    }
+}
+
+impl Target {
+    /// The class to reach on picture `id` with this label and these logits.
+    fn class(self, z: &[f32], label: usize, seed: u64, id: u64) -> usize {
+        match self {
+            Self::Class(class) => class,
+            Self::LeastLikely => *ranking(z).last().expect("a model has classes"),
+            Self::Random => {
+                let other = random::stream(seed, Purpose::Target, id).random_range(0..z.len() - 1);
+                other + usize::from(other >= label)
+            }
+        }
+    }
+}
+
+/// A set of pictures and the attacks that a model must withstand on it.
+pub struct Evaluation<'a> {
+    pub pictures: &'a Pictures,
+    pub stages: &'a [Stage],
+    pub target: Option<Target>,
+    /// Of random targets.
+    pub seed: u64,
+    /// Pictures attacked at once.
+    pub batch: usize,
+    /// Flags known before, such as of attacks left out; and whether the model may answer at random.
+    pub flags: Vec<Flag>,
+    pub may_be_random: bool,
+}
+
+/// How far an evaluation is.
+pub struct Now<'a> {
+    pub state: &'a State,
+    /// Pictures that the running attack has dealt with, of those that stood before it; parts count while a batch runs.
+    pub done: f64,
+    pub of: usize,
+    /// A batch has just ended: what `state` says can be kept.
+    pub settled: bool,
+}
+
+/// Watches an evaluation; may end it after a step, to go on later from the last settled state.
+pub trait Watch {
+    fn look(&mut self, now: Now<'_>) -> impl Future<Output = ControlFlow<()>>;
+}
+
+impl Evaluation<'_> {
+    fn pixels(&self, ids: &[usize]) -> Vec<f32> {
+        ids.iter().flat_map(|&i| self.pictures.picture(i)).map(|&v| f32::from(v) / 255.0).collect()
+    }
+
+    fn goal(&self, z: &[f32], i: usize) -> Goal {
+        let label = self.pictures.labels[i] as usize;
+        match self.target {
+            None => Goal::Avoid(label),
+            Some(target) => Goal::Reach(target.class(z, label, self.seed, i as u64)),
+        }
+    }
+
+    /// Looks at the model, and at its clean predictions.
+    pub async fn begin(&self, model: &impl Classifier, device: &Device) -> Result<State, Error> {
+        let query = Query::new(model, device, [3, SIDE, SIDE], self.batch);
+        let n = self.pictures.len();
+        let pixels = self.pixels(&(0..n).collect::<Vec<_>>());
+        let mut flags = self.flags.clone();
+        flags.extend(check_outputs(&query, &pixels[..self.batch.min(n) * VALUES]).await?);
+        flags.retain(|flag| !(self.may_be_random && *flag == Flag::Randomised));
+        let logits = query.logits(&pixels).await?;
+        let fate = |(i, z)| if self.goal(z, i).margin(z) > 0.0 { Fate::Standing } else { Fate::Wrong };
+        Ok(State {
+            fates: logits.rows().enumerate().map(fate).collect(),
+            predictions: logits.rows().map(prediction).collect(),
+            adversarial: pixels,
+            records: Vec::new(),
+            flags,
+            next: 0,
+            finished: false,
+        })
+    }
+
+    /// Goes on with an evaluation until its end, or until the observer stops it. Attacks are made on `model`; `judge`,
+    /// usually the same, decides whether a picture falls.
+    pub async fn run(
+        &self,
+        model: &impl Classifier,
+        judge: &impl Classifier,
+        device: &Device,
+        state: &mut State,
+        watch: &mut impl Watch,
+    ) -> Result<(), Error> {
+        let first = state.records.len().saturating_sub(1);
+        for (number, stage) in self.stages.iter().enumerate().skip(first) {
+            if state.records.len() == number {
+                let standing = state.accuracy().robust;
+                let name = stage.name.to_owned();
+                state.records.push(Record { name, before: standing, after: standing, ..Record::default() });
+                state.next = 0;
+            }
+            loop {
+                let open = |i: &usize| state.fates[*i] == Fate::Standing;
+                let ids: Vec<usize> = (state.next..state.fates.len()).filter(open).take(self.batch).collect();
+                let Some(&last) = ids.last() else { break };
+                if self.attack_batch(stage, number, &ids, model, judge, device, state, watch).await?.is_break() {
+                    return Ok(());
+                }
+                state.next = last + 1;
+                let now = self.now(state, 0.0, true);
+                if watch.look(now).await.is_break() {
+                    return Ok(());
+                }
+            }
+            let record = &state.records[number];
+            if record.zero_gradients > 0 {
+                state.flags.push(Flag::ZeroGradients(record.zero_gradients));
+            }
+            let felled = record.before - record.after;
+            if stage.name == "square" && number > 0 && felled as f64 > SQUARE_AHEAD * state.fates.len() as f64 {
+                state.flags.push(Flag::SquareAhead { felled, of: state.fates.len() });
+            }
+            state.next = state.fates.len();
+        }
+        state.finished = true;
+        Ok(())
+    }
+
+    /// `part` of the batch that runs is done.
+    fn now<'a>(&self, state: &'a State, part: f64, settled: bool) -> Now<'a> {
+        let record = state.records.last().expect("an attack runs");
+        let left = (state.next..state.fates.len()).filter(|&i| state.fates[i] == Fate::Standing).count();
+        let batch = left.min(self.batch) as f64;
+        Now { state, done: (record.before - left) as f64 + part * batch, of: record.before, settled }
+    }
+
+    /// One attack on one batch; leaves the state alone if it is stopped.
+    #[allow(clippy::too_many_arguments)]
+    async fn attack_batch(
+        &self,
+        stage: &Stage,
+        number: usize,
+        ids: &[usize],
+        model: &impl Classifier,
+        judge: &impl Classifier,
+        device: &Device,
+        state: &mut State,
+        watch: &mut impl Watch,
+    ) -> Result<ControlFlow<()>, Error> {
+        let begin = platform::milliseconds();
+        let query = Query::new(model, device, [3, SIDE, SIDE], self.batch);
+        let x = self.pixels(ids);
+        let clean = query.logits(&x).await?;
+        let goals: Vec<Goal> = ids.iter().zip(clean.rows()).map(|(&i, z)| self.goal(z, i)).collect();
+        stage.method.suits(clean.classes, &goals)?;
+        let task = Task { x, goals, ids: ids.iter().map(|&i| i as u64).collect() };
+        let mut inside = Inside { evaluation: self, state: &*state, watch, stopped: false };
+        let found = stage.method.run(&query, &task, &mut inside).await?;
+        if inside.stopped {
+            return Ok(ControlFlow::Break(()));
+        }
+        let adversarial: Vec<f32> = found.iter().flat_map(|f| &f.x).copied().collect();
+        let judged = Query::new(judge, device, [3, SIDE, SIDE], self.batch).logits(&adversarial).await?;
+        let mut felled = 0;
+        for (((&i, goal), found), z) in ids.iter().zip(&task.goals).zip(&found).zip(judged.rows()) {
+            if goal.margin(z) <= 0.0 {
+                state.fates[i] = Fate::Felled(number);
+                state.predictions[i] = prediction(z);
+                state.adversarial[i * VALUES..(i + 1) * VALUES].copy_from_slice(&found.x);
+                felled += 1;
+            }
+        }
+        let record = &mut state.records[number];
+        record.after -= felled;
+        record.seconds += (platform::milliseconds() - begin) / 1e3;
+        record.zero_gradients += query.zero_gradients();
+        record.queries.iter_mut().zip(query.counts()).for_each(|(sum, n)| *sum += n);
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// The likeliest class; of equals the first.
+fn prediction(z: &[f32]) -> usize {
+    let other = rival(z, 0);
+    if z[other] > z[0] { other } else { 0 }
+}
+
+/// Shows the steps of one batch to whoever watches the evaluation.
+struct Inside<'a, W> {
+    evaluation: &'a Evaluation<'a>,
+    state: &'a State,
+    watch: &'a mut W,
+    stopped: bool,
+}
+
+impl<W: Watch> Observer for Inside<'_, W> {
+    async fn step(&mut self, progress: Progress<'_>) -> ControlFlow<()> {
+        let part = progress.done as f64 / progress.total as f64;
+        let flow = self.watch.look(self.evaluation.now(self.state, part, false)).await;
+        self.stopped = flow.is_break();
+        flow
+    }
+}
+
+/// A watch that is told of settled batches only.
+struct Settled<F>(F);
+
+impl<F: FnMut(&State) -> ControlFlow<()>> Watch for Settled<F> {
+    async fn look(&mut self, now: Now<'_>) -> ControlFlow<()> {
+        if now.settled { (self.0)(now.state) } else { ControlFlow::Continue(()) }
+    }
+}
+
+/// Clean accuracy and that under one config's attacks; `progress` sees the state after each batch and may end it early.
+pub async fn accuracy(
+    model: &Model,
+    pictures: &Pictures,
+    attack: &AttackConfig,
+    batch: usize,
+    device: &Device,
+    progress: impl FnMut(&State) -> ControlFlow<()>,
+) -> Result<State, Error> {
+    let attack = AttackConfig { early_stop: true, ..attack.clone() };
+    let stages = stages(&attack, model.classes)?;
+    let (target, flags) = (None, Vec::new());
+    let evaluation = Evaluation { pictures, stages: &stages, target, seed: 0, batch, flags, may_be_random: false };
+    let mut state = evaluation.begin(model, device).await?;
+    evaluation.run(model, model, device, &mut state, &mut Settled(progress)).await?;
+    Ok(state)
+}

@@ -1,0 +1,174 @@
+//! What an evaluation knows: enough to report it, to keep it in a file, and to go on from there.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    attack::autoattack::Flag,
+    checkpoint::{Checkpoint, Error},
+    data::{Pictures, SIDE, VALUES},
+    model::parameter::Array,
+};
+
+/// How many of a set's pictures a model gets right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accuracy {
+    pub pictures: usize,
+    /// Right on the clean picture.
+    pub clean: usize,
+    /// Right on the worst picture that the attack found.
+    pub robust: usize,
+}
+
+impl Accuracy {
+    /// Shares in [0,1]: clean, robust.
+    pub fn shares(&self) -> [f64; 2] {
+        [self.clean, self.robust].map(|n| n as f64 / self.pictures.max(1) as f64)
+    }
+}
+
+/// What became of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fate {
+    /// The goal was reached without an attack: for most purposes, the model was wrong.
+    Wrong,
+    Standing,
+    /// The number of the attack that felled it.
+    Felled(usize),
+}
+
+/// What one attack of an evaluation did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    pub name: String,
+    /// Pictures that stood before it, and after.
+    pub before: usize,
+    pub after: usize,
+    pub seconds: f64,
+    /// Pictures whose logits, and whose gradients, it asked for.
+    pub queries: [u64; 2],
+    pub zero_gradients: usize,
+}
+
+/// All that an evaluation knows; enough to go on from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// `[N]`.
+    pub fates: Vec<Fate>,
+    /// `[N]`, of the adversarial picture where there is one.
+    pub predictions: Vec<usize>,
+    /// `[N, 3, 32, 32]`: what felled the picture, else the picture itself.
+    pub adversarial: Vec<f32>,
+    /// The attacks that have begun.
+    pub records: Vec<Record>,
+    pub flags: Vec<Flag>,
+    /// The next picture of the attack that runs.
+    pub next: usize,
+    /// All attacks are over.
+    pub finished: bool,
+}
+
+/// What a person wants to know of an evaluation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    pub accuracy: Accuracy,
+    pub records: Vec<Record>,
+    /// For people.
+    pub flags: Vec<String>,
+    /// Share of the last attack that is done, in [0,1].
+    pub part: f64,
+}
+
+impl State {
+    pub fn report(&self, part: f64) -> Report {
+        let flags = self.flags.iter().map(ToString::to_string).collect();
+        Report { accuracy: self.accuracy(), records: self.records.clone(), flags, part }
+    }
+
+    fn count(&self, stands: impl Fn(&Fate) -> bool) -> usize {
+        self.fates.iter().filter(|fate| stands(fate)).count()
+    }
+
+    pub fn accuracy(&self) -> Accuracy {
+        Accuracy {
+            pictures: self.fates.len(),
+            clean: self.count(|fate| *fate != Fate::Wrong),
+            robust: self.count(|fate| *fate == Fate::Standing),
+        }
+    }
+}
+
+/// Names of a state's arrays in files.
+const CLEAN: &str = "clean";
+const ADVERSARIAL: &str = "adversarial";
+const LABELS: &str = "labels";
+const PREDICTIONS: &str = "predictions";
+const FELLED_BY: &str = "felled_by";
+
+/// What is not an array.
+#[derive(Serialize, Deserialize)]
+struct Rest {
+    records: Vec<Record>,
+    flags: Vec<Flag>,
+    next: usize,
+    finished: bool,
+}
+
+const REST: &str = "evaluation";
+
+impl State {
+    /// A file of it: `clean` and `adversarial` `[N, 3, 32, 32]`, `labels`, `predictions` and `felled_by` `[N]`, which
+    /// numbers the attacks of the metadata's records; -1 stands, -2 was wrong without an attack.
+    pub fn to_checkpoint(&self, pictures: &Pictures) -> Checkpoint {
+        let n = self.fates.len();
+        let felled_by = |fate: &Fate| match fate {
+            Fate::Wrong => -2.0,
+            Fate::Standing => -1.0,
+            Fate::Felled(number) => *number as f32,
+        };
+        let images = |values: Vec<f32>| Array { shape: vec![n, 3, SIDE, SIDE], values };
+        let numbers = |values: Vec<f32>| Array { shape: vec![n], values };
+        let arrays = [
+            (CLEAN, images(pictures.pixels.iter().map(|&v| f32::from(v) / 255.0).collect())),
+            (ADVERSARIAL, images(self.adversarial.clone())),
+            (LABELS, numbers(pictures.labels.iter().map(|&v| f32::from(v)).collect())),
+            (PREDICTIONS, numbers(self.predictions.iter().map(|&v| v as f32).collect())),
+            (FELLED_BY, numbers(self.fates.iter().map(felled_by).collect())),
+        ];
+        let rest =
+            Rest { records: self.records.clone(), flags: self.flags.clone(), next: self.next, finished: self.finished };
+        Checkpoint {
+            arrays: arrays.into_iter().map(|(name, array)| (name.to_owned(), array)).collect(),
+            metadata: [(REST.to_owned(), serde_json::json!(rest).to_string())].into(),
+        }
+    }
+
+    /// The state in a file made by [`State::to_checkpoint`] of the same pictures.
+    pub fn from_checkpoint(file: &Checkpoint, pictures: &Pictures) -> Result<Self, Error> {
+        let array = |name: &'static str, each: usize| match file.arrays.get(name) {
+            Some(array) if array.values.len() == pictures.len() * each => Ok(&array.values),
+            Some(_) => Err(Error::Metadata { key: name, problem: "it is of another number of pictures".into() }),
+            None => Err(Error::Metadata { key: name, problem: "there is no such array: it is no evaluation".into() }),
+        };
+        let labels = array(LABELS, 1)?;
+        if labels.iter().zip(&pictures.labels).any(|(a, b)| *a != f32::from(*b)) {
+            return Err(Error::Metadata { key: LABELS, problem: "it is of other pictures".into() });
+        }
+        let fate = |v: &f32| match *v {
+            -2.0 => Fate::Wrong,
+            v if v < 0.0 => Fate::Standing,
+            v => Fate::Felled(v as usize),
+        };
+        let rest = file.metadata.get(REST).map(String::as_str).unwrap_or_default();
+        let rest: Rest =
+            serde_json::from_str(rest).map_err(|e| Error::Metadata { key: REST, problem: e.to_string() })?;
+        Ok(Self {
+            fates: array(FELLED_BY, 1)?.iter().map(fate).collect(),
+            predictions: array(PREDICTIONS, 1)?.iter().map(|&v| v as usize).collect(),
+            adversarial: array(ADVERSARIAL, VALUES)?.clone(),
+            records: rest.records,
+            flags: rest.flags,
+            next: rest.next,
+            finished: rest.finished,
+        })
+    }
+}

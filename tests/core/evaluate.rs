@@ -1,0 +1,234 @@
+//! Evaluations: several attacks in turn, interruptions, and the signs that a result is not to be trusted.
+
+use std::{cell::Cell, ops::ControlFlow};
+
+use burn::tensor::{Device, Tensor, activation::softmax};
+use otjr::{
+    attack::{
+        Classifier,
+        autoattack::Flag,
+        method::{Stage, stages},
+    },
+    checkpoint::Checkpoint,
+    config::{AttackConfig, AttackKind, Norm, Pixels},
+    data::{Pictures, synthetic},
+    evaluate::{Evaluation, Fate, Now, State, Target, Watch},
+    model::Model,
+};
+
+use crate::{ready, tests, uniform, values};
+
+fn data(n: usize) -> Pictures {
+    synthetic::generate(0, 1, n).test
+}
+
+/// The page's own models.
+fn shipped(bytes: &[u8]) -> Model {
+    Model::from_arrays(&Checkpoint::from_bytes(bytes).unwrap().model(), &Device::flex()).unwrap()
+}
+
+fn standard() -> Model {
+    shipped(include_bytes!("../../public/models/ce.safetensors"))
+}
+
+fn robust() -> Model {
+    shipped(include_bytes!("../../public/models/otjr.safetensors"))
+}
+
+/// Labels as the model sees the pictures, so that there is something to attack.
+fn as_seen(model: &impl Classifier, mut pictures: Pictures) -> Pictures {
+    let x = otjr::batch::pixels_of(&pictures.pixels, &Device::flex());
+    let classes = values(&model.logits(x).argmax(1).float());
+    pictures.labels = classes.into_iter().map(|class| class as u16).collect();
+    pictures
+}
+
+fn few(kind: AttackKind, epsilon: f32) -> AttackConfig {
+    let of = AttackConfig::of(kind, Norm::Linf);
+    AttackConfig { epsilon: Pixels(epsilon), step: Pixels(epsilon / 2.0), steps: 3, queries: 8, early_stop: true, ..of }
+}
+
+const EPSILON: f32 = 8.0 / 255.0;
+
+/// Each attack with a small ball: some pictures fall.
+fn plan() -> Vec<Stage> {
+    let kinds = [AttackKind::Fgsm, AttackKind::ApgdCe, AttackKind::Square];
+    kinds.iter().flat_map(|&kind| stages(&few(kind, EPSILON), 10).unwrap()).collect()
+}
+
+fn evaluation<'a>(pictures: &'a Pictures, stages: &'a [Stage]) -> Evaluation<'a> {
+    Evaluation { pictures, stages, target: None, seed: 0, batch: 4, flags: Vec::new(), may_be_random: false }
+}
+
+/// Lets an evaluation go on for so many steps.
+struct Steps(usize, Option<State>);
+
+impl Watch for Steps {
+    async fn look(&mut self, now: Now<'_>) -> ControlFlow<()> {
+        assert!(now.done <= now.of as f64 + 1e-9);
+        if now.settled {
+            self.1 = Some(now.state.clone());
+        }
+        match self.0.checked_sub(1) {
+            Some(left) => self.0 = left,
+            None => return ControlFlow::Break(()),
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn whole(model: &impl Classifier, evaluation: &Evaluation) -> State {
+    let device = Device::flex();
+    let mut state = ready(evaluation.begin(model, &device)).unwrap();
+    ready(evaluation.run(model, model, &device, &mut state, &mut Steps(usize::MAX, None))).unwrap();
+    assert!(state.finished);
+    state
+}
+
+/// Times differ from run to run.
+fn timeless(mut state: State) -> State {
+    state.records.iter_mut().for_each(|record| record.seconds = 0.0);
+    state
+}
+
+tests! {
+    /// Each attack gets what the ones before have left, and nothing is counted twice.
+    fn attacks_share_the_work() {
+        let model = standard();
+        let (pictures, stages) = (as_seen(&model, data(10)), plan());
+        let state = whole(&model, &evaluation(&pictures, &stages));
+        let accuracy = state.accuracy();
+        assert_eq!((accuracy.pictures, accuracy.clean), (10, 10));
+        assert_eq!(state.records.iter().map(|r| r.name.as_str()).collect::<Vec<_>>(), ["fgsm", "apgd-ce", "square"]);
+        for (n, record) in state.records.iter().enumerate() {
+            let before = if n == 0 { 10 } else { state.records[n - 1].after };
+            assert_eq!(record.before, before);
+            let felled = state.fates.iter().filter(|fate| **fate == Fate::Felled(n)).count();
+            assert_eq!(record.before - record.after, felled);
+        }
+        assert_eq!(accuracy.robust, state.records[2].after);
+        assert!(accuracy.robust < 10, "nothing fell: the test tests nothing");
+        for (i, fate) in state.fates.iter().enumerate() {
+            let adversarial = &state.adversarial[i * 3072..(i + 1) * 3072];
+            let x: Vec<f32> = pictures.picture(i).iter().map(|&v| f32::from(v) / 255.0).collect();
+            assert!(Norm::Linf.distance(adversarial, &x) <= EPSILON);
+            assert_eq!(*fate == Fate::Standing, adversarial == x);
+            assert_eq!(*fate == Fate::Standing, state.predictions[i] == pictures.labels[i] as usize);
+        }
+    }
+
+    /// Stopped anywhere, kept in a file, and gone on with: the same in the end as a run left alone.
+    fn an_interrupted_evaluation_goes_on() {
+        let model = standard();
+        let (pictures, stages) = (as_seen(&model, data(10)), plan());
+        let evaluation = evaluation(&pictures, &stages);
+        let expected = timeless(whole(&model, &evaluation));
+        let device = Device::flex();
+        let mut state = ready(evaluation.begin(&model, &device)).unwrap();
+        let mut sittings = 0;
+        while !state.finished {
+            let mut steps = Steps(4 + sittings, None);
+            let mut attempt = state.clone();
+            ready(evaluation.run(&model, &model, &device, &mut attempt, &mut steps)).unwrap();
+            // What a killed program would find: the last settled state, through a file.
+            let kept = if attempt.finished { attempt } else { steps.1.unwrap_or(state) };
+            let file = Checkpoint::from_bytes(&kept.to_checkpoint(&pictures).to_bytes()).unwrap();
+            state = State::from_checkpoint(&file, &pictures).unwrap();
+            assert_eq!(timeless(state.clone()), timeless(kept));
+            sittings += 1;
+        }
+        assert!(sittings > 2, "never interrupted");
+        assert_eq!(timeless(state), expected);
+        let other = State::from_checkpoint(&expected.to_checkpoint(&pictures), &data(9)).unwrap_err();
+        assert!(other.to_string().contains("another number of pictures"), "{other}");
+    }
+
+    /// Gradients that are hidden, here by rounding the logits, are noticed; square finds what they hide.
+    fn masked_models_raise_flags() {
+        struct Rounded(Tensor<2>);
+        impl Classifier for Rounded {
+            fn logits(&self, x: Tensor<4>) -> Tensor<2> {
+                let b = x.dims()[0] as i32;
+                x.reshape([b, -1]).matmul(self.0.clone()).mul_scalar(8.0).round().div_scalar(8.0)
+            }
+        }
+        let model = Rounded(uniform(70, [3072, 10], -0.05, 0.05));
+        let pictures = as_seen(&model, data(12));
+        let mut all = Vec::new();
+        for kind in [AttackKind::ApgdCe, AttackKind::Square] {
+            all.extend(stages(&AttackConfig { queries: 200, ..few(kind, 0.1) }, 10).unwrap());
+        }
+        let state = whole(&model, &evaluation(&pictures, &all));
+        let standing = state.records[0].before;
+        assert!(standing > 3, "{:?}", state.records);
+        let felled = |n: usize| state.records[n].before - state.records[n].after;
+        assert!(felled(1) > felled(0), "gradients of zero lead nowhere: {:?}", state.records);
+        assert!(state.flags.contains(&Flag::ZeroGradients(standing)), "{:?}", state.flags);
+        assert!(state.flags.iter().any(|f| matches!(f, Flag::SquareAhead { felled, .. } if *felled > 0)), "{:?}", state.flags);
+    }
+
+    fn random_models_and_probabilities_are_noticed() {
+        struct Noisy(Model, Cell<f32>);
+        impl Classifier for Noisy {
+            fn logits(&self, x: Tensor<4>) -> Tensor<2> {
+                self.1.set(self.1.get() + 1.0);
+                let z = self.0.logits(x);
+                let noise = uniform(self.1.get() as u64, z.dims(), -0.1, 0.1);
+                z + noise
+            }
+        }
+        struct Sure(Model);
+        impl Classifier for Sure {
+            fn logits(&self, x: Tensor<4>) -> Tensor<2> {
+                softmax(self.0.logits(x), 1)
+            }
+        }
+        let pictures = data(4);
+        let flags = |model: &dyn Fn(&Evaluation) -> State, may_be_random| {
+            let stages = plan();
+            model(&Evaluation { may_be_random, ..evaluation(&pictures, &stages) }).flags
+        };
+        let device = Device::flex();
+        let noisy = |e: &Evaluation| ready(e.begin(&Noisy(standard(), Cell::new(0.0)), &device)).unwrap();
+        assert_eq!(flags(&noisy, false), [Flag::Randomised]);
+        assert_eq!(flags(&noisy, true), []);
+        assert_eq!(flags(&|e| ready(e.begin(&Sure(standard()), &device)).unwrap(), false), [Flag::Probabilities]);
+        assert_eq!(flags(&|e| ready(e.begin(&standard(), &device)).unwrap(), false), []);
+    }
+
+    /// Made on one model, judged by another: what does not carry over does not count.
+    fn attacks_are_judged_by_another_model() {
+        let (model, device) = (standard(), Device::flex());
+        let other = robust();
+        let (pictures, stages) = (as_seen(&other, data(6)), plan());
+        let evaluation = evaluation(&pictures, &stages);
+        let mut state = ready(evaluation.begin(&other, &device)).unwrap();
+        assert_eq!(state.accuracy().clean, 6);
+        ready(evaluation.run(&model, &other, &device, &mut state, &mut Steps(usize::MAX, None))).unwrap();
+        // The robust model does not fall to what fells the standard one.
+        let own = whole(&model, &evaluation);
+        assert!(state.accuracy().robust > own.accuracy().robust, "{:?} {:?}", state.accuracy(), own.accuracy());
+    }
+
+    fn targets_are_what_they_say() {
+        let model = standard();
+        let (pictures, device) = (as_seen(&model, data(6)), Device::flex());
+        let stages = stages(&AttackConfig { steps: 20, step: Pixels(0.03), ..few(AttackKind::Pgd, 0.3) }, 10).unwrap();
+        for target in [Target::Class(3), Target::Random, Target::LeastLikely] {
+            let evaluation = Evaluation { target: Some(target), ..evaluation(&pictures, &stages) };
+            let mut state = ready(evaluation.begin(&model, &device)).unwrap();
+            ready(evaluation.run(&model, &model, &device, &mut state, &mut Steps(usize::MAX, None))).unwrap();
+            for (i, fate) in state.fates.iter().enumerate() {
+                if *fate != Fate::Standing && target == Target::Class(3) {
+                    assert_eq!(state.predictions[i], 3);
+                } else if *fate == Fate::Felled(0) {
+                    assert_ne!(state.predictions[i], pictures.labels[i] as usize, "{target:?}");
+                }
+            }
+            assert!(state.fates.contains(&Fate::Felled(0)), "{target:?}");
+        }
+        assert_eq!("least-likely".parse(), Ok(Target::LeastLikely));
+        assert_eq!("7".parse(), Ok(Target::Class(7)));
+        assert!("cat".parse::<Target>().is_err());
+    }
+}
