@@ -1,4 +1,4 @@
-//! The convolution kernel against burn's own.
+//! The CPU kernels against burn's own operations.
 #![cfg(feature = "cpu")]
 
 use burn::tensor::{Device, Distribution, Tensor, module, ops::ConvOptions};
@@ -114,4 +114,59 @@ fn float64_stays_float64() {
     assert_eq!(y.dtype(), DType::F64);
     let floats = |t: Tensor<4>| t.cast(DType::F32).into_data().try_to_vec::<f32>().unwrap();
     assert_close(&floats(kernel::conv2d(x, w, 1)), &floats(y), "float64");
+}
+
+/// Output and the gradients of input, scale and shift of `sum(affine(x) * r)`; then mean, variance and the gradient of
+/// `sum(mean * a) + sum(variance * b)`.
+fn normalised(
+    affine: impl Fn(Tensor<4>, Tensor<1>, Tensor<1>) -> Tensor<4>,
+    moments: impl Fn(Tensor<4>) -> [Tensor<1>; 2],
+    [x, r]: [&Tensor<4>; 2],
+    [scale, shift]: [&Tensor<1>; 2],
+) -> Vec<Vec<f32>> {
+    fn floats<const D: usize>(t: Tensor<D>) -> Vec<f32> {
+        t.into_data().try_to_vec::<f32>().unwrap()
+    }
+    let x = x.clone().require_grad();
+    let (s, t) = (scale.clone().require_grad(), shift.clone().require_grad());
+    let y = affine(x.clone(), s.clone(), t.clone());
+    let gradients = (y.clone() * r.clone()).sum().backward();
+    let mut all = vec![floats(y.inner()), floats(x.grad(&gradients).unwrap())];
+    all.extend([floats(s.grad(&gradients).unwrap()), floats(t.grad(&gradients).unwrap())]);
+    let x = x.detach().require_grad();
+    let [mean, variance] = moments(x.clone());
+    let loss = (mean.clone() * scale.clone()).sum() + (variance.clone() * shift.clone()).sum();
+    let gradients = loss.backward();
+    all.extend([floats(mean.inner()), floats(variance.inner()), floats(x.grad(&gradients).unwrap())]);
+    all
+}
+
+#[test]
+fn normalisation_and_its_gradients_equal_burns_own() {
+    for [batch, channels, size] in [[1, 3, 32], [2, 16, 5], [9, 20, 8], [3, 7, 1], [64, 64, 8]] {
+        for relu in [false, true] {
+            let shape = [batch, channels, size, size];
+            let (x, r) = (random(shape), random(shape));
+            let [scale, shift] = [0, 1].map(|row| random([2, channels, 1, 1]).narrow(0, row, 1).reshape([channels]));
+            let what = format!("{shape:?} relu {relu}");
+            let burns = normalised(
+                |x, scale, shift| {
+                    let y = x * kernel::per_channel(scale) + kernel::per_channel(shift);
+                    if relu { burn::tensor::activation::relu(y) } else { y }
+                },
+                |x| {
+                    let mean_of = |t: Tensor<4>| t.mean_dims(&[0, 2, 3]).reshape([channels]);
+                    let mean = mean_of(x.clone());
+                    [mean.clone(), mean_of((x - kernel::per_channel(mean)).square())]
+                },
+                [&x, &r],
+                [&scale, &shift],
+            );
+            let affine = |x, scale, shift| kernel::affine(x, scale, shift, relu);
+            let ours = normalised(affine, kernel::moments, [&x, &r], [&scale, &shift]);
+            for (ours, burns) in ours.iter().zip(&burns) {
+                assert_close(ours, burns, &what);
+            }
+        }
+    }
 }

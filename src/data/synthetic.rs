@@ -181,7 +181,9 @@ fn colours(rng: &mut Stream) -> (Colour, [Colour; 2]) {
         let contrast = |c: Colour| (luma(shape) - luma(c)).abs();
         if contrast(near) > 0.5 && contrast(far) > 0.5 {
             // Paler than it could be: with full contrast, plain training withstood many attacks of 8/255.
-            return (mix(mix(near, far, 0.5), shape, draw(rng, 0.5, 0.8)), [near, far]);
+            let lo: f32 = std::env::var("LO").ok().and_then(|v| v.parse().ok()).unwrap_or(0.5);
+            let hi: f32 = std::env::var("HI").ok().and_then(|v| v.parse().ok()).unwrap_or(0.8);
+            return (mix(mix(near, far, 0.5), shape, draw(rng, lo, hi)), [near, far]);
         }
     }
 }

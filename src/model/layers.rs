@@ -2,19 +2,13 @@
 
 use burn::tensor::Tensor;
 
-use crate::kernel;
+use crate::kernel::{self, per_channel};
 
 use super::{
     Error, Mode, Pass,
     dual::Dual,
     parameter::{Builder, Init, Parameter, Slot},
 };
-
-/// A value per channel, broadcast over `[B, C, H, W]`.
-fn per_channel(values: Tensor<1>) -> Tensor<4> {
-    let [c] = values.dims();
-    values.reshape([1, c, 1, 1])
-}
 
 /// A square convolution without bias that keeps the size at stride 1 (padding k/2).
 #[derive(Clone, Debug)]
@@ -75,44 +69,61 @@ impl BatchNorm {
 
     /// `[B, C, H, W]` -> the same shape. In training mode the batch's statistics are pushed onto `pass`.
     pub fn forward(&self, x: Dual<4>, pass: &mut Pass) -> Dual<4> {
-        match pass.mode {
-            Mode::Inference => self.infer(x),
-            Mode::Training => self.train(x, pass),
+        self.normalise(x, pass, false)
+    }
+
+    /// The same and its positive part.
+    pub fn forward_relu(&self, x: Dual<4>, pass: &mut Pass) -> Dual<4> {
+        self.normalise(x, pass, true)
+    }
+
+    fn normalise(&self, x: Dual<4>, pass: &mut Pass, relu: bool) -> Dual<4> {
+        let output = match pass.mode {
+            Mode::Inference => self.infer(x, relu),
+            Mode::Training => self.train(x, pass, relu),
+        };
+        if !relu {
+            return output;
         }
+        let passes = |t: Tensor<4>| t * output.value.clone().detach().greater_scalar(0.0).float();
+        Dual { tangent: output.tangent.map(passes), value: output.value }
     }
 
-    /// gamma (x - running mean) / sigma + beta, as one scale and one shift.
-    fn infer(&self, x: Dual<4>) -> Dual<4> {
-        let sigma = self.running_var.tensor.clone().add_scalar(Self::EPSILON).sqrt();
-        let scale = self.weight.tensor.clone() / sigma;
-        let shift = self.bias.tensor.clone() - self.running_mean.tensor.clone() * scale.clone();
-        let scale = per_channel(scale);
-        x.linear(|t| t * scale.clone()).shift(per_channel(shift))
+    /// gamma (x - mean) / sigma + beta, as one scale and one shift per channel, `[C]` each.
+    fn scale_and_shift(&self, mean: Tensor<1>, variance: Tensor<1>) -> [Tensor<1>; 2] {
+        let scale = self.weight.tensor.clone() / variance.add_scalar(Self::EPSILON).sqrt();
+        let shift = self.bias.tensor.clone() - mean * scale.clone();
+        [scale, shift]
     }
 
-    /// gamma x^ + beta with x^ = (x - mean) / sigma over the batch. The statistics depend on x, so the tangent is
-    /// gamma / sigma (t - mean t - x^ mean(x^ t)): what a change of one picture does to the others is part of it.
-    fn train(&self, x: Dual<4>, pass: &mut Pass) -> Dual<4> {
+    /// The value is cut at 0 with `relu`; the tangent is not yet.
+    fn infer(&self, x: Dual<4>, relu: bool) -> Dual<4> {
+        let [scale, shift] = self.scale_and_shift(self.running_mean.tensor.clone(), self.running_var.tensor.clone());
+        let tangent = x.tangent.map(|t| t * per_channel(scale.clone()));
+        Dual { value: kernel::affine(x.value, scale, shift, relu), tangent }
+    }
+
+    /// Over the batch. The statistics depend on x, so the tangent is gamma / sigma (t - mean t - x^ mean(x^ t)) with
+    /// x^ = (x - mean) / sigma: what a change of one picture does to the others is part of it.
+    fn train(&self, x: Dual<4>, pass: &mut Pass, relu: bool) -> Dual<4> {
         let [b, c, h, w] = x.value.dims();
         let n = (b * h * w) as f32;
-        let mean_of = |t: Tensor<4>| per_channel(t.mean_dims(&[0, 2, 3]).reshape([c]));
-        let mean = mean_of(x.value.clone());
-        let centred = x.value - mean.clone();
-        let variance = mean_of(centred.clone().square());
+        let [mean, variance] = kernel::moments(x.value.clone());
         if let Some(statistics) = &mut pass.statistics {
             statistics.push(BatchStatistics {
-                mean: mean.inner().reshape([c]),
-                variance: variance.clone().inner().reshape([c]).mul_scalar(n / (n - 1.0).max(1.0)),
+                mean: mean.clone().inner(),
+                variance: variance.clone().inner().mul_scalar(n / (n - 1.0).max(1.0)),
             });
         }
-        let inverse_sigma = variance.add_scalar(Self::EPSILON).sqrt().recip();
-        let normalised = centred * inverse_sigma.clone();
-        let gamma = per_channel(self.weight.tensor.clone());
+        let [scale, shift] = self.scale_and_shift(mean.clone(), variance.clone());
         let tangent = x.tangent.map(|t| {
+            let inverse_sigma = variance.add_scalar(Self::EPSILON).sqrt().recip();
+            let normalised = (x.value.clone() - per_channel(mean)) * per_channel(inverse_sigma);
+            let mean_of = |t: Tensor<4>| per_channel(t.mean_dims(&[0, 2, 3]).reshape([c]));
             let along = mean_of(normalised.clone() * t.clone());
-            (t.clone() - mean_of(t) - normalised.clone() * along) * (gamma.clone() * inverse_sigma)
+            (t.clone() - mean_of(t) - normalised * along) * per_channel(scale.clone())
         });
-        Dual { value: normalised * gamma + per_channel(self.bias.tensor.clone()), tangent }
+        Dual { value: kernel::affine(x.value, scale, shift, relu), tangent }
     }
 
     pub fn update_running(&mut self, batch: BatchStatistics) {

@@ -43,15 +43,15 @@ impl Block {
 
     fn forward(&self, x: Dual<4>, pass: &mut Pass) -> Dual<4> {
         if self.pre_activation {
-            let activated = self.bn1.forward(x.clone(), pass).relu();
-            let hidden = self.bn2.forward(self.conv1.forward(activated.clone()), pass).relu();
+            let activated = self.bn1.forward_relu(x.clone(), pass);
+            let hidden = self.bn2.forward_relu(self.conv1.forward(activated.clone()), pass);
             let residual = match &self.shortcut {
                 Some((projection, _)) => projection.forward(activated),
                 None => x,
             };
             self.conv2.forward(hidden) + residual
         } else {
-            let hidden = self.bn1.forward(self.conv1.forward(x.clone()), pass).relu();
+            let hidden = self.bn1.forward_relu(self.conv1.forward(x.clone()), pass);
             let hidden = self.bn2.forward(self.conv2.forward(hidden), pass);
             let residual = match &self.shortcut {
                 Some((projection, Some(norm))) => norm.forward(projection.forward(x), pass),
@@ -107,11 +107,11 @@ impl ResNet {
     pub fn forward(&self, x: Dual<4>, pass: &mut Pass) -> (Dual<2>, Dual<2>) {
         let mut hidden = self.conv1.forward(x);
         if !self.pre_activation {
-            hidden = self.norm.forward(hidden, pass).relu();
+            hidden = self.norm.forward_relu(hidden, pass);
         }
         hidden = self.blocks.iter().fold(hidden, |h, block| block.forward(h, pass));
         if self.pre_activation {
-            hidden = self.norm.forward(hidden, pass).relu();
+            hidden = self.norm.forward_relu(hidden, pass);
         }
         let latent = super::mean_pool(hidden);
         (latent.clone(), self.linear.forward(latent))

@@ -32,8 +32,8 @@ impl Unit {
     }
 
     fn forward(&self, x: Dual<4>, pass: &mut Pass) -> Dual<4> {
-        let activated = self.bn1.forward(x.clone(), pass).relu();
-        let hidden = self.bn2.forward(self.conv1.forward(activated.clone()), pass).relu();
+        let activated = self.bn1.forward_relu(x.clone(), pass);
+        let hidden = self.bn2.forward_relu(self.conv1.forward(activated.clone()), pass);
         let residual = match &self.shortcut {
             Some(shortcut) => shortcut.forward(activated),
             None => x,
@@ -79,7 +79,7 @@ impl WideResNet {
     /// Pixels `[B, 3, 32, 32]` -> latent `[B, 64 W]` and logits `[B, C]`.
     pub fn forward(&self, x: Dual<4>, pass: &mut Pass) -> (Dual<2>, Dual<2>) {
         let hidden = self.units.iter().fold(self.conv1.forward(x), |h, unit| unit.forward(h, pass));
-        let latent = super::mean_pool(self.bn1.forward(hidden, pass).relu());
+        let latent = super::mean_pool(self.bn1.forward_relu(hidden, pass));
         (latent.clone(), self.fc.forward(latent))
     }
 

@@ -446,7 +446,7 @@ tests! {
             let task = Task { x: x.clone(), goals: vec![Goal::Reach(class); 3], ids: vec![0, 1, 2] };
             for kind in single() {
                 let norm = if kind == AttackKind::Cw { Norm::L2 } else { Norm::Linf };
-                let config = AttackConfig { queries: 1500, steps: 60, ..short(kind, norm, if norm == Norm::L2 { 20.0 } else { 0.2 }) };
+                let config = AttackConfig { queries: 6000, steps: 60, ..short(kind, norm, if norm == Norm::L2 { 20.0 } else { 0.2 }) };
                 let attack = stages(&config, 5).unwrap().remove(0).method;
                 if attack.suits(5, &task.goals).is_err() {
                     assert!(matches!(kind, AttackKind::ApgdT | AttackKind::FabT), "{kind}");

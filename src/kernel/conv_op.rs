@@ -9,18 +9,15 @@ use burn::{
             ops::{Backward, Ops, OpsKind},
         },
         backend_extension,
-        ops::FloatTensorOps,
         tensor::FloatTensor,
     },
-    tensor::{DType, Device, Shape, Tensor, TensorData},
+    tensor::{Shape, Tensor},
 };
 
-use super::conv::Conv;
-
-/// Whether `x` is where and what the kernel works on.
-pub fn supports(x: &Tensor<4>) -> bool {
-    x.dtype() == DType::F32 && x.device().inner() == Device::flex()
-}
+use super::{
+    conv::Conv,
+    flex::{contiguous, floats, tensor},
+};
 
 /// See [`super::conv2d`].
 pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, stride: usize) -> Tensor<4> {
@@ -86,17 +83,4 @@ fn conv(x: &FloatTensor<Flex>, weight: &FloatTensor<Flex>, stride: usize) -> Con
         "the weight of a convolution of {cin} channels"
     );
     Conv { batch, cin, cout, h, w, k, stride }
-}
-
-/// The same tensor, copied if it is a view that is not in order.
-fn contiguous(tensor: FloatTensor<Flex>) -> FloatTensor<Flex> {
-    if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() }
-}
-
-fn floats(tensor: &FloatTensor<Flex>) -> &[f32] {
-    tensor.as_slice().expect("contiguous f32")
-}
-
-fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FloatTensor<Flex> {
-    Flex::float_from_data(TensorData::new(values, shape), &Default::default())
 }

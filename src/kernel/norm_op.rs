@@ -1,0 +1,149 @@
+//! The arithmetic of [`super::norm`] as operations of burn's CPU backend.
+
+use burn::{
+    backend::{
+        Autodiff, Backend, Dispatch, Flex,
+        autodiff::{
+            checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+            grads::Gradients,
+            ops::{Backward, Ops, OpsKind},
+        },
+        backend_extension,
+        tensor::FloatTensor,
+    },
+    tensor::Tensor,
+};
+
+use super::{
+    flex::{contiguous, floats, tensor},
+    norm::Planes,
+};
+
+/// See [`super::affine`].
+pub fn affine(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, relu: bool) -> Tensor<4> {
+    let (x, scale, shift) = (x.into_dispatch(), scale.into_dispatch(), shift.into_dispatch());
+    Tensor::from_dispatch(Dispatch::affine(x, scale, shift, relu))
+}
+
+/// Mean and biased variance of each channel, `[2, C]`.
+pub fn moments(x: Tensor<4>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::moments(x.into_dispatch()))
+}
+
+#[backend_extension(Flex, Autodiff)]
+trait Normalise: Backend {
+    fn affine(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        relu: bool,
+    ) -> FloatTensor<Self>;
+    fn moments(x: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+fn dims(x: &FloatTensor<Flex>) -> [usize; 4] {
+    x.layout().shape().dims()
+}
+
+fn planes(x: &FloatTensor<Flex>) -> Planes {
+    let [_, channels, h, w] = dims(x);
+    Planes { channels, area: h * w }
+}
+
+impl Normalise for Flex {
+    fn affine(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        relu: bool,
+    ) -> FloatTensor<Self> {
+        let (x, scale, shift) = (contiguous(x), contiguous(scale), contiguous(shift));
+        tensor(planes(&x).affine(floats(&x), floats(&scale), floats(&shift), relu), dims(&x))
+    }
+
+    fn moments(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let x = contiguous(x);
+        let planes = planes(&x);
+        tensor(planes.moments(floats(&x)).concat(), [2, planes.channels])
+    }
+}
+
+impl<C: CheckpointStrategy> Normalise for Autodiff<Flex, C> {
+    fn affine(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        relu: bool,
+    ) -> FloatTensor<Self> {
+        let parameters = scale.is_tracked() || shift.is_tracked();
+        let x_kept = parameters.then(|| x.primitive().clone());
+        let scale_kept = x.is_tracked().then(|| scale.primitive().clone());
+        let prepared = AffineBackward.prepare::<C>([x.node(), scale.node(), shift.node()]).compute_bound().stateful();
+        let output = Flex::affine(x.into_primitive(), scale.into_primitive(), shift.into_primitive(), relu);
+        match prepared {
+            OpsKind::Tracked(prepared) => {
+                let y_kept = relu.then(|| output.clone());
+                prepared.finish((x_kept, scale_kept, y_kept), output)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+
+    fn moments(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let kept = x.primitive().clone();
+        let prepared = MomentsBackward.prepare::<C>([x.node()]).compute_bound().stateful();
+        let output = Flex::moments(x.into_primitive());
+        match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish((kept, output.clone()), output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct AffineBackward;
+
+impl Backward<Flex, 3> for AffineBackward {
+    /// The input where a parameter's gradient is wanted, the scale where the input's is, the output if it was cut at 0.
+    type State = (Option<FloatTensor<Flex>>, Option<FloatTensor<Flex>>, Option<FloatTensor<Flex>>);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let planes = planes(&dy);
+        let (x, scale, y) = ops.state;
+        let y = y.as_ref().map(floats);
+        let [x_node, scale_node, shift_node] = ops.parents;
+        if let (Some(node), Some(scale)) = (x_node, scale) {
+            let dx = planes.affine_input_gradient(floats(&dy), y, floats(&contiguous(scale)));
+            grads.register::<Flex>(node.id, tensor(dx, dims(&dy)));
+        }
+        if let Some(x) = x {
+            let gradients = planes.affine_parameter_gradients(floats(&dy), y, floats(&contiguous(x)));
+            for (node, gradient) in [scale_node, shift_node].into_iter().zip(gradients) {
+                if let Some(node) = node {
+                    grads.register::<Flex>(node.id, tensor(gradient, [planes.channels]));
+                }
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct MomentsBackward;
+
+impl Backward<Flex, 1> for MomentsBackward {
+    /// Input and output.
+    type State = (FloatTensor<Flex>, FloatTensor<Flex>);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = contiguous(grads.consume::<Flex>(&ops.node));
+        let (x, moments) = ops.state;
+        let (planes, x) = (planes(&x), contiguous(x));
+        let (dmean, dvariance) = floats(&gradient).split_at(planes.channels);
+        if let [Some(node)] = ops.parents {
+            let mean = &floats(&moments)[..planes.channels];
+            let dx = planes.moments_gradient(floats(&x), mean, dmean, dvariance);
+            grads.register::<Flex>(node.id, tensor(dx, dims(&x)));
+        }
+    }
+}
