@@ -134,7 +134,7 @@ pub struct AttackResult {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trace {
     pub attack: String,
-    /// The lowest margin so far after each step, at most [`Trace::LONGEST`] of them, evenly chosen.
+    /// The margin of the picture itself, then the lowest so far after each step, at most [`Trace::LONGEST`], evenly chosen.
     pub margins: Vec<f32>,
     /// Steps done.
     pub steps: usize,

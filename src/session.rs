@@ -163,12 +163,14 @@ impl Session {
         let picture = self.picture.as_ref().ok_or_else(|| refuse(&"load a picture first"))?;
         let query = Query::new(model, self.device()?, [3, SIDE, SIDE], 1);
         let x: Vec<f32> = picture.pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
+        let seen = query.logits(&x).await.map_err(failed)?;
         let goal = match target {
             Some(class) if class < model.classes => Goal::Reach(class),
             Some(class) => return Err(refuse(&format!("the model has no class number {class}"))),
             // Without a target the attack leaves the class that the model sees, right or wrong.
-            None => Goal::Avoid(argmax(query.logits(&x).await.map_err(failed)?.row(0))),
+            None => Goal::Avoid(argmax(seen.row(0))),
         };
+        let clean = goal.margin(seen.row(0));
         let mut flags = autoattack::left_out(config.attack, model.classes);
         if config.attack.is_suite() {
             flags.extend(autoattack::check_outputs(&query, &x).await.map_err(failed)?);
@@ -181,7 +183,7 @@ impl Session {
         let mut worst: Option<Found> = None;
         for stage in &stages {
             stage.method.suits(model.classes, &task.goals).map_err(|e| refuse(&e))?;
-            watch.begin(stage.name);
+            watch.begin(stage.name, clean);
             let found = stage.method.run(&query, &task, &mut watch).await.map_err(failed)?;
             let found = found.into_iter().next().ok_or_else(|| refuse(&"there is no picture"))?;
             watch.finish(&found);
@@ -263,9 +265,9 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Another attack begins.
-    fn begin(&mut self, attack: &str) {
-        let trace = Trace { attack: attack.into(), margins: Vec::new(), steps: 0, queries: [0; 2], reached: false };
+    /// Another attack begins, at the picture itself.
+    fn begin(&mut self, attack: &str, clean: f32) {
+        let trace = Trace { attack: attack.into(), margins: vec![clean], steps: 0, queries: [0; 2], reached: false };
         self.traces.push(trace);
     }
 
@@ -276,7 +278,7 @@ impl Watch<'_> {
         if let Some(trace) = self.traces.last_mut() {
             trace.steps = step;
             trace.queries = [counts[0] - before[0], counts[1] - before[1]];
-            let due = trace.margins.len() < step * Trace::LONGEST / total.max(Trace::LONGEST);
+            let due = trace.margins.len() <= step * Trace::LONGEST / total.max(Trace::LONGEST);
             if due {
                 trace.margins.push(margin);
             }

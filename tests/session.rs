@@ -92,7 +92,7 @@ fn autoattack_tells_its_way() {
     assert!(result.reached && flags.is_empty(), "{flags:?}");
     let last = traces.last().unwrap();
     assert!(last.reached && last.steps > 0 && last.queries[0] > 0);
-    assert!(*last.margins.last().unwrap() <= 0.0 && last.margins.len() <= Trace::LONGEST + 1);
+    assert!(*last.margins.last().unwrap() <= 0.0 && last.margins[0] > 0.0 && last.margins.len() <= Trace::LONGEST + 2);
     assert!(result.linf <= 0.3 && result.distance.unwrap() <= 0.3);
     visitor.refused(
         Command::Attack { id: 9, settings: vec![("attack".into(), "cw".into())], target: None },

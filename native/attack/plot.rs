@@ -1,10 +1,12 @@
 //! Accuracy against radius, as a PNG.
 
-use std::{io::Cursor, sync::Once};
+use std::io::Cursor;
 
 use anyhow::anyhow;
 use image::{ImageFormat, RgbImage};
-use plotters::{prelude::*, style::register_font};
+use plotters::prelude::*;
+
+use crate::shell::font;
 
 /// Okabe and Ito's palette, safe for colour-blind eyes.
 const COLOURS: [RGBColor; 6] = [
@@ -19,11 +21,7 @@ const SIZE: (u32, u32) = (960, 600);
 
 /// For each model its name and points of (radius, share in [0,1]).
 pub fn accuracy(norm: &str, curves: &[(String, Vec<(f32, f64)>)]) -> anyhow::Result<Vec<u8>> {
-    static FONT: Once = Once::new();
-    FONT.call_once(|| {
-        // A font of our own: bitmaps have no other, and machines without a screen often have none.
-        let _ = register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
-    });
+    font::register();
     let mut pixels = vec![255u8; (SIZE.0 * SIZE.1 * 3) as usize];
     draw(&mut pixels, norm, curves).map_err(|e| anyhow!("could not draw the accuracies: {e}"))?;
     let picture = RgbImage::from_raw(SIZE.0, SIZE.1, pixels).ok_or_else(|| anyhow!("the picture has another size"))?;

@@ -3,6 +3,7 @@
 pub mod arguments;
 pub mod dataset;
 pub mod files;
+pub mod font;
 pub mod interrupt;
 
 use std::path::{Path, PathBuf};

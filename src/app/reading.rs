@@ -107,9 +107,11 @@ pub fn path(state: &State) -> String {
         let [outputs, gradients] = t.queries;
         let asked = match gradients {
             0 => format!("{outputs} looks"),
+            1 => format!("{outputs} looks and 1 gradient"),
             _ => format!("{outputs} looks and {gradients} gradients"),
         };
-        format!("{} {end} in {} steps, {asked}", t.attack, t.steps)
+        let unit = if t.steps == 1 { "step" } else { "steps" };
+        format!("{} {end} in {} {unit}, {asked}", t.attack, t.steps)
     };
     let mut text = state.attack.traces.iter().map(one).collect::<Vec<_>>().join("; ");
     if text.is_empty() {

@@ -20,7 +20,7 @@ pub fn stops(setting: &Setting, norm: Norm) -> Vec<String> {
     let mut stops = Vec::new();
     let mut decade = 1.0;
     while decade <= high {
-        let nice = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0].map(|n: f64| n * decade);
+        let nice = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 9.0].map(|n: f64| n * decade);
         stops.extend(nice.into_iter().filter(|n| n.fract() == 0.0 && (low..=high).contains(n)).map(|n| n.to_string()));
         decade *= 10.0;
     }

@@ -301,7 +301,7 @@ impl TrainConfig {
         Self {
             dataset: Dataset::Synthetic,
             model: Architecture::WideResNet { depth: 10, width: 1 },
-            epochs: 4,
+            epochs: 8,
             batch: 64,
             rate: 0.2,
             schedule: Schedule::OneCycle,

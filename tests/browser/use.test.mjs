@@ -53,7 +53,7 @@ describe('bad input is refused with a clear message, and everything else is kept
       await attacked(page);
       const before = await everything(page);
       await set(page, 'epsilon', '-1');
-      assert.match(await page.innerText('#epsilon-problem'), /between 0 and 64.*It stays 8\/255/);
+      assert.match(await page.innerText('#epsilon-problem'), /between 0 and 3072.*It stays 8\/255/);
       assert.equal(await everything(page), before);
       await attackAfter(page, () => set(page, 'epsilon', '4/255'));
       assert.equal(await page.innerText('#epsilon-problem'), '');

@@ -1,0 +1,64 @@
+// The attack suite in the page: AutoAttack on one picture with its way, its warnings and a stop; an attack on many pictures.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { attackAfter, attacked, set, staysWithin } from './driver.mjs';
+import { launch, shoot, site, visit } from './harness.mjs';
+
+let server, browser;
+before(async () => { server = await site(); browser = await launch('cpu'); });
+after(async () => { await browser?.close(); server?.close(); });
+
+test('every attack runs, stays in its ball, and tells its way', async (t) => {
+  await visit(browser, server, { path: '#model=ce&epsilon=6/255&backend=cpu' }, async (page) => {
+    await attacked(page);
+    const all = await page.locator('#attack option').evaluateAll((list) => list.map((o) => o.value));
+    assert.ok(all.length >= 16, `${all}`);
+    for (const attack of all.filter((name) => name !== 'pgd')) {
+      await attackAfter(page, () => page.selectOption('#attack', attack));
+      const words = await page.innerText('#path-words');
+      assert.match(words, /(succeeds|fails) in \d+ steps?, \d+ looks/);
+      assert.ok(await page.locator('#path polyline').count() >= 1);
+      const norm = await page.inputValue('#norm');
+      if (norm === 'linf' && /reached|succeeds/.test(words)) await staysWithin(page, 6);
+      t.diagnostic(`${attack}: ${words}`);
+    }
+  });
+});
+
+test('autoattack is a link, can be stopped, and keeps what it found', async () => {
+  await visit(browser, server, { path: '#model=otjr&attack=autoattack&epsilon=4/255&backend=cpu' }, async (page) => {
+    await page.waitForSelector('.progress[data-phase=running]');
+    await page.waitForFunction(() => /step \d+ of \d+/.test(document.querySelector('#progress').innerText));
+    await page.click('#stop');
+    await attacked(page);
+    assert.match(await page.innerText('#progress'), /^Stopped after \d+ steps/);
+    assert.match(page.url(), /attack=autoattack&norm=linf&epsilon=4\/255/);
+    assert.match(await page.innerText('#step-help'), /Not used by autoattack/);
+  });
+});
+
+test('many pictures are attacked: the robust model withstands what fells the standard one', async (t) => {
+  await visit(browser, server, { path: '#model=ce&attack=apgd-ce&backend=cpu' }, async (page) => {
+    const withstand = async () => {
+      await page.selectOption('#many-number', '20');
+      await page.click('#many-begin');
+      await page.waitForFunction(() => / withstand, /.test(document.querySelector('#many-words').innerText), undefined, { timeout: 120_000 });
+      const words = await page.innerText('#many-words');
+      t.diagnostic(words);
+      return Number(words.match(/([\d.]+) % of 20 pictures withstand/)[1]);
+    };
+    await attacked(page);
+    const standard = await withstand();
+    await shoot(page, 'many');
+    await attackAfter(page, () => page.click('text=Robust'));
+    const robust = await withstand();
+    assert.ok(standard <= 20 && robust >= 70, `${standard} % and ${robust} %`);
+    assert.equal(await page.locator('#many-table tbody tr').count(), 2);
+    // It can be stopped, and says that what it found is a bound.
+    await page.selectOption('#many-number', '500');
+    await page.click('#many-begin');
+    await page.waitForSelector('text=still stand');
+    await page.click('#many-begin');
+    await page.waitForSelector('text=stopped early');
+  });
+});
