@@ -2,17 +2,64 @@
 
 #![cfg(feature = "gpu")]
 
+use std::sync::OnceLock;
+
+use burn::tensor::Device;
 use otjr::{
+    attack::{Attack, Found, Goal, Query, Task, method::stages},
+    checkpoint::Checkpoint,
+    config::{AttackConfig, AttackKind, Norm},
+    data::synthetic,
+    model::Model,
     platform::{self, DeviceChoice},
     verify::verify,
 };
 
+/// A process can open it only once.
+fn gpu() -> Device {
+    static GPU: OnceLock<Device> = OnceLock::new();
+    let open = || {
+        let opened = pollster::block_on(platform::open(DeviceChoice::Gpu(None))).unwrap();
+        println!("on {}", opened.name);
+        opened.device
+    };
+    GPU.get_or_init(open).clone()
+}
+
 #[test]
 fn a_fixture_on_wgpu() {
-    let opened = pollster::block_on(platform::open(DeviceChoice::Gpu(None))).unwrap();
-    println!("on {}", opened.name);
     let bytes = include_bytes!("fixtures/wrn10_1-c3-b3.safetensors");
-    for check in pollster::block_on(verify(bytes, &opened.device)).unwrap() {
+    for check in pollster::block_on(verify(bytes, &gpu())).unwrap() {
         assert!(check.passed(), "{check:?}");
+    }
+}
+
+/// The arithmetic of attacks is on the host: on a GPU they stay in their balls just as exactly, begin at the same points,
+/// and end where they end on the CPU.
+#[test]
+fn attacks_on_wgpu_are_those_on_the_cpu() {
+    let pictures = synthetic::generate(0, 0, 2).test;
+    let task = Task {
+        x: pictures.pixels.iter().map(|&v| f32::from(v) / 255.0).collect(),
+        goals: pictures.labels.iter().map(|&label| Goal::Avoid(label as usize)).collect(),
+        ids: vec![0, 1],
+    };
+    let run = |device: &Device, config: &AttackConfig| -> Vec<Found> {
+        let bytes = include_bytes!("../public/models/otjr.safetensors");
+        let model = Model::from_arrays(&Checkpoint::from_bytes(bytes).unwrap().model(), device).unwrap();
+        let query = Query::new(&model, device, [3, 32, 32], 2);
+        let method = stages(config, 10).unwrap().remove(0).method;
+        pollster::block_on(method.run(&query, &task, &mut ())).unwrap()
+    };
+    let gpu = gpu();
+    for (kind, norm) in [(AttackKind::ApgdCe, Norm::L2), (AttackKind::FabT, Norm::Linf), (AttackKind::Square, Norm::L1)]
+    {
+        let usual = AttackConfig::of(kind, norm);
+        let config = AttackConfig { steps: 2, queries: 3, targets: 1, ..usual };
+        for (i, (gpu, cpu)) in run(&gpu, &config).iter().zip(run(&Device::flex(), &config)).enumerate() {
+            assert!(norm.distance(&gpu.x, task.picture(i)) <= config.epsilon.0, "{kind} {norm}");
+            assert!(gpu.x.iter().all(|v| (0.0..=1.0).contains(v)));
+            assert!((gpu.margin - cpu.margin).abs() < 1e-3, "{kind} {norm}: {} {}", gpu.margin, cpu.margin);
+        }
     }
 }

@@ -108,19 +108,16 @@ impl Planes {
 
 /// Sums two terms over `0..n`, in lanes that a compiler can keep in vectors.
 fn pair(n: usize, term: impl Fn(usize) -> [f32; 2]) -> [f32; 2] {
-    let mut lanes = [[0.0f32; LANES]; 2];
-    let whole = n - n % LANES;
-    for start in (0..whole).step_by(LANES) {
-        for lane in 0..LANES {
-            let [a, b] = term(start + lane);
-            lanes[0][lane] += a;
-            lanes[1][lane] += b;
+    let (mut first, mut second) = ([0.0f32; LANES], [0.0f32; LANES]);
+    let mut add = |start: usize, end: usize| {
+        for ((i, first), second) in (start..end).zip(&mut first).zip(&mut second) {
+            let [a, b] = term(i);
+            *first += a;
+            *second += b;
         }
-    }
-    for i in whole..n {
-        let [a, b] = term(i);
-        lanes[0][0] += a;
-        lanes[1][0] += b;
-    }
-    lanes.map(|lanes| lanes.iter().sum())
+    };
+    let whole = n - n % LANES;
+    (0..whole).step_by(LANES).for_each(|start| add(start, start + LANES));
+    add(whole, n);
+    [first, second].map(|lanes| lanes.iter().sum())
 }
