@@ -236,6 +236,7 @@ fn bad_attacks_are_refused_with_a_reason() {
     check(&["--norm", "l7"], "expected one of linf, l2, l1");
     check(&["--target", "cat"], "a class number, random or least-likely");
     check(&["--attack", "fab-t", "--target", "3"], "leave out the target");
+    check(&["--attack", "pgd", "--target", "10"], "10 classes, numbered from 0");
     check(&["--dataset", "cifar10"], "--data-dir");
     check(&["--model", FIXTURE], "tells 3 classes apart, the pictures have 10");
     check(&["--model", "broken.safetensors"], "not a complete safetensors file");

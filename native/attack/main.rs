@@ -21,7 +21,7 @@ use otjr::{
     checkpoint::Checkpoint,
     config::{AttackConfig, AttackKind, Pixels, Settings},
     data::Pictures,
-    evaluate::{Evaluation, Now, State, Watch},
+    evaluate::{Evaluation, Now, State, Target, Watch},
     model::Model,
     platform::{self, Opened},
 };
@@ -46,6 +46,14 @@ fn run() -> anyhow::Result<ExitCode> {
     }
     let interrupt = Interrupt::listen()?;
     let pictures = dataset::load(plan.dataset()?, &plan.data_dir, [1, plan.limit])?.test;
+    let classes = pictures.classes.len();
+    match plan.target()? {
+        Some(Target::Class(class)) if class >= classes => {
+            bail!("--target {class}: the pictures have {classes} classes, numbered from 0")
+        }
+        Some(_) if classes < 2 => bail!("--target: the pictures have one class only, there is no other to reach"),
+        _ => {}
+    }
     let opened = pollster::block_on(platform::open(plan.device()?))?;
     println!(
         "{} under {} ({}), {} pictures of {}, {}",

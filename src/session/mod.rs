@@ -1,27 +1,27 @@
 //! What the worker does: carries out the page's commands on one device. No browser in here, so it is tested natively.
 
-use std::{cell::Cell, ops::ControlFlow, rc::Rc};
+mod watch;
+
+use std::{cell::Cell, rc::Rc};
 
 use burn::tensor::Device;
 
 use crate::{
     attack::{
-        self, Attack, Found, Goal, Observer, Progress, Query, Task,
+        self, Attack, Found, Goal, Query, Task,
         autoattack::{self, Flag},
         method::{Stage, stages},
     },
     checkpoint::Checkpoint,
-    config::{AttackConfig, AttackKind, Norm, Settings},
+    config::{AttackConfig, AttackKind, Settings},
     data::{Pictures, SIDE, picture, synthetic},
-    evaluate::{self, Evaluation, Now},
+    evaluate::Evaluation,
     model::Model,
     platform::{self, DeviceChoice},
-    protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Subject, Trace},
+    protocol::{Command, Event, ModelInfo, PictureInfo, Subject},
     verify,
 };
-
-/// Milliseconds between two looks at a running attack: often enough to be live, seldom enough to cost nothing.
-const LOOK_EVERY: f64 = 60.0;
+use watch::{Line, Watch, WatchSet};
 
 /// Pictures of an evaluation that are attacked at once: few, so that the page hears often.
 const EVALUATION_BATCH: usize = 16;
@@ -177,9 +177,7 @@ impl Session {
         }
         let task = Task { x, goals: vec![goal], ids: vec![0] };
         let looks = Query::new(model, self.device()?, [3, SIDE, SIDE], 1);
-        let traces = Vec::new();
-        let mut watch =
-            Watch { session: self, id, query: &query, looks, task: &task, emit, traces, looked: begin, stopped: false };
+        let mut watch = Watch::new(Line::new(id, &self.latest, emit), &query, looks, &task);
         let mut worst: Option<Found> = None;
         for stage in &stages {
             stage.method.suits(model.classes, &task.goals).map_err(|e| refuse(&e))?;
@@ -192,7 +190,7 @@ impl Session {
                 Some(worst) if worst.margin <= found.margin => Found { distance, ..worst },
                 _ => Found { distance, ..found },
             });
-            if watch.stopped || worst.as_ref().is_some_and(Found::fallen) {
+            if watch.line.stopped || worst.as_ref().is_some_and(Found::fallen) {
                 break;
             }
         }
@@ -200,7 +198,7 @@ impl Session {
             flags.push(Flag::ZeroGradients(query.zero_gradients()));
         }
         let worst = worst.ok_or_else(|| refuse(&"there is no attack that suits this model"))?;
-        let (stopped, result) = (watch.stopped, watch.result(&worst).await?);
+        let (stopped, result) = (watch.line.stopped, watch.result(&worst).await?);
         let flags = flags.iter().map(ToString::to_string).collect();
         let milliseconds = platform::milliseconds() - begin;
         emit(Event::AttackDone { id, stopped, milliseconds, result, traces: watch.traces, flags });
@@ -235,9 +233,9 @@ impl Session {
         };
         let device = self.device()?;
         let mut state = evaluation.begin(model, device).await.map_err(failed)?;
-        let mut watch = WatchSet { session: self, id, emit, looked: 0.0, stopped: false };
+        let mut watch = WatchSet(Line::new(id, &self.latest, emit));
         evaluation.run(model, model, device, &mut state, &mut watch).await.map_err(failed)?;
-        let stopped = watch.stopped;
+        let stopped = watch.0.stopped;
         emit(Event::Evaluated { id, report: state.report(1.0), over: true, stopped });
         Ok(())
     }
@@ -247,107 +245,6 @@ impl Session {
         let checks = verify::verify(bytes, self.device()?).await.map_err(|e| Refusal::new(Subject::Fixture)(&e))?;
         emit(Event::Verified { checks, milliseconds: platform::milliseconds() - begin });
         Ok(())
-    }
-}
-
-/// Shows a running attack to the page, and ends it when a later command has come.
-struct Watch<'a> {
-    session: &'a Session,
-    id: u64,
-    query: &'a Query<'a, Model>,
-    /// For what is shown, so that the attack's own queries can be counted.
-    looks: Query<'a, Model>,
-    task: &'a Task,
-    emit: &'a dyn Fn(Event),
-    traces: Vec<Trace>,
-    looked: f64,
-    stopped: bool,
-}
-
-impl Watch<'_> {
-    /// Another attack begins, at the picture itself.
-    fn begin(&mut self, attack: &str, clean: f32) {
-        let trace = Trace { attack: attack.into(), margins: vec![clean], steps: 0, queries: [0; 2], reached: false };
-        self.traces.push(trace);
-    }
-
-    /// Notes where the attack is after `step` of `total` steps.
-    fn note(&mut self, margin: f32, step: usize, total: usize) {
-        let before: [u64; 2] = [0, 1].map(|i| self.traces.iter().rev().skip(1).map(|t| t.queries[i]).sum());
-        let counts = self.query.counts();
-        if let Some(trace) = self.traces.last_mut() {
-            trace.steps = step;
-            trace.queries = [counts[0] - before[0], counts[1] - before[1]];
-            let due = trace.margins.len() <= step * Trace::LONGEST / total.max(Trace::LONGEST);
-            if due {
-                trace.margins.push(margin);
-            }
-        }
-    }
-
-    fn finish(&mut self, found: &Found) {
-        if let Some(trace) = self.traces.last_mut() {
-            trace.reached = found.fallen();
-            // A fall between two notes.
-            if trace.reached && trace.margins.last().is_none_or(|m| *m > found.margin) {
-                trace.margins.push(found.margin);
-            }
-        }
-    }
-
-    async fn result(&self, found: &Found) -> Result<AttackResult, Refusal> {
-        let logits = self.looks.logits(&found.x).await.map_err(failed)?;
-        let change = |norm: Norm| norm.distance(&found.x, &self.task.x);
-        Ok(AttackResult {
-            pixels: found.x.clone(),
-            probabilities: softmax(logits.row(0)),
-            reached: found.fallen(),
-            linf: change(Norm::Linf),
-            l2: change(Norm::L2),
-            l1: change(Norm::L1),
-            distance: found.distance,
-        })
-    }
-}
-
-impl Observer for Watch<'_> {
-    async fn step(&mut self, progress: Progress<'_>) -> ControlFlow<()> {
-        let found = &progress.found[0];
-        self.note(found.margin, progress.done, progress.total);
-        if progress.done == progress.total || platform::milliseconds() - self.looked < LOOK_EVERY {
-            return ControlFlow::Continue(());
-        }
-        if let Ok(result) = self.result(found).await {
-            let (done, total, traces) = (progress.done, progress.total, self.traces.clone());
-            (self.emit)(Event::AttackProgress { id: self.id, done, total, result, traces });
-        }
-        platform::yield_now().await;
-        self.looked = platform::milliseconds();
-        self.stopped = self.session.latest.get() != self.id;
-        if self.stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-}
-
-/// Shows a running evaluation to the page, and ends it when a later command has come.
-struct WatchSet<'a> {
-    session: &'a Session,
-    id: u64,
-    emit: &'a dyn Fn(Event),
-    looked: f64,
-    stopped: bool,
-}
-
-impl evaluate::Watch for WatchSet<'_> {
-    async fn look(&mut self, now: Now<'_>) -> ControlFlow<()> {
-        if platform::milliseconds() - self.looked < LOOK_EVERY {
-            return ControlFlow::Continue(());
-        }
-        let report = now.state.report(now.done / now.of.max(1) as f64);
-        (self.emit)(Event::Evaluated { id: self.id, report, over: false, stopped: false });
-        platform::yield_now().await;
-        self.looked = platform::milliseconds();
-        self.stopped = self.session.latest.get() != self.id;
-        if self.stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 

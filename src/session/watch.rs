@@ -1,0 +1,132 @@
+//! Lets the page follow what runs in the worker, and end it.
+
+use std::ops::ControlFlow;
+
+use super::{Latest, Refusal, failed, softmax};
+use crate::{
+    attack::{Found, Observer, Progress, Query, Task},
+    config::Norm,
+    evaluate::{self, Now},
+    model::Model,
+    platform,
+    protocol::{AttackResult, Event, Trace},
+};
+
+/// Milliseconds between two looks at what runs: often enough to be live, seldom enough to cost nothing.
+const LOOK_EVERY: f64 = 60.0;
+
+/// What the page hears of one attack or evaluation.
+pub struct Line<'a> {
+    id: u64,
+    latest: &'a Latest,
+    emit: &'a dyn Fn(Event),
+    told: f64,
+    /// A later command has come.
+    pub stopped: bool,
+}
+
+impl<'a> Line<'a> {
+    pub fn new(id: u64, latest: &'a Latest, emit: &'a dyn Fn(Event)) -> Self {
+        Self { id, latest, emit, told: platform::milliseconds(), stopped: false }
+    }
+
+    fn due(&self) -> bool {
+        platform::milliseconds() - self.told >= LOOK_EVERY
+    }
+
+    /// Tells the page, lets commands arrive, and sees whether one ends this.
+    async fn tell(&mut self, event: Option<Event>) -> ControlFlow<()> {
+        event.into_iter().for_each(self.emit);
+        platform::yield_now().await;
+        self.told = platform::milliseconds();
+        self.stopped = self.latest.get() != self.id;
+        if self.stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+/// Follows attacks on one picture.
+pub struct Watch<'a> {
+    pub line: Line<'a>,
+    /// The attacks' own.
+    query: &'a Query<'a, Model>,
+    /// For what is shown, so that the attacks' own queries can be counted.
+    looks: Query<'a, Model>,
+    task: &'a Task,
+    pub traces: Vec<Trace>,
+}
+
+impl<'a> Watch<'a> {
+    pub fn new(line: Line<'a>, query: &'a Query<'a, Model>, looks: Query<'a, Model>, task: &'a Task) -> Self {
+        Self { line, query, looks, task, traces: Vec::new() }
+    }
+
+    /// Another attack begins, at the picture itself.
+    pub fn begin(&mut self, attack: &str, clean: f32) {
+        let trace = Trace { attack: attack.into(), margins: vec![clean], steps: 0, queries: [0; 2], reached: false };
+        self.traces.push(trace);
+    }
+
+    /// Notes where the attack is after `step` of `total` steps.
+    fn note(&mut self, margin: f32, step: usize, total: usize) {
+        let before: [u64; 2] = [0, 1].map(|i| self.traces.iter().rev().skip(1).map(|t| t.queries[i]).sum());
+        let counts = self.query.counts();
+        if let Some(trace) = self.traces.last_mut() {
+            trace.steps = step;
+            trace.queries = [counts[0] - before[0], counts[1] - before[1]];
+            let due = trace.margins.len() <= step * Trace::LONGEST / total.max(Trace::LONGEST);
+            if due {
+                trace.margins.push(margin);
+            }
+        }
+    }
+
+    pub fn finish(&mut self, found: &Found) {
+        if let Some(trace) = self.traces.last_mut() {
+            trace.reached = found.fallen();
+            // A fall between two notes.
+            if trace.reached && trace.margins.last().is_none_or(|m| *m > found.margin) {
+                trace.margins.push(found.margin);
+            }
+        }
+    }
+
+    pub async fn result(&self, found: &Found) -> Result<AttackResult, Refusal> {
+        let logits = self.looks.logits(&found.x).await.map_err(failed)?;
+        let change = |norm: Norm| norm.distance(&found.x, &self.task.x);
+        Ok(AttackResult {
+            pixels: found.x.clone(),
+            probabilities: softmax(logits.row(0)),
+            reached: found.fallen(),
+            linf: change(Norm::Linf),
+            l2: change(Norm::L2),
+            l1: change(Norm::L1),
+            distance: found.distance,
+        })
+    }
+}
+
+impl Observer for Watch<'_> {
+    async fn step(&mut self, Progress { done, total, found }: Progress<'_>) -> ControlFlow<()> {
+        self.note(found[0].margin, done, total);
+        if done == total || !self.line.due() {
+            return ControlFlow::Continue(());
+        }
+        let result = self.result(&found[0]).await.ok();
+        let (id, traces) = (self.line.id, self.traces.clone());
+        self.line.tell(result.map(|result| Event::AttackProgress { id, done, total, result, traces })).await
+    }
+}
+
+/// Follows an evaluation.
+pub struct WatchSet<'a>(pub Line<'a>);
+
+impl evaluate::Watch for WatchSet<'_> {
+    async fn look(&mut self, now: Now<'_>) -> ControlFlow<()> {
+        if !self.0.due() {
+            return ControlFlow::Continue(());
+        }
+        let report = now.state.report(now.done / now.of.max(1) as f64);
+        let id = self.0.id;
+        self.0.tell(Some(Event::Evaluated { id, report, over: false, stopped: false })).await
+    }
+}
