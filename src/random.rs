@@ -19,7 +19,7 @@ pub enum Purpose {
     Order = 2,
     /// Crops and flips; index = step.
     Augmentation = 3,
-    /// The random start of an attack; index = picture (evaluation) or step (training).
+    /// What is random in an attack; index = picture and run (see `attack::stream`) or step (training).
     Attack = 4,
     /// Projections of the sliced Wasserstein distance and random Jacobian directions; index = step.
     Directions = 5,

@@ -112,6 +112,7 @@ fn bad_values_in_an_address_are_named_and_the_rest_is_kept() {
         ("steps=1.5", "steps"),
         ("model=gpt", "model"),
         ("sample=x", "sample"),
+        ("sample=18446743073709551615", "sample"),
         ("target=star", "target"),
         ("backend=tpu", "backend"),
         ("attack=%%%", "attack"),
@@ -393,6 +394,15 @@ fn many_pictures_are_attacked_and_counted() {
     assert!(hear(id, false, false).contains("apgd-ce, 50 % done; 60 % still stand"));
     assert!(hear(id, true, true).contains("stopped early: at most 60.0 % of 50 pictures withstand"));
     assert!(hear(id, true, false).contains("60.0 % of 50 pictures withstand, 80.0 % are right without attack"));
+    // A worker that is gone, or another that takes its place, ends it.
+    for gone in [Input::Crashed(Kind::Cpu, "panicked".into()), Input::Worker(Kind::Gpu, opened())] {
+        let mut state = attacking("");
+        visitor(&mut state, Intent::Many(50));
+        visitor(&mut state, Intent::Backend(Wish::Gpu));
+        state.apply(gone);
+        let run = state.many.as_ref().unwrap();
+        assert!(!run.running && many(run).contains("stopped"), "{run:?}");
+    }
     let refused = Event::Refused { subject: Subject::Evaluation, text: "other classes".into() };
     state.apply(Input::Worker(Kind::Cpu, refused));
     assert_eq!((state.many, state.notices.len()), (None, 1));

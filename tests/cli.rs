@@ -217,6 +217,29 @@ fn a_killed_attack_goes_on() {
         Checkpoint::from_bytes(&bytes).unwrap().arrays
     };
     assert_eq!(arrays("whole"), arrays("parts"));
+    // Finished is finished: what was found is not counted twice.
+    let flags = || json(&folder.join("parts/report.json"))["models"].clone();
+    let before = flags();
+    assert!(resume().status().unwrap().success());
+    assert_eq!(flags(), before);
+
+    fs::copy(CE, folder.join("model.safetensors")).unwrap();
+    let (run, _) = output(attack(folder).args([
+        "--model",
+        "model.safetensors",
+        "--attack",
+        "fgsm",
+        "--limit",
+        "4",
+        "--out",
+        "run",
+    ]));
+    assert!(run.status.success());
+    fs::copy(OTJR, folder.join("model.safetensors")).unwrap();
+    refused(
+        Command::new(env!("CARGO_BIN_EXE_attack")).current_dir(folder).args(["--resume", "run"]),
+        "has changed since",
+    );
 }
 
 #[test]
@@ -226,7 +249,7 @@ fn bad_attacks_are_refused_with_a_reason() {
     fs::write(folder.join("broken.safetensors"), "x").unwrap();
     let check = |arguments: &[&str], because: &str| {
         refused(attack(folder).args(["--model", OTJR, "--limit", "4", "--out", "run"]).args(arguments), because);
-        let _ = fs::remove_dir_all(folder.join("run"));
+        assert!(!folder.join("run").exists(), "a refused run leaves nothing");
     };
     check(&["--epsilon", "-1"], "between 0 and 3072");
     check(&["--epsilon", "8/255,abc"], "such as 0.03 or 8/255");
@@ -236,7 +259,10 @@ fn bad_attacks_are_refused_with_a_reason() {
     check(&["--norm", "l7"], "expected one of linf, l2, l1");
     check(&["--target", "cat"], "a class number, random or least-likely");
     check(&["--attack", "fab-t", "--target", "3"], "leave out the target");
+    check(&["--attack", "autoattack", "--target", "3"], "leave out the target");
     check(&["--attack", "pgd", "--target", "10"], "10 classes, numbered from 0");
+    check(&["--batch", "18014398509481984"], "65536");
+    check(&["--model", OTJR, "nowhere.safetensors"], "could not read nowhere.safetensors");
     check(&["--dataset", "cifar10"], "--data-dir");
     check(&["--model", FIXTURE], "tells 3 classes apart, the pictures have 10");
     check(&["--model", "broken.safetensors"], "not a complete safetensors file");

@@ -8,6 +8,7 @@ mod shell;
 
 use std::{
     fs,
+    io::ErrorKind,
     ops::ControlFlow,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -17,7 +18,7 @@ use std::{
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use otjr::{
-    attack::{autoattack::left_out, method::stages},
+    attack::{Goal, autoattack::left_out, method::stages},
     checkpoint::Checkpoint,
     config::{AttackConfig, AttackKind, Pixels, Settings},
     data::Pictures,
@@ -59,15 +60,23 @@ fn run() -> anyhow::Result<ExitCode> {
         "{} under {} ({}), {} pictures of {}, {}",
         count(plan.models.len(), "model"),
         plan.attacks.join(", "),
-        plan.config(Pixels(0.0))?[0].norm,
+        plan.norm,
         pictures.len(),
         plan.dataset,
         opened.name
     );
+    // All is loaded and looked at before anything is written or attacked.
     let judge = plan.judge.as_deref().map(|path| load(path, &pictures, &opened)).transpose()?;
+    let models = plan.models.iter().map(|path| load(path, &pictures, &opened)).collect::<anyhow::Result<Vec<_>>>()?;
+    for config in plan.config(Pixels(0.0))? {
+        let goal = if plan.target()?.is_some() { Goal::Reach(0) } else { Goal::Avoid(0) };
+        for stage in stages(&config, classes)? {
+            stage.method.suits(classes, &[goal])?;
+        }
+    }
+    plan.keep(&out, models.iter().chain(&judge).map(|(_, checksum)| *checksum).collect())?;
     let mut report = Report::new(&plan, &pictures, &opened);
-    for (number, path) in plan.models.iter().enumerate() {
-        let model = load(path, &pictures, &opened)?;
+    for (number, (path, (model, _))) in plan.models.iter().zip(&models).enumerate() {
         for (radius, epsilon) in plan.epsilons()?.into_iter().enumerate() {
             let job = Job {
                 plan: &plan,
@@ -77,12 +86,13 @@ fn run() -> anyhow::Result<ExitCode> {
                 file: out.join(format!("adversarial-{}-{}.safetensors", number + 1, radius + 1)),
                 interrupt: &interrupt,
             };
-            let state = job.run(&model, judge.as_ref().unwrap_or(&model)).with_context(|| resume(&out))?;
+            let judge = judge.as_ref().map_or(model, |(judge, _)| judge);
+            let state = job.run(model, judge).with_context(|| resume(&out))?;
             if !state.finished {
                 println!("Stopped. {}", resume(&out));
                 return Ok(ExitCode::from(130));
             }
-            report.add(path, &model, Outcome { epsilon: epsilon.0, state: &state });
+            report.add(path, model, Outcome { epsilon: epsilon.0, state: &state });
         }
     }
     report.write(&out)?;
@@ -97,15 +107,17 @@ fn resume(out: &Path) -> String {
     format!("To go on: attack --resume {}", out.display())
 }
 
-/// The model in a file, if it tells as many classes apart as the pictures have.
-fn load(path: &str, pictures: &Pictures, opened: &Opened) -> anyhow::Result<Model> {
+/// The model in a file, if it tells as many classes apart as the pictures have, and the file's checksum.
+fn load(path: &str, pictures: &Pictures, opened: &Opened) -> anyhow::Result<(Model, u32)> {
     let bytes = fs::read(path).with_context(|| format!("could not read {path}"))?;
     let checkpoint = Checkpoint::from_bytes(&bytes).with_context(|| path.to_owned())?;
     let model = Model::from_arrays(&checkpoint.model(), &opened.device).with_context(|| path.to_owned())?;
     if model.classes != pictures.classes.len() {
         bail!("{path} tells {} classes apart, the pictures have {}", model.classes, pictures.classes.len());
     }
-    Ok(model)
+    let mut checksum = flate2::Crc::new();
+    checksum.update(&bytes);
+    Ok((model, checksum.sum()))
 }
 
 /// One model against one radius.
@@ -133,7 +145,7 @@ impl Job<'_> {
             stages: &attacks,
             target: self.plan.target()?,
             seed: self.configs[0].seed,
-            batch: self.plan.batch,
+            batch: self.plan.batch.min(self.pictures.len()),
             flags,
             may_be_random: self.configs.iter().any(|c| c.attack == AttackKind::AutoattackRand),
         };
@@ -142,7 +154,8 @@ impl Job<'_> {
             Ok(bytes) => Checkpoint::from_bytes(&bytes)
                 .and_then(|file| State::from_checkpoint(&file, self.pictures))
                 .with_context(|| self.file.display().to_string())?,
-            Err(_) => pollster::block_on(evaluation.begin(judge, device))?,
+            Err(error) if error.kind() == ErrorKind::NotFound => pollster::block_on(evaluation.begin(judge, device))?,
+            Err(error) => return Err(error).with_context(|| format!("could not read {}", self.file.display())),
         };
         let mut watch = Terminal::new(self)?;
         pollster::block_on(evaluation.run(model, judge, device, &mut state, &mut watch))?;

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
 };
 
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::shell::{arguments, files, unused};
 
 /// A run; kept in its directory's `run.json`.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Plan {
     pub models: Vec<String>,
     pub judge: Option<String>,
@@ -37,6 +38,8 @@ pub struct Plan {
     pub save_every: u64,
     pub json: Option<PathBuf>,
     pub save: Option<PathBuf>,
+    /// Of the models' files, and the judge's, once the run has begun.
+    checksums: Vec<u32>,
 }
 
 const HEADING: &str = "Settings of single attacks (autoattack has its own)";
@@ -66,14 +69,15 @@ pub fn command() -> Command {
             "Bring the model to this class: its number, random, or least-likely [default: any wrong class]",
         ))
         .arg(Arg::new("judge").long("judge").value_name("FILE").help(
-            "Let this model decide whether a picture falls: how well the attack transfers [default: the model attacked]",
+            "Let this model decide whether a picture falls: how well the attack transfers (fgsm, bim, pgd and mi-fgsm \
+             then go on to their end, the others stop at their first success) [default: the model attacked]",
         ))
         .arg(Arg::new("dataset").long("dataset").value_name("NAME").default_value("synthetic")
             .help("synthetic (needs no files), cifar10, cifar100, or folder; the test half is attacked"))
         .arg(Arg::new("data-dir").long("data-dir").value_name("PATH").default_value("")
             .help("Where the data is: a directory, or for CIFAR the .tar.gz itself"))
-        .arg(number("limit", "1000", "Attack at most this many pictures, spread evenly over the set (0: all)"))
-        .arg(number("batch", "256", "Pictures attacked at once"))
+        .arg(number("limit", "1000", 0..=10_000_000, "Attack at most this many pictures, spread evenly over the set (0: all)"))
+        .arg(number("batch", "256", 1..=65_536, "Pictures attacked at once"))
         .arg(Arg::new("device").long("device").value_name("DEVICE").default_value("auto")
             .help("auto (a real GPU if there is one, else the CPU), cpu, gpu or gpu:N"))
         .arg(Arg::new("threads").long("threads").value_name("N").value_parser(clap::value_parser!(usize))
@@ -84,7 +88,7 @@ pub fn command() -> Command {
             "Also write here: the pictures, clean and adversarial, labels, predictions, and which attack felled each \
              (one model, one radius)",
         ))
-        .arg(number("save-every", "30", "Seconds between saves to go on from"))
+        .arg(number("save-every", "30", 0..=86_400, "Seconds between saves to go on from"))
         .arg(Arg::new("resume").long("resume").value_name("DIR").help("Go on with the run in DIR"));
     let usual = |setting: &Setting| match setting.key {
         "step" => "a quarter of the usual radius".into(),
@@ -94,8 +98,9 @@ pub fn command() -> Command {
     arguments::options(command, own_settings(), HEADING, usual)
 }
 
-fn number(name: &'static str, default: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).long(name).value_name("N").default_value(default).value_parser(clap::value_parser!(u64)).help(help)
+fn number(name: &'static str, default: &'static str, range: RangeInclusive<u64>, help: &'static str) -> Arg {
+    let parser = clap::value_parser!(u64).range(range);
+    Arg::new(name).long(name).value_name("N").default_value(default).value_parser(parser).help(help)
 }
 
 /// Those of an attack's settings that are not options already.
@@ -143,12 +148,13 @@ pub fn read(matches: &ArgMatches) -> anyhow::Result<(Plan, PathBuf)> {
         dataset: text("dataset").expect("it has a default"),
         data_dir: text("data-dir").unwrap_or_default(),
         limit: number("limit") as usize,
-        batch: number("batch").max(1) as usize,
+        batch: number("batch") as usize,
         device: text("device").expect("it has a default"),
         threads: matches.get_one::<usize>("threads").copied(),
         save_every: number("save-every"),
         json: text("json").map(Into::into),
         save: text("save").map(Into::into),
+        checksums: Vec::new(),
     };
     plan.check(&kinds)?;
     let out = match text("out").map(PathBuf::from) {
@@ -158,8 +164,6 @@ pub fn read(matches: &ArgMatches) -> anyhow::Result<(Plan, PathBuf)> {
         Some(out) => out,
         None => unused(&format!("attack-{}", stem(&plan.models[0]))),
     };
-    fs::create_dir_all(&out).with_context(|| format!("could not create the directory {}", out.display()))?;
-    files::write(&out.join("run.json"), serde_json::to_string_pretty(&plan)?.as_bytes())?;
     Ok((plan, out))
 }
 
@@ -178,6 +182,22 @@ pub fn stem(path: &str) -> String {
 }
 
 impl Plan {
+    /// Writes a new run down; of an old one sees that its models are still the same.
+    pub fn keep(&self, out: &Path, checksums: Vec<u32>) -> anyhow::Result<()> {
+        if !self.checksums.is_empty() {
+            let names = self.models.iter().chain(&self.judge);
+            if let Some((name, _)) = names.zip(self.checksums.iter().zip(&checksums)).find(|(_, (a, b))| a != b) {
+                bail!(
+                    "{name} has changed since the run began: what it withstood then says nothing now; start another run"
+                );
+            }
+            return Ok(());
+        }
+        fs::create_dir_all(out).with_context(|| format!("could not create the directory {}", out.display()))?;
+        let plan = Self { checksums, ..self.clone() };
+        files::write(&out.join("run.json"), serde_json::to_string_pretty(&plan)?.as_bytes())
+    }
+
     /// Refuses what could not be carried out, before anything is.
     fn check(&self, kinds: &[AttackKind]) -> anyhow::Result<()> {
         self.dataset()?;
@@ -203,7 +223,9 @@ impl Plan {
             if attack == AttackKind::Cw && norm != Norm::L2 {
                 bail!("--attack cw measures perturbations in l2: leave out --norm {norm}");
             }
-            let mut config = AttackConfig { epsilon, early_stop: true, ..AttackConfig::of(attack, norm) };
+            // For another judge an attack that can goes on beyond the first success.
+            let early_stop = self.judge.is_none();
+            let mut config = AttackConfig { epsilon, early_stop, ..AttackConfig::of(attack, norm) };
             for (key, value) in &self.settings {
                 config.set(key, value).map_err(|e| anyhow!("--{e}"))?;
             }

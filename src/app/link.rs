@@ -1,6 +1,9 @@
 //! The page's address says what it shows: every experiment is a link. `State` <-> `#model=otjr&sample=3&epsilon=8/255`.
 
-use crate::config::{AttackConfig, Settings};
+use crate::{
+    config::{AttackConfig, Settings},
+    data::synthetic::TEST_PICTURES,
+};
 
 /// The settings of an attack that always stand in the address and are in view; the others only if changed.
 pub const ESSENTIAL: [&str; 5] = ["attack", "norm", "epsilon", "step", "steps"];
@@ -106,7 +109,8 @@ impl Link {
                 None => return refuse("expected otjr or ce", "The robust model"),
             },
             "sample" => match value.parse() {
-                Ok(sample) => self.sample = sample,
+                Ok(sample) if sample < TEST_PICTURES => self.sample = sample,
+                Ok(_) => return refuse("there are not so many pictures", "Sample 0"),
                 Err(_) if value == OWN => {
                     return Err("This link was made with a picture of its maker's own, which it cannot carry. \
                                 Sample 0 is shown instead."

@@ -25,7 +25,7 @@ pub fn Many() -> impl IntoView {
     };
     view! {
         <section class="many" id="many" aria-labelledby="many-title">
-            <h2 id="many-title">"On many pictures"<span>"of the embedded set, with the attack chosen above"</span></h2>
+            <h2 id="many-title">"On many pictures"<span>"of the embedded set, with the attack chosen above, to any wrong class"</span></h2>
             <div class="actions">
                 <label>"Pictures "<select id="many-number"
                     on:change=move |e| number.set(event_target_value(&e).parse().unwrap_or(50))>{NUMBERS.map(option)}</select></label>

@@ -17,7 +17,7 @@ pub fn Path() -> impl IntoView {
     let words = Memo::new(move |_| state.with(path));
     view! {
         <section class="path" id="path" aria-labelledby="path-title" hidden=move || traces.with(Vec::is_empty)>
-            <h2 id="path-title">"The way of the attack"<span>"lead of the class to be left, in logits; below the line the model is wrong"</span></h2>
+            <h2 id="path-title">"The way of the attack"<span>"how far it is from its goal, in logits; below the line it has reached it"</span></h2>
             {move || drawing(&traces.get(), &words.get())}
             <p class="fine" id="path-words">{move || words.get()}</p>
             {move || flags.get().into_iter().map(flag).collect_view()}

@@ -131,6 +131,7 @@ pub fn many(many: &Many) -> String {
     let config = &many.config;
     let attack = format!("{} within {} in {}", config.attack, config.get("epsilon").unwrap_or_default(), config.norm);
     match &many.report {
+        None if many.stopped => format!("{attack}: stopped before anything was known."),
         None => format!("{attack}: the model looks at the pictures."),
         Some(report) => {
             let [clean, robust] = report.accuracy.shares().map(|share| 100.0 * share);

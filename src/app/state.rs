@@ -203,6 +203,13 @@ impl State {
         Vec::new()
     }
 
+    /// The worker that attacked many pictures is gone.
+    pub(super) fn cut_short(&mut self) {
+        if let Some(many) = self.many.as_mut().filter(|many| many.running) {
+            (many.running, many.stopped) = (false, true);
+        }
+    }
+
     fn forget_attack(&mut self) {
         self.attack.result = None;
         self.attack.traces.clear();
@@ -324,8 +331,11 @@ impl State {
                 let (id, config) = (self.attack.id, self.link.attack.clone());
                 let settings = owned(config.pairs());
                 self.many = Some(Many { id, config, running: true, ..Many::default() });
-                // It takes the worker from the attack on the one picture.
-                self.attack.phase = Phase::Idle;
+                // It takes the worker from the attack on the one picture, whose outcome is then unknown.
+                if self.busy() {
+                    self.forget_attack();
+                    self.attack.phase = Phase::Idle;
+                }
                 vec![Task::Send(Command::Evaluate { id, settings, pictures })]
             }
             Intent::Stop => {

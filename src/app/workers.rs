@@ -49,6 +49,7 @@ impl State {
             Event::Opened { name, .. } => {
                 self.backend.coming = None;
                 self.backend.current = Some((kind, name));
+                self.cut_short();
                 let mut tasks = vec![Task::Promote];
                 tasks.extend(self.load_picture());
                 tasks.extend(self.load_model());
@@ -71,6 +72,7 @@ impl State {
             tasks.push(Task::End);
             self.backend.current = None;
             self.attack.phase = Phase::Idle;
+            self.cut_short();
             // Whatever was on its way may have been the cause.
             self.check = None;
             self.model_wanted = self.model_in_use.or(self.model_wanted);

@@ -102,10 +102,10 @@ impl Attack for Apgd {
                 })
                 .collect();
             let mut done = round * self.iterations;
-            for (stage, (threat, iterations)) in self.stages().into_iter().enumerate() {
+            for (threat, iterations) in self.stages() {
                 let run = Run { query, task, threat, iterations, samples: self.samples, last: threat == self.threat };
                 let total = (done, rounds * self.iterations);
-                match run.climb(starts, stage > 0, &mut found, total, observer).await? {
+                match run.climb(starts, self.enlarged, &mut found, total, observer).await? {
                     Some(best) => starts = best,
                     None => return Ok(found),
                 }
@@ -152,7 +152,9 @@ impl<M: Classifier> Run<'_, M> {
     ) -> Result<Option<Vec<(usize, Loss, Vec<f32>)>>, Error> {
         let mut points: Vec<Point> = starts.into_iter().map(|start| self.point(start, sparse)).collect();
         let losses = self.evaluate(&mut points, found).await?;
-        self.query.check_gradients(&points.iter().flat_map(|p| &p.gradient).copied().collect::<Vec<_>>());
+        if done == 0 {
+            self.query.check_gradients(&points.iter().flat_map(|p| &p.gradient).copied().collect::<Vec<_>>());
+        }
         for (p, loss) in points.iter_mut().zip(losses) {
             (p.best_loss, p.last_loss, p.checked_loss) = (loss, loss, loss);
             p.best_gradient = p.gradient.clone();
@@ -160,11 +162,13 @@ impl<M: Classifier> Run<'_, M> {
         let checkpoints = checkpoints(self.threat.norm, self.iterations);
         let mut period_began = 0;
         for iteration in 0..self.iterations {
-            if self.last {
+            // One look at a model that answers at random proves nothing: there, all go on to the end.
+            if self.last && self.samples == 1 {
                 points.retain(|p| !found[p.i].fallen());
             }
             if points.is_empty() {
-                break;
+                let progress = Progress { done: done + iteration, total, found };
+                return Ok(observer.step(progress).await.is_continue().then(Vec::new));
             }
             points.iter_mut().for_each(|p| p.advance(&self.threat, iteration == 0));
             let losses = self.evaluate(&mut points, found).await?;
@@ -202,7 +206,7 @@ impl<M: Classifier> Run<'_, M> {
             rises: 0,
             checked_loss: 0.0,
             halved: true,
-            moves: if sparse { moved * 2 / 3 } else { n / 5 },
+            moves: if sparse { (2 * moved).div_ceil(3) } else { n.div_ceil(5) },
             moved: if sparse { moved } else { n },
             x_adv,
         }
@@ -224,7 +228,8 @@ impl<M: Classifier> Run<'_, M> {
                 } else {
                     p.gradient.iter_mut().zip(g).for_each(|(sum, g)| *sum += g);
                 }
-                if self.last {
+                // Of an answer at random the last sample counts, as in the original.
+                if self.last && sample + 1 == self.samples {
                     let distance = || self.threat.distance(&p.x_adv, p.x);
                     found[p.i].offer(&p.x_adv, p.goal.margin(z), distance);
                 }
@@ -276,7 +281,7 @@ impl Point<'_> {
             let sparser = (moved as f64) < 0.95 * self.moved as f64;
             let longest = first_step(threat);
             self.step = if sparser { longest } else { (self.step / SHORTER).max(longest / 10.0) };
-            self.moves = moved * 2 / 3;
+            self.moves = (2 * moved).div_ceil(3);
             self.moved = moved;
             sparser
         } else {

@@ -18,7 +18,7 @@ use crate::config::{AttackKind, Norm};
 pub fn stages(version: AttackKind, threat: Threat, classes: usize, seed: u64) -> Vec<Stage> {
     let sparse = threat.norm == Norm::L1;
     let rand = version == AttackKind::AutoattackRand;
-    let targets = |n: usize| n.min(classes - 1);
+    let targets = |n: usize| n.min(classes.saturating_sub(1));
     let apgd = |climb| {
         let enlarged = sparse && version == AttackKind::Autoattack;
         Method::Apgd(Apgd { threat, climb, iterations: 100, samples: if rand { 20 } else { 1 }, enlarged, seed })

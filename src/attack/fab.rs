@@ -9,6 +9,7 @@ use super::{
     clean,
     loss::ranking,
     standing, stream,
+    threat::{random_direction, scaled},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,7 +53,7 @@ impl Attack for Fab {
         let mut done = 0;
         for round in 0..rounds {
             for restart in 0..self.restarts {
-                let start = |i| self.start(task, i, ranking(logits.row(i))[round + 1], restart);
+                let start = |i| self.start(task, i, ranking(logits.row(i))[round + 1], round * self.restarts + restart);
                 let mut points: Vec<Point> = standing(&found).into_iter().map(start).collect();
                 for _ in 0..self.iterations {
                     points.retain(|p| !found[p.i].fallen());
@@ -89,11 +90,12 @@ fn pixels(points: &[Point]) -> Vec<f32> {
 }
 
 impl Fab {
-    fn start<'a>(&self, task: &'a Task, i: usize, target: usize, restart: usize) -> Point<'a> {
+    fn start<'a>(&self, task: &'a Task, i: usize, target: usize, run: usize) -> Point<'a> {
         let x = task.picture(i);
-        let x_adv = if restart > 0 {
-            let half = Threat { epsilon: self.threat.epsilon / 2.0, ..self.threat };
-            half.random_surface(x, &mut stream(self.seed, task.ids[i], restart))
+        // The first run for each target begins at the picture.
+        let x_adv = if !run.is_multiple_of(self.restarts) {
+            let d = random_direction(self.threat.norm, x.len(), &mut stream(self.seed, task.ids[i], run));
+            self.threat.displaced(x, &scaled(&d, self.threat.norm, self.threat.epsilon / 2.0))
         } else {
             x.to_vec()
         };

@@ -36,7 +36,7 @@ pub struct Stage {
 pub fn stages(c: &AttackConfig, classes: usize) -> Result<Vec<Stage>, Error> {
     let threat = Threat { norm: c.norm, epsilon: c.epsilon.0 };
     let loss = c.loss.into();
-    let targets = c.targets.min(classes - 1);
+    let targets = c.targets.min(classes.saturating_sub(1));
     let pgd = Pgd {
         threat,
         loss,

@@ -41,7 +41,7 @@ pub trait Classifier {
 /// Why an attack could not go on.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
-    #[error("the model's output is not a number: it is damaged, or its training diverged")]
+    #[error("the model's output or its gradient is not a number: it is damaged, or its training diverged")]
     NotFinite,
     #[error("the device failed: {0}")]
     Device(String),

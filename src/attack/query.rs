@@ -6,6 +6,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Classifier, Error};
 
+/// More pictures at once than any device takes.
+const LARGEST: usize = 1 << 16;
+
 /// A model on a device, asked with pixels on the host.
 pub struct Query<'a, M> {
     model: &'a M,
@@ -37,7 +40,7 @@ impl Logits {
 
 impl<'a, M: Classifier> Query<'a, M> {
     pub fn new(model: &'a M, device: &Device, shape: [usize; 3], batch: usize) -> Self {
-        let batch = batch.max(1);
+        let batch = batch.clamp(1, LARGEST);
         let (forwards, backwards, zero_gradients) = Default::default();
         Self { model, device: device.clone(), shape, batch, forwards, backwards, zero_gradients }
     }

@@ -109,11 +109,8 @@ impl Threat {
     /// A random point on the surface of the ball, as AutoAttack's attacks start: uniform numbers scaled to it for L-inf,
     /// normal ones for L2; L1: the projection of a normal draw.
     pub fn random_surface(&self, x: &[f32], rng: &mut Stream) -> Vec<f32> {
-        let d = match self.norm {
-            Norm::Linf => scaled(&random::uniform(rng, x.len(), -1.0, 1.0), Norm::Linf, self.epsilon),
-            Norm::L2 => scaled(&random::normal(rng, x.len()), Norm::L2, self.epsilon),
-            Norm::L1 => random::normal(rng, x.len()),
-        };
+        let d = random_direction(self.norm, x.len(), rng);
+        let d = if self.norm == Norm::L1 { d } else { scaled(&d, self.norm, self.epsilon) };
         self.displaced(x, &d)
     }
 
@@ -125,6 +122,11 @@ impl Threat {
     }
 }
 
+/// Uniform numbers for L-inf, normal ones else.
+pub fn random_direction(norm: Norm, n: usize, rng: &mut Stream) -> Vec<f32> {
+    if norm == Norm::Linf { random::uniform(rng, n, -1.0, 1.0) } else { random::normal(rng, n) }
+}
+
 /// 1, 0 or -1: of 0 the sign is 0, unlike [`f32::signum`].
 pub fn sign(v: f32) -> f32 {
     if v == 0.0 { 0.0 } else { v.signum() }
@@ -132,8 +134,10 @@ pub fn sign(v: f32) -> f32 {
 
 /// `d` scaled to a size; 0 stays 0.
 pub fn scaled(d: &[f32], norm: Norm, size: f32) -> Vec<f32> {
-    let factor = size / norm.size(d.iter().copied()).max(f32::MIN_POSITIVE);
-    d.iter().map(|v| v * factor).collect()
+    match norm.size(d.iter().copied()) {
+        0.0 => d.to_vec(),
+        now => d.iter().map(|v| v * (size / now)).collect(),
+    }
 }
 
 /// The signs of the `k` largest entries (more if they tie), scaled to unit L1 size; the rest 0.

@@ -23,6 +23,8 @@ use crate::random::{Purpose, Rng, RngExt, Stream, stream};
 
 /// Amplitude of the sensor noise, in pixel units.
 const NOISE: f32 = 2.0 / 255.0;
+/// Numbers of test pictures that can be asked for: more than anyone will look at.
+pub const TEST_PICTURES: u64 = 1_000_000_000;
 /// Index of the first test picture: far above any number of training pictures, and of label 0.
 const FIRST_TEST: u64 = 1_000_000_000_000;
 /// A pixel's coverage is averaged over `SAMPLES * SAMPLES` points.

@@ -49,7 +49,7 @@ impl Target {
     fn class(self, z: &[f32], label: usize, seed: u64, id: u64) -> usize {
         match self {
             Self::Class(class) => class,
-            Self::LeastLikely => *ranking(z).last().expect("a model has classes"),
+            Self::LeastLikely => ranking(z).into_iter().rfind(|&class| class != label).unwrap_or(label),
             Self::Random => {
                 let other = random::stream(seed, Purpose::Target, id).random_range(0..z.len() - 1);
                 other + usize::from(other >= label)
@@ -92,12 +92,22 @@ impl Evaluation<'_> {
         ids.iter().flat_map(|&i| self.pictures.picture(i)).map(|&v| f32::from(v) / 255.0).collect()
     }
 
+    fn label(&self, i: usize) -> usize {
+        self.pictures.labels[i] as usize
+    }
+
     fn goal(&self, z: &[f32], i: usize) -> Goal {
-        let label = self.pictures.labels[i] as usize;
+        let label = self.label(i);
         match self.target {
             None => Goal::Avoid(label),
             Some(target) => Goal::Reach(target.class(z, label, self.seed, i as u64)),
         }
+    }
+
+    /// Refuses attacks that cannot be run against a model of so many classes.
+    pub fn check(&self, classes: usize) -> Result<(), Error> {
+        let goal = if self.target.is_some() { Goal::Reach(0) } else { Goal::Avoid(0) };
+        self.stages.iter().try_for_each(|stage| stage.method.suits(classes, &[goal]))
     }
 
     /// Looks at the model, and at its clean predictions.
@@ -109,10 +119,12 @@ impl Evaluation<'_> {
         flags.extend(check_outputs(&query, &pixels[..self.batch.min(n) * VALUES]).await?);
         flags.retain(|flag| !(self.may_be_random && *flag == Flag::Randomised));
         let logits = query.logits(&pixels).await?;
-        let fate = |(i, z)| if self.goal(z, i).margin(z) > 0.0 { Fate::Standing } else { Fate::Wrong };
+        self.check(logits.classes)?;
+        let right = |(i, z): (usize, &[f32])| seen(z, self.label(i)) == self.label(i);
+        let fate = |row| if right(row) { Fate::Standing } else { Fate::Wrong };
         Ok(State {
             fates: logits.rows().enumerate().map(fate).collect(),
-            predictions: logits.rows().map(prediction).collect(),
+            predictions: logits.rows().enumerate().map(|(i, z)| seen(z, self.label(i))).collect(),
             adversarial: pixels,
             records: Vec::new(),
             flags,
@@ -131,6 +143,9 @@ impl Evaluation<'_> {
         state: &mut State,
         watch: &mut impl Watch,
     ) -> Result<(), Error> {
+        if state.finished {
+            return Ok(());
+        }
         let first = state.records.len().saturating_sub(1);
         for (number, stage) in self.stages.iter().enumerate().skip(first) {
             if state.records.len() == number {
@@ -158,7 +173,7 @@ impl Evaluation<'_> {
             }
             let felled = record.before - record.after;
             if stage.name == "square" && number > 0 && felled as f64 > SQUARE_AHEAD * state.fates.len() as f64 {
-                state.flags.push(Flag::SquareAhead { felled, of: state.fates.len() });
+                state.flags.push(Flag::SquareAhead { felled, of: record.before });
             }
             state.next = state.fates.len();
         }
@@ -190,9 +205,9 @@ impl Evaluation<'_> {
         let begin = platform::milliseconds();
         let query = Query::new(model, device, [3, SIDE, SIDE], self.batch);
         let x = self.pixels(ids);
-        let clean = query.logits(&x).await?;
+        // By a query of its own: the attack's are counted.
+        let clean = Query::new(model, device, [3, SIDE, SIDE], self.batch).logits(&x).await?;
         let goals: Vec<Goal> = ids.iter().zip(clean.rows()).map(|(&i, z)| self.goal(z, i)).collect();
-        stage.method.suits(clean.classes, &goals)?;
         let task = Task { x, goals, ids: ids.iter().map(|&i| i as u64).collect() };
         let mut inside = Inside { evaluation: self, state: &*state, watch, stopped: false };
         let found = stage.method.run(&query, &task, &mut inside).await?;
@@ -202,10 +217,12 @@ impl Evaluation<'_> {
         let adversarial: Vec<f32> = found.iter().flat_map(|f| &f.x).copied().collect();
         let judged = Query::new(judge, device, [3, SIDE, SIDE], self.batch).logits(&adversarial).await?;
         let mut felled = 0;
-        for (((&i, goal), found), z) in ids.iter().zip(&task.goals).zip(&found).zip(judged.rows()) {
-            if goal.margin(z) <= 0.0 {
+        for (k, (found, z)) in found.iter().zip(judged.rows()).enumerate() {
+            let i = ids[k];
+            // A picture that is of the target's class was left as it is.
+            if task.goals[k].margin(z) <= 0.0 && found.x != task.picture(k) {
                 state.fates[i] = Fate::Felled(number);
-                state.predictions[i] = prediction(z);
+                state.predictions[i] = seen(z, self.label(i));
                 state.adversarial[i * VALUES..(i + 1) * VALUES].copy_from_slice(&found.x);
                 felled += 1;
             }
@@ -219,10 +236,10 @@ impl Evaluation<'_> {
     }
 }
 
-/// The likeliest class; of equals the first.
-fn prediction(z: &[f32]) -> usize {
-    let other = rival(z, 0);
-    if z[other] > z[0] { other } else { 0 }
+/// The likeliest class; the label only if no other is as likely.
+fn seen(z: &[f32], label: usize) -> usize {
+    let other = rival(z, label);
+    if z[label] > z[other] { label } else { other }
 }
 
 /// Shows the steps of one batch to whoever watches the evaluation.

@@ -29,7 +29,7 @@ impl Accuracy {
 /// What became of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fate {
-    /// The goal was reached without an attack: for most purposes, the model was wrong.
+    /// The model is wrong without an attack.
     Wrong,
     Standing,
     /// The number of the attack that felled it.

@@ -24,7 +24,11 @@ impl Planes {
         let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
         self.map(x.len(), |plane, c, out| {
             let x = &x[plane * self.area..][..self.area];
-            out.iter_mut().zip(x).for_each(|(y, x)| *y = (scale[c] * x + shift[c]).max(floor));
+            out.iter_mut().zip(x).for_each(|(y, x)| {
+                let value = scale[c] * x + shift[c];
+                // Not `max`, which would make 0 of what is no number, and hide it.
+                *y = if value < floor { floor } else { value };
+            });
         })
     }
 
@@ -36,7 +40,7 @@ impl Planes {
             match y {
                 Some(y) => {
                     let kept = out.iter_mut().zip(dy).zip(&y[range]);
-                    kept.for_each(|((dx, dy), y)| *dx = if *y > 0.0 { scale[c] * dy } else { 0.0 });
+                    kept.for_each(|((dx, dy), y)| *dx = if *y == 0.0 { 0.0 } else { scale[c] * dy });
                 }
                 None => out.iter_mut().zip(dy).for_each(|(dx, dy)| *dx = scale[c] * dy),
             }
@@ -52,7 +56,7 @@ impl Planes {
                 Some(y) => {
                     let y = &y[range];
                     pair(self.area, |i| {
-                        let dy = if y[i] > 0.0 { dy[i] } else { 0.0 };
+                        let dy = if y[i] == 0.0 { 0.0 } else { dy[i] };
                         [dy * x[i], dy]
                     })
                 }
@@ -83,8 +87,8 @@ impl Planes {
         let n = (x.len() / self.channels) as f32;
         self.map(x.len(), |plane, c, out| {
             let x = &x[plane * self.area..][..self.area];
-            let (slope, offset) = (2.0 * dvariance[c] / n, (dmean[c] - 2.0 * mean[c] * dvariance[c]) / n);
-            out.iter_mut().zip(x).for_each(|(dx, x)| *dx = slope * x + offset);
+            let (slope, offset) = (2.0 * dvariance[c] / n, dmean[c] / n);
+            out.iter_mut().zip(x).for_each(|(dx, x)| *dx = slope * (x - mean[c]) + offset);
         })
     }
 

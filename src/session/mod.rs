@@ -104,6 +104,10 @@ impl Session {
     }
 
     async fn load_sample(&mut self, index: u64, emit: &dyn Fn(Event)) -> Result<(), Refusal> {
+        if index >= synthetic::TEST_PICTURES {
+            let text = format!("the embedded set has no picture number {index}");
+            return Err(Refusal(Subject::Picture, text));
+        }
         let Pictures { pixels, labels, .. } = synthetic::test_picture(index);
         let info = PictureInfo {
             name: format!("sample {index}"),
@@ -163,7 +167,8 @@ impl Session {
         let picture = self.picture.as_ref().ok_or_else(|| refuse(&"load a picture first"))?;
         let query = Query::new(model, self.device()?, [3, SIDE, SIDE], 1);
         let x: Vec<f32> = picture.pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
-        let seen = query.logits(&x).await.map_err(failed)?;
+        let looks = Query::new(model, self.device()?, [3, SIDE, SIDE], 1);
+        let seen = looks.logits(&x).await.map_err(failed)?;
         let goal = match target {
             Some(class) if class < model.classes => Goal::Reach(class),
             Some(class) => return Err(refuse(&format!("the model has no class number {class}"))),
@@ -173,14 +178,15 @@ impl Session {
         let clean = goal.margin(seen.row(0));
         let mut flags = autoattack::left_out(config.attack, model.classes);
         if config.attack.is_suite() {
-            flags.extend(autoattack::check_outputs(&query, &x).await.map_err(failed)?);
+            flags.extend(autoattack::check_outputs(&looks, &x).await.map_err(failed)?);
         }
         let task = Task { x, goals: vec![goal], ids: vec![0] };
-        let looks = Query::new(model, self.device()?, [3, SIDE, SIDE], 1);
+        for stage in &stages {
+            stage.method.suits(model.classes, &task.goals).map_err(|e| refuse(&e))?;
+        }
         let mut watch = Watch::new(Line::new(id, &self.latest, emit), &query, looks, &task);
         let mut worst: Option<Found> = None;
         for stage in &stages {
-            stage.method.suits(model.classes, &task.goals).map_err(|e| refuse(&e))?;
             watch.begin(stage.name, clean);
             let found = stage.method.run(&query, &task, &mut watch).await.map_err(failed)?;
             let found = found.into_iter().next().ok_or_else(|| refuse(&"there is no picture"))?;
@@ -232,6 +238,10 @@ impl Session {
             may_be_random: config.attack == AttackKind::AutoattackRand,
         };
         let device = self.device()?;
+        let failed = |error: attack::Error| match error {
+            attack::Error::Device(_) => failed(error),
+            error => refuse(&error),
+        };
         let mut state = evaluation.begin(model, device).await.map_err(failed)?;
         let mut watch = WatchSet(Line::new(id, &self.latest, emit));
         evaluation.run(model, model, device, &mut state, &mut watch).await.map_err(failed)?;

@@ -285,6 +285,15 @@ tests! {
         }
     }
 
+    /// Nor does a real network hide it behind its ReLUs.
+    fn networks_that_are_damaged_are_refused() {
+        let mut arrays = ready(net().arrays()).unwrap();
+        arrays.get_mut("bn1.running_var").unwrap().values[0] = -1.0;
+        let model = Model::from_arrays(&arrays, &Device::flex()).unwrap();
+        let task = Task { x: pictures(1), goals: vec![Goal::Avoid(0)], ids: vec![0] };
+        assert_eq!(attempt(&pgd(Norm::Linf, 0.03), &model, &task), Err(Error::NotFinite));
+    }
+
     /// On a linear model of two classes the margin falls by epsilon times the dual size of w, in one step and in many.
     fn linear_models_fall_as_far_as_they_can() {
         let model = Linear::new(2);

@@ -164,7 +164,12 @@ tests! {
         let felled = |n: usize| state.records[n].before - state.records[n].after;
         assert!(felled(1) > felled(0), "gradients of zero lead nowhere: {:?}", state.records);
         assert!(state.flags.contains(&Flag::ZeroGradients(standing)), "{:?}", state.flags);
-        assert!(state.flags.iter().any(|f| matches!(f, Flag::SquareAhead { felled, .. } if *felled > 0)), "{:?}", state.flags);
+        let (felled, of) = (felled(1), state.records[1].before);
+        assert!(state.flags.contains(&Flag::SquareAhead { felled, of }), "{:?}", state.flags);
+        // Finished is finished.
+        let mut again = state.clone();
+        ready(evaluation(&pictures, &all).run(&model, &model, &Device::flex(), &mut again, &mut Steps(0, None))).unwrap();
+        assert_eq!(again, state);
     }
 
     fn random_models_and_probabilities_are_noticed() {
@@ -210,6 +215,52 @@ tests! {
         assert!(state.accuracy().robust > own.accuracy().robust, "{:?} {:?}", state.accuracy(), own.accuracy());
     }
 
+    /// Of a model that answers at random one lucky draw is no success: attacks that average go on to their end.
+    fn random_models_are_attacked_on_average() {
+        struct Jumpy(Model, Cell<u64>);
+        impl Classifier for Jumpy {
+            fn logits(&self, x: Tensor<4>) -> Tensor<2> {
+                self.1.set(self.1.get() + 1);
+                let z = self.0.logits(x);
+                let noise = uniform(self.1.get(), z.dims(), -1.0, 1.0);
+                z + noise
+            }
+        }
+        let (robust, pictures, device) = (robust(), data(4), Device::flex());
+        let pictures = as_seen(&robust, pictures);
+        let rand = stages(&AttackConfig { samples: 4, steps: 10, ..few(AttackKind::ApgdCe, EPSILON) }, 10).unwrap();
+        let model = Jumpy(robust, Cell::new(0));
+        let evaluation = Evaluation { may_be_random: true, ..evaluation(&pictures, &rand) };
+        let mut state = ready(evaluation.begin(&model, &device)).unwrap();
+        ready(evaluation.run(&model, &model, &device, &mut state, &mut Steps(usize::MAX, None))).unwrap();
+        let before = state.records[0].before as u64;
+        assert!(before > 0);
+        // A start and ten steps of four samples each for every picture: none left early.
+        assert_eq!(state.records[0].queries[1], 44 * before);
+    }
+
+    /// The L1 suite: enlarged balls on the way, the right one in the end.
+    fn the_l1_suite_ends_in_its_ball() {
+        let (model, pictures) = (standard(), data(4));
+        let l1 = AttackConfig { epsilon: Pixels(8.0), ..AttackConfig::of(AttackKind::Autoattack, Norm::L1) };
+        let stages = &stages(&l1, 10).unwrap()[..1];
+        let state = whole(&model, &evaluation(&pictures, stages));
+        assert!(state.fates.contains(&Fate::Felled(0)), "{:?}", state.fates);
+        for (adversarial, x) in state.adversarial.chunks(3072).zip(pictures.pixels.chunks(3072)) {
+            let x: Vec<f32> = x.iter().map(|&v| f32::from(v) / 255.0).collect();
+            assert!(Norm::L1.distance(adversarial, &x) <= 8.0);
+        }
+    }
+
+    /// Goals that an attack cannot have are refused before anything is run.
+    fn a_suite_with_a_target_is_refused_at_once() {
+        let (model, pictures) = (standard(), data(2));
+        let stages = stages(&AttackConfig::of(AttackKind::Autoattack, Norm::Linf), 10).unwrap();
+        let evaluation = Evaluation { target: Some(Target::Class(3)), ..evaluation(&pictures, &stages) };
+        let error = ready(evaluation.begin(&model, &Device::flex())).unwrap_err().to_string();
+        assert!(error.contains("leave out the target"), "{error}");
+    }
+
     fn targets_are_what_they_say() {
         let model = standard();
         let (pictures, device) = (as_seen(&model, data(6)), Device::flex());
@@ -219,12 +270,14 @@ tests! {
             let mut state = ready(evaluation.begin(&model, &device)).unwrap();
             ready(evaluation.run(&model, &model, &device, &mut state, &mut Steps(usize::MAX, None))).unwrap();
             for (i, fate) in state.fates.iter().enumerate() {
-                if *fate != Fate::Standing && target == Target::Class(3) {
-                    assert_eq!(state.predictions[i], 3);
-                } else if *fate == Fate::Felled(0) {
+                if *fate == Fate::Felled(0) {
                     assert_ne!(state.predictions[i], pictures.labels[i] as usize, "{target:?}");
+                    assert!(target != Target::Class(3) || state.predictions[i] == 3);
                 }
+                // A picture of class 3 cannot be brought there.
+                assert!(target != Target::Class(3) || pictures.labels[i] != 3 || *fate == Fate::Standing);
             }
+            assert_eq!(state.accuracy().clean, 6);
             assert!(state.fates.contains(&Fate::Felled(0)), "{target:?}");
         }
         assert_eq!("least-likely".parse(), Ok(Target::LeastLikely));
