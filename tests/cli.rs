@@ -218,10 +218,13 @@ fn a_killed_attack_goes_on() {
     };
     assert_eq!(arrays("whole"), arrays("parts"));
     // Finished is finished: what was found is not counted twice.
-    let flags = || json(&folder.join("parts/report.json"))["models"].clone();
-    let before = flags();
+    let outcome = || {
+        let result = json(&folder.join("parts/report.json"))["models"][0]["results"][0].clone();
+        ["clean", "robust", "flags", "classes"].map(|key| result[key].clone())
+    };
+    let before = outcome();
     assert!(resume().status().unwrap().success());
-    assert_eq!(flags(), before);
+    assert_eq!(outcome(), before);
 
     fs::copy(CE, folder.join("model.safetensors")).unwrap();
     let (run, _) = output(attack(folder).args([

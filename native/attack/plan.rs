@@ -91,7 +91,7 @@ pub fn command() -> Command {
         .arg(number("save-every", "30", 0..=86_400, "Seconds between saves to go on from"))
         .arg(Arg::new("resume").long("resume").value_name("DIR").help("Go on with the run in DIR"));
     let usual = |setting: &Setting| match setting.key {
-        "step" => "a quarter of the usual radius".into(),
+        "step" => "a quarter of the usual radius; simba 0.2".into(),
         "steps" => "20; bim, mi-fgsm 10; deepfool 50; apgd-*, fab* 100; cw 200".into(),
         key => AttackConfig::default().get(key).unwrap_or_default(),
     };

@@ -57,7 +57,12 @@ fn draw(pixels: &mut [u8], norm: &str, curves: &[(String, Vec<(f32, f64)>)]) -> 
         chart.draw_series(points.iter().map(|&p| Circle::new(p, 5, colour.filled())))?;
     }
     let labels = &mut chart.configure_series_labels();
-    labels.label_font(("sans-serif", 16)).border_style(BLACK.mix(0.2)).background_style(WHITE).draw()?;
+    labels
+        .position(SeriesLabelPosition::LowerLeft)
+        .label_font(("sans-serif", 16))
+        .border_style(BLACK.mix(0.2))
+        .background_style(WHITE)
+        .draw()?;
     area.present()?;
     Ok(())
 }
