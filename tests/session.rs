@@ -94,6 +94,12 @@ fn autoattack_tells_its_way() {
     assert!(last.reached && last.steps > 0 && last.queries[0] > 0);
     assert!(*last.margins.last().unwrap() <= 0.0 && last.margins[0] > 0.0 && last.margins.len() <= Trace::LONGEST + 2);
     assert!(result.linf <= 0.3 && result.distance.unwrap() <= 0.3);
+    // Steps that were not taken after a success are not told.
+    let settings = vec![("attack".into(), "apgd-t".into()), ("epsilon".into(), "0.3".into())];
+    let events = visitor.send(Command::Attack { id: 7, settings, target: None });
+    let Some(Event::AttackDone { traces, .. }) = events.last() else { panic!("{events:?}") };
+    let [steps, gradients] = [traces[0].steps, traces[0].queries[1] as usize];
+    assert!(traces[0].reached && steps < gradients && traces[0].margins.len() <= gradients + 3, "{steps} {gradients}");
     visitor.refused(
         Command::Attack { id: 9, settings: vec![("attack".into(), "cw".into())], target: None },
         Subject::Attack,

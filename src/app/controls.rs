@@ -38,11 +38,10 @@ fn control(setting: Setting) -> impl IntoView {
     let help_id = format!("{key}-help");
     let help = view! {
         <p class="help" id=help_id>
-            {setting.help}"."
             {move || state.with(|s| match (used.get(), key) {
-                (false, _) => format!(" Not used by {}.", s.link.attack.attack),
-                (true, "attack") => format!(" {}: {}", s.link.attack.attack, lower(s.link.attack.attack.about())),
-                _ => String::new(),
+                (_, "attack") => s.link.attack.attack.about().to_owned(),
+                (true, _) => format!("{}.", setting.help),
+                (false, _) => format!("{}. Not used by {}.", setting.help, s.link.attack.attack),
             })}
         </p>
     };
@@ -50,12 +49,6 @@ fn control(setting: Setting) -> impl IntoView {
     let input =
         if setting.choices.is_empty() { number(setting, used).into_any() } else { choice(setting, used).into_any() };
     view! { <div class="control" class:unused=move || !used.get()>{title}{input}{help}</div> }
-}
-
-/// A sentence as the end of another.
-fn lower(sentence: &str) -> String {
-    let mut letters = sentence.chars();
-    letters.next().map(|c| c.to_lowercase().to_string()).unwrap_or_default() + letters.as_str()
 }
 
 fn choice(setting: Setting, used: Memo<bool>) -> impl IntoView {

@@ -90,6 +90,9 @@ impl Attack for Apgd {
         };
         for round in 0..rounds {
             let attacked = standing(&found);
+            if attacked.is_empty() {
+                break;
+            }
             let loss = |i: usize| match self.climb {
                 Climb::Restarts(loss, _) => loss,
                 Climb::Targets(_) => Loss::DlrTowards(ranking(logits.row(i))[round + 1]),

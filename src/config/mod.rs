@@ -30,15 +30,15 @@ choices! {
         Pgd = "pgd",
         /// Steps with momentum (Dong et al., 2018).
         MiFgsm = "mi-fgsm",
-        /// Steps that shorten by themselves, on the cross-entropy (Croce and Hein, 2020).
+        /// Auto-PGD: steps that shorten by themselves, on the cross-entropy (Croce and Hein, 2020).
         ApgdCe = "apgd-ce",
-        /// The same on the difference of logits ratio.
+        /// Auto-PGD on the ratio of logit differences, blind to their scale (Croce and Hein, 2020).
         ApgdDlr = "apgd-dlr",
-        /// The same towards each of the likeliest wrong classes.
+        /// Auto-PGD towards each of the likeliest wrong classes (Croce and Hein, 2020).
         ApgdT = "apgd-t",
         /// Along the decision boundary (Croce and Hein, 2020b).
         Fab = "fab",
-        /// The same for each of the likeliest wrong classes.
+        /// Along the boundary to each of the likeliest wrong classes (Croce and Hein, 2020b).
         FabT = "fab-t",
         /// Random squares; asks for outputs only (Andriushchenko et al., 2020).
         Square = "square",
@@ -50,9 +50,9 @@ choices! {
         Simba = "simba",
         /// apgd-ce, apgd-t, fab-t, square, with the published parameters (Croce and Hein, 2020).
         Autoattack = "autoattack",
-        /// Six attacks and more restarts.
+        /// AutoAttack with six attacks and more restarts.
         AutoattackPlus = "autoattack-plus",
-        /// For models that answer at random.
+        /// AutoAttack for models that answer at random: each gradient is a mean of 20.
         AutoattackRand = "autoattack-rand",
     }
 }

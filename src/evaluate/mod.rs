@@ -96,14 +96,6 @@ impl Evaluation<'_> {
         self.pictures.labels[i] as usize
     }
 
-    fn goal(&self, z: &[f32], i: usize) -> Goal {
-        let label = self.label(i);
-        match self.target {
-            None => Goal::Avoid(label),
-            Some(target) => Goal::Reach(target.class(z, label, self.seed, i as u64)),
-        }
-    }
-
     /// Refuses attacks that cannot be run against a model of so many classes.
     pub fn check(&self, classes: usize) -> Result<(), Error> {
         let goal = if self.target.is_some() { Goal::Reach(0) } else { Goal::Avoid(0) };
@@ -205,9 +197,15 @@ impl Evaluation<'_> {
         let begin = platform::milliseconds();
         let query = Query::new(model, device, [3, SIDE, SIDE], self.batch);
         let x = self.pixels(ids);
-        // By a query of its own: the attack's are counted.
-        let clean = Query::new(model, device, [3, SIDE, SIDE], self.batch).logits(&x).await?;
-        let goals: Vec<Goal> = ids.iter().zip(clean.rows()).map(|(&i, z)| self.goal(z, i)).collect();
+        let goals: Vec<Goal> = match self.target {
+            None => ids.iter().map(|&i| Goal::Avoid(self.label(i))).collect(),
+            Some(target) => {
+                // By a query of its own: the attack's are counted.
+                let clean = Query::new(model, device, [3, SIDE, SIDE], self.batch).logits(&x).await?;
+                let class = |(&i, z): (&usize, &[f32])| target.class(z, self.label(i), self.seed, i as u64);
+                ids.iter().zip(clean.rows()).map(|row| Goal::Reach(class(row))).collect()
+            }
+        };
         let task = Task { x, goals, ids: ids.iter().map(|&i| i as u64).collect() };
         let mut inside = Inside { evaluation: self, state: &*state, watch, stopped: false };
         let found = stage.method.run(&query, &task, &mut inside).await?;
