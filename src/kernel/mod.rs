@@ -15,6 +15,8 @@ mod flex;
 mod norm;
 #[cfg(feature = "cpu")]
 mod norm_op;
+#[cfg(feature = "cpu")]
+mod winograd;
 
 use burn::tensor::{Tensor, activation, module, ops::ConvOptions};
 
