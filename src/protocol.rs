@@ -2,24 +2,40 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{evaluate::Report, verify::Check};
+use crate::{
+    evaluate::Report,
+    explore::question::{Answer, Question},
+    verify::Check,
+};
+
+/// A model's place in the worker, so that several can be compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Slot {
+    #[default]
+    Robust,
+    Standard,
+    /// A file of the visitor's.
+    Own,
+}
 
 /// Page to worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
     /// Open the device of this build.
     Open,
-    /// Take a safetensors file as the model from now on.
-    LoadModel { name: String, bytes: Vec<u8> },
+    /// Take a safetensors file as the model of a place from now on.
+    LoadModel { slot: Slot, name: String, bytes: Vec<u8> },
     /// Decode a picture file, shrink it to what models see, classify it.
     LoadPicture { name: String, bytes: Vec<u8> },
     /// Take picture number `index` of the embedded set's test half.
     LoadSample { index: u64 },
-    /// Attack the picture. `settings` are those of an `AttackConfig`; `target` is a class to reach, if any. `id` comes
-    /// back with every event of this attack. A later attack ends an earlier one.
-    Attack { id: u64, settings: Vec<(String, String)>, target: Option<usize> },
+    /// Attack the picture under one of the models. `settings` are those of an `AttackConfig`; `target` is a class to reach,
+    /// if any. `id` comes back with every event of this attack. A later attack ends an earlier one.
+    Attack { id: u64, slot: Slot, settings: Vec<(String, String)>, target: Option<usize> },
     /// Attack the first pictures of the embedded set's test half, and count. A later attack ends it.
-    Evaluate { id: u64, settings: Vec<(String, String)>, pictures: usize },
+    Evaluate { id: u64, slot: Slot, settings: Vec<(String, String)>, pictures: usize },
+    /// Answer a question about the last attack on a model. A later attack, evaluation or question ends it.
+    Explore { id: u64, slot: Slot, question: Question },
     /// End the attack; what it found so far is sent.
     Stop,
     /// Check the backend against a fixture of the oracle.
@@ -35,13 +51,15 @@ pub enum Event {
         emulated: bool,
     },
     ModelLoaded {
+        slot: Slot,
         model: ModelInfo,
     },
     PictureLoaded {
         picture: PictureInfo,
     },
-    /// Of the clean picture under the current model; comes whenever either changes.
+    /// Of the clean picture under a model; comes whenever either changes.
     Classified {
+        slot: Slot,
         probabilities: Vec<f32>,
     },
     /// The worst point so far of the attack `id`.
@@ -52,7 +70,8 @@ pub enum Event {
         result: AttackResult,
         traces: Vec<Trace>,
     },
-    /// The attack `id` is over; `stopped` if by command. `flags` say, for people, why not to trust it.
+    /// The attack `id` is over; `stopped` if by command. `flags` say, for people, why not to trust it; `transfer` what the
+    /// other models make of the attacked picture, as probabilities.
     AttackDone {
         id: u64,
         stopped: bool,
@@ -60,6 +79,7 @@ pub enum Event {
         result: AttackResult,
         traces: Vec<Trace>,
         flags: Vec<String>,
+        transfer: Vec<(Slot, Vec<f32>)>,
     },
     /// How far the evaluation `id` is; `over` if it has ended, `stopped` if by command.
     Evaluated {
@@ -67,6 +87,14 @@ pub enum Event {
         report: Report,
         over: bool,
         stopped: bool,
+    },
+    /// An answer, or why there is none; while it is not over, the first part of one.
+    Explored {
+        id: u64,
+        slot: Slot,
+        question: Question,
+        answer: Result<Answer, String>,
+        over: bool,
     },
     Verified {
         checks: Vec<Check>,
@@ -114,6 +142,13 @@ pub struct PictureInfo {
     pub notes: Vec<String>,
 }
 
+impl PictureInfo {
+    /// Its pixels in [0,1].
+    pub fn unit(&self) -> Vec<f32> {
+        self.pixels.iter().map(|&v| f32::from(v) / 255.0).collect()
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttackResult {
     /// `[3, 32, 32]` in [0,1].
@@ -148,10 +183,10 @@ impl Trace {
 }
 
 impl Command {
-    /// The number of the attack that a command starts; others have none.
+    /// The number of what a command starts and a later one ends; others have none.
     pub fn attack(&self) -> Option<u64> {
         match self {
-            Self::Attack { id, .. } | Self::Evaluate { id, .. } => Some(*id),
+            Self::Attack { id, .. } | Self::Evaluate { id, .. } | Self::Explore { id, .. } => Some(*id),
             _ => None,
         }
     }

@@ -12,7 +12,7 @@ use otjr::{
     },
     config::{AttackConfig, AttackKind, Norm, Settings},
     evaluate::{Accuracy, Record, Report},
-    protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Subject, Trace, decode, encode},
+    protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Slot, Subject, Trace, decode, encode},
     verify,
 };
 
@@ -24,7 +24,7 @@ fn model() -> Event {
     let classes = ["disc", "ring", "star"].map(String::from).to_vec();
     let model =
         ModelInfo { name: "m".into(), architecture: "wrn-10-1".into(), objective: None, parameters: 78_042, classes };
-    Event::ModelLoaded { model }
+    Event::ModelLoaded { slot: Slot::Robust, model }
 }
 
 fn picture(label: Option<usize>, grey: u8) -> Event {
@@ -47,7 +47,7 @@ fn result(probabilities: [f32; 3], reached: bool) -> AttackResult {
 
 fn attacked(id: u64, stopped: bool, result: AttackResult) -> Event {
     let traces = vec![trace("pgd", result.reached)];
-    Event::AttackDone { id, stopped, milliseconds: 1.0, result, traces, flags: Vec::new() }
+    Event::AttackDone { id, stopped, milliseconds: 1.0, result, traces, flags: Vec::new(), transfer: Vec::new() }
 }
 
 fn trace(attack: &str, reached: bool) -> Trace {
@@ -63,7 +63,11 @@ fn attacking(hash: &str) -> State {
     assert!(tasks.contains(&Task::LoadModel(Source::Ours(state.link.model))), "{tasks:?}");
     let index = state.link.sample;
     assert!(tasks.contains(&Task::Send(Command::LoadSample { index })), "{tasks:?}");
-    for event in [picture(Some(0), 9), model(), Event::Classified { probabilities: vec![0.98, 0.015, 0.005] }] {
+    for event in [
+        picture(Some(0), 9),
+        model(),
+        Event::Classified { slot: Slot::Robust, probabilities: vec![0.98, 0.015, 0.005] },
+    ] {
         state.apply(Input::Worker(Kind::Cpu, event));
     }
     assert_eq!(state.attack.phase, Phase::Soon);

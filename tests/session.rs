@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use otjr::{
     data::picture,
     platform::DeviceChoice,
-    protocol::{AttackResult, Command, Event, Subject, Trace},
+    protocol::{AttackResult, Command, Event, Slot, Subject, Trace},
     session::Session,
 };
 
@@ -22,7 +22,7 @@ impl Visitor {
 
     fn with_model_and_sample() -> Self {
         let mut visitor = Self::new();
-        visitor.send(Command::LoadModel { name: "fixture".into(), bytes: FIXTURE.to_vec() });
+        visitor.send(Command::LoadModel { slot: Slot::Robust, name: "fixture".into(), bytes: FIXTURE.to_vec() });
         visitor.send(Command::LoadSample { index: 3 });
         visitor
     }
@@ -46,7 +46,7 @@ impl Visitor {
 
     fn attack(&mut self, settings: &[(&str, &str)], target: Option<usize>) -> AttackResult {
         let settings = settings.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
-        match self.send(Command::Attack { id: 7, settings, target }).pop() {
+        match self.send(Command::Attack { id: 7, slot: Slot::Robust, settings, target }).pop() {
             Some(Event::AttackDone { id: 7, stopped: false, result, .. }) => result,
             other => panic!("no result: {other:?}"),
         }
@@ -56,11 +56,12 @@ impl Visitor {
 #[test]
 fn model_then_picture_then_attack() {
     let mut visitor = Visitor::new();
-    let events = visitor.send(Command::LoadModel { name: "fixture".into(), bytes: FIXTURE.to_vec() });
-    let [Event::ModelLoaded { model }] = &events[..] else { panic!("{events:?}") };
+    let events =
+        visitor.send(Command::LoadModel { slot: Slot::Robust, name: "fixture".into(), bytes: FIXTURE.to_vec() });
+    let [Event::ModelLoaded { model, .. }] = &events[..] else { panic!("{events:?}") };
     assert_eq!((model.architecture.as_str(), model.parameters, model.classes.len()), ("wrn-10-1", 77_850, 10));
     let events = visitor.send(Command::LoadSample { index: 3 });
-    let [Event::PictureLoaded { picture }, Event::Classified { probabilities }] = &events[..] else {
+    let [Event::PictureLoaded { picture }, Event::Classified { probabilities, .. }] = &events[..] else {
         panic!("{events:?}")
     };
     assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5);
@@ -84,6 +85,7 @@ fn autoattack_tells_its_way() {
     let mut visitor = Visitor::with_model_and_sample();
     let attack = |epsilon: &str| Command::Attack {
         id: 7,
+        slot: Slot::Robust,
         settings: vec![("attack".into(), "autoattack".into()), ("epsilon".into(), epsilon.into())],
         target: None,
     };
@@ -96,12 +98,12 @@ fn autoattack_tells_its_way() {
     assert!(result.linf <= 0.3 && result.distance.unwrap() <= 0.3);
     // Steps that were not taken after a success are not told.
     let settings = vec![("attack".into(), "apgd-t".into()), ("epsilon".into(), "0.3".into())];
-    let events = visitor.send(Command::Attack { id: 7, settings, target: None });
+    let events = visitor.send(Command::Attack { id: 7, slot: Slot::Robust, settings, target: None });
     let Some(Event::AttackDone { traces, .. }) = events.last() else { panic!("{events:?}") };
     let [steps, gradients] = [traces[0].steps, traces[0].queries[1] as usize];
     assert!(traces[0].reached && steps < gradients && traces[0].margins.len() <= gradients + 3, "{steps} {gradients}");
     visitor.refused(
-        Command::Attack { id: 9, settings: vec![("attack".into(), "cw".into())], target: None },
+        Command::Attack { id: 9, slot: Slot::Robust, settings: vec![("attack".into(), "cw".into())], target: None },
         Subject::Attack,
         "choose the norm l2",
     );
@@ -112,10 +114,10 @@ fn autoattack_tells_its_way() {
 fn many_pictures_are_counted() {
     let mut visitor = Visitor::with_model_and_sample();
     let settings = vec![("attack".to_string(), "fgsm".to_string())];
-    let evaluate = Command::Evaluate { id: 8, settings, pictures: 20 };
+    let evaluate = Command::Evaluate { id: 8, slot: Slot::Robust, settings, pictures: 20 };
     visitor.refused(evaluate.clone(), Subject::Evaluation, "this model tells other classes apart");
     let bytes = include_bytes!("../public/models/otjr.safetensors").to_vec();
-    visitor.send(Command::LoadModel { name: "otjr".into(), bytes });
+    visitor.send(Command::LoadModel { slot: Slot::Robust, name: "otjr".into(), bytes });
     visitor.0.latest.set(8);
     let events = visitor.send(evaluate);
     let Some(Event::Evaluated { id: 8, report, over: true, stopped: false }) = events.last() else {
@@ -149,7 +151,11 @@ fn a_later_attack_ends_an_earlier_one() {
     };
     let mut session = visitor.0;
     let settings = vec![("steps".to_string(), "10000".to_string())];
-    pollster::block_on(session.handle(DeviceChoice::Cpu, Command::Attack { id: 1, settings, target: None }, &emit));
+    pollster::block_on(session.handle(
+        DeviceChoice::Cpu,
+        Command::Attack { id: 1, slot: Slot::Robust, settings, target: None },
+        &emit,
+    ));
     let events = events.into_inner();
     assert!(matches!(events.last(), Some(Event::AttackDone { id: 1, stopped: true, .. })), "{:?}", events.len());
 }
@@ -158,17 +164,22 @@ fn a_later_attack_ends_an_earlier_one() {
 fn bad_input_is_refused_and_changes_nothing() {
     let mut visitor = Visitor::with_model_and_sample();
     let before = visitor.attack(&[], None);
-    let model = |bytes: &[u8]| Command::LoadModel { name: "m.safetensors".into(), bytes: bytes.to_vec() };
+    let model =
+        |bytes: &[u8]| Command::LoadModel { slot: Slot::Robust, name: "m.safetensors".into(), bytes: bytes.to_vec() };
     let picture = |bytes: &[u8]| Command::LoadPicture { name: "p.png".into(), bytes: bytes.to_vec() };
-    let attack =
-        |key: &str, value: &str| Command::Attack { id: 9, settings: vec![(key.into(), value.into())], target: None };
+    let attack = |key: &str, value: &str| Command::Attack {
+        id: 9,
+        slot: Slot::Robust,
+        settings: vec![(key.into(), value.into())],
+        target: None,
+    };
     visitor.refused(model(&FIXTURE[..FIXTURE.len() / 2]), Subject::Model, "not a complete safetensors file");
     visitor.refused(model(b"hello"), Subject::Model, "m.safetensors");
     visitor.refused(picture(b"hello"), Subject::Picture, "p.png");
     visitor.refused(attack("epsilon", "-1"), Subject::Attack, "between 0 and 3072");
     visitor.refused(attack("epsilon", "abc"), Subject::Attack, "8/255");
     visitor.refused(
-        Command::Attack { id: 9, settings: vec![], target: Some(10) },
+        Command::Attack { id: 9, slot: Slot::Robust, settings: vec![], target: Some(10) },
         Subject::Attack,
         "no class number 10",
     );

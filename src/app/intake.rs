@@ -10,6 +10,7 @@ use super::{
     message::{Intent, Source},
     page::Desk,
 };
+use crate::protocol::Slot;
 
 /// Takes files that are dropped or pasted anywhere on the page.
 pub fn listen(desk: Desk) {
@@ -53,19 +54,14 @@ fn files(data: &DataTransfer) -> Vec<File> {
 pub fn Toolbar() -> impl IntoView {
     let desk = expect_context::<Desk>();
     let state = desk.state;
-    let own = Memo::new(move |_| {
-        state.with(|s| match (s.model_in_use, &s.model) {
-            (Some(Source::Own(_)), Some(model)) => Some(model.name.clone()),
-            _ => None,
-        })
-    });
-    let model = move |shipped: Shipped| {
-        let checked = move || state.with(|s| s.model_wanted == Some(Source::Ours(shipped)));
+    let own = Memo::new(move |_| state.with(|s| s.own_model.zip(s.name_of(Slot::Own).map(str::to_owned))));
+    let model = move |source: Source<Shipped>, title: String| {
+        let checked = move || state.with(|s| s.model_wanted == Some(source));
         view! {
             <label class="pick">
-                <input type="radio" name="model" value=shipped.key() prop:checked=checked
-                    on:change=move |_| desk.tell(Intent::Model(shipped))/>
-                {shipped.title()}
+                <input type="radio" name="model" value=source.slot().key() prop:checked=checked
+                    on:change=move |_| desk.tell(Intent::Model(source))/>
+                {title}
             </label>
         }
     };
@@ -80,10 +76,8 @@ pub fn Toolbar() -> impl IntoView {
         <div class="toolbar">
             <fieldset>
                 <legend>"Model"</legend>
-                {Shipped::ALL.map(model)}
-                {move || own.get().map(|name| view! {
-                    <label class="pick"><input type="radio" name="model" value="own" checked/>{name}</label>
-                })}
+                {Shipped::ALL.map(|shipped| model(Source::Ours(shipped), shipped.title().into()))}
+                {move || own.get().map(|(n, name)| model(Source::Own(n), name))}
                 <label class="button">
                     <input type="file" id="pick-model" accept=".safetensors" on:change=bring/>
                     "Open a model"

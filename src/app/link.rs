@@ -1,8 +1,10 @@
 //! The page's address says what it shows: every experiment is a link. `State` <-> `#model=otjr&sample=3&epsilon=8/255`.
 
+use super::explore::View;
 use crate::{
     config::{AttackConfig, Settings},
     data::synthetic::TEST_PICTURES,
+    protocol::Slot,
 };
 
 /// The settings of an attack that always stand in the address and are in view; the others only if changed.
@@ -21,12 +23,17 @@ pub enum Shipped {
 impl Shipped {
     pub const ALL: [Self; 2] = [Self::Robust, Self::Standard];
 
+    /// Its place in the worker.
+    pub fn slot(self) -> Slot {
+        match self {
+            Self::Robust => Slot::Robust,
+            Self::Standard => Slot::Standard,
+        }
+    }
+
     /// Its name in addresses, and of its file.
     pub fn key(self) -> &'static str {
-        match self {
-            Self::Robust => "otjr",
-            Self::Standard => "ce",
-        }
+        self.slot().key()
     }
 
     pub fn file(self) -> String {
@@ -34,9 +41,24 @@ impl Shipped {
     }
 
     pub fn title(self) -> &'static str {
+        self.slot().title()
+    }
+}
+
+impl Slot {
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Robust => "otjr",
+            Self::Standard => "ce",
+            Self::Own => OWN,
+        }
+    }
+
+    pub fn title(self) -> &'static str {
         match self {
             Self::Robust => "Robust",
             Self::Standard => "Standard",
+            Self::Own => "Yours",
         }
     }
 }
@@ -67,7 +89,7 @@ impl Wish {
 }
 
 /// What an address says.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Link {
     pub model: Shipped,
     pub sample: u64,
@@ -75,10 +97,33 @@ pub struct Link {
     /// The class to reach; any other if none.
     pub target: Option<usize>,
     pub backend: Wish,
+    /// The open view, if any.
+    pub view: Option<View>,
+    /// The layer that the layers' view looks into; none if empty.
+    pub layer: String,
+    /// The projection that the transport's view shows.
+    pub projection: usize,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self {
+            model: Shipped::default(),
+            sample: 0,
+            attack: AttackConfig::default(),
+            target: None,
+            backend: Wish::default(),
+            view: Some(View::default()),
+            layer: String::new(),
+            projection: 0,
+        }
+    }
 }
 
 /// Stands in an address for a file of the visitor's own, which stays on their machine.
 pub const OWN: &str = "own";
+/// Stands in an address for no view.
+const NONE: &str = "none";
 
 impl Link {
     /// Reads what follows the `#`. What cannot be understood keeps its default and gives a sentence about it.
@@ -126,6 +171,16 @@ impl Link {
                 Some(wish) => self.backend = wish,
                 None => return refuse("expected auto, cpu or gpu", "auto"),
             },
+            "view" if value == NONE => self.view = None,
+            "view" => match View::ALL.into_iter().find(|v| v.key() == value) {
+                Some(view) => self.view = Some(view),
+                None => return refuse("there is no such view", "layers"),
+            },
+            "layer" => self.layer = value.to_owned(),
+            "projection" => match value.parse() {
+                Ok(projection) => self.projection = projection,
+                Err(_) => return refuse("expected a whole number", "0"),
+            },
             _ => match self.attack.get(key) {
                 Some(now) => {
                     if let Err(error) = self.attack.set(key, value) {
@@ -155,6 +210,15 @@ impl Link {
             add("target", &class.to_string());
         }
         add("backend", self.backend.key());
+        if self.view != Some(View::default()) {
+            add("view", self.view.map_or(NONE, View::key));
+        }
+        if self.view == Some(View::Layers) && !self.layer.is_empty() {
+            add("layer", &self.layer);
+        }
+        if self.view == Some(View::Transport) && self.projection > 0 {
+            add("projection", &self.projection.to_string());
+        }
         hash
     }
 }

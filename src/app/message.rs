@@ -1,10 +1,11 @@
 //! What happens to the page and what it does about it, in the words of [`super::state::State`].
 
 use super::{
+    explore::View,
     link::{Shipped, Wish},
     reading::Adapter,
 };
-use crate::protocol::{Command, Event, Subject};
+use crate::protocol::{Command, Event, Slot, Subject};
 
 /// The worker's two builds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,16 @@ pub enum Source<T> {
     Own(usize),
 }
 
+impl Source<Shipped> {
+    /// The place in the worker of the model that comes from here.
+    pub fn slot(self) -> Slot {
+        match self {
+            Self::Ours(model) => model.slot(),
+            Self::Own(_) => Slot::Own,
+        }
+    }
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
@@ -49,7 +60,7 @@ pub enum Input {
 /// What the visitor wants.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Intent {
-    Model(Shipped),
+    Model(Source<Shipped>),
     Sample(u64),
     /// The n-th file brought.
     File(usize, Sort),
@@ -59,6 +70,12 @@ pub enum Intent {
     /// Attack once more from another random start.
     Again,
     Stop,
+    /// Open a view, or none.
+    View(Option<View>),
+    /// Look into a layer, by its name.
+    Layer(String),
+    /// Show one projection of the transport.
+    Projection(usize),
     /// Attack so many pictures of the embedded set.
     Many(usize),
     Dismiss(usize),

@@ -4,14 +4,19 @@
 //! The page knows nothing of burn: all computing happens in a worker (`worker_client` here, `src/worker.rs` there), so
 //! that the page is small and never blocks.
 
+pub mod compare;
+pub mod explore;
 pub mod link;
 pub mod message;
 pub mod pixels;
 pub mod reading;
 pub mod scale;
+pub mod sides;
 pub mod state;
 pub mod workers;
 
+#[cfg(target_arch = "wasm32")]
+mod beside;
 #[cfg(target_arch = "wasm32")]
 mod browser;
 #[cfg(target_arch = "wasm32")]

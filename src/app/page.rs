@@ -116,8 +116,9 @@ impl Desk {
                     Source::Ours(model) => (model.file(), browser::fetch(&format!("{MODELS}/{}", model.file())).await),
                     Source::Own(n) => self.read_own(n).await,
                 };
-                let wanted = self.state.with_untracked(|s| s.model_wanted) == Some(source);
-                self.hand_over(wanted, Subject::Model, Command::LoadModel { name, bytes: Vec::new() }, bytes);
+                let wanted = self.state.with_untracked(|s| [s.model_wanted, s.sides.fetching].contains(&Some(source)));
+                let command = Command::LoadModel { slot: source.slot(), name, bytes: Vec::new() };
+                self.hand_over(wanted, Subject::Model, command, bytes);
             }),
             Task::LoadPicture(n) => spawn_local(async move {
                 let (name, bytes) = self.read_own(n).await;

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Draws RGBA pixels.
-fn draw(canvas: &HtmlCanvasElement, rgba: &[u8]) {
+pub fn draw(canvas: &HtmlCanvasElement, rgba: &[u8]) {
     let context = canvas.get_context("2d").ok().flatten().and_then(|c| c.dyn_into::<CanvasRenderingContext2d>().ok());
     let image = ImageData::new_with_u8_clamped_array_and_sh(Clamped(rgba), SIDE as u32, SIDE as u32);
     if let (Some(context), Ok(image)) = (context, image) {

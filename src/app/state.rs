@@ -2,14 +2,16 @@
 //! here, so it is tested natively.
 
 use super::{
+    explore::Explored,
     link::{Link, Shipped, Wish},
     message::{Input, Intent, Kind, Sort, Source, Task},
+    sides::{Side, Sides},
     workers::Backend,
 };
 use crate::{
     config::{AttackConfig, Settings},
     evaluate::Report,
-    protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Subject, Trace},
+    protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Slot, Subject, Trace},
     verify,
 };
 
@@ -47,6 +49,8 @@ pub struct Attack {
     pub traces: Vec<Trace>,
     /// Why not to trust it.
     pub flags: Vec<String>,
+    /// What the other models make of the attacked picture, as probabilities; once the attack is over.
+    pub transfer: Vec<(Slot, Vec<f32>)>,
 }
 
 /// The same attack on many pictures of the embedded set.
@@ -80,11 +84,16 @@ pub struct Notice {
 pub struct State {
     pub link: Link,
     pub backend: Backend,
+    /// The model in focus.
     pub model: Option<ModelInfo>,
     pub picture: Option<PictureInfo>,
     /// Probabilities of the clean picture; empty until it is classified.
     pub clean: Vec<f32>,
     pub attack: Attack,
+    /// The other models.
+    pub sides: Sides,
+    /// What is known for the views.
+    pub explored: Explored,
     /// None until it is asked for.
     pub many: Option<Many>,
     pub check: Option<Check>,
@@ -92,9 +101,13 @@ pub struct State {
     /// What is in use; and what was asked for last, which is on its way if it differs.
     pub model_in_use: Option<Source<Shipped>>,
     pub model_wanted: Option<Source<Shipped>>,
+    /// The last model file of the visitor's that was taken.
+    pub own_model: Option<usize>,
     pub picture_in_use: Option<Source<u64>>,
     pub picture_wanted: Option<Source<u64>>,
     noticed: usize,
+    /// The number of the last attack or evaluation.
+    pub(super) last_id: u64,
 }
 
 impl State {
@@ -147,11 +160,24 @@ impl State {
 
     fn hear_current(&mut self, kind: Kind, event: Event) -> Vec<Task> {
         match event {
-            Event::ModelLoaded { model } => {
-                self.model = Some(model);
-                self.model_in_use = self.model_wanted;
-                let classes = self.model.as_ref().map_or(0, |m| m.classes.len());
-                self.link.target = self.link.target.filter(|&class| class < classes);
+            Event::ModelLoaded { slot, model } => {
+                self.sides.fetching.take_if(|source| source.slot() == slot);
+                match self.model_wanted.filter(|source| source.slot() == slot) {
+                    Some(source) => {
+                        if self.slot() != Some(slot) {
+                            self.put_aside(source);
+                        }
+                        if let Source::Own(n) = source {
+                            self.own_model = Some(n);
+                        }
+                        self.link.target = self.link.target.filter(|&class| class < model.classes.len());
+                        (self.model, self.model_in_use) = (Some(model), Some(source));
+                    }
+                    None => {
+                        self.sides.loaded.insert(slot, Side::new(model));
+                    }
+                }
+                return self.go_on();
             }
             Event::PictureLoaded { picture } => {
                 if self.picture.as_ref().is_none_or(|p| p.pixels != picture.pixels) {
@@ -159,11 +185,20 @@ impl State {
                     self.forget_attack();
                     self.attack.phase = Phase::Idle;
                     self.clean.clear();
+                    self.sides.forget_picture();
+                    self.explored = Explored::default();
                 }
                 self.picture = Some(picture);
                 self.picture_in_use = self.picture_wanted;
             }
-            Event::Classified { probabilities } => {
+            Event::Classified { slot, probabilities } if self.slot() != Some(slot) => {
+                if let Some(side) = self.sides.loaded.get_mut(&slot) {
+                    side.clean = probabilities;
+                    side.attack = Attack::default();
+                }
+                return self.go_on();
+            }
+            Event::Classified { probabilities, .. } => {
                 // Two backends differ in the last digits: what one found may stay in view while the other starts.
                 let same = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-3;
                 if probabilities.len() != self.clean.len() || !probabilities.iter().zip(&self.clean).all(same) {
@@ -179,18 +214,25 @@ impl State {
                 }
                 (self.attack.result, self.attack.traces) = (Some(result), traces);
             }
-            Event::AttackDone { id, stopped, milliseconds, result, traces, flags } if id == self.attack.id => {
+            Event::AttackDone { id, stopped, milliseconds, result, traces, flags, transfer } => {
                 let steps = traces.iter().map(|trace| trace.steps).sum();
-                if self.attack.phase != Phase::Soon {
-                    self.attack.phase = Phase::Done { steps, milliseconds, stopped };
+                let side = self.sides.attack(id);
+                if let Some(attack) = if id == self.attack.id { Some(&mut self.attack) } else { side } {
+                    if attack.phase != Phase::Soon {
+                        attack.phase = Phase::Done { steps, milliseconds, stopped };
+                    }
+                    (attack.result, attack.traces) = (Some(result), traces);
+                    (attack.flags, attack.transfer) = (flags, transfer);
                 }
-                (self.attack.result, self.attack.traces, self.attack.flags) = (Some(result), traces, flags);
+                return self.go_on();
             }
             Event::Evaluated { id, report, over, stopped } => {
                 if let Some(many) = self.many.as_mut().filter(|many| many.id == id) {
                     (many.report, many.running, many.stopped) = (Some(report), !over, stopped);
                 }
+                return self.go_on();
             }
+            Event::Explored { id, question, answer, over, .. } => return self.hear_answer(id, question, answer, over),
             Event::Refused { subject: Subject::Device, text } => return self.crashed(kind, &text),
             Event::Refused { subject, text } => return self.refused(subject, text),
             Event::Verified { checks, milliseconds } => {
@@ -198,7 +240,7 @@ impl State {
                     (check.groups, check.milliseconds) = (checks, milliseconds);
                 }
             }
-            Event::Opened { .. } | Event::AttackProgress { .. } | Event::AttackDone { .. } => {}
+            Event::Opened { .. } | Event::AttackProgress { .. } => {}
         }
         Vec::new()
     }
@@ -214,11 +256,13 @@ impl State {
         self.attack.result = None;
         self.attack.traces.clear();
         self.attack.flags.clear();
+        self.attack.transfer.clear();
     }
 
     /// Something could not be had: say why, go on with what there is.
     fn refused(&mut self, subject: Subject, text: String) -> Vec<Task> {
         match subject {
+            Subject::Model if self.model_wanted == self.model_in_use && self.sides.give_up() => {}
             Subject::Model => {
                 self.model_wanted = self.model_in_use;
                 if let Some(Source::Ours(model)) = self.model_in_use {
@@ -231,13 +275,16 @@ impl State {
                     self.link.sample = sample;
                 }
             }
-            Subject::Attack => self.attack.phase = Phase::Idle,
+            Subject::Attack => match self.sides.running() {
+                Some(attack) => attack.phase = Phase::Done { steps: 0, milliseconds: 0.0, stopped: false },
+                None => self.attack.phase = Phase::Idle,
+            },
             Subject::Evaluation => self.many = None,
             Subject::Fixture => self.check = None,
             Subject::Device => {}
         }
         self.notice(text);
-        Vec::new()
+        self.go_on()
     }
 
     // --- what is in view ---------------------------------------------------------------------------------------------
@@ -267,7 +314,7 @@ impl State {
     }
 
     /// Attacks in a moment, if there is something to attack.
-    fn soon(&mut self, pause: u32) -> Vec<Task> {
+    pub(super) fn soon(&mut self, pause: u32) -> Vec<Task> {
         if self.clean.is_empty() || self.backend.current.is_none() {
             return Vec::new();
         }
@@ -279,21 +326,26 @@ impl State {
         if self.attack.phase != Phase::Soon || self.backend.current.is_none() {
             return Vec::new();
         }
-        self.attack.id += 1;
+        let Some(slot) = self.slot() else { return Vec::new() };
+        self.stop_asking();
+        self.last_id += 1;
+        self.attack.id = self.last_id;
         self.attack.config = self.link.attack.clone();
         self.attack.target = self.link.target;
         self.attack.flags.clear();
         self.attack.phase = Phase::Running { done: 0, total: 0 };
-        let settings = owned(self.attack.config.pairs());
-        vec![Task::Send(Command::Attack { id: self.attack.id, settings, target: self.attack.target })]
+        let settings = owned(&self.attack.config);
+        vec![Task::Send(Command::Attack { id: self.attack.id, slot, settings, target: self.attack.target })]
     }
 
     fn intend(&mut self, intent: Intent) -> Vec<Task> {
         match intent {
-            Intent::Model(model) => {
-                self.link.model = model;
-                self.model_wanted = Some(Source::Ours(model));
-                self.load_model()
+            Intent::Model(source) => {
+                if let Source::Ours(model) = source {
+                    self.link.model = model;
+                }
+                self.model_wanted = Some(source);
+                self.focus(source)
             }
             Intent::Sample(index) => {
                 self.link.sample = index;
@@ -327,16 +379,30 @@ impl State {
                 self.soon(PAUSE)
             }
             Intent::Many(pictures) => {
-                self.attack.id += 1;
-                let (id, config) = (self.attack.id, self.link.attack.clone());
-                let settings = owned(config.pairs());
+                let Some(slot) = self.slot() else { return Vec::new() };
+                self.stop_asking();
+                self.last_id += 1;
+                let (id, config) = (self.last_id, self.link.attack.clone());
+                let settings = owned(&config);
                 self.many = Some(Many { id, config, running: true, ..Many::default() });
                 // It takes the worker from the attack on the one picture, whose outcome is then unknown.
                 if self.busy() {
                     self.forget_attack();
                     self.attack.phase = Phase::Idle;
                 }
-                vec![Task::Send(Command::Evaluate { id, settings, pictures })]
+                vec![Task::Send(Command::Evaluate { id, slot, settings, pictures })]
+            }
+            Intent::View(view) => {
+                self.link.view = view;
+                self.go_on()
+            }
+            Intent::Layer(layer) => {
+                self.link.layer = layer;
+                self.go_on()
+            }
+            Intent::Projection(projection) => {
+                self.link.projection = projection;
+                Vec::new()
             }
             Intent::Stop => {
                 if self.attack.phase == Phase::Soon {
@@ -384,15 +450,16 @@ impl State {
             tasks.extend(self.intend(Intent::Sample(self.link.sample)));
         }
         if self.model_wanted != Some(Source::Ours(self.link.model)) {
-            tasks.extend(self.intend(Intent::Model(self.link.model)));
+            tasks.extend(self.intend(Intent::Model(Source::Ours(self.link.model))));
         }
         tasks.extend(self.soon(PAUSE));
         tasks
     }
 }
 
-fn owned(pairs: Vec<(&'static str, String)>) -> Vec<(String, String)> {
-    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+/// Settings as they travel.
+pub(super) fn owned(config: &AttackConfig) -> Vec<(String, String)> {
+    config.pairs().into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// What a file is, by its name or else by its start: a safetensors file is a length and then JSON, which names the

@@ -50,6 +50,9 @@ impl State {
                 self.backend.coming = None;
                 self.backend.current = Some((kind, name));
                 self.cut_short();
+                self.sides.forget();
+                self.stop_asking();
+                self.stop_asking();
                 let mut tasks = vec![Task::Promote];
                 tasks.extend(self.load_picture());
                 tasks.extend(self.load_model());
@@ -72,6 +75,8 @@ impl State {
             tasks.push(Task::End);
             self.backend.current = None;
             self.attack.phase = Phase::Idle;
+            self.sides.forget();
+            self.stop_asking();
             self.cut_short();
             // Whatever was on its way may have been the cause.
             self.check = None;

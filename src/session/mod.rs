@@ -1,8 +1,9 @@
 //! What the worker does: carries out the page's commands on one device. No browser in here, so it is tested natively.
 
+mod explore;
 mod watch;
 
-use std::{cell::Cell, rc::Rc};
+use std::{cell::Cell, collections::BTreeMap, rc::Rc};
 
 use burn::tensor::Device;
 
@@ -16,11 +17,13 @@ use crate::{
     config::{AttackConfig, AttackKind, Settings},
     data::{Pictures, SIDE, picture, synthetic},
     evaluate::Evaluation,
+    explore::embedding::Embedding,
     model::Model,
     platform::{self, DeviceChoice},
-    protocol::{Command, Event, ModelInfo, PictureInfo, Subject},
+    protocol::{Command, Event, ModelInfo, PictureInfo, Slot, Subject},
     verify,
 };
+use explore::{Attacked, Twins};
 use watch::{Line, Watch, WatchSet};
 
 /// Pictures of an evaluation that are attacked at once: few, so that the page hears often.
@@ -29,11 +32,16 @@ const EVALUATION_BATCH: usize = 16;
 /// The number of the last attack or stop, shared with whoever receives commands while an attack runs.
 pub type Latest = Rc<Cell<u64>>;
 
-/// One visitor's device, model and picture.
+/// One visitor's device, models and picture.
 #[derive(Default)]
 pub struct Session {
     device: Option<Device>,
-    model: Option<(Model, ModelInfo)>,
+    models: BTreeMap<Slot, (Model, ModelInfo)>,
+    /// Of the last attack on the picture, by model.
+    attacked: BTreeMap<Slot, Attacked>,
+    /// Made when first asked for, by model.
+    embeddings: BTreeMap<Slot, Embedding>,
+    twins: BTreeMap<Slot, Twins>,
     picture: Option<PictureInfo>,
     /// Raised by the receiver of commands: an attack that sees a new value ends itself.
     pub latest: Latest,
@@ -53,11 +61,14 @@ impl Session {
     pub async fn handle(&mut self, choice: DeviceChoice, command: Command, emit: &dyn Fn(Event)) {
         let outcome = match command {
             Command::Open => self.open(choice, emit).await,
-            Command::LoadModel { name, bytes } => self.load_model(name, &bytes, emit).await,
+            Command::LoadModel { slot, name, bytes } => self.load_model(slot, name, &bytes, emit).await,
             Command::LoadPicture { name, bytes } => self.load_picture(name, &bytes, emit).await,
             Command::LoadSample { index } => self.load_sample(index, emit).await,
-            Command::Attack { id, settings, target } => self.attack(id, &settings, target, emit).await,
-            Command::Evaluate { id, settings, pictures } => self.evaluate(id, &settings, pictures, emit).await,
+            Command::Attack { id, slot, settings, target } => self.attack(id, slot, &settings, target, emit).await,
+            Command::Evaluate { id, slot, settings, pictures } => {
+                self.evaluate(id, slot, &settings, pictures, emit).await
+            }
+            Command::Explore { id, slot, question } => self.explore(id, slot, question, emit).await,
             Command::Stop => Ok(()),
             Command::Verify { bytes } => self.verify(&bytes, emit).await,
         };
@@ -79,7 +90,13 @@ impl Session {
         Ok(())
     }
 
-    async fn load_model(&mut self, name: String, bytes: &[u8], emit: &dyn Fn(Event)) -> Result<(), Refusal> {
+    async fn load_model(
+        &mut self,
+        slot: Slot,
+        name: String,
+        bytes: &[u8],
+        emit: &dyn Fn(Event),
+    ) -> Result<(), Refusal> {
         let refuse = Refusal::new(Subject::Model);
         let checkpoint = Checkpoint::from_bytes(bytes).map_err(|e| refuse(&format!("{name}: {e}")))?;
         let mut model =
@@ -91,9 +108,10 @@ impl Session {
             classes: checkpoint.classes(model.classes),
             name,
         };
-        emit(Event::ModelLoaded { model: info.clone() });
-        self.model = Some((model, info));
-        self.classify(emit).await
+        emit(Event::ModelLoaded { slot, model: info.clone() });
+        self.models.insert(slot, (model, info));
+        (self.attacked.remove(&slot), self.embeddings.remove(&slot), self.twins.remove(&slot));
+        self.classify(slot, emit).await
     }
 
     async fn load_picture(&mut self, name: String, bytes: &[u8], emit: &dyn Fn(Event)) -> Result<(), Refusal> {
@@ -122,51 +140,62 @@ impl Session {
     async fn take(&mut self, picture: PictureInfo, emit: &dyn Fn(Event)) -> Result<(), Refusal> {
         emit(Event::PictureLoaded { picture: picture.clone() });
         self.picture = Some(picture);
-        self.classify(emit).await
+        self.attacked.clear();
+        for slot in self.models.keys() {
+            self.classify(*slot, emit).await?;
+        }
+        Ok(())
     }
 
-    /// Classifies the clean picture, once there are a model and a picture.
-    async fn classify(&self, emit: &dyn Fn(Event)) -> Result<(), Refusal> {
-        if let (Some((model, _)), Some(picture)) = (&self.model, &self.picture) {
-            let x: Vec<f32> = picture.pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
-            let logits = Query::new(model, self.device()?, [3, SIDE, SIDE], 1).logits(&x).await;
-            let logits = logits.map_err(|e| match e {
+    /// Classifies the clean picture, once there are the model and a picture.
+    async fn classify(&self, slot: Slot, emit: &dyn Fn(Event)) -> Result<(), Refusal> {
+        if let (Some((model, _)), Some(picture)) = (self.models.get(&slot), &self.picture) {
+            let probabilities = self.probabilities(model, &picture.unit()).await.map_err(|e| match e {
                 attack::Error::NotFinite => Refusal(Subject::Model, e.to_string()),
                 e => failed(e),
             })?;
-            emit(Event::Classified { probabilities: softmax(logits.row(0)) });
+            emit(Event::Classified { slot, probabilities });
         }
         Ok(())
+    }
+
+    /// What a model makes of one picture.
+    async fn probabilities(&self, model: &Model, x: &[f32]) -> Result<Vec<f32>, attack::Error> {
+        let device = self.device.as_ref().ok_or_else(|| attack::Error::Device("it is not open yet".into()))?;
+        let logits = Query::new(model, device, [3, SIDE, SIDE], 1).logits(x).await?;
+        Ok(softmax(logits.row(0)))
     }
 
     /// The model, and the attacks that settings name.
     fn plan(
         &self,
+        slot: Slot,
         settings: &[(String, String)],
         refuse: &dyn Fn(&dyn std::fmt::Display) -> Refusal,
-    ) -> Result<(&Model, AttackConfig, Vec<Stage>), Refusal> {
+    ) -> Result<(&(Model, ModelInfo), AttackConfig, Vec<Stage>), Refusal> {
         let mut config = AttackConfig::default();
         for (key, value) in settings {
             config.set(key, value).map_err(|e| refuse(&e))?;
         }
-        let (model, _) = self.model.as_ref().ok_or_else(|| refuse(&"load a model first"))?;
-        let stages = stages(&config, model.classes).map_err(|e| refuse(&e))?;
-        Ok((model, config, stages))
+        let loaded = self.models.get(&slot).ok_or_else(|| refuse(&"load a model first"))?;
+        let stages = stages(&config, loaded.0.classes).map_err(|e| refuse(&e))?;
+        Ok((loaded, config, stages))
     }
 
     async fn attack(
-        &self,
+        &mut self,
         id: u64,
+        slot: Slot,
         settings: &[(String, String)],
         target: Option<usize>,
         emit: &dyn Fn(Event),
     ) -> Result<(), Refusal> {
         let refuse = Refusal::new(Subject::Attack);
         let begin = platform::milliseconds();
-        let (model, config, stages) = self.plan(settings, &refuse)?;
+        let ((model, _), config, stages) = self.plan(slot, settings, &refuse)?;
         let picture = self.picture.as_ref().ok_or_else(|| refuse(&"load a picture first"))?;
         let query = Query::new(model, self.device()?, [3, SIDE, SIDE], 1);
-        let x: Vec<f32> = picture.pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
+        let x = picture.unit();
         let looks = Query::new(model, self.device()?, [3, SIDE, SIDE], 1);
         let seen = looks.logits(&x).await.map_err(failed)?;
         let goal = match target {
@@ -205,23 +234,29 @@ impl Session {
         }
         let worst = worst.ok_or_else(|| refuse(&"there is no attack that suits this model"))?;
         let (stopped, result) = (watch.line.stopped, watch.result(&worst).await?);
+        let (traces, path) = (watch.traces, watch.path);
         let flags = flags.iter().map(ToString::to_string).collect();
+        let mut transfer = Vec::new();
+        for (other, (model, _)) in self.models.iter().filter(|(other, _)| **other != slot) {
+            transfer.push((*other, self.probabilities(model, &result.pixels).await.map_err(failed)?));
+        }
         let milliseconds = platform::milliseconds() - begin;
-        emit(Event::AttackDone { id, stopped, milliseconds, result, traces: watch.traces, flags });
+        emit(Event::AttackDone { id, stopped, milliseconds, result, traces, flags, transfer });
+        self.attacked.insert(slot, Attacked { config, goal, x_adv: worst.x, path });
         Ok(())
     }
 
     async fn evaluate(
         &self,
         id: u64,
+        slot: Slot,
         settings: &[(String, String)],
         pictures: usize,
         emit: &dyn Fn(Event),
     ) -> Result<(), Refusal> {
         let refuse = Refusal::new(Subject::Evaluation);
-        let (model, config, stages) = self.plan(settings, &refuse)?;
+        let ((model, info), config, stages) = self.plan(slot, settings, &refuse)?;
         let set = synthetic::generate(0, 0, pictures).test;
-        let (_, info) = self.model.as_ref().ok_or_else(|| refuse(&"load a model first"))?;
         if info.classes != set.classes {
             return Err(refuse(&format!(
                 "the embedded set is of {}; this model tells other classes apart, and can be attacked on single pictures",

@@ -30,12 +30,12 @@ impl<'a> Line<'a> {
         Self { id, latest, emit, told: platform::milliseconds(), stopped: false }
     }
 
-    fn due(&self) -> bool {
+    pub fn due(&self) -> bool {
         platform::milliseconds() - self.told >= LOOK_EVERY
     }
 
     /// Tells the page, lets commands arrive, and sees whether one ends this.
-    async fn tell(&mut self, event: Option<Event>) -> ControlFlow<()> {
+    pub async fn tell(&mut self, event: Option<Event>) -> ControlFlow<()> {
         event.into_iter().for_each(self.emit);
         platform::yield_now().await;
         self.told = platform::milliseconds();
@@ -53,11 +53,16 @@ pub struct Watch<'a> {
     looks: Query<'a, Model>,
     task: &'a Task,
     pub traces: Vec<Trace>,
+    /// `[n, 3, 32, 32]`: the worst points so far, evenly chosen.
+    pub path: Vec<f32>,
 }
+
+/// Points of a path that are kept, of each attack.
+const PATH: usize = 20;
 
 impl<'a> Watch<'a> {
     pub fn new(line: Line<'a>, query: &'a Query<'a, Model>, looks: Query<'a, Model>, task: &'a Task) -> Self {
-        Self { line, query, looks, task, traces: Vec::new() }
+        Self { line, query, looks, task, traces: Vec::new(), path: Vec::new() }
     }
 
     /// Another attack begins, at the picture itself.
@@ -108,6 +113,9 @@ impl<'a> Watch<'a> {
 impl Observer for Watch<'_> {
     async fn step(&mut self, Progress { done, total, found }: Progress<'_>) -> ControlFlow<()> {
         self.note(found[0].margin, done, total);
+        if done * PATH / total != (done - 1) * PATH / total && self.path.len() < 2 * PATH * found[0].x.len() {
+            self.path.extend(&found[0].x);
+        }
         if done == total || !self.line.due() {
             return ControlFlow::Continue(());
         }

@@ -1,0 +1,98 @@
+//! The models side by side: one row a model, one column a picture.
+
+use leptos::{html::Canvas, prelude::*};
+
+use super::{
+    compare::{Cell, Row, rows, words},
+    page::Desk,
+    pictures::draw,
+    pixels,
+    reading::percent,
+};
+use crate::protocol::Slot;
+
+#[component]
+pub fn Beside() -> impl IntoView {
+    let state = expect_context::<Desk>().state;
+    let table = Memo::new(move |_| state.with(rows));
+    let said = Memo::new(move |_| table.with(|rows| words(rows)));
+    let slots = Memo::new(move |_| table.with(|rows| rows.iter().map(|row| row.slot).collect::<Vec<_>>()));
+    let head = move || {
+        let column = |slot: Slot| {
+            let title = format!("Attacked: {}", slot.title().to_lowercase());
+            view! { <th scope="col" class="attacked"><Thumbnail slot/><span class="sign" aria-hidden="true"></span>{title}</th> }
+        };
+        slots.get().into_iter().map(column).collect_view()
+    };
+    let body = move || {
+        let row = |row: Row| {
+            view! {
+                <tr data-slot=row.slot.key()>
+                    <th scope="row">{row.slot.title()}" sees"</th>
+                    {cell(Some(row.original))}
+                    {row.attacked.into_iter().map(cell).collect_view()}
+                </tr>
+            }
+        };
+        table.get().into_iter().map(row).collect_view()
+    };
+    view! {
+        <section class="beside" id="beside" aria-labelledby="beside-title">
+            <h2 id="beside-title">"Side by side"<span>"the same attack on each model, and what the other makes of the picture"</span></h2>
+            <div class="scroll" tabindex="0" role="group" aria-labelledby="beside-title">
+            <table>
+                <thead><tr>
+                    <th scope="col"><span class="unseen">"Model"</span></th>
+                    <th scope="col" class="clean"><Original/><span class="sign" aria-hidden="true"></span>"Original"</th>
+                    {head}
+                </tr></thead>
+                <tbody>{body}</tbody>
+            </table>
+            </div>
+            <p class="fine" id="beside-words" role="status">{move || said.get()}</p>
+        </section>
+    }
+}
+
+fn cell(cell: Option<Cell>) -> impl IntoView {
+    let Some(Cell { class, p, fooled }) = cell else {
+        return view! { <td>"…"</td> }.into_any();
+    };
+    let (kind, word) = if fooled { ("fooled", "fooled: ") } else { ("withstands", "") };
+    view! {
+        <td class=kind data-p=p.to_string()>
+            <span class="sign" aria-hidden="true"></span><span class="unseen">{word}</span>
+            {class}" "<span class="number">{percent(p)}</span>
+        </td>
+    }
+    .into_any()
+}
+
+/// The picture attacked under one of the models, small.
+#[component]
+fn Thumbnail(slot: Slot) -> impl IntoView {
+    let state = expect_context::<Desk>().state;
+    let attacked = Memo::new(move |_| {
+        state.with(|s| {
+            let (.., attack) = s.comparable().find(|(at, ..)| *at == slot)?;
+            attack.result.as_ref().map(|result| pixels::of_floats(&result.pixels))
+        })
+    });
+    small(attacked)
+}
+
+#[component]
+fn Original() -> impl IntoView {
+    let state = expect_context::<Desk>().state;
+    small(Memo::new(move |_| state.with(|s| s.picture.as_ref().map(|p| pixels::of_bytes(&p.pixels)))))
+}
+
+fn small(rgba: Memo<Option<Vec<u8>>>) -> impl IntoView {
+    let canvas = NodeRef::<Canvas>::new();
+    Effect::new(move |_| {
+        if let (Some(canvas), Some(rgba)) = (canvas.get(), rgba.get()) {
+            draw(&canvas, &rgba);
+        }
+    });
+    view! { <canvas node_ref=canvas width="32" height="32" aria-hidden="true"></canvas> }
+}

@@ -1,0 +1,139 @@
+//! The views of representations: which one is open, what has been asked of the worker for it, what came. Part of the fold in
+//! `state`.
+
+use std::collections::BTreeMap;
+
+use super::{
+    message::Task,
+    state::{Phase, State},
+};
+use crate::{
+    explore::question::{Answer, Question},
+    protocol::{Command, Slot},
+};
+
+/// What the page shows of representations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum View {
+    #[default]
+    Layers,
+    Embedding,
+    Transport,
+    Jacobian,
+    Landscape,
+}
+
+impl View {
+    pub const ALL: [Self; 5] = [Self::Layers, Self::Embedding, Self::Transport, Self::Jacobian, Self::Landscape];
+
+    /// Its name in addresses.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Layers => "layers",
+            Self::Embedding => "embedding",
+            Self::Transport => "transport",
+            Self::Jacobian => "jacobian",
+            Self::Landscape => "landscape",
+        }
+    }
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Layers => "Layer by layer",
+            Self::Embedding => "Embedding",
+            Self::Transport => "Transport",
+            Self::Jacobian => "Jacobian",
+            Self::Landscape => "Loss landscape",
+        }
+    }
+
+    /// What it needs to know, the quickest first; `layer` is the one looked into.
+    fn questions(self, layer: &str) -> Vec<Question> {
+        match self {
+            Self::Layers if layer.is_empty() => vec![Question::Layers],
+            Self::Layers => vec![Question::Layers, Question::Maps(layer.into())],
+            Self::Embedding => vec![Question::Embedding],
+            Self::Transport => vec![Question::Transport],
+            Self::Jacobian => vec![Question::Jacobian],
+            Self::Landscape => vec![Question::Margins, Question::Landscape],
+        }
+    }
+}
+
+/// An answer, or why there is none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    /// The number of the attack that it is about: stale when there is a later one.
+    pub attack: u64,
+    pub answer: Result<Answer, String>,
+}
+
+/// What is known for the views.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Explored {
+    pub known: BTreeMap<(Slot, Question), Known>,
+    /// The number of what is being asked, the place that it is about and the attack there.
+    asked: Option<(u64, Slot, u64)>,
+}
+
+impl Explored {
+    pub fn busy(&self) -> bool {
+        self.asked.is_some()
+    }
+}
+
+impl State {
+    /// The answer about a model, even of an attack before the last one.
+    pub fn known(&self, slot: Slot, question: &Question) -> Option<&Known> {
+        self.explored.known.get(&(slot, question.clone()))
+    }
+
+    /// The next question that the open view needs answered, if every attack that it compares is over.
+    pub(super) fn ask(&mut self) -> Vec<Task> {
+        if self.explored.busy() {
+            return Vec::new();
+        }
+        let due = |(slot, attack, question): &(Slot, u64, Question)| {
+            self.known(*slot, question).is_none_or(|known| known.attack != *attack)
+        };
+        let over = |phase| matches!(phase, Phase::Done { stopped: false, .. });
+        let attacked: Vec<(Slot, u64)> = self
+            .comparable()
+            .filter(|(.., attack)| over(attack.phase) && attack.result.is_some())
+            .map(|(slot, .., attack)| (slot, attack.id))
+            .collect();
+        let questions = self.link.view.map(|view| view.questions(&self.link.layer)).unwrap_or_default();
+        let all = questions.iter().flat_map(|q| attacked.iter().map(move |&(slot, id)| (slot, id, q.clone())));
+        let Some((slot, attack, question)) = all.into_iter().find(due) else {
+            return Vec::new();
+        };
+        self.last_id += 1;
+        self.explored.asked = Some((self.last_id, slot, attack));
+        vec![Task::Send(Command::Explore { id: self.last_id, slot, question })]
+    }
+
+    /// Takes an answer, or the first part of one.
+    pub(super) fn hear_answer(
+        &mut self,
+        id: u64,
+        question: Question,
+        answer: Result<Answer, String>,
+        over: bool,
+    ) -> Vec<Task> {
+        let Some((_, slot, attack)) = self.explored.asked.filter(|asked| asked.0 == id) else {
+            return Vec::new();
+        };
+        if over {
+            self.explored.asked = None;
+        }
+        self.explored.known.insert((slot, question), Known { attack, answer });
+        self.go_on()
+    }
+
+    /// What was asked will not be answered: the worker has something else to do, or is gone.
+    pub(super) fn stop_asking(&mut self) {
+        if let Some((_, slot, attack)) = self.explored.asked.take() {
+            self.explored.known.retain(|(of, _), known| *of != slot || known.attack != attack);
+        }
+    }
+}

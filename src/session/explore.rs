@@ -1,0 +1,238 @@
+//! Answers the page's questions about a model, its picture and the attack on it.
+
+use std::ops::ControlFlow;
+
+use super::{Refusal, Session, argmax, watch::Line};
+use crate::{
+    attack::{Attack, Error, Goal, Observer, Progress, Query, Task, method::stages},
+    config::{AttackConfig, AttackKind, Norm, Pixels},
+    data::{Pictures, SIDE, VALUES, synthetic},
+    explore::{
+        embedding::Embedding,
+        jacobian,
+        landscape::{Landscape, Window},
+        layers,
+        margins::{Radius, attack_within},
+        question::{Answer, Question, Reactions, Surroundings, Way},
+        transport,
+    },
+    model::Model,
+    protocol::{Event, Slot, Subject},
+};
+
+/// Pictures that span the plane of the latents.
+const REFERENCE: usize = 200;
+/// Cells along each side of that plane's map of classes.
+const CELLS: usize = 48;
+/// Pictures of a batch, the visitor's among them; projections of its transport.
+const BATCH: usize = 32;
+const PROJECTIONS: usize = 32;
+/// Channels of a layer that are shown.
+const CHANNELS: usize = 8;
+/// Points along each side of the landscape, and its ends: both the picture (0) and its twin (1) are on the grid.
+const SIDE_POINTS: usize = 25;
+const ENDS: [f32; 2] = [-0.5, 1.5];
+/// Radii at which the margin is looked at, of the chosen one, until the picture falls.
+const RADII: [f32; 10] = [0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 8.0];
+
+/// What an attack has left.
+pub struct Attacked {
+    pub config: AttackConfig,
+    pub goal: Goal,
+    pub x_adv: Vec<f32>,
+    /// `[n, 3, 32, 32]`, points on its way.
+    pub path: Vec<f32>,
+}
+
+/// A batch of reference pictures and their adversarial twins.
+pub struct Twins {
+    norm: Norm,
+    epsilon: f32,
+    x: Vec<f32>,
+    x_adv: Vec<f32>,
+}
+
+/// Lets commands arrive while a batch is attacked, and ends the attack if one has.
+struct Quiet<'a, 'b>(&'b mut Line<'a>);
+
+impl Observer for Quiet<'_, '_> {
+    async fn step(&mut self, _: Progress<'_>) -> ControlFlow<()> {
+        if self.0.due() { self.0.tell(None).await } else { ControlFlow::Continue(()) }
+    }
+}
+
+/// Why there is no answer.
+enum No {
+    /// A later command has come.
+    Stopped,
+    Because(Error),
+}
+
+impl From<Error> for No {
+    fn from(error: Error) -> Self {
+        Self::Because(error)
+    }
+}
+
+impl Session {
+    pub(super) async fn explore(
+        &mut self,
+        id: u64,
+        slot: Slot,
+        question: Question,
+        emit: &dyn Fn(Event),
+    ) -> Result<(), Refusal> {
+        let latest = self.latest.clone();
+        let mut line = Line::new(id, &latest, emit);
+        let told = |answer, over| Event::Explored { id, slot, question: question.clone(), answer, over };
+        let part = |answer| told(Ok(answer), false);
+        let answer = match self.answer(slot, &question, &mut line, &part).await {
+            Ok(answer) => Ok(answer),
+            Err(No::Stopped) => Err("stopped".to_owned()),
+            Err(No::Because(Error::Device(text))) => return Err(Refusal(Subject::Device, text)),
+            Err(No::Because(error)) => Err(error.to_string()),
+        };
+        emit(told(answer, true));
+        Ok(())
+    }
+
+    async fn answer(
+        &mut self,
+        slot: Slot,
+        question: &Question,
+        line: &mut Line<'_>,
+        part: &dyn Fn(Answer) -> Event,
+    ) -> Result<Answer, No> {
+        let missing = || Error::Unsuited("there is no attack to look at yet".into());
+        let device = self.device.clone().ok_or_else(missing)?;
+        let (model, _) = self.models.get(&slot).ok_or_else(missing)?;
+        let x = self.picture.as_ref().ok_or_else(missing)?.unit();
+        let attacked = self.attacked.get(&slot).ok_or_else(missing)?;
+        let query = Query::new(model, &device, [3, SIDE, SIDE], BATCH);
+        Ok(match question {
+            Question::Layers => Answer::Layers(layers::shifts(model, &device, &x, &attacked.x_adv).await?),
+            Question::Maps(layer) => {
+                Answer::Maps(layers::maps(model, &device, &x, &attacked.x_adv, layer, CHANNELS).await?)
+            }
+            Question::Embedding => {
+                if !self.embeddings.contains_key(&slot) {
+                    let (x, labels) = reference(&query, REFERENCE).await?;
+                    let embedding = Embedding::new(model, &device, &x, &labels, CELLS).await?;
+                    self.embeddings.insert(slot, embedding);
+                }
+                let reference = self.embeddings[&slot].clone();
+                let way = [&x[..], &attacked.path, &attacked.x_adv].concat();
+                let path = reference.project(model, &device, &way).await?;
+                Answer::Embedding(Way { reference, path })
+            }
+            Question::Transport | Question::Jacobian => {
+                let twins = match self.twins.remove(&slot).filter(|twins| twins.suit(&attacked.config)) {
+                    Some(twins) => twins,
+                    None => Twins::new(&query, &attacked.config, line).await?,
+                };
+                let twins = self.twins.entry(slot).insert_entry(twins).into_mut();
+                let (x, x_adv) = ([&x[..], &twins.x].concat(), [&attacked.x_adv[..], &twins.x_adv].concat());
+                let flat = |logits: crate::attack::Logits| logits.rows().flatten().copied().collect::<Vec<_>>();
+                let (z, a) = (flat(query.logits(&x).await?), flat(query.logits(&x_adv).await?));
+                let seed = attacked.config.seed;
+                let theta = transport::projections(seed, model.classes, PROJECTIONS, &device).await?;
+                let transport = transport::transport(&z, &a, &theta, model.classes)?;
+                if *question == Question::Transport {
+                    return Ok(Answer::Transport(transport));
+                }
+                let random = jacobian::random_directions(seed, BATCH, model.classes, &device).await?;
+                Answer::Jacobian(Reactions {
+                    transport: jacobian::reaction(&query, &x, &x_adv, &transport.direction, &[0]).await?,
+                    random: jacobian::reaction(&query, &x, &x_adv, &random, &[0]).await?,
+                })
+            }
+            Question::Landscape => {
+                let Attacked { config, goal, x_adv, .. } = attacked;
+                let window = Window::new(&x, x_adv, config.norm, config.seed, *goal, ENDS, SIDE_POINTS)?;
+                let mut values = Landscape::default();
+                for row in 0..SIDE_POINTS {
+                    values.extend(window.rows(&query, row..row + 1).await?);
+                    if line.due() {
+                        let values = values.clone();
+                        let so_far = Answer::Landscape(Surroundings { values, side: SIDE_POINTS, range: ENDS });
+                        line.tell(Some(part(so_far))).await.continue_or(No::Stopped)?;
+                    }
+                }
+                Answer::Landscape(Surroundings { values, side: SIDE_POINTS, range: ENDS })
+            }
+            Question::Margins => {
+                let clean = attacked.goal.margin(query.logits(&x).await?.row(0));
+                let mut curve = vec![Radius { epsilon: 0.0, margin: clean }];
+                let task = Task { x, goals: vec![attacked.goal], ids: vec![0] };
+                let config = plain(&attacked.config);
+                for radius in RADII.map(|times| times * config.epsilon.0) {
+                    if curve.last().is_some_and(|last| last.margin <= 0.0) {
+                        break;
+                    }
+                    let found = attack_within(radius, &config, model.classes, &query, &task, &mut Quiet(line)).await?;
+                    if line.stopped {
+                        return Err(No::Stopped);
+                    }
+                    curve.extend(found.iter().map(|f| Radius { epsilon: radius, margin: f.margin }));
+                    line.tell(Some(part(Answer::Margins(curve.clone())))).await.continue_or(No::Stopped)?;
+                }
+                Answer::Margins(curve)
+            }
+        })
+    }
+}
+
+/// `Break` as an error.
+trait OrElse {
+    fn continue_or<E>(self, error: E) -> Result<(), E>;
+}
+
+impl OrElse for ControlFlow<()> {
+    fn continue_or<E>(self, error: E) -> Result<(), E> {
+        if self.is_break() { Err(error) } else { Ok(()) }
+    }
+}
+
+/// The attack where it fills a ball in little time; else PGD in the same ball.
+fn plain(config: &AttackConfig) -> AttackConfig {
+    use AttackKind::*;
+    let quick = matches!(config.attack, Fgsm | Bim | Pgd | MiFgsm | ApgdCe | ApgdDlr);
+    if quick { config.clone() } else { pgd_within(config) }
+}
+
+/// PGD-20 in the ball of a config.
+fn pgd_within(config: &AttackConfig) -> AttackConfig {
+    let step = Pixels(config.epsilon.0 / 4.0);
+    let usual = AttackConfig::of(AttackKind::Pgd, config.norm);
+    AttackConfig { epsilon: config.epsilon, step, seed: config.seed, ..usual }
+}
+
+/// The first pictures of the embedded set with the classes that the model gives them: it may know others than theirs.
+async fn reference(query: &Query<'_, Model>, count: usize) -> Result<(Vec<f32>, Vec<u16>), Error> {
+    let Pictures { pixels, .. } = synthetic::generate(0, 0, count).test;
+    let x: Vec<f32> = pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
+    let seen = query.logits(&x).await?.rows().map(|z| argmax(z) as u16).collect();
+    Ok((x, seen))
+}
+
+impl Twins {
+    fn suit(&self, config: &AttackConfig) -> bool {
+        (self.norm, self.epsilon) == (config.norm, config.epsilon.0)
+    }
+
+    /// Attacks reference pictures, by PGD in the ball of a config.
+    async fn new(query: &Query<'_, Model>, config: &AttackConfig, line: &mut Line<'_>) -> Result<Self, No> {
+        let (x, seen) = reference(query, BATCH - 1).await?;
+        let goals = seen.iter().map(|&class| Goal::Avoid(usize::from(class))).collect();
+        let task = Task { x, goals, ids: (0..seen.len() as u64).collect() };
+        let classes = query.logits(&task.x[..VALUES]).await?.classes;
+        let stage = stages(&pgd_within(config), classes)?.into_iter().next();
+        let stage = stage.ok_or_else(|| Error::Unsuited("there is no attack for this model".into()))?;
+        let found = stage.method.run(query, &task, &mut Quiet(line)).await?;
+        if line.stopped {
+            return Err(No::Stopped);
+        }
+        let x_adv = found.into_iter().flat_map(|f| f.x).collect();
+        Ok(Self { norm: config.norm, epsilon: config.epsilon.0, x: task.x, x_adv })
+    }
+}
