@@ -1,15 +1,17 @@
-//! The page. `state` (with `message` and `workers`), `link`, `reading`, `scale` and `pixels` are plain functions, tested
-//! natively; the rest shows them in a browser: `page` wires state, worker and views together, the views are thin.
+//! The page. `state` (with `message` and `workers`), `link`, `reading`, `scale`, `pixels`, `chart` and `views` are plain
+//! functions, tested natively; the rest shows them in a browser: `page` wires state, worker and views together, the views are thin.
 //!
 //! The page knows nothing of burn: all computing happens in a worker (`worker_client` here, `src/worker.rs` there), so
 //! that the page is small and never blocks.
 
+pub mod chart;
 pub mod link;
 pub mod message;
 pub mod pixels;
 pub mod reading;
 pub mod scale;
 pub mod state;
+pub mod views;
 pub mod workers;
 
 #[cfg(target_arch = "wasm32")]
@@ -30,6 +32,8 @@ pub mod page;
 mod path;
 #[cfg(target_arch = "wasm32")]
 mod pictures;
+#[cfg(target_arch = "wasm32")]
+mod plot;
 #[cfg(target_arch = "wasm32")]
 mod probabilities;
 #[cfg(target_arch = "wasm32")]
