@@ -76,10 +76,21 @@ pub async fn adapter() -> Adapter {
 
 /// Saves a canvas as a PNG file.
 pub fn save(canvas: &HtmlCanvasElement, name: &str) {
-    let Ok(address) = canvas.to_data_url() else { return };
+    if let Ok(address) = canvas.to_data_url() {
+        download(&address, name);
+    }
+}
+
+/// Text as an address of its own, of the given media type.
+pub fn address(kind: &str, text: &str) -> String {
+    format!("data:{kind};charset=utf-8,{}", String::from(js_sys::encode_uri_component(text)))
+}
+
+/// Saves what is at an address that holds its own content.
+pub fn download(address: &str, name: &str) {
     if let Ok(link) = document().create_element("a") {
         let link: web_sys::HtmlAnchorElement = link.unchecked_into();
-        link.set_href(&address);
+        link.set_href(address);
         link.set_download(name);
         link.click();
     }

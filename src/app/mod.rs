@@ -1,9 +1,10 @@
-//! The page. `state` (with `message` and `workers`), `link`, `reading`, `scale` and `pixels` are plain functions, tested
-//! natively; the rest shows them in a browser: `page` wires state, worker and views together, the views are thin.
+//! The page. `state` (with `message`, `workers`, `sides` and `explore`), `compare`, `link`, `reading`, `scale`, `pixels`, `chart` and `views` are plain
+//! functions, tested natively; the rest shows them in a browser: `page` wires state, worker and views together, the views are thin.
 //!
 //! The page knows nothing of burn: all computing happens in a worker (`worker_client` here, `src/worker.rs` there), so
 //! that the page is small and never blocks.
 
+pub mod chart;
 pub mod compare;
 pub mod explore;
 pub mod link;
@@ -13,6 +14,7 @@ pub mod reading;
 pub mod scale;
 pub mod sides;
 pub mod state;
+pub mod views;
 pub mod workers;
 
 #[cfg(target_arch = "wasm32")]
@@ -35,6 +37,8 @@ pub mod page;
 mod path;
 #[cfg(target_arch = "wasm32")]
 mod pictures;
+#[cfg(target_arch = "wasm32")]
+mod plot;
 #[cfg(target_arch = "wasm32")]
 mod probabilities;
 #[cfg(target_arch = "wasm32")]

@@ -38,10 +38,15 @@ pub fn of_change(clean: &[u8], attacked: &[f32], scale: f32) -> Vec<u8> {
 
 /// The colour of a value in [-1,1].
 fn diverging(value: f32) -> [u8; 3] {
-    let last = STOPS.len() - 1;
-    let at = (value.clamp(-1.0, 1.0) + 1.0) / 2.0 * last as f32;
+    between(&STOPS, (value + 1.0) / 2.0)
+}
+
+/// The colour at a place from 0 to 1 along at least two stops.
+pub fn between(stops: &[[u8; 3]], place: f32) -> [u8; 3] {
+    let last = stops.len() - 1;
+    let at = place.clamp(0.0, 1.0) * last as f32;
     let low = (at as usize).min(last - 1);
     let part = at - low as f32;
     let mix = |a: u8, b: u8| (a as f32 + (b as f32 - a as f32) * part).round() as u8;
-    std::array::from_fn(|c| mix(STOPS[low][c], STOPS[low + 1][c]))
+    std::array::from_fn(|c| mix(stops[low][c], stops[low + 1][c]))
 }

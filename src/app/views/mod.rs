@@ -1,0 +1,3 @@
+//! What the page's plots show: from data to charts and sentences. Pure.
+
+pub mod path;
