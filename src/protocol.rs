@@ -71,7 +71,7 @@ pub enum Event {
         traces: Vec<Trace>,
     },
     /// The attack `id` is over; `stopped` if by command. `flags` say, for people, why not to trust it; `transfer` what the
-    /// other models make of the attacked picture, as probabilities.
+    /// other models make of the attacked picture, and this one of theirs.
     AttackDone {
         id: u64,
         stopped: bool,
@@ -79,7 +79,7 @@ pub enum Event {
         result: AttackResult,
         traces: Vec<Trace>,
         flags: Vec<String>,
-        transfer: Vec<(Slot, Vec<f32>)>,
+        transfer: Vec<Transfer>,
     },
     /// How far the evaluation `id` is; `over` if it has ended, `stopped` if by command.
     Evaluated {
@@ -163,6 +163,14 @@ pub struct AttackResult {
     /// The size, in the attack's norm, of the smallest perturbation that reaches the goal, if one was found: perhaps
     /// beyond epsilon.
     pub distance: Option<f32>,
+}
+
+/// What one model makes of the picture attacked under another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Transfer {
+    pub under: Slot,
+    pub judge: Slot,
+    pub probabilities: Vec<f32>,
 }
 
 /// The way of one attack on one picture.

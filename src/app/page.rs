@@ -7,6 +7,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::File;
 
 use super::{
+    beside::Beside,
     browser,
     check::CheckTable,
     controls::Controls,
@@ -211,6 +212,7 @@ fn App(desk: Desk) -> impl IntoView {
                 {move || probabilities.get().then(|| view! { <Probabilities/> })}
                 {move || controls.get().then(|| view! { <Controls/> })}
             </div>
+            {move || controls.get().then(|| view! { <Beside/> })}
             {move || controls.get().then(|| view! { <div class="below"><Path/><Many/></div> })}
             <CheckTable/>
         </main>

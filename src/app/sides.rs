@@ -74,6 +74,14 @@ impl State {
         self.model_in_use.map(Source::slot)
     }
 
+    /// The attack under the model in a place.
+    pub(super) fn attack_under(&mut self, slot: Slot) -> Option<&mut Attack> {
+        if self.slot() == Some(slot) {
+            return Some(&mut self.attack);
+        }
+        self.sides.loaded.get_mut(&slot).map(|side| &mut side.attack)
+    }
+
     /// The file's name of the model in a place.
     pub fn name_of(&self, slot: Slot) -> Option<&str> {
         let side = || self.sides.loaded.get(&slot).map(|side| &side.model);
@@ -130,7 +138,8 @@ impl State {
     /// What is still to be done once the attack in focus is over: the other models are fetched and attacked alike,
     /// then the open view's questions asked.
     pub(super) fn go_on(&mut self) -> Vec<Task> {
-        let idle = matches!(self.attack.phase, Phase::Done { stopped: false, .. }) && self.many.as_ref().is_none_or(|m| !m.running);
+        let idle = matches!(self.attack.phase, Phase::Done { stopped: false, .. })
+            && self.many.as_ref().is_none_or(|m| !m.running);
         let at_work = self.sides.fetching.is_some()
             || self.sides.loaded.values().any(|side| matches!(side.attack.phase, Phase::Running { .. }));
         if !idle || at_work || self.explored.busy() {

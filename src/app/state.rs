@@ -11,7 +11,7 @@ use super::{
 use crate::{
     config::{AttackConfig, Settings},
     evaluate::Report,
-    protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Slot, Subject, Trace},
+    protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Slot, Subject, Trace, Transfer},
     verify,
 };
 
@@ -222,7 +222,13 @@ impl State {
                         attack.phase = Phase::Done { steps, milliseconds, stopped };
                     }
                     (attack.result, attack.traces) = (Some(result), traces);
-                    (attack.flags, attack.transfer) = (flags, transfer);
+                    (attack.flags, attack.transfer) = (flags, Vec::new());
+                }
+                for Transfer { under, judge, probabilities } in transfer {
+                    if let Some(attack) = self.attack_under(under) {
+                        attack.transfer.retain(|(other, _)| *other != judge);
+                        attack.transfer.push((judge, probabilities));
+                    }
                 }
                 return self.go_on();
             }

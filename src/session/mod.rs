@@ -20,7 +20,7 @@ use crate::{
     explore::embedding::Embedding,
     model::Model,
     platform::{self, DeviceChoice},
-    protocol::{Command, Event, ModelInfo, PictureInfo, Slot, Subject},
+    protocol::{Command, Event, ModelInfo, PictureInfo, Slot, Subject, Transfer},
     verify,
 };
 use explore::{Attacked, Twins};
@@ -236,14 +236,23 @@ impl Session {
         let (stopped, result) = (watch.line.stopped, watch.result(&worst).await?);
         let (traces, path) = (watch.traces, watch.path);
         let flags = flags.iter().map(ToString::to_string).collect();
-        let mut transfer = Vec::new();
-        for (other, (model, _)) in self.models.iter().filter(|(other, _)| **other != slot) {
-            transfer.push((*other, self.probabilities(model, &result.pixels).await.map_err(failed)?));
-        }
+        let transfer = self.transfer(slot, &result.pixels).await.map_err(failed)?;
         let milliseconds = platform::milliseconds() - begin;
         emit(Event::AttackDone { id, stopped, milliseconds, result, traces, flags, transfer });
         self.attacked.insert(slot, Attacked { config, goal, x_adv: worst.x, path });
         Ok(())
+    }
+
+    /// What the other models make of the picture attacked under one, and that one of theirs.
+    async fn transfer(&self, slot: Slot, x_adv: &[f32]) -> Result<Vec<Transfer>, attack::Error> {
+        let others = || self.models.keys().copied().filter(move |other| *other != slot);
+        let there = others().map(|judge| (slot, judge, x_adv));
+        let back = others().filter_map(|under| Some((under, slot, &self.attacked.get(&under)?.x_adv[..])));
+        let mut all = Vec::new();
+        for (under, judge, x) in there.chain(back) {
+            all.push(Transfer { under, judge, probabilities: self.probabilities(&self.models[&judge].0, x).await? });
+        }
+        Ok(all)
     }
 
     async fn evaluate(
