@@ -34,6 +34,8 @@ mod notices;
 #[cfg(target_arch = "wasm32")]
 pub mod page;
 #[cfg(target_arch = "wasm32")]
+mod panel;
+#[cfg(target_arch = "wasm32")]
 mod path;
 #[cfg(target_arch = "wasm32")]
 mod pictures;

@@ -16,6 +16,7 @@ use super::{
     many::Many,
     message::{Input, Intent, Source, Task},
     notices::Notices,
+    panel::Views,
     path::Path,
     pictures::Pictures,
     probabilities::Probabilities,
@@ -212,7 +213,7 @@ fn App(desk: Desk) -> impl IntoView {
                 {move || probabilities.get().then(|| view! { <Probabilities/> })}
                 {move || controls.get().then(|| view! { <Controls/> })}
             </div>
-            {move || controls.get().then(|| view! { <Beside/> })}
+            {move || controls.get().then(|| view! { <Beside/><Views/> })}
             {move || controls.get().then(|| view! { <div class="below"><Path/><Many/></div> })}
             <CheckTable/>
         </main>

@@ -17,10 +17,15 @@ use crate::{
     data::{SIDE, VALUES},
 };
 
-/// Draws RGBA pixels.
+/// Draws the RGBA pixels of a picture.
 pub fn draw(canvas: &HtmlCanvasElement, rgba: &[u8]) {
+    paint(canvas, rgba, [SIDE; 2]);
+}
+
+/// Draws RGBA pixels, `[height, width]`.
+pub fn paint(canvas: &HtmlCanvasElement, rgba: &[u8], [width, height]: [usize; 2]) {
     let context = canvas.get_context("2d").ok().flatten().and_then(|c| c.dyn_into::<CanvasRenderingContext2d>().ok());
-    let image = ImageData::new_with_u8_clamped_array_and_sh(Clamped(rgba), SIDE as u32, SIDE as u32);
+    let image = ImageData::new_with_u8_clamped_array_and_sh(Clamped(rgba), width as u32, height as u32);
     if let (Some(context), Ok(image)) = (context, image) {
         let _ = context.put_image_data(&image, 0.0, 0.0);
     }

@@ -25,15 +25,23 @@ pub fn of_floats(planes: &[f32]) -> Vec<u8> {
 /// How much brighter (towards 1) or darker (towards -1) each pixel became, on average over its channels, where `scale`
 /// is a full step, on the diverging map.
 pub fn of_change(clean: &[u8], attacked: &[f32], scale: f32) -> Vec<u8> {
-    let n = clean.len() / 3;
-    let change = |i: usize| attacked[i] - clean[i] as f32 / 255.0;
-    (0..n)
-        .flat_map(|i| {
-            let mean = (change(i) + change(n + i) + change(2 * n + i)) / 3.0;
-            let [r, g, b] = diverging(if scale > 0.0 { mean / scale } else { 0.0 });
-            [r, g, b, 255]
-        })
-        .collect()
+    let change: Vec<f32> = attacked.iter().zip(clean).map(|(a, c)| a - f32::from(*c) / 255.0).collect();
+    of_values(&mean_of_channels(&change), scale)
+}
+
+/// The mean over the channels of planes `[3, H, W]`.
+pub fn mean_of_channels(planes: &[f32]) -> Vec<f32> {
+    let n = planes.len() / 3;
+    (0..n).map(|i| (planes[i] + planes[n + i] + planes[2 * n + i]) / 3.0).collect()
+}
+
+/// Values around zero on the diverging map, where `full` is a full step.
+pub fn of_values(values: &[f32], full: f32) -> Vec<u8> {
+    let colour = |value: &f32| {
+        let [r, g, b] = diverging(if full > 0.0 { value / full } else { 0.0 });
+        [r, g, b, 255]
+    };
+    values.iter().flat_map(colour).collect()
 }
 
 /// The colour of a value in [-1,1].

@@ -1,0 +1,201 @@
+//! The views of representations: one open at a time, a sentence and its charts, and what only that view has.
+
+use leptos::{html::Canvas, prelude::*};
+
+use super::{
+    explore::View,
+    message::Intent,
+    page::Desk,
+    pictures::paint,
+    pixels,
+    plot::Plot,
+    views::{self, Shown},
+};
+use crate::{
+    data::SIDE,
+    explore::{
+        layers::{Channel, Maps},
+        question::{Answer, Question},
+    },
+    protocol::Slot,
+};
+
+/// Ids of a view's charts.
+const CHARTS: [&str; 4] = ["view-chart-1", "view-chart-2", "view-chart-3", "view-chart-4"];
+
+#[component]
+pub fn Views() -> impl IntoView {
+    let desk = expect_context::<Desk>();
+    let open = Memo::new(move |_| desk.state.with(|s| s.link.view));
+    let tab = move |(view, title): (Option<View>, &'static str)| {
+        view! {
+            <label>
+                <input type="radio" name="view" value=view.map_or("none", View::key)
+                    prop:checked=move || open.get() == view on:change=move |_| desk.tell(Intent::View(view))/>
+                {title}
+            </label>
+        }
+    };
+    let tabs = View::ALL.map(|view| (Some(view), view.title())).into_iter().chain([(None, "None")]);
+    view! {
+        <section class="views" id="views" aria-labelledby="views-title">
+            <h2 id="views-title">"Inside the models"<span>"what the attack does to the representation of this picture"</span></h2>
+            <fieldset class="tabs"><legend>"View"</legend>{tabs.map(tab).collect_view()}</fieldset>
+            {move || open.get().map(|view| view! { <Open view/> })}
+        </section>
+    }
+}
+
+#[component]
+fn Open(view: View) -> impl IntoView {
+    let state = expect_context::<Desk>().state;
+    let shown = Memo::new(move |_| state.with(views::show));
+    let busy = Memo::new(move |_| state.with(|s| s.explored.busy() || s.busy()));
+    let stale = move || shown.with(|s| s.stale);
+    let plots = CHARTS.into_iter().enumerate().take(views::charts_of(view)).map(|(i, id)| {
+        let chart = Memo::new(move |_| shown.with(|s: &Shown| s.charts.get(i).cloned()));
+        view! { <Plot chart id class=views::shape_of(view, i)/> }
+    });
+    let more = match view {
+        View::Layers => view! { <Layer/> }.into_any(),
+        View::Transport => view! { <Projection/> }.into_any(),
+        View::Jacobian => view! { <Gradients/> }.into_any(),
+        View::Embedding | View::Landscape => ().into_any(),
+    };
+    view! {
+        <div class="view" id=format!("view-{}", view.key()) aria-busy=move || busy.get().to_string()>
+            <p id="view-words" role="status">{move || shown.with(|s| s.words.clone())}</p>
+            <div class="plots" class:stale=stale>{plots.collect_view()}</div>
+            {more}
+        </div>
+    }
+}
+
+/// Which layer to look into, and its channels that have moved most, under each model.
+#[component]
+fn Layer() -> impl IntoView {
+    let desk = expect_context::<Desk>();
+    let layers = Memo::new(move |_| desk.state.with(views::layer_names));
+    let chosen = Memo::new(move |_| desk.state.with(|s| s.link.layer.clone()));
+    let option = move |name: String| {
+        let selected = {
+            let name = name.clone();
+            move || chosen.with(|c| *c == name)
+        };
+        view! { <option value=name.clone() prop:selected=selected>{name}</option> }
+    };
+    let maps = Memo::new(move |_| {
+        desk.state.with(|s| {
+            let question = Question::Maps(s.link.layer.clone());
+            let of = |slot| match s.known(slot, &question).map(|known| &known.answer) {
+                Some(Ok(Answer::Maps(maps))) => Some((slot, maps.clone())),
+                _ => None,
+            };
+            s.comparable().filter_map(|(slot, ..)| of(slot)).collect::<Vec<_>>()
+        })
+    });
+    view! {
+        <div class="choice">
+            <label for="layer">"Look into the layer "</label>
+            <select id="layer" on:change=move |e| desk.tell(Intent::Layer(event_target_value(&e)))>
+                <option value="" prop:selected=move || chosen.with(String::is_empty)>"none"</option>
+                {move || layers.get().into_iter().map(option).collect_view()}
+            </select>
+        </div>
+        <div class="maps" id="maps">{move || maps.get().into_iter().map(channels).collect_view()}</div>
+    }
+}
+
+fn channels((slot, Maps { shape: [all, height, width], channels, .. }): (Slot, Maps)) -> impl IntoView {
+    let highest = channels.iter().flat_map(|c| c.clean.iter().chain(&c.attacked)).fold(0.0f32, |m, v| m.max(v.abs()));
+    let channel = |Channel { index, difference, clean, attacked }: Channel| {
+        let moved: Vec<f32> = attacked.iter().zip(&clean).map(|(a, c)| a - c).collect();
+        let words = format!("Channel {index}: clean, attacked and their difference");
+        view! {
+            <li>
+                <Map values=clean size=[width, height] full=highest words=words.clone()/>
+                <Map values=attacked size=[width, height] full=highest words=words.clone()/>
+                <Map values=moved size=[width, height] full=highest words/>
+                <p>{format!("channel {index}, moved by {difference:.2}")}</p>
+            </li>
+        }
+    };
+    let title = format!("{}: {} of {all} channels, those that moved most", slot.title(), channels.len());
+    view! {
+        <div data-slot=slot.key()>
+            <h3>{title}<span class="fine">" clean, attacked, difference; one scale from −"{format!("{highest:.2}")}" to +"{format!("{highest:.2}")}</span></h3>
+            <ul>{channels.into_iter().map(channel).collect_view()}</ul>
+        </div>
+    }
+}
+
+/// Values around zero as colours, `full` being a full step: `[height, width]`.
+#[component]
+fn Map(values: Vec<f32>, size: [usize; 2], full: f32, words: String) -> impl IntoView {
+    let canvas = NodeRef::<Canvas>::new();
+    Effect::new(move |_| {
+        if let Some(canvas) = canvas.get() {
+            paint(&canvas, &pixels::of_values(&values, full), size);
+        }
+    });
+    view! {
+        <canvas node_ref=canvas width=size[0].to_string() height=size[1].to_string() role="img" aria-label=words></canvas>
+    }
+}
+
+/// Which of the projections is drawn.
+#[component]
+fn Projection() -> impl IntoView {
+    let desk = expect_context::<Desk>();
+    let count = Memo::new(move |_| desk.state.with(views::projections));
+    let now = Memo::new(move |_| desk.state.with(|s| s.link.projection).min(count.get().saturating_sub(1)));
+    let words = move || format!("{} of {}", now.get() + 1, count.get());
+    view! {
+        <div class="choice" hidden=move || count.get() == 0>
+            <label for="projection">"Projection "</label>
+            <input type="range" id="projection" min="0" step="1" max=move || count.get().saturating_sub(1).to_string()
+                prop:value=move || now.get().to_string() aria-valuetext=words
+                on:input=move |e| desk.tell(Intent::Projection(event_target_value(&e).parse().unwrap_or(0)))/>
+            <span class="number">{words}</span>
+        </div>
+    }
+}
+
+/// Where in the picture each model reacts: along its transport, and along a random direction.
+#[component]
+fn Gradients() -> impl IntoView {
+    let state = expect_context::<Desk>().state;
+    let all = Memo::new(move |_| {
+        state.with(|s| {
+            let of = |slot| match s.known(slot, &Question::Jacobian).map(|known| &known.answer) {
+                Some(Ok(Answer::Jacobian(r))) => {
+                    Some((slot, [r.transport.maps.first()?.clone(), r.random.maps.first()?.clone()]))
+                }
+                _ => None,
+            };
+            s.comparable().filter_map(|(slot, ..)| of(slot)).collect::<Vec<_>>()
+        })
+    });
+    let body = move || {
+        let all: Vec<(Slot, [Vec<f32>; 2])> =
+            all.get().into_iter().map(|(slot, maps)| (slot, maps.map(|m| pixels::mean_of_channels(&m)))).collect();
+        let full = all.iter().flat_map(|(_, maps)| maps.iter().flatten()).fold(0.0f32, |m, v| m.max(v.abs()));
+        let model = |(slot, [transport, random]): (Slot, [Vec<f32>; 2])| {
+            let map = |values, along: &str| {
+                let words = format!("{}: reaction to each pixel {along}", slot.title());
+                view! {
+                    <figure><Map values size=[SIDE, SIDE] full words/>
+                    <figcaption class="fine">{format!("{}, {along}", slot.title())}</figcaption></figure>
+                }
+            };
+            view! { {map(transport, "along transport")} {map(random, "along a random direction")} }
+        };
+        (!all.is_empty()).then(|| {
+            view! {
+                <h3>"Where this picture's logits react"<span class="fine">{format!(" one scale, −{full:.2} to +{full:.2} logits per unit of pixel")}</span></h3>
+                <div class="gradients">{all.into_iter().map(model).collect_view()}</div>
+            }
+        })
+    };
+    view! { <div class="maps" id="gradients">{body}</div> }
+}
