@@ -16,6 +16,7 @@ use super::{
     many::Many,
     message::{Input, Intent, Source, Task},
     notices::Notices,
+    offline,
     panel::Views,
     path::Path,
     pictures::Pictures,
@@ -27,7 +28,7 @@ use super::{
 use crate::protocol::{Command, Subject};
 
 /// Where the page's own models lie.
-const MODELS: &str = "public/models";
+pub const MODELS: &str = "public/models";
 
 /// Bytes of the largest file taken: a WideResNet-34-10 has 185 MB, and WebAssembly's memory ends at 4 GB.
 const LARGEST: f64 = 500e6;
@@ -202,6 +203,15 @@ fn App(desk: Desk) -> impl IntoView {
     Effect::new(move |_| browser::set_hash(&address.get()));
     window_event_listener(ev::hashchange, move |_| desk.tell(Intent::Address(browser::hash())));
     intake::listen(desk);
+    // Once there is something to see: keeping is not urgent.
+    let attacked = Memo::new(move |_| desk.state.with(|s| matches!(s.attack.phase, Phase::Done { .. })));
+    Effect::new(move |kept: Option<bool>| {
+        let now = attacked.get();
+        if now && kept != Some(true) {
+            spawn_local(offline::keep());
+        }
+        now || kept == Some(true)
+    });
 
     view! {
         <Header/>

@@ -1,0 +1,37 @@
+//! Lets the page open again without a network: hands what it is made of to `public/service-worker.js`.
+
+use js_sys::Array;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{PerformanceResourceTiming, ServiceWorkerRegistration};
+
+use super::{browser, link::Shipped, page::MODELS};
+
+/// What workers fetch, which the page does not see, of the one that computes on the CPU.
+const WORKER: [&str; 3] = ["./worker-cpu_loader.js", "./worker-cpu.js", "./worker-cpu_bg.wasm"];
+
+/// Does nothing where browsers have no service workers: private windows, files, plain http.
+pub async fn keep() {
+    let navigator = browser::window().navigator();
+    if !js_sys::Reflect::has(&navigator, &"serviceWorker".into()).unwrap_or(false) {
+        return;
+    }
+    let container = navigator.service_worker();
+    let (registered, ready) = (container.register("./service-worker.js"), container.ready());
+    if JsFuture::from(registered).await.is_err() {
+        return;
+    }
+    let Ok(ready) = ready else { return };
+    let Ok(registration) = JsFuture::from(ready).await else { return };
+    let registration: ServiceWorkerRegistration = registration.unchecked_into();
+    let fetched = browser::window().performance().map(|p| p.get_entries_by_type("resource")).unwrap_or_default();
+    let fetched = fetched.iter().filter_map(|entry| entry.dyn_into::<PerformanceResourceTiming>().ok());
+    let origin = browser::window().location().origin().unwrap_or_default();
+    let here = fetched.map(|entry| entry.name()).filter(|address| address.starts_with(&origin));
+    let models = Shipped::ALL.map(|model| format!("{MODELS}/{}", model.file()));
+    let all = ["./"].into_iter().chain(WORKER).map(String::from).chain(models).chain(here);
+    let all: Array = all.map(JsValue::from).collect();
+    if let Some(worker) = registration.active() {
+        let _ = worker.post_message(&all);
+    }
+}
