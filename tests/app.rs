@@ -10,6 +10,7 @@ use otjr::{
         reading::{Adapter, Verdict, backend, in_255ths, listed, many, path, percent, reading},
         scale,
         state::{Phase, State, sort},
+        tour,
         workers::RESTARTS,
     },
     config::{AttackConfig, AttackKind, Norm, Settings},
@@ -594,4 +595,17 @@ fn the_open_view_is_asked_for_each_model_and_again_after_another_attack() {
     assert!(state.known(Slot::Robust, &Question::Layers).is_some_and(|known| known.attack < id));
     assert!(state.hash().contains("view=embedding"));
     assert_eq!(Link::parse(&state.hash()).0.view, Some(View::Embedding));
+}
+
+#[test]
+fn every_step_of_the_tour_is_an_address() {
+    for n in 0..tour::STEPS.len() {
+        let (link, problems) = Link::parse(&tour::Step::hash(n));
+        assert_eq!((link.tour, problems), (Some(n), vec![]));
+        assert_eq!(Link::parse(&link.hash(false, false)).0, link, "step {n}");
+    }
+    let (mut state, _) = State::new(&tour::Step::hash(4));
+    assert!(!state.hash_without_tour().contains("tour"));
+    visitor(&mut state, Intent::Address(tour::Step::hash(5)));
+    assert_eq!((state.link.tour, state.link.view), (Some(5), Some(View::Embedding)));
 }

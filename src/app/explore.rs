@@ -58,6 +58,11 @@ impl View {
             Self::Landscape => vec![Question::Margins, Question::Landscape],
         }
     }
+
+    /// Whether a question is about the model in focus only.
+    fn is_of_one(question: &Question) -> bool {
+        matches!(question, Question::Transport | Question::Landscape)
+    }
 }
 
 /// An answer, or why there is none.
@@ -88,6 +93,24 @@ impl State {
         self.explored.known.get(&(slot, question.clone()))
     }
 
+    /// What the open view needs to know: the place of a model, the number of the attack on it, the question.
+    pub fn questions(&self) -> Vec<(Slot, u64, Question)> {
+        let over = |phase| matches!(phase, Phase::Done { stopped: false, .. });
+        let attacked: Vec<(Slot, u64)> = self
+            .comparable()
+            .filter(|(.., attack)| over(attack.phase) && attack.result.is_some())
+            .map(|(slot, .., attack)| (slot, attack.id))
+            .collect();
+        let questions = self.link.view.map(|view| view.questions(&self.link.layer)).unwrap_or_default();
+        let of = |question: &Question, slot| !View::is_of_one(question) || self.slot() == Some(slot);
+        let mut all = Vec::new();
+        for question in questions {
+            let models = attacked.iter().filter(|(slot, _)| of(&question, *slot));
+            all.extend(models.map(|&(slot, attack)| (slot, attack, question.clone())));
+        }
+        all
+    }
+
     /// The next question that the open view needs answered, if every attack that it compares is over.
     pub(super) fn ask(&mut self) -> Vec<Task> {
         if self.explored.busy() {
@@ -96,15 +119,7 @@ impl State {
         let due = |(slot, attack, question): &(Slot, u64, Question)| {
             self.known(*slot, question).is_none_or(|known| known.attack != *attack)
         };
-        let over = |phase| matches!(phase, Phase::Done { stopped: false, .. });
-        let attacked: Vec<(Slot, u64)> = self
-            .comparable()
-            .filter(|(.., attack)| over(attack.phase) && attack.result.is_some())
-            .map(|(slot, .., attack)| (slot, attack.id))
-            .collect();
-        let questions = self.link.view.map(|view| view.questions(&self.link.layer)).unwrap_or_default();
-        let all = questions.iter().flat_map(|q| attacked.iter().map(move |&(slot, id)| (slot, id, q.clone())));
-        let Some((slot, attack, question)) = all.into_iter().find(due) else {
+        let Some((slot, attack, question)) = self.questions().into_iter().find(due) else {
             return Vec::new();
         };
         self.last_id += 1;

@@ -1,6 +1,6 @@
 //! The page's address says what it shows: every experiment is a link. `State` <-> `#model=otjr&sample=3&epsilon=8/255`.
 
-use super::explore::View;
+use super::{explore::View, tour::STEPS};
 use crate::{
     config::{AttackConfig, Settings},
     data::synthetic::TEST_PICTURES,
@@ -103,6 +103,8 @@ pub struct Link {
     pub layer: String,
     /// The projection that the transport's view shows.
     pub projection: usize,
+    /// The step of the guided tour, from 0, if it is taken.
+    pub tour: Option<usize>,
 }
 
 impl Default for Link {
@@ -116,6 +118,7 @@ impl Default for Link {
             view: Some(View::default()),
             layer: String::new(),
             projection: 0,
+            tour: None,
         }
     }
 }
@@ -181,6 +184,10 @@ impl Link {
                 Ok(projection) => self.projection = projection,
                 Err(_) => return refuse("expected a whole number", "0"),
             },
+            "tour" => match value.parse::<usize>() {
+                Ok(step) if (1..=STEPS.len()).contains(&step) => self.tour = Some(step - 1),
+                _ => return refuse("the tour has no such step", "No step"),
+            },
             _ => match self.attack.get(key) {
                 Some(now) => {
                     if let Err(error) = self.attack.set(key, value) {
@@ -218,6 +225,9 @@ impl Link {
         }
         if self.view == Some(View::Transport) && self.projection > 0 {
             add("projection", &self.projection.to_string());
+        }
+        if let Some(step) = self.tour {
+            add("tour", &(step + 1).to_string());
         }
         hash
     }

@@ -14,6 +14,7 @@ pub mod reading;
 pub mod scale;
 pub mod sides;
 pub mod state;
+pub mod tour;
 pub mod views;
 pub mod workers;
 
@@ -25,6 +26,8 @@ mod browser;
 mod check;
 #[cfg(target_arch = "wasm32")]
 mod controls;
+#[cfg(target_arch = "wasm32")]
+mod guide;
 #[cfg(target_arch = "wasm32")]
 mod intake;
 #[cfg(target_arch = "wasm32")]

@@ -11,6 +11,7 @@ use super::{
     browser,
     check::CheckTable,
     controls::Controls,
+    guide::Guide,
     intake::{self, Toolbar},
     link::Wish,
     many::Many,
@@ -23,6 +24,7 @@ use super::{
     probabilities::Probabilities,
     reading::{self, Verdict},
     state::{Phase, State},
+    tour::Step,
     worker_client::{Client, Report},
 };
 use crate::protocol::{Command, Subject};
@@ -216,6 +218,7 @@ fn App(desk: Desk) -> impl IntoView {
     view! {
         <Header/>
         <main>
+            <Guide/>
             <Sentence/>
             <Toolbar/>
             <div class="bench">
@@ -249,6 +252,7 @@ fn Header() -> impl IntoView {
     view! {
         <header>
             <h1>"OTJR"<span>"How little it takes to fool a picture classifier"</span></h1>
+            <a class="tour" id="tour" href=Step::hash(0)>"Take the tour"</a>
             <div class="backend">
                 <p id="backend-line">
                     <strong>{move || line.get().0}</strong>

@@ -132,6 +132,12 @@ impl State {
         self.link.hash(own_model, own_picture)
     }
 
+    /// The address of what is in view, without the tour that led there.
+    pub fn hash_without_tour(&self) -> String {
+        let link = Link { tour: None, ..self.link.clone() };
+        Self { link, model_in_use: self.model_in_use, picture_in_use: self.picture_in_use, ..Self::default() }.hash()
+    }
+
     /// Whether an attack runs or is about to.
     pub fn busy(&self) -> bool {
         matches!(self.attack.phase, Phase::Soon | Phase::Running { .. })

@@ -1,0 +1,32 @@
+//! The guided tour in view: the step's words, and the way to the next one.
+
+use leptos::prelude::*;
+
+use super::{
+    page::Desk,
+    tour::{STEPS, Step},
+};
+
+#[component]
+pub fn Guide() -> impl IntoView {
+    let state = expect_context::<Desk>().state;
+    let at = Memo::new(move |_| state.with(|s| s.link.tour));
+    let leave = move || state.with(|s| s.hash_without_tour());
+    let step = move |n: usize| {
+        let Step { title, text, .. } = STEPS[n];
+        let link = |n: usize, label: &'static str, id: &'static str| view! { <a class="button" id=id href=Step::hash(n)>{label}</a> };
+        view! {
+            <aside class="guide" id="guide" aria-labelledby="guide-title">
+                <p class="fine">{format!("Step {} of {}", n + 1, STEPS.len())}</p>
+                <h2 id="guide-title" tabindex="-1">{title}</h2>
+                <p>{text}</p>
+                <p class="actions">
+                    {(n > 0).then(|| link(n - 1, "Back", "guide-back"))}
+                    {(n + 1 < STEPS.len()).then(|| link(n + 1, "Next", "guide-next"))}
+                    <a class="button" id="guide-end" href=leave>"End the tour"</a>
+                </p>
+            </aside>
+        }
+    };
+    view! { <div role="status">{move || at.get().map(step)}</div> }
+}

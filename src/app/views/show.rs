@@ -1,0 +1,148 @@
+//! What the open view shows of what is known.
+
+use super::{View, Whose, embedding, jacobian, landscape, layers, margins, transport};
+use crate::{
+    app::{
+        chart::Chart,
+        explore,
+        reading::top,
+        state::{Attack, State},
+    },
+    explore::{
+        jacobian::Reaction,
+        layers::Shift,
+        margins::Radius,
+        question::{Answer, Question},
+        transport::Transport,
+    },
+    protocol::Slot,
+};
+
+/// What is in view.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Shown {
+    pub words: String,
+    pub charts: Vec<Chart>,
+    /// It is about an attack before the last one.
+    pub stale: bool,
+}
+
+/// Charts of a view, at most.
+pub fn charts_of(view: explore::View) -> usize {
+    match view {
+        explore::View::Layers | explore::View::Jacobian => 2,
+        explore::View::Embedding | explore::View::Transport | explore::View::Landscape => 3,
+    }
+}
+
+/// The room of a view's chart number `i`, as a class of style/plot.css.
+pub fn shape_of(view: explore::View, i: usize) -> &'static str {
+    match (view, i) {
+        (explore::View::Embedding, _) | (explore::View::Transport, 2) | (explore::View::Landscape, 1 | 2) => "square",
+        _ => "",
+    }
+}
+
+/// What the open view shows.
+pub fn show(state: &State) -> Shown {
+    let Some(open) = state.link.view else { return Shown::default() };
+    let View { words, charts } = match open {
+        explore::View::Layers => {
+            let shifts = |answer| if let Answer::Layers(shifts) = answer { Some(&shifts[..]) } else { None };
+            layers::view(&all::<[Shift]>(state, &Question::Layers, shifts))
+        }
+        explore::View::Embedding => ways(state),
+        explore::View::Transport => match lines(state) {
+            Some((slot, transport)) => transport::view(slot.into(), transport, shown_line(state, transport), 0),
+            None => View::default(),
+        },
+        explore::View::Jacobian => {
+            let both = |answer| if let Answer::Jacobian(both) = answer { Some(both) } else { None };
+            let reactions = all(state, &Question::Jacobian, both);
+            let pairs: Vec<(Whose, [&Reaction; 2])> =
+                reactions.into_iter().map(|(whose, both)| (whose, [&both.transport, &both.random])).collect();
+            jacobian::view(&pairs)
+        }
+        explore::View::Landscape => surroundings(state),
+    };
+    let questions = state.questions();
+    let mut known = questions.iter().filter_map(|(slot, attack, question)| Some((attack, state.known(*slot, question)?)));
+    let stale = known.any(|(attack, known)| *attack != known.attack) || state.busy();
+    let missing = questions.iter().find_map(|(slot, _, question)| state.known(*slot, question)?.answer.as_ref().err());
+    let words = match missing {
+        Some(why) => format!("{words} Not everything can be shown: {why}.").trim_start().to_owned(),
+        None if words.is_empty() => "The attack comes first, then what it does inside the models.".into(),
+        None => words,
+    };
+    Shown { words, charts, stale }
+}
+
+/// The answers to a question about each model.
+fn all<'a, T: ?Sized>(
+    state: &'a State,
+    question: &Question,
+    pick: impl Fn(&'a Answer) -> Option<&'a T>,
+) -> Vec<(Whose, &'a T)> {
+    let of = |(slot, ..): (Slot, _, _, _)| {
+        let answer = state.known(slot, question)?.answer.as_ref().ok()?;
+        Some((slot.into(), pick(answer)?))
+    };
+    state.comparable().filter_map(of).collect()
+}
+
+/// The plane of each model's latents, with the picture's way through it.
+fn ways(state: &State) -> View {
+    let one = |(slot, model, clean, attack): (Slot, &crate::protocol::ModelInfo, &[f32], &Attack)| {
+        let Ok(Answer::Embedding(way)) = &state.known(slot, &Question::Embedding)?.answer else { return None };
+        let seen = [top(clean), top(&attack.result.as_ref()?.probabilities)];
+        let View { words, mut charts } = embedding::view(slot.into(), &way.reference, &model.classes, &way.path, seen);
+        charts.iter_mut().for_each(|chart| chart.name = format!("{}-{}", chart.name, slot.key()));
+        Some(View { words, charts })
+    };
+    let views: Vec<View> = state.comparable().filter_map(one).collect();
+    let words = views.iter().map(|view| view.words.as_str()).collect::<Vec<_>>().join(" ");
+    View { words, charts: views.into_iter().flat_map(|view| view.charts).collect() }
+}
+
+/// Both models' margins over the radius; around the picture, those of the model in focus.
+fn surroundings(state: &State) -> View {
+    let radii = |answer| if let Answer::Margins(curve) = answer { Some(&curve[..]) } else { None };
+    let curves = all::<[Radius]>(state, &Question::Margins, radii);
+    let mut view = margins::view(&curves, state.attack.config.norm);
+    let focus = state.slot().and_then(|slot| Some((slot, state.known(slot, &Question::Landscape)?)));
+    if let Some((slot, known)) = focus
+        && let Ok(Answer::Landscape(around)) = &known.answer
+    {
+        let map = landscape::view(slot.into(), &around.values, around.range, around.side);
+        view.words = format!("{} {}", view.words, map.words).trim().to_owned();
+        view.charts.extend(map.charts);
+    }
+    view
+}
+
+/// The transport under the model in focus.
+fn lines(state: &State) -> Option<(Slot, &Transport)> {
+    let slot = state.slot()?;
+    match &state.known(slot, &Question::Transport)?.answer {
+        Ok(Answer::Transport(transport)) => Some((slot, transport)),
+        _ => None,
+    }
+}
+
+fn shown_line(state: &State, transport: &Transport) -> usize {
+    state.link.projection.min(transport.projections.len().saturating_sub(1))
+}
+
+/// How many projections there are to choose from.
+pub fn projections(state: &State) -> usize {
+    lines(state).map_or(0, |(_, transport)| transport.projections.len())
+}
+
+/// The layers that can be looked into.
+pub fn layer_names(state: &State) -> Vec<String> {
+    let shifts = state.slot().and_then(|slot| state.known(slot, &Question::Layers));
+    match shifts.map(|known| &known.answer) {
+        Some(Ok(Answer::Layers(shifts))) => shifts.iter().map(|shift| shift.name.clone()).collect(),
+        _ => Vec::new(),
+    }
+}
