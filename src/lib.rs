@@ -14,6 +14,7 @@
 //! - [`data`]: bytes to pictures; [`batch`]: pictures on a device.
 //! - [`model`]: networks; every layer takes a value and, if asked for, its tangent ([`model::dual`]).
 //! - [`kernel`]: the CPU's convolution, an operation of burn's with its own backward.
+//! - [`prediction`]: which class logits name, ties included.
 //! - [`loss`]: one term a file; [`loss::objective`] adds them up. [`attack`]: one attack a file.
 //! - [`train`], [`evaluate`], [`verify`]: what the programs do. [`checkpoint`]: their files.
 //! - [`config`]: every setting, said once, for command line, page and URL.
@@ -47,6 +48,7 @@ pub mod kernel;
 pub mod loss;
 pub mod model;
 pub mod platform;
+pub mod prediction;
 pub mod protocol;
 pub mod random;
 pub mod session;

@@ -182,6 +182,33 @@ fn an_attack_leaves_a_report() {
     }
 }
 
+/// The same model twice, and models of the same name: none is taken for another.
+#[test]
+fn models_of_one_name_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::create_dir(folder.join("other")).unwrap();
+    fs::copy(CE, folder.join("other/otjr.safetensors")).unwrap();
+    let (run, text) = output(attack(folder).args([
+        "--model",
+        OTJR,
+        OTJR,
+        "other/otjr.safetensors",
+        CE,
+        "--attack",
+        "fgsm",
+        "--limit",
+        "4",
+        "--json",
+        "out.json",
+    ]));
+    assert!(run.status.success(), "{text}");
+    let models = json(&folder.join("out.json"))["models"].as_array().unwrap().clone();
+    let names: Vec<&str> = models.iter().map(|m| m["name"].as_str().unwrap()).collect();
+    assert_eq!(names, [OTJR, &format!("{OTJR} (2)"), "other/otjr.safetensors", "ce"]);
+    assert!(models.iter().all(|m| m["results"].as_array().unwrap().len() == 1), "{models:?}");
+}
+
 /// Killed in the middle and resumed: the same pictures as without.
 #[test]
 fn a_killed_attack_goes_on() {
@@ -267,6 +294,12 @@ fn bad_attacks_are_refused_with_a_reason() {
     check(&["--batch", "18014398509481984"], "65536");
     check(&["--model", OTJR, "nowhere.safetensors"], "could not read nowhere.safetensors");
     check(&["--dataset", "cifar10"], "--data-dir");
+    check(
+        &["--model", OTJR, FIXTURE, "--attack", "pgd", "--target", "3"],
+        "tells 3 classes apart, the pictures have 10",
+    );
+    check(&["--attack", "cw", "--share", "0.5"], "--share is not used by --attack cw");
+    check(&["--attack", "square", "--share", "2"], "between 0 and 1");
     check(&["--model", FIXTURE], "tells 3 classes apart, the pictures have 10");
     check(&["--model", "broken.safetensors"], "not a complete safetensors file");
     check(&["--model", "nowhere.safetensors"], "could not read nowhere.safetensors");

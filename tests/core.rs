@@ -4,10 +4,16 @@
 mod attack;
 #[path = "core/checkpoint.rs"]
 mod checkpoint;
+#[path = "core/closed_form.rs"]
+mod closed_form;
 #[path = "core/config.rs"]
 mod config;
 #[path = "core/evaluate.rs"]
 mod evaluate;
+#[path = "core/golden.rs"]
+mod golden;
+#[path = "core/invariants.rs"]
+mod invariants;
 #[path = "core/loss.rs"]
 mod loss;
 #[path = "core/model.rs"]

@@ -2,16 +2,21 @@
 
 #![cfg(feature = "gpu")]
 
+#[path = "core/invariants.rs"]
+mod invariants;
+
 use std::sync::OnceLock;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor, TensorData};
+use invariants::{CLASSES, Subject};
 use otjr::{
-    attack::{Attack, Found, Goal, Query, Task, method::stages},
+    attack::{Attack, Classifier, Found, Goal, Query, Task, method::stages},
     checkpoint::Checkpoint,
     config::{AttackConfig, AttackKind, Norm},
     data::synthetic,
     model::Model,
     platform::{self, DeviceChoice},
+    random::{self, Purpose},
     verify::verify,
 };
 
@@ -62,4 +67,51 @@ fn attacks_on_wgpu_are_those_on_the_cpu() {
             assert!((gpu.margin - cpu.margin).abs() < 1e-3, "{kind} {norm}: {} {}", gpu.margin, cpu.margin);
         }
     }
+}
+
+/// A net of two matrices, quick where every operation costs: z = V tanh(U x).
+struct Tiny([Tensor<2>; 2]);
+
+impl Tiny {
+    const SHAPE: [usize; 3] = [3, 8, 8];
+
+    fn new(device: &Device) -> Self {
+        let matrix = |index, rows, columns, size| {
+            let values =
+                random::uniform(&mut random::stream(5, Purpose::Directions, index), rows * columns, -size, size);
+            Tensor::from_data(TensorData::new(values, [rows, columns]), device)
+        };
+        Self([matrix(0, 192, 16, 0.2), matrix(1, 16, CLASSES, 1.0)])
+    }
+}
+
+impl Classifier for Tiny {
+    fn logits(&self, x: Tensor<4>) -> Tensor<2> {
+        let b = x.dims()[0] as i32;
+        x.reshape([b, -1]).sub_scalar(0.5).matmul(self.0[0].clone()).tanh().matmul(self.0[1].clone())
+    }
+}
+
+/// What attacks must keep they keep here too.
+#[test]
+fn invariants_on_wgpu() {
+    let device = gpu();
+    let subject = Subject { model: &Tiny::new(&device), device, shape: Tiny::SHAPE };
+    pollster::block_on(async {
+        subject.results_stay_in_ball_and_range().await;
+        subject.epsilon_zero_is_the_identity().await;
+        subject.equal_seeds_give_equal_pictures().await;
+        subject.more_is_never_weaker().await;
+        subject.pictures_already_wrong_are_not_touched().await;
+        subject.outputs_that_are_no_numbers_are_refused().await;
+    });
+}
+
+/// On a network whose running statistics could change.
+#[test]
+fn models_on_wgpu_are_as_before() {
+    let device = gpu();
+    let model = &Model::new("wrn-10-1".parse().unwrap(), 4, None, 21, &device).unwrap();
+    let cases = [(AttackKind::Pgd, Norm::L1), (AttackKind::FabT, Norm::Linf), (AttackKind::Cw, Norm::L2)];
+    pollster::block_on(invariants::the_model_is_as_before(&Subject { model, device, shape: [3, 32, 32] }, &cases));
 }

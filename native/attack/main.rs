@@ -18,11 +18,11 @@ use std::{
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use otjr::{
-    attack::{Goal, autoattack::left_out, method::stages},
+    attack::{autoattack::left_out, method::stages},
     checkpoint::Checkpoint,
     config::{AttackConfig, AttackKind, Pixels, Settings},
     data::Pictures,
-    evaluate::{Evaluation, Now, State, Target, Watch},
+    evaluate::{Evaluation, Now, State, Watch, check},
     model::Model,
     platform::{self, Opened},
 };
@@ -47,14 +47,6 @@ fn run() -> anyhow::Result<ExitCode> {
     }
     let interrupt = Interrupt::listen()?;
     let pictures = dataset::load(plan.dataset()?, &plan.data_dir, [1, plan.limit])?.test;
-    let classes = pictures.classes.len();
-    match plan.target()? {
-        Some(Target::Class(class)) if class >= classes => {
-            bail!("--target {class}: the pictures have {classes} classes, numbered from 0")
-        }
-        Some(_) if classes < 2 => bail!("--target: the pictures have one class only, there is no other to reach"),
-        _ => {}
-    }
     let opened = pollster::block_on(platform::open(plan.device()?))?;
     println!(
         "{} under {} ({}), {} pictures of {}, {}",
@@ -68,15 +60,14 @@ fn run() -> anyhow::Result<ExitCode> {
     // All is loaded and looked at before anything is written or attacked.
     let judge = plan.judge.as_deref().map(|path| load(path, &pictures, &opened)).transpose()?;
     let models = plan.models.iter().map(|path| load(path, &pictures, &opened)).collect::<anyhow::Result<Vec<_>>>()?;
-    for config in plan.config(Pixels(0.0))? {
-        let goal = if plan.target()?.is_some() { Goal::Reach(0) } else { Goal::Avoid(0) };
-        for stage in stages(&config, classes)? {
-            stage.method.suits(classes, &[goal])?;
+    for (path, (model, _)) in plan.models.iter().zip(&models) {
+        for config in plan.config(Pixels(0.0))? {
+            check(&stages(&config, model.classes)?, plan.target()?, model.classes).with_context(|| path.clone())?;
         }
     }
     plan.keep(&out, models.iter().chain(&judge).map(|(_, checksum)| *checksum).collect())?;
     let mut report = Report::new(&plan, &pictures, &opened);
-    for (number, (path, (model, _))) in plan.models.iter().zip(&models).enumerate() {
+    for (number, (model, _)) in models.iter().enumerate() {
         for (radius, epsilon) in plan.epsilons()?.into_iter().enumerate() {
             let job = Job {
                 plan: &plan,
@@ -92,7 +83,7 @@ fn run() -> anyhow::Result<ExitCode> {
                 println!("Stopped. {}", resume(&out));
                 return Ok(ExitCode::from(130));
             }
-            report.add(path, model, Outcome { epsilon: epsilon.0, state: &state });
+            report.add(number, model, Outcome { epsilon: epsilon.0, state: &state });
         }
     }
     report.write(&out)?;

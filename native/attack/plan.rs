@@ -182,6 +182,19 @@ pub fn stem(path: &str) -> String {
 }
 
 impl Plan {
+    /// What reports call the models: a short name, or the path where others have the same, no two alike.
+    pub fn names(&self) -> Vec<String> {
+        let name = |(number, path): (usize, &String)| {
+            let shared = self.models.iter().any(|other| other != path && stem(other) == stem(path));
+            let name = if shared { path.clone() } else { stem(path) };
+            match self.models[..number].iter().filter(|other| *other == path).count() {
+                0 => name,
+                before => format!("{name} ({})", before + 1),
+            }
+        };
+        self.models.iter().enumerate().map(name).collect()
+    }
+
     /// Writes a new run down; of an old one sees that its models are still the same.
     pub fn keep(&self, out: &Path, checksums: Vec<u32>) -> anyhow::Result<()> {
         if !self.checksums.is_empty() {

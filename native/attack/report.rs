@@ -10,12 +10,7 @@ use otjr::{
 };
 use serde::Serialize;
 
-use crate::{
-    plan::{Plan, stem},
-    plot,
-    shell::files,
-    shown,
-};
+use crate::{plan::Plan, plot, shell::files, shown};
 
 #[derive(Serialize)]
 pub struct Report<'a> {
@@ -39,6 +34,9 @@ pub struct Report<'a> {
 
 #[derive(Serialize)]
 struct ModelReport {
+    /// For people; no two are alike.
+    name: String,
+    /// Its file.
     model: String,
     architecture: String,
     results: Vec<Result>,
@@ -97,12 +95,12 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Adds an outcome and prints it.
-    pub fn add(&mut self, path: &str, model: &Model, outcome: Outcome) {
+    /// Adds an outcome of the model with this number in the plan, which come in order, and prints it.
+    pub fn add(&mut self, number: usize, model: &Model, outcome: Outcome) {
         let result = self.result(&outcome);
+        let name = self.plan.names().swap_remove(number);
         let heading = format!(
-            "{} ({}), {} {}, {} pictures",
-            stem(path),
+            "{name} ({}), {} {}, {} pictures",
             model.architecture,
             self.norm,
             shown(outcome.epsilon),
@@ -114,10 +112,11 @@ impl<'a> Report<'a> {
         if self.plan.save.is_some() {
             self.adversarial = outcome.state.to_checkpoint(self.set).to_bytes();
         }
-        match self.models.last_mut().filter(|m| m.model == path) {
+        match self.models.get_mut(number) {
             Some(model) => model.results.push(result),
             None => self.models.push(ModelReport {
-                model: path.to_owned(),
+                name,
+                model: self.plan.models[number].clone(),
                 architecture: model.architecture.to_string(),
                 results: vec![result],
             }),
@@ -195,7 +194,7 @@ impl<'a> Report<'a> {
             let mut points: Vec<(f32, f64)> =
                 clean.into_iter().chain(m.results.iter().map(|r| (r.epsilon, r.robust))).collect();
             points.sort_by(|a, b| a.0.total_cmp(&b.0));
-            (stem(&m.model), points)
+            (m.name.clone(), points)
         };
         self.models.iter().map(curve).collect()
     }

@@ -5,6 +5,7 @@ use super::{
     message::{Kind, Source},
     state::{Many, State},
 };
+pub use crate::prediction::top;
 use crate::{
     config::{Norm, Settings},
     protocol::Trace,
@@ -180,11 +181,6 @@ pub fn backend(state: &State) -> (String, String) {
         }
     };
     (name, why)
-}
-
-/// The likeliest class.
-pub fn top(probabilities: &[f32]) -> usize {
-    (0..probabilities.len()).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b])).unwrap_or(0)
 }
 
 /// A probability in at most four signs; what is not certain is never called so.

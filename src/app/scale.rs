@@ -17,7 +17,10 @@ pub fn stops(setting: &Setting, norm: Norm) -> Vec<String> {
         };
         return (0..=64).map(|i| Pixels(i as f32 * unit).show()).collect();
     }
-    let mut stops = Vec::new();
+    if high <= 1.0 {
+        return (0..=20).map(|i| format!("{}", low + (high - low) * f64::from(i) / 20.0)).collect();
+    }
+    let mut stops: Vec<String> = (low == 0.0).then(|| "0".into()).into_iter().collect();
     let mut decade = 1.0;
     while decade <= high {
         let nice = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 9.0].map(|n: f64| n * decade);

@@ -2,10 +2,10 @@
 //! checkpoints where the loss no longer rises. For L1 its sparse relative (Croce and Hein, 2021, algorithm 3).
 
 use super::{
-    Attack, Classifier, Error, Found, Goal, Loss, Observer, Progress, Query, Task, Threat, clean, loss::ranking,
-    standing, stream, threat::sparse_sign,
+    Attack, Classifier, Error, Found, Goal, Loss, Observer, Progress, Query, Task, Threat, clean, standing, stream,
+    threat::sparse_sign,
 };
-use crate::config::Norm;
+use crate::{config::Norm, prediction::ranking};
 
 /// What the runs of [`Apgd`] climb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,21 +94,24 @@ impl Attack for Apgd {
                 break;
             }
             let loss = |i: usize| match self.climb {
-                Climb::Restarts(loss, _) => loss,
+                // A mean of several gradients depends on their sizes.
+                Climb::Restarts(loss, _) if self.samples > 1 => loss,
+                Climb::Restarts(loss, _) => loss.unsaturated(),
                 Climb::Targets(_) => Loss::DlrTowards(ranking(logits.row(i))[round + 1]),
             };
-            let mut starts: Vec<(usize, Loss, Vec<f32>)> = attacked
+            let mut starts: Vec<Start> = attacked
                 .into_iter()
                 .map(|i| {
                     let rng = &mut stream(self.seed, task.ids[i], round);
-                    (i, loss(i), self.stages()[0].0.random_surface(task.picture(i), rng))
+                    Start { i, loss: loss(i), x: self.stages()[0].0.random_surface(task.picture(i), rng) }
                 })
                 .collect();
             let mut done = round * self.iterations;
             for (threat, iterations) in self.stages() {
-                let run = Run { query, task, threat, iterations, samples: self.samples, last: threat == self.threat };
-                let total = (done, rounds * self.iterations);
-                match run.climb(starts, self.enlarged, &mut found, total, observer).await? {
+                let (samples, sparse, last) = (self.samples, self.enlarged, threat == self.threat);
+                let total = rounds * self.iterations;
+                let run = Run { query, task, threat, iterations, samples, sparse, last, done, total };
+                match run.climb(starts, &mut found, observer).await? {
                     Some(best) => starts = best,
                     None => return Ok(found),
                 }
@@ -131,29 +134,43 @@ impl Apgd {
     }
 }
 
+/// Where the climb of one picture begins.
+pub struct Start {
+    /// Its place in the task.
+    pub i: usize,
+    pub loss: Loss,
+    /// A point of the ball; one outside is projected.
+    pub x: Vec<f32>,
+}
+
 /// One climb of a set of pictures in one ball.
-struct Run<'a, M> {
-    query: &'a Query<'a, M>,
-    task: &'a Task,
-    threat: Threat,
-    iterations: usize,
-    samples: usize,
+pub struct Run<'a, M> {
+    pub query: &'a Query<'a, M>,
+    pub task: &'a Task,
+    pub threat: Threat,
+    pub iterations: usize,
+    /// See [`Apgd::samples`].
+    pub samples: usize,
+    /// L1: the first steps move as many pixels as the start's perturbation suggests, not a fifth of all.
+    pub sparse: bool,
     /// The ball is the one that counts, not an enlarged one.
-    last: bool,
+    pub last: bool,
+    /// Iterations of the attack that lie before this climb, and all of them.
+    pub done: usize,
+    pub total: usize,
 }
 
 impl<M: Classifier> Run<'_, M> {
-    /// Climbs from `starts`; gives the points of highest loss, or nothing if the observer has ended it. `done` iterations
-    /// of `total` lie before. Pictures that fall leave at once.
-    async fn climb(
+    /// Climbs from `starts`; gives the points of highest loss, or nothing if the observer has ended it. Pictures that fall
+    /// leave at once.
+    pub async fn climb(
         &self,
-        starts: Vec<(usize, Loss, Vec<f32>)>,
-        sparse: bool,
+        starts: Vec<Start>,
         found: &mut [Found],
-        (done, total): (usize, usize),
         observer: &mut impl Observer,
-    ) -> Result<Option<Vec<(usize, Loss, Vec<f32>)>>, Error> {
-        let mut points: Vec<Point> = starts.into_iter().map(|start| self.point(start, sparse)).collect();
+    ) -> Result<Option<Vec<Start>>, Error> {
+        let (done, total) = (self.done, self.total);
+        let mut points: Vec<Point> = starts.into_iter().map(|start| self.point(start)).collect();
         let losses = self.evaluate(&mut points, found).await?;
         if done == 0 {
             self.query.check_gradients(&points.iter().flat_map(|p| &p.gradient).copied().collect::<Vec<_>>());
@@ -186,10 +203,10 @@ impl<M: Classifier> Run<'_, M> {
                 return Ok(None);
             }
         }
-        Ok(Some(points.into_iter().map(|p| (p.i, p.loss, p.best)).collect()))
+        Ok(Some(points.into_iter().map(|p| Start { i: p.i, loss: p.loss, x: p.best }).collect()))
     }
 
-    fn point(&self, (i, loss, mut x_adv): (usize, Loss, Vec<f32>), sparse: bool) -> Point<'_> {
+    fn point(&self, Start { i, loss, x: mut x_adv }: Start) -> Point<'_> {
         let x = self.task.picture(i);
         self.threat.project(&mut x_adv, x);
         let n = x.len();
@@ -209,8 +226,8 @@ impl<M: Classifier> Run<'_, M> {
             rises: 0,
             checked_loss: 0.0,
             halved: true,
-            moves: if sparse { (2 * moved).div_ceil(3) } else { n.div_ceil(5) },
-            moved: if sparse { moved } else { n },
+            moves: if self.sparse { (2 * moved).div_ceil(3) } else { n.div_ceil(5) },
+            moved: if self.sparse { moved } else { n },
             x_adv,
         }
     }

@@ -6,11 +6,10 @@ use rayon::prelude::*;
 use super::{
     Attack, Classifier, Error, Found, Goal, Observer, Progress, Query, Task, Threat,
     boundary::{Boundary, nearest, reach},
-    clean,
-    loss::ranking,
-    standing, stream,
+    clean, standing, stream,
     threat::{random_direction, scaled},
 };
+use crate::prediction::ranking;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fab {

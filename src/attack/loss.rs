@@ -1,5 +1,7 @@
 //! What attacks want of a prediction, and the losses that they climb to get it. All are functions of one picture's logits.
 
+use crate::prediction::{ranking, rival};
+
 /// What an attack wants of the prediction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
@@ -20,24 +22,14 @@ impl Goal {
     }
 }
 
-/// The class of the largest logit other than `y`.
-pub fn rival(z: &[f32], y: usize) -> usize {
-    let others = (0..z.len()).filter(|&j| j != y);
-    others.reduce(|best, j| if z[j] > z[best] { j } else { best }).unwrap_or(y)
-}
-
-/// The classes from the likeliest to the least likely.
-pub fn ranking(z: &[f32]) -> Vec<usize> {
-    let mut classes: Vec<usize> = (0..z.len()).collect();
-    classes.sort_by(|&a, &b| z[b].total_cmp(&z[a]));
-    classes
-}
-
 /// What a gradient attack climbs; each grows towards the goal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
     /// -log p_y, or log p_t towards a target.
     CrossEntropy,
+    /// log((1 - p_y) / p_y), of which the cross-entropy is an increasing function, log(1 + e^.): the same order of
+    /// points and the same direction at each, but it is as steep however sure the model is. See [`Loss::unsaturated`].
+    LogOdds,
     /// Minus the margin (Carlini and Wagner, 2017).
     Margin,
     /// Minus the margin over z_1 - z_3, the first and third largest logits: blind to the logits' scale (Croce and Hein,
@@ -54,16 +46,21 @@ impl Loss {
     /// How many classes it needs to be defined.
     pub fn needs_classes(self, goal: Goal) -> usize {
         match (self, goal) {
-            (Self::CrossEntropy | Self::Margin, _) => 2,
+            (Self::CrossEntropy | Self::LogOdds | Self::Margin, _) => 2,
             (Self::Dlr, Goal::Avoid(_)) => 3,
             (Self::Dlr, Goal::Reach(_)) | (Self::DlrTowards(_), _) => 4,
         }
     }
 
-    /// Its value at logits `z`; its derivative is added to `dz`.
+    /// What attacks climb in its place that only compare its values and only follow the direction of its gradient.
     ///
-    /// The arithmetic is float64, and 1 - p_y is never computed as a difference: of a sure model the cross-entropy in
-    /// float32 has no gradient beyond a margin of 17 or so, which makes attacks look weak and models strong; here it has up to 88.
+    /// Of a sure model the cross-entropy has no gradient: computed in float32 none beyond a margin of 17 or so, with
+    /// exact probabilities none beyond 88, where 1 - p_y itself is no float32. That makes attacks look weak and models strong.
+    pub fn unsaturated(self) -> Self {
+        if self == Self::CrossEntropy { Self::LogOdds } else { self }
+    }
+
+    /// Its value at logits `z`; its derivative is added to `dz`. The arithmetic is float64.
     pub fn ascend(self, goal: Goal, z: &[f32], dz: &mut [f32]) -> f64 {
         let (own, sign) = match goal {
             Goal::Avoid(y) => (y, 1.0),
@@ -72,16 +69,23 @@ impl Loss {
         let z64 = |j: usize| f64::from(z[j]);
         match self {
             Self::CrossEntropy => {
-                // -log p_own = log(1 + sum_{j != own} exp(z_j - z_own)), with the largest exponent taken out.
-                let top = (0..z.len()).map(z64).fold(f64::MIN, f64::max);
-                let others: f64 = (0..z.len()).filter(|&j| j != own).map(|j| (z64(j) - top).exp()).sum();
-                let total = others + (z64(own) - top).exp();
+                // -log p_own = log(1 + e^s) of the log-odds s, whose slope is 1 - p_own, here without a difference.
+                let mut slope = vec![0.0; z.len()];
+                let s = sign * Self::LogOdds.ascend(goal, z, &mut slope);
+                let doubt = 1.0 / (1.0 + (-s).exp());
+                dz.iter_mut().zip(slope).for_each(|(dz, slope)| *dz += (doubt * f64::from(slope)) as f32);
+                sign * (s.max(0.0) + (-s.abs()).exp().ln_1p())
+            }
+            Self::LogOdds => {
+                // log sum_{j != own} exp(z_j - z_own), with the largest exponent taken out.
+                let top = z64(rival(z, own));
+                let weight = |j: usize| if j == own { 0.0 } else { (z64(j) - top).exp() };
+                let others: f64 = (0..z.len()).map(weight).sum();
                 for (j, dz) in dz.iter_mut().enumerate() {
-                    let p = if j == own { -others } else { (z64(j) - top).exp() } / total;
-                    *dz += (sign * p) as f32;
+                    let slope = if j == own { -1.0 } else { weight(j) / others };
+                    *dz += (sign * slope) as f32;
                 }
-                let value = if z64(own) == top { others.ln_1p() } else { total.ln() + top - z64(own) };
-                sign * value
+                sign * (top + others.ln() - z64(own))
             }
             Self::Margin => {
                 let other = rival(z, own);

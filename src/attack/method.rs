@@ -65,14 +65,18 @@ pub fn stages(c: &AttackConfig, classes: usize) -> Result<Vec<Stage>, Error> {
         AttackKind::Fab => fab(None),
         AttackKind::FabT => fab(Some(targets)),
         AttackKind::Square => {
-            Method::Square(Square { threat, queries: c.queries, restarts: c.restarts, share: 0.8, seed: c.seed })
+            Method::Square(Square { threat, queries: c.queries, restarts: c.restarts, share: c.share, seed: c.seed })
         }
         AttackKind::Cw if c.norm != Norm::L2 => {
             return Err(Error::Unsuited("cw measures perturbations in l2: choose the norm l2".into()));
         }
-        AttackKind::Cw => {
-            Method::CarliniWagner(CarliniWagner { threat, steps: c.steps, searches: 9, rate: 0.01, confidence: 0.0 })
-        }
+        AttackKind::Cw => Method::CarliniWagner(CarliniWagner {
+            threat,
+            steps: c.steps,
+            searches: 9,
+            rate: 0.01,
+            confidence: c.confidence,
+        }),
         AttackKind::Deepfool => Method::DeepFool(DeepFool { threat, steps: c.steps }),
         AttackKind::Simba => Method::SimBa(SimBa { threat, step: c.step.0, tries: c.queries, seed: c.seed }),
         AttackKind::Autoattack | AttackKind::AutoattackPlus | AttackKind::AutoattackRand => {

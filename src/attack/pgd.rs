@@ -84,7 +84,7 @@ impl Attack for Pgd {
                 }
                 let x_adv: Vec<f32> = points.iter().flat_map(|p| &p.x_adv).copied().collect();
                 let loss = |k: usize, z: &[f32], dz: &mut [f32]| {
-                    self.loss.ascend(points[k].goal, z, dz);
+                    self.loss.unsaturated().ascend(points[k].goal, z, dz);
                 };
                 let (logits, gradients) = query.gradient(&x_adv, loss).await?;
                 if step == 0 && restart == 0 {

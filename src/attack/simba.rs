@@ -22,7 +22,8 @@ impl Attack for SimBa {
         observer: &mut impl Observer,
     ) -> Result<Vec<Found>, Error> {
         let (mut found, logits) = clean(query, task).await?;
-        let loss = |i: usize, z: &[f32]| Loss::CrossEntropy.ascend(task.goals[i], z, &mut vec![0.0; z.len()]);
+        // Only compared, so the log-odds do for the cross-entropy.
+        let loss = |i: usize, z: &[f32]| Loss::LogOdds.ascend(task.goals[i], z, &mut vec![0.0; z.len()]);
         let mut points: Vec<(usize, Vec<f32>, f64, Vec<usize>)> = standing(&found)
             .into_iter()
             .map(|i| {

@@ -15,7 +15,7 @@ pub struct Square {
     pub queries: usize,
     pub restarts: usize,
     /// Share of the picture that the first squares cover.
-    pub share: f64,
+    pub share: f32,
     pub seed: u64,
 }
 
@@ -82,7 +82,7 @@ impl Square {
     /// Proposal number 0 is the start: stripes for L-inf, a grid of bumps else.
     fn propose(&self, p: &mut Point, shape: [usize; 3], proposal: usize) -> Vec<f32> {
         let [c, h, w] = shape;
-        let area = self.share * if proposal == 0 { 1.0 } else { shrunk(proposal - 1) } * (h * w) as f64;
+        let area = f64::from(self.share) * if proposal == 0 { 1.0 } else { shrunk(proposal - 1) } * (h * w) as f64;
         let side = area.sqrt().round() as usize;
         match (self.threat.norm, proposal) {
             (Norm::Linf, 0) => {
@@ -106,7 +106,7 @@ impl Square {
                 let mut d = vec![0.0; c * h * w];
                 for (row, column) in (0..h / side).flat_map(|r| (0..w / side).map(move |c| (r, c))) {
                     let window = Window { top: first + row * side, left: first + column * side, side, shape };
-                    let bump = bump(self.threat.norm, side, &mut p.rng);
+                    let bump = turned(bump(self.threat.norm, side), &mut p.rng);
                     for channel in 0..c {
                         let sign = either(&mut p.rng);
                         window.indices(channel).zip(&bump).for_each(|(j, b)| d[j] += sign * b);
@@ -116,9 +116,11 @@ impl Square {
             }
             _ => {
                 let side = (side.max(3) | 1).min(h.min(w));
-                let d: Vec<f32> = p.best.iter().zip(p.x).map(|(b, x)| b - x).collect();
-                let d = self.redistribute(d, side, shape, &mut p.rng);
-                self.threat.displaced(p.x, &self.filling(&d))
+                let to = Window::random(side, shape, &mut p.rng);
+                let from = Window::random(side, shape, &mut p.rng);
+                let bump = turned(bump(self.threat.norm, side), &mut p.rng);
+                let signs = (0..c).map(|_| either(&mut p.rng)).collect();
+                self.shifted(p.x, &p.best, &Shift { to, from, bump, signs })
             }
         }
     }
@@ -128,21 +130,18 @@ impl Square {
         if self.threat.norm == Norm::L2 { scaled(d, Norm::L2, self.threat.epsilon) } else { d.to_vec() }
     }
 
-    /// Takes the size of the displacement in one window, and what the ball has left, and puts it as a bump, added to what
-    /// is there, into another (algorithm 3 of the paper).
-    fn redistribute(&self, mut d: Vec<f32>, side: usize, shape: [usize; 3], rng: &mut Stream) -> Vec<f32> {
-        let (norm, epsilon, channels) = (self.threat.norm, self.threat.epsilon, shape[0] as f32);
-        let to = Window::random(side, shape, rng);
-        let from = Window::random(side, shape, rng);
+    /// The proposal in L2 and L1 for picture `x` when `best` is the best point so far: takes the size of the displacement
+    /// in one window, and what the ball has left, and puts it as a bump, added to what is there, into another (algorithm 3
+    /// of the paper).
+    pub fn shifted(&self, x: &[f32], best: &[f32], Shift { to, from, bump, signs }: &Shift) -> Vec<f32> {
+        let (norm, epsilon, channels) = (self.threat.norm, self.threat.epsilon, signs.len() as f32);
+        let mut d: Vec<f32> = best.iter().zip(x).map(|(b, x)| b - x).collect();
         let whole = norm.size(d.iter().copied());
-        let bump = bump(norm, side, rng);
-        for channel in 0..shape[0] {
+        for (channel, sign) in signs.iter().enumerate() {
             let there = norm.size(to.indices(channel).map(|j| d[j]));
             let elsewhere = from.indices(channel).filter(|&j| !to.contains(j));
             let both = norm.size(to.indices(channel).chain(elsewhere).map(|j| d[j]));
-            let sign = either(rng);
-            let new: Vec<f32> =
-                to.indices(channel).zip(&bump).map(|(j, b)| sign * b + d[j] / (1e-12 + there)).collect();
+            let new: Vec<f32> = to.indices(channel).zip(bump).map(|(j, b)| sign * b + d[j] / (1e-12 + there)).collect();
             let size = match norm {
                 Norm::L2 => ((epsilon * epsilon - whole * whole).max(0.0) / channels + both * both).sqrt(),
                 _ => (epsilon - whole).max(0.0) + both * channels,
@@ -150,16 +149,27 @@ impl Square {
             from.indices(channel).for_each(|j| d[j] = 0.0);
             to.indices(channel).zip(scaled(&new, norm, size)).for_each(|(j, v)| d[j] = v);
         }
-        d
+        self.threat.displaced(x, &self.filling(&d))
     }
 }
 
+/// What is random in a proposal in L2 and L1.
+pub struct Shift {
+    pub to: Window,
+    pub from: Window,
+    /// Of unit size, `[side, side]`.
+    pub bump: Vec<f32>,
+    /// Of the bump in each channel.
+    pub signs: Vec<f32>,
+}
+
 /// A square of pixels.
-struct Window {
-    top: usize,
-    left: usize,
-    side: usize,
-    shape: [usize; 3],
+pub struct Window {
+    pub top: usize,
+    pub left: usize,
+    pub side: usize,
+    /// Channels, height, width of the picture that it is in.
+    pub shape: [usize; 3],
 }
 
 impl Window {
@@ -185,12 +195,17 @@ fn either(rng: &mut Stream) -> f32 {
     if rng.random::<bool>() { 1.0 } else { -1.0 }
 }
 
-/// Two peaks of opposite sign side by side, or one above the other, of unit size: `[side, side]`.
-fn bump(norm: Norm, side: usize, rng: &mut Stream) -> Vec<f32> {
+/// Two peaks of opposite sign, one above the other, of unit size: `[side, side]`.
+pub fn bump(norm: Norm, side: usize) -> Vec<f32> {
     let upper = peak(norm, side / 2, side);
     let lower = peak(norm, side - side / 2, side).into_iter().map(|v| -v);
     let both: Vec<f32> = upper.into_iter().chain(lower).collect();
-    let bump = scaled(&both, norm, 1.0);
+    scaled(&both, norm, 1.0)
+}
+
+/// A bump as it is or, as often, with its peaks side by side.
+fn turned(bump: Vec<f32>, rng: &mut Stream) -> Vec<f32> {
+    let side = bump.len().isqrt();
     if rng.random::<bool>() { bump } else { (0..side * side).map(|k| bump[k % side * side + k / side]).collect() }
 }
 

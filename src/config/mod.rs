@@ -163,6 +163,10 @@ settings! {
         samples: usize = 1, in [1.0, 1000.0];
         /// Random proposals
         queries: usize = 5000, in [1.0, 1000000.0];
+        /// Share of the picture that the first squares cover
+        share: f32 = 0.8, symbol "p", in [0.0, 1.0];
+        /// How far beyond the boundary to go, in logits
+        confidence: f32 = 0.0, symbol "κ", in [0.0, 1000.0];
         /// Leave a picture as soon as the model is wrong, rather than make it surer of its error
         early_stop: bool = false;
         /// Seed of everything random
@@ -186,8 +190,9 @@ impl AttackKind {
             Self::ApgdT => &["steps", "targets", "samples", "seed"],
             Self::Fab => &["steps", "restarts", "seed"],
             Self::FabT => &["steps", "restarts", "targets", "seed"],
-            Self::Square => &["restarts", "queries", "seed"],
-            Self::Cw | Self::Deepfool => &["steps"],
+            Self::Square => &["restarts", "queries", "share", "seed"],
+            Self::Cw => &["steps", "confidence"],
+            Self::Deepfool => &["steps"],
             Self::Simba => &["step", "queries", "seed"],
             Self::Autoattack | Self::AutoattackPlus | Self::AutoattackRand => &["seed"],
         };

@@ -10,13 +10,13 @@ use crate::{
     attack::{
         Attack, Classifier, Error, Goal, Observer, Progress, Query, Task,
         autoattack::{Flag, SQUARE_AHEAD, check_outputs},
-        loss::{ranking, rival},
         method::{Stage, stages},
     },
     config::AttackConfig,
     data::{Pictures, SIDE, VALUES},
     model::Model,
     platform,
+    prediction::{ranking, seen},
     random::{self, Purpose, RngExt},
 };
 pub use state::{Accuracy, Fate, Record, Report, State};
@@ -96,12 +96,6 @@ impl Evaluation<'_> {
         self.pictures.labels[i] as usize
     }
 
-    /// Refuses attacks that cannot be run against a model of so many classes.
-    pub fn check(&self, classes: usize) -> Result<(), Error> {
-        let goal = if self.target.is_some() { Goal::Reach(0) } else { Goal::Avoid(0) };
-        self.stages.iter().try_for_each(|stage| stage.method.suits(classes, &[goal]))
-    }
-
     /// Looks at the model, and at its clean predictions.
     pub async fn begin(&self, model: &impl Classifier, device: &Device) -> Result<State, Error> {
         let query = Query::new(model, device, [3, SIDE, SIDE], self.batch);
@@ -111,7 +105,7 @@ impl Evaluation<'_> {
         flags.extend(check_outputs(&query, &pixels[..self.batch.min(n) * VALUES]).await?);
         flags.retain(|flag| !(self.may_be_random && *flag == Flag::Randomised));
         let logits = query.logits(&pixels).await?;
-        self.check(logits.classes)?;
+        check(self.stages, self.target, logits.classes)?;
         let right = |(i, z): (usize, &[f32])| seen(z, self.label(i)) == self.label(i);
         let fate = |row| if right(row) { Fate::Standing } else { Fate::Wrong };
         Ok(State {
@@ -138,6 +132,7 @@ impl Evaluation<'_> {
         if state.finished {
             return Ok(());
         }
+        let bench = Bench { evaluation: self, model, judge, device };
         let first = state.records.len().saturating_sub(1);
         for (number, stage) in self.stages.iter().enumerate().skip(first) {
             if state.records.len() == number {
@@ -150,7 +145,7 @@ impl Evaluation<'_> {
                 let open = |i: &usize| state.fates[*i] == Fate::Standing;
                 let ids: Vec<usize> = (state.next..state.fates.len()).filter(open).take(self.batch).collect();
                 let Some(&last) = ids.last() else { break };
-                if self.attack_batch(stage, number, &ids, model, judge, device, state, watch).await?.is_break() {
+                if bench.attack(number, &ids, state, watch).await?.is_break() {
                     return Ok(());
                 }
                 state.next = last + 1;
@@ -180,47 +175,72 @@ impl Evaluation<'_> {
         let batch = left.min(self.batch) as f64;
         Now { state, done: (record.before - left) as f64 + part * batch, of: record.before, settled }
     }
+}
 
-    /// One attack on one batch; leaves the state alone if it is stopped.
-    #[allow(clippy::too_many_arguments)]
-    async fn attack_batch(
+/// Refuses attacks, and targets, that a model of so many classes cannot be put to.
+pub fn check(stages: &[Stage], target: Option<Target>, classes: usize) -> Result<(), Error> {
+    match target {
+        Some(Target::Class(class)) if class >= classes => {
+            let text = format!("there is no class {class} to reach, only {classes} classes, numbered from 0");
+            return Err(Error::Unsuited(text));
+        }
+        Some(_) if classes < 2 => return Err(Error::Unsuited("there is one class only, no other to reach".into())),
+        _ => {}
+    }
+    let goal = if target.is_some() { Goal::Reach(0) } else { Goal::Avoid(0) };
+    stages.iter().try_for_each(|stage| stage.method.suits(classes, &[goal]))
+}
+
+/// An evaluation with the models that are put to it.
+struct Bench<'a, M, J> {
+    evaluation: &'a Evaluation<'a>,
+    model: &'a M,
+    judge: &'a J,
+    device: &'a Device,
+}
+
+impl<M: Classifier, J: Classifier> Bench<'_, M, J> {
+    /// A fresh count of what is asked.
+    fn query<'a, C: Classifier>(&self, model: &'a C) -> Query<'a, C> {
+        Query::new(model, self.device, [3, SIDE, SIDE], self.evaluation.batch)
+    }
+
+    /// Attack number `number` on one batch; leaves the state alone if it is stopped.
+    async fn attack(
         &self,
-        stage: &Stage,
         number: usize,
         ids: &[usize],
-        model: &impl Classifier,
-        judge: &impl Classifier,
-        device: &Device,
         state: &mut State,
         watch: &mut impl Watch,
     ) -> Result<ControlFlow<()>, Error> {
         let begin = platform::milliseconds();
-        let query = Query::new(model, device, [3, SIDE, SIDE], self.batch);
-        let x = self.pixels(ids);
-        let goals: Vec<Goal> = match self.target {
-            None => ids.iter().map(|&i| Goal::Avoid(self.label(i))).collect(),
+        let Self { evaluation, model, judge, .. } = *self;
+        let query = self.query(model);
+        let x = evaluation.pixels(ids);
+        let goals: Vec<Goal> = match evaluation.target {
+            None => ids.iter().map(|&i| Goal::Avoid(evaluation.label(i))).collect(),
             Some(target) => {
                 // By a query of its own: the attack's are counted.
-                let clean = Query::new(model, device, [3, SIDE, SIDE], self.batch).logits(&x).await?;
-                let class = |(&i, z): (&usize, &[f32])| target.class(z, self.label(i), self.seed, i as u64);
+                let clean = self.query(model).logits(&x).await?;
+                let class = |(&i, z): (&usize, &[f32])| target.class(z, evaluation.label(i), evaluation.seed, i as u64);
                 ids.iter().zip(clean.rows()).map(|row| Goal::Reach(class(row))).collect()
             }
         };
         let task = Task { x, goals, ids: ids.iter().map(|&i| i as u64).collect() };
-        let mut inside = Inside { evaluation: self, state: &*state, watch, stopped: false };
-        let found = stage.method.run(&query, &task, &mut inside).await?;
+        let mut inside = Inside { evaluation, state: &*state, watch, stopped: false };
+        let found = evaluation.stages[number].method.run(&query, &task, &mut inside).await?;
         if inside.stopped {
             return Ok(ControlFlow::Break(()));
         }
         let adversarial: Vec<f32> = found.iter().flat_map(|f| &f.x).copied().collect();
-        let judged = Query::new(judge, device, [3, SIDE, SIDE], self.batch).logits(&adversarial).await?;
+        let judged = self.query(judge).logits(&adversarial).await?;
         let mut felled = 0;
         for (k, (found, z)) in found.iter().zip(judged.rows()).enumerate() {
             let i = ids[k];
             // A picture that is of the target's class was left as it is.
             if task.goals[k].margin(z) <= 0.0 && found.x != task.picture(k) {
                 state.fates[i] = Fate::Felled(number);
-                state.predictions[i] = seen(z, self.label(i));
+                state.predictions[i] = seen(z, evaluation.label(i));
                 state.adversarial[i * VALUES..(i + 1) * VALUES].copy_from_slice(&found.x);
                 felled += 1;
             }
@@ -232,12 +252,6 @@ impl Evaluation<'_> {
         record.queries.iter_mut().zip(query.counts()).for_each(|(sum, n)| *sum += n);
         Ok(ControlFlow::Continue(()))
     }
-}
-
-/// The likeliest class; the label only if no other is as likely.
-fn seen(z: &[f32], label: usize) -> usize {
-    let other = rival(z, label);
-    if z[label] > z[other] { label } else { other }
 }
 
 /// Shows the steps of one batch to whoever watches the evaluation.

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::{Refusal, Session, argmax, watch::Line};
+use super::{Refusal, Session, watch::Line};
 use crate::{
     attack::{Attack, Error, Goal, Observer, Progress, Query, Task, method::stages},
     config::{AttackConfig, AttackKind, Norm, Pixels},
@@ -17,6 +17,7 @@ use crate::{
         transport,
     },
     model::Model,
+    prediction::top,
     protocol::{Event, Slot, Subject},
 };
 
@@ -211,7 +212,7 @@ fn pgd_within(config: &AttackConfig) -> AttackConfig {
 async fn reference(query: &Query<'_, Model>, count: usize) -> Result<(Vec<f32>, Vec<u16>), Error> {
     let Pictures { pixels, .. } = synthetic::generate(0, 0, count).test;
     let x: Vec<f32> = pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
-    let seen = query.logits(&x).await?.rows().map(|z| argmax(z) as u16).collect();
+    let seen = query.logits(&x).await?.rows().map(|z| top(z) as u16).collect();
     Ok((x, seen))
 }
 

@@ -20,6 +20,7 @@ use crate::{
     explore::embedding::Embedding,
     model::Model,
     platform::{self, DeviceChoice},
+    prediction::top,
     protocol::{Command, Event, ModelInfo, PictureInfo, Slot, Subject, Transfer},
     verify,
 };
@@ -202,7 +203,7 @@ impl Session {
             Some(class) if class < model.classes => Goal::Reach(class),
             Some(class) => return Err(refuse(&format!("the model has no class number {class}"))),
             // Without a target the attack leaves the class that the model sees, right or wrong.
-            None => Goal::Avoid(argmax(seen.row(0))),
+            None => Goal::Avoid(top(seen.row(0))),
         };
         let clean = goal.margin(seen.row(0));
         let mut flags = autoattack::left_out(config.attack, model.classes);
@@ -313,8 +314,4 @@ fn softmax(z: &[f32]) -> Vec<f32> {
     let weights: Vec<f32> = z.iter().map(|z| (z - top).exp()).collect();
     let sum: f32 = weights.iter().sum();
     weights.into_iter().map(|w| w / sum).collect()
-}
-
-fn argmax(values: &[f32]) -> usize {
-    (0..values.len()).max_by(|&a, &b| values[a].total_cmp(&values[b])).unwrap_or(0)
 }

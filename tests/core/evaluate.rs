@@ -12,8 +12,9 @@ use otjr::{
     checkpoint::Checkpoint,
     config::{AttackConfig, AttackKind, Norm, Pixels},
     data::{Pictures, synthetic},
-    evaluate::{Evaluation, Fate, Now, State, Target, Watch},
+    evaluate::{Evaluation, Fate, Now, State, Target, Watch, check},
     model::Model,
+    prediction::{ranking, rival, seen, top},
 };
 
 use crate::{ready, tests, uniform, values};
@@ -259,6 +260,28 @@ tests! {
         let evaluation = Evaluation { target: Some(Target::Class(3)), ..evaluation(&pictures, &stages) };
         let error = ready(evaluation.begin(&model, &Device::flex())).unwrap_err().to_string();
         assert!(error.contains("leave out the target"), "{error}");
+    }
+
+    /// Of equal classes the first is the likeliest; a model that is right only by a tie is wrong.
+    fn ties_have_one_rule() {
+        let z = [0.5, 2.0, -1.0, 2.0];
+        assert_eq!((top(&z), ranking(&z)), (1, vec![1, 3, 0, 2]));
+        assert_eq!([0, 1, 2, 3].map(|y| rival(&z, y)), [1, 3, 1, 1]);
+        assert_eq!([0, 1, 2, 3].map(|y| seen(&z, y)), [1, 3, 1, 1]);
+        assert_eq!((seen(&[2.0, 1.0], 0), top(&[]), rival(&[1.0], 0)), (0, 0, 0));
+    }
+
+    /// Nor is a class that the model does not know, or another one of only one.
+    fn targets_that_are_not_there_are_refused() {
+        for (target, classes, because) in [
+            (Target::Class(4), 4, "there is no class 4"),
+            (Target::Random, 1, "one class only"),
+            (Target::LeastLikely, 1, "one class only"),
+        ] {
+            let error = check(&plan(), Some(target), classes).unwrap_err().to_string();
+            assert!(error.contains(because), "{error}");
+            assert_eq!(check(&plan(), Some(target), 5), Ok(()));
+        }
     }
 
     fn targets_are_what_they_say() {
