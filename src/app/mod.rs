@@ -1,23 +1,33 @@
-//! The page. `state` (with `message` and `workers`), `link`, `reading`, `scale` and `pixels` are plain functions, tested
-//! natively; the rest shows them in a browser: `page` wires state, worker and views together, the views are thin.
+//! The page. `state` (with `message`, `workers`, `own`, `frame` and `saved`), `link`, `dropped`, `reading`, `scale` and `pixels` are plain
+//! functions, tested natively; the rest shows them in a browser: `page` wires state, worker and views together, the views are thin.
 //!
 //! The page knows nothing of burn: all computing happens in a worker (`worker_client` here, `src/worker.rs` there), so
 //! that the page is small and never blocks.
 
+pub mod dropped;
+pub mod frame;
 pub mod link;
 pub mod message;
+pub mod own;
 pub mod pixels;
 pub mod reading;
+pub mod saved;
 pub mod scale;
 pub mod state;
 pub mod workers;
 
 #[cfg(target_arch = "wasm32")]
+mod address;
+#[cfg(target_arch = "wasm32")]
 mod browser;
+#[cfg(target_arch = "wasm32")]
+mod camera;
 #[cfg(target_arch = "wasm32")]
 mod check;
 #[cfg(target_arch = "wasm32")]
 mod controls;
+#[cfg(target_arch = "wasm32")]
+mod framing;
 #[cfg(target_arch = "wasm32")]
 mod intake;
 #[cfg(target_arch = "wasm32")]
@@ -32,5 +42,7 @@ mod path;
 mod pictures;
 #[cfg(target_arch = "wasm32")]
 mod probabilities;
+#[cfg(target_arch = "wasm32")]
+mod tray;
 #[cfg(target_arch = "wasm32")]
 mod worker_client;

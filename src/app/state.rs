@@ -2,8 +2,11 @@
 //! here, so it is tested natively.
 
 use super::{
+    frame::Frame,
     link::{Link, Shipped, Wish},
     message::{Input, Intent, Kind, Sort, Source, Task},
+    own::Own,
+    saved::Saved,
     workers::Backend,
 };
 use crate::{
@@ -82,9 +85,14 @@ pub struct State {
     pub backend: Backend,
     pub model: Option<ModelInfo>,
     pub picture: Option<PictureInfo>,
+    /// Which square of its file the picture is, if it is a square of one.
+    pub frame: Option<Frame>,
+    /// The visitor's pictures, in the order in which they came.
+    pub tray: Vec<Own>,
     /// Probabilities of the clean picture; empty until it is classified.
     pub clean: Vec<f32>,
     pub attack: Attack,
+    pub saved: Option<Saved>,
     /// None until it is asked for.
     pub many: Option<Many>,
     pub check: Option<Check>,
@@ -134,6 +142,10 @@ impl State {
                 self.prefer_gpu()
             }
             Input::Unreadable(subject, text) => self.refused(subject, text),
+            Input::Told(text) => {
+                self.notice(text);
+                Vec::new()
+            }
             Input::Due => self.begin(),
             Input::Visitor(intent) => self.intend(intent),
         }
@@ -160,9 +172,12 @@ impl State {
                     self.attack.phase = Phase::Idle;
                     self.clean.clear();
                 }
+                let ask = self.seen(picture.crop);
                 self.picture = Some(picture);
                 self.picture_in_use = self.picture_wanted;
+                return ask;
             }
+            Event::Whole { whole } => self.framed(whole),
             Event::Classified { probabilities } => {
                 // Two backends differ in the last digits: what one found may stay in view while the other starts.
                 let same = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-3;
@@ -170,7 +185,8 @@ impl State {
                     self.forget_attack();
                 }
                 self.clean = probabilities;
-                return self.soon(0);
+                // A square on its way starts no attack.
+                return self.soon(if self.frame.is_some() { PAUSE } else { 0 });
             }
             Event::AttackProgress { id, done, total, result, traces } if id == self.attack.id => {
                 // Settings may have changed since: then the next attack is due already.
@@ -198,6 +214,11 @@ impl State {
                     (check.groups, check.milliseconds) = (checks, milliseconds);
                 }
             }
+            Event::Saved { name, png, probabilities, fools } => {
+                // Once the next attack is due it says nothing about what is in view.
+                self.saved = (!self.busy()).then(|| Saved { name: name.clone(), probabilities, fools });
+                return vec![Task::Download(name, png)];
+            }
             Event::Opened { .. } | Event::AttackProgress { .. } | Event::AttackDone { .. } => {}
         }
         Vec::new()
@@ -212,6 +233,7 @@ impl State {
 
     fn forget_attack(&mut self) {
         self.attack.result = None;
+        self.saved = None;
         self.attack.traces.clear();
         self.attack.flags.clear();
     }
@@ -226,6 +248,7 @@ impl State {
                 }
             }
             Subject::Picture => {
+                self.drop_unreadable();
                 self.picture_wanted = self.picture_in_use;
                 if let Some(Source::Ours(sample)) = self.picture_in_use {
                     self.link.sample = sample;
@@ -283,6 +306,7 @@ impl State {
         self.attack.config = self.link.attack.clone();
         self.attack.target = self.link.target;
         self.attack.flags.clear();
+        self.saved = None;
         self.attack.phase = Phase::Running { done: 0, total: 0 };
         let settings = owned(self.attack.config.pairs());
         vec![Task::Send(Command::Attack { id: self.attack.id, settings, target: self.attack.target })]
@@ -308,6 +332,12 @@ impl State {
                 self.picture_wanted = Some(Source::Own(n));
                 self.load_picture()
             }
+            Intent::Keep(file, name) => {
+                self.tray.push(Own { file, name, crop: None });
+                Vec::new()
+            }
+            Intent::Crop(crop) => self.crop(crop),
+            Intent::Save(part) => self.save(part),
             Intent::File(file, Sort::Fixture) => {
                 self.check = Some(Check { file, groups: Vec::new(), milliseconds: 0.0 });
                 self.load_check()
@@ -391,7 +421,7 @@ impl State {
     }
 }
 
-fn owned(pairs: Vec<(&'static str, String)>) -> Vec<(String, String)> {
+pub(super) fn owned(pairs: Vec<(&'static str, String)>) -> Vec<(String, String)> {
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
