@@ -141,7 +141,7 @@ pub struct PictureInfo {
 }
 
 /// A picture file of which models see a square.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Whole {
     /// Width and height, upright, in pixels.
     pub size: [u32; 2],

@@ -33,8 +33,14 @@ fn model() -> Event {
 }
 
 fn picture(label: Option<usize>, grey: u8) -> Event {
-    let picture =
-        PictureInfo { name: "p".into(), pixels: vec![grey; 3 * 32 * 32], original: [32, 32], crop: None, label, notes: Vec::new() };
+    let picture = PictureInfo {
+        name: "p".into(),
+        pixels: vec![grey; 3 * 32 * 32],
+        original: [32, 32],
+        crop: None,
+        label,
+        notes: Vec::new(),
+    };
     Event::PictureLoaded { picture }
 }
 

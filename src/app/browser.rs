@@ -1,9 +1,12 @@
 //! What the page asks of the browser.
 
 use js_sys::{ArrayBuffer, Function, Promise, Reflect};
-use wasm_bindgen::prelude::*;
+use wasm_bindgen::{Clamped, prelude::*};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Blob, HtmlCanvasElement, Response};
+use web_sys::{
+    Blob, BlobPropertyBag, CanvasRenderingContext2d, File, HtmlAnchorElement, HtmlCanvasElement, ImageData, Response,
+    Url,
+};
 
 use super::reading::Adapter;
 
@@ -74,13 +77,37 @@ pub async fn adapter() -> Adapter {
     Adapter::judge(&text("vendor"), &text("architecture"), &text("description"), fallback)
 }
 
-/// Saves a canvas as a PNG file.
-pub fn save(canvas: &HtmlCanvasElement, name: &str) {
-    let Ok(address) = canvas.to_data_url() else { return };
-    if let Ok(link) = document().create_element("a") {
-        let link: web_sys::HtmlAnchorElement = link.unchecked_into();
-        link.set_href(&address);
-        link.set_download(name);
-        link.click();
+/// A file as if the visitor had brought it; `parts` are blobs or buffers.
+pub fn file(name: &str, parts: &js_sys::Array) -> Result<File, String> {
+    File::new_with_blob_sequence(parts, name).map_err(|_| format!("{name} could not be kept."))
+}
+
+/// An address for a file, for as long as the page lives.
+pub fn address(file: &Blob) -> String {
+    Url::create_object_url_with_blob(file).unwrap_or_default()
+}
+
+/// Gives the visitor a PNG file.
+pub fn download(name: &str, png: &[u8]) {
+    let kind = BlobPropertyBag::new();
+    kind.set_type("image/png");
+    let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(png));
+    let blob = Blob::new_with_u8_array_sequence_and_options(&parts, &kind);
+    let (Ok(blob), Ok(link)) = (blob, document().create_element("a")) else { return };
+    let link: HtmlAnchorElement = link.unchecked_into();
+    link.set_href(&address(&blob));
+    link.set_download(name);
+    link.click();
+}
+
+/// Draws RGBA pixels `[height, width, 4]` on a canvas of that size.
+pub fn draw(canvas: &HtmlCanvasElement, rgba: &[u8]) {
+    let image = ImageData::new_with_u8_clamped_array_and_sh(Clamped(rgba), canvas.width(), canvas.height());
+    if let (Some(context), Ok(image)) = (context(canvas), image) {
+        let _ = context.put_image_data(&image, 0.0, 0.0);
     }
+}
+
+pub fn context(canvas: &HtmlCanvasElement) -> Option<CanvasRenderingContext2d> {
+    canvas.get_context("2d").ok()??.dyn_into().ok()
 }

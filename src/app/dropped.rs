@@ -142,7 +142,11 @@ pub fn data(address: &str) -> Result<Vec<u8>, String> {
     let damaged = || "The data address is damaged or cut short: copy it again.".to_owned();
     let (head, body) = address.split_once(',').ok_or_else(damaged)?;
     let bytes = percent_decoded(body);
-    if head.trim_end().to_ascii_lowercase().ends_with(";base64") { base64(&bytes).ok_or_else(damaged) } else { Ok(bytes) }
+    if head.trim_end().to_ascii_lowercase().ends_with(";base64") {
+        base64(&bytes).ok_or_else(damaged)
+    } else {
+        Ok(bytes)
+    }
 }
 
 /// RFC 4648 with either alphabet; white space and missing `=` are forgiven.
@@ -178,7 +182,9 @@ pub fn unreachable(address: &str, why: &str) -> String {
     let problem = match why.split_once(' ').unwrap_or((why, "")) {
         ("status", status) => format!("that site answers with status {status}. Check the address"),
         ("type", "") => "what lies there does not say that it is a picture".into(),
-        ("type", kind) => format!("what lies there is {kind}, no picture. Open the picture itself and take its address"),
+        ("type", kind) => {
+            format!("what lies there is {kind}, no picture. Open the picture itself and take its address")
+        }
         ("size", limit) => format!("it is larger than {limit} MB"),
         ("time", _) => "that site does not answer in time".into(),
         _ => "that site does not allow other pages to read its pictures, or cannot be reached".into(),

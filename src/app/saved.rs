@@ -47,7 +47,9 @@ pub fn words(state: &State) -> String {
     let fooled = state.attack.result.as_ref().is_some_and(|r| r.reached);
     let file = &saved.name;
     match (saved.fools, fooled) {
-        (true, _) => format!("{file} is saved. Rounded to whole bytes the picture still fools the model, which sees {sees}."),
+        (true, _) => {
+            format!("{file} is saved. Rounded to whole bytes the picture still fools the model, which sees {sees}.")
+        }
         (false, true) => {
             format!("{file} is saved. Rounded to whole bytes the picture no longer fools the model, which sees {sees}.")
         }
