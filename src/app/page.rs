@@ -88,7 +88,7 @@ impl Desk {
             return Err(format!("{name} is larger than {} MB, too large for this page.", LARGEST / 1e6));
         }
         let start = file.slice_with_i32_and_i32(0, START).map_err(|_| format!("{name} cannot be read."))?;
-        let start = js_sys::Uint8Array::new(&browser::read(&start).await?).to_vec();
+        let start = js_sys::Uint8Array::new(&browser::read(&start).await?.into()).to_vec();
         let sort = super::state::sort(&name, &start);
         let kept = self.hands.try_update_value(|hands| {
             hands.files.push(file);

@@ -4,7 +4,6 @@ use leptos::prelude::*;
 
 use super::{
     message::{Intent, Sort, Source},
-    own::Own,
     page::Desk,
 };
 
@@ -15,8 +14,9 @@ pub fn Tray() -> impl IntoView {
         Memo::new(move |_| desk.state.with(|s| s.tray.iter().map(|o| (o.file, o.name.clone())).collect::<Vec<_>>()));
     let picture = move |(file, name): (usize, String)| {
         let in_view = move || desk.state.with(|s| s.picture_wanted == Some(Source::Own(file)));
+        let title = name.clone();
         view! {
-            <button class="thumbnail" title=name.clone() aria-pressed=move || in_view().to_string()
+            <button class="thumbnail" title=title aria-pressed=move || in_view().to_string()
                 on:click=move |_| desk.tell(Intent::File(file, Sort::Picture))>
                 <img src=desk.shown(file) alt=name draggable="false"/>
             </button>
