@@ -100,7 +100,7 @@ fn AddressBox() -> impl IntoView {
     view! {
         <form class="address" on:submit=submit aria-busy=move || fetching().to_string()>
             <input node_ref=text type="text" id="address" inputmode="url" autocomplete="off" spellcheck="false"
-                placeholder="or drop, paste, address" aria-label="Address of a picture"/>
+                placeholder="drop, paste, address" aria-label="Address of a picture"/>
             <button id="fetch">{move || if fetching() { "Coming" } else { "Fetch" }}</button>
         </form>
     }
