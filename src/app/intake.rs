@@ -21,7 +21,7 @@ pub fn listen(desk: Desk) {
         }
     };
     let over = move |e: DragEvent| {
-        if !is_typed_into(&e) {
+        if e.data_transfer().is_some_and(|data| is_for_us(&e, &data)) {
             e.prevent_default();
             mark(true);
         }
@@ -36,7 +36,7 @@ pub fn listen(desk: Desk) {
     });
     window_event_listener(ev::drop, move |e| {
         mark(false);
-        if let Some(data) = e.data_transfer().filter(|_| !is_typed_into(&e)) {
+        if let Some(data) = e.data_transfer().filter(|data| is_for_us(&e, data)) {
             e.prevent_default();
             if !take(desk, &data) {
                 desk.say(
@@ -48,16 +48,17 @@ pub fn listen(desk: Desk) {
     });
     window_event_listener(ev::paste, move |e| {
         let e: ClipboardEvent = e.unchecked_into();
-        if let Some(data) = e.clipboard_data().filter(|_| !is_typed_into(&e)) {
+        if let Some(data) = e.clipboard_data().filter(|data| is_for_us(&e, data)) {
             take(desk, &data);
         }
     });
 }
 
-/// Whether it happens in a text box, which takes text itself.
-fn is_typed_into(e: &Event) -> bool {
+/// Files always; the rest unless it goes into a text box, which takes text itself.
+fn is_for_us(e: &Event, data: &DataTransfer) -> bool {
     let target = e.target().and_then(|target| target.dyn_into::<Element>().ok());
-    target.is_some_and(|element| element.matches("input[type=text]").unwrap_or(false))
+    let in_box = target.is_some_and(|element| element.matches("input[type=text]").unwrap_or(false));
+    !in_box || data.types().includes(&"Files".into(), 0)
 }
 
 /// Takes the files, or where there are none the picture that an address leads to; whether there was anything to take.
