@@ -102,6 +102,7 @@ describe('addresses', () => {
       await brings('pasted', () => pasteText(page, 'body', { 'text/plain': green }));
       await brings('data', () => dropText(page, 'body', { 'text/html': `<img src="data:image/png;base64,${plain(BLUE).toString('base64')}">` }), BLUE);
       await brings('pasted file', () => pasteFile(page, 'body', file('pasted.png', 'image/png', plain(RED))), RED);
+      await brings('file dropped on a text box', () => dropFiles(page, '#address', file('blue.png', 'image/png', plain(BLUE))), BLUE);
       await brings('typed', async () => { await page.fill('#address', green); await page.press('#address', 'Enter'); });
       assert.equal(await page.inputValue('#address'), '');
       assert.deepEqual(await notices(page), []);
