@@ -8,6 +8,8 @@ mod checkpoint;
 mod config;
 #[path = "core/evaluate.rs"]
 mod evaluate;
+#[path = "explore/mod.rs"]
+mod explore;
 #[path = "core/loss.rs"]
 mod loss;
 #[path = "core/model.rs"]
