@@ -16,6 +16,7 @@
 //! - [`kernel`]: the CPU's convolution, an operation of burn's with its own backward.
 //! - [`prediction`]: which class logits name, ties included.
 //! - [`loss`]: one term a file; [`loss::objective`] adds them up. [`attack`]: one attack a file.
+//! - [`explore`]: what the page shows of a representation: layers, embedding, transport, Jacobian, landscape.
 //! - [`train`], [`evaluate`], [`verify`]: what the programs do. [`checkpoint`]: their files.
 //! - [`config`]: every setting, said once, for command line, page and URL.
 //! - [`protocol`], [`session`]: page and worker. [`app`]: the page. [`platform`]: terminal or browser.
@@ -44,6 +45,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod data;
 pub mod evaluate;
+pub mod explore;
 pub mod kernel;
 pub mod loss;
 pub mod model;

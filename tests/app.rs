@@ -174,7 +174,7 @@ fn the_first_screen_is_an_attacked_sample() {
 fn only_the_latest_attack_is_shown() {
     let mut state = attacking("");
     let first = state.attack.id;
-    assert_eq!(visitor(&mut state, Intent::Set("epsilon", "4/255".into())), [Task::Schedule(150)]);
+    assert_eq!(visitor(&mut state, Intent::Set("epsilon", "4/255".into())), [Task::Schedule(40)]);
     state.apply(Input::Due);
     assert_ne!(state.attack.id, first);
     let late = result([0.1, 0.8, 0.1], true);

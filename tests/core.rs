@@ -10,6 +10,8 @@ mod closed_form;
 mod config;
 #[path = "core/evaluate.rs"]
 mod evaluate;
+#[path = "explore/mod.rs"]
+mod explore;
 #[path = "core/golden.rs"]
 mod golden;
 #[path = "core/invariants.rs"]

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Milliseconds without a further change after which an attack begins: a slider on its way starts none.
-const PAUSE: u32 = 150;
+const PAUSE: u32 = 40;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Phase {

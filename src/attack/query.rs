@@ -77,7 +77,7 @@ impl<'a, M: Classifier> Query<'a, M> {
         for x in x.chunks(self.batch * self.values()) {
             let z = self.model.logits(self.tensor(x));
             logits.classes = z.dims()[1];
-            logits.values.extend(finite(read(z).await?)?);
+            logits.values.extend(read(z).await?);
         }
         self.forwards.set(self.forwards.get() + (x.len() / self.values()) as u64);
         Ok(logits)
@@ -96,7 +96,7 @@ impl<'a, M: Classifier> Query<'a, M> {
             let x = self.tensor(x).autodiff().require_grad();
             let output = self.model.logits(x.clone());
             let dims = output.dims();
-            let z = finite(read(output.clone().inner()).await?)?;
+            let z = read(output.clone().inner()).await?;
             let mut dz = vec![0.0; z.len()];
             for (i, (z, dz)) in z.chunks(dims[1]).zip(dz.chunks_mut(dims[1])).enumerate() {
                 cotangent(chunk * self.batch + i, z, dz);
@@ -104,7 +104,7 @@ impl<'a, M: Classifier> Query<'a, M> {
             let dz: Tensor<2> = Tensor::from_data(TensorData::new(dz, dims), &self.device);
             let mut tape = (output * dz).sum().backward();
             match x.grad_remove(&mut tape) {
-                Some(gradient) => gradients.extend(finite(read(gradient).await?)?),
+                Some(gradient) => gradients.extend(read(gradient).await?),
                 // The logits do not depend on the pixels in a way that can be differentiated.
                 None => gradients.resize(gradients.len() + x.shape().num_elements(), 0.0),
             }
@@ -118,11 +118,9 @@ impl<'a, M: Classifier> Query<'a, M> {
     }
 }
 
-async fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Error> {
+/// A tensor's values on the host, if all are finite.
+pub(crate) async fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Error> {
     let data = tensor.into_data_async().await.map_err(|e| Error::Device(format!("{e:?}")))?;
-    Ok(data.iter::<f32>().collect())
-}
-
-fn finite(values: Vec<f32>) -> Result<Vec<f32>, Error> {
+    let values: Vec<f32> = data.iter::<f32>().collect();
     if values.iter().all(|v| v.is_finite()) { Ok(values) } else { Err(Error::NotFinite) }
 }

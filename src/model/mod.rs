@@ -55,21 +55,42 @@ pub struct Pass {
     mode: Mode,
     /// In training, the batch's statistics in the order of the layers, if they are wanted.
     statistics: Option<Vec<BatchStatistics>>,
+    recording: bool,
+    /// Of a recording pass: the output `[B, C, H, W]` of each layer that is drawn, by its state-dict name, in order: the
+    /// first convolution, the units, and the last activation before the pool.
+    pub activations: Vec<(String, Tensor<4>)>,
 }
 
 impl Pass {
     pub fn inference() -> Self {
-        Self { mode: Mode::Inference, statistics: None }
+        Self::new(Mode::Inference, None)
+    }
+
+    /// Inference mode; the activations are kept.
+    pub fn recording() -> Self {
+        Self { recording: true, ..Self::inference() }
     }
 
     /// Training mode; the statistics are for [`Model::update_running`].
     pub fn training() -> Self {
-        Self { mode: Mode::Training, statistics: Some(Vec::new()) }
+        Self::new(Mode::Training, Some(Vec::new()))
     }
 
     /// Training mode for a pass that repeats another one: its statistics are not kept.
     pub fn repeated() -> Self {
-        Self { mode: Mode::Training, statistics: None }
+        Self::new(Mode::Training, None)
+    }
+
+    fn new(mode: Mode, statistics: Option<Vec<BatchStatistics>>) -> Self {
+        Self { mode, statistics, recording: false, activations: Vec::new() }
+    }
+
+    /// Passes `x` on; a recording pass keeps it under `name`.
+    fn record(&mut self, name: &str, x: Dual<4>) -> Dual<4> {
+        if self.recording {
+            self.activations.push((name.to_owned(), x.value.clone()));
+        }
+        x
     }
 }
 
@@ -242,11 +263,20 @@ impl Model {
             Some(normalisation) => normalisation.forward(x),
             None => x,
         };
-        let (latent, logits) = match &self.network {
+        let latent = match &self.network {
             Network::WideResNet(network) => network.forward(x, pass),
             Network::ResNet(network) => network.forward(x, pass),
         };
-        Output { latent, logits }
+        Output { logits: self.classify(latent.clone()), latent }
+    }
+
+    /// The last layer alone: the logits `[N, C]` of latents `[N, L]`.
+    pub fn classify(&self, latent: impl Into<Dual<2>>) -> Dual<2> {
+        let layer = match &self.network {
+            Network::WideResNet(network) => &network.fc,
+            Network::ResNet(network) => &network.linear,
+        };
+        layer.forward(latent.into())
     }
 
     /// Every named tensor, in a fixed order.

@@ -10,6 +10,7 @@ use super::{
 /// Two 3x3 convolutions and a shortcut; normalised after each convolution (plain) or before (pre-activation).
 #[derive(Clone, Debug)]
 struct Block {
+    name: String,
     pre_activation: bool,
     conv1: Conv,
     bn1: BatchNorm,
@@ -38,11 +39,11 @@ impl Block {
         } else {
             None
         };
-        Ok(Self { pre_activation, conv1, bn1, conv2, bn2, shortcut })
+        Ok(Self { name: name.into(), pre_activation, conv1, bn1, conv2, bn2, shortcut })
     }
 
     fn forward(&self, x: Dual<4>, pass: &mut Pass) -> Dual<4> {
-        if self.pre_activation {
+        let output = if self.pre_activation {
             let activated = self.bn1.forward_relu(x.clone(), pass);
             let hidden = self.bn2.forward_relu(self.conv1.forward(activated.clone()), pass);
             let residual = match &self.shortcut {
@@ -59,7 +60,8 @@ impl Block {
                 None => x,
             };
             (hidden + residual).relu()
-        }
+        };
+        pass.record(&self.name, output)
     }
 }
 
@@ -71,7 +73,7 @@ pub struct ResNet {
     norm: BatchNorm,
     pre_activation: bool,
     blocks: Vec<Block>,
-    linear: Linear,
+    pub linear: Linear,
 }
 
 /// PyTorch's default initialisation: U(-1/sqrt(fan in), 1/sqrt(fan in)).
@@ -103,18 +105,18 @@ impl ResNet {
         Ok(Self { conv1, norm, pre_activation, blocks, linear })
     }
 
-    /// Pixels `[B, 3, 32, 32]` -> latent `[B, 8 w]` and logits `[B, C]`.
-    pub fn forward(&self, x: Dual<4>, pass: &mut Pass) -> (Dual<2>, Dual<2>) {
-        let mut hidden = self.conv1.forward(x);
+    /// Pixels `[B, 3, 32, 32]` -> latent `[B, 8 w]`.
+    pub fn forward(&self, x: Dual<4>, pass: &mut Pass) -> Dual<2> {
+        let mut hidden = pass.record("conv1", self.conv1.forward(x));
         if !self.pre_activation {
             hidden = self.norm.forward_relu(hidden, pass);
         }
         hidden = self.blocks.iter().fold(hidden, |h, block| block.forward(h, pass));
         if self.pre_activation {
-            hidden = self.norm.forward_relu(hidden, pass);
+            let activated = self.norm.forward_relu(hidden, pass);
+            hidden = pass.record("bn", activated);
         }
-        let latent = super::mean_pool(hidden);
-        (latent.clone(), self.linear.forward(latent))
+        super::mean_pool(hidden)
     }
 
     pub fn slots(&mut self) -> Vec<&mut dyn Slot> {

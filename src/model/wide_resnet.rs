@@ -10,6 +10,7 @@ use super::{
 /// Pre-activation unit: BN, ReLU, conv, BN, ReLU, conv, plus the shortcut.
 #[derive(Clone, Debug)]
 struct Unit {
+    name: String,
     bn1: BatchNorm,
     conv1: Conv,
     bn2: BatchNorm,
@@ -21,6 +22,7 @@ struct Unit {
 impl Unit {
     fn new(builder: &mut Builder, name: &str, cin: usize, cout: usize, stride: usize) -> Result<Self, Error> {
         Ok(Self {
+            name: name.into(),
             bn1: BatchNorm::new(builder, &format!("{name}.bn1"), cin)?,
             conv1: conv(builder, &format!("{name}.conv1"), [cin, cout, 3], stride)?,
             bn2: BatchNorm::new(builder, &format!("{name}.bn2"), cout)?,
@@ -38,7 +40,7 @@ impl Unit {
             Some(shortcut) => shortcut.forward(activated),
             None => x,
         };
-        self.conv2.forward(hidden) + residual
+        pass.record(&self.name, self.conv2.forward(hidden) + residual)
     }
 }
 
@@ -48,7 +50,7 @@ pub struct WideResNet {
     conv1: Conv,
     units: Vec<Unit>,
     bn1: BatchNorm,
-    fc: Linear,
+    pub fc: Linear,
 }
 
 /// The reference's initialisation: N(0, 2 / (k^2 out)).
@@ -76,11 +78,12 @@ impl WideResNet {
         Ok(Self { conv1, units, bn1, fc })
     }
 
-    /// Pixels `[B, 3, 32, 32]` -> latent `[B, 64 W]` and logits `[B, C]`.
-    pub fn forward(&self, x: Dual<4>, pass: &mut Pass) -> (Dual<2>, Dual<2>) {
-        let hidden = self.units.iter().fold(self.conv1.forward(x), |h, unit| unit.forward(h, pass));
-        let latent = super::mean_pool(self.bn1.forward_relu(hidden, pass));
-        (latent.clone(), self.fc.forward(latent))
+    /// Pixels `[B, 3, 32, 32]` -> latent `[B, 64 W]`.
+    pub fn forward(&self, x: Dual<4>, pass: &mut Pass) -> Dual<2> {
+        let first = pass.record("conv1", self.conv1.forward(x));
+        let hidden = self.units.iter().fold(first, |h, unit| unit.forward(h, pass));
+        let activated = self.bn1.forward_relu(hidden, pass);
+        super::mean_pool(pass.record("bn1", activated))
     }
 
     pub fn slots(&mut self) -> Vec<&mut dyn Slot> {

@@ -1,0 +1,39 @@
+//! What the page shows of a model's representation of pictures, as numbers: no drawing in here.
+//!
+//! Pictures are `[3, 32, 32]` with pixels in [0,1] on the host, several of them one after the other in a flat slice;
+//! models run in inference mode. Results are plain data that travels from the worker to the page.
+
+pub mod embedding;
+pub mod jacobian;
+pub mod landscape;
+pub mod layers;
+pub mod margins;
+pub mod pca;
+pub mod question;
+pub mod transport;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::{
+    attack::Error,
+    data::{SIDE, VALUES},
+};
+
+/// Pictures on the device, `[B, 3, 32, 32]`.
+fn tensor(x: &[f32], device: &Device) -> Result<Tensor<4>, Error> {
+    if x.is_empty() || !x.len().is_multiple_of(VALUES) {
+        return Err(Error::Unsuited(format!("{} numbers are not pictures of 3 x {SIDE} x {SIDE}", x.len())));
+    }
+    Ok(Tensor::from_data(TensorData::new(x.to_vec(), [x.len() / VALUES, 3, SIDE, SIDE]), device))
+}
+
+/// The sum of products, in float64.
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+}
+
+/// The cosine of the angle between two vectors; none if one of them is 0.
+fn cosine(a: &[f32], b: &[f32]) -> Option<f32> {
+    let lengths = (dot(a, a) * dot(b, b)).sqrt();
+    (lengths > 0.0).then(|| (dot(a, b) / lengths).clamp(-1.0, 1.0) as f32)
+}

@@ -1,0 +1,14 @@
+//! What the page shows of a representation.
+
+mod invariants;
+mod oracle;
+
+use burn::tensor::Device;
+use otjr::{attack::Query, model::Model};
+
+const N: usize = 3072;
+
+fn query(model: &Model) -> Query<'_, Model> {
+    // Batches of two: results must not depend on them.
+    Query::new(model, &Device::flex(), [3, 32, 32], 2)
+}
