@@ -191,7 +191,7 @@ fn narrow_charts_have_fewer_numbers() {
 
 #[test]
 fn series_differ_by_more_than_colour() {
-    let tones = [Tone::Clean, Tone::Attacked, Tone::Robust, Tone::Standard];
+    let tones = [Tone::Clean, Tone::Attacked, Tone::Robust, Tone::Standard, Tone::Own];
     let classes: Vec<Tone> = (0..10).map(Tone::Class).collect();
     for group in [&tones[..], &classes] {
         for (i, a) in group.iter().enumerate() {
@@ -201,7 +201,8 @@ fn series_differ_by_more_than_colour() {
             }
         }
     }
-    assert_ne!(Tone::Robust.dash(), Tone::Standard.dash());
+    let models = [Tone::Robust, Tone::Standard, Tone::Own].map(Tone::dash);
+    assert!(models[0] != models[1] && models[1] != models[2] && models[0] != models[2]);
     assert_ne!(Tone::Clean.dash(), Tone::Attacked.dash());
 }
 

@@ -9,7 +9,7 @@ use super::{
     page::Desk,
     pixels,
     plot::Plot,
-    views::{self, Shown},
+    views::show::{self, Shown},
 };
 use crate::{
     data::SIDE,
@@ -49,12 +49,12 @@ pub fn Views() -> impl IntoView {
 #[component]
 fn Open(view: View) -> impl IntoView {
     let state = expect_context::<Desk>().state;
-    let shown = Memo::new(move |_| state.with(views::show));
+    let shown = Memo::new(move |_| state.with(show::show));
     let busy = Memo::new(move |_| state.with(|s| s.explored.busy() || s.busy()));
     let stale = move || shown.with(|s| s.stale);
-    let plots = CHARTS.into_iter().enumerate().take(views::charts_of(view)).map(|(i, id)| {
+    let plots = CHARTS.into_iter().enumerate().take(show::charts_of(view)).map(|(i, id)| {
         let chart = Memo::new(move |_| shown.with(|s: &Shown| s.charts.get(i).cloned()));
-        view! { <Plot chart id class=views::shape_of(view, i)/> }
+        view! { <Plot chart id class=show::shape_of(view, i)/> }
     });
     let more = match view {
         View::Layers => view! { <Layer/> }.into_any(),
@@ -75,7 +75,7 @@ fn Open(view: View) -> impl IntoView {
 #[component]
 fn Layer() -> impl IntoView {
     let desk = expect_context::<Desk>();
-    let layers = Memo::new(move |_| desk.state.with(views::layer_names));
+    let layers = Memo::new(move |_| desk.state.with(show::layer_names));
     let chosen = Memo::new(move |_| desk.state.with(|s| s.link.layer.clone()));
     let option = move |name: String| {
         let selected = {
@@ -147,7 +147,7 @@ fn Map(values: Vec<f32>, size: [usize; 2], full: f32, words: String) -> impl Int
 #[component]
 fn Projection() -> impl IntoView {
     let desk = expect_context::<Desk>();
-    let count = Memo::new(move |_| desk.state.with(views::projections));
+    let count = Memo::new(move |_| desk.state.with(show::projections));
     let now = Memo::new(move |_| desk.state.with(|s| s.link.projection).min(count.get().saturating_sub(1)));
     let words = move || format!("{} of {}", now.get() + 1, count.get());
     view! {

@@ -1,5 +1,6 @@
 // The attack suite in the page: AutoAttack on one picture with its way, its warnings and a stop; an attack on many pictures.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { attackAfter, attacked, set, staysWithin } from './driver.mjs';
 import { launch, shoot, site, visit } from './harness.mjs';
@@ -22,6 +23,33 @@ test('every attack runs, stays in its ball, and tells its way', async (t) => {
       if (norm === 'linf' && /reached|succeeds/.test(words)) await staysWithin(page, 6);
       t.diagnostic(`${attack}: ${words}`);
     }
+  });
+});
+
+test('a chart fills its room and is saved as SVG, PNG and CSV', async () => {
+  await visit(browser, server, { path: '#model=ce&backend=cpu' }, async (page) => {
+    await attacked(page);
+    const save = async (kind) => {
+      const download = page.waitForEvent('download');
+      await page.click(`#path-chart .save button:text-is("${kind.toUpperCase()}")`);
+      const file = await download;
+      assert.equal(file.suggestedFilename(), `way-of-the-attack.${kind}`);
+      return readFile(await file.path());
+    };
+    const svg = (await save('svg')).toString();
+    assert.match(svg, /^<svg xmlns="http:\/\/www.w3.org\/2000\/svg".*<polyline /);
+    assert.doesNotMatch(svg, /var\(|style=/);
+    const png = await save('png');
+    const room = await page.locator('#path-chart .drawing').boundingBox();
+    assert.deepEqual([...png.subarray(1, 4)], [...Buffer.from('PNG')]);
+    assert.ok(Math.abs(png.readUInt32BE(16) - 2 * room.width) <= 2, `${png.readUInt32BE(16)} px for ${room.width}`);
+    const csv = (await save('csv')).toString();
+    assert.match(csv, /^series,x,y\r\n/);
+    assert.match(csv, /pgd (succeeds|fails),0,/);
+    // A narrower page: drawn again for it, in the same place.
+    await page.setViewportSize({ width: 360, height: 800 });
+    await page.waitForFunction(() => document.querySelector('#path-chart svg').viewBox.baseVal.width < 360);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 360), 'the page does not scroll sideways');
   });
 });
 

@@ -20,19 +20,21 @@ pub(super) struct Frame {
     x: [f64; 2],
     y: [f64; 2],
     sloped: bool,
+    pub over_grid: bool,
 }
 
 impl Frame {
     /// Takes what is left of `size` below `top` and beside the numbers and names of the axes.
     pub fn new(chart: &Chart, [x, y]: [[f64; 2]; 2], top: f32, size: [f32; 2]) -> Self {
-        let inset = if chart.marks.iter().any(|m| m.form.is_grid()) { 0.0 } else { 6.0 };
+        let over_grid = chart.marks.iter().any(|m| m.form.is_grid());
+        let inset = if over_grid { 0.0 } else { 6.0 };
         let caption = |label: &str, room: f32| if label.is_empty() { 4.0 } else { room };
         let top = top + caption(&chart.y.label, 18.0);
-        let mut frame = Self { left: 0.0, top, width: size[0], height: 0.0, inset, x, y, sloped: false };
+        let mut frame = Self { left: 0.0, top, width: size[0], height: 0.0, inset, x, y, sloped: false, over_grid };
         // Twice: the numbers' width decides the plot's, which decides the numbers where axes are equal.
         for _ in 0..2 {
             let right = 8.0;
-            let numbers = frame.y_ticks().into_iter().map(|(_, label)| wide(&label, TEXT));
+            let numbers = frame.y_ticks(chart).into_iter().map(|(_, label)| wide(&label, TEXT));
             let left = numbers.fold(0.0, f32::max) + 8.0;
             (frame.left, frame.width) = (left, (size[0] - left - right).max(1.0));
             let names = || chart.places.iter().map(|p| p.1.as_str());
@@ -85,13 +87,17 @@ impl Frame {
     }
 
     fn x_ticks(&self) -> Vec<(f32, String)> {
-        named(self.x, (self.width / 64.0).clamp(2.0, 9.0) as usize)
+        named(self.x, (self.width / 56.0).clamp(2.0, 9.0) as usize)
     }
 
-    fn y_ticks(&self) -> Vec<(f32, String)> {
+    /// None where the axis has no label: its values mean nothing then.
+    fn y_ticks(&self, chart: &Chart) -> Vec<(f32, String)> {
+        if chart.y.label.is_empty() {
+            return Vec::new();
+        }
         // Before the height is known: numbers as on a plot of usual height.
         let height = if self.height > 0.0 { self.height } else { 160.0 };
-        named(self.y, (height / 34.0).clamp(2.0, 7.0) as usize)
+        named(self.y, (height / 27.0).clamp(2.0, 7.0) as usize)
     }
 }
 
@@ -109,7 +115,7 @@ fn named(range: [f64; 2], at_most: usize) -> Vec<(f32, String)> {
 pub(super) fn draw(chart: &Chart, frame: &Frame) -> String {
     let (left, right, bottom) = (frame.left, frame.left + frame.width, frame.top + frame.height);
     let (mut lines, mut words) = (String::new(), String::new());
-    for (value, label) in frame.y_ticks() {
+    for (value, label) in frame.y_ticks(chart) {
         let y = frame.y(value);
         lines += &format!(r#"<line x1="{left:.1}" x2="{right:.1}" y1="{y:.1}" y2="{y:.1}"/>"#);
         words += &text([left - 6.0, y + 4.0], "end", SOFT, &label);

@@ -8,7 +8,9 @@ use super::{
 };
 
 const ROW: f32 = 18.0;
+/// Room for a line, and for a marker alone.
 const SAMPLE: f32 = 24.0;
+const MARKER: f32 = 10.0;
 const GAP: f32 = 16.0;
 const BAR: f32 = 82.0;
 
@@ -27,9 +29,12 @@ pub(super) fn draw(chart: &Chart, width: f32, top: &mut f32) -> String {
             Form::Map(grid, scale) => scale.ends(&grid.values).map(short),
             _ => Default::default(),
         };
+        let all = || chart.marks.iter().filter(|m| m.series == mark.series);
+        let lone = all().all(|m| matches!(m.form, Form::Points(_)));
+        let room = if lone { MARKER } else { SAMPLE };
         let taken = match mark.form {
             Form::Map(..) => BAR + 14.0 + ends.iter().map(|e| wide(e, TEXT)).sum::<f32>(),
-            _ => SAMPLE + 6.0,
+            _ => room + 5.0,
         };
         let name = fit(&mark.series, width - taken, TEXT);
         let item = taken + wide(&name, TEXT);
@@ -40,9 +45,8 @@ pub(super) fn draw(chart: &Chart, width: f32, top: &mut f32) -> String {
         out += &match &mark.form {
             Form::Map(_, scale) => bar(*scale, &name, &ends, [x, middle]),
             _ => {
-                let all = chart.marks.iter().filter(|m| m.series == mark.series);
-                all.map(|m| sample(m, [x, middle])).collect::<String>()
-                    + &text([x + SAMPLE + 6.0, middle + 4.0], "start", INK, &name)
+                all().map(|m| sample(m, [x, middle], room)).collect::<String>()
+                    + &text([x + taken, middle + 4.0], "start", INK, &name)
             }
         };
         x += item + GAP;
@@ -53,9 +57,9 @@ pub(super) fn draw(chart: &Chart, width: f32, top: &mut f32) -> String {
     out
 }
 
-fn sample(mark: &Mark, [x, y]: [f32; 2]) -> String {
+fn sample(mark: &Mark, [x, y]: [f32; 2], room: f32) -> String {
     match mark.form {
-        Form::Points(_) => marker(mark.tone, [x + SAMPLE / 2.0, y], 4.0),
+        Form::Points(_) => marker(mark.tone, [x + room / 2.0, y], 4.0),
         Form::Bars(_) => {
             let stroke = stroke(mark.tone, 1.5);
             let fill = mark.tone.colour();
@@ -63,11 +67,11 @@ fn sample(mark: &Mark, [x, y]: [f32; 2]) -> String {
                 r#"<rect x="{:.1}" y="{:.1}" width="{}" height="10" fill="{fill}" fill-opacity="0.2" {stroke}/>"#,
                 x + 1.0,
                 y - 5.0,
-                SAMPLE - 2.0
+                room - 2.0
             )
         }
         _ => {
-            format!(r#"<line x1="{x:.1}" x2="{:.1}" y1="{y:.1}" y2="{y:.1}" {}/>"#, x + SAMPLE, stroke(mark.tone, 2.0))
+            format!(r#"<line x1="{x:.1}" x2="{:.1}" y1="{y:.1}" y2="{y:.1}" {}/>"#, x + room, stroke(mark.tone, 2.0))
         }
     }
 }

@@ -48,7 +48,14 @@ fn mark(frame: &Frame, Mark { tone, form, .. }: &Mark) -> String {
                 if headed { shaft + &head(frame, from, to) } else { shaft }
             };
             let d: String = finite.map(one).collect();
-            format!(r#"<path d="{d}" fill="none" stroke-linecap="round" {}/>"#, stroke(*tone, 1.5))
+            // Over a grid, whose colours are the same in every theme, a line needs a ground of its own.
+            let ground = match frame.over_grid {
+                true => {
+                    format!(r#"<path d="{d}" fill="none" stroke="{GROUND}" stroke-width="3.5" stroke-opacity="0.7"/>"#)
+                }
+                false => String::new(),
+            };
+            format!(r#"{ground}<path d="{d}" fill="none" stroke-linecap="round" {}/>"#, stroke(*tone, 1.5))
         }
         Form::Level(y) if y.is_finite() => {
             let y = frame.y(*y);

@@ -38,6 +38,7 @@ pub struct Chart {
 /// What an axis measures.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Axis {
+    /// A y axis without one has no numbers.
     pub label: String,
     /// Empty if there is none.
     pub unit: &'static str,

@@ -21,7 +21,7 @@ impl Chart {
         let (width, height) = (width.max(160.0), height.max(120.0));
         let mut top = 0.0;
         let mut body = String::new();
-        for line in wrap(&self.title, width, TITLE * 1.05) {
+        for line in wrap(&self.title, width, TITLE * 1.15) {
             top += 18.0;
             body += &format!(
                 r#"<text x="0" y="{}" font-size="{TITLE}" font-weight="600" fill="{INK}">{}</text>"#,

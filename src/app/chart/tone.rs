@@ -13,6 +13,8 @@ pub enum Tone {
     Robust,
     /// Of the standard model: ink, a square, dotted.
     Standard,
+    /// Of a model that the visitor brought: violet, a cross, dashed and dotted.
+    Own,
     /// What only helps to read the rest: grey.
     Soft,
     /// Of a class of the data: ten colours, each with its own shape; then they come again.
@@ -42,6 +44,7 @@ impl Tone {
             Self::Attacked => "var(--attacked, #d55e00)",
             Self::Robust => "var(--robust, #009e73)",
             Self::Standard => "var(--ink, #14181d)",
+            Self::Own => "#8a6fc9",
             Self::Soft => "var(--edge, #7b8794)",
             Self::Class(class) => CLASSES[class % CLASSES.len()],
         }
@@ -54,6 +57,7 @@ impl Tone {
             Self::Attacked => (Shape::Triangle, false),
             Self::Robust => (Shape::Diamond, false),
             Self::Standard => (Shape::Square, false),
+            Self::Own => (Shape::Cross, false),
             Self::Class(class) => (SHAPES[class % SHAPES.len()], class % CLASSES.len() >= SHAPES.len()),
         }
     }
@@ -63,6 +67,7 @@ impl Tone {
         match self {
             Self::Attacked => "6 3",
             Self::Standard => "2 3",
+            Self::Own => "8 3 2 3",
             Self::Soft => "1 3",
             Self::Clean | Self::Robust | Self::Class(_) => "none",
         }

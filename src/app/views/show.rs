@@ -66,7 +66,8 @@ pub fn show(state: &State) -> Shown {
         explore::View::Landscape => surroundings(state),
     };
     let questions = state.questions();
-    let mut known = questions.iter().filter_map(|(slot, attack, question)| Some((attack, state.known(*slot, question)?)));
+    let mut known =
+        questions.iter().filter_map(|(slot, attack, question)| Some((attack, state.known(*slot, question)?)));
     let stale = known.any(|(attack, known)| *attack != known.attack) || state.busy();
     let missing = questions.iter().find_map(|(slot, _, question)| state.known(*slot, question)?.answer.as_ref().err());
     let words = match missing {
