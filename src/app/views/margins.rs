@@ -1,0 +1,71 @@
+//! The margin as the attack is allowed more, and the radius at which each model falls.
+
+use super::{View, Whose, sentence, times};
+use crate::{
+    app::{
+        chart::{Axis, Chart, Form, Mark, Tone, numbers::short},
+        reading::in_255ths,
+    },
+    config::Norm,
+    explore::margins::{Radius, falls_at},
+};
+
+/// One curve a model, its radii in order; also while only the first of them are known.
+pub fn view(curves: &[(Whose, &[Radius])], norm: Norm) -> View {
+    let told: Vec<String> = curves.iter().filter_map(|(whose, curve)| tell(*whose, curve, norm)).collect();
+    if told.is_empty() {
+        return View::default();
+    }
+    let words = format!("{}{}.", sentence(&told.join("; ")), compared(curves));
+    let unit = if norm == Norm::Linf { 255.0 } else { 1.0 };
+    let mut marks = vec![Mark::new("", Tone::Soft, Form::Level(0.0))];
+    for (whose, curve) in curves {
+        let points: Vec<[f32; 2]> = curve.iter().map(|r| [unit * r.epsilon, r.margin]).collect();
+        let forms = [Form::Line(points.clone()), Form::Points(points)];
+        marks.extend(forms.map(|form| Mark::new(whose.series(), whose.tone(), form)));
+        if let Some(epsilon) = falls_at(curve) {
+            let name = format!("{} falls at {}", whose.series(), size(epsilon, norm));
+            marks.push(Mark::new(&name, whose.tone(), Form::Upright(unit * epsilon)));
+        }
+    }
+    let chart = Chart {
+        name: "margins".into(),
+        title: "How the margin shrinks as more is allowed".into(),
+        words: words.clone(),
+        x: Axis::new("radius ε", if norm == Norm::Linf { "255ths" } else { "in pixels' unit" }).least(0.0, 0.0),
+        y: Axis::new("margin; at 0 the picture has fallen", "logits"),
+        marks,
+        ..Chart::default()
+    };
+    View { words, charts: vec![chart] }
+}
+
+fn size(epsilon: f32, norm: Norm) -> String {
+    if norm == Norm::Linf { in_255ths(epsilon) } else { short(epsilon) }
+}
+
+fn tell(whose: Whose, curve: &[Radius], norm: Norm) -> Option<String> {
+    let (first, last) = (curve.first()?, curve.last()?);
+    let the = whose.the();
+    Some(match falls_at(curve) {
+        Some(_) if first.margin <= 0.0 && first.epsilon == 0.0 => format!("{the} is wrong without any attack"),
+        Some(epsilon) => format!("{the} falls at a radius of {}", size(epsilon, norm)),
+        None => format!(
+            "{the} still stands at {}, with a margin of {} logits of {}",
+            size(last.epsilon, norm),
+            short(last.margin),
+            short(first.margin)
+        ),
+    })
+}
+
+/// How much more the robust model takes, where both fall.
+fn compared(curves: &[(Whose, &[Radius])]) -> String {
+    let of = |whose| curves.iter().find(|c| c.0 == whose).and_then(|c| falls_at(c.1));
+    let both = of(Whose::Robust).zip(of(Whose::Standard)).and_then(|(r, s)| Some((r > s, times(r.max(s), r.min(s))?)));
+    match both {
+        Some((true, times)) => format!(": the robust one takes {times} times as much"),
+        Some((false, times)) => format!(": on this picture the standard one takes {times} times as much"),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,135 @@
+//! The transport of attacked logits back onto clean ones: on one line, summed over lines, and as arrows in a plane.
+
+use super::{View, Whose, axes, sentence, share, times};
+use crate::{
+    app::chart::{Axis, Chart, Form, Mark, Tone, numbers::short},
+    explore::transport::{self as found, Projection, Transport},
+};
+
+/// The estimate has settled if the second half of the lines changes it by less than this part.
+const SETTLED: f32 = 0.1;
+
+/// What L_SW sees of a batch: the matching on line number `line`, the value as lines are added, and the plane, with picture
+/// number `picture` marked.
+pub fn view(whose: Whose, transport: &Transport, line: usize, picture: usize) -> View {
+    let Some(projection) = transport.projections.get(line) else { return View::default() };
+    let lines = transport.projections.len();
+    let words = tell(whose, transport, line, picture);
+    let charts = vec![
+        Chart {
+            title: format!("Line {} of {lines}: who must go where", line + 1),
+            words: along(projection, line),
+            ..matching(projection)
+        },
+        Chart { title: "The value as lines are added".into(), words: settled(transport), ..cumulative(transport) },
+        Chart {
+            title: "Where all lines together pull the attacked logits".into(),
+            words: pulled(whose, transport, picture),
+            ..plane(transport, picture)
+        },
+    ];
+    View { words, charts }
+}
+
+fn tell(whose: Whose, transport: &Transport, line: usize, picture: usize) -> String {
+    if transport.value == 0.0 {
+        return sentence(&format!(
+            "{} spreads attacked and clean logits alike: there is nothing to transport.",
+            whose.the()
+        ));
+    }
+    let projection = &transport.projections[line];
+    [along(projection, line), settled(transport), pulled(whose, transport, picture)].join(" ").trim_end().into()
+}
+
+fn along(projection: &Projection, line: usize) -> String {
+    let far = projection.mean_square.sqrt();
+    format!(
+        "Along line {} the attacked logits have to go {} to lie as the clean ones do (root mean square); that is {} of L_SW.",
+        line + 1,
+        short(far),
+        share(projection.share)
+    )
+}
+
+fn settled(transport: &Transport) -> String {
+    let lines = transport.projections.len();
+    let half = transport.projections[(lines - 1) / 2].cumulative;
+    let change = (transport.value - half).abs() / transport.value;
+    match (lines, change) {
+        (1, _) => format!("One line alone gives L_SW = {}.", short(transport.value)),
+        (_, c) if c < SETTLED => format!(
+            "With {lines} lines L_SW = {} has settled: the second half of them changed it by {}.",
+            short(transport.value),
+            share(c)
+        ),
+        (_, c) => format!(
+            "With {lines} lines L_SW = {} has not settled: the second half of them still changed it by {}.",
+            short(transport.value),
+            share(c)
+        ),
+    }
+}
+
+/// Of one picture: how far it is pulled, beside the others.
+fn pulled(whose: Whose, transport: &Transport, picture: usize) -> String {
+    let pictures = transport.arrows.len();
+    let classes = transport.movement.len() / pictures.max(1);
+    let lengths: Vec<f32> =
+        (transport.movement.chunks(classes.max(1))).map(|m| m.iter().map(|v| v * v).sum::<f32>().sqrt()).collect();
+    let Some(&own) = lengths.get(picture) else { return String::new() };
+    let mean = lengths.iter().sum::<f32>() / pictures as f32;
+    let than = match times(own, mean) {
+        Some(times) if pictures > 1 => format!(", {times} times the mean of the {pictures} pictures"),
+        _ => String::new(),
+    };
+    format!("The logits that {} gives to this picture are pulled {} back{than}.", whose.the(), short(own))
+}
+
+/// Both orders on one line, matched by rank.
+fn matching(projection: &Projection) -> Chart {
+    let at = |marks: &[found::Mark], y: f32| marks.iter().map(|m| [m.value, y]).collect::<Vec<_>>();
+    let (clean, attacked) = (at(&projection.clean, 1.0), at(&projection.attacked, 0.0));
+    let pairs = attacked.iter().zip(&clean).map(|(a, c)| [a[0], a[1], c[0], c[1]]).collect();
+    Chart {
+        name: "transport-line".into(),
+        x: Axis::new("value along the line", "logits"),
+        marks: vec![
+            Mark::new("the same rank", Tone::Soft, Form::Segments(pairs)),
+            Mark::new("original", Tone::Clean, Form::Points(clean)),
+            Mark::new("attacked", Tone::Attacked, Form::Points(attacked)),
+        ],
+        ..Chart::default()
+    }
+}
+
+fn cumulative(transport: &Transport) -> Chart {
+    let points = transport.projections.iter().enumerate().map(|(k, p)| [(k + 1) as f32, p.cumulative]).collect();
+    let single = transport.projections.iter().enumerate().map(|(k, p)| [(k + 1) as f32, p.mean_square]).collect();
+    Chart {
+        name: "transport-settles".into(),
+        x: Axis::new("lines", ""),
+        y: Axis::new("squared distance", "logits²").least(0.0, 0.0),
+        marks: vec![
+            Mark::new("each line", Tone::Soft, Form::Points(single)),
+            Mark::new("mean so far", Tone::Standard, Form::Line(points)),
+        ],
+        ..Chart::default()
+    }
+}
+
+fn plane(transport: &Transport, picture: usize) -> Chart {
+    let arrow = |a: &found::Arrow| [a.attacked[0], a.attacked[1], a.to[0], a.to[1]];
+    let others = transport.arrows.iter().enumerate().filter(|(i, _)| *i != picture).map(|(_, a)| arrow(a)).collect();
+    let points = |point: fn(&found::Arrow) -> [f32; 2]| transport.arrows.iter().map(point).collect();
+    let mut marks = vec![
+        Mark::new("pull of all lines", Tone::Soft, Form::Arrows(others)),
+        Mark::new("original", Tone::Clean, Form::Points(points(|a| a.clean))),
+        Mark::new("attacked", Tone::Attacked, Form::Points(points(|a| a.attacked))),
+    ];
+    if let Some(own) = transport.arrows.get(picture) {
+        marks.push(Mark::new("of this picture", Tone::Robust, Form::Arrows(vec![arrow(own)])));
+    }
+    let [x, y] = axes(&transport.plane);
+    Chart { name: "transport-plane".into(), x, y, equal: true, marks, ..Chart::default() }
+}
