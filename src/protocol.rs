@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
+    data::crop::Crop,
     evaluate::Report,
     explore::question::{Answer, Question},
     verify::Check,
@@ -27,6 +28,8 @@ pub enum Command {
     LoadModel { slot: Slot, name: String, bytes: Vec<u8> },
     /// Decode a picture file, shrink it to what models see, classify it.
     LoadPicture { name: String, bytes: Vec<u8> },
+    /// Show another square of the picture file to the model.
+    Crop { crop: Crop },
     /// Take picture number `index` of the embedded set's test half.
     LoadSample { index: u64 },
     /// Attack the picture under one of the models. `settings` are those of an `AttackConfig`; `target` is a class to reach,
@@ -38,6 +41,16 @@ pub enum Command {
     Explore { id: u64, slot: Slot, question: Question },
     /// End the attack; what it found so far is sent.
     Stop,
+    /// Make a file of an attack: of the picture `original`, `[3, 32, 32]` in 0..=255, which it turned into `attacked`, in
+    /// [0,1]; `settings` and `target` are the attack's.
+    Save {
+        slot: Slot,
+        part: Part,
+        original: Vec<u8>,
+        attacked: Vec<f32>,
+        settings: Vec<(String, String)>,
+        target: Option<usize>,
+    },
     /// Check the backend against a fixture of the oracle.
     Verify { bytes: Vec<u8> },
 }
@@ -53,6 +66,10 @@ pub enum Event {
     ModelLoaded {
         slot: Slot,
         model: ModelInfo,
+    },
+    /// Of what the picture that comes next is a square, if it has a crop. Comes once a file.
+    Whole {
+        whole: Whole,
     },
     PictureLoaded {
         picture: PictureInfo,
@@ -96,6 +113,18 @@ pub enum Event {
         answer: Result<Answer, String>,
         over: bool,
     },
+    /// The question `id` was given up for a later command.
+    Unanswered {
+        id: u64,
+    },
+    /// A PNG file of an attack, and what the model sees in the attacked picture as files hold it; `fools` if that is
+    /// what the attack wanted.
+    Saved {
+        name: String,
+        png: Vec<u8>,
+        probabilities: Vec<f32>,
+        fools: bool,
+    },
     Verified {
         checks: Vec<Check>,
         milliseconds: f64,
@@ -105,6 +134,13 @@ pub enum Event {
         subject: Subject,
         text: String,
     },
+}
+
+/// What of an attack a file is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Part {
+    Attacked,
+    Change,
 }
 
 /// What a refusal is about.
@@ -136,6 +172,8 @@ pub struct PictureInfo {
     pub pixels: Vec<u8>,
     /// Width and height of the file.
     pub original: [u32; 2],
+    /// The square of the upright file that the model sees; none if that is all there is.
+    pub crop: Option<Crop>,
     /// Its true class, where it is known (the embedded set).
     pub label: Option<usize>,
     /// What was done to it on the way (rotated by EXIF, transparency laid on white), for people.
@@ -147,6 +185,16 @@ impl PictureInfo {
     pub fn unit(&self) -> Vec<f32> {
         self.pixels.iter().map(|&v| f32::from(v) / 255.0).collect()
     }
+}
+
+/// A picture file of which models see a square.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Whole {
+    /// Width and height, upright, in pixels.
+    pub size: [u32; 2],
+    /// Width and height of `rgb`, which is the file made small: `[height, width, 3]`, 0..=255.
+    pub shown: [u32; 2],
+    pub rgb: Vec<u8>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

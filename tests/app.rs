@@ -1,5 +1,10 @@
 //! The page without a browser: its state as a fold over what happens, its address, its words.
 
+#[path = "app/dropped.rs"]
+mod dropped;
+#[path = "app/frame.rs"]
+mod frame;
+
 use otjr::{
     app::{
         compare,
@@ -36,8 +41,14 @@ fn model_at(slot: Slot) -> Event {
 }
 
 fn picture(label: Option<usize>, grey: u8) -> Event {
-    let picture =
-        PictureInfo { name: "p".into(), pixels: vec![grey; 3 * 32 * 32], original: [32, 32], label, notes: Vec::new() };
+    let picture = PictureInfo {
+        name: "p".into(),
+        pixels: vec![grey; 3 * 32 * 32],
+        original: [32, 32],
+        crop: None,
+        label,
+        notes: Vec::new(),
+    };
     Event::PictureLoaded { picture }
 }
 

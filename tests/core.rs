@@ -20,6 +20,8 @@ mod loss;
 mod model;
 #[path = "core/oracle.rs"]
 mod oracle;
+#[path = "core/rounding.rs"]
+mod rounding;
 #[path = "core/train.rs"]
 mod train;
 

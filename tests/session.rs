@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 
 use otjr::{
-    data::picture,
+    data::{crop::Crop, picture},
     platform::DeviceChoice,
-    protocol::{AttackResult, Command, Event, Slot, Subject, Trace},
+    protocol::{AttackResult, Command, Event, Part, Slot, Subject, Trace},
     session::Session,
 };
 
@@ -186,4 +186,72 @@ fn bad_input_is_refused_and_changes_nothing() {
     visitor.refused(Command::Verify { bytes: vec![1, 2, 3] }, Subject::Fixture, "safetensors");
     assert_eq!(visitor.attack(&[], None), before);
     Visitor::new().refused(attack("steps", "3"), Subject::Attack, "load a model first");
+}
+
+#[test]
+fn a_large_picture_comes_whole_and_is_seen_square_by_square() {
+    let mut visitor = Visitor::with_model_and_sample();
+    visitor.refused(Command::Crop { crop: Crop::middle([9, 9]) }, Subject::Picture, "load a picture");
+    // 64 x 64: left half dark, right half bright.
+    let pixels: Vec<u8> = (0..3 * 64 * 64).map(|i| if i % 64 < 32 { 20 } else { 230 }).collect();
+    let events = visitor.send(Command::LoadPicture { name: "p.png".into(), bytes: picture::encode_png(&pixels) });
+    let [Event::Whole { whole }, Event::PictureLoaded { picture: info }, Event::Classified { .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!((whole.size, whole.shown, whole.rgb.len()), ([64, 64], [64, 64], 3 * 64 * 64));
+    assert_eq!(info.crop, Some(Crop::middle([64, 64])));
+    let events = visitor.send(Command::Crop { crop: Crop { x: 32, y: 5, side: 32 } });
+    let [Event::PictureLoaded { picture: info }, Event::Classified { .. }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((info.pixels.as_slice(), info.name.as_str()), (&[230; 3072][..], "p.png"));
+    // One of the right size has nothing to choose.
+    let events = visitor.send(Command::LoadPicture { name: "q.png".into(), bytes: picture::encode_png(&[9; 3072]) });
+    let [Event::PictureLoaded { picture: info }, Event::Classified { .. }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(info.crop, None);
+}
+
+/// Saved, and brought again: the same bytes, and the model is fooled without an attack.
+#[test]
+fn an_attacked_picture_survives_its_file() {
+    let mut visitor = Visitor::new();
+    let bytes = include_bytes!("../public/models/ce.safetensors").to_vec();
+    visitor.send(Command::LoadModel { name: "ce".into(), bytes });
+    let settings = [("epsilon".to_owned(), "8/255".to_owned())];
+    for index in 0..3 {
+        let events = visitor.send(Command::LoadSample { index });
+        let [Event::PictureLoaded { picture: before }, Event::Classified { probabilities: clean }] = &events[..] else {
+            panic!("{events:?}")
+        };
+        let result = visitor.attack(&[("epsilon", "8/255")], None);
+        assert!(result.reached);
+        let save = |part| Command::Save {
+            part,
+            original: before.pixels.clone(),
+            attacked: result.pixels.clone(),
+            settings: settings.to_vec(),
+            target: None,
+        };
+        let [Event::Saved { name, png, probabilities, fools: true }] = &visitor.send(save(Part::Attacked))[..] else {
+            panic!("it does not fool any more")
+        };
+        assert_eq!(name, "attacked.png");
+        let [Event::Saved { name: change_name, png: change, .. }] = &visitor.send(save(Part::Change))[..] else {
+            panic!()
+        };
+        let factor: i32 = change_name.strip_prefix("change-x").unwrap().strip_suffix(".png").unwrap().parse().unwrap();
+        let events = visitor.send(Command::LoadPicture { name: name.clone(), bytes: png.clone() });
+        let [Event::PictureLoaded { picture: after }, Event::Classified { probabilities: seen }] = &events[..] else {
+            panic!("{events:?}")
+        };
+        assert_eq!(seen, probabilities);
+        let top = |p: &[f32]| (0..p.len()).max_by(|&a, &b| p[a].total_cmp(&p[b])).unwrap();
+        assert_ne!(top(seen), top(clean));
+        let change = picture::decode(change, "change").unwrap().pixels;
+        for ((&b, &a), &c) in before.pixels.iter().zip(&after.pixels).zip(&change) {
+            assert!(a.abs_diff(b) <= 8);
+            assert_eq!(i32::from(c), 128 + factor * (i32::from(a) - i32::from(b)));
+        }
+    }
+    let nothing =
+        Command::Save { part: Part::Change, original: vec![], attacked: vec![], settings: vec![], target: None };
+    visitor.refused(nothing, Subject::Attack, "no attacked picture");
 }

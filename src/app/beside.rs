@@ -3,9 +3,9 @@
 use leptos::{html::Canvas, prelude::*};
 
 use super::{
+    browser::draw,
     compare::{Cell, Row, rows, words},
     page::Desk,
-    pictures::draw,
     pixels,
     reading::percent,
 };

@@ -1,9 +1,12 @@
 //! What the page asks of the browser.
 
 use js_sys::{ArrayBuffer, Function, Promise, Reflect};
-use wasm_bindgen::prelude::*;
+use wasm_bindgen::{Clamped, prelude::*};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Blob, HtmlCanvasElement, Response};
+use web_sys::{
+    Blob, BlobPropertyBag, CanvasRenderingContext2d, File, HtmlAnchorElement, HtmlCanvasElement, ImageData, Response,
+    Url,
+};
 
 use super::reading::Adapter;
 
@@ -86,12 +89,44 @@ pub fn address(kind: &str, text: &str) -> String {
     format!("data:{kind};charset=utf-8,{}", String::from(js_sys::encode_uri_component(text)))
 }
 
+/// An address for a file, for as long as the page lives.
+pub fn address_of(file: &Blob) -> String {
+    Url::create_object_url_with_blob(file).unwrap_or_default()
+}
+
 /// Saves what is at an address that holds its own content.
 pub fn download(address: &str, name: &str) {
     if let Ok(link) = document().create_element("a") {
-        let link: web_sys::HtmlAnchorElement = link.unchecked_into();
+        let link: HtmlAnchorElement = link.unchecked_into();
         link.set_href(address);
         link.set_download(name);
         link.click();
     }
+}
+
+/// Gives the visitor a PNG file.
+pub fn download_png(name: &str, png: &[u8]) {
+    let kind = BlobPropertyBag::new();
+    kind.set_type("image/png");
+    let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(png));
+    if let Ok(blob) = Blob::new_with_u8_array_sequence_and_options(&parts, &kind) {
+        download(&address_of(&blob), name);
+    }
+}
+
+/// A file as if the visitor had brought it; `parts` are blobs or buffers.
+pub fn file(name: &str, parts: &js_sys::Array) -> Result<File, String> {
+    File::new_with_blob_sequence(parts, name).map_err(|_| format!("{name} could not be kept."))
+}
+
+/// Draws RGBA pixels `[height, width, 4]` on a canvas of that size.
+pub fn draw(canvas: &HtmlCanvasElement, rgba: &[u8]) {
+    let image = ImageData::new_with_u8_clamped_array_and_sh(Clamped(rgba), canvas.width(), canvas.height());
+    if let (Some(context), Ok(image)) = (context(canvas), image) {
+        let _ = context.put_image_data(&image, 0.0, 0.0);
+    }
+}
+
+pub fn context(canvas: &HtmlCanvasElement) -> Option<CanvasRenderingContext2d> {
+    canvas.get_context("2d").ok()??.dyn_into().ok()
 }

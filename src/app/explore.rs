@@ -145,6 +145,14 @@ impl State {
         self.go_on()
     }
 
+    /// What was asked was given up for something that is done by now: it may be asked again.
+    pub(super) fn hear_nothing(&mut self, id: u64) -> Vec<Task> {
+        if self.explored.asked.is_some_and(|asked| asked.0 == id) {
+            self.stop_asking();
+        }
+        self.go_on()
+    }
+
     /// What was asked will not be answered: the worker has something else to do, or is gone.
     pub(super) fn stop_asking(&mut self) {
         if let Some((_, slot, attack)) = self.explored.asked.take() {

@@ -1,27 +1,28 @@
-//! What to attack: the page's own models and samples, and what the visitor drops, picks or pastes.
+//! What to attack: the page's own models and samples, and what the visitor drops, picks, pastes, points to or photographs.
 
-use leptos::{ev, prelude::*};
+use leptos::{ev, html::Input, prelude::*};
 use wasm_bindgen::JsCast;
-use web_sys::{ClipboardEvent, DataTransfer, DragEvent, File, HtmlInputElement};
+use web_sys::{ClipboardEvent, DataTransfer, DragEvent, Element, Event, File, FileList, HtmlInputElement};
 
 use super::{
     browser,
+    camera::Camera,
+    dropped::{self, Address},
     link::Shipped,
     message::{Intent, Source},
     page::Desk,
 };
 use crate::protocol::Slot;
 
-/// Takes files that are dropped or pasted anywhere on the page.
+/// Takes what is dropped or pasted anywhere on the page: files, and addresses of pictures.
 pub fn listen(desk: Desk) {
     let mark = |on: bool| {
         if let Some(body) = browser::document().body() {
             let _ = body.class_list().toggle_with_force("dropping", on);
         }
     };
-    let has_files = |e: &DragEvent| e.data_transfer().is_some_and(|d| d.types().includes(&"Files".into(), 0));
     let over = move |e: DragEvent| {
-        if has_files(&e) {
+        if e.data_transfer().is_some_and(|data| is_for_us(&e, &data)) {
             e.prevent_default();
             mark(true);
         }
@@ -35,19 +36,76 @@ pub fn listen(desk: Desk) {
         }
     });
     window_event_listener(ev::drop, move |e| {
-        e.prevent_default();
         mark(false);
-        e.data_transfer().into_iter().flat_map(|d| files(&d)).for_each(|file| desk.bring(file));
+        if let Some(data) = e.data_transfer().filter(|data| is_for_us(&e, data)) {
+            e.prevent_default();
+            if !take(desk, &data) {
+                desk.say(
+                    "What was dropped is neither a file nor a picture with an address. Save it and drop the file."
+                        .into(),
+                );
+            }
+        }
     });
     window_event_listener(ev::paste, move |e| {
         let e: ClipboardEvent = e.unchecked_into();
-        e.clipboard_data().into_iter().flat_map(|d| files(&d)).for_each(|file| desk.bring(file));
+        if let Some(data) = e.clipboard_data().filter(|data| is_for_us(&e, data)) {
+            take(desk, &data);
+        }
     });
 }
 
-fn files(data: &DataTransfer) -> Vec<File> {
-    let list = data.files();
-    list.map(|list| (0..list.length()).filter_map(|i| list.get(i)).collect()).unwrap_or_default()
+/// Files always; the rest unless it goes into a text box, which takes text itself.
+fn is_for_us(e: &Event, data: &DataTransfer) -> bool {
+    let target = e.target().and_then(|target| target.dyn_into::<Element>().ok());
+    let in_box = target.is_some_and(|element| element.matches("input[type=text]").unwrap_or(false));
+    !in_box || data.types().includes(&"Files".into(), 0)
+}
+
+/// Takes the files, or where there are none the picture that an address leads to; whether there was anything to take.
+fn take(desk: Desk, data: &DataTransfer) -> bool {
+    let files = files(data.files());
+    if !files.is_empty() {
+        desk.bring(files);
+        return true;
+    }
+    let text = |kind| data.get_data(kind).unwrap_or_default();
+    let addresses = dropped::addresses(&text("text/uri-list"), &text("text/html"), &text("text/plain"));
+    let any = !addresses.is_empty();
+    if any {
+        desk.fetch(addresses);
+    }
+    any
+}
+
+fn files(list: Option<FileList>) -> Vec<File> {
+    list.iter().flat_map(|list| (0..list.length()).filter_map(|i| list.get(i))).collect()
+}
+
+/// A box for the address of a picture.
+#[component]
+fn AddressBox() -> impl IntoView {
+    let desk = expect_context::<Desk>();
+    let text = NodeRef::<Input>::new();
+    let fetching = move || desk.fetching.get() > 0;
+    let submit = move |e: ev::SubmitEvent| {
+        e.prevent_default();
+        let Some(text) = text.get_untracked() else { return };
+        match Address::typed(&text.value()) {
+            Some(address) => {
+                text.set_value("");
+                desk.fetch(vec![address]);
+            }
+            None => desk.say("Type the address of a picture, such as https://example.org/cat.jpg.".into()),
+        }
+    };
+    view! {
+        <form class="address" on:submit=submit aria-busy=move || fetching().to_string()>
+            <input node_ref=text type="text" id="address" inputmode="url" autocomplete="off" spellcheck="false"
+                placeholder="drop, paste, address" aria-label="Address of a picture"/>
+            <button id="fetch">{move || if fetching() { "Coming" } else { "Fetch" }}</button>
+        </form>
+    }
 }
 
 #[component]
@@ -67,8 +125,7 @@ pub fn Toolbar() -> impl IntoView {
     };
     let bring = move |e: ev::Event| {
         let input: HtmlInputElement = event_target(&e);
-        let files = input.files();
-        files.iter().flat_map(|list| (0..list.length()).filter_map(|i| list.get(i))).for_each(|file| desk.bring(file));
+        desk.bring(files(input.files()));
         input.set_value("");
     };
     let next = move |_| desk.tell(Intent::Sample(state.with_untracked(|s| s.link.sample.wrapping_add(1))));
@@ -87,10 +144,11 @@ pub fn Toolbar() -> impl IntoView {
                 <legend>"Picture"</legend>
                 <button id="sample" on:click=next>"Another sample"</button>
                 <label class="button">
-                    <input type="file" id="pick-picture" accept="image/*" on:change=bring/>
+                    <input type="file" id="pick-picture" accept="image/*" multiple on:change=bring/>
                     "Open a picture"
                 </label>
-                <p class="fine">"or drop or paste one"</p>
+                <Camera/>
+                <AddressBox/>
             </fieldset>
         </div>
         <div class="drop" aria-hidden="true"><p>"Drop a picture, or a model (.safetensors)"</p></div>

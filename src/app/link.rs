@@ -235,6 +235,11 @@ impl Link {
 
 /// Undoes what browsers and mailers do to addresses: `%2F` is `/`.
 fn decoded(text: &str) -> String {
+    String::from_utf8_lossy(&percent_decoded(text)).into_owned()
+}
+
+/// The bytes that `%2F` and the like stand for.
+pub(super) fn percent_decoded(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -250,5 +255,5 @@ fn decoded(text: &str) -> String {
             }
         }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    bytes
 }

@@ -5,7 +5,10 @@ use super::{
     link::{Shipped, Wish},
     reading::Adapter,
 };
-use crate::protocol::{Command, Event, Slot, Subject};
+use crate::{
+    data::crop::Crop,
+    protocol::{Command, Event, Part, Slot, Subject},
+};
 
 /// The worker's two builds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +55,8 @@ pub enum Input {
     Adapter(Adapter),
     /// A file could not be fetched or read.
     Unreadable(Subject, String),
+    /// Something could not be done; why, and what to do.
+    Told(String),
     /// Nothing changed for a moment after [`Task::Schedule`].
     Due,
     Visitor(Intent),
@@ -62,8 +67,14 @@ pub enum Input {
 pub enum Intent {
     Model(Source<Shipped>),
     Sample(u64),
-    /// The n-th file brought.
+    /// Show the n-th file brought.
     File(usize, Sort),
+    /// Offer the n-th file brought, a picture of this name, among the visitor's own.
+    Keep(usize, String),
+    /// Show the model this square of the visitor's picture.
+    Crop(Crop),
+    /// Make a file of the attack.
+    Save(Part),
     Set(&'static str, String),
     Target(Option<usize>),
     Backend(Wish),
@@ -103,6 +114,8 @@ pub enum Task {
     LoadPicture(usize),
     /// Get a fixture's file to the current worker.
     Verify(usize),
+    /// Give the visitor a file of this name.
+    Download(String, Vec<u8>),
     /// Come back with [`Input::Due`] in so many milliseconds, unless scheduled anew before.
     Schedule(u32),
 }

@@ -1,4 +1,5 @@
-//! The page. `state` (with `message`, `workers`, `sides` and `explore`), `compare`, `link`, `reading`, `scale`, `pixels`, `chart` and `views` are plain
+//! The page. `state` (with `message`, `workers`, `sides`, `explore`, `own`, `frame` and `saved`), `compare`, `link`, `dropped`, `reading`,
+//! `scale`, `pixels`, `tour`, `chart` and `views` are plain
 //! functions, tested natively; the rest shows them in a browser: `page` wires state, worker and views together, the views are thin.
 //!
 //! The page knows nothing of burn: all computing happens in a worker (`worker_client` here, `src/worker.rs` there), so
@@ -6,11 +7,15 @@
 
 pub mod chart;
 pub mod compare;
+pub mod dropped;
 pub mod explore;
+pub mod frame;
 pub mod link;
 pub mod message;
+pub mod own;
 pub mod pixels;
 pub mod reading;
+pub mod saved;
 pub mod scale;
 pub mod sides;
 pub mod state;
@@ -19,13 +24,20 @@ pub mod views;
 pub mod workers;
 
 #[cfg(target_arch = "wasm32")]
+#[cfg(target_arch = "wasm32")]
+mod address;
+#[cfg(target_arch = "wasm32")]
 mod beside;
 #[cfg(target_arch = "wasm32")]
 mod browser;
 #[cfg(target_arch = "wasm32")]
+mod camera;
+#[cfg(target_arch = "wasm32")]
 mod check;
 #[cfg(target_arch = "wasm32")]
 mod controls;
+#[cfg(target_arch = "wasm32")]
+mod framing;
 #[cfg(target_arch = "wasm32")]
 mod guide;
 #[cfg(target_arch = "wasm32")]
@@ -48,5 +60,7 @@ mod pictures;
 mod plot;
 #[cfg(target_arch = "wasm32")]
 mod probabilities;
+#[cfg(target_arch = "wasm32")]
+mod tray;
 #[cfg(target_arch = "wasm32")]
 mod worker_client;

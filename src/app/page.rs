@@ -7,15 +7,18 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::File;
 
 use super::{
+    address,
     beside::Beside,
     browser,
     check::CheckTable,
     controls::Controls,
+    dropped::Address,
+    framing::Framing,
     guide::Guide,
     intake::{self, Toolbar},
     link::Wish,
     many::Many,
-    message::{Input, Intent, Source, Task},
+    message::{Input, Intent, Sort, Source, Task},
     notices::Notices,
     offline,
     panel::Views,
@@ -25,6 +28,7 @@ use super::{
     reading::{self, Verdict},
     state::{Phase, State},
     tour::Step,
+    tray::Tray,
     worker_client::{Client, Report},
 };
 use crate::protocol::{Command, Subject};
@@ -42,6 +46,8 @@ const START: i32 = 1 << 18;
 #[derive(Clone, Copy)]
 pub struct Desk {
     pub state: RwSignal<State>,
+    /// How many pictures are being fetched from addresses.
+    pub fetching: RwSignal<usize>,
     hands: StoredValue<Hands, LocalStorage>,
 }
 
@@ -60,29 +66,70 @@ impl Desk {
         self.apply(Input::Visitor(intent));
     }
 
-    /// Takes a file that the visitor brought: a picture, or a model.
-    pub fn bring(self, file: File) {
-        if file.size() > LARGEST {
-            let text = format!("{} is larger than {} MB, too large for this page.", file.name(), LARGEST / 1e6);
-            return self.apply(Input::Unreadable(Subject::Picture, text));
-        }
+    /// Says what could not be done.
+    pub fn say(self, text: String) {
+        self.apply(Input::Told(text));
+    }
+
+    /// Takes files that the visitor brought: all pictures are kept and the last is shown; a model is put to use.
+    pub fn bring(self, files: Vec<File>) {
         spawn_local(async move {
-            let start = match file.slice_with_i32_and_i32(0, START) {
-                Ok(start) => browser::read(&start).await,
-                Err(_) => Err(format!("{} cannot be read.", file.name())),
-            };
-            match start {
-                Ok(start) => {
-                    let sort = super::state::sort(&file.name(), &js_sys::Uint8Array::new(&start).to_vec());
-                    let n = self.hands.try_update_value(|hands| {
-                        hands.files.push(file);
-                        hands.files.len() - 1
-                    });
-                    self.tell(Intent::File(n.unwrap_or_default(), sort));
+            let mut last = None;
+            for file in files {
+                match self.keep(file).await {
+                    Ok((n, Sort::Picture)) => last = Some(n),
+                    Ok((n, sort)) => self.tell(Intent::File(n, sort)),
+                    Err(text) => self.say(text),
                 }
-                Err(text) => self.apply(Input::Unreadable(Subject::Picture, text)),
+            }
+            if let Some(n) = last {
+                self.tell(Intent::File(n, Sort::Picture));
             }
         });
+    }
+
+    async fn keep(self, file: File) -> Result<(usize, Sort), String> {
+        let name = file.name();
+        if file.size() > LARGEST {
+            return Err(format!("{name} is larger than {} MB, too large for this page.", LARGEST / 1e6));
+        }
+        let start = file.slice_with_i32_and_i32(0, START).map_err(|_| format!("{name} cannot be read."))?;
+        let start = js_sys::Uint8Array::new(&browser::read(&start).await?.into()).to_vec();
+        let sort = super::state::sort(&name, &start);
+        let kept = self.hands.try_update_value(|hands| {
+            hands.files.push(file);
+            hands.files.len() - 1
+        });
+        let n = kept.unwrap_or_default();
+        if sort == Sort::Picture {
+            self.tell(Intent::Keep(n, name));
+        }
+        Ok((n, sort))
+    }
+
+    /// Brings the first picture that is to be had from one of the addresses.
+    pub fn fetch(self, addresses: Vec<Address>) {
+        spawn_local(async move {
+            self.fetching.update(|n| *n += 1);
+            let mut problem = None;
+            for address in &addresses {
+                match address::read(address).await {
+                    Ok(file) => {
+                        problem = None;
+                        self.bring(vec![file]);
+                        break;
+                    }
+                    Err(text) => problem = Some(text),
+                }
+            }
+            self.fetching.update(|n| *n -= 1);
+            problem.into_iter().for_each(|text| self.say(text));
+        });
+    }
+
+    /// An address under which the page can show the n-th file.
+    pub fn shown(self, n: usize) -> String {
+        self.hands.with_value(|hands| hands.files.get(n).map(|file| browser::address_of(file)).unwrap_or_default())
     }
 
     fn apply(self, input: Input) {
@@ -134,6 +181,7 @@ impl Desk {
                 let (_, bytes) = self.read_own(n).await;
                 self.hand_over(true, Subject::Fixture, Command::Verify { bytes: Vec::new() }, bytes);
             }),
+            Task::Download(name, png) => browser::download_png(&name, &png),
             Task::Schedule(pause) => {
                 let timeout = Timeout::new(pause, move || self.apply(Input::Due));
                 self.hands.update_value(|hands| hands.pause = Some(timeout));
@@ -168,7 +216,8 @@ impl Desk {
 /// Starts the worker, then builds the page beside what `index.html` shows meanwhile.
 pub fn mount() {
     let (state, first) = State::new(&browser::hash());
-    let desk = Desk { state: RwSignal::new(state), hands: StoredValue::new_local(Hands::default()) };
+    let hands = StoredValue::new_local(Hands::default());
+    let desk = Desk { state: RwSignal::new(state), fetching: RwSignal::new(0), hands };
     first.into_iter().for_each(|task| desk.carry_out(task));
     spawn_local(async move { desk.apply(Input::Adapter(browser::adapter().await)) });
     Timeout::new(0, move || leptos::mount::mount_to_body(move || view! { <App desk/> })).forget();
@@ -221,6 +270,8 @@ fn App(desk: Desk) -> impl IntoView {
             <Guide/>
             <Sentence/>
             <Toolbar/>
+            <Tray/>
+            <Framing/>
             <div class="bench">
                 {move || pictures.get().then(|| view! { <Pictures/> })}
                 {move || probabilities.get().then(|| view! { <Probabilities/> })}
@@ -231,7 +282,10 @@ fn App(desk: Desk) -> impl IntoView {
             <CheckTable/>
         </main>
         <footer>
-            <p>"Nothing leaves this machine: pictures and models are read, classified and attacked in this page alone."</p>
+            <p>
+                "Nothing leaves this machine: pictures and models are read, classified and attacked in this page alone. \
+                 Only a picture's address that you give is fetched, by a part of the page that can do nothing else."
+            </p>
         </footer>
         <Notices/>
     }

@@ -3,10 +3,10 @@
 use leptos::{html::Canvas, prelude::*};
 
 use super::{
+    browser::draw,
     explore::View,
     message::Intent,
     page::Desk,
-    pictures::paint,
     pixels,
     plot::Plot,
     views::{self, Shown},
@@ -135,7 +135,7 @@ fn Map(values: Vec<f32>, size: [usize; 2], full: f32, words: String) -> impl Int
     let canvas = NodeRef::<Canvas>::new();
     Effect::new(move |_| {
         if let Some(canvas) = canvas.get() {
-            paint(&canvas, &pixels::of_values(&values, full), size);
+            draw(&canvas, &pixels::of_values(&values, full));
         }
     });
     view! {

@@ -1,35 +1,21 @@
 //! The heroes: the picture, the attacked picture, and what changed.
 
 use leptos::{html::Canvas, prelude::*};
-use wasm_bindgen::{Clamped, JsCast};
-use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
 
 use super::{
-    browser,
+    browser::draw,
     message::Intent,
     page::Desk,
     pixels,
     reading::{in_255ths, percent, top},
+    saved,
     state::{Phase, State},
 };
 use crate::{
     config::Norm,
     data::{SIDE, VALUES},
+    protocol::Part,
 };
-
-/// Draws the RGBA pixels of a picture.
-pub fn draw(canvas: &HtmlCanvasElement, rgba: &[u8]) {
-    paint(canvas, rgba, [SIDE; 2]);
-}
-
-/// Draws RGBA pixels, `[height, width]`.
-pub fn paint(canvas: &HtmlCanvasElement, rgba: &[u8], [width, height]: [usize; 2]) {
-    let context = canvas.get_context("2d").ok().flatten().and_then(|c| c.dyn_into::<CanvasRenderingContext2d>().ok());
-    let image = ImageData::new_with_u8_clamped_array_and_sh(Clamped(rgba), width as u32, height as u32);
-    if let (Some(context), Ok(image)) = (context, image) {
-        let _ = context.put_image_data(&image, 0.0, 0.0);
-    }
-}
 
 /// `disc 99 %`, or nothing before it is known.
 fn seen(state: &State, probabilities: &[f32]) -> String {
@@ -98,11 +84,14 @@ pub fn Pictures() -> impl IntoView {
             None => ["–", "–", "–"].map(String::from),
         })
     });
-    let save = move |_| {
-        if let (Some(canvas), true) = (attacked.get_untracked(), bent.with_untracked(Option::is_some)) {
-            browser::save(&canvas, "attacked.png");
+    let cannot_save = Memo::new(move |_| state.with(|s| s.busy() || s.attack.result.is_none()));
+    let save = move |id, part, title| {
+        view! {
+            <button id=id aria-disabled=move || cannot_save.get().to_string()
+                on:click=move |_| desk.tell(Intent::Save(part))>{title}</button>
         }
     };
+    let saved = Memo::new(move |_| state.with(saved::words));
     // Only a random start makes another attempt another attack.
     let again = move || {
         let random = state.with(|s| s.link.attack.random_start && s.link.attack.attack.uses("seed"));
@@ -167,8 +156,10 @@ pub fn Pictures() -> impl IntoView {
             <button class="main" id="again" on:click=move |_| desk.tell(Intent::Again)>"Attack again"<span class="fine">{again}</span></button>
             <button id="stop" aria-disabled=move || (!state.with(State::busy)).to_string()
                 on:click=move |_| if state.with_untracked(State::busy) { desk.tell(Intent::Stop) }>"Stop"</button>
-            <button id="save" aria-disabled=move || bent.with(Option::is_none).to_string() on:click=save>"Save attacked picture"</button>
+            {save("save", Part::Attacked, "Save attacked picture")}
+            {save("save-change", Part::Change, "Save change")}
         </div>
+        <p class="fine" id="saved" role="status">{move || saved.get()}</p>
         </section>
     }
 }

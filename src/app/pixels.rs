@@ -17,6 +17,11 @@ pub fn of_bytes(planes: &[u8]) -> Vec<u8> {
     (0..n).flat_map(|i| [planes[i], planes[n + i], planes[2 * n + i], 255]).collect()
 }
 
+/// Bytes `[H, W, 3]`.
+pub fn of_rgb(rgb: &[u8]) -> Vec<u8> {
+    rgb.chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], 255]).collect()
+}
+
 /// Planes `[3, H, W]` in [0,1], rounded to bytes.
 pub fn of_floats(planes: &[f32]) -> Vec<u8> {
     of_bytes(&planes.iter().map(|v| (v * 255.0).round() as u8).collect::<Vec<_>>())

@@ -3,8 +3,11 @@
 
 use super::{
     explore::Explored,
+    frame::Frame,
     link::{Link, Shipped, Wish},
     message::{Input, Intent, Kind, Sort, Source, Task},
+    own::Own,
+    saved::Saved,
     sides::{Side, Sides},
     workers::Backend,
 };
@@ -87,6 +90,10 @@ pub struct State {
     /// The model in focus.
     pub model: Option<ModelInfo>,
     pub picture: Option<PictureInfo>,
+    /// Which square of its file the picture is, if it is a square of one.
+    pub frame: Option<Frame>,
+    /// The visitor's pictures, in the order in which they came.
+    pub tray: Vec<Own>,
     /// Probabilities of the clean picture; empty until it is classified.
     pub clean: Vec<f32>,
     pub attack: Attack,
@@ -94,6 +101,7 @@ pub struct State {
     pub sides: Sides,
     /// What is known for the views.
     pub explored: Explored,
+    pub saved: Option<Saved>,
     /// None until it is asked for.
     pub many: Option<Many>,
     pub check: Option<Check>,
@@ -153,6 +161,10 @@ impl State {
                 self.prefer_gpu()
             }
             Input::Unreadable(subject, text) => self.refused(subject, text),
+            Input::Told(text) => {
+                self.notice(text);
+                Vec::new()
+            }
             Input::Due => self.begin(),
             Input::Visitor(intent) => self.intend(intent),
         }
@@ -194,9 +206,12 @@ impl State {
                     self.sides.forget_picture();
                     self.explored = Explored::default();
                 }
+                let ask = self.seen(picture.crop);
                 self.picture = Some(picture);
                 self.picture_in_use = self.picture_wanted;
+                return ask;
             }
+            Event::Whole { whole } => self.framed(whole),
             Event::Classified { slot, probabilities } if self.slot() != Some(slot) => {
                 if let Some(side) = self.sides.loaded.get_mut(&slot) {
                     side.clean = probabilities;
@@ -211,7 +226,8 @@ impl State {
                     self.forget_attack();
                 }
                 self.clean = probabilities;
-                return self.soon(0);
+                // A square on its way starts no attack.
+                return self.soon(if self.frame.is_some() { PAUSE } else { 0 });
             }
             Event::AttackProgress { id, done, total, result, traces } if id == self.attack.id => {
                 // Settings may have changed since: then the next attack is due already.
@@ -245,12 +261,18 @@ impl State {
                 return self.go_on();
             }
             Event::Explored { id, question, answer, over, .. } => return self.hear_answer(id, question, answer, over),
+            Event::Unanswered { id } => return self.hear_nothing(id),
             Event::Refused { subject: Subject::Device, text } => return self.crashed(kind, &text),
             Event::Refused { subject, text } => return self.refused(subject, text),
             Event::Verified { checks, milliseconds } => {
                 if let Some(check) = &mut self.check {
                     (check.groups, check.milliseconds) = (checks, milliseconds);
                 }
+            }
+            Event::Saved { name, png, probabilities, fools } => {
+                // Once the next attack is due it says nothing about what is in view.
+                self.saved = (!self.busy()).then(|| Saved { name: name.clone(), probabilities, fools });
+                return vec![Task::Download(name, png)];
             }
             Event::Opened { .. } | Event::AttackProgress { .. } => {}
         }
@@ -266,6 +288,7 @@ impl State {
 
     fn forget_attack(&mut self) {
         self.attack.result = None;
+        self.saved = None;
         self.attack.traces.clear();
         self.attack.flags.clear();
         self.attack.transfer.clear();
@@ -282,6 +305,7 @@ impl State {
                 }
             }
             Subject::Picture => {
+                self.drop_unreadable();
                 self.picture_wanted = self.picture_in_use;
                 if let Some(Source::Ours(sample)) = self.picture_in_use {
                     self.link.sample = sample;
@@ -345,6 +369,7 @@ impl State {
         self.attack.config = self.link.attack.clone();
         self.attack.target = self.link.target;
         self.attack.flags.clear();
+        self.saved = None;
         self.attack.phase = Phase::Running { done: 0, total: 0 };
         let settings = owned(&self.attack.config);
         vec![Task::Send(Command::Attack { id: self.attack.id, slot, settings, target: self.attack.target })]
@@ -372,6 +397,12 @@ impl State {
                 self.picture_wanted = Some(Source::Own(n));
                 self.load_picture()
             }
+            Intent::Keep(file, name) => {
+                self.tray.push(Own { file, name, crop: None });
+                Vec::new()
+            }
+            Intent::Crop(crop) => self.crop(crop),
+            Intent::Save(part) => self.save(part),
             Intent::File(file, Sort::Fixture) => {
                 self.check = Some(Check { file, groups: Vec::new(), milliseconds: 0.0 });
                 self.load_check()

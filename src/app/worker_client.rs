@@ -5,9 +5,11 @@ use std::{cell::RefCell, rc::Rc};
 
 use js_sys::{Array, ArrayBuffer, Uint8Array};
 use wasm_bindgen::prelude::*;
-use web_sys::{ErrorEvent, Event as DomEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
+use web_sys::{
+    Blob, BlobPropertyBag, ErrorEvent, Event as DomEvent, MessageEvent, Url, Worker, WorkerOptions, WorkerType,
+};
 
-use super::message::Kind;
+use super::{browser, message::Kind};
 use crate::protocol::{Command, Event, decode, encode};
 
 /// What comes from a worker.
@@ -35,7 +37,8 @@ impl Client {
         };
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
-        let worker = Worker::new_with_options(path, &options).map_err(|e| format!("{e:?}"))?;
+        let worker = bound(path).and_then(|address| Worker::new_with_options(&address, &options));
+        let worker = worker.map_err(|e| format!("{e:?}"))?;
         let waiting = Rc::new(RefCell::new(Some(Vec::new())));
         let report = Rc::new(report);
 
@@ -72,6 +75,18 @@ impl Client {
             None => post(&self.worker, &message),
         }
     }
+}
+
+/// An address for a worker's program that binds it to the page's Content-Security-Policy: started from its file, it would
+/// have that of the file's answer, which on a plain host is none; started from a blob, it inherits the page's, and so
+/// cannot connect to elsewhere either.
+fn bound(path: &str) -> Result<String, JsValue> {
+    let base = browser::document().base_uri()?.unwrap_or_default();
+    let import = format!("import {:?};", Url::new_with_base(path, &base)?.href());
+    let kind = BlobPropertyBag::new();
+    kind.set_type("text/javascript");
+    let blob = Blob::new_with_str_sequence_and_options(&Array::of1(&import.into()), &kind)?;
+    Url::create_object_url_with_blob(&blob)
 }
 
 fn post(worker: &Worker, message: &Array) {

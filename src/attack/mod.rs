@@ -18,6 +18,7 @@ pub mod loss;
 pub mod method;
 pub mod pgd;
 pub mod query;
+pub mod rounding;
 pub mod simba;
 pub mod square;
 pub mod threat;

@@ -2,6 +2,7 @@
 
 pub mod augment;
 pub mod cifar;
+pub mod crop;
 pub mod folder;
 pub mod picture;
 pub mod synthetic;

@@ -1,4 +1,4 @@
-//! One picture file -> `[3, SIDE, SIDE]` bytes, and back to PNG.
+//! One picture file -> the whole picture -> `[3, SIDE, SIDE]` bytes of a square of it, and back to PNG.
 
 use std::io::Cursor;
 
@@ -6,14 +6,14 @@ use image::imageops::{self, FilterType};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 
-use super::{Error, SIDE};
+use super::{Error, SIDE, crop::Crop};
 
 /// Larger pictures are refused by their header, before anything is allocated for them.
 const MAX_PIXELS: u64 = 64_000_000;
 /// What a decoder may allocate: 64 megapixels of 16-bit RGBA. In bytes.
 const MAX_BYTES: u64 = 8 * MAX_PIXELS;
 
-/// A decoded picture.
+/// What models see of a picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoded {
     /// `[3, SIDE, SIDE]`, 0..=255.
@@ -24,72 +24,118 @@ pub struct Decoded {
     pub notes: Vec<String>,
 }
 
-/// Decodes a png, jpeg, gif (its first frame), webp or bmp picture; `name` is for messages.
-///
-/// Turns it upright (EXIF), puts transparent parts on white, and brings the largest centred square to `SIDE` x `SIDE`
-/// with an antialiasing Lanczos filter. The pixels of an opaque 8-bit picture that has that size stay as they are.
+/// A picture file, decoded: all of it, upright and opaque.
+pub struct Upright {
+    image: RgbImage,
+    /// Width and height in the file, before it was turned.
+    original: [u32; 2],
+    flattened: bool,
+    turned: bool,
+}
+
+/// Reads a picture file as models see it: the largest centred square of [`Upright::open`].
 ///
 /// # Errors
-/// If it is no such picture, is damaged or cut short, or has more than 64 megapixels.
+/// Those of [`Upright::open`].
 pub fn decode(bytes: &[u8], name: &str) -> Result<Decoded, Error> {
-    let refuse = |problem: String| Error::Format { path: name.to_owned(), problem };
-    if bytes.is_empty() {
-        return Err(refuse("the file is empty (0 bytes): copy or download it again".into()));
-    }
-    let format = image::guess_format(bytes).ok().filter(ImageFormat::reading_enabled).ok_or_else(|| {
-        refuse(
-            "is not a picture (png, jpeg, gif, webp or bmp), whatever its name says: convert it to one of them".into(),
-        )
-    })?;
-    let damaged = |e: ImageError| match e {
-        ImageError::Limits(_) => refuse("needs over 512 MB of memory to decode: save it smaller".into()),
-        e => refuse(format!("is damaged or cut short ({e}): copy, download or export it again")),
-    };
-    if format == ImageFormat::Jpeg && !jpeg_has_end(bytes) {
-        return Err(refuse("is cut short (a jpeg without its end marker): copy or download it again".into()));
+    let upright = Upright::open(bytes, name)?;
+    Ok(upright.seen(Crop::middle(upright.size())))
+}
+
+impl Upright {
+    /// Decodes a png, jpeg, gif (its first frame), webp or bmp picture, turns it upright (EXIF) and puts transparent parts
+    /// on white; `name` is for messages.
+    ///
+    /// # Errors
+    /// If it is no such picture, is damaged or cut short, or has more than 64 megapixels.
+    pub fn open(bytes: &[u8], name: &str) -> Result<Self, Error> {
+        let refuse = |problem: String| Error::Format { path: name.to_owned(), problem };
+        if bytes.is_empty() {
+            return Err(refuse("the file is empty (0 bytes): copy or download it again".into()));
+        }
+        let format = image::guess_format(bytes).ok().filter(ImageFormat::reading_enabled).ok_or_else(|| {
+            refuse(
+                "is not a picture (png, jpeg, gif, webp or bmp), whatever its name says: convert it to one of them"
+                    .into(),
+            )
+        })?;
+        let damaged = |e: ImageError| match e {
+            ImageError::Limits(_) => refuse("needs over 512 MB of memory to decode: save it smaller".into()),
+            e => refuse(format!("is damaged or cut short ({e}): copy, download or export it again")),
+        };
+        if format == ImageFormat::Jpeg && !jpeg_has_end(bytes) {
+            return Err(refuse("is cut short (a jpeg without its end marker): copy or download it again".into()));
+        }
+
+        let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+        let mut limits = Limits::default();
+        limits.max_alloc = Some(MAX_BYTES);
+        reader.limits(limits);
+        let mut decoder = reader.into_decoder().map_err(damaged)?;
+        let (width, height) = decoder.dimensions();
+        let pixels = u64::from(width) * u64::from(height);
+        if pixels > MAX_PIXELS {
+            return Err(refuse(format!(
+                "is {width} x {height} ({} megapixels), over the limit of {}: save it smaller; {SIDE} x {SIDE} will do",
+                pixels.div_ceil(1_000_000),
+                MAX_PIXELS / 1_000_000
+            )));
+        }
+        // Broken EXIF does not make the pixels worse.
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        let image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+
+        let (image, flattened) = flatten(image);
+        let mut image = DynamicImage::from(image);
+        image.apply_orientation(orientation);
+        let turned = orientation != Orientation::NoTransforms;
+        Ok(Self { image: image.into_rgb8(), original: [width, height], flattened, turned })
     }
 
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(MAX_BYTES);
-    reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(damaged)?;
-    let (width, height) = decoder.dimensions();
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels > MAX_PIXELS {
-        return Err(refuse(format!(
-            "is {width} x {height} ({} megapixels), over the limit of {}: save it smaller; {SIDE} x {SIDE} will do",
-            pixels.div_ceil(1_000_000),
-            MAX_PIXELS / 1_000_000
-        )));
+    /// Width and height, upright.
+    pub fn size(&self) -> [u32; 2] {
+        self.image.dimensions().into()
     }
-    // Broken EXIF does not make the pixels worse.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
 
-    let mut notes = Vec::new();
-    let (image, flattened) = flatten(image);
-    if flattened {
-        notes.push("transparent parts were put on white".to_owned());
+    /// A square of it, brought to `SIDE` x `SIDE` with an antialiasing Lanczos filter; what lies outside the picture is
+    /// moved inside. The pixels of an opaque 8-bit square that has that size stay as they are.
+    pub fn seen(&self, crop: Crop) -> Decoded {
+        let size = self.size();
+        let Crop { x, y, side } = crop.inside(size);
+        let mut notes = Vec::new();
+        if self.flattened {
+            notes.push("transparent parts were put on white".to_owned());
+        }
+        if size != [side; 2] {
+            let middle = Crop { x, y, side } == Crop::middle(size);
+            let place = if middle { "in the middle".to_owned() } else { format!("from {x}, {y} on") };
+            notes.push(format!("cropped to the {side} x {side} pixels {place}"));
+        }
+        if side != SIDE as u32 {
+            notes.push(format!("resized from {side} x {side} to {SIDE} x {SIDE}"));
+        }
+        if self.turned {
+            notes.push("turned upright, as its EXIF data asks".to_owned());
+        }
+        let square = imageops::crop_imm(&self.image, x, y, side, side);
+        let interleaved = imageops::resize(&*square, SIDE as u32, SIDE as u32, FilterType::Lanczos3).into_raw();
+        let pixels = (0..3).flat_map(|c| interleaved[c..].iter().step_by(3).copied()).collect();
+        Decoded { pixels, original: self.original, notes }
     }
-    let square = width.min(height);
-    if width != height {
-        notes.push(format!("cropped to the {square} x {square} pixels in the middle"));
+
+    /// All of it, made small enough that no side is longer than `longest` pixels: width and height, and its bytes
+    /// `[height, width, 3]`.
+    pub fn preview(&self, longest: u32) -> ([u32; 2], Vec<u8>) {
+        let size = self.size();
+        let [width, height] = size;
+        let now = width.max(height);
+        if now <= longest {
+            return (size, self.image.as_raw().clone());
+        }
+        let part = |side: u32| ((u64::from(side) * u64::from(longest) / u64::from(now)) as u32).max(1);
+        let small = imageops::thumbnail(&self.image, part(width), part(height));
+        (small.dimensions().into(), small.into_raw())
     }
-    if square != SIDE as u32 {
-        notes.push(format!("resized from {square} x {square} to {SIDE} x {SIDE}"));
-    }
-    let middle = imageops::crop_imm(&image, (width - square) / 2, (height - square) / 2, square, square);
-    let small = imageops::resize(&*middle, SIDE as u32, SIDE as u32, FilterType::Lanczos3);
-    // Last, as it is cheap on few pixels: a centred square stays one.
-    let mut small = DynamicImage::from(small);
-    if orientation != Orientation::NoTransforms {
-        small.apply_orientation(orientation);
-        notes.push("turned upright, as its EXIF data asks".to_owned());
-    }
-    let interleaved = small.into_rgb8().into_raw();
-    let pixels = (0..3).flat_map(|c| interleaved[c..].iter().step_by(3).copied()).collect();
-    Ok(Decoded { pixels, original: [width, height], notes })
 }
 
 /// Whether the end marker (FF D9) follows the first scan. The decoder would fill up a jpeg that is cut short with grey.

@@ -89,7 +89,10 @@ impl Session {
         let part = |answer| told(Ok(answer), false);
         let answer = match self.answer(slot, &question, &mut line, &part).await {
             Ok(answer) => Ok(answer),
-            Err(No::Stopped) => Err("stopped".to_owned()),
+            Err(No::Stopped) => {
+                emit(Event::Unanswered { id });
+                return Ok(());
+            }
             Err(No::Because(Error::Device(text))) => return Err(Refusal(Subject::Device, text)),
             Err(No::Because(error)) => Err(error.to_string()),
         };

@@ -1,6 +1,8 @@
 //! What the worker does: carries out the page's commands on one device. No browser in here, so it is tested natively.
 
 mod explore;
+mod own;
+mod save;
 mod watch;
 
 use std::{cell::Cell, collections::BTreeMap, rc::Rc};
@@ -15,7 +17,7 @@ use crate::{
     },
     checkpoint::Checkpoint,
     config::{AttackConfig, AttackKind, Settings},
-    data::{Pictures, SIDE, picture, synthetic},
+    data::{Pictures, SIDE, picture::Upright, synthetic},
     evaluate::Evaluation,
     explore::embedding::Embedding,
     model::Model,
@@ -44,6 +46,8 @@ pub struct Session {
     embeddings: BTreeMap<Slot, Embedding>,
     twins: BTreeMap<Slot, Twins>,
     picture: Option<PictureInfo>,
+    /// The picture's file, if it has one.
+    upright: Option<Upright>,
     /// Raised by the receiver of commands: an attack that sees a new value ends itself.
     pub latest: Latest,
 }
@@ -64,12 +68,16 @@ impl Session {
             Command::Open => self.open(choice, emit).await,
             Command::LoadModel { slot, name, bytes } => self.load_model(slot, name, &bytes, emit).await,
             Command::LoadPicture { name, bytes } => self.load_picture(name, &bytes, emit).await,
+            Command::Crop { crop } => self.crop(crop, emit).await,
             Command::LoadSample { index } => self.load_sample(index, emit).await,
             Command::Attack { id, slot, settings, target } => self.attack(id, slot, &settings, target, emit).await,
             Command::Evaluate { id, slot, settings, pictures } => {
                 self.evaluate(id, slot, &settings, pictures, emit).await
             }
             Command::Explore { id, slot, question } => self.explore(id, slot, question, emit).await,
+            Command::Save { slot, part, original, attacked, settings, target } => {
+                self.save(slot, part, (&original, &attacked), (&settings, target), emit).await
+            }
             Command::Stop => Ok(()),
             Command::Verify { bytes } => self.verify(&bytes, emit).await,
         };
@@ -115,13 +123,6 @@ impl Session {
         self.classify(slot, emit).await
     }
 
-    async fn load_picture(&mut self, name: String, bytes: &[u8], emit: &dyn Fn(Event)) -> Result<(), Refusal> {
-        let decoded = picture::decode(bytes, &name).map_err(|e| Refusal::new(Subject::Picture)(&e))?;
-        let info =
-            PictureInfo { name, pixels: decoded.pixels, original: decoded.original, label: None, notes: decoded.notes };
-        self.take(info, emit).await
-    }
-
     async fn load_sample(&mut self, index: u64, emit: &dyn Fn(Event)) -> Result<(), Refusal> {
         if index >= synthetic::TEST_PICTURES {
             let text = format!("the embedded set has no picture number {index}");
@@ -132,9 +133,11 @@ impl Session {
             name: format!("sample {index}"),
             pixels,
             original: [SIDE as u32; 2],
+            crop: None,
             label: Some(labels[0] as usize),
             notes: Vec::new(),
         };
+        self.upright = None;
         self.take(info, emit).await
     }
 

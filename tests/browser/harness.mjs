@@ -28,10 +28,10 @@ export async function site() {
   return serve(DIST, { base: '/sub/' });
 }
 
-/** Starts Chromium; `backend` is 'webgpu' or 'cpu'. Close it in `after`. */
-export async function launch(backend) {
+/** Starts Chromium; `backend` is 'webgpu' or 'cpu', `more` are further switches. Close it in `after`. */
+export async function launch(backend, more = []) {
   const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-  return chromium.launch({ executablePath, headless: false, args: ['--headless=new', '--no-sandbox', ...QUIET, ...BACKENDS[backend]] });
+  return chromium.launch({ executablePath, headless: false, args: ['--headless=new', '--no-sandbox', ...QUIET, ...BACKENDS[backend], ...more] });
 }
 
 /**
@@ -110,15 +110,29 @@ const transferOf = (page, files) => page.evaluateHandle((list) => {
 }, files);
 
 /** Drops files on an element, as a hand would: enter, over, drop. */
-export async function dropFiles(page, selector, ...files) {
-  const dataTransfer = await transferOf(page, files);
+export const dropFiles = async (page, selector, ...files) => drop(page, selector, await transferOf(page, files));
+
+const textOf = (page, parts) => page.evaluateHandle((parts) => {
+  const transfer = new DataTransfer();
+  for (const [type, text] of Object.entries(parts)) transfer.setData(type, text);
+  return transfer;
+}, parts);
+
+/** Drops what a drag from another tab brings: `parts` are texts by their types, such as {'text/uri-list': 'https://...'}. */
+export const dropText = async (page, selector, parts) => drop(page, selector, await textOf(page, parts));
+
+async function drop(page, selector, dataTransfer) {
   for (const event of ['dragenter', 'dragover', 'drop']) await page.dispatchEvent(selector, event, { dataTransfer });
   await dataTransfer.dispose();
 }
 
 /** Pastes a file (a picture from the clipboard, say) into an element. */
-export async function pasteFile(page, selector, pasted) {
-  const transfer = await transferOf(page, [pasted]);
+export const pasteFile = async (page, selector, pasted) => paste(page, selector, await transferOf(page, [pasted]));
+
+/** Pastes texts, by their types. */
+export const pasteText = async (page, selector, parts) => paste(page, selector, await textOf(page, parts));
+
+async function paste(page, selector, transfer) {
   await page.locator(selector).evaluate((element, clipboardData) => {
     element.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
   }, transfer);

@@ -1,7 +1,8 @@
 use std::io::Cursor;
 
 use image::{DynamicImage, ImageFormat, LumaA, Rgb, Rgb32FImage, RgbImage, Rgba, RgbaImage};
-use otjr::data::picture::{decode, encode_png};
+use otjr::data::crop::Crop;
+use otjr::data::picture::{Upright, decode, encode_png};
 use otjr::data::{SIDE, VALUES};
 
 use super::assert_refused;
@@ -117,6 +118,71 @@ fn exif_orientation_is_applied() {
         (0..3).for_each(|c| assert_close(at(&turned.pixels, c, x, 2), colour[c]));
     }
     assert_eq!(decode(&rotated(&jpeg, 1), "a.jpg").unwrap(), upright);
+}
+
+#[test]
+fn any_square_can_be_seen() {
+    let quarters = Upright::open(&encode(quarters(300, 200), ImageFormat::Png), "a.png").unwrap();
+    let size = quarters.size();
+    assert_eq!(size, [300, 200]);
+    for (x, y, colour) in [(0, 0, [255, 0, 0]), (160, 10, [0, 255, 0]), (170, 110, [0, 0, 255]), (5, 120, [255; 3])] {
+        let seen = quarters.seen(Crop { x, y, side: 64 });
+        (0..3).for_each(|c| assert!(seen.pixels[c * 1024..][..1024].iter().all(|v| *v == colour[c]), "{x} {y}"));
+        assert!(seen.notes[0].contains(&format!("64 x 64 pixels from {x}, {y} on")), "{:?}", seen.notes);
+    }
+    // A square of the size that models see is copied.
+    let noise = RgbImage::from_fn(64, 48, |x, y| Rgb([(x * 37 + y * 91) as u8, (x * y) as u8, (x ^ y) as u8]));
+    let exact = Upright::open(&encode(noise.clone(), ImageFormat::Png), "a.png").unwrap();
+    let seen = exact.seen(Crop { x: 20, y: 9, side: 32 });
+    for (x, y) in [(0, 0), (31, 0), (7, 31)] {
+        let expected = noise.get_pixel(20 + x, 9 + y).0;
+        assert_eq!([0, 1, 2].map(|c| at(&seen.pixels, c, x as usize, y as usize)), expected);
+    }
+    // The middle is what is seen unasked; what lies outside is moved inside.
+    let whole = encode(noise, ImageFormat::Png);
+    assert_eq!(exact.seen(Crop::middle([64, 48])), decode(&whole, "a.png").unwrap());
+    assert_eq!(exact.seen(Crop { x: 900, y: 900, side: 32 }), exact.seen(Crop { x: 32, y: 16, side: 32 }));
+}
+
+#[test]
+fn squares_are_chosen_upright() {
+    // Turned a quarter clockwise, so 64 x 96: white above left, red above right.
+    let jpeg = encode(quarters(96, 64), ImageFormat::Jpeg);
+    let turned = Upright::open(&rotated(&jpeg, 6), "a.jpg").unwrap();
+    assert_eq!(turned.size(), [64, 96]);
+    let corner = turned.seen(Crop { x: 36, y: 2, side: 24 });
+    [255, 0, 0].into_iter().enumerate().for_each(|(c, value)| assert_close(at(&corner.pixels, c, 16, 16), value));
+}
+
+#[test]
+fn previews_are_small() {
+    let upright = Upright::open(&encode(quarters(1000, 250), ImageFormat::Png), "a.png").unwrap();
+    let (size, rgb) = upright.preview(640);
+    assert_eq!((size, rgb.len()), ([640, 160], 640 * 160 * 3));
+    assert_eq!((&rgb[..3], &rgb[3 * 639..3 * 640]), (&[255, 0, 0][..], &[0, 255, 0][..]));
+    let (size, rgb) = Upright::open(&encode(quarters(40, 2), ImageFormat::Png), "a.png").unwrap().preview(640);
+    assert_eq!((size, rgb.len()), ([40, 2], 240));
+    let line = Upright::open(&encode(quarters(4000, 2), ImageFormat::Png), "a.png").unwrap();
+    assert_eq!(line.preview(640).0, [640, 1]);
+}
+
+#[test]
+fn squares_stay_in_the_picture() {
+    let size = [300, 200];
+    assert_eq!(Crop::middle(size), Crop { x: 50, y: 0, side: 200 });
+    let crop = Crop { x: 100, y: 50, side: 80 };
+    assert_eq!(crop.moved(size, [-7.4, 3.6]), Crop { x: 93, y: 54, side: 80 });
+    assert_eq!(crop.moved(size, [-1e9, 1e9]), Crop { x: 0, y: 120, side: 80 });
+    assert_eq!(crop.moved(size, [f64::NAN, 0.0]), Crop { x: 0, y: 50, side: 80 });
+    // The pixel under the pointer stays where it is in the square: here a quarter from the left, half way down.
+    assert_eq!(crop.zoomed(size, 2.0, [120.0, 90.0]), Crop { x: 110, y: 70, side: 40 });
+    assert_eq!(crop.zoomed(size, 2.0, crop.centre()).zoomed(size, 0.5, crop.centre()), crop);
+    assert_eq!(crop.zoomed(size, 1e-9, crop.centre()).side, 200);
+    assert_eq!(crop.zoomed(size, 1e9, crop.centre()).side, 8);
+    assert_eq!(Crop { x: 9, y: 9, side: 9 }.inside([3, 5]), Crop { x: 0, y: 2, side: 3 });
+    // Every step is one.
+    assert_eq!(crop.zoomed(size, 1.001, crop.centre()).side, 79);
+    assert_eq!(crop.zoomed(size, 0.999, crop.centre()).side, 81);
 }
 
 /// A PNG chunk; the checksum is bit by bit, as the specification puts it.

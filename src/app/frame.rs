@@ -1,0 +1,64 @@
+//! The square of the visitor's picture that the model sees, between the visitor, who moves it quickly, and the worker,
+//! who answers one square at a time. Part of the fold in `state`.
+
+use std::sync::Arc;
+
+use crate::{
+    data::crop::Crop,
+    protocol::{Command, Whole},
+};
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    pub whole: Arc<Whole>,
+    /// Where the visitor has put it.
+    pub crop: Crop,
+    /// Whether the worker has still to answer: then nothing more is asked of it.
+    asked: bool,
+}
+
+/// A key press moves the square by this share of its side.
+const STEP: f64 = 1.0 / 16.0;
+/// How much nearer a key press looks.
+const NEARER: f64 = 1.1;
+
+impl Frame {
+    /// As the worker shows a new file, or where the visitor had put the square before.
+    pub fn new(whole: Whole, before: Option<Crop>) -> Self {
+        let crop = before.map_or(Crop::middle(whole.size), |crop| crop.inside(whole.size));
+        Self { whole: whole.into(), crop, asked: false }
+    }
+
+    /// The visitor puts the square there.
+    pub fn put(&mut self, crop: Crop) -> Option<Command> {
+        self.crop = crop.inside(self.whole.size);
+        if self.asked { None } else { self.ask() }
+    }
+
+    /// The model sees `crop` now: asks for another if the visitor has moved on.
+    pub fn seen(&mut self, crop: Crop) -> Option<Command> {
+        self.asked = false;
+        if crop == self.crop { None } else { self.ask() }
+    }
+
+    fn ask(&mut self) -> Option<Command> {
+        self.asked = true;
+        Some(Command::Crop { crop: self.crop })
+    }
+
+    /// Where a key puts the square; none if it means nothing here.
+    pub fn key(&self, key: &str) -> Option<Crop> {
+        let (size, crop) = (self.whole.size, self.crop);
+        let step = (f64::from(crop.side) * STEP).max(1.0);
+        Some(match key {
+            "ArrowLeft" => crop.moved(size, [-step, 0.0]),
+            "ArrowRight" => crop.moved(size, [step, 0.0]),
+            "ArrowUp" => crop.moved(size, [0.0, -step]),
+            "ArrowDown" => crop.moved(size, [0.0, step]),
+            "+" | "=" => crop.zoomed(size, NEARER, crop.centre()),
+            "-" => crop.zoomed(size, 1.0 / NEARER, crop.centre()),
+            "0" => Crop::middle(size),
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,57 @@
+//! The visitor's own pictures: which there are, and which square of the one in view the model sees. Part of the fold in
+//! `state`.
+
+use super::{
+    frame::Frame,
+    message::{Source, Task},
+    state::State,
+};
+use crate::{data::crop::Crop, protocol::Whole};
+
+/// A picture of the visitor's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Own {
+    /// The n-th file that they brought.
+    pub file: usize,
+    pub name: String,
+    /// The square that they chose of it.
+    pub crop: Option<Crop>,
+}
+
+impl Own {
+    fn source(&self) -> Option<Source<u64>> {
+        Some(Source::Own(self.file))
+    }
+}
+
+impl State {
+    /// A file is shown of which the model sees a square.
+    pub(super) fn framed(&mut self, whole: Whole) {
+        let before = self.tray.iter().find(|own| own.source() == self.picture_wanted).and_then(|own| own.crop);
+        self.frame = Some(Frame::new(whole, before));
+    }
+
+    /// The model sees another picture, which is that square of its file.
+    pub(super) fn seen(&mut self, crop: Option<Crop>) -> Vec<Task> {
+        self.frame.take_if(|_| crop.is_none());
+        let ask = self.frame.as_mut().zip(crop).and_then(|(frame, crop)| frame.seen(crop));
+        ask.map(Task::Send).into_iter().collect()
+    }
+
+    /// The visitor chooses a square.
+    pub(super) fn crop(&mut self, crop: Crop) -> Vec<Task> {
+        let in_use = self.picture_in_use;
+        if let Some(own) = self.tray.iter_mut().find(|own| own.source() == in_use) {
+            own.crop = Some(crop);
+        }
+        self.frame.as_mut().and_then(|frame| frame.put(crop)).map(Task::Send).into_iter().collect()
+    }
+
+    /// The picture that was asked for last cannot be had: it is not offered again.
+    pub(super) fn drop_unreadable(&mut self) {
+        let wanted = self.picture_wanted;
+        if wanted != self.picture_in_use {
+            self.tray.retain(|own| own.source() != wanted);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Files made of an attack, and what to say about them. Part of the fold in `state`.
+
+use super::{
+    message::Task,
+    reading::{percent, top},
+    state::{State, owned},
+};
+use crate::protocol::{Command, Part};
+
+/// The file that was made of the attack last, and what the model sees in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Saved {
+    pub name: String,
+    pub probabilities: Vec<f32>,
+    pub fools: bool,
+}
+
+impl State {
+    /// Makes a file of the attack in view, once it is over: a command would end it.
+    pub(super) fn save(&self, part: Part) -> Vec<Task> {
+        let (Some(picture), Some(result), false) = (&self.picture, &self.attack.result, self.busy()) else {
+            return Vec::new();
+        };
+        let Some(slot) = self.slot() else { return Vec::new() };
+        vec![Task::Send(Command::Save {
+            slot,
+            part,
+            original: picture.pixels.clone(),
+            attacked: result.pixels.clone(),
+            settings: owned(&self.attack.config),
+            target: self.attack.target,
+        })]
+    }
+}
+
+/// What the file is good for.
+pub fn words(state: &State) -> String {
+    let (Some(saved), Some(model)) = (&state.saved, &state.model) else {
+        return String::new();
+    };
+    let class = top(&saved.probabilities);
+    let Some(name) = model.classes.get(class) else {
+        return String::new();
+    };
+    let sees = format!("{name} ({})", percent(saved.probabilities[class]));
+    let fooled = state.attack.result.as_ref().is_some_and(|r| r.reached);
+    let file = &saved.name;
+    match (saved.fools, fooled) {
+        (true, _) => {
+            format!("{file} is saved. Rounded to whole bytes the picture still fools the model, which sees {sees}.")
+        }
+        (false, true) => {
+            format!("{file} is saved. Rounded to whole bytes the picture no longer fools the model, which sees {sees}.")
+        }
+        (false, false) => format!("{file} is saved. In the picture rounded to whole bytes the model sees {sees}."),
+    }
+}

@@ -1,0 +1,142 @@
+//! Own pictures, the square that the model sees of them, and files of attacks, in the page's state.
+
+use otjr::{
+    app::{
+        message::{Input, Intent, Kind, Sort, Source, Task},
+        saved::words,
+        state::{Phase, State},
+    },
+    data::crop::Crop,
+    protocol::{Command, Event, Part, PictureInfo, Subject, Whole},
+};
+
+use super::{attacked, attacking, result, visitor};
+
+fn hear(state: &mut State, event: Event) -> Vec<Task> {
+    state.apply(Input::Worker(Kind::Cpu, event))
+}
+
+fn square(crop: Crop) -> Event {
+    let pixels = vec![crop.x as u8; 3072];
+    let picture =
+        PictureInfo { name: "p".into(), pixels, original: [90, 60], crop: Some(crop), label: None, notes: Vec::new() };
+    Event::PictureLoaded { picture }
+}
+
+fn ask(crop: Crop) -> Vec<Task> {
+    vec![Task::Send(Command::Crop { crop })]
+}
+
+fn at(x: u32) -> Crop {
+    Crop { x, y: 0, side: 60 }
+}
+
+/// A page that shows the visitor's second picture of two, 90 x 60.
+fn with_own_picture() -> State {
+    let mut state = attacking("");
+    for file in 0..2 {
+        assert_eq!(visitor(&mut state, Intent::Keep(file, format!("{file}.png"))), []);
+    }
+    assert_eq!(visitor(&mut state, Intent::File(1, Sort::Picture)), [Task::LoadPicture(1)]);
+    load(&mut state);
+    state
+}
+
+fn load(state: &mut State) -> Vec<Task> {
+    let whole = Whole { size: [90, 60], shown: [90, 60], rgb: vec![0; 90 * 60 * 3] };
+    hear(state, Event::Whole { whole });
+    hear(state, square(at(15)))
+}
+
+#[test]
+fn the_worker_is_asked_for_one_square_at_a_time_and_last_for_the_last() {
+    let mut state = with_own_picture();
+    assert_eq!(state.frame.as_ref().unwrap().crop, at(15));
+    assert_eq!(visitor(&mut state, Intent::Crop(at(16))), ask(at(16)));
+    for x in [17, 20, 25] {
+        assert_eq!(visitor(&mut state, Intent::Crop(at(x))), []);
+    }
+    assert_eq!(hear(&mut state, square(at(16))), ask(at(25)));
+    assert_eq!(hear(&mut state, square(at(25))), []);
+    assert_eq!(state.picture.as_ref().unwrap().crop, Some(at(25)));
+    // Nothing outside the picture.
+    assert_eq!(visitor(&mut state, Intent::Crop(Crop { x: 80, y: 9, side: 500 })), ask(at(30)));
+}
+
+#[test]
+fn each_picture_keeps_its_square() {
+    let mut state = with_own_picture();
+    visitor(&mut state, Intent::Crop(at(3)));
+    hear(&mut state, square(at(3)));
+    visitor(&mut state, Intent::File(0, Sort::Picture));
+    assert_eq!(load(&mut state), [], "the other picture is seen from the middle");
+    visitor(&mut state, Intent::File(1, Sort::Picture));
+    assert_eq!(load(&mut state), ask(at(3)));
+    // A sample is no square of anything.
+    visitor(&mut state, Intent::Sample(2));
+    hear(&mut state, super::picture(Some(0), 200));
+    assert_eq!(state.frame, None);
+    assert_eq!(visitor(&mut state, Intent::Crop(at(4))), []);
+    assert_eq!(state.tray.len(), 2);
+}
+
+#[test]
+fn keys_move_and_zoom() {
+    let mut state = with_own_picture();
+    visitor(&mut state, Intent::Crop(Crop { x: 30, y: 20, side: 32 }));
+    let frame = state.frame.clone().unwrap();
+    for (key, crop) in [
+        ("ArrowLeft", Some(Crop { x: 28, y: 20, side: 32 })),
+        ("ArrowRight", Some(Crop { x: 32, y: 20, side: 32 })),
+        ("ArrowUp", Some(Crop { x: 30, y: 18, side: 32 })),
+        ("ArrowDown", Some(Crop { x: 30, y: 22, side: 32 })),
+        ("+", Some(Crop { x: 31, y: 21, side: 29 })),
+        ("-", Some(Crop { x: 28, y: 18, side: 36 })),
+        ("0", Some(at(15))),
+        ("a", None),
+    ] {
+        assert_eq!(frame.key(key), crop, "{key}");
+    }
+}
+
+#[test]
+fn a_picture_that_cannot_be_read_is_not_offered_again() {
+    let mut state = with_own_picture();
+    visitor(&mut state, Intent::Keep(2, "notes.png".into()));
+    visitor(&mut state, Intent::File(2, Sort::Picture));
+    hear(&mut state, Event::Refused { subject: Subject::Picture, text: "is not a picture".into() });
+    assert_eq!(state.tray.iter().map(|own| own.file).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(state.picture_wanted, Some(Source::Own(1)));
+    // What could not be fetched says so, and leaves all else alone.
+    let before = (state.picture_wanted, state.tray.clone());
+    assert_eq!(state.apply(Input::Told("no".into())), []);
+    assert_eq!((state.picture_wanted, state.tray.clone()), before);
+    assert_eq!(state.notices.last().unwrap().text, "no");
+}
+
+#[test]
+fn an_attack_becomes_a_file_once_it_is_over() {
+    let mut state = attacking("#epsilon=4/255");
+    assert_eq!(visitor(&mut state, Intent::Save(Part::Attacked)), [], "it still runs");
+    let id = state.attack.id;
+    hear(&mut state, attacked(id, false, result([0.1, 0.8, 0.1], true)));
+    let tasks = visitor(&mut state, Intent::Save(Part::Attacked));
+    let [Task::Send(Command::Save { part: Part::Attacked, original, attacked, settings, target: None })] = &tasks[..]
+    else {
+        panic!("{tasks:?}")
+    };
+    assert_eq!((original, attacked), (&vec![9; 3072], &vec![0.5; 3072]));
+    assert!(settings.contains(&("epsilon".into(), "4/255".into())));
+    let saved = |fools| Event::Saved { name: "a.png".into(), png: vec![1], probabilities: vec![0.2, 0.7, 0.1], fools };
+    assert_eq!(hear(&mut state, saved(true)), [Task::Download("a.png".into(), vec![1])]);
+    assert!(
+        words(&state).contains("a.png is saved")
+            && words(&state).contains("still fools the model, which sees ring (70 %)")
+    );
+    hear(&mut state, saved(false));
+    assert!(words(&state).contains("no longer fools"), "{}", words(&state));
+    // It says nothing about the next attack.
+    visitor(&mut state, Intent::Again);
+    state.apply(Input::Due);
+    assert_eq!((words(&state).as_str(), state.attack.phase), ("", Phase::Running { done: 0, total: 0 }));
+}
