@@ -4,16 +4,18 @@
 use std::{cell::RefCell, fs, path::Path};
 
 use otjr::{
+    explore::{
+        layers::Shift,
+        question::{Answer, Question},
+    },
     platform::DeviceChoice,
-    protocol::{AttackResult, Command, Event},
+    protocol::{AttackResult, Command, Event, Slot},
     session::Session,
 };
 use serde_json::json;
 
 fn send(session: &mut Session, command: Command) -> Vec<Event> {
-    if let Command::Attack { id, .. } = command {
-        session.latest.set(id);
-    }
+    session.latest.set(command.attack().unwrap_or_default());
     let events = RefCell::new(Vec::new());
     pollster::block_on(session.handle(DeviceChoice::Cpu, command, &|event| events.borrow_mut().push(event)));
     events.into_inner()
@@ -29,32 +31,41 @@ const ATTACKS: [&[(&str, &str)]; 4] = [
     &[("attack", "pgd")],
 ];
 
-fn attack(session: &mut Session, settings: &[(&str, &str)]) -> AttackResult {
+fn attack(session: &mut Session, slot: Slot, settings: &[(&str, &str)]) -> AttackResult {
     let settings = settings.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
-    match send(session, Command::Attack { id: 1, settings, target: None }).pop() {
+    match send(session, Command::Attack { id: 1, slot, settings, target: None }).pop() {
         Some(Event::AttackDone { stopped: false, result, .. }) => result,
         other => panic!("no result: {other:?}"),
+    }
+}
+
+/// How far the last attack has moved each layer.
+fn layers(session: &mut Session, slot: Slot) -> Vec<Shift> {
+    match send(session, Command::Explore { id: 2, slot, question: Question::Layers }).pop() {
+        Some(Event::Explored { answer: Ok(Answer::Layers(shifts)), over: true, .. }) => shifts,
+        other => panic!("no layers: {other:?}"),
     }
 }
 
 #[test]
 fn what_the_page_shall_compute_is_written_down() {
     let mut models = Vec::new();
-    for model in ["otjr", "ce"] {
+    for (slot, model) in [(Slot::Robust, "otjr"), (Slot::Standard, "ce")] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("public/models/{model}.safetensors"));
         let bytes = fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let checksum: u64 = bytes.iter().map(|&byte| u64::from(byte)).sum();
         let mut session = Session::default();
         send(&mut session, Command::Open);
-        send(&mut session, Command::LoadModel { name: model.into(), bytes });
+        send(&mut session, Command::LoadModel { slot, name: model.into(), bytes });
         let mut samples = Vec::new();
         for sample in 0..3 {
             let events = send(&mut session, Command::LoadSample { index: sample });
-            let Some(Event::Classified { probabilities: clean }) = events.last() else { panic!("{events:?}") };
+            let Some(Event::Classified { probabilities: clean, .. }) = events.last() else { panic!("{events:?}") };
             let attacks = ATTACKS.map(|settings| {
-                let AttackResult { probabilities, .. } = attack(&mut session, settings);
+                let AttackResult { probabilities, .. } = attack(&mut session, slot, settings);
+                let layers = layers(&mut session, slot);
                 let address: Vec<_> = settings.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                json!({ "attack": address.join("&"), "clean": clean, "attacked": probabilities })
+                json!({ "attack": address.join("&"), "clean": clean, "attacked": probabilities, "layers": layers })
             });
             samples.push(json!({ "sample": sample, "attacks": attacks }));
         }

@@ -37,6 +37,13 @@ export async function set(page, key, value) {
   await control.press('Enter');
 }
 
+/** Turns to one of the models that come with the page, and waits until the attack on it is over, which it may be already. */
+export async function turnTo(page, model, timeout = 60_000) {
+  await page.locator('.pick', { has: page.locator(`[name=model][value=${model}]`) }).click();
+  await page.waitForFunction((words) => document.querySelector('#about-model').innerText.includes(words)
+    && document.querySelector('.progress').dataset.phase === 'done', { otjr: 'with OTJR', ce: 'without attacks' }[model], { timeout });
+}
+
 /** Records what the page's main thread does, from before it loads. */
 export const record = (browser) => (page) => browser.startTracing(page, { categories: ['toplevel', 'blink.user_timing'] });
 
@@ -104,6 +111,53 @@ export const everything = async (page) => JSON.stringify({
   hash: await page.evaluate(() => location.hash), probabilities: await probabilities(page), verdict: await page.innerText('#verdict'),
   before: await pixels(page, 'original'), after: await pixels(page, 'attacked'), model: await page.innerText('#about-model'),
 });
+
+// --- several models, views, charts ---------------------------------------------------------------------------------
+
+export const VIEWS = ['layers', 'embedding', 'transport', 'jacobian', 'landscape'];
+
+/** Waits until the same attack has been made on both models, each has seen both results, and the open view ('none': there is
+ *  none) shows what it is about. */
+export const explored = (page, view, timeout = 120_000) => page.waitForFunction((view) => {
+  if (document.querySelectorAll('#beside tbody tr').length < 2 || document.querySelectorAll('#beside td[data-p]').length < 6) return false;
+  const open = document.querySelector('.view');
+  if (view === 'none' || !open) return view === 'none' && !open;
+  const plots = [...open.querySelectorAll('figure.plot:not([hidden])')];
+  const drawn = plots.length > 0 && plots.every((plot) => plot.querySelector('svg'));
+  return open.id === `view-${view}` && open.ariaBusy === 'false' && !open.querySelector('.stale') && drawn;
+}, view, { timeout });
+
+/** Opens a view as a visitor would, and waits until it is complete. */
+export async function open(page, view) {
+  await page.locator('.tabs label', { has: page.locator(`[value=${view}]`) }).click();
+  await explored(page, view);
+}
+
+/** What the open view shows: its sentence, and each chart's id, title and drawing. */
+export const shown = async (page) => ({
+  words: await page.innerText('#view-words'),
+  charts: await page.locator('.view figure.plot:not([hidden])').evaluateAll((list) => list.map((figure) => {
+    const svg = figure.querySelector('svg');
+    return { id: figure.id, title: svg.querySelector('title').textContent, svg: svg.outerHTML };
+  })),
+});
+
+/** Saves a chart as 'svg', 'png' or 'csv': {name, bytes}. */
+export async function saveChart(page, id, kind) {
+  const coming = page.waitForEvent('download');
+  await page.locator(`#${id} .save button`, { hasText: kind.toUpperCase() }).click();
+  const download = await coming;
+  return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) };
+}
+
+/** A chart's numbers as it saves them, a row a point: {series, x, y, ..}; text stays text. */
+export async function numbers(page, id) {
+  const lines = (await saveChart(page, id, 'csv')).bytes.toString('utf8').trimEnd().split('\r\n');
+  const cells = (line) => [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain);
+  const columns = cells(lines.shift());
+  const value = (column, text) => ['series', 'place'].includes(column) || text === '' ? text : Number(text);
+  return lines.map((line) => Object.fromEntries(cells(line).map((text, i) => [columns[i], value(columns[i], text)])));
+}
 
 // --- files ---------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,186 @@
+// The explorer on the way: the guided tour, the keyboard alone, a slider that moves, what arrives late, no network.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { VIEWS, attackAfter, attacked, explored, notices, probabilities, shown } from './driver.mjs';
+import { NARROW, WIDE, launch, shoot, site, visit } from './harness.mjs';
+
+/** AutoAttack on two models on an idle machine is far quicker. */
+const SLOW = 300_000;
+/** Of layout shift that a visitor does not notice. */
+const SHIFT = 0.05;
+/** What each step of the tour shows. */
+const TOUR = [
+  ['ce', 'none'], ['ce', 'landscape'], ['ce', 'landscape'], ['otjr', 'none'], ['ce', 'layers'], ['ce', 'embedding'], ['otjr', 'transport'],
+  ['otjr', 'jacobian'], ['otjr', 'none'],
+];
+
+let server, browser;
+before(async () => { server = await site(); browser = await launch('cpu'); });
+after(async () => { await browser?.close(); await server?.close(); });
+
+const step = (page, n) => page.locator('#guide', { hasText: `Step ${n} of ${TOUR.length}` }).waitFor();
+
+test('the tour shows at every step what it tells', async (t) => {
+  await visit(browser, server, { path: '#backend=cpu' }, async (page) => {
+    await attacked(page);
+    await page.click('#tour');
+    for (const [i, [model, view]] of TOUR.entries()) {
+      await step(page, i + 1);
+      const began = Date.now();
+      await page.waitForFunction(() => document.querySelector('.progress').dataset.phase !== 'done');
+      await attacked(page, SLOW);
+      await explored(page, view, SLOW);
+      assert.match(page.url(), new RegExp(`model=${model}&.*tour=${i + 1}$`));
+      assert.equal(await page.locator(`[name=model][value=${model}]`).isChecked(), true);
+      assert.equal(await page.locator(`[name=view][value=${view}]`).isChecked(), true);
+      assert.deepEqual(await notices(page), []);
+      t.diagnostic(`${i + 1} (${Date.now() - began} ms): ${await page.innerText('#verdict')}`);
+      await shoot(page, `tour-${i + 1}`);
+      if (i + 1 < TOUR.length) await page.click('#guide-next');
+    }
+    assert.equal(await page.locator('#guide-next').count(), 0);
+    for (let n = TOUR.length - 1; n >= 1; n--) {
+      await page.click('#guide-back');
+      await step(page, n);
+    }
+    assert.equal(await page.locator('#guide-back').count(), 0);
+    await page.goBack();
+    await step(page, 2);
+    const url = page.url();
+    await page.click('#guide-end');
+    await page.waitForSelector('#guide', { state: 'detached' });
+    assert.equal(page.url(), url.replace('&tour=2', ''), 'the tour leaves the visitor somewhere else');
+    await explored(page, 'landscape');
+    assert.deepEqual(await notices(page), []);
+  });
+});
+
+test('all of it by the keyboard alone', async () => {
+  await visit(browser, server, { path: '#backend=cpu' }, async (page) => {
+    await explored(page, 'layers');
+    const tabTo = async (selector) => {
+      const passed = [];
+      for (let i = 0; i < 120; i++) {
+        await page.keyboard.press('Tab');
+        const [there, at, seen] = await page.evaluate((selector) => {
+          const e = document.activeElement;
+          const around = e.closest('label') ?? e;
+          const seen = [e, around, e.closest('.button')].some((x) => x && getComputedStyle(x).outlineStyle !== 'none');
+          return [e.matches(selector), e.id || `${e.name ?? ''}=${e.value ?? ''}` || e.nodeName, seen];
+        }, selector);
+        passed.push(at);
+        if (there) return assert.ok(seen, `the focus on ${at} is not seen`);
+      }
+      assert.fail(`Tab does not reach ${selector}, only ${passed}`);
+    };
+    const says = (part) => page.waitForFunction((part) => location.hash.includes(part), part);
+
+    await tabTo('[name=model]');
+    await page.keyboard.press('ArrowDown');
+    await says('#model=ce&');
+    await explored(page, 'layers');
+    await tabTo('#epsilon-slider');
+    await page.keyboard.press('ArrowLeft');
+    await says('epsilon=7.5/255');
+    await tabTo('[name=view]');
+    for (const view of VIEWS.slice(1)) {
+      await page.keyboard.press('ArrowRight');
+      await says(`&view=${view}`);
+      await explored(page, view);
+    }
+    await page.keyboard.press('ArrowRight');
+    await says('&view=none');
+    for (let i = 0; i < 3; i++) await page.keyboard.press('ArrowLeft');
+    await says('&view=transport');
+    await explored(page, 'transport');
+    for (const kind of ['SVG', 'PNG', 'CSV']) {
+      await tabTo('#view-chart-1 .save button');
+      for (let i = 0; i < 4 && await page.evaluate(() => document.activeElement.textContent) !== kind; i++) await page.keyboard.press('Tab');
+      const coming = page.waitForEvent('download');
+      await page.keyboard.press('Enter');
+      assert.match((await coming).suggestedFilename(), new RegExp(`\\.${kind.toLowerCase()}$`));
+      while (!await page.evaluate(() => document.activeElement.matches('[name=view]'))) await page.keyboard.press('Shift+Tab');
+    }
+    await tabTo('#projection');
+    await page.keyboard.press('ArrowRight');
+    await says('&projection=1');
+    await tabTo('#tour');
+    await page.keyboard.press('Enter');
+    await step(page, 1);
+    await tabTo('#guide-next');
+    await page.keyboard.press('Enter');
+    await step(page, 2);
+    await tabTo('#guide-end');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('#guide', { state: 'detached' });
+  });
+});
+
+test('while a slider moves, the view says that it is about what was before', async () => {
+  await visit(browser, server, { path: '#model=ce&backend=cpu' }, async (page) => {
+    await explored(page, 'layers');
+    const before = await shown(page);
+    await page.focus('#epsilon-slider');
+    for (let i = 0; i < 6; i++) {
+      await page.keyboard.press('ArrowLeft');
+      await page.waitForSelector('.view[aria-busy=true] .plots.stale', { timeout: 1000 });
+      assert.deepEqual((await shown(page)).charts.length, before.charts.length, 'what was known is gone');
+    }
+    await page.waitForFunction(() => getComputedStyle(document.querySelector('.plots')).opacity < 0.7);
+    await explored(page, 'layers');
+    await page.waitForFunction(() => getComputedStyle(document.querySelector('.plots')).opacity === '1');
+    assert.notDeepEqual((await shown(page)).charts.map(({ svg }) => svg), before.charts.map(({ svg }) => svg));
+    assert.match(page.url(), /epsilon=5\/255/);
+  });
+});
+
+/** Sums up what moves in view without having been touched. */
+const watchShifts = (page) => page.addInitScript(() => {
+  window.__shifts = [];
+  const name = (node) => node && (node.id ? `#${node.id}` : `${node.nodeName?.toLowerCase()}.${node.className}`);
+  new PerformanceObserver((list) => window.__shifts.push(...list.getEntries().map((e) => ({ value: e.value, at: Math.round(e.startTime), what: e.sources.map((s) => name(s.node)) }))))
+    .observe({ type: 'layout-shift', buffered: true });
+});
+
+for (const [size, viewport] of [['wide', WIDE], ['narrow', NARROW]]) {
+  test(`nothing jumps when a view arrives, ${size}`, async (t) => {
+    const over = [];
+    for (const view of VIEWS) {
+      await visit(browser, server, { path: `#model=ce&view=${view}&backend=cpu`, ...viewport, before: watchShifts }, async (page) => {
+        await page.locator('#views').evaluate((element) => element.scrollIntoView());
+        await explored(page, view);
+        const shifts = await page.evaluate(() => new Promise((done) => setTimeout(() => done(window.__shifts), 200)));
+        const sum = shifts.reduce((sum, { value }) => sum + value, 0);
+        t.diagnostic(`${view}: ${sum.toFixed(3)} ${JSON.stringify(shifts.filter(({ value }) => value > 0.005))}`);
+        if (sum > SHIFT) over.push(`${view}: ${sum.toFixed(3)}`);
+      });
+    }
+    assert.deepEqual(over, []);
+  });
+}
+
+test('after a visit the page opens and attacks without a network', async () => {
+  const own = await site();
+  const allow = [/ERR_(INTERNET_DISCONNECTED|CONNECTION_REFUSED|FAILED)/];
+  try {
+    await visit(browser, own, { path: '#model=ce&backend=cpu', allow }, async (page) => {
+      await explored(page, 'layers');
+      const kept = await page.waitForFunction(async () => {
+        const kept = (await (await caches.open('otjr')).keys()).map(({ url }) => new URL(url).pathname);
+        const all = ['/sub/', 'page-', '_bg.wasm', '.css', 'worker-cpu_loader.js', 'worker-cpu.js', 'worker-cpu_bg.wasm', 'otjr.safetensors', 'ce.safetensors'];
+        return all.every((part) => kept.some((path) => path.includes(part))) && navigator.serviceWorker.controller !== null;
+      }, undefined, { timeout: 30_000 });
+      await kept.dispose();
+      const before = await probabilities(page);
+      await own.close();
+      await page.context().setOffline(true);
+      await page.reload();
+      await explored(page, 'layers');
+      assert.deepEqual(await probabilities(page), before);
+      await attackAfter(page, () => page.click('#again'));
+      assert.deepEqual(await notices(page), []);
+    });
+  } finally {
+    await own.close().catch(() => {});
+  }
+});
