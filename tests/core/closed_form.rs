@@ -205,8 +205,8 @@ tests! {
         let task = task(&model, grey(2));
         let before: Vec<f32> = logits(&model, &task.x).iter().zip(&task.goals).map(|(z, goal)| goal.margin(z)).collect();
         assert!(before.iter().all(|margin| *margin > 100.0), "not sure: {before:?}");
-        for norm in [Norm::Linf, Norm::L2, Norm::L1] {
-            let attack = pgd(norm, 1e-3);
+        for (norm, epsilon) in [(Norm::Linf, 1e-3), (Norm::L2, 0.01), (Norm::L1, 1.0)] {
+            let attack = Pgd { random_start: false, ..pgd(norm, epsilon) };
             let found = run(&attack, &model, &task);
             assert_eq!(found, run(&Pgd { loss: Loss::Margin, ..attack }, &model, &task), "{norm}");
             assert!(found.iter().zip(&before).all(|(found, before)| found.margin < *before), "{norm}");

@@ -15,7 +15,7 @@ pub const CLASSES: usize = 4;
 pub const BALLS: [(Norm, f32); 5] =
     [(Norm::Linf, 8.0 / 255.0), (Norm::Linf, 0.3), (Norm::L2, 0.5), (Norm::L1, 12.0), (Norm::L1, 400.0)];
 
-/// Balls out of which a few steps do not lead every picture.
+/// Balls so small that nothing falls.
 const TIGHT: [(Norm, f32); 3] = [(Norm::Linf, 2e-3), (Norm::L2, 0.05), (Norm::L1, 1.0)];
 
 /// Every single attack in every norm that it knows, with each of the norm's balls.
@@ -134,7 +134,7 @@ impl<M: Classifier> Subject<'_, M> {
         use AttackKind::*;
         let task = self.task(4).await;
         let (mut fell, mut stood) = (0, 0);
-        for (kind, norm, epsilon) in cases(&TIGHT) {
+        for (kind, norm, epsilon) in cases(&BALLS) {
             let few = short(kind, norm, epsilon);
             // APGD's schedule depends on the number of steps, and each c of cw gets more of them: those do not nest.
             let longer = matches!(kind, Pgd | Bim | MiFgsm | Fab | FabT | Deepfool | Square | Simba);
