@@ -90,7 +90,7 @@ fn keys_move_and_zoom() {
         ("ArrowRight", Some(Crop { x: 32, y: 20, side: 32 })),
         ("ArrowUp", Some(Crop { x: 30, y: 18, side: 32 })),
         ("ArrowDown", Some(Crop { x: 30, y: 22, side: 32 })),
-        ("+", Some(Crop { x: 31, y: 21, side: 29 })),
+        ("+", Some(Crop { x: 32, y: 22, side: 29 })),
         ("-", Some(Crop { x: 28, y: 18, side: 36 })),
         ("0", Some(at(15))),
         ("a", None),
