@@ -233,13 +233,13 @@ fn an_attacked_picture_survives_its_file() {
             settings: settings.to_vec(),
             target: None,
         };
-        let [Event::Saved { name, png, probabilities, fools: true }] = &visitor.send(save(Part::Attacked))[..] else {
-            panic!("it does not fool any more")
+        let saved = visitor.send(save(Part::Attacked));
+        let [Event::Saved { name, png, probabilities, fools: true }] = &saved[..] else {
+            panic!("it does not fool any more: {saved:?}")
         };
         assert_eq!(name, "attacked.png");
-        let [Event::Saved { name: change_name, png: change, .. }] = &visitor.send(save(Part::Change))[..] else {
-            panic!()
-        };
+        let saved = visitor.send(save(Part::Change));
+        let [Event::Saved { name: change_name, png: change, .. }] = &saved[..] else { panic!("{saved:?}") };
         let factor: i32 = change_name.strip_prefix("change-x").unwrap().strip_suffix(".png").unwrap().parse().unwrap();
         let events = visitor.send(Command::LoadPicture { name: name.clone(), bytes: png.clone() });
         let [Event::PictureLoaded { picture: after }, Event::Classified { probabilities: seen, .. }] = &events[..]
