@@ -29,10 +29,6 @@ fn opened() -> Event {
     Event::Opened { name: "CPU (1 thread)".into(), emulated: false }
 }
 
-fn model() -> Event {
-    model_at(Slot::Robust)
-}
-
 fn model_at(slot: Slot) -> Event {
     let classes = ["disc", "ring", "star"].map(String::from).to_vec();
     let model =
@@ -385,7 +381,8 @@ fn what_several_attacks_did_is_said_in_order() {
     let flags = vec!["careful".to_owned()];
     let mut fooled = result([0.1, 0.8, 0.1], true);
     fooled.distance = Some(7.5 / 255.0);
-    let done = Event::AttackDone { id, stopped: false, milliseconds: 1.0, result: fooled, traces, flags };
+    let done =
+        Event::AttackDone { id, stopped: false, milliseconds: 1.0, result: fooled, traces, flags, transfer: vec![] };
     state.apply(Input::Worker(Kind::Cpu, done));
     assert_eq!(
         path(&state),
@@ -403,7 +400,7 @@ fn what_several_attacks_did_is_said_in_order() {
 fn many_pictures_are_attacked_and_counted() {
     let mut state = attacking("#attack=autoattack");
     let tasks = visitor(&mut state, Intent::Many(50));
-    let id = state.attack.id;
+    let id = state.many.as_ref().unwrap().id;
     assert!(matches!(&tasks[..], [Task::Send(Command::Evaluate { pictures: 50, .. })]), "{tasks:?}");
     let record = Record { name: "apgd-ce".into(), before: 40, after: 30, ..Record::default() };
     let accuracy = Accuracy { pictures: 50, clean: 40, robust: 30 };

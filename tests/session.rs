@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use otjr::{
     data::{crop::Crop, picture},
+    explore::question::{Answer, Question},
     platform::DeviceChoice,
     protocol::{AttackResult, Command, Event, Part, Slot, Subject, Trace},
     session::Session,
@@ -214,16 +215,18 @@ fn a_large_picture_comes_whole_and_is_seen_square_by_square() {
 fn an_attacked_picture_survives_its_file() {
     let mut visitor = Visitor::new();
     let bytes = include_bytes!("../public/models/ce.safetensors").to_vec();
-    visitor.send(Command::LoadModel { name: "ce".into(), bytes });
+    visitor.send(Command::LoadModel { slot: Slot::Robust, name: "ce".into(), bytes });
     let settings = [("epsilon".to_owned(), "8/255".to_owned())];
     for index in 0..3 {
         let events = visitor.send(Command::LoadSample { index });
-        let [Event::PictureLoaded { picture: before }, Event::Classified { probabilities: clean }] = &events[..] else {
+        let [Event::PictureLoaded { picture: before }, Event::Classified { probabilities: clean, .. }] = &events[..]
+        else {
             panic!("{events:?}")
         };
         let result = visitor.attack(&[("epsilon", "8/255")], None);
         assert!(result.reached);
         let save = |part| Command::Save {
+            slot: Slot::Robust,
             part,
             original: before.pixels.clone(),
             attacked: result.pixels.clone(),
@@ -239,7 +242,8 @@ fn an_attacked_picture_survives_its_file() {
         };
         let factor: i32 = change_name.strip_prefix("change-x").unwrap().strip_suffix(".png").unwrap().parse().unwrap();
         let events = visitor.send(Command::LoadPicture { name: name.clone(), bytes: png.clone() });
-        let [Event::PictureLoaded { picture: after }, Event::Classified { probabilities: seen }] = &events[..] else {
+        let [Event::PictureLoaded { picture: after }, Event::Classified { probabilities: seen, .. }] = &events[..]
+        else {
             panic!("{events:?}")
         };
         assert_eq!(seen, probabilities);
@@ -251,7 +255,79 @@ fn an_attacked_picture_survives_its_file() {
             assert_eq!(i32::from(c), 128 + factor * (i32::from(a) - i32::from(b)));
         }
     }
-    let nothing =
-        Command::Save { part: Part::Change, original: vec![], attacked: vec![], settings: vec![], target: None };
+    let nothing = Command::Save {
+        slot: Slot::Robust,
+        part: Part::Change,
+        original: vec![],
+        attacked: vec![],
+        settings: vec![],
+        target: None,
+    };
     visitor.refused(nothing, Subject::Attack, "no attacked picture");
+}
+
+/// Two models: each is attacked, judges the other's picture, and answers every question of the explorer.
+#[test]
+fn questions_are_answered_for_each_model() {
+    let mut visitor = Visitor::new();
+    let shipped = [
+        (Slot::Robust, &include_bytes!("../public/models/otjr.safetensors")[..]),
+        (Slot::Standard, &include_bytes!("../public/models/ce.safetensors")[..]),
+    ];
+    for (slot, bytes) in shipped {
+        visitor.send(Command::LoadModel { slot, name: "m".into(), bytes: bytes.to_vec() });
+    }
+    let events = visitor.send(Command::LoadSample { index: 0 });
+    assert!(matches!(&events[..], [Event::PictureLoaded { .. }, Event::Classified { .. }, Event::Classified { .. }]));
+    let explore = |slot, question| Command::Explore { id: 5, slot, question };
+    // Before there is an attack there is nothing to look at.
+    let events = visitor.send(explore(Slot::Robust, Question::Layers));
+    assert!(matches!(&events[..], [Event::Explored { answer: Err(why), over: true, .. }] if why.contains("no attack")));
+
+    let settings = vec![("epsilon".to_owned(), "8/255".to_owned())];
+    let mut judged = Vec::new();
+    for (slot, _) in shipped {
+        let events = visitor.send(Command::Attack { id: 4, slot, settings: settings.clone(), target: None });
+        let Some(Event::AttackDone { transfer, .. }) = events.last() else { panic!("{events:?}") };
+        judged.push(transfer.iter().map(|t| (t.under, t.judge)).collect::<Vec<_>>());
+    }
+    let (robust, standard) = (Slot::Robust, Slot::Standard);
+    assert_eq!(judged, [vec![(robust, standard)], vec![(standard, robust), (robust, standard)]]);
+
+    for (slot, _) in shipped {
+        let mut ask = |question: Question| match visitor.send(explore(slot, question.clone())).pop() {
+            Some(Event::Explored { answer: Ok(answer), over: true, .. }) => answer,
+            other => panic!("{question:?}: {other:?}"),
+        };
+        let Answer::Layers(shifts) = ask(Question::Layers) else { panic!() };
+        assert_eq!((&*shifts[0].name, shifts.len()), ("pixels", 8), "pixels, conv1, three units, bn1, latent, logits");
+        let Answer::Maps(maps) = ask(Question::Maps("block1.layer.0".into())) else { panic!() };
+        assert!(!maps.channels.is_empty() && maps.channels[0].difference > 0.0);
+        let Answer::Embedding(way) = ask(Question::Embedding) else { panic!() };
+        assert!(way.path.len() > 10 && way.path.first() != way.path.last());
+        let Answer::Transport(transport) = ask(Question::Transport) else { panic!() };
+        assert_eq!((transport.arrows.len(), transport.projections.len()), (32, 32));
+        let Answer::Jacobian(reactions) = ask(Question::Jacobian) else { panic!() };
+        assert_eq!((reactions.transport.norms.len(), reactions.random.maps[0].len()), (32, 3072));
+        let Answer::Margins(curve) = ask(Question::Margins) else { panic!() };
+        assert!(curve[0].margin > 0.0 && curve.last().unwrap().margin <= 0.0, "{curve:?}");
+        let Answer::Landscape(around) = ask(Question::Landscape) else { panic!() };
+        assert_eq!(around.values.margin.len(), around.side * around.side);
+        // The picture itself lies on the grid.
+        let at = (-around.range[0] / (around.range[1] - around.range[0]) * (around.side - 1) as f32).round() as usize;
+        assert!((around.values.margin[at * around.side + at] - curve[0].margin).abs() < 1e-3);
+    }
+}
+
+/// A later command ends a question, which is then open.
+#[test]
+fn a_question_gives_way_to_a_later_command() {
+    let mut visitor = Visitor::with_model_and_sample();
+    visitor.attack(&[("epsilon", "1/255")], None);
+    let events = RefCell::new(Vec::new());
+    visitor.0.latest.set(99);
+    let emit = |event| events.borrow_mut().push(event);
+    let question = Command::Explore { id: 8, slot: Slot::Robust, question: Question::Margins };
+    pollster::block_on(visitor.0.handle(DeviceChoice::Cpu, question, &emit));
+    assert_eq!(events.into_inner().last(), Some(&Event::Unanswered { id: 8 }));
 }

@@ -20,7 +20,7 @@ pub fn Beside() -> impl IntoView {
     let head = move || {
         let column = |slot: Slot| {
             let title = format!("Attacked: {}", slot.title().to_lowercase());
-            view! { <th scope="col" class="attacked"><Thumbnail slot/><span class="sign" aria-hidden="true"></span>{title}</th> }
+            view! { <th scope="col" class="attacked">{thumbnail(slot)}<span class="sign" aria-hidden="true"></span>{title}</th> }
         };
         slots.get().into_iter().map(column).collect_view()
     };
@@ -43,7 +43,7 @@ pub fn Beside() -> impl IntoView {
             <table>
                 <thead><tr>
                     <th scope="col"><span class="unseen">"Model"</span></th>
-                    <th scope="col" class="clean"><Original/><span class="sign" aria-hidden="true"></span>"Original"</th>
+                    <th scope="col" class="clean">{original()}<span class="sign" aria-hidden="true"></span>"Original"</th>
                     {head}
                 </tr></thead>
                 <tbody>{body}</tbody>
@@ -69,8 +69,7 @@ fn cell(cell: Option<Cell>) -> impl IntoView {
 }
 
 /// The picture attacked under one of the models, small.
-#[component]
-fn Thumbnail(slot: Slot) -> impl IntoView {
+fn thumbnail(slot: Slot) -> impl IntoView {
     let state = expect_context::<Desk>().state;
     let attacked = Memo::new(move |_| {
         state.with(|s| {
@@ -81,8 +80,7 @@ fn Thumbnail(slot: Slot) -> impl IntoView {
     small(attacked)
 }
 
-#[component]
-fn Original() -> impl IntoView {
+fn original() -> impl IntoView {
     let state = expect_context::<Desk>().state;
     small(Memo::new(move |_| state.with(|s| s.picture.as_ref().map(|p| pixels::of_bytes(&p.pixels)))))
 }

@@ -73,12 +73,21 @@ pub struct Known {
     pub answer: Result<Answer, String>,
 }
 
+/// What is being asked.
+#[derive(Clone, Debug, PartialEq)]
+struct Asked {
+    /// Its number.
+    id: u64,
+    about: (Slot, Question),
+    /// The number of the attack that it is about.
+    attack: u64,
+}
+
 /// What is known for the views.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Explored {
     pub known: BTreeMap<(Slot, Question), Known>,
-    /// The number of what is being asked, the place that it is about and the attack there.
-    asked: Option<(u64, Slot, u64)>,
+    asked: Option<Asked>,
 }
 
 impl Explored {
@@ -123,40 +132,37 @@ impl State {
             return Vec::new();
         };
         self.last_id += 1;
-        self.explored.asked = Some((self.last_id, slot, attack));
+        self.explored.asked = Some(Asked { id: self.last_id, about: (slot, question.clone()), attack });
         vec![Task::Send(Command::Explore { id: self.last_id, slot, question })]
     }
 
     /// Takes an answer, or the first part of one.
-    pub(super) fn hear_answer(
-        &mut self,
-        id: u64,
-        question: Question,
-        answer: Result<Answer, String>,
-        over: bool,
-    ) -> Vec<Task> {
-        let Some((_, slot, attack)) = self.explored.asked.filter(|asked| asked.0 == id) else {
+    pub(super) fn hear_answer(&mut self, id: u64, answer: Result<Answer, String>, over: bool) -> Vec<Task> {
+        let Some(Asked { about, attack, .. }) = self.explored.asked.clone().filter(|asked| asked.id == id) else {
             return Vec::new();
         };
         if over {
             self.explored.asked = None;
         }
-        self.explored.known.insert((slot, question), Known { attack, answer });
+        self.explored.known.insert(about, Known { attack, answer });
         self.go_on()
     }
 
     /// What was asked was given up for something that is done by now: it may be asked again.
     pub(super) fn hear_nothing(&mut self, id: u64) -> Vec<Task> {
-        if self.explored.asked.is_some_and(|asked| asked.0 == id) {
+        if self.explored.asked.as_ref().is_some_and(|asked| asked.id == id) {
             self.stop_asking();
         }
         self.go_on()
     }
 
-    /// What was asked will not be answered: the worker has something else to do, or is gone.
+    /// What was asked will not be answered to the end: the worker has something else to do, or is gone.
     pub(super) fn stop_asking(&mut self) {
-        if let Some((_, slot, attack)) = self.explored.asked.take() {
-            self.explored.known.retain(|(of, _), known| *of != slot || known.attack != attack);
+        if let Some(Asked { about, attack, .. }) = self.explored.asked.take()
+            && self.explored.known.get(&about).is_some_and(|known| known.attack == attack)
+        {
+            // The first part of an answer.
+            self.explored.known.remove(&about);
         }
     }
 }

@@ -78,11 +78,9 @@ fn Layer() -> impl IntoView {
     let layers = Memo::new(move |_| desk.state.with(show::layer_names));
     let chosen = Memo::new(move |_| desk.state.with(|s| s.link.layer.clone()));
     let option = move |name: String| {
-        let selected = {
-            let name = name.clone();
-            move || chosen.with(|c| *c == name)
-        };
-        view! { <option value=name.clone() prop:selected=selected>{name}</option> }
+        let value = name.clone();
+        let selected = move || chosen.with(|chosen| *chosen == value);
+        view! { <option value=name.clone() prop:selected=selected>{name.clone()}</option> }
     };
     let maps = Memo::new(move |_| {
         desk.state.with(|s| {

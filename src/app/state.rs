@@ -191,11 +191,11 @@ impl State {
                         self.link.target = self.link.target.filter(|&class| class < model.classes.len());
                         (self.model, self.model_in_use) = (Some(model), Some(source));
                     }
+                    // What it makes of the picture comes next.
                     None => {
                         self.sides.loaded.insert(slot, Side::new(model));
                     }
                 }
-                return self.go_on();
             }
             Event::PictureLoaded { picture } => {
                 if self.picture.as_ref().is_none_or(|p| p.pixels != picture.pixels) {
@@ -260,7 +260,7 @@ impl State {
                 }
                 return self.go_on();
             }
-            Event::Explored { id, question, answer, over, .. } => return self.hear_answer(id, question, answer, over),
+            Event::Explored { id, answer, over, .. } => return self.hear_answer(id, answer, over),
             Event::Unanswered { id } => return self.hear_nothing(id),
             Event::Refused { subject: Subject::Device, text } => return self.crashed(kind, &text),
             Event::Refused { subject, text } => return self.refused(subject, text),

@@ -2,19 +2,15 @@
 
 use otjr::{
     app::{
-        message::{Input, Intent, Kind, Sort, Source, Task},
+        message::{Input, Intent, Sort, Source, Task},
         saved::words,
         state::{Phase, State},
     },
     data::crop::Crop,
-    protocol::{Command, Event, Part, PictureInfo, Subject, Whole},
+    protocol::{Command, Event, Part, PictureInfo, Slot, Subject, Whole},
 };
 
-use super::{attacked, attacking, result, visitor};
-
-fn hear(state: &mut State, event: Event) -> Vec<Task> {
-    state.apply(Input::Worker(Kind::Cpu, event))
-}
+use super::{attacked, attacking, hear, result, visitor};
 
 fn square(crop: Crop) -> Event {
     let pixels = vec![crop.x as u8; 3072];
@@ -90,7 +86,7 @@ fn keys_move_and_zoom() {
         ("ArrowRight", Some(Crop { x: 32, y: 20, side: 32 })),
         ("ArrowUp", Some(Crop { x: 30, y: 18, side: 32 })),
         ("ArrowDown", Some(Crop { x: 30, y: 22, side: 32 })),
-        ("+", Some(Crop { x: 31, y: 21, side: 29 })),
+        ("+", Some(Crop { x: 32, y: 22, side: 29 })),
         ("-", Some(Crop { x: 28, y: 18, side: 36 })),
         ("0", Some(at(15))),
         ("a", None),
@@ -121,7 +117,16 @@ fn an_attack_becomes_a_file_once_it_is_over() {
     let id = state.attack.id;
     hear(&mut state, attacked(id, false, result([0.1, 0.8, 0.1], true)));
     let tasks = visitor(&mut state, Intent::Save(Part::Attacked));
-    let [Task::Send(Command::Save { part: Part::Attacked, original, attacked, settings, target: None })] = &tasks[..]
+    let [
+        Task::Send(Command::Save {
+            slot: Slot::Robust,
+            part: Part::Attacked,
+            original,
+            attacked,
+            settings,
+            target: None,
+        }),
+    ] = &tasks[..]
     else {
         panic!("{tasks:?}")
     };

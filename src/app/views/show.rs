@@ -47,18 +47,20 @@ pub fn shape_of(view: explore::View, i: usize) -> &'static str {
 pub fn show(state: &State) -> Shown {
     let Some(open) = state.link.view else { return Shown::default() };
     let View { words, charts } = match open {
-        explore::View::Layers => {
-            let shifts = |answer| if let Answer::Layers(shifts) = answer { Some(&shifts[..]) } else { None };
-            layers::view(&all::<[Shift]>(state, &Question::Layers, shifts))
-        }
+        explore::View::Layers => layers::view(&all::<[Shift]>(state, &Question::Layers, |answer| match answer {
+            Answer::Layers(shifts) => Some(shifts),
+            _ => None,
+        })),
         explore::View::Embedding => ways(state),
         explore::View::Transport => match lines(state) {
             Some((slot, transport)) => transport::view(slot.into(), transport, shown_line(state, transport), 0),
             None => View::default(),
         },
         explore::View::Jacobian => {
-            let both = |answer| if let Answer::Jacobian(both) = answer { Some(both) } else { None };
-            let reactions = all(state, &Question::Jacobian, both);
+            let reactions = all(state, &Question::Jacobian, |answer| match answer {
+                Answer::Jacobian(both) => Some(both),
+                _ => None,
+            });
             let pairs: Vec<(Whose, [&Reaction; 2])> =
                 reactions.into_iter().map(|(whose, both)| (whose, [&both.transport, &both.random])).collect();
             jacobian::view(&pairs)
@@ -107,8 +109,10 @@ fn ways(state: &State) -> View {
 
 /// Both models' margins over the radius; around the picture, those of the model in focus.
 fn surroundings(state: &State) -> View {
-    let radii = |answer| if let Answer::Margins(curve) = answer { Some(&curve[..]) } else { None };
-    let curves = all::<[Radius]>(state, &Question::Margins, radii);
+    let curves = all::<[Radius]>(state, &Question::Margins, |answer| match answer {
+        Answer::Margins(curve) => Some(curve),
+        _ => None,
+    });
     let mut view = margins::view(&curves, state.attack.config.norm);
     let focus = state.slot().and_then(|slot| Some((slot, state.known(slot, &Question::Landscape)?)));
     if let Some((slot, known)) = focus
