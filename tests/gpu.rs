@@ -76,7 +76,7 @@ impl Tiny {
     const SHAPE: [usize; 3] = [3, 8, 8];
 
     fn new(device: &Device) -> Self {
-        let matrix = |index, rows, columns, size| {
+        let matrix = |index, rows: usize, columns: usize, size: f32| {
             let values =
                 random::uniform(&mut random::stream(5, Purpose::Directions, index), rows * columns, -size, size);
             Tensor::from_data(TensorData::new(values, [rows, columns]), device)

@@ -153,9 +153,11 @@ export async function saveChart(page, id, kind) {
 /** A chart's numbers as it saves them, a row a point: {series, x, y, ..}; text stays text. */
 export async function numbers(page, id) {
   const lines = (await saveChart(page, id, 'csv')).bytes.toString('utf8').trimEnd().split('\r\n');
-  const cells = (line) => [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain);
+  const cells = (line) => [...`,${line}`.matchAll(/,(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain);
   const columns = cells(lines.shift());
-  const value = (column, text) => ['series', 'place'].includes(column) || text === '' ? text : Number(text);
+  // The values of regions are names of classes.
+  const isText = (column, text) => ['series', 'place'].includes(column) || text === '' || (column === 'value' && /^[a-z]/.test(text));
+  const value = (column, text) => isText(column, text) ? text : Number(text);
   return lines.map((line) => Object.fromEntries(cells(line).map((text, i) => [columns[i], value(columns[i], text)])));
 }
 
