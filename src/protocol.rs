@@ -110,7 +110,7 @@ pub enum Event {
         id: u64,
         slot: Slot,
         question: Question,
-        answer: Result<Answer, String>,
+        answer: Result<Box<Answer>, String>,
         over: bool,
     },
     /// The question `id` was given up for a later command.

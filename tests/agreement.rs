@@ -42,7 +42,10 @@ fn attack(session: &mut Session, slot: Slot, settings: &[(&str, &str)]) -> Attac
 /// How far the last attack has moved each layer.
 fn layers(session: &mut Session, slot: Slot) -> Vec<Shift> {
     match send(session, Command::Explore { id: 2, slot, question: Question::Layers }).pop() {
-        Some(Event::Explored { answer: Ok(Answer::Layers(shifts)), over: true, .. }) => shifts,
+        Some(Event::Explored { answer: Ok(answer), over: true, .. }) => match *answer {
+            Answer::Layers(shifts) => shifts,
+            other => panic!("no layers: {other:?}"),
+        },
         other => panic!("no layers: {other:?}"),
     }
 }

@@ -582,7 +582,7 @@ fn the_open_view_is_asked_for_each_model_and_again_after_another_attack() {
         id,
         slot,
         question,
-        answer: Ok(Answer::Layers(Vec::new())),
+        answer: Ok(Answer::Layers(Vec::new()).into()),
         over,
     };
     let first = question(&tasks);

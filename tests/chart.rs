@@ -73,7 +73,7 @@ fn plot_box(svg: &str) -> [f32; 4] {
     let level = (0..x1.len()).filter(|&i| y1[i] == y2[i]);
     let bottom = level.clone().map(|i| y1[i]).fold(0.0, f32::max);
     let top = level.clone().map(|i| y1[i]).fold(f32::INFINITY, f32::min);
-    let i = level.last().unwrap();
+    let i = level.next_back().unwrap();
     [x1[i], x2[i], top, bottom]
 }
 

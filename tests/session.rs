@@ -296,7 +296,7 @@ fn questions_are_answered_for_each_model() {
 
     for (slot, _) in shipped {
         let mut ask = |question: Question| match visitor.send(explore(slot, question.clone())).pop() {
-            Some(Event::Explored { answer: Ok(answer), over: true, .. }) => answer,
+            Some(Event::Explored { answer: Ok(answer), over: true, .. }) => *answer,
             other => panic!("{question:?}: {other:?}"),
         };
         let Answer::Layers(shifts) = ask(Question::Layers) else { panic!() };

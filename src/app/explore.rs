@@ -137,14 +137,14 @@ impl State {
     }
 
     /// Takes an answer, or the first part of one.
-    pub(super) fn hear_answer(&mut self, id: u64, answer: Result<Answer, String>, over: bool) -> Vec<Task> {
+    pub(super) fn hear_answer(&mut self, id: u64, answer: Result<Box<Answer>, String>, over: bool) -> Vec<Task> {
         let Some(Asked { about, attack, .. }) = self.explored.asked.clone().filter(|asked| asked.id == id) else {
             return Vec::new();
         };
         if over {
             self.explored.asked = None;
         }
-        self.explored.known.insert(about, Known { attack, answer });
+        self.explored.known.insert(about, Known { attack, answer: answer.map(|answer| *answer) });
         self.go_on()
     }
 

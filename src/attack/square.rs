@@ -101,11 +101,15 @@ impl Square {
                 x
             }
             (_, 0) => {
-                let side = h / 5;
-                let first = (h - 5 * side) / 2;
+                let side = (h.min(w) / 5).max(1);
+                // Where the five squares along `n` pixels begin, which leave as much free before as after them.
+                let starts = |n: usize| {
+                    let count = (n / side).min(5);
+                    (0..count).map(move |i| (n - count * side) / 2 + i * side)
+                };
                 let mut d = vec![0.0; c * h * w];
-                for (row, column) in (0..h / side).flat_map(|r| (0..w / side).map(move |c| (r, c))) {
-                    let window = Window { top: first + row * side, left: first + column * side, side, shape };
+                for (top, left) in starts(h).flat_map(|top| starts(w).map(move |left| (top, left))) {
+                    let window = Window { top, left, side, shape };
                     let bump = turned(bump(self.threat.norm, side), &mut p.rng);
                     for channel in 0..c {
                         let sign = either(&mut p.rng);

@@ -157,9 +157,8 @@ fn eigen(mut a: Vec<Vec<f64>>) -> (Vec<f64>, Vec<Vec<f64>>) {
             (row[i], row[j]) = rotate(row[i], row[j]);
         }
         for matrix in [&mut a, &mut vectors] {
-            for k in 0..n {
-                (matrix[i][k], matrix[j][k]) = rotate(matrix[i][k], matrix[j][k]);
-            }
+            let (above, below) = matrix.split_at_mut(j);
+            above[i].iter_mut().zip(&mut below[0]).for_each(|(x, y)| (*x, *y) = rotate(*x, *y));
         }
     }
     let mut order: Vec<usize> = (0..n).collect();

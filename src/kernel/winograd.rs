@@ -93,7 +93,7 @@ impl Winograd {
                 let rows: [[[f32; R]; 4]; 3] =
                     std::array::from_fn(|row| spread([tap(3 * row), tap(3 * row + 1), tap(3 * row + 2)]));
                 for column in 0..4 {
-                    let values = spread([rows[0][column], rows[1][column], rows[2][column]]);
+                    let values = spread(rows.map(|row| row[column]));
                     for (row, value) in values.iter().enumerate() {
                         let to = (4 * row + column) * apart + block * self.cin + i * R;
                         all[to..to + R].copy_from_slice(value);
@@ -142,7 +142,7 @@ impl Kernel for InputTransform<'_> {
             let d: [[[f32; L]; 4]; 4] = from.map(|row| row.map(|from| load(self.padded, from + at)));
             let columns: [[[f32; L]; 4]; 4] = std::array::from_fn(|c| four([d[0][c], d[1][c], d[2][c], d[3][c]]));
             for row in 0..4 {
-                let values = four(std::array::from_fn(|c| columns[c][row]));
+                let values = four(columns.map(|column| column[row]));
                 for (column, value) in values.iter().enumerate() {
                     let to = (4 * row + column) * self.apart + at;
                     self.inputs[to..to + L].copy_from_slice(value);

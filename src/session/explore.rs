@@ -1,6 +1,6 @@
 //! Answers the page's questions about a model, its picture and the attack on it.
 
-use std::ops::ControlFlow;
+use std::{collections::btree_map::Entry, ops::ControlFlow};
 
 use super::{Refusal, Session, watch::Line};
 use crate::{
@@ -85,7 +85,13 @@ impl Session {
     ) -> Result<(), Refusal> {
         let latest = self.latest.clone();
         let mut line = Line::new(id, &latest, emit);
-        let told = |answer, over| Event::Explored { id, slot, question: question.clone(), answer, over };
+        let told = |answer: Result<Answer, String>, over| Event::Explored {
+            id,
+            slot,
+            question: question.clone(),
+            answer: answer.map(Box::new),
+            over,
+        };
         let part = |answer| told(Ok(answer), false);
         let answer = match self.answer(slot, &question, &mut line, &part).await {
             Ok(answer) => Ok(answer),
@@ -119,12 +125,13 @@ impl Session {
                 Answer::Maps(layers::maps(model, &device, &x, &attacked.x_adv, layer, CHANNELS).await?)
             }
             Question::Embedding => {
-                if !self.embeddings.contains_key(&slot) {
-                    let (x, labels) = reference(&query, REFERENCE).await?;
-                    let embedding = Embedding::new(model, &device, &x, &labels, CELLS).await?;
-                    self.embeddings.insert(slot, embedding);
-                }
-                let reference = self.embeddings[&slot].clone();
+                let reference = match self.embeddings.entry(slot) {
+                    Entry::Occupied(made) => made.get().clone(),
+                    Entry::Vacant(place) => {
+                        let (x, labels) = reference(&query, REFERENCE).await?;
+                        place.insert(Embedding::new(model, &device, &x, &labels, CELLS).await?).clone()
+                    }
+                };
                 let way = [&x[..], &attacked.path, &attacked.x_adv].concat();
                 let path = reference.project(model, &device, &way).await?;
                 Answer::Embedding(Way { reference, path })

@@ -39,7 +39,7 @@ pub type Latest = Rc<Cell<u64>>;
 #[derive(Default)]
 pub struct Session {
     device: Option<Device>,
-    models: BTreeMap<Slot, (Model, ModelInfo)>,
+    models: BTreeMap<Slot, Loaded>,
     /// Of the last attack on the picture, by model.
     attacked: BTreeMap<Slot, Attacked>,
     /// Made when first asked for, by model.
@@ -51,6 +51,9 @@ pub struct Session {
     /// Raised by the receiver of commands: an attack that sees a new value ends itself.
     pub latest: Latest,
 }
+
+/// A model, and what to say of it.
+type Loaded = (Model, ModelInfo);
 
 /// Why a command could not be carried out.
 struct Refusal(Subject, String);
@@ -119,7 +122,9 @@ impl Session {
         };
         emit(Event::ModelLoaded { slot, model: info.clone() });
         self.models.insert(slot, (model, info));
-        (self.attacked.remove(&slot), self.embeddings.remove(&slot), self.twins.remove(&slot));
+        self.attacked.remove(&slot);
+        self.embeddings.remove(&slot);
+        self.twins.remove(&slot);
         self.classify(slot, emit).await
     }
 
@@ -176,7 +181,7 @@ impl Session {
         slot: Slot,
         settings: &[(String, String)],
         refuse: &dyn Fn(&dyn std::fmt::Display) -> Refusal,
-    ) -> Result<(&(Model, ModelInfo), AttackConfig, Vec<Stage>), Refusal> {
+    ) -> Result<(&Loaded, AttackConfig, Vec<Stage>), Refusal> {
         let mut config = AttackConfig::default();
         for (key, value) in settings {
             config.set(key, value).map_err(|e| refuse(&e))?;
