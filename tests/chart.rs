@@ -70,7 +70,7 @@ fn plot_box(svg: &str) -> [f32; 4] {
     let axes = svg.split("<g stroke=").nth(1).and_then(|g| g.split("</g>").next()).expect("a plot has axes");
     let of = |key| attributes(axes, "line", key).into_iter().map(|v| v.parse::<f32>().unwrap()).collect::<Vec<_>>();
     let (x1, x2, y1, y2) = (of("x1"), of("x2"), of("y1"), of("y2"));
-    let level = (0..x1.len()).filter(|&i| y1[i] == y2[i]);
+    let mut level = (0..x1.len()).filter(|&i| y1[i] == y2[i]);
     let bottom = level.clone().map(|i| y1[i]).fold(0.0, f32::max);
     let top = level.clone().map(|i| y1[i]).fold(f32::INFINITY, f32::min);
     let i = level.next_back().unwrap();
