@@ -10,12 +10,13 @@ pub fn stops(setting: &Setting, norm: Norm) -> Vec<String> {
     };
     if setting.unit == "pixel" {
         // Half steps of 8 bit up to 32/255; lengths and sums are larger.
-        let unit = match norm {
-            Norm::Linf => 0.5 / 255.0,
-            Norm::L2 => 8.0 / 255.0,
-            Norm::L1 => 0.5,
+        let [part, whole] = match norm {
+            Norm::Linf => [0.5, 255.0],
+            Norm::L2 => [8.0, 255.0],
+            Norm::L1 => [0.5, 1.0],
         };
-        return (0..=64).map(|i| Pixels(i as f32 * unit).show()).collect();
+        // Divided last: the very number that the fraction is read as, so that it is written as one.
+        return (0..=64).map(|i| Pixels(i as f32 * part / whole).show()).collect();
     }
     if high <= 1.0 {
         return (0..=20).map(|i| format!("{}", low + (high - low) * f64::from(i) / 20.0)).collect();

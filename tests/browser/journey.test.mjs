@@ -110,6 +110,7 @@ test('all of it by the keyboard alone', async () => {
     await tabTo('#guide-next');
     await page.keyboard.press('Enter');
     await step(page, 2);
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'guide-next', 'the focus is lost');
     await tabTo('#guide-end');
     await page.keyboard.press('Enter');
     await page.waitForSelector('#guide', { state: 'detached' });
