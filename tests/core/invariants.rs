@@ -116,17 +116,19 @@ impl<M: Classifier> Subject<'_, M> {
 
     pub async fn equal_seeds_give_equal_pictures(&self) {
         let task = self.task(2).await;
+        let mut differ = 0;
         for (kind, norm, epsilon) in cases(&TIGHT).filter(|(kind, ..)| kind.uses("seed")) {
             let restarts = if matches!(kind, AttackKind::Fab | AttackKind::FabT) { 2 } else { 1 };
             let with =
                 async |seed| self.run(&AttackConfig { seed, restarts, ..short(kind, norm, epsilon) }, &task).await;
             let once = with(1).await;
             assert_eq!(once, with(1).await, "{kind} {norm}");
-            // Boundary attacks forget where they began.
+            // Boundary attacks forget where they began, and on a nearly linear model all that climb end in one corner.
             if norm == Norm::Linf && restarts == 1 {
-                assert_ne!(once, with(2).await, "{kind} {norm}");
+                differ += usize::from(once != with(2).await);
             }
         }
+        assert!(differ > 0, "the seed decides nothing");
     }
 
     /// With more steps, queries, restarts or targets all that fell falls, margins are no larger, perturbations no longer.
