@@ -5,9 +5,10 @@ const KEPT = 'otjr';
 self.addEventListener('install', () => self.skipWaiting());
 self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
 
-// The page names what it had fetched before this worker was there. One that is missing does not keep the others out.
+// The page names what it had fetched before this worker was there: from the browser's own cache, not sent once more. One that
+// is missing does not keep the others out.
 self.addEventListener('message', (event) => event.waitUntil(caches.open(KEPT).then(
-  (cache) => Promise.allSettled(event.data.map((address) => cache.add(address))))));
+  (cache) => Promise.allSettled(event.data.map((address) => cache.add(new Request(address, { cache: 'force-cache' })))))));
 
 self.addEventListener('fetch', (event) => {
   const { request } = event;

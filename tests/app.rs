@@ -353,6 +353,9 @@ fn sliders_stop_at_sensible_values_that_settings_take() {
                 AttackConfig::default().set(setting.key, stop).unwrap();
                 assert_eq!(scale::nearest(&stops, stop), i, "{}: {stop}", setting.key);
             }
+            if norm == Norm::Linf && setting.unit == "pixel" {
+                assert!(stops[1..].iter().all(|stop| stop.ends_with("/255")), "{}: {stops:?}", setting.key);
+            }
             let usual = AttackConfig::default().get(setting.key).unwrap();
             if norm == Norm::Linf && !stops.is_empty() {
                 assert!(stops.contains(&usual), "{}: {usual} in {stops:?}", setting.key);
