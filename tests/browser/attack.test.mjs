@@ -47,13 +47,13 @@ describe('on the CPU', () => {
         await attackAfter(page, () => set(page, key, value));
         t.diagnostic(`${key} = ${value}: largest change ${await staysWithin(page, epsilon)}/255`);
       }
-      // The saved file is the canvas.
+      // The saved file is the canvas, but for whole bytes that the ball has no room for: 0.05 is 12.75/255.
       const download = page.waitForEvent('download');
       await page.click('#save');
       const saved = await readFile(await (await download).path());
       const after = await pixels(page, 'attacked');
       await attackAfter(page, () => pasteFile(page, 'body', file('pasted.png', 'image/png', saved)));
-      assert.deepEqual(await pixels(page, 'original'), after);
+      assert.ok(furthest(await pixels(page, 'original'), after) <= 1);
       assert.equal(await longestTask(page) < 1000, true);
     });
   });
