@@ -1,4 +1,4 @@
-// What the page costs, on the CPU backend, as a small table: node tests/browser/measure.mjs. No test: see measure.test.mjs.
+// What the page costs, on the CPU backend, as a small table: node tests/browser/measure.mjs.
 import { fileURLToPath } from 'node:url';
 import { attackAfter, attacked, explored } from './driver.mjs';
 import { launch, longestTask, paints, site, visit } from './harness.mjs';
