@@ -165,9 +165,9 @@ fn the_transport_says_what_lines_and_pulls_amount_to() {
     sound(&view, 3);
     assert_eq!(
         view.words,
-        "Along line 2 the attacked logits have to go 2 to lie as the clean ones do (root mean square); that is 25 % of L_SW. \
+        "Along line 2 the attacked values have to go 2 logits to lie as the clean ones do (root mean square); that is 25 % of L_SW. \
          With 4 lines L_SW = 4 has settled: the second half of them changed it by 0 %. The logits that the robust model gives \
-         to this picture are pulled 5 back, 1.7 times the mean of the 2 pictures."
+         to this picture are pulled 5 logits back, 1.7 times the mean of the 2 pictures."
     );
     let Form::Segments(pairs) = &view.charts[0].marks[0].form else { panic!("no matching") };
     assert_eq!(pairs, &[[-0.5, 0.0, -1.0, 1.0], [0.5, 0.0, 1.0, 1.0]]);

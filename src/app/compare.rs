@@ -63,17 +63,19 @@ pub fn words(rows: &[Row]) -> String {
         (_, true) => "Every model falls to its own attack".to_owned(),
         _ => format!("Attacked in turn, {} falls and {} holds", names(fell.clone()), names(held)),
     };
-    let pairs = fell.iter().flat_map(|&under| (0..rows.len()).map(move |judge| (under, judge)));
+    let pairs = (0..rows.len()).flat_map(|under| (0..rows.len()).map(move |judge| (under, judge)));
     let others = pairs.filter(|(under, judge)| under != judge);
     let (moved, kept): (Vec<_>, Vec<_>) =
         others.partition(|&(under, judge)| rows[judge].attacked[under].as_ref().is_some_and(|cell| cell.fooled));
+    // That what fools no one does not fool the other either goes without saying.
+    let kept = kept.into_iter().filter(|(under, _)| fell.contains(under));
     let told = |(under, judge): (usize, usize), verb: &str| {
         let cell = rows[judge].attacked[under].as_ref();
         let seen = cell.map(|c| format!(" ({}, {})", c.class, percent(c.p))).unwrap_or_default();
         format!("the picture made against {} {verb} {}{seen}", title(under), title(judge))
     };
     let second: Vec<String> = (moved.into_iter().map(|pair| told(pair, "fools")))
-        .chain(kept.into_iter().map(|pair| told(pair, "does not fool")))
+        .chain(kept.map(|pair| told(pair, "does not fool")))
         .collect();
     if second.is_empty() { format!("{first}.") } else { format!("{first}; {}.", second.join("; ")) }
 }

@@ -58,11 +58,6 @@ impl View {
             Self::Landscape => vec![Question::Margins, Question::Landscape],
         }
     }
-
-    /// Whether a question is about the model in focus only.
-    fn is_of_one(question: &Question) -> bool {
-        matches!(question, Question::Transport | Question::Landscape)
-    }
 }
 
 /// An answer, or why there is none.
@@ -111,7 +106,9 @@ impl State {
             .map(|(slot, .., attack)| (slot, attack.id))
             .collect();
         let questions = self.link.view.map(|view| view.questions(&self.link.layer)).unwrap_or_default();
-        let of = |question: &Question, slot| !View::is_of_one(question) || self.slot() == Some(slot);
+        // These show the model in focus only.
+        let of_one = |question: &Question| matches!(question, Question::Transport | Question::Landscape);
+        let of = |question: &Question, slot| !of_one(question) || self.slot() == Some(slot);
         let mut all = Vec::new();
         for question in questions {
             let models = attacked.iter().filter(|(slot, _)| of(&question, *slot));

@@ -1,4 +1,4 @@
-//! The page. `state` (with `message`, `workers`, `sides`, `explore`, `own`, `frame` and `saved`), `compare`, `link`, `dropped`, `reading`,
+//! The page. `state` (with `message`, `intents`, `workers`, `sides`, `explore`, `own`, `frame` and `saved`), `compare`, `link`, `dropped`, `reading`,
 //! `scale`, `pixels`, `tour`, `chart` and `views` are plain
 //! functions, tested natively; the rest shows them in a browser: `page` wires state, worker and views together, the views are thin.
 //!
@@ -10,6 +10,7 @@ pub mod compare;
 pub mod dropped;
 pub mod explore;
 pub mod frame;
+pub mod intents;
 pub mod link;
 pub mod message;
 pub mod own;

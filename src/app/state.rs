@@ -4,8 +4,9 @@
 use super::{
     explore::Explored,
     frame::Frame,
+    intents::PAUSE,
     link::{Link, Shipped, Wish},
-    message::{Input, Intent, Kind, Sort, Source, Task},
+    message::{Input, Kind, Sort, Source, Task},
     own::Own,
     saved::Saved,
     sides::{Side, Sides},
@@ -17,9 +18,6 @@ use crate::{
     protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Slot, Subject, Trace, Transfer},
     verify,
 };
-
-/// Milliseconds without a further change after which an attack begins: a slider on its way starts none.
-const PAUSE: u32 = 40;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Phase {
@@ -70,7 +68,7 @@ pub struct Many {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Check {
     /// The n-th file that the visitor brought.
-    file: usize,
+    pub(super) file: usize,
     /// Empty until it is done.
     pub groups: Vec<verify::Check>,
     pub milliseconds: f64,
@@ -135,15 +133,18 @@ impl State {
     }
 
     pub fn hash(&self) -> String {
-        let own_model = matches!(self.model_in_use, Some(Source::Own(_)));
-        let own_picture = matches!(self.picture_in_use, Some(Source::Own(_)));
-        self.link.hash(own_model, own_picture)
+        self.hash_of(&self.link)
     }
 
     /// The address of what is in view, without the tour that led there.
     pub fn hash_without_tour(&self) -> String {
-        let link = Link { tour: None, ..self.link.clone() };
-        Self { link, model_in_use: self.model_in_use, picture_in_use: self.picture_in_use, ..Self::default() }.hash()
+        self.hash_of(&Link { tour: None, ..self.link.clone() })
+    }
+
+    fn hash_of(&self, link: &Link) -> String {
+        let own_model = matches!(self.model_in_use, Some(Source::Own(_)));
+        let own_picture = matches!(self.picture_in_use, Some(Source::Own(_)));
+        link.hash(own_model, own_picture)
     }
 
     /// Whether an attack runs or is about to.
@@ -286,7 +287,7 @@ impl State {
         }
     }
 
-    fn forget_attack(&mut self) {
+    pub(super) fn forget_attack(&mut self) {
         self.attack.result = None;
         self.saved = None;
         self.attack.traces.clear();
@@ -373,130 +374,6 @@ impl State {
         self.attack.phase = Phase::Running { done: 0, total: 0 };
         let settings = owned(&self.attack.config);
         vec![Task::Send(Command::Attack { id: self.attack.id, slot, settings, target: self.attack.target })]
-    }
-
-    fn intend(&mut self, intent: Intent) -> Vec<Task> {
-        match intent {
-            Intent::Model(source) => {
-                if let Source::Ours(model) = source {
-                    self.link.model = model;
-                }
-                self.model_wanted = Some(source);
-                self.focus(source)
-            }
-            Intent::Sample(index) => {
-                self.link.sample = index;
-                self.picture_wanted = Some(Source::Ours(index));
-                self.load_picture()
-            }
-            Intent::File(n, Sort::Model) => {
-                self.model_wanted = Some(Source::Own(n));
-                self.load_model()
-            }
-            Intent::File(n, Sort::Picture) => {
-                self.picture_wanted = Some(Source::Own(n));
-                self.load_picture()
-            }
-            Intent::Keep(file, name) => {
-                self.tray.push(Own { file, name, crop: None });
-                Vec::new()
-            }
-            Intent::Crop(crop) => self.crop(crop),
-            Intent::Save(part) => self.save(part),
-            Intent::File(file, Sort::Fixture) => {
-                self.check = Some(Check { file, groups: Vec::new(), milliseconds: 0.0 });
-                self.load_check()
-            }
-            Intent::CloseCheck => {
-                self.check = None;
-                Vec::new()
-            }
-            Intent::Set(key, value) => self.set(key, &value),
-            Intent::Target(target) => {
-                self.link.target = target;
-                self.soon(PAUSE)
-            }
-            Intent::Backend(wish) => self.choose(wish),
-            Intent::Again => {
-                self.link.attack.seed = self.link.attack.seed.wrapping_add(1);
-                self.soon(PAUSE)
-            }
-            Intent::Many(pictures) => {
-                let Some(slot) = self.slot() else { return Vec::new() };
-                self.stop_asking();
-                self.last_id += 1;
-                let (id, config) = (self.last_id, self.link.attack.clone());
-                let settings = owned(&config);
-                self.many = Some(Many { id, config, running: true, ..Many::default() });
-                // It takes the worker from the attack on the one picture, whose outcome is then unknown.
-                if self.busy() {
-                    self.forget_attack();
-                    self.attack.phase = Phase::Idle;
-                }
-                vec![Task::Send(Command::Evaluate { id, slot, settings, pictures })]
-            }
-            Intent::View(view) => {
-                self.link.view = view;
-                self.go_on()
-            }
-            Intent::Layer(layer) => {
-                self.link.layer = layer;
-                self.go_on()
-            }
-            Intent::Projection(projection) => {
-                self.link.projection = projection;
-                Vec::new()
-            }
-            Intent::Stop => {
-                if self.attack.phase == Phase::Soon {
-                    self.attack.phase = Phase::Idle;
-                }
-                vec![Task::Send(Command::Stop)]
-            }
-            Intent::Dismiss(id) => {
-                self.notices.retain(|n| n.id != id);
-                Vec::new()
-            }
-            Intent::Address(hash) => self.visit(&hash),
-        }
-    }
-
-    fn set(&mut self, key: &str, value: &str) -> Vec<Task> {
-        let before = self.link.attack.clone();
-        if let Err(error) = self.link.attack.set(key, value) {
-            self.notice(error.to_string());
-            return Vec::new();
-        }
-        let now = &self.link.attack;
-        if (now.attack, now.norm) != (before.attack, before.norm) {
-            // Another attack has other usual parameters. A radius in one norm means nothing in another; in the same it stays.
-            let usual = AttackConfig { seed: before.seed, ..AttackConfig::of(now.attack, now.norm) };
-            let epsilon = if usual.norm == before.norm { before.epsilon } else { usual.epsilon };
-            self.link.attack = AttackConfig { epsilon, ..usual };
-        }
-        self.soon(PAUSE)
-    }
-
-    /// The visitor changed the address by hand or went back in history.
-    fn visit(&mut self, hash: &str) -> Vec<Task> {
-        if hash == self.hash() {
-            return Vec::new();
-        }
-        let (link, problems) = Link::parse(hash);
-        problems.into_iter().for_each(|p| self.notice(p));
-        let old = std::mem::replace(&mut self.link, link);
-        let mut tasks = Vec::new();
-        if self.link.backend != old.backend {
-            tasks.extend(self.choose(self.link.backend));
-        }
-        if self.picture_wanted != Some(Source::Ours(self.link.sample)) {
-            tasks.extend(self.intend(Intent::Sample(self.link.sample)));
-        }
-        if self.model_wanted != Some(Source::Ours(self.link.model)) {
-            tasks.extend(self.intend(Intent::Model(Source::Ours(self.link.model))));
-        }
-        tasks.extend(self.soon(PAUSE));
-        tasks
     }
 }
 

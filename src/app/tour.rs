@@ -21,14 +21,14 @@ pub const STEPS: [Step; 9] = [
     Step {
         title: "It is aimed, not noise",
         text: "Each pixel moves the way that raises the model's error fastest: the sign of the gradient, a few small steps \
-               of it. In the map, the attack goes to the right and a random change of the same size goes up. Along the one \
+               of it. In the map further down, the attack goes to the right and a random change of the same size goes up. Along the one \
                the loss climbs within a step; along the other it hardly moves. That is why noise does no harm and an attack does.",
         shows: "model=ce&view=landscape",
     },
     Step {
         title: "How little is enough",
-        text: "With one step of 255, which no eye can see, the standard model may fall already. The curve of the margin \
-               says at which radius: where it crosses zero, another class has taken over.",
+        text: "Allow the attack less and less: one step of 255 is a change that no eye can see. The curve of the margin, further \
+               down, says at which radius each model falls: where it crosses zero, another class has taken over.",
         shows: "model=ce&epsilon=1/255&step=0.25/255&view=landscape",
     },
     Step {

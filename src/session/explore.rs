@@ -6,7 +6,7 @@ use super::{Refusal, Session, watch::Line};
 use crate::{
     attack::{Attack, Error, Goal, Observer, Progress, Query, Task, method::stages},
     config::{AttackConfig, AttackKind, Norm, Pixels},
-    data::{Pictures, SIDE, VALUES, synthetic},
+    data::{Pictures, SIDE, synthetic},
     explore::{
         embedding::Embedding,
         jacobian,
@@ -139,7 +139,7 @@ impl Session {
             Question::Transport | Question::Jacobian => {
                 let twins = match self.twins.remove(&slot).filter(|twins| twins.suit(&attacked.config)) {
                     Some(twins) => twins,
-                    None => Twins::new(&query, &attacked.config, line).await?,
+                    None => Twins::new(&query, model.classes, &attacked.config, line).await?,
                 };
                 let twins = self.twins.entry(slot).insert_entry(twins).into_mut();
                 let (x, x_adv) = ([&x[..], &twins.x].concat(), [&attacked.x_adv[..], &twins.x_adv].concat());
@@ -166,7 +166,9 @@ impl Session {
                     if line.due() {
                         let values = values.clone();
                         let so_far = Answer::Landscape(Surroundings { values, side: SIDE_POINTS, range: ENDS });
-                        line.tell(Some(part(so_far))).await.continue_or(No::Stopped)?;
+                        if line.tell(Some(part(so_far))).await.is_break() {
+                            return Err(No::Stopped);
+                        }
                     }
                 }
                 Answer::Landscape(Surroundings { values, side: SIDE_POINTS, range: ENDS })
@@ -185,22 +187,13 @@ impl Session {
                         return Err(No::Stopped);
                     }
                     curve.extend(found.iter().map(|f| Radius { epsilon: radius, margin: f.margin }));
-                    line.tell(Some(part(Answer::Margins(curve.clone())))).await.continue_or(No::Stopped)?;
+                    if line.tell(Some(part(Answer::Margins(curve.clone())))).await.is_break() {
+                        return Err(No::Stopped);
+                    }
                 }
                 Answer::Margins(curve)
             }
         })
-    }
-}
-
-/// `Break` as an error.
-trait OrElse {
-    fn continue_or<E>(self, error: E) -> Result<(), E>;
-}
-
-impl OrElse for ControlFlow<()> {
-    fn continue_or<E>(self, error: E) -> Result<(), E> {
-        if self.is_break() { Err(error) } else { Ok(()) }
     }
 }
 
@@ -232,11 +225,15 @@ impl Twins {
     }
 
     /// Attacks reference pictures, by PGD in the ball of a config.
-    async fn new(query: &Query<'_, Model>, config: &AttackConfig, line: &mut Line<'_>) -> Result<Self, No> {
+    async fn new(
+        query: &Query<'_, Model>,
+        classes: usize,
+        config: &AttackConfig,
+        line: &mut Line<'_>,
+    ) -> Result<Self, No> {
         let (x, seen) = reference(query, BATCH - 1).await?;
         let goals = seen.iter().map(|&class| Goal::Avoid(usize::from(class))).collect();
         let task = Task { x, goals, ids: (0..seen.len() as u64).collect() };
-        let classes = query.logits(&task.x[..VALUES]).await?.classes;
         let stage = stages(&pgd_within(config), classes)?.into_iter().next();
         let stage = stage.ok_or_else(|| Error::Unsuited("there is no attack for this model".into()))?;
         let found = stage.method.run(query, &task, &mut Quiet(line)).await?;

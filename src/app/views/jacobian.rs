@@ -33,7 +33,7 @@ pub fn view(models: &Reactions<'_>) -> View {
             name: name.into(),
             title: title.into(),
             words: words.clone(),
-            x: Axis::new("length of the gradient", "logits a unit of brightness").least(0.0, largest),
+            x: Axis::new("gradient", "logits a unit of brightness").least(0.0, largest),
             y: Axis::new("pictures", ""),
             marks: models.iter().map(bars).collect(),
             ..Chart::default()

@@ -45,7 +45,7 @@ fn tell(whose: Whose, transport: &Transport, line: usize, picture: usize) -> Str
 fn along(projection: &Projection, line: usize) -> String {
     let far = projection.mean_square.sqrt();
     format!(
-        "Along line {} the attacked logits have to go {} to lie as the clean ones do (root mean square); that is {} of L_SW.",
+        "Along line {} the attacked values have to go {} logits to lie as the clean ones do (root mean square); that is {} of L_SW.",
         line + 1,
         short(far),
         share(projection.share)
@@ -83,7 +83,7 @@ fn pulled(whose: Whose, transport: &Transport, picture: usize) -> String {
         Some(times) if pictures > 1 => format!(", {times} times the mean of the {pictures} pictures"),
         _ => String::new(),
     };
-    format!("The logits that {} gives to this picture are pulled {} back{than}.", whose.the(), short(own))
+    format!("The logits that {} gives to this picture are pulled {} logits back{than}.", whose.the(), short(own))
 }
 
 /// Both orders on one line, matched by rank.

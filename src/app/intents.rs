@@ -1,0 +1,141 @@
+//! What the visitor wants, and what follows from it. Part of the fold in `state`.
+
+use super::{
+    link::Link,
+    message::{Intent, Sort, Source, Task},
+    own::Own,
+    state::{Check, Many, Phase, State, owned},
+};
+use crate::{
+    config::{AttackConfig, Settings},
+    protocol::Command,
+};
+
+/// Milliseconds without a further change after which an attack begins: a slider on its way starts none.
+pub(super) const PAUSE: u32 = 40;
+
+impl State {
+    pub(super) fn intend(&mut self, intent: Intent) -> Vec<Task> {
+        match intent {
+            Intent::Model(source) => {
+                if let Source::Ours(model) = source {
+                    self.link.model = model;
+                }
+                self.model_wanted = Some(source);
+                self.focus(source)
+            }
+            Intent::Sample(index) => {
+                self.link.sample = index;
+                self.picture_wanted = Some(Source::Ours(index));
+                self.load_picture()
+            }
+            Intent::File(n, Sort::Model) => {
+                self.model_wanted = Some(Source::Own(n));
+                self.load_model()
+            }
+            Intent::File(n, Sort::Picture) => {
+                self.picture_wanted = Some(Source::Own(n));
+                self.load_picture()
+            }
+            Intent::Keep(file, name) => {
+                self.tray.push(Own { file, name, crop: None });
+                Vec::new()
+            }
+            Intent::Crop(crop) => self.crop(crop),
+            Intent::Save(part) => self.save(part),
+            Intent::File(file, Sort::Fixture) => {
+                self.check = Some(Check { file, groups: Vec::new(), milliseconds: 0.0 });
+                self.load_check()
+            }
+            Intent::CloseCheck => {
+                self.check = None;
+                Vec::new()
+            }
+            Intent::Set(key, value) => self.set(key, &value),
+            Intent::Target(target) => {
+                self.link.target = target;
+                self.soon(PAUSE)
+            }
+            Intent::Backend(wish) => self.choose(wish),
+            Intent::Again => {
+                self.link.attack.seed = self.link.attack.seed.wrapping_add(1);
+                self.soon(PAUSE)
+            }
+            Intent::Many(pictures) => {
+                let Some(slot) = self.slot() else { return Vec::new() };
+                self.stop_asking();
+                self.last_id += 1;
+                let (id, config) = (self.last_id, self.link.attack.clone());
+                let settings = owned(&config);
+                self.many = Some(Many { id, config, running: true, ..Many::default() });
+                // It takes the worker from the attack on the one picture, whose outcome is then unknown.
+                if self.busy() {
+                    self.forget_attack();
+                    self.attack.phase = Phase::Idle;
+                }
+                vec![Task::Send(Command::Evaluate { id, slot, settings, pictures })]
+            }
+            Intent::View(view) => {
+                self.link.view = view;
+                self.go_on()
+            }
+            Intent::Layer(layer) => {
+                self.link.layer = layer;
+                self.go_on()
+            }
+            Intent::Projection(projection) => {
+                self.link.projection = projection;
+                Vec::new()
+            }
+            Intent::Stop => {
+                if self.attack.phase == Phase::Soon {
+                    self.attack.phase = Phase::Idle;
+                }
+                vec![Task::Send(Command::Stop)]
+            }
+            Intent::Dismiss(id) => {
+                self.notices.retain(|n| n.id != id);
+                Vec::new()
+            }
+            Intent::Address(hash) => self.visit(&hash),
+        }
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Vec<Task> {
+        let before = self.link.attack.clone();
+        if let Err(error) = self.link.attack.set(key, value) {
+            self.notice(error.to_string());
+            return Vec::new();
+        }
+        let now = &self.link.attack;
+        if (now.attack, now.norm) != (before.attack, before.norm) {
+            // Another attack has other usual parameters. A radius in one norm means nothing in another; in the same it stays.
+            let usual = AttackConfig { seed: before.seed, ..AttackConfig::of(now.attack, now.norm) };
+            let epsilon = if usual.norm == before.norm { before.epsilon } else { usual.epsilon };
+            self.link.attack = AttackConfig { epsilon, ..usual };
+        }
+        self.soon(PAUSE)
+    }
+
+    /// The visitor changed the address by hand or went back in history.
+    fn visit(&mut self, hash: &str) -> Vec<Task> {
+        if hash == self.hash() {
+            return Vec::new();
+        }
+        let (link, problems) = Link::parse(hash);
+        problems.into_iter().for_each(|p| self.notice(p));
+        let old = std::mem::replace(&mut self.link, link);
+        let mut tasks = Vec::new();
+        if self.link.backend != old.backend {
+            tasks.extend(self.choose(self.link.backend));
+        }
+        if self.picture_wanted != Some(Source::Ours(self.link.sample)) {
+            tasks.extend(self.intend(Intent::Sample(self.link.sample)));
+        }
+        if self.model_wanted != Some(Source::Ours(self.link.model)) {
+            tasks.extend(self.intend(Intent::Model(Source::Ours(self.link.model))));
+        }
+        tasks.extend(self.soon(PAUSE));
+        tasks
+    }
+}

@@ -1,0 +1,155 @@
+//! Several models at once, questions for the views, and the tour, in the page's state.
+
+use otjr::{
+    app::{
+        compare,
+        explore::View,
+        link::{Link, Shipped},
+        message::{Input, Intent, Source, Task},
+        state::State,
+        tour,
+    },
+    explore::question::{Answer, Question},
+    protocol::{Command, Event, Slot, Subject, Transfer},
+};
+
+use super::{attacked, attacking, hear, model_at, result, visitor};
+
+fn classified(slot: Slot) -> Event {
+    Event::Classified { slot, probabilities: vec![0.9, 0.06, 0.04] }
+}
+
+/// The number and place of the attack that a task asks for.
+fn attack_of(tasks: &[Task]) -> (u64, Slot) {
+    match tasks {
+        [Task::Send(Command::Attack { id, slot, .. })] => (*id, *slot),
+        other => panic!("no attack: {other:?}"),
+    }
+}
+
+/// A page with both models attacked; gives what it does next.
+fn both_attacked() -> (State, Vec<Task>) {
+    let mut state = attacking("");
+    let id = state.attack.id;
+    let tasks = hear(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
+    assert_eq!(tasks, [Task::LoadModel(Source::Ours(Shipped::Standard))]);
+    assert_eq!(hear(&mut state, model_at(Slot::Standard)), [], "it is to be classified first");
+    let tasks = hear(&mut state, classified(Slot::Standard));
+    let (id, slot) = attack_of(&tasks);
+    assert_eq!(slot, Slot::Standard);
+    let Event::AttackDone { stopped, milliseconds, result, traces, flags, .. } =
+        attacked(id, false, result([0.1, 0.8, 0.1], true))
+    else {
+        unreachable!()
+    };
+    let transfer = vec![
+        Transfer { under: Slot::Standard, judge: Slot::Robust, probabilities: vec![0.5, 0.3, 0.2] },
+        Transfer { under: Slot::Robust, judge: Slot::Standard, probabilities: vec![0.6, 0.3, 0.1] },
+    ];
+    let tasks = hear(&mut state, Event::AttackDone { id, stopped, milliseconds, result, traces, flags, transfer });
+    (state, tasks)
+}
+
+#[test]
+fn the_other_models_are_attacked_alike_and_compared() {
+    let (state, _) = both_attacked();
+    assert_eq!(state.slot(), Some(Slot::Robust));
+    let rows = compare::rows(&state);
+    assert_eq!(rows.iter().map(|row| row.slot).collect::<Vec<_>>(), [Slot::Robust, Slot::Standard]);
+    let cell = |row: usize, under: usize| rows[row].attacked[under].clone();
+    assert!(cell(0, 0).is_some_and(|c| !c.fooled && c.class == "disc"));
+    assert!(cell(1, 1).is_some_and(|c| c.fooled && c.class == "ring"));
+    assert!(cell(0, 1).is_some_and(|c| !c.fooled && c.p == 0.5), "transfer");
+    assert!(cell(1, 0).is_some_and(|c| !c.fooled && c.p == 0.6), "the other way");
+    let words = compare::words(&rows);
+    assert!(words.starts_with("Attacked in turn, standard falls and robust holds"), "{words}");
+    assert!(words.contains("the picture made against standard does not fool robust (disc, 50 %)"), "{words}");
+    // A picture that the model it was made against withstands may still fool another.
+    let mut fools = rows.clone();
+    fools[1].attacked[0].as_mut().unwrap().fooled = true;
+    assert!(
+        compare::words(&fools).contains("the picture made against robust fools standard"),
+        "{}",
+        compare::words(&fools)
+    );
+}
+
+#[test]
+fn a_model_that_was_attacked_comes_into_focus_at_once() {
+    let (mut state, _) = both_attacked();
+    let tasks = visitor(&mut state, Intent::Model(Source::Ours(Shipped::Standard)));
+    assert!(!tasks.iter().any(|task| matches!(task, Task::LoadModel(_) | Task::Schedule(_))), "{tasks:?}");
+    assert_eq!(state.slot(), Some(Slot::Standard));
+    assert!(state.attack.result.as_ref().is_some_and(|r| r.reached));
+    assert!(state.hash().starts_with("#model=ce"));
+    // Under other settings both are attacked anew, the one in focus first.
+    visitor(&mut state, Intent::Set("epsilon", "4/255".into()));
+    let (id, slot) = attack_of(&state.apply(Input::Due));
+    assert_eq!(slot, Slot::Standard);
+    let tasks = hear(&mut state, attacked(id, false, result([0.1, 0.8, 0.1], true)));
+    assert_eq!(attack_of(&tasks).1, Slot::Robust);
+}
+
+#[test]
+fn a_stopped_attack_is_not_followed_by_others() {
+    let mut state = attacking("");
+    let id = state.attack.id;
+    assert_eq!(hear(&mut state, attacked(id, true, result([0.9, 0.05, 0.05], false))), []);
+}
+
+#[test]
+fn a_model_that_cannot_be_had_beside_is_not_tried_again() {
+    let mut state = attacking("");
+    let id = state.attack.id;
+    hear(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
+    let tasks = state.apply(Input::Unreadable(Subject::Model, "ce.safetensors could not be fetched".into()));
+    assert!(!tasks.iter().any(|task| matches!(task, Task::LoadModel(_))), "{tasks:?}");
+    assert_eq!((state.slot(), state.notices.len()), (Some(Slot::Robust), 1));
+}
+
+#[test]
+fn the_open_view_is_asked_for_each_model_and_again_after_another_attack() {
+    let (mut state, tasks) = both_attacked();
+    let question = |tasks: &[Task]| match tasks {
+        [Task::Send(Command::Explore { id, slot, question })] => (*id, *slot, question.clone()),
+        other => panic!("no question: {other:?}"),
+    };
+    let answer = |(id, slot, question): (u64, Slot, Question), over| Event::Explored {
+        id,
+        slot,
+        question,
+        answer: Ok(Answer::Layers(Vec::new()).into()),
+        over,
+    };
+    let first = question(&tasks);
+    assert_eq!((first.1, &first.2), (Slot::Robust, &Question::Layers));
+    assert_eq!(hear(&mut state, answer(first.clone(), false)), [], "only a part");
+    let second = question(&hear(&mut state, answer(first.clone(), true)));
+    assert_eq!((second.1, &second.2), (Slot::Standard, &Question::Layers));
+    assert_eq!(hear(&mut state, answer(second, true)), []);
+    // Another view, another question; a late answer to an old one changes nothing.
+    let third = question(&visitor(&mut state, Intent::View(Some(View::Embedding))));
+    assert_eq!(third.2, Question::Embedding);
+    visitor(&mut state, Intent::Set("epsilon", "4/255".into()));
+    let (id, _) = attack_of(&state.apply(Input::Due));
+    let before = state.explored.clone();
+    hear(&mut state, answer(third, true));
+    assert_eq!(state.explored, before);
+    // What is known stays in view until there is something newer.
+    assert!(state.known(Slot::Robust, &Question::Layers).is_some_and(|known| known.attack < id));
+    assert!(state.hash().contains("view=embedding"));
+    assert_eq!(Link::parse(&state.hash()).0.view, Some(View::Embedding));
+}
+
+#[test]
+fn every_step_of_the_tour_is_an_address() {
+    for n in 0..tour::STEPS.len() {
+        let (link, problems) = Link::parse(&tour::Step::hash(n));
+        assert_eq!((link.tour, problems), (Some(n), vec![]));
+        assert_eq!(Link::parse(&link.hash(false, false)).0, link, "step {n}");
+    }
+    let (mut state, _) = State::new(&tour::Step::hash(4));
+    assert!(!state.hash_without_tour().contains("tour"));
+    visitor(&mut state, Intent::Address(tour::Step::hash(5)));
+    assert_eq!((state.link.tour, state.link.view), (Some(5), Some(View::Embedding)));
+}
