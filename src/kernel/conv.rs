@@ -9,20 +9,19 @@
 
 use rayon::prelude::*;
 
-use super::winograd::Winograd;
 use crate::platform::simd::{self, Kernel};
 
 /// Channels of one register tile.
-pub(super) const R: usize = 4;
+const R: usize = 4;
 /// Vectors of pixels (of taps, for the weight gradient) of one register tile. `R * V` accumulators, `V` vectors and one
 /// broadcast weight are the 16 registers of AVX2, SSE2 and simd128.
-pub(super) const V: usize = 3;
+const V: usize = 3;
 
 /// Floats of the widest vectors.
-pub(super) const LANES: usize = 8;
+const LANES: usize = 8;
 
 /// The vectors of one register tile.
-pub(super) type Tile<const L: usize> = [[[f32; L]; V]; R];
+type Tile<const L: usize> = [[[f32; L]; V]; R];
 
 /// What is convolved: `[batch, cin, h, w]` with `[cout, cin, k, k]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,9 +44,6 @@ impl Conv {
 
     /// `[batch, cin, h, w]`, `[cout, cin, k, k]` -> `[batch, cout, h/stride, w/stride]`.
     pub fn forward(&self, x: &[f32], weight: &[f32]) -> Vec<f32> {
-        if let Some(winograd) = self.winograd(self.cin, self.cout) {
-            return winograd.run(x, |o, i, tap| weight[(o * self.cin + i) * 9 + tap]);
-        }
         let planes = self.input_planes();
         let [h, w] = self.output();
         let (kk, cin) = (self.k * self.k, self.cin);
@@ -61,10 +57,6 @@ impl Conv {
     ///
     /// It is a convolution too: the input pixels of one remainder by the stride see the same taps.
     pub fn input_gradient(&self, dy: &[f32], weight: &[f32]) -> Vec<f32> {
-        if let Some(winograd) = self.winograd(self.cout, self.cin) {
-            // The kernel turned round, its channels exchanged.
-            return winograd.run(dy, |o, i, tap| weight[(i * self.cin + o) * 9 + 8 - tap]);
-        }
         let (k, s, pad) = (self.k, self.stride, self.k / 2);
         let [h, w] = self.output();
         let planes = Planes::new([self.cout, h, w], pad, 1);
@@ -134,12 +126,6 @@ impl Conv {
         total
     }
 
-    /// The faster way, where there is one, from so many channels to so many.
-    fn winograd(&self, from: usize, to: usize) -> Option<Winograd> {
-        let winograd = Winograd { batch: self.batch, cin: from, cout: to, h: self.h, w: self.w };
-        (self.k == 3 && self.stride == 1 && winograd.pays()).then_some(winograd)
-    }
-
     fn input_planes(&self) -> Planes {
         Planes::new([self.cin, self.h, self.w], self.k / 2, self.stride)
     }
@@ -156,27 +142,27 @@ impl Conv {
 }
 
 /// Pixels from the first to the last of a picture whose rows start `row` apart.
-pub(super) fn run_length([h, w]: [usize; 2], row: usize) -> usize {
+fn run_length([h, w]: [usize; 2], row: usize) -> usize {
     (h - 1) * row + w
 }
 
 /// The zero-padded planes of one picture: `[channels][step x step planes][rows][row]`.
-pub(super) struct Planes {
+struct Planes {
     channels: usize,
     h: usize,
     w: usize,
     pad: usize,
     step: usize,
     /// Floats from one row to the next.
-    pub row: usize,
+    row: usize,
     /// Floats from one plane of a channel to the next.
     plane: usize,
     /// Floats from one channel to the next.
-    pub channel: usize,
+    channel: usize,
 }
 
 impl Planes {
-    pub fn new([channels, h, w]: [usize; 3], pad: usize, step: usize) -> Self {
+    fn new([channels, h, w]: [usize; 3], pad: usize, step: usize) -> Self {
         let row = w.div_ceil(step) + pad.div_ceil(step);
         let plane = (h + 2 * pad).div_ceil(step) * row;
         // Without padding only the first plane is looked at.
@@ -185,17 +171,17 @@ impl Planes {
     }
 
     /// Where in a channel the plane of these remainders starts.
-    pub fn plane(&self, row: usize, column: usize) -> usize {
+    fn plane(&self, row: usize, column: usize) -> usize {
         (row * self.step + column) * self.plane
     }
 
     /// Floats of one picture, and as many more as a run of `n` pixels may reach beyond its last tap.
-    pub fn len(&self, n: usize) -> usize {
+    fn len(&self, n: usize) -> usize {
         self.channels * self.channel + self.pad + n
     }
 
     /// Writes the picture `[channels, h, w]` between the zeros of `planes`.
-    pub fn fill(&self, picture: &[f32], planes: &mut [f32]) {
+    fn fill(&self, picture: &[f32], planes: &mut [f32]) {
         let (pad, s) = (self.pad, self.step);
         for (picture, planes) in picture.chunks(self.h * self.w).zip(planes.chunks_mut(self.channel)) {
             for (y, pixels) in (pad..).zip(picture.chunks(self.w)) {
@@ -293,14 +279,14 @@ fn correlate(input: &[f32], planes: &Planes, phases: &[Phase], output: [usize; 4
 
 /// `acc + a * b`, lane by lane.
 #[inline(always)]
-pub(super) fn multiply_add<const L: usize, const FMA: bool>(acc: &mut [f32; L], a: &[f32; L], b: &[f32; L]) {
+fn multiply_add<const L: usize, const FMA: bool>(acc: &mut [f32; L], a: &[f32; L], b: &[f32; L]) {
     for ((acc, a), b) in acc.iter_mut().zip(a).zip(b) {
         *acc = if FMA { a.mul_add(*b, *acc) } else { *acc + a * b };
     }
 }
 
 #[inline(always)]
-pub(super) fn load<const L: usize>(from: &[f32], at: usize) -> [f32; L] {
+fn load<const L: usize>(from: &[f32], at: usize) -> [f32; L] {
     from[at..at + L].try_into().expect("L floats")
 }
 

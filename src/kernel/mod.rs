@@ -1,8 +1,8 @@
 //! Operations that burn's CPU backend is slow at.
 //!
 //! burn-flex convolves nearly on one thread and far below what its vectors can do, and takes a dozen passes for a batch
-//! normalisation. Here convolution runs close to the peak rate of all cores ([`conv`]), where it pays with fewer multiplications
-//! ([`winograd`]), normalisation and ReLU take one pass, and the backward pass computes only the gradients that are asked for. On other devices and in float64 burn's own operations
+//! normalisation. Here convolution runs close to the peak rate of all cores, normalisation and ReLU take one pass, and the
+//! backward pass computes only the gradients that are asked for. On other devices and in float64 burn's own operations
 //! remain.
 
 #[cfg(feature = "cpu")]
@@ -15,8 +15,6 @@ mod flex;
 mod norm;
 #[cfg(feature = "cpu")]
 mod norm_op;
-#[cfg(feature = "cpu")]
-mod winograd;
 
 use burn::tensor::{Tensor, activation, module, ops::ConvOptions};
 
