@@ -240,7 +240,8 @@ fn the_landscape_says_where_the_boundary_lies() {
     assert!(tell(&land(|_, _| -2.0)).words.contains("The original itself is beyond the boundary"));
     // While it comes in, row by row: maps from the first row on, words when the picture's row is there.
     let mut part = land(|s, _| 3.0 - 4.0 * s);
-    (part.margin.truncate(26), part.loss.truncate(26));
+    part.margin.truncate(26);
+    part.loss.truncate(26);
     assert_eq!((tell(&part).charts.len(), tell(&part).words.as_str()), (2, ""));
     part.margin.truncate(5);
     assert_eq!(tell(&part), View::default());
