@@ -7,7 +7,7 @@
 use rand::SeedableRng;
 pub use rand::{Rng, RngExt};
 pub use rand_chacha::ChaCha8Rng as Stream;
-use rand_distr::{Distribution, StandardNormal};
+use rand_distr::{Distribution, Exp1, StandardNormal};
 
 /// What a stream of random numbers is for. The discriminants are part of the checkpoint format: never renumber them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,11 @@ pub fn stream(seed: u64, purpose: Purpose, index: u64) -> Stream {
 /// `n` draws of the standard normal distribution.
 pub fn normal(rng: &mut Stream, n: usize) -> Vec<f32> {
     (0..n).map(|_| StandardNormal.sample(rng)).collect()
+}
+
+/// `n` draws of the exponential distribution with mean 1.
+pub fn exponential(rng: &mut Stream, n: usize) -> Vec<f32> {
+    (0..n).map(|_| Exp1.sample(rng)).collect()
 }
 
 /// `n` draws, uniform in `[low, high)`.

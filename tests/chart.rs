@@ -269,9 +269,13 @@ fn numbers_come_back_from_csv() {
     let rows = table(&Chart { marks, places: vec![(0.1, "conv1".into())], ..Chart::default() }.csv());
     assert_eq!(rows[0], ["series", "x", "y", "place"]);
     assert_eq!((rows.len(), rows[1][3].as_str(), rows[2][3].as_str()), (4, "conv1", ""));
-    for (row, point) in rows[1..].iter().zip(points) {
-        assert_eq!((row[0].as_str(), [row[1].parse().unwrap(), row[2].parse().unwrap()]), (name, point));
+    for (row, point) in rows[1..].iter().zip(&points) {
+        assert_eq!((row[0].as_str(), [row[1].parse().unwrap(), row[2].parse().unwrap()]), (name, *point));
     }
+    // Points drawn on their line are one series, other points of it are not.
+    let forms = [Form::Line(points.clone()), Form::Points(points.clone()), Form::Points(points[1..].to_vec())];
+    let marks = forms.map(|form| Mark::new("s", Tone::Clean, form)).to_vec();
+    assert_eq!(table(&Chart { marks, ..Chart::default() }.csv()).len(), 1 + points.len() + points.len() - 1);
     let rows = table(&everything().csv());
     assert_eq!(rows[0], ["series", "x", "y", "x2", "y2", "value"]);
     assert!(rows.iter().all(|row| row.len() == 6));
@@ -336,6 +340,8 @@ fn the_way_of_attacks_is_drawn_over_their_goal() {
         rows[1..],
         [["goal", "", "0"], ["pgd succeeds", "0", "2"], ["pgd succeeds", "10", "1"], ["pgd succeeds", "20", "-1"]]
     );
+    let single = views::path::chart(&[trace("fgsm", &[2.0, -1.0], 1, true)], "").unwrap().svg(500.0, 240.0);
+    assert!(single.contains(">1<") && !single.contains(">0.2<"), "there is no step 0.2: {single}");
     let two = [trace("apgd-ce", &[2.0, 1.0], 100, false), trace("square", &[2.0, -0.5], 5000, true)];
     let chart = views::path::chart(&two, "words").unwrap();
     let svg = chart.svg(500.0, 240.0);

@@ -30,6 +30,13 @@ pub fn set_hash(hash: &str) {
     }
 }
 
+/// Brings an element to the top of the window.
+pub fn scroll_to(id: &str) {
+    if let Some(element) = document().get_element_by_id(id) {
+        element.scroll_into_view();
+    }
+}
+
 /// Fetches a file that comes with the page.
 pub async fn fetch(path: &str) -> Result<ArrayBuffer, String> {
     let failed =

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::{
+    browser,
     page::Desk,
     tour::{STEPS, Step},
 };
@@ -13,7 +14,7 @@ pub fn Guide() -> impl IntoView {
     let at = Memo::new(move |_| state.with(|s| s.link.tour));
     let leave = move || state.with(|s| s.hash_without_tour());
     let step = move |n: usize| {
-        let Step { title, text, .. } = STEPS[n];
+        let now @ Step { title, text, .. } = STEPS[n];
         let link = |n: usize, label: &'static str, id: &'static str| view! { <a class="button" id=id href=Step::hash(n)>{label}</a> };
         view! {
             <aside class="guide" id="guide" aria-labelledby="guide-title">
@@ -21,6 +22,9 @@ pub fn Guide() -> impl IntoView {
                 <h2 id="guide-title" tabindex="-1">{title}</h2>
                 <p>{text}</p>
                 <p class="actions">
+                    {now.has_view().then(|| view! {
+                        <button id="guide-show" on:click=move |_| browser::scroll_to("views")>"Show me"</button>
+                    })}
                     {(n > 0).then(|| link(n - 1, "Back", "guide-back"))}
                     {(n + 1 < STEPS.len()).then(|| link(n + 1, "Next", "guide-next"))}
                     <a class="button" id="guide-end" href=leave>"End the tour"</a>

@@ -76,6 +76,11 @@ pub const STEPS: [Step; 9] = [
 ];
 
 impl Step {
+    /// Whether it tells of a view, which is further down the page.
+    pub fn has_view(&self) -> bool {
+        !self.shows.ends_with("view=none")
+    }
+
     /// The address of step `n`, from 0.
     pub fn hash(n: usize) -> String {
         format!("#{}&tour={}", STEPS[n.min(STEPS.len() - 1)].shows, n + 1)

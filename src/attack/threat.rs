@@ -92,7 +92,7 @@ impl Threat {
         }
     }
 
-    /// A point drawn uniformly from the ball; L1: its projection of a normal draw.
+    /// A point drawn uniformly from the ball, then clipped to [0,1].
     pub fn random(&self, x: &[f32], rng: &mut Stream) -> Vec<f32> {
         let d = match self.norm {
             Norm::Linf => random::uniform(rng, x.len(), -self.epsilon, self.epsilon),
@@ -101,7 +101,13 @@ impl Threat {
                 let radius = random::uniform(rng, 1, 0.0, 1.0)[0].powf(1.0 / x.len() as f32);
                 scaled(&direction, Norm::L2, self.epsilon * radius)
             }
-            Norm::L1 => random::normal(rng, x.len()),
+            Norm::L1 => {
+                // One more than there are pixels: its share is the way left to the surface.
+                let sizes = random::exponential(rng, x.len() + 1);
+                let unit = self.epsilon / Norm::L1.size(sizes.iter().copied());
+                let signs = random::uniform(rng, x.len(), -1.0, 1.0);
+                sizes.iter().zip(signs).map(|(size, s)| unit * size * s.signum()).collect()
+            }
         };
         self.displaced(x, &d)
     }

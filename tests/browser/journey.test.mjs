@@ -36,6 +36,12 @@ test('the tour shows at every step what it tells', async (t) => {
       assert.deepEqual(await notices(page), []);
       t.diagnostic(`${i + 1} (${Date.now() - began} ms): ${await page.innerText('#verdict')}`);
       await shoot(page, `tour-${i + 1}`);
+      assert.equal(await page.locator('#guide-show').count(), view === 'none' ? 0 : 1);
+      if (view !== 'none') {
+        await page.click('#guide-show');
+        const top = await page.locator('#views').evaluate((views) => views.getBoundingClientRect().top);
+        assert.ok(top >= -1 && top < page.viewportSize().height / 2, `step ${i + 1}: what it tells of is ${top} px down`);
+      }
       if (i + 1 < TOUR.length) await page.click('#guide-next');
     }
     assert.equal(await page.locator('#guide-next').count(), 0);

@@ -1,10 +1,8 @@
 // The first visit: what is seen when, what is fetched, who computes and why; the page's looks; what dist/ weighs.
 import assert from 'node:assert/strict';
-import { copyFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { attacked, duration, longestWork, notice, probabilities, record, staysWithin } from './driver.mjs';
-import { SHOTS, launch, longestTask, paints, shoot, site, sizes, visit } from './harness.mjs';
+import { launch, longestTask, paints, picture, shoot, site, sizes, visit } from './harness.mjs';
 
 const FIRST_PAINT = 1000;
 const BLOCKED = 50;
@@ -73,9 +71,8 @@ describe('without WebGPU', () => {
     await visit(browser, server, {}, async (page) => {
       await attacked(page);
       await shoot(page, 'page');
+      await picture(page, 'page', 'main');
     });
-    // The README shows this one.
-    if (process.env.UPDATE_SCREENSHOT === '1') await copyFile(join(SHOTS, 'page-wide-light.png'), new URL('../../public/screenshot.png', import.meta.url));
   });
 });
 

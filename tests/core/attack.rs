@@ -108,6 +108,20 @@ tests! {
         }
     }
 
+    /// Uniform in the L1 ball: nearly all of it lies near the surface, and no pixel has much more than its share.
+    fn a_random_start_in_l1_moves_every_pixel() {
+        let (x, epsilon) = (vec![0.5; N], 12.0);
+        let threat = Threat { norm: Norm::L1, epsilon };
+        let drawn = threat.random(&x, &mut random::stream(7, Purpose::Attack, 0));
+        let size = threat.distance(&drawn, &x);
+        assert!(size > 0.99 * epsilon && size <= epsilon, "{size}");
+        let moved: Vec<f32> = drawn.iter().zip(&x).map(|(a, x)| (a - x) * N as f32 / epsilon).collect();
+        let share = |of: &dyn Fn(f32) -> bool| moved.iter().filter(|d| of(**d)).count() as f32 / N as f32;
+        assert!(moved.iter().all(|d| d.abs() < 20.0), "a share of 20 comes once in 10^5 draws");
+        // Of the exponential distribution 1/e lies above its mean; half goes up.
+        assert!((share(&|d| d.abs() > 1.0) - 0.368).abs() < 0.03 && (share(&|d| d > 0.0) - 0.5).abs() < 0.03);
+    }
+
     /// A picture's attack does not depend on the batch that it is in, nor on which others have fallen before it.
     fn a_picture_alone_is_attacked_alike() {
         let model = net();

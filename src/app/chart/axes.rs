@@ -1,7 +1,7 @@
 //! The plot's place on the page, and its axes.
 
 use super::{
-    Chart,
+    Axis, Chart,
     numbers::{labels, ticks},
     svg::{EDGE, HAIR, SOFT, TEXT, fit, text, wide},
 };
@@ -86,8 +86,8 @@ impl Frame {
         chart.places.windows(2).map(gap).fold(self.width, f32::min)
     }
 
-    fn x_ticks(&self) -> Vec<(f32, String)> {
-        named(self.x, (self.width / 56.0).clamp(2.0, 9.0) as usize)
+    fn x_ticks(&self, chart: &Chart) -> Vec<(f32, String)> {
+        named(&chart.x, self.x, (self.width / 56.0).clamp(2.0, 9.0) as usize)
     }
 
     /// None where the axis has no label: its values mean nothing then.
@@ -97,7 +97,7 @@ impl Frame {
         }
         // Before the height is known: numbers as on a plot of usual height.
         let height = if self.height > 0.0 { self.height } else { 160.0 };
-        named(self.y, (height / 27.0).clamp(2.0, 7.0) as usize)
+        named(&chart.y, self.y, (height / 27.0).clamp(2.0, 7.0) as usize)
     }
 }
 
@@ -106,8 +106,9 @@ fn part([low, high]: [f64; 2], value: f32) -> f32 {
     ((f64::from(value) - low) / (high - low)).clamp(0.0, 1.0) as f32
 }
 
-fn named(range: [f64; 2], at_most: usize) -> Vec<(f32, String)> {
-    let ticks = ticks(range, at_most);
+fn named(axis: &Axis, range: [f64; 2], at_most: usize) -> Vec<(f32, String)> {
+    let mut ticks = ticks(range, at_most);
+    ticks.retain(|t| !axis.counts || (t - t.round()).abs() < 1e-6);
     let labels = labels(&ticks);
     ticks.into_iter().map(|t| t as f32).zip(labels).collect()
 }
@@ -120,7 +121,7 @@ pub(super) fn draw(chart: &Chart, frame: &Frame) -> String {
         lines += &format!(r#"<line x1="{left:.1}" x2="{right:.1}" y1="{y:.1}" y2="{y:.1}"/>"#);
         words += &text([left - 6.0, y + 4.0], "end", SOFT, &label);
     }
-    let ticks = if chart.places.is_empty() { frame.x_ticks() } else { chart.places.clone() };
+    let ticks = if chart.places.is_empty() { frame.x_ticks(chart) } else { chart.places.clone() };
     // Where even sloped names would lie upon one another, only some are written.
     let every = if frame.sloped { (13.0 / frame.slot(chart).max(1.0)).ceil() as usize } else { 1 };
     for (value, label) in ticks.iter().step_by(every.max(1)) {

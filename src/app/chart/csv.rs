@@ -1,6 +1,6 @@
 //! The numbers in a chart, as a table.
 
-use super::{Chart, Form};
+use super::{Chart, Form, Mark};
 
 const COLUMNS: [&str; 7] = ["series", "x", "y", "x2", "y2", "value", "place"];
 
@@ -8,7 +8,10 @@ impl Chart {
     /// Comma-separated values (RFC 4180), numbers in full precision: series, x, y; where there are any also the other end
     /// of segments (x2, y2; of bars x2 alone), values of maps, and names of places along x.
     pub fn csv(&self) -> String {
-        let rows: Vec<[String; 7]> = self.marks.iter().flat_map(|m| self.rows(&m.series, &m.form)).collect();
+        // Points on a line are the line's own: once is enough.
+        let told = |i: usize| self.marks[..i].iter().any(|m| m.tells_the_same(&self.marks[i]));
+        let marks = self.marks.iter().enumerate().filter(|&(i, _)| !told(i)).map(|(_, mark)| mark);
+        let rows: Vec<[String; 7]> = marks.flat_map(|m| self.rows(&m.series, &m.form)).collect();
         let used = |column: usize| column < 3 || rows.iter().any(|row| !row[column].is_empty());
         let used: Vec<usize> = (0..COLUMNS.len()).filter(|&c| used(c)).collect();
         let line =
@@ -48,6 +51,17 @@ impl Chart {
                 grid.cells().map(cell).collect()
             }
         }
+    }
+}
+
+impl Mark {
+    /// The same points of the same series, drawn as a line or one by one.
+    fn tells_the_same(&self, other: &Self) -> bool {
+        let (Form::Line(a) | Form::Points(a), Form::Line(b) | Form::Points(b)) = (&self.form, &other.form) else {
+            return false;
+        };
+        let bits = |points: &[[f32; 2]]| points.concat().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        self.series == other.series && bits(a) == bits(b)
     }
 }
 

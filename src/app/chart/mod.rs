@@ -44,16 +44,23 @@ pub struct Axis {
     pub unit: &'static str,
     /// The axis shows at least this, and everything that is drawn.
     pub least: Option<[f32; 2]>,
+    /// What is counted: no numbers between whole ones.
+    pub counts: bool,
 }
 
 impl Axis {
     pub fn new(label: &str, unit: &'static str) -> Self {
-        Self { label: label.into(), unit, least: None }
+        Self { label: label.into(), unit, ..Self::default() }
     }
 
     /// The same axis, from `low` to `high` at least.
     pub fn least(self, low: f32, high: f32) -> Self {
         Self { least: Some([low, high]), ..self }
+    }
+
+    /// The same axis, of something that is counted.
+    pub fn counts(self) -> Self {
+        Self { counts: true, ..self }
     }
 
     /// Label and unit, as they are written beside the axis.

@@ -31,7 +31,11 @@ pub fn chart(traces: &[Trace], words: &str) -> Option<Chart> {
         name: "way-of-the-attack".into(),
         title: "How far from its goal, after each step".into(),
         words: words.into(),
-        x: if single.is_some() { Axis::new("step", "") } else { Axis::default().least(0.0, traces.len() as f32) },
+        x: if single.is_some() {
+            Axis::new("step", "").counts()
+        } else {
+            Axis::default().least(0.0, traces.len() as f32)
+        },
         y: Axis::new("lowest margin so far", "logits"),
         places,
         marks,
