@@ -163,10 +163,11 @@ export async function shoot(page, name, { fullPage = true } = {}) {
 /** The README's pictures. */
 const PICTURES = ['page', 'layers', 'embedding'];
 
-/** With UPDATE_PICTURES=1, renews the README's picture of this name, if it has one: of one element, light and wide. */
+/** With UPDATE_PICTURES=1, renews the README's picture of this name, if it has one: of one element, or else of what is in view. */
 export async function picture(page, name, selector) {
   if (process.env.UPDATE_PICTURES !== '1' || !PICTURES.includes(name)) return;
-  await page.locator(selector).screenshot({ path: join(HERE, 'pictures', `${name}.png`), animations: 'disabled' });
+  await page.evaluate(() => { document.activeElement?.blur(); scrollTo(0, 0); });
+  await (selector ? page.locator(selector) : page).screenshot({ path: join(HERE, 'pictures', `${name}.png`), animations: 'disabled' });
 }
 
 /** Every file of dist/ with its size in bytes, raw and compressed: {path, raw, gzip, brotli} (brotli at 9; 11 is some 12 % smaller and takes half a minute). */

@@ -71,7 +71,7 @@ describe('without WebGPU', () => {
     await visit(browser, server, {}, async (page) => {
       await attacked(page);
       await shoot(page, 'page');
-      await picture(page, 'page', 'main');
+      await picture(page, 'page');
     });
   });
 });
