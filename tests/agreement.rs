@@ -24,7 +24,7 @@ fn send(session: &mut Session, command: Command) -> Vec<Event> {
 /// Attacks, as the page's address says them. A step in L-infinity takes the gradient's sign: where it is within rounding
 /// of 0, two correct programs may step apart, and after some 5 steps a probability may differ by per cents. One or two such
 /// steps must agree to 1e-4. Many in L2 depend on the gradient continuously but amplify rounding: up to 5e-4 were seen
-/// between processors, 5e-3 are allowed.
+/// between the two builds, 5e-3 are allowed.
 const ATTACKS: [&[(&str, &str)]; 4] = [
     &[("attack", "fgsm")],
     &[("attack", "pgd"), ("steps", "2")],
