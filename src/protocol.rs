@@ -5,7 +5,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     data::crop::Crop,
     evaluate::Report,
-    explore::question::{Answer, Question},
+    explore::{
+        layers::Shift,
+        question::{Answer, Question, Way},
+        transport::Transport,
+    },
+    train::Record,
     verify::Check,
 };
 
@@ -17,6 +22,34 @@ pub enum Slot {
     Standard,
     /// A file of the visitor's.
     Own,
+    /// A training run's model, while runs are compared. It looks at no picture of the visitor's.
+    Run,
+}
+
+/// Settings by name, as text.
+pub type Pairs = Vec<(String, String)>;
+
+/// What a training run begins with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// Fresh weights.
+    #[default]
+    Scratch,
+    /// The weights of the model in a place, and its architecture whatever the settings say.
+    Model(Slot),
+}
+
+/// What a file of a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Purpose {
+    /// To go on from after a crash or a reload.
+    Keep,
+    /// For the visitor: the run, as `train --resume` takes it.
+    SaveRun,
+    /// For the visitor: the model alone.
+    SaveModel,
+    /// To be attacked and looked into on the page.
+    Try,
 }
 
 /// Page to worker.
@@ -39,6 +72,23 @@ pub enum Command {
     Evaluate { id: u64, slot: Slot, settings: Vec<(String, String)>, pictures: usize },
     /// Answer a question about the last attack on a model. A later attack, evaluation or question ends it.
     Explore { id: u64, slot: Slot, question: Question },
+    /// Take up the data set in the file or files beside the message, to train on. `name` is for people.
+    LoadData { name: String },
+    /// Add the picture in view to what is trained on, as one of a class; an unknown one is added to the classes.
+    Label { class: String },
+    /// Train on none of the pictures that were labelled.
+    Unlabel,
+    /// Prepare a training run with the settings of a `TrainConfig`, in place of the one before.
+    Begin { origin: Origin, settings: Pairs },
+    /// Prepare the run that a checkpoint was taken of, here or by the native program, with at most `batch` pictures a step
+    /// (0: as many as it had).
+    Resume { name: String, bytes: Vec<u8>, batch: usize },
+    /// Train for at most `steps` steps. Any later command interrupts it.
+    Train { id: u64, steps: u64 },
+    /// Change settings of the run, from its next step on: those that [`crate::config::TrainConfig::live`] names.
+    Tune { settings: Pairs },
+    /// Make a file of the run. The number comes back with it.
+    Export { number: u64, purpose: Purpose },
     /// End the attack; what it found so far is sent.
     Stop,
     /// Make a file of an attack: of the picture `original`, `[3, 32, 32]` in 0..=255, which it turned into `attacked`, in
@@ -129,6 +179,35 @@ pub enum Event {
         checks: Vec<Check>,
         milliseconds: f64,
     },
+    /// What there is to train on beside the embedded set.
+    Data {
+        data: DataInfo,
+    },
+    /// A run is ready to train, or its settings have changed.
+    Prepared {
+        run: Box<RunInfo>,
+    },
+    /// How the run went since the last such event; `over` if the command `id` has ended, for whatever reason.
+    Trained {
+        id: u64,
+        /// Steps done in all.
+        step: u64,
+        records: Vec<Record>,
+        look: Option<Box<Look>>,
+        /// Pictures a second since the command began, looks left out; 0 if there was no step.
+        speed: f64,
+        /// Bytes that the worker's memory has grown to; 0 where that is not known.
+        memory: u64,
+        over: bool,
+    },
+    /// A file of the run after `step` steps.
+    Exported {
+        number: u64,
+        purpose: Purpose,
+        name: String,
+        step: u64,
+        bytes: Vec<u8>,
+    },
     /// A command could not be carried out; everything is as it was before. `text` says why and what to do.
     Refused {
         subject: Subject,
@@ -152,6 +231,83 @@ pub enum Subject {
     Attack,
     Evaluation,
     Fixture,
+    /// Of data to train on.
+    Data,
+    /// That could not begin or go on.
+    Training,
+    /// Of the run, into a file.
+    Export,
+}
+
+/// What there is to train on beside the embedded set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataInfo {
+    /// The set that was brought, if any: its name and kind (`cifar10`, ...), its pictures to train on and to judge by.
+    pub brought: Option<(String, String, [usize; 2])>,
+    /// Its classes, or the embedded set's.
+    pub classes: Vec<String>,
+    /// Pictures that the visitor labelled, by class.
+    pub own: Vec<(String, usize)>,
+}
+
+/// A training run that is ready to train.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// Of a `TrainConfig`.
+    pub settings: Pairs,
+    /// `wrn-10-1`, ...
+    pub architecture: String,
+    pub parameters: usize,
+    pub classes: Vec<String>,
+    /// Steps done, and of the whole run.
+    pub step: u64,
+    pub steps: u64,
+    /// Pictures a step, pictures to train on, pictures of each look.
+    pub batch: usize,
+    pub pictures: usize,
+    pub held_out: usize,
+    /// What was changed to fit this device, for people.
+    pub notes: Vec<String>,
+}
+
+/// A look at a run's model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Look {
+    /// Steps done.
+    pub step: u64,
+    /// Shares of the held-out pictures that are right, clean and under attack.
+    pub clean: f32,
+    pub robust: f32,
+    /// The batch of the last step; none before the first.
+    pub batch: Option<Seen>,
+    /// Of the picture in view; none without one.
+    pub followed: Option<Followed>,
+}
+
+/// A training batch, and what the model makes of it now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The first pictures and their adversarial twins, `[n, 3, 32, 32]` each, 0..=255. Without an attack the twins are
+    /// the pictures.
+    pub x: Vec<u8>,
+    pub x_adv: Vec<u8>,
+    /// `[n]`: their classes, and those that the model sees in both.
+    pub labels: Vec<u16>,
+    pub clean: Vec<u16>,
+    pub attacked: Vec<u16>,
+    /// Of the whole batch's logits, in inference mode; none without an attack.
+    pub transport: Option<Transport>,
+}
+
+/// A picture under a model that is being trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Followed {
+    /// `[C]`, of the picture, and of the picture attacked within the radius of training.
+    pub clean: Vec<f32>,
+    pub attacked: Vec<f32>,
+    pub shifts: Vec<Shift>,
+    /// Picture and attacked picture among held-out ones.
+    pub way: Way,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -242,7 +398,10 @@ impl Command {
     /// The number of what a command starts and a later one ends; others have none.
     pub fn attack(&self) -> Option<u64> {
         match self {
-            Self::Attack { id, .. } | Self::Evaluate { id, .. } | Self::Explore { id, .. } => Some(*id),
+            Self::Attack { id, .. }
+            | Self::Evaluate { id, .. }
+            | Self::Explore { id, .. }
+            | Self::Train { id, .. } => Some(*id),
             _ => None,
         }
     }
@@ -250,7 +409,10 @@ impl Command {
     /// The file that a command brings, if any. It may be megabytes, so it travels beside the message, not in it.
     pub fn file(&mut self) -> Option<&mut Vec<u8>> {
         match self {
-            Self::LoadModel { bytes, .. } | Self::LoadPicture { bytes, .. } | Self::Verify { bytes } => Some(bytes),
+            Self::LoadModel { bytes, .. }
+            | Self::LoadPicture { bytes, .. }
+            | Self::Resume { bytes, .. }
+            | Self::Verify { bytes } => Some(bytes),
             _ => None,
         }
     }

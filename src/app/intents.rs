@@ -98,6 +98,7 @@ impl State {
                 Vec::new()
             }
             Intent::Address(hash) => self.visit(&hash),
+            Intent::Train(wish) => self.wish(wish),
         }
     }
 

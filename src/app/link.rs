@@ -51,6 +51,7 @@ impl Slot {
             Self::Robust => "otjr",
             Self::Standard => "ce",
             Self::Own => OWN,
+            Self::Run => "run",
         }
     }
 
@@ -59,6 +60,7 @@ impl Slot {
             Self::Robust => "Robust",
             Self::Standard => "Standard",
             Self::Own => "Yours",
+            Self::Run => "Run",
         }
     }
 }

@@ -4,6 +4,7 @@ use super::{
     explore::View,
     link::{Shipped, Wish},
     reading::Adapter,
+    training::{Earlier, Wish as Training},
 };
 use crate::{
     data::crop::Crop,
@@ -57,6 +58,8 @@ pub enum Input {
     Unreadable(Subject, String),
     /// Something could not be done; why, and what to do.
     Told(String),
+    /// The runs that earlier visits have left.
+    Earlier(Vec<Earlier>),
     /// Nothing changed for a moment after [`Task::Schedule`].
     Due,
     Visitor(Intent),
@@ -93,6 +96,7 @@ pub enum Intent {
     /// Put the check against a fixture away.
     CloseCheck,
     Address(String),
+    Train(Training),
 }
 
 /// What to do.
@@ -116,6 +120,21 @@ pub enum Task {
     Verify(usize),
     /// Give the visitor a file of this name.
     Download(String, Vec<u8>),
+    /// Keep a copy of the run of this number, and what to say of it.
+    Keep { number: u64, words: String, bytes: Vec<u8> },
+    /// Delete what was kept of the run of this number.
+    Forget(u64),
+    /// Get the copy of the run of this number to the current worker, to go on with at most so many pictures a step (0: as
+    /// many as it had).
+    TakeUp(u64, usize),
+    /// Get the n-th file brought to the current worker, as a run to go on with.
+    Resume(usize),
+    /// Get the copy of the run of this number to the current worker, as a model to be judged.
+    LoadRun(u64),
+    /// Get the n-th file brought to the current worker, as data to train on.
+    LoadData(usize),
+    /// Take a model as if the visitor had brought it.
+    Try(String, Vec<u8>),
     /// Come back with [`Input::Due`] in so many milliseconds, unless scheduled anew before.
     Schedule(u32),
 }

@@ -16,11 +16,13 @@ pub mod message;
 pub mod own;
 pub mod pixels;
 pub mod reading;
+pub mod runs;
 pub mod saved;
 pub mod scale;
 pub mod sides;
 pub mod state;
 pub mod tour;
+pub mod training;
 pub mod views;
 pub mod workers;
 

@@ -135,10 +135,16 @@ impl State {
         if attacked { self.go_on() } else { self.soon(0) }
     }
 
-    /// What is still to be done once the attack in focus is over: the other models are fetched and attacked alike,
-    /// then the open view's questions asked.
+    /// What is still to be done: the other models are attacked, the open view's questions asked, and then the run trains.
     pub(super) fn go_on(&mut self) -> Vec<Task> {
-        let idle = matches!(self.attack.phase, Phase::Done { stopped: false, .. })
+        let tasks = self.look_around();
+        if tasks.is_empty() { self.train_on() } else { tasks }
+    }
+
+    /// Once the attack in focus is over, the other models are fetched and attacked alike, then the open view's questions
+    /// asked.
+    fn look_around(&mut self) -> Vec<Task> {
+        let idle = self.training.judging.is_none() && matches!(self.attack.phase, Phase::Done { stopped: false, .. })
             && self.many.as_ref().is_none_or(|m| !m.running);
         let at_work = self.sides.fetching.is_some()
             || self.sides.loaded.values().any(|side| matches!(side.attack.phase, Phase::Running { .. }));

@@ -10,6 +10,7 @@ use super::{
     own::Own,
     saved::Saved,
     sides::{Side, Sides},
+    training::Training,
     workers::Backend,
 };
 use crate::{
@@ -102,6 +103,7 @@ pub struct State {
     pub saved: Option<Saved>,
     /// None until it is asked for.
     pub many: Option<Many>,
+    pub training: Training,
     pub check: Option<Check>,
     pub notices: Vec<Notice>,
     /// What is in use; and what was asked for last, which is on its way if it differs.
@@ -166,6 +168,10 @@ impl State {
                 self.notice(text);
                 Vec::new()
             }
+            Input::Earlier(earlier) => {
+                self.training.earlier = earlier;
+                Vec::new()
+            }
             Input::Due => self.begin(),
             Input::Visitor(intent) => self.intend(intent),
         }
@@ -179,6 +185,7 @@ impl State {
 
     fn hear_current(&mut self, kind: Kind, event: Event) -> Vec<Task> {
         match event {
+            Event::ModelLoaded { slot: Slot::Run, .. } => return self.judge_loaded(),
             Event::ModelLoaded { slot, model } => {
                 self.sides.fetching.take_if(|source| source.slot() == slot);
                 match self.model_wanted.filter(|source| source.slot() == slot) {
@@ -256,6 +263,9 @@ impl State {
                 return self.go_on();
             }
             Event::Evaluated { id, report, over, stopped } => {
+                if let Some(tasks) = self.hear_judged(id, &report, over, stopped) {
+                    return tasks;
+                }
                 if let Some(many) = self.many.as_mut().filter(|many| many.id == id) {
                     (many.report, many.running, many.stopped) = (Some(report), !over, stopped);
                 }
@@ -274,6 +284,14 @@ impl State {
                 // Once the next attack is due it says nothing about what is in view.
                 self.saved = (!self.busy()).then(|| Saved { name: name.clone(), probabilities, fools });
                 return vec![Task::Download(name, png)];
+            }
+            Event::Data { data } => return self.hear_data(data),
+            Event::Prepared { run } => return self.hear_prepared(*run),
+            Event::Trained { id, step, records, look, speed, memory, over } => {
+                return self.hear_trained((id, over), step, records, look, [speed, memory as f64]);
+            }
+            Event::Exported { number, purpose, name, step, bytes } => {
+                return self.hear_exported((number, step), purpose, name, bytes);
             }
             Event::Opened { .. } | Event::AttackProgress { .. } => {}
         }
@@ -298,6 +316,10 @@ impl State {
     /// Something could not be had: say why, go on with what there is.
     fn refused(&mut self, subject: Subject, text: String) -> Vec<Task> {
         match subject {
+            Subject::Model | Subject::Evaluation if self.training.judging.is_some() => {
+                self.notice(text);
+                return self.judge_refused();
+            }
             Subject::Model if self.model_wanted == self.model_in_use && self.sides.give_up() => {}
             Subject::Model => {
                 self.model_wanted = self.model_in_use;
@@ -318,7 +340,8 @@ impl State {
             },
             Subject::Evaluation => self.many = None,
             Subject::Fixture => self.check = None,
-            Subject::Device => {}
+            Subject::Data | Subject::Training => self.training_refused(subject),
+            Subject::Device | Subject::Export => {}
         }
         self.notice(text);
         self.go_on()

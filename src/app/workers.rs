@@ -52,11 +52,11 @@ impl State {
                 self.cut_short();
                 self.sides.forget();
                 self.stop_asking();
-                self.stop_asking();
                 let mut tasks = vec![Task::Promote];
                 tasks.extend(self.load_picture());
                 tasks.extend(self.load_model());
                 tasks.extend(self.load_check());
+                tasks.extend(self.train_again());
                 tasks.extend(self.prefer_gpu());
                 tasks
             }
@@ -78,6 +78,7 @@ impl State {
             self.sides.forget();
             self.stop_asking();
             self.cut_short();
+            self.training_crashed();
             // Whatever was on its way may have been the cause.
             self.check = None;
             self.model_wanted = self.model_in_use.or(self.model_wanted);
@@ -110,11 +111,14 @@ impl State {
         self.link.backend = wish;
         self.backend.crashes = 0;
         self.backend.given_up = None;
-        match wish {
+        // While the other worker starts: it takes the run up from the copy.
+        let mut tasks = self.keep();
+        tasks.extend(match wish {
             Wish::Cpu => self.start(Kind::Cpu),
             Wish::Gpu => self.start(Kind::Gpu),
             Wish::Auto if self.backend.adapter.as_ref().is_some_and(Adapter::is_real) => self.start(Kind::Gpu),
             Wish::Auto => self.start(Kind::Cpu),
-        }
+        });
+        tasks
     }
 }

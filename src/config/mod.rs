@@ -110,6 +110,19 @@ impl Objective {
     pub fn needs_attack(self) -> bool {
         !matches!(self, Self::Ce | Self::RandJac)
     }
+
+    /// Whether it looks at a setting of a [`TrainConfig`].
+    pub fn uses(self, key: &str) -> bool {
+        match key {
+            "lambda-sw" | "projections" => matches!(self, Self::Sw | Self::Otjr) || key == "projections" && self == Self::SwJac,
+            "lambda-jac" => matches!(self, Self::RandJac | Self::SwJac | Self::Otjr),
+            "beta-trades" => self == Self::Trades,
+            "beta-alp" => self == Self::Alp,
+            "lambda-sinkhorn" => self == Self::Sinkhorn,
+            "train-epsilon" | "train-step" | "train-steps" | "train-noise" => self.needs_attack(),
+            _ => true,
+        }
+    }
 }
 
 choices! {
@@ -293,6 +306,13 @@ settings! {
 }
 
 impl TrainConfig {
+    /// Whether a setting may change while a run is under way: what decides the order of the pictures may not, nor what the
+    /// network is.
+    pub fn live(key: &str) -> bool {
+        let fixed = ["dataset", "data-dir", "model", "batch", "normalize", "limit", "limit-test", "seed", "head-only"];
+        !fixed.contains(&key)
+    }
+
     /// The embedded set, a small network, a short attack and a high rate: minutes on two cores. In so few steps the
     /// paper's weight on L_SW costs more than it gives.
     pub fn demo() -> Self {

@@ -35,7 +35,7 @@ impl From<Slot> for Whose {
         match slot {
             Slot::Standard => Self::Standard,
             Slot::Robust => Self::Robust,
-            Slot::Own => Self::Own,
+            Slot::Own | Slot::Run => Self::Own,
         }
     }
 }

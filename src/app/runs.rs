@@ -1,0 +1,95 @@
+//! Runs side by side: each is judged by the same attack on the same held-out pictures. Part of the fold in `state`.
+
+use super::{
+    message::Task,
+    state::{State, owned},
+    training::export,
+};
+use crate::{
+    config::{AttackConfig, Settings},
+    evaluate::Report,
+    protocol::{Command, Purpose, Slot},
+};
+
+/// Runs that are being judged, one after another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judging {
+    /// Their numbers, the one under way first.
+    pub left: Vec<u64>,
+    attack: AttackConfig,
+    pictures: usize,
+    /// The number of the evaluation under way; none while the model is fetched.
+    id: Option<u64>,
+    /// Waits for a copy of the run as it is now.
+    waits: bool,
+}
+
+impl State {
+    pub(super) fn judge(&mut self, pictures: usize) -> Vec<Task> {
+        let left: Vec<u64> = self.training.runs().map(|run| run.number).collect();
+        if left.is_empty() || self.training.judging.is_some() || self.backend.current.is_none() {
+            return Vec::new();
+        }
+        self.stop_asking();
+        let attack = self.link.attack.clone();
+        self.training.judging = Some(Judging { left, attack, pictures, id: None, waits: false });
+        self.judge_next()
+    }
+
+    /// Turns to the next run, as it is now.
+    fn judge_next(&mut self) -> Vec<Task> {
+        let current = self.training.run.as_ref().map(|run| (run.number, run.kept == Some(run.step)));
+        let Some(judging) = &mut self.training.judging else { return Vec::new() };
+        let Some(&number) = judging.left.first() else {
+            self.training.judging = None;
+            return self.go_on();
+        };
+        judging.waits = current == Some((number, false));
+        if judging.waits {
+            return vec![export(number, Purpose::Keep)];
+        }
+        vec![Task::LoadRun(number)]
+    }
+
+    /// A copy of the run has been kept.
+    pub(super) fn judge_on(&mut self) -> Vec<Task> {
+        let waits = self.training.judging.as_ref().is_some_and(|judging| judging.waits);
+        if waits { self.judge_next() } else { Vec::new() }
+    }
+
+    /// The model to be judged is there.
+    pub(super) fn judge_loaded(&mut self) -> Vec<Task> {
+        let Some(judging) = &mut self.training.judging else { return Vec::new() };
+        self.last_id += 1;
+        judging.id = Some(self.last_id);
+        let (id, settings, pictures) = (self.last_id, owned(&judging.attack), judging.pictures);
+        vec![Task::Send(Command::Evaluate { id, slot: Slot::Run, settings, pictures })]
+    }
+
+    /// Takes what an evaluation found, if it is one of these.
+    pub(super) fn hear_judged(&mut self, id: u64, report: &Report, over: bool, stopped: bool) -> Option<Vec<Task>> {
+        let judging = self.training.judging.as_mut().filter(|judging| judging.id == Some(id))?;
+        if !over {
+            return Some(Vec::new());
+        }
+        if stopped {
+            // Something else was wanted.
+            self.training.judging = None;
+            return Some(self.go_on());
+        }
+        let config = &judging.attack;
+        let attack = format!("{} {} {}", config.attack, config.norm, config.get("epsilon").unwrap_or_default());
+        let number = judging.left.remove(0);
+        if let Some(run) = self.training.run_mut(number) {
+            run.judged = Some((attack, report.clone()));
+        }
+        Some(self.judge_next())
+    }
+
+    /// The run could not be judged: the others still may.
+    pub(super) fn judge_refused(&mut self) -> Vec<Task> {
+        let Some(judging) = &mut self.training.judging else { return Vec::new() };
+        judging.left.remove(0);
+        self.judge_next()
+    }
+}

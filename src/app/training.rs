@@ -1,0 +1,476 @@
+//! Training in the page: what the next run shall be, the run, the copies that are kept of it. Part of the fold in `state`.
+//!
+//! A run trains whenever the worker has nothing else to do: every other command interrupts it, and `State::go_on` sends it on.
+
+use super::{
+    message::Task,
+    runs::Judging,
+    state::State,
+};
+use crate::{
+    config::{Dataset, Settings, TrainConfig},
+    evaluate::Report,
+    protocol::{Command, DataInfo, Look, Origin, Pairs, Purpose, RunInfo, Subject},
+    train::Record,
+};
+
+/// What the visitor wants of training.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wish {
+    /// Change a setting of the next run, and of the one under way if it may change while that runs.
+    Set(&'static str, String),
+    Origin(Origin),
+    /// Begin a run. The number names its copies: milliseconds since 1970.
+    Begin(u64),
+    Go,
+    Pause,
+    /// Train one step.
+    Step,
+    /// Put the run away; it stays among those compared.
+    End,
+    Save(Purpose),
+    /// Keep a copy, if there is something new.
+    Keep,
+    /// Go on with the run that was kept under a number.
+    TakeUp(u64),
+    /// Delete what was kept under a number.
+    Forget(u64),
+    /// Go on with the run in the n-th file brought, as number so and so.
+    Resume(usize, u64),
+    /// Train on the set in the n-th file brought, or in the files brought together under that number.
+    Data(usize),
+    /// Train on the picture in view, too, as one of this class.
+    Label(String),
+    Unlabel,
+    /// Judge all runs by the attack that is chosen, on so many held-out pictures.
+    Judge(usize),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    #[default]
+    Paused,
+    Going,
+    /// Trains one step, then pauses.
+    Stepping,
+    /// All steps are done.
+    Over,
+}
+
+/// What a look found, in numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    pub step: u64,
+    /// Shares of the held-out pictures that are right, clean and under attack.
+    pub clean: f32,
+    pub robust: f32,
+}
+
+/// A training run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Run {
+    /// Names its copies.
+    pub number: u64,
+    pub info: RunInfo,
+    /// As it is now.
+    pub config: TrainConfig,
+    pub phase: Phase,
+    /// Steps done.
+    pub step: u64,
+    pub records: Vec<Record>,
+    pub points: Vec<Point>,
+    /// The whole of the first look and of the last.
+    pub first: Option<Box<Look>>,
+    pub last: Option<Box<Look>>,
+    /// Pictures a second; bytes of the worker's memory.
+    pub speed: f64,
+    pub memory: u64,
+    /// The step of the last copy.
+    pub kept: Option<u64>,
+    /// By which attack it was judged, and how it fared.
+    pub judged: Option<(String, Report)>,
+    /// The number of the command under which it trains now.
+    pub(super) asked: Option<u64>,
+    /// Workers that died under it.
+    crashes: u32,
+}
+
+/// A run that was kept in an earlier visit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earlier {
+    pub number: u64,
+    /// What it is, for people.
+    pub words: String,
+}
+
+/// What the worker is preparing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coming {
+    Fresh(u64),
+    /// A copy, to go on at once if it did before.
+    Copy(u64, Phase),
+}
+
+/// All that the page knows of training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Training {
+    /// What the next run begins with.
+    pub config: TrainConfig,
+    pub origin: Origin,
+    pub run: Option<Run>,
+    /// The runs before, oldest first.
+    pub past: Vec<Run>,
+    pub data: DataInfo,
+    /// The file brought with the data that is in use or on its way.
+    pub(super) data_file: Option<usize>,
+    pub data_coming: bool,
+    pub earlier: Vec<Earlier>,
+    coming: Option<Coming>,
+    pub judging: Option<Judging>,
+}
+
+impl Default for Training {
+    fn default() -> Self {
+        Self {
+            config: TrainConfig::demo(),
+            origin: Origin::Scratch,
+            run: None,
+            past: Vec::new(),
+            data: DataInfo::default(),
+            data_file: None,
+            data_coming: false,
+            earlier: Vec::new(),
+            coming: None,
+            judging: None,
+        }
+    }
+}
+
+impl Training {
+    /// A run is being prepared.
+    pub fn coming(&self) -> bool {
+        self.coming.is_some()
+    }
+
+    /// All runs, oldest first.
+    pub fn runs(&self) -> impl DoubleEndedIterator<Item = &Run> {
+        self.past.iter().chain(&self.run)
+    }
+
+    /// Puts the run among those before; one that never moved is forgotten.
+    fn put_away(&mut self) {
+        self.past.extend(self.run.take().filter(|run| run.step > 0));
+    }
+
+    pub(super) fn run_mut(&mut self, number: u64) -> Option<&mut Run> {
+        self.past.iter_mut().chain(&mut self.run).find(|run| run.number == number)
+    }
+}
+
+impl Run {
+    fn new(number: u64, info: RunInfo) -> Self {
+        let mut run = Self { number, ..Self::default() };
+        run.take(info);
+        run
+    }
+
+    fn take(&mut self, info: RunInfo) {
+        let mut config = TrainConfig::default();
+        for (key, value) in &info.settings {
+            // The worker read them before.
+            let _ = config.set(key, value);
+        }
+        self.records.retain(|record| record.step <= info.step);
+        self.points.retain(|point| point.step <= info.step);
+        (self.step, self.config, self.info) = (info.step, config, info);
+    }
+
+    /// Seconds to the end, once the pace is known.
+    pub fn seconds_left(&self) -> Option<f64> {
+        let pictures = self.info.steps.saturating_sub(self.step) as f64 * self.info.batch as f64;
+        (self.speed > 0.0).then(|| pictures / self.speed)
+    }
+
+    /// What it is, in a few words.
+    pub fn words(&self) -> String {
+        let Self { info, config, step, .. } = self;
+        format!("{} on {}, {}, step {step} of {}", config.objective, config.dataset, info.architecture, info.steps)
+    }
+}
+
+impl State {
+    pub(super) fn wish(&mut self, wish: Wish) -> Vec<Task> {
+        match wish {
+            Wish::Set(key, value) => return self.set_training(key, value),
+            Wish::Origin(origin) => self.training.origin = origin,
+            Wish::Begin(number) => return self.begin_run(number),
+            Wish::Go => return self.drive(Phase::Going),
+            Wish::Step => return self.drive(Phase::Stepping),
+            Wish::Pause => return self.drive(Phase::Paused),
+            Wish::End => {
+                let mut tasks = self.drive(Phase::Paused);
+                tasks.extend(self.keep());
+                self.training.put_away();
+                return tasks;
+            }
+            Wish::Save(purpose) => {
+                let run = self.training.run.as_ref();
+                return run.map(|run| export(run.number, purpose)).into_iter().collect();
+            }
+            Wish::Keep => return self.keep(),
+            Wish::TakeUp(number) => return self.take_up(number, Phase::Paused, 0),
+            Wish::Forget(number) => {
+                self.training.earlier.retain(|earlier| earlier.number != number);
+                return vec![Task::Forget(number)];
+            }
+            Wish::Resume(file, number) => {
+                self.training.coming = Some(Coming::Copy(number, Phase::Paused));
+                return vec![Task::Resume(file)];
+            }
+            Wish::Data(file) => {
+                self.training.data_file = Some(file);
+                return self.load_data();
+            }
+            Wish::Label(class) if self.picture.is_some() => return vec![Task::Send(Command::Label { class })],
+            Wish::Unlabel => return vec![Task::Send(Command::Unlabel)],
+            Wish::Judge(pictures) => return self.judge(pictures),
+            Wish::Label(_) => {}
+        }
+        Vec::new()
+    }
+
+    fn set_training(&mut self, key: &'static str, value: String) -> Vec<Task> {
+        if let Err(error) = self.training.config.set(key, &value) {
+            self.notice(error.to_string());
+            return Vec::new();
+        }
+        let under_way = self.training.run.as_ref().is_some_and(|run| run.phase != Phase::Over);
+        if under_way && TrainConfig::live(key) {
+            return vec![Task::Send(Command::Tune { settings: vec![(key.into(), value)] })];
+        }
+        Vec::new()
+    }
+
+    fn begin_run(&mut self, number: u64) -> Vec<Task> {
+        if self.backend.current.is_none() || self.training.coming() {
+            return Vec::new();
+        }
+        self.training.coming = Some(Coming::Fresh(number));
+        let settings = pairs(&self.training.config);
+        let mut tasks = self.keep();
+        tasks.push(Task::Send(Command::Begin { origin: self.training.origin, settings }));
+        tasks
+    }
+
+    fn drive(&mut self, phase: Phase) -> Vec<Task> {
+        let Some(run) = self.training.run.as_mut().filter(|run| run.phase != Phase::Over) else { return Vec::new() };
+        let runs = run.asked.is_some();
+        run.phase = phase;
+        match (phase, runs) {
+            (Phase::Paused, true) => vec![Task::Send(Command::Stop)],
+            (Phase::Paused, false) | (_, true) => Vec::new(),
+            (_, false) => self.train_on(),
+        }
+    }
+
+    /// Trains on, if nothing else is to be done.
+    pub(super) fn train_on(&mut self) -> Vec<Task> {
+        let others = self.busy()
+            || self.explored.busy()
+            || self.sides.running().is_some()
+            || self.sides.fetching.is_some()
+            || self.many.as_ref().is_some_and(|many| many.running)
+            || self.training.coming()
+            || self.training.data_coming
+            || self.training.judging.is_some();
+        let Some(run) = self.training.run.as_mut() else { return Vec::new() };
+        let steps = match run.phase {
+            Phase::Going => u64::MAX,
+            Phase::Stepping => 1,
+            Phase::Paused | Phase::Over => return Vec::new(),
+        };
+        if others || run.asked.is_some() || self.backend.current.is_none() {
+            return Vec::new();
+        }
+        self.last_id += 1;
+        run.asked = Some(self.last_id);
+        vec![Task::Send(Command::Train { id: self.last_id, steps })]
+    }
+
+    /// Keeps a copy of the run, if it has moved since the last one.
+    pub(super) fn keep(&self) -> Vec<Task> {
+        let moved = self.training.run.as_ref().filter(|run| run.kept != Some(run.step) && !self.training.coming());
+        moved.map(|run| export(run.number, Purpose::Keep)).into_iter().collect()
+    }
+
+    fn take_up(&mut self, number: u64, phase: Phase, batch: usize) -> Vec<Task> {
+        self.training.coming = Some(Coming::Copy(number, phase));
+        vec![Task::TakeUp(number, batch)]
+    }
+
+    pub(super) fn load_data(&mut self) -> Vec<Task> {
+        let Some(file) = self.training.data_file.filter(|_| self.backend.current.is_some()) else { return Vec::new() };
+        self.training.data_coming = true;
+        vec![Task::LoadData(file)]
+    }
+
+    /// A new worker knows nothing of the data nor of the run.
+    pub(super) fn train_again(&mut self) -> Vec<Task> {
+        let training = &mut self.training;
+        (training.data, training.coming, training.judging) = (DataInfo::default(), None, None);
+        let mut tasks = self.load_data();
+        let Some(run) = &mut self.training.run else { return tasks };
+        run.asked = None;
+        // What fails twice may be short of memory.
+        let batch = if run.crashes > 1 { (run.info.batch / 2).max(2) } else { 0 };
+        let (number, phase, kept) = (run.number, run.phase, run.kept);
+        match kept {
+            Some(_) => tasks.extend(self.take_up(number, phase, batch)),
+            None => self.training.run = None,
+        }
+        tasks
+    }
+
+    /// The worker that trained is gone.
+    pub(super) fn training_crashed(&mut self) {
+        if let Some(run) = &mut self.training.run {
+            run.crashes += u32::from(run.asked.is_some());
+            run.asked = None;
+        }
+    }
+
+    pub(super) fn hear_data(&mut self, data: DataInfo) -> Vec<Task> {
+        if std::mem::take(&mut self.training.data_coming)
+            && let Some((_, kind, _)) = &data.brought
+            && self.training.config.set("dataset", kind).is_ok()
+        {
+            // Real pictures are many and alike under a flip.
+            (self.training.config.limit, self.training.config.augment) = (0, true);
+        }
+        self.training.data = data;
+        self.go_on()
+    }
+
+    pub(super) fn hear_prepared(&mut self, info: RunInfo) -> Vec<Task> {
+        let training = &mut self.training;
+        match training.coming.take() {
+            Some(Coming::Fresh(number)) => {
+                training.put_away();
+                training.run = Some(Run { phase: Phase::Going, ..Run::new(number, info) });
+            }
+            Some(Coming::Copy(number, phase)) => {
+                training.earlier.retain(|earlier| earlier.number != number);
+                let step = info.step;
+                let same = training.run.as_ref().is_some_and(|run| run.number == number);
+                if !same {
+                    training.put_away();
+                    training.past.retain(|run| run.number != number);
+                    training.run = Some(Run::new(number, info));
+                    self.notice(format!("The run is back where it was, after step {step}."));
+                } else if let Some(run) = &mut training.run {
+                    let lost = run.step.saturating_sub(step);
+                    run.take(info);
+                    (run.kept, run.asked) = (Some(step), None);
+                    self.notice(format!(
+                        "The run goes on from the copy kept at step {step}, {lost} step{} back.",
+                        if lost == 1 { "" } else { "s" }
+                    ));
+                }
+                if let Some(run) = &mut self.training.run {
+                    run.phase = if run.step >= run.info.steps { Phase::Over } else { phase };
+                }
+            }
+            None => {
+                if let Some(run) = &mut training.run {
+                    run.take(info);
+                }
+                return self.go_on();
+            }
+        }
+        let mut tasks = self.keep();
+        tasks.extend(self.go_on());
+        tasks
+    }
+
+    pub(super) fn hear_trained(
+        &mut self,
+        (id, over): (u64, bool),
+        step: u64,
+        records: Vec<Record>,
+        look: Option<Box<Look>>,
+        [speed, memory]: [f64; 2],
+    ) -> Vec<Task> {
+        let Some(run) = self.training.run.as_mut().filter(|run| run.asked == Some(id)) else { return Vec::new() };
+        run.step = step;
+        run.records.extend(records);
+        if let Some(look) = look {
+            run.points.push(Point { step: look.step, clean: look.clean, robust: look.robust });
+            run.first.get_or_insert_with(|| look.clone());
+            run.last = Some(look);
+        }
+        if speed > 0.0 {
+            run.speed = speed;
+        }
+        run.memory = memory as u64;
+        if !over {
+            return Vec::new();
+        }
+        run.asked = None;
+        let done = step >= run.info.steps;
+        if run.phase == Phase::Stepping {
+            run.phase = Phase::Paused;
+        }
+        if done {
+            run.phase = Phase::Over;
+        }
+        let mut tasks = if done { self.keep() } else { Vec::new() };
+        tasks.extend(self.go_on());
+        tasks
+    }
+
+    pub(super) fn hear_exported(
+        &mut self,
+        (number, step): (u64, u64),
+        purpose: Purpose,
+        name: String,
+        bytes: Vec<u8>,
+    ) -> Vec<Task> {
+        match purpose {
+            Purpose::Keep => {
+                let Some(run) = self.training.run_mut(number) else { return Vec::new() };
+                run.kept = Some(step);
+                let mut tasks = vec![Task::Keep { number, words: run.words(), bytes }];
+                tasks.extend(self.judge_on());
+                tasks
+            }
+            Purpose::SaveRun | Purpose::SaveModel => vec![Task::Download(name, bytes)],
+            Purpose::Try => vec![Task::Try(name, bytes)],
+        }
+    }
+
+    /// What could not be done about training.
+    pub(super) fn training_refused(&mut self, subject: Subject) {
+        match subject {
+            Subject::Data => {
+                (self.training.data_coming, self.training.data_file) = (false, None);
+                self.training.config.dataset = Dataset::Synthetic;
+            }
+            Subject::Training => {
+                let coming = self.training.coming.take();
+                if let (None, Some(run)) = (coming, &mut self.training.run) {
+                    (run.phase, run.asked) = (Phase::Paused, None);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+pub(super) fn export(number: u64, purpose: Purpose) -> Task {
+    Task::Send(Command::Export { number, purpose })
+}
+
+/// Settings as they travel.
+fn pairs(config: &TrainConfig) -> Pairs {
+    config.pairs().into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
