@@ -14,8 +14,7 @@ pub fn load(dataset: Dataset, path: &str, limits: [usize; 2]) -> anyhow::Result<
         bail!("--dataset {dataset} needs --data-dir: the directory or archive that holds it");
     }
     let mut splits = match dataset {
-        // Numbers for the set itself: its pictures do not change with the seed of a run.
-        Dataset::Synthetic => synthetic::generate(0, limit_or(limits[0], 10_000), limit_or(limits[1], 2_000)),
+        Dataset::Synthetic => synthetic::usual(limits),
         Dataset::Cifar10 => cifar::open(cifar::Version::Cifar10, Path::new(path))?,
         Dataset::Cifar100 => cifar::open(cifar::Version::Cifar100, Path::new(path))?,
         Dataset::Folder => folder::open(Path::new(path))?,
@@ -31,15 +30,9 @@ pub fn load(dataset: Dataset, path: &str, limits: [usize; 2]) -> anyhow::Result<
     Ok(splits)
 }
 
-fn limit_or(limit: usize, otherwise: usize) -> usize {
-    if limit == 0 { otherwise } else { limit }
-}
-
-/// Keeps `n` pictures spread evenly over the set (0: all): files may be sorted by class.
+/// Keeps `n` pictures (0: all).
 fn limit(pictures: &mut Pictures, n: usize) {
-    if n == 0 || n >= pictures.len() {
-        return;
+    if n > 0 && n < pictures.len() {
+        *pictures = pictures.spread(n);
     }
-    let ids: Vec<usize> = (0..n).map(|i| i * pictures.len() / n).collect();
-    *pictures = pictures.select(&ids);
 }

@@ -41,6 +41,34 @@ impl Pictures {
         }
     }
 
+    /// At most `n` of the pictures, spread evenly over the set: files may be sorted by class.
+    pub fn spread(&self, n: usize) -> Self {
+        let n = n.min(self.len());
+        self.select(&(0..n).map(|i| i * self.len() / n).collect::<Vec<_>>())
+    }
+
+    /// Adds the pictures of a small set, by the names of their classes. One of a new class is repeated until the class has
+    /// as many pictures as the others have on average: a handful would not be learnt.
+    pub fn join(&mut self, own: &Self) {
+        let usual = self.len() / self.classes.len().max(1);
+        for (label, class) in own.classes.iter().enumerate() {
+            let ids: Vec<usize> = (0..own.len()).filter(|&i| usize::from(own.labels[i]) == label).collect();
+            if ids.is_empty() {
+                continue;
+            }
+            let known = self.classes.iter().position(|known| known == class);
+            let label = known.unwrap_or(self.classes.len()) as u16;
+            if known.is_none() {
+                self.classes.push(class.clone());
+            }
+            let times = if known.is_some() { 1 } else { usual.div_ceil(ids.len()).max(1) };
+            for &id in ids.iter().cycle().take(times * ids.len()) {
+                self.pixels.extend_from_slice(own.picture(id));
+                self.labels.push(label);
+            }
+        }
+    }
+
     /// The bytes of picture `i`: `[3, SIDE, SIDE]`.
     pub fn picture(&self, i: usize) -> &[u8] {
         &self.pixels[i * VALUES..(i + 1) * VALUES]

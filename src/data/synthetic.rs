@@ -76,6 +76,13 @@ pub fn generate(seed: u64, train: usize, test: usize) -> Splits {
     Splits { train: pictures(seed, 0..train as u64), test: pictures(seed, FIRST_TEST..FIRST_TEST + test as u64) }
 }
 
+/// The set for a run: at most `limits` pictures to train on and to judge by (0: 10,000 and 2,000). Numbers are the set's
+/// own: its pictures do not change with the seed of a run.
+pub fn usual(limits: [usize; 2]) -> Splits {
+    let [train, test] = [0, 1].map(|half| if limits[half] == 0 { [10_000, 2_000][half] } else { limits[half] });
+    generate(0, train, test)
+}
+
 /// Test picture `index` of the set of seed 0, as a set of one.
 pub fn test_picture(index: u64) -> Pictures {
     pictures(0, FIRST_TEST + index..FIRST_TEST + index + 1)

@@ -13,7 +13,7 @@ use std::{fmt, str::FromStr};
 
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData, Transaction};
 
-use crate::attack::Classifier;
+use crate::{attack::Classifier, data::SIDE};
 use dual::Dual;
 pub use layers::BatchStatistics;
 use parameter::{Array, Arrays, Builder, Init, Parameter, Slot};
@@ -143,6 +143,14 @@ impl FromStr for Architecture {
 }
 
 impl Architecture {
+    /// Numbers a picture in the largest activation.
+    pub fn widest(self) -> usize {
+        SIDE * SIDE * match self {
+            Self::WideResNet { width, .. } => 16 * width,
+            Self::ResNet18 { width, .. } => width,
+        }
+    }
+
     /// Reads architecture and number of classes off the names and shapes of a file's tensors.
     pub fn infer(arrays: &Arrays) -> Result<(Self, usize), Error> {
         let dim = |name: &str| {

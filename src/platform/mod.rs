@@ -42,6 +42,8 @@ pub struct Opened {
     pub name: String,
     /// Whether it only emulates a GPU.
     pub emulated: bool,
+    /// Bytes of the largest buffer that it can compute with, if that is known.
+    pub largest_buffer: Option<u64>,
 }
 
 /// What numbers are computed with.
@@ -104,7 +106,7 @@ fn cpu() -> Result<Opened, Unavailable> {
         }
         _ => "CPU".to_owned(),
     };
-    Ok(Opened { device: Device::flex(), name, emulated: false })
+    Ok(Opened { device: Device::flex(), name, emulated: false, largest_buffer: None })
 }
 
 #[cfg(not(feature = "cpu"))]
@@ -126,12 +128,26 @@ async fn gpu(index: Option<usize>) -> Result<Opened, Unavailable> {
     let (device, setup) = options.init_with_setup_async().await.map_err(|e| refuse(&e))?;
     let info = setup.adapter.get_info();
     let name = if info.name.is_empty() { "WebGPU".to_owned() } else { format!("{} ({})", info.name, info.backend) };
-    Ok(Opened { device, name, emulated: info.device_type == wgpu::DeviceType::Cpu })
+    let limits = setup.device.limits();
+    let largest_buffer = Some(limits.max_buffer_size.min(u64::from(limits.max_storage_buffer_binding_size)));
+    Ok(Opened { device, name, emulated: info.device_type == wgpu::DeviceType::Cpu, largest_buffer })
 }
 
 #[cfg(not(feature = "gpu"))]
 async fn gpu(_: Option<usize>) -> Result<Opened, Unavailable> {
     Err(Unavailable("this build has no GPU backend".into()))
+}
+
+/// Bytes that this program's memory has grown to; it never shrinks.
+#[cfg(target_arch = "wasm32")]
+pub fn memory() -> u64 {
+    (core::arch::wasm32::memory_size(0) as u64) << 16
+}
+
+/// Not asked for natively: the system tells.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn memory() -> u64 {
+    0
 }
 
 /// Milliseconds since some fixed moment.

@@ -1,8 +1,10 @@
 //! What the worker does: carries out the page's commands on one device. No browser in here, so it is tested natively.
 
+mod data;
 mod explore;
 mod own;
 mod save;
+pub mod training;
 mod watch;
 
 use std::{cell::Cell, collections::BTreeMap, rc::Rc};
@@ -27,6 +29,9 @@ use crate::{
     verify,
 };
 use explore::{Attacked, Twins};
+use data::Brought;
+pub use data::Files;
+use training::Run;
 use watch::{Line, Watch, WatchSet};
 
 /// Pictures of an evaluation that are attacked at once: few, so that the page hears often.
@@ -48,6 +53,14 @@ pub struct Session {
     picture: Option<PictureInfo>,
     /// The picture's file, if it has one.
     upright: Option<Upright>,
+    /// The set that the visitor brought to train on, and pictures that they labelled.
+    brought: Option<Brought>,
+    own: Pictures,
+    run: Option<Run>,
+    /// Bytes of the device's largest buffer, where that is known.
+    largest_buffer: Option<u64>,
+    /// The files beside the next command.
+    pub files: Option<Files>,
     /// Raised by the receiver of commands: an attack that sees a new value ends itself.
     pub latest: Latest,
 }
@@ -81,6 +94,18 @@ impl Session {
             Command::Save { slot, part, original, attacked, settings, target } => {
                 self.save(slot, part, (&original, &attacked), (&settings, target), emit).await
             }
+            Command::LoadData { name } => self.load_data(name, emit),
+            Command::Label { class } => self.label(class.trim(), emit),
+            Command::Unlabel => {
+                self.own = Pictures::default();
+                self.tell_data(emit);
+                Ok(())
+            }
+            Command::Begin { origin, settings } => self.begin(origin, &settings, emit),
+            Command::Resume { name, bytes, batch } => self.resume(&name, &bytes, batch, emit),
+            Command::Train { id, steps } => self.train(id, steps, choice, emit).await,
+            Command::Tune { settings } => self.tune(&settings, emit),
+            Command::Export { number, purpose } => self.export(number, purpose, emit).await,
             Command::Stop => Ok(()),
             Command::Verify { bytes } => self.verify(&bytes, emit).await,
         };
@@ -96,7 +121,7 @@ impl Session {
     async fn open(&mut self, choice: DeviceChoice, emit: &dyn Fn(Event)) -> Result<(), Refusal> {
         if self.device.is_none() {
             let opened = platform::open(choice).await.map_err(|e| Refusal(Subject::Device, e.to_string()))?;
-            self.device = Some(opened.device);
+            (self.device, self.largest_buffer) = (Some(opened.device), opened.largest_buffer);
             emit(Event::Opened { name: opened.name, emulated: opened.emulated });
         }
         Ok(())
@@ -125,7 +150,7 @@ impl Session {
         self.attacked.remove(&slot);
         self.embeddings.remove(&slot);
         self.twins.remove(&slot);
-        self.classify(slot, emit).await
+        if slot == Slot::Run { Ok(()) } else { self.classify(slot, emit).await }
     }
 
     async fn load_sample(&mut self, index: u64, emit: &dyn Fn(Event)) -> Result<(), Refusal> {
@@ -150,7 +175,7 @@ impl Session {
         emit(Event::PictureLoaded { picture: picture.clone() });
         self.picture = Some(picture);
         self.attacked.clear();
-        for slot in self.models.keys() {
+        for slot in self.models.keys().filter(|slot| **slot != Slot::Run) {
             self.classify(*slot, emit).await?;
         }
         Ok(())
@@ -254,7 +279,7 @@ impl Session {
 
     /// What the other models make of the picture attacked under one, and that one of theirs.
     async fn transfer(&self, slot: Slot, x_adv: &[f32]) -> Result<Vec<Transfer>, attack::Error> {
-        let others = || self.models.keys().copied().filter(move |other| *other != slot);
+        let others = || self.models.keys().copied().filter(move |other| ![slot, Slot::Run].contains(other));
         let there = others().map(|judge| (slot, judge, x_adv));
         let back = others().filter_map(|under| Some((under, slot, &self.attacked.get(&under)?.x_adv[..])));
         let mut all = Vec::new();
@@ -274,7 +299,11 @@ impl Session {
     ) -> Result<(), Refusal> {
         let refuse = Refusal::new(Subject::Evaluation);
         let ((model, info), config, stages) = self.plan(slot, settings, &refuse)?;
-        let set = synthetic::generate(0, 0, pictures).test;
+        let brought = self.brought.as_ref().filter(|brought| brought.splits.test.classes == info.classes);
+        let set = match brought {
+            Some(brought) => brought.splits.test.spread(pictures),
+            None => synthetic::generate(0, 0, pictures).test,
+        };
         if info.classes != set.classes {
             return Err(refuse(&format!(
                 "the embedded set is of {}; this model tells other classes apart, and can be attacked on single pictures",

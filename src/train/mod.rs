@@ -16,12 +16,16 @@ use crate::{
     config::{Settings, TrainConfig},
     data::{Pictures, SIDE, VALUES, augment},
     loss::objective::{Directions, Terms, evaluate},
-    model::{self, Model},
+    model::{self, Model, parameter::Array},
     random::{self, Purpose},
 };
 use optimiser::Sgd;
 
 const VELOCITY: &str = "optimiser.velocity.";
+/// Of [`Trainer::own`]: `[n, 3, 32, 32]` in 0..=255, `[n]`, and the classes' names.
+const OWN_PIXELS: &str = "own.pixels";
+const OWN_LABELS: &str = "own.labels";
+const OWN_CLASSES: &str = "own-classes";
 /// Version of the checkpoint's layout.
 const FORMAT: &str = "otjr-1";
 
@@ -65,6 +69,10 @@ pub struct Trainer {
     pub config: TrainConfig,
     pub model: Model,
     pub classes: Vec<String>,
+    /// Pictures that were added to the data set for this run; they are kept in its checkpoints.
+    pub own: Pictures,
+    /// The batch of the last step, augmented, and its adversarial twin.
+    pub last: Option<(Batch, Tensor<4>)>,
     optimiser: Sgd,
     /// Steps done.
     pub step: u64,
@@ -85,6 +93,8 @@ impl Trainer {
             config: config.clone(),
             model,
             classes: data.classes.clone(),
+            own: Pictures::default(),
+            last: None,
             optimiser: Sgd::default(),
             step: 0,
             device: device.clone(),
@@ -94,18 +104,7 @@ impl Trainer {
 
     /// The run that a checkpoint was taken of.
     pub fn resume(checkpoint: &Checkpoint, data: &Pictures, device: &Device) -> Result<Self, Error> {
-        let text = |key: &'static str| {
-            let missing =
-                || checkpoint::Error::Metadata { key, problem: "missing: the file is a model, not a run".into() };
-            checkpoint.metadata.get(key).cloned().ok_or_else(missing)
-        };
-        let bad = |key: &'static str, problem: String| checkpoint::Error::Metadata { key, problem };
-        let mut config = TrainConfig::default();
-        let settings: Vec<(String, String)> =
-            serde_json::from_str(&text("config")?).map_err(|e| bad("config", e.to_string()))?;
-        for (key, value) in settings {
-            config.set(&key, &value).map_err(|e| bad("config", e.to_string()))?;
-        }
+        let config = config_of(checkpoint)?;
         let model = Model::from_arrays(&checkpoint.model(), device)?;
         if model.classes != data.classes.len() {
             return Err(Error::Classes { expected: model.classes, found: data.classes.len() });
@@ -113,12 +112,22 @@ impl Trainer {
         Ok(Self {
             config,
             classes: checkpoint.classes(model.classes),
+            own: own_of(checkpoint)?,
+            last: None,
             model,
             optimiser: Sgd::from_arrays(checkpoint.part(VELOCITY), device),
-            step: text("step")?.parse().map_err(|_| bad("step", "not a number".into()))?,
+            step: text(checkpoint, "step")?.parse().map_err(|_| bad("step", "not a number"))?,
             device: device.clone(),
             pending: Vec::new(),
         })
+    }
+
+    /// Goes on with `batch` pictures a step, from where the run is in its epochs.
+    pub fn set_batch(&mut self, batch: usize, data: &Pictures) {
+        let before = self.steps(data);
+        self.config.batch = batch;
+        // The same share of the run; exact when nothing changes.
+        self.step = (u128::from(self.step) * u128::from(self.steps(data)) / u128::from(before.max(1))) as u64;
     }
 
     /// Pictures of a batch: the configured number, or all if there are fewer.
@@ -179,6 +188,7 @@ impl Trainer {
         self.optimiser.step(&mut self.model, &mut evaluation.model, &mut gradients, rate, momentum, decay);
         self.step += 1;
         self.pending.push((self.step, rate, evaluation.terms));
+        self.last = Some((batch, x_adv));
     }
 
     /// Reads back the steps done since the last call: one transfer, however many they are.
@@ -210,7 +220,17 @@ impl Trainer {
         let mut file = Checkpoint::default();
         file.add(MODEL, self.model.arrays().await.map_err(Error::Device)?);
         file.add(VELOCITY, self.optimiser.arrays().await.map_err(Error::Device)?);
-        file.metadata = [
+        if !self.own.is_empty() {
+            let n = self.own.len();
+            let values = |bytes: &[u8]| bytes.iter().map(|&v| f32::from(v)).collect();
+            let pixels = Array { shape: vec![n, 3, SIDE, SIDE], values: values(&self.own.pixels) };
+            let labels = self.own.labels.iter().map(|&label| f32::from(label)).collect();
+            file.arrays.insert(OWN_PIXELS.to_owned(), pixels);
+            file.arrays.insert(OWN_LABELS.to_owned(), Array { shape: vec![n], values: labels });
+            file.metadata.insert(OWN_CLASSES.to_owned(), serde_json::json!(self.own.classes).to_string());
+        }
+        file.metadata.extend(
+            [
             ("format", FORMAT.to_owned()),
             ("architecture", self.model.architecture.to_string()),
             ("classes", serde_json::json!(self.classes).to_string()),
@@ -218,11 +238,43 @@ impl Trainer {
             ("config", serde_json::json!(self.config.pairs()).to_string()),
             ("step", self.step.to_string()),
         ]
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect();
+        .map(|(key, value)| (key.to_owned(), value)));
         Ok(file)
     }
+}
+
+fn bad(key: &'static str, problem: impl Into<String>) -> checkpoint::Error {
+    checkpoint::Error::Metadata { key, problem: problem.into() }
+}
+
+fn text<'a>(checkpoint: &'a Checkpoint, key: &'static str) -> Result<&'a str, checkpoint::Error> {
+    let missing = || bad(key, "missing: the file is a model, not a run");
+    checkpoint.metadata.get(key).map(String::as_str).ok_or_else(missing)
+}
+
+/// The settings of the run that a checkpoint was taken of.
+pub fn config_of(checkpoint: &Checkpoint) -> Result<TrainConfig, Error> {
+    let settings: Vec<(String, String)> =
+        serde_json::from_str(text(checkpoint, "config")?).map_err(|e| bad("config", e.to_string()))?;
+    let mut config = TrainConfig::default();
+    for (key, value) in settings {
+        config.set(&key, &value).map_err(|e| bad("config", e.to_string()))?;
+    }
+    Ok(config)
+}
+
+/// The pictures that were added to the data set of the run that a checkpoint was taken of: often none.
+/// [`Pictures::join`] adds them once more.
+pub fn own_of(checkpoint: &Checkpoint) -> Result<Pictures, Error> {
+    let Some(classes) = checkpoint.metadata.get(OWN_CLASSES) else { return Ok(Pictures::default()) };
+    let classes: Vec<String> = serde_json::from_str(classes).map_err(|e| bad(OWN_CLASSES, e.to_string()))?;
+    let values = |name: &str| checkpoint.arrays.get(name).map(|array| array.values.as_slice()).unwrap_or_default();
+    let pixels: Vec<u8> = values(OWN_PIXELS).iter().map(|&v| v as u8).collect();
+    let labels: Vec<u16> = values(OWN_LABELS).iter().map(|&v| v as u16).collect();
+    if pixels.len() != labels.len() * VALUES || labels.iter().any(|&label| usize::from(label) >= classes.len()) {
+        return Err(bad(OWN_CLASSES, "pictures and labels do not fit: the file is damaged").into());
+    }
+    Ok(Pictures { pixels, labels, classes })
 }
 
 /// Mean and standard deviation of each channel, pixels in [0,1].

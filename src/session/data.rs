@@ -1,0 +1,110 @@
+//! What the page trains on: the embedded set, one that the visitor brings, and pictures that they label.
+
+use std::{
+    io::{self, Read, Seek},
+    rc::Rc,
+};
+
+use super::{Refusal, Session};
+use crate::{
+    config::{Dataset, TrainConfig},
+    data::{self, Splits, archive, folder, synthetic},
+    protocol::{DataInfo, Event, Subject},
+};
+
+/// A file that can be read from anywhere.
+pub trait Source: Read + Seek {}
+impl<T: Read + Seek> Source for T {}
+
+/// What the visitor brought: an archive, or the files of a folder by their paths.
+pub enum Files {
+    Archive(Box<dyn Source>),
+    Folder(Vec<(String, Box<dyn Source>)>),
+}
+
+/// A set that the visitor brought.
+pub struct Brought {
+    pub name: String,
+    pub dataset: Dataset,
+    pub splits: Rc<Splits>,
+}
+
+fn refuse(problem: impl std::fmt::Display) -> Refusal {
+    Refusal(Subject::Data, problem.to_string())
+}
+
+impl Session {
+    pub(super) fn load_data(&mut self, name: String, emit: &dyn Fn(Event)) -> Result<(), Refusal> {
+        let (dataset, splits) = match self.files.take() {
+            Some(Files::Archive(file)) => archive::read(&name, file).map_err(refuse)?,
+            Some(Files::Folder(files)) => {
+                let entries = files.into_iter().map(|(path, file)| Ok((path.clone(), whole(&path, file)?)));
+                (Dataset::Folder, folder::read(&name, entries).map_err(refuse)?)
+            }
+            None => return Err(refuse("there is no file: choose it again")),
+        };
+        self.brought = Some(Brought { name, dataset, splits: Rc::new(splits) });
+        self.tell_data(emit);
+        Ok(())
+    }
+
+    pub(super) fn label(&mut self, class: &str, emit: &dyn Fn(Event)) -> Result<(), Refusal> {
+        let picture = self.picture.as_ref().ok_or_else(|| refuse("load a picture first"))?;
+        if class.is_empty() {
+            return Err(refuse("give the picture's class a name"));
+        }
+        self.own.add(&picture.pixels, class);
+        self.tell_data(emit);
+        Ok(())
+    }
+
+    pub(super) fn tell_data(&self, emit: &dyn Fn(Event)) {
+        let brought = self.brought.as_ref();
+        let mut classes = match brought {
+            Some(brought) => brought.splits.train.classes.clone(),
+            None => synthetic::generate(0, 0, 0).train.classes,
+        };
+        classes.extend(self.own.classes.iter().filter(|own| !classes.contains(own)).cloned().collect::<Vec<_>>());
+        let count = |label: usize| self.own.labels.iter().filter(|&&l| usize::from(l) == label).count();
+        let data = DataInfo {
+            brought: brought.map(|Brought { name, dataset, splits }| {
+                (name.clone(), dataset.to_string(), [splits.train.len(), splits.test.len()])
+            }),
+            own: self.own.classes.iter().enumerate().map(|(label, class)| (class.clone(), count(label))).collect(),
+            classes,
+        };
+        emit(Event::Data { data });
+    }
+
+    /// The set of a run, with the pictures that the visitor labelled, which count as pictures to train on.
+    pub(super) fn splits(&self, config: &TrainConfig) -> Result<Rc<Splits>, Refusal> {
+        let splits = match (&self.brought, config.dataset) {
+            (_, Dataset::Synthetic) => Rc::new(synthetic::usual([config.limit, config.limit_test])),
+            (Some(brought), dataset) if brought.dataset == dataset => brought.splits.clone(),
+            (_, dataset) => {
+                let text = format!("this run trains on {dataset}: open its archive under “Data” first");
+                return Err(Refusal(Subject::Training, text));
+            }
+        };
+        let Splits { train, test } = &*splits;
+        let limit = |n: usize, all: usize| if n == 0 { all } else { n.min(all) };
+        let sizes = [limit(config.limit, train.len()), limit(config.limit_test, test.len())];
+        if test.is_empty() {
+            return Err(Refusal(Subject::Training, "there are no pictures to judge by".into()));
+        }
+        if self.own.is_empty() && sizes == [train.len(), test.len()] {
+            return Ok(splits);
+        }
+        let (mut train, mut test) = (train.spread(sizes[0]), test.spread(sizes[1]));
+        train.join(&self.own);
+        test.classes = train.classes.clone();
+        Ok(Rc::new(Splits { train, test }))
+    }
+}
+
+/// The bytes of a file.
+fn whole(path: &str, mut file: impl Read) -> Result<Vec<u8>, data::Error> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(|source: io::Error| data::Error::Io { path: path.to_owned(), source })?;
+    Ok(bytes)
+}
