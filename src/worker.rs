@@ -9,6 +9,7 @@ mod browser {
     use std::{
         cell::{Cell, RefCell},
         collections::VecDeque,
+        io::{self, BufReader, Read, Seek, SeekFrom},
         rc::Rc,
     };
 
@@ -16,10 +17,10 @@ mod browser {
     use otjr::{
         platform::DeviceChoice,
         protocol::{Command, Event, decode, encode},
-        session::{Latest, Session},
+        session::{Files, Latest, Session},
     };
     use wasm_bindgen::prelude::*;
-    use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, PromiseRejectionEvent};
+    use web_sys::{Blob, DedicatedWorkerGlobalScope, File, FileReaderSync, MessageEvent, PromiseRejectionEvent};
 
     const DEVICE: DeviceChoice = if cfg!(feature = "gpu") { DeviceChoice::Gpu(None) } else { DeviceChoice::Cpu };
 
@@ -38,40 +39,92 @@ mod browser {
     }
 
     struct Line {
-        waiting: RefCell<VecDeque<Command>>,
+        waiting: RefCell<VecDeque<(Command, Option<Files>)>>,
         /// Away while a command is carried out.
         session: Cell<Option<Session>>,
         latest: Latest,
     }
 
     impl Line {
-        fn receive(self: &Rc<Self>, command: Command) {
+        fn receive(self: &Rc<Self>, (command, files): (Command, Option<Files>)) {
             self.latest.set(command.attack().unwrap_or(0));
-            self.waiting.borrow_mut().push_back(command);
+            self.waiting.borrow_mut().push_back((command, files));
             if let Some(session) = self.session.take() {
                 wasm_bindgen_futures::spawn_local(self.clone().work(session));
             }
         }
 
         async fn work(self: Rc<Self>, mut session: Session) {
-            while let Some(command) = self.next() {
+            while let Some((command, files)) = self.next() {
+                session.files = files;
                 session.handle(DEVICE, command, &emit).await;
             }
             self.session.set(Some(session));
         }
 
-        fn next(&self) -> Option<Command> {
+        fn next(&self) -> Option<(Command, Option<Files>)> {
             self.waiting.borrow_mut().pop_front()
         }
     }
 
-    /// A command and the file beside it, if it has one.
-    fn read(message: &Array) -> Result<Command, String> {
+    /// A file that is read in pieces, whatever its size.
+    struct Pieces {
+        file: Blob,
+        at: u64,
+    }
+
+    impl Pieces {
+        const SIZE: usize = 1 << 20;
+
+        fn open(file: Blob) -> BufReader<Self> {
+            BufReader::with_capacity(Self::SIZE, Self { file, at: 0 })
+        }
+    }
+
+    impl Read for Pieces {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            let failed = |_| io::Error::other("the file could not be read: it may have been moved or changed");
+            let end = self.at + out.len() as u64;
+            let piece = self.file.slice_with_f64_and_f64(self.at as f64, end as f64).map_err(failed)?;
+            let bytes = FileReaderSync::new().and_then(|reader| reader.read_as_array_buffer(&piece)).map_err(failed)?;
+            let bytes = Uint8Array::new(&bytes);
+            let n = bytes.length() as usize;
+            bytes.copy_to(&mut out[..n]);
+            self.at += n as u64;
+            Ok(n)
+        }
+    }
+
+    impl Seek for Pieces {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            let (from, by) = match to {
+                SeekFrom::Start(at) => (0, at as i64),
+                SeekFrom::End(by) => (self.file.size() as i64, by),
+                SeekFrom::Current(by) => (self.at as i64, by),
+            };
+            self.at = u64::try_from(from + by).map_err(|_| io::Error::other("before the file's beginning"))?;
+            Ok(self.at)
+        }
+    }
+
+    /// A command and what lies beside it: the bytes of a file, an archive, or a folder as pairs of path and file.
+    fn read(message: &Array) -> Result<(Command, Option<Files>), String> {
         let mut command: Command = decode(&Uint8Array::new(&message.get(0)).to_vec())?;
-        if let (Some(bytes), Some(file)) = (command.file(), message.get(1).dyn_ref::<ArrayBuffer>()) {
+        let beside = message.get(1);
+        if let (Some(bytes), Some(file)) = (command.file(), beside.dyn_ref::<ArrayBuffer>()) {
             *bytes = Uint8Array::new(file).to_vec();
         }
-        Ok(command)
+        let entry = |pair: JsValue| {
+            let pair: Array = pair.unchecked_into();
+            let file = Pieces::open(pair.get(1).unchecked_into());
+            (pair.get(0).as_string().unwrap_or_default(), Box::new(file) as Box<dyn otjr::session::Source>)
+        };
+        let files = match (beside.dyn_ref::<File>(), beside.dyn_ref::<Array>()) {
+            (Some(file), _) => Some(Files::Archive(Box::new(Pieces::open(file.clone().into())))),
+            (_, Some(pairs)) => Some(Files::Folder(pairs.iter().map(entry).collect())),
+            _ => None,
+        };
+        Ok((command, files))
     }
 
     /// Tells the page why this worker dies, and the console more.

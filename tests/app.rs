@@ -6,6 +6,8 @@ mod dropped;
 mod explorer;
 #[path = "app/frame.rs"]
 mod frame;
+#[path = "app/training.rs"]
+mod training;
 
 use otjr::{
     app::{

@@ -1,5 +1,8 @@
 //! The worker's logic, natively: commands in, events out, bad input refused with everything as it was.
 
+#[path = "session/training.rs"]
+mod training;
+
 use std::cell::RefCell;
 
 use otjr::{

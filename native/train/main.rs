@@ -17,11 +17,12 @@ use anyhow::{Context, bail};
 use clap::{Arg, ArgMatches, Command, parser::ValueSource};
 use indicatif::{ProgressBar, ProgressStyle};
 use otjr::{
+    checkpoint::Checkpoint,
     config::{AttackConfig, Dataset, Objective, Settings, TrainConfig},
     data::Splits,
     evaluate::{self, Accuracy, State},
     platform::{self, DeviceChoice, Opened},
-    train::{Record, Trainer},
+    train::{self, Record, Trainer},
 };
 use run::RunDirectory;
 use serde::{Deserialize, Serialize};
@@ -47,7 +48,8 @@ fn command() -> Command {
         .after_help(
             "With no argument: a small OTJR model on the embedded set beside the same net trained with ce, in minutes.\n\
              The paper's run: train --dataset cifar10 --data-dir cifar-10-binary.tar.gz --device gpu\n\
-             Interrupted runs go on with: train --resume DIR",
+             Interrupted runs go on with: train --resume DIR\n\
+             A run that was saved in the page goes on with: train --resume FILE",
         )
         .arg(Arg::new("baseline").long("baseline").value_name("OBJECTIVE").help(
             "Also train this objective on the same budget and compare; none for no comparison \
@@ -57,7 +59,9 @@ fn command() -> Command {
             "auto (a real GPU if there is one, else the CPU), cpu, gpu or gpu:N",
         ))
         .arg(Arg::new("out").long("out").value_name("DIR").help("Where to write [default: runs/NAME, numbered if taken]"))
-        .arg(Arg::new("resume").long("resume").value_name("DIR").help("Go on with the run in DIR, exactly as it was"))
+        .arg(Arg::new("resume").long("resume").value_name("DIR|FILE").help(
+            "Go on with the run in DIR, exactly as it was, or with the run whose checkpoint is FILE, in a directory of its own",
+        ))
         .arg(Arg::new("save-every").long("save-every").value_name("SECONDS").default_value("30")
             .value_parser(clap::value_parser!(u64)).help("Time between checkpoints"));
     arguments::options(command, TrainConfig::settings(), "Settings", default)
@@ -96,12 +100,16 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         .parse()
         .map_err(|e| anyhow::anyhow!("--device: {e}"))?;
     let (config, baseline, out) = match matches.get_one::<String>("resume") {
+        Some(file) if Path::new(file).is_file() => moved(matches, Path::new(file))?,
         Some(folder) => resumed(matches, Path::new(folder))?,
         None => planned(matches)?,
     };
     let interrupt = Interrupt::listen()?;
 
-    let data = dataset::load(config.dataset, &config.data_dir, [config.limit, config.limit_test])?;
+    let mut data = dataset::load(config.dataset, &config.data_dir, [config.limit, config.limit_test])?;
+    if let Some(checkpoint) = RunDirectory::checkpoint(&out.join(config.objective.to_string()))? {
+        data.join(&train::own_of(&checkpoint)?);
+    }
     let opened = pollster::block_on(platform::open(device))?;
     println!(
         "{} on {}: {} training and {} test pictures, {} classes, {}",
@@ -150,6 +158,15 @@ fn planned(matches: &ArgMatches) -> anyhow::Result<(TrainConfig, Option<Objectiv
     if baseline == Some(config.objective) {
         bail!("--baseline {}: it is the objective itself", config.objective);
     }
+    planned_at(matches, config, baseline)
+}
+
+/// Makes the directory of a run.
+fn planned_at(
+    matches: &ArgMatches,
+    config: TrainConfig,
+    baseline: Option<Objective>,
+) -> anyhow::Result<(TrainConfig, Option<Objective>, PathBuf)> {
     let out = match matches.get_one::<String>("out") {
         Some(out) => {
             let out = PathBuf::from(out);
@@ -180,14 +197,24 @@ fn apply(config: &mut TrainConfig, matches: &ArgMatches) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A run whose checkpoint came from elsewhere, in a directory of its own.
+fn moved(matches: &ArgMatches, file: &Path) -> anyhow::Result<(TrainConfig, Option<Objective>, PathBuf)> {
+    // The page knows of no directories.
+    refuse_settings(matches, &["data-dir", "out"])?;
+    let bytes = fs::read(file).with_context(|| format!("could not read {}", file.display()))?;
+    let checkpoint = Checkpoint::from_bytes(&bytes).with_context(|| file.display().to_string())?;
+    let mut config = train::config_of(&checkpoint).with_context(|| file.display().to_string())?;
+    apply(&mut config, matches)?;
+    let (config, _, out) = planned_at(matches, config, None)?;
+    let folder = out.join(config.objective.to_string());
+    fs::create_dir_all(&folder).with_context(|| format!("could not create the directory {}", folder.display()))?;
+    files::write(&RunDirectory::checkpoint_path(&folder), &bytes)?;
+    Ok((config, None, out))
+}
+
 /// The run in a directory. Settings are part of it: giving others would make it another run.
 fn resumed(matches: &ArgMatches, folder: &Path) -> anyhow::Result<(TrainConfig, Option<Objective>, PathBuf)> {
-    let given = TrainConfig::settings().into_iter().map(|setting| setting.key).chain(["baseline", "out"]);
-    if let Some(key) =
-        given.into_iter().find(|key| matches.value_source(key).is_some_and(|s| s != ValueSource::DefaultValue))
-    {
-        bail!("--resume goes on with the run as it was: leave out --{key}, or start another run");
-    }
+    refuse_settings(matches, &[])?;
     let path = folder.join("run.json");
     let text = fs::read_to_string(&path)
         .with_context(|| format!("{} is not a run: could not read {}", folder.display(), path.display()))?;
@@ -199,6 +226,16 @@ fn resumed(matches: &ArgMatches, folder: &Path) -> anyhow::Result<(TrainConfig, 
     let baseline =
         plan.baseline.map(|name| name.parse().map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))).transpose()?;
     Ok((config, baseline, folder.to_owned()))
+}
+
+/// Settings are part of a run: giving others, but for some, would make it another run.
+fn refuse_settings(matches: &ArgMatches, but: &[&str]) -> anyhow::Result<()> {
+    let mut given = TrainConfig::settings().into_iter().map(|setting| setting.key).chain(["baseline", "out"]);
+    let other = |key: &&str| !but.contains(key) && matches.value_source(key).is_some_and(|s| s != ValueSource::DefaultValue);
+    match given.find(other) {
+        Some(key) => bail!("--resume goes on with the run as it was: leave out --{key}, or start another run"),
+        None => Ok(()),
+    }
 }
 
 /// Trains to the end of the run, or until it is interrupted: then there is nothing to return but a checkpoint on disk.

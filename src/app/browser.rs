@@ -111,14 +111,19 @@ pub fn download(address: &str, name: &str) {
     }
 }
 
-/// Gives the visitor a PNG file.
-pub fn download_png(name: &str, png: &[u8]) {
-    let kind = BlobPropertyBag::new();
-    kind.set_type("image/png");
-    let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(png));
-    if let Ok(blob) = Blob::new_with_u8_array_sequence_and_options(&parts, &kind) {
+/// Gives the visitor a file; of which kind tells its name.
+pub fn download_bytes(name: &str, bytes: &[u8]) {
+    if let Ok(blob) = blob(name, bytes) {
         download(&address_of(&blob), name);
     }
+}
+
+/// Bytes as a file's content.
+pub fn blob(name: &str, bytes: &[u8]) -> Result<Blob, JsValue> {
+    let kind = BlobPropertyBag::new();
+    kind.set_type(if name.ends_with(".png") { "image/png" } else { "application/octet-stream" });
+    let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));
+    Blob::new_with_u8_array_sequence_and_options(&parts, &kind)
 }
 
 /// A file as if the visitor had brought it; `parts` are blobs or buffers.

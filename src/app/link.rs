@@ -2,7 +2,7 @@
 
 use super::{explore::View, tour::STEPS};
 use crate::{
-    config::{AttackConfig, Settings},
+    config::{AttackConfig, Settings, TrainConfig},
     data::synthetic::TEST_PICTURES,
     protocol::Slot,
 };
@@ -96,6 +96,8 @@ pub struct Link {
     pub model: Shipped,
     pub sample: u64,
     pub attack: AttackConfig,
+    /// What the next training run shall be.
+    pub train: TrainConfig,
     /// The class to reach; any other if none.
     pub target: Option<usize>,
     pub backend: Wish,
@@ -115,6 +117,7 @@ impl Default for Link {
             model: Shipped::default(),
             sample: 0,
             attack: AttackConfig::default(),
+            train: TrainConfig::demo(),
             target: None,
             backend: Wish::default(),
             view: Some(View::default()),
@@ -129,6 +132,8 @@ impl Default for Link {
 pub const OWN: &str = "own";
 /// Stands in an address for no view.
 const NONE: &str = "none";
+/// Begins in an address the settings of training, of which some have the names of an attack's.
+const TRAIN: &str = "train.";
 
 impl Link {
     /// Reads what follows the `#`. What cannot be understood keeps its default and gives a sentence about it.
@@ -190,16 +195,18 @@ impl Link {
                 Ok(step) if (1..=STEPS.len()).contains(&step) => self.tour = Some(step - 1),
                 _ => return refuse("the tour has no such step", "No step"),
             },
-            _ => match self.attack.get(key) {
-                Some(now) => {
-                    if let Err(error) = self.attack.set(key, value) {
-                        return refuse(&error.problem, &now);
-                    }
-                }
-                None => {
+            _ => {
+                let (now, set) = match key.strip_prefix(TRAIN) {
+                    Some(key) => (self.train.get(key), self.train.set(key, value)),
+                    None => (self.attack.get(key), self.attack.set(key, value)),
+                };
+                let Some(now) = now else {
                     return Err(format!("The address says {key} = “{value}”, but there is no such setting."));
+                };
+                if let Err(error) = set {
+                    return refuse(&error.problem, &now);
                 }
-            },
+            }
         }
         Ok(())
     }
@@ -227,6 +234,10 @@ impl Link {
         }
         if self.view == Some(View::Transport) && self.projection > 0 {
             add("projection", &self.projection.to_string());
+        }
+        let usual = TrainConfig::demo();
+        for (key, value) in self.train.pairs().into_iter().filter(|(key, value)| usual.get(key).as_ref() != Some(value)) {
+            add(&format!("{TRAIN}{key}"), &value);
         }
         if let Some(step) = self.tour {
             add("tour", &(step + 1).to_string());

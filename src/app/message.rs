@@ -58,8 +58,8 @@ pub enum Input {
     Unreadable(Subject, String),
     /// Something could not be done; why, and what to do.
     Told(String),
-    /// The runs that earlier visits have left.
-    Earlier(Vec<Earlier>),
+    /// What earlier visits have left: runs, and data sets with the numbers of their files.
+    Earlier(Vec<Earlier>, Vec<(String, usize)>),
     /// Nothing changed for a moment after [`Task::Schedule`].
     Due,
     Visitor(Intent),
@@ -124,6 +124,8 @@ pub enum Task {
     Keep { number: u64, words: String, bytes: Vec<u8> },
     /// Delete what was kept of the run of this number.
     Forget(u64),
+    /// Delete the data set of this name that was kept.
+    ForgetData(String),
     /// Get the copy of the run of this number to the current worker, to go on with at most so many pictures a step (0: as
     /// many as it had).
     TakeUp(u64, usize),

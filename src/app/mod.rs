@@ -46,6 +46,8 @@ mod guide;
 #[cfg(target_arch = "wasm32")]
 mod intake;
 #[cfg(target_arch = "wasm32")]
+mod kept;
+#[cfg(target_arch = "wasm32")]
 mod many;
 #[cfg(target_arch = "wasm32")]
 mod notices;

@@ -168,8 +168,8 @@ impl State {
                 self.notice(text);
                 Vec::new()
             }
-            Input::Earlier(earlier) => {
-                self.training.earlier = earlier;
+            Input::Earlier(runs, data) => {
+                (self.training.earlier, self.training.earlier_data) = (runs, data);
                 Vec::new()
             }
             Input::Due => self.begin(),

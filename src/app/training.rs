@@ -37,8 +37,10 @@ pub enum Wish {
     Forget(u64),
     /// Go on with the run in the n-th file brought, as number so and so.
     Resume(usize, u64),
-    /// Train on the set in the n-th file brought, or in the files brought together under that number.
+    /// Train on the n-th set brought or kept.
     Data(usize),
+    /// Delete the set of this name that was kept.
+    ForgetData(String),
     /// Train on the picture in view, too, as one of this class.
     Label(String),
     Unlabel,
@@ -112,38 +114,22 @@ enum Coming {
 }
 
 /// All that the page knows of training.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Training {
-    /// What the next run begins with.
-    pub config: TrainConfig,
+    /// What the next run begins with; its settings are in the address.
     pub origin: Origin,
     pub run: Option<Run>,
     /// The runs before, oldest first.
     pub past: Vec<Run>,
     pub data: DataInfo,
-    /// The file brought with the data that is in use or on its way.
+    /// The set brought that is in use or on its way.
     pub(super) data_file: Option<usize>,
     pub data_coming: bool,
     pub earlier: Vec<Earlier>,
+    /// Data sets that were kept in earlier visits, with the numbers of their files.
+    pub earlier_data: Vec<(String, usize)>,
     coming: Option<Coming>,
     pub judging: Option<Judging>,
-}
-
-impl Default for Training {
-    fn default() -> Self {
-        Self {
-            config: TrainConfig::demo(),
-            origin: Origin::Scratch,
-            run: None,
-            past: Vec::new(),
-            data: DataInfo::default(),
-            data_file: None,
-            data_coming: false,
-            earlier: Vec::new(),
-            coming: None,
-            judging: None,
-        }
-    }
 }
 
 impl Training {
@@ -231,6 +217,10 @@ impl State {
                 self.training.data_file = Some(file);
                 return self.load_data();
             }
+            Wish::ForgetData(name) => {
+                self.training.earlier_data.retain(|(kept, _)| *kept != name);
+                return vec![Task::ForgetData(name)];
+            }
             Wish::Label(class) if self.picture.is_some() => return vec![Task::Send(Command::Label { class })],
             Wish::Unlabel => return vec![Task::Send(Command::Unlabel)],
             Wish::Judge(pictures) => return self.judge(pictures),
@@ -240,7 +230,7 @@ impl State {
     }
 
     fn set_training(&mut self, key: &'static str, value: String) -> Vec<Task> {
-        if let Err(error) = self.training.config.set(key, &value) {
+        if let Err(error) = self.link.train.set(key, &value) {
             self.notice(error.to_string());
             return Vec::new();
         }
@@ -256,7 +246,7 @@ impl State {
             return Vec::new();
         }
         self.training.coming = Some(Coming::Fresh(number));
-        let settings = pairs(&self.training.config);
+        let settings = pairs(&self.link.train);
         let mut tasks = self.keep();
         tasks.push(Task::Send(Command::Begin { origin: self.training.origin, settings }));
         tasks
@@ -342,10 +332,10 @@ impl State {
     pub(super) fn hear_data(&mut self, data: DataInfo) -> Vec<Task> {
         if std::mem::take(&mut self.training.data_coming)
             && let Some((_, kind, _)) = &data.brought
-            && self.training.config.set("dataset", kind).is_ok()
+            && self.link.train.set("dataset", kind).is_ok()
         {
             // Real pictures are many and alike under a flip.
-            (self.training.config.limit, self.training.config.augment) = (0, true);
+            (self.link.train.limit, self.link.train.augment) = (0, true);
         }
         self.training.data = data;
         self.go_on()
@@ -453,7 +443,7 @@ impl State {
         match subject {
             Subject::Data => {
                 (self.training.data_coming, self.training.data_file) = (false, None);
-                self.training.config.dataset = Dataset::Synthetic;
+                self.link.train.dataset = Dataset::Synthetic;
             }
             Subject::Training => {
                 let coming = self.training.coming.take();

@@ -1,4 +1,4 @@
-//! The page's end of the line to a worker. A message is `[command as bytes, file or undefined]`; back come `true` once
+//! The page's end of the line to a worker. A message is `[command as bytes, what lies beside it]`; back come `true` once
 //! the worker listens, bytes of an event, or text if the worker is dying.
 
 use std::{cell::RefCell, rc::Rc};
@@ -66,10 +66,10 @@ impl Client {
         Ok(Self { worker, waiting, _on_message: on_message, _on_error: on_error })
     }
 
-    /// Sends a command; `file` is handed over, not copied.
-    pub fn send(&self, command: &Command, file: Option<ArrayBuffer>) {
+    /// Sends a command and what lies beside it: a buffer is handed over, not copied; files are only named.
+    pub fn send(&self, command: &Command, beside: JsValue) {
         let bytes = Uint8Array::from(encode(command).as_slice());
-        let message = Array::of2(&bytes, &file.map_or(JsValue::UNDEFINED, Into::into));
+        let message = Array::of2(&bytes, &beside);
         match self.waiting.borrow_mut().as_mut() {
             Some(waiting) => waiting.push(message),
             None => post(&self.worker, &message),
@@ -90,8 +90,8 @@ fn bound(path: &str) -> Result<String, JsValue> {
 }
 
 fn post(worker: &Worker, message: &Array) {
-    let file = message.get(1);
-    let handed_over = if file.is_undefined() { Array::new() } else { Array::of1(&file) };
+    let beside = message.get(1);
+    let handed_over = if beside.has_type::<ArrayBuffer>() { Array::of1(&beside) } else { Array::new() };
     if let Err(error) = worker.post_message_with_transfer(message, &handed_over) {
         web_sys::console::error_1(&error);
     }

@@ -82,6 +82,14 @@ pub struct Splits {
     pub test: Pictures,
 }
 
+impl Splits {
+    /// Adds pictures to train on, as [`Pictures::join`] does. New classes have no pictures to be judged by.
+    pub fn join(&mut self, own: &Pictures) {
+        self.train.join(own);
+        self.test.classes.clone_from(&self.train.classes);
+    }
+}
+
 /// What is wrong with the data, where, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

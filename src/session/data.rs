@@ -95,10 +95,9 @@ impl Session {
         if self.own.is_empty() && sizes == [train.len(), test.len()] {
             return Ok(splits);
         }
-        let (mut train, mut test) = (train.spread(sizes[0]), test.spread(sizes[1]));
-        train.join(&self.own);
-        test.classes = train.classes.clone();
-        Ok(Rc::new(Splits { train, test }))
+        let mut splits = Splits { train: train.spread(sizes[0]), test: test.spread(sizes[1]) };
+        splits.join(&self.own);
+        Ok(Rc::new(splits))
     }
 }
 

@@ -30,7 +30,7 @@ use crate::{
 };
 use explore::{Attacked, Twins};
 use data::Brought;
-pub use data::Files;
+pub use data::{Files, Source};
 use training::Run;
 use watch::{Line, Watch, WatchSet};
 
