@@ -1,5 +1,6 @@
 //! What the native program computes with the page's own models, written down for `tests/browser/attack.test.mjs`, which
-//! asks the page for the same: the file is agreement.json in cargo's directory for tests' files.
+//! asks the page for the same: the file is agreement.json in cargo's directory for tests' files. Beside it lies a run for
+//! `tests/browser/train.test.mjs` to go on with.
 
 use std::{cell::RefCell, fs, path::Path};
 
@@ -8,9 +9,12 @@ use otjr::{
         layers::Shift,
         question::{Answer, Question},
     },
+    config::{Settings, TrainConfig},
+    data::synthetic,
     platform::DeviceChoice,
     protocol::{AttackResult, Command, Event, Slot},
     session::Session,
+    train::Trainer,
 };
 use serde_json::json;
 
@@ -77,4 +81,28 @@ fn what_the_page_shall_compute_is_written_down() {
     }
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("agreement.json");
     fs::write(path, json!({ "models": models }).to_string()).expect("cargo's directory can be written");
+}
+
+/// A run of 20 steps: as it is after 5, its losses from there on, and as it is in the end.
+#[test]
+fn a_run_that_the_page_shall_go_on_with_is_written_down() {
+    let mut config = TrainConfig::demo();
+    for (key, value) in [("limit", "160"), ("limit-test", "20"), ("batch", "16"), ("epochs", "2"), ("rate", "0.05")] {
+        config.set(key, value).expect("it is a setting");
+    }
+    let data = synthetic::usual([config.limit, config.limit_test]);
+    let mut trainer = Trainer::new(&config, &data.train, &burn::tensor::Device::flex()).expect("it can be trained");
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let write = |name: &str, bytes: &[u8]| fs::write(directory.join(name), bytes).expect("cargo's directory can be written");
+    let mut records = Vec::new();
+    let mut train = |trainer: &mut Trainer, steps: u64| {
+        while trainer.step < steps {
+            trainer.step(&data.train);
+        }
+        records.extend(pollster::block_on(trainer.records(&data.train)).expect("it does not diverge"));
+        pollster::block_on(trainer.checkpoint()).expect("it can be read back").to_bytes()
+    };
+    write("handover-step-5.safetensors", &train(&mut trainer, 5));
+    write("handover-end.safetensors", &train(&mut trainer, 20));
+    write("handover.json", json!(records).to_string().as_bytes());
 }

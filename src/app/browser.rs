@@ -56,6 +56,13 @@ pub async fn read(file: &Blob) -> Result<ArrayBuffer, String> {
     bytes.map(JsCast::unchecked_into).map_err(|_| "The file could not be read; it may have been moved.".into())
 }
 
+/// Whether this is a phone, or has as little memory.
+pub fn is_weak() -> bool {
+    let memory = Reflect::get(&window().navigator(), &"deviceMemory".into()).ok().and_then(|gigabytes| gigabytes.as_f64());
+    let phone = window().match_media("(pointer: coarse) and (max-width: 48rem)");
+    memory.is_some_and(|gigabytes| gigabytes <= 2.0) || phone.is_ok_and(|query| query.is_some_and(|q| q.matches()))
+}
+
 /// What WebGPU offers. By reflection, as web-sys has WebGPU only behind a compiler flag.
 pub async fn adapter() -> Adapter {
     let get = |of: &JsValue, key: &str| Reflect::get(of, &key.into()).unwrap_or(JsValue::UNDEFINED);

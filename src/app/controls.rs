@@ -1,25 +1,45 @@
-//! The attack's controls, one for each setting of [`AttackConfig`]: whatever is a setting can be set here.
+//! Controls, one for each setting of an attack or of training: whatever is a setting can be set here.
 
 use leptos::prelude::*;
+use web_sys::Element;
 
-use super::{link::ESSENTIAL, message::Intent, page::Desk, scale};
-use crate::config::{AttackConfig, Setting, Settings};
+use super::{knobs::Knobs, message::Intent, page::Desk, scale};
+use crate::config::Setting;
 
 #[component]
 pub fn Controls() -> impl IntoView {
-    let (first, rest): (Vec<_>, Vec<_>) =
-        AttackConfig::settings().into_iter().partition(|s| ESSENTIAL.contains(&s.key));
+    let [first, rest] = Knobs::Attack.settings();
     view! {
         <section class="controls" aria-labelledby="controls-title">
             <h2 id="controls-title">"The attack"</h2>
-            {first.into_iter().map(control).collect_view()}
+            {controls(Knobs::Attack, first)}
             <Target/>
             <details>
                 <summary>"More"</summary>
-                {rest.into_iter().map(control).collect_view()}
+                {controls(Knobs::Attack, rest)}
             </details>
         </section>
     }
+}
+
+/// The controls of training; the less usual ones are built when they are asked for.
+pub fn fit() -> AnyView {
+    let [first, rest] = Knobs::Train.settings();
+    let (rest, asked) = (StoredValue::new(rest), RwSignal::new(false));
+    let ask = move |e| asked.set(asked.get_untracked() || event_target::<Element>(&e).has_attribute("open"));
+    let asked = Memo::new(move |_| asked.get());
+    view! {
+        {controls(Knobs::Train, first)}
+        <details id="fit-more" on:toggle=ask>
+            <summary>"More settings of training"</summary>
+            {move || asked.get().then(|| controls(Knobs::Train, rest.get_value()))}
+        </details>
+    }
+    .into_any()
+}
+
+fn controls(knobs: Knobs, settings: Vec<Setting>) -> AnyView {
+    settings.into_iter().map(|setting| control(knobs, setting)).collect_view().into_any()
 }
 
 /// `random-start` -> `Random start`, with its symbol.
@@ -31,29 +51,28 @@ fn title(setting: &Setting) -> String {
     format!("{first}{}{symbol}", letters.as_str())
 }
 
-fn control(setting: Setting) -> impl IntoView {
+fn control(knobs: Knobs, setting: Setting) -> AnyView {
     let state = expect_context::<Desk>().state;
-    let key = setting.key;
-    let used = Memo::new(move |_| state.with(|s| s.link.attack.attack.uses(key)));
-    let help_id = format!("{key}-help");
-    let help = view! {
-        <p class="help" id=help_id>
-            {move || state.with(|s| match (used.get(), key) {
-                (_, "attack") => s.link.attack.attack.about().to_owned(),
-                (true, _) => format!("{}.", setting.help),
-                (false, _) => format!("{}. Not used by {}.", setting.help, s.link.attack.attack),
-            })}
-        </p>
-    };
-    let title = view! { <label for=key>{title(&setting)}</label> };
+    let (key, id) = (setting.key, knobs.id(setting.key));
+    let used = Memo::new(move |_| state.with(|s| knobs.used(s, key)));
+    let value = Memo::new(move |_| state.with(|s| knobs.get(s, key)));
+    let (title, help_id, of) = (title(&setting), format!("{id}-help"), setting.clone());
+    let help = Memo::new(move |_| state.with(|s| knobs.help(s, &of)));
     let input =
-        if setting.choices.is_empty() { number(setting, used).into_any() } else { choice(setting, used).into_any() };
-    view! { <div class="control" class:unused=move || !used.get()>{title}{input}{help}</div> }
+        if setting.choices.is_empty() { number(knobs, setting, value, used) } else { choice(knobs, setting, value, used) };
+    view! {
+        <div class="control" class:unused=move || !used.get()>
+            <label for=id>{title}</label>
+            {input}
+            <p class="help" id=help_id>{move || help.get()}</p>
+        </div>
+    }
+    .into_any()
 }
 
-fn choice(setting: Setting, used: Memo<bool>) -> impl IntoView {
+fn choice(knobs: Knobs, setting: Setting, value: Memo<String>, used: Memo<bool>) -> AnyView {
     let desk = expect_context::<Desk>();
-    let key = setting.key;
+    let (key, id) = (setting.key, knobs.id(setting.key));
     let options = setting.choices.iter().map(|&name| {
         let title = match name {
             "true" => "yes",
@@ -63,26 +82,25 @@ fn choice(setting: Setting, used: Memo<bool>) -> impl IntoView {
             "l1" => "L1 (l1)",
             name => name,
         };
-        let selected = move || desk.state.with(|s| s.link.attack.get(key).as_deref() == Some(name));
-        view! { <option value=name prop:selected=selected>{title}</option> }
+        view! { <option value=name prop:selected=move || value.with(|v| v == name)>{title}</option> }
     });
     view! {
-        <select id=key aria-describedby=format!("{key}-help") disabled=move || !used.get()
-            on:change=move |e| desk.tell(Intent::Set(key, event_target_value(&e)))>
+        <select id=id.clone() aria-describedby=format!("{id}-help") disabled=move || !used.get()
+            on:change=move |e| desk.tell(knobs.intent(key, event_target_value(&e)))>
             {options.collect_view()}
         </select>
     }
+    .into_any()
 }
 
-fn number(setting: Setting, used: Memo<bool>) -> impl IntoView {
+fn number(knobs: Knobs, setting: Setting, value: Memo<String>, used: Memo<bool>) -> AnyView {
     let desk = expect_context::<Desk>();
-    let key = setting.key;
-    let value = Memo::new(move |_| desk.state.with(|s| s.link.attack.get(key).unwrap_or_default()));
+    let (key, id) = (setting.key, knobs.id(setting.key));
     let problem = RwSignal::new(String::new());
-    let say = move |text: String| match AttackConfig::default().set(key, text.trim()) {
+    let say = move |text: String| match knobs.check(key, text.trim()) {
         Ok(()) => {
             problem.set(String::new());
-            desk.tell(Intent::Set(key, text.trim().to_owned()));
+            desk.tell(knobs.intent(key, text.trim().to_owned()));
         }
         Err(error) => problem.set(format!("“{}”: {}. It stays {}.", text, error.problem, value.get_untracked())),
     };
@@ -91,28 +109,35 @@ fn number(setting: Setting, used: Memo<bool>) -> impl IntoView {
         value.track();
         problem.set(String::new());
     });
-    let slider = setting.range.is_some().then(|| slider(setting, value, used, say));
+    let slider = setting.range.is_some().then(|| slider(knobs, setting, value, used, say));
     view! {
         {slider}
         <input
             type="text"
-            id=key
+            id=id.clone()
             autocomplete="off"
             spellcheck="false"
             prop:value=move || value.get()
-            aria-describedby=format!("{key}-help {key}-problem")
+            aria-describedby=format!("{id}-help {id}-problem")
             aria-invalid=move || problem.with(|p| !p.is_empty()).to_string()
             disabled=move || !used.get()
             on:change=move |e| say(event_target_value(&e))
         />
-        <p class="problem" id=format!("{key}-problem") role="alert">{move || problem.get()}</p>
+        <p class="problem" id=format!("{id}-problem") role="alert">{move || problem.get()}</p>
     }
+    .into_any()
 }
 
-fn slider(setting: Setting, value: Memo<String>, used: Memo<bool>, say: impl Fn(String) + 'static) -> impl IntoView {
+fn slider(
+    knobs: Knobs,
+    setting: Setting,
+    value: Memo<String>,
+    used: Memo<bool>,
+    say: impl Fn(String) + 'static,
+) -> impl IntoView {
     let desk = expect_context::<Desk>();
-    let (id, name) = (format!("{}-slider", setting.key), title(&setting));
-    let norm = Memo::new(move |_| desk.state.with(|s| s.link.attack.norm));
+    let (id, name) = (format!("{}-slider", knobs.id(setting.key)), title(&setting));
+    let norm = Memo::new(move |_| desk.state.with(|s| knobs.norm(s)));
     let stops = Memo::new(move |_| scale::stops(&setting, norm.get()));
     let choose = move |at: String| {
         let stop = at.parse().ok().and_then(|at: usize| stops.with_untracked(|s| s.get(at).cloned()));

@@ -78,7 +78,8 @@ fn take(desk: Desk, data: &DataTransfer) -> bool {
     any
 }
 
-fn files(list: Option<FileList>) -> Vec<File> {
+/// The files of a list.
+pub fn files(list: Option<FileList>) -> Vec<File> {
     list.iter().flat_map(|list| (0..list.length()).filter_map(|i| list.get(i))).collect()
 }
 

@@ -54,6 +54,8 @@ pub enum Input {
     Crashed(Kind, String),
     /// The browser said what GPU it has.
     Adapter(Adapter),
+    /// This is a phone, or as weak.
+    Weak,
     /// A file could not be fetched or read.
     Unreadable(Subject, String),
     /// Something could not be done; why, and what to do.

@@ -1,5 +1,5 @@
 //! The page. `state` (with `message`, `intents`, `workers`, `sides`, `explore`, `own`, `frame` and `saved`), `compare`, `link`, `dropped`, `reading`,
-//! `scale`, `pixels`, `tour`, `chart` and `views` are plain
+//! `scale`, `pixels`, `tour`, `training`, `runs`, `knobs`, `chart` and `views` are plain
 //! functions, tested natively; the rest shows them in a browser: `page` wires state, worker and views together, the views are thin.
 //!
 //! The page knows nothing of burn: all computing happens in a worker (`worker_client` here, `src/worker.rs` there), so
@@ -11,6 +11,7 @@ pub mod dropped;
 pub mod explore;
 pub mod frame;
 pub mod intents;
+pub mod knobs;
 pub mod link;
 pub mod message;
 pub mod own;
@@ -26,7 +27,6 @@ pub mod training;
 pub mod views;
 pub mod workers;
 
-#[cfg(target_arch = "wasm32")]
 #[cfg(target_arch = "wasm32")]
 mod address;
 #[cfg(target_arch = "wasm32")]
@@ -50,6 +50,8 @@ mod kept;
 #[cfg(target_arch = "wasm32")]
 mod many;
 #[cfg(target_arch = "wasm32")]
+mod material;
+#[cfg(target_arch = "wasm32")]
 mod notices;
 #[cfg(target_arch = "wasm32")]
 mod offline;
@@ -65,6 +67,12 @@ mod pictures;
 mod plot;
 #[cfg(target_arch = "wasm32")]
 mod probabilities;
+#[cfg(target_arch = "wasm32")]
+mod progress;
+#[cfg(target_arch = "wasm32")]
+mod race;
+#[cfg(target_arch = "wasm32")]
+mod trainer;
 #[cfg(target_arch = "wasm32")]
 mod tray;
 #[cfg(target_arch = "wasm32")]

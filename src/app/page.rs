@@ -357,6 +357,9 @@ pub fn mount() {
     let desk = Desk { state: RwSignal::new(state), fetching: RwSignal::new(0), hands };
     first.into_iter().for_each(|task| desk.carry_out(task));
     spawn_local(async move { desk.apply(Input::Adapter(browser::adapter().await)) });
+    if browser::is_weak() {
+        desk.apply(Input::Weak);
+    }
     spawn_local(desk.find_earlier());
     let keep = move || desk.tell(Intent::Train(Training::Keep));
     Interval::new(KEEP_EVERY, keep).forget();

@@ -14,7 +14,7 @@ use super::{
     workers::Backend,
 };
 use crate::{
-    config::{AttackConfig, Settings},
+    config::{AttackConfig, Settings, TrainConfig},
     evaluate::Report,
     protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Slot, Subject, Trace, Transfer},
     verify,
@@ -162,6 +162,13 @@ impl State {
             Input::Adapter(adapter) => {
                 self.backend.adapter = Some(adapter);
                 self.prefer_gpu()
+            }
+            Input::Weak => {
+                // Unless the address asks for something else.
+                if self.link.train == TrainConfig::demo() {
+                    self.link.train = TrainConfig::small();
+                }
+                Vec::new()
             }
             Input::Unreadable(subject, text) => self.refused(subject, text),
             Input::Told(text) => {

@@ -93,14 +93,23 @@ choices! {
 choices! {
     /// What training minimises.
     pub enum Objective {
+        /// The cross-entropy of clean pictures: no defence.
         Ce = "ce",
+        /// The cross-entropy of attacked pictures (Madry et al., 2018).
         Pgd = "pgd",
+        /// Clean pictures, and attacked ones kept near them by their divergence (Zhang et al., 2019).
         Trades = "trades",
+        /// Both, their logits paired (Kannan et al., 2018).
         Alp = "alp",
+        /// Attacked pictures, their logits brought to clean ones by regularised optimal transport.
         Sinkhorn = "sinkhorn",
+        /// Attacked pictures, their logits brought to clean ones by optimal transport along random lines.
         Sw = "sw",
+        /// Clean pictures, their logits made to react little to pixels along random directions.
         RandJac = "rand_jac",
+        /// Clean pictures, their logits made to react little along the directions of the transport.
         SwJac = "sw_jac",
+        /// sw and sw_jac together: the transport, and little reaction along its directions.
         Otjr = "otjr",
     }
 }
@@ -311,6 +320,11 @@ impl TrainConfig {
     pub fn live(key: &str) -> bool {
         let fixed = ["dataset", "data-dir", "model", "batch", "normalize", "limit", "limit-test", "seed", "head-only"];
         !fixed.contains(&key)
+    }
+
+    /// What a phone does in the same minutes.
+    pub fn small() -> Self {
+        Self { batch: 16, epochs: 4, limit: 1600, limit_test: 200, ..Self::demo() }
     }
 
     /// The embedded set, a small network, a short attack and a high rate: minutes on two cores. In so few steps the

@@ -9,14 +9,14 @@ use super::{Refusal, Session, watch::Line};
 use crate::{
     attack::training::perturb,
     batch::one_hot,
-    checkpoint::{Checkpoint, MODEL},
+    checkpoint::Checkpoint,
     config::{Objective, ObjectiveConfig, Pixels, Settings, TrainConfig},
-    data::{Pictures, Splits, VALUES},
+    data::{Pictures, Splits},
     explore::{embedding::Embedding, layers, question::Way, transport},
     model::{Model, Pass, head},
     platform::{self, DeviceChoice},
     prediction::top,
-    protocol::{Event, Followed, Look, Origin, Purpose, RunInfo, Seen, Slot, Subject},
+    protocol::{Event, Followed, Look, Origin, Purpose, RunInfo, Seen, Subject},
     random::{self, Purpose as Draw},
     train::{self, Trainer},
 };

@@ -221,7 +221,7 @@ fn runs_are_judged_alike() {
             panic!("{tasks:?}")
         };
         let accuracy = Accuracy { pictures: 200, clean: 180, robust };
-        let report = Report { accuracy, records: Vec::new(), flags: Vec::new(), part: 1.0, ..Report::default() };
+        let report = Report { accuracy, records: Vec::new(), flags: Vec::new(), part: 1.0 };
         hear(state, Event::Evaluated { id: *id, report, over: true, stopped: false })
     };
     // The run under way is judged as it is now.
@@ -234,4 +234,14 @@ fn runs_are_judged_alike() {
     let judged = |run: &otjr::app::training::Run| run.judged.as_ref().map(|(a, r)| (a.clone(), r.accuracy.robust));
     let all: Vec<_> = state.training.runs().map(judged).collect();
     assert_eq!(all, [Some(("pgd linf 8/255".into(), 120)), Some(("pgd linf 8/255".into(), 60))]);
+}
+
+#[test]
+fn a_phone_begins_with_less() {
+    let (mut state, _) = State::new("");
+    assert_eq!(state.apply(Input::Weak), []);
+    assert_eq!(state.link.train, TrainConfig::small());
+    let (mut asked, _) = State::new("#train.epochs=3");
+    asked.apply(Input::Weak);
+    assert_eq!((asked.link.train.epochs, asked.link.train.batch), (3, 64));
 }

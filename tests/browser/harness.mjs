@@ -22,10 +22,10 @@ const BACKENDS = {
   cpu: ['--disable-gpu', '--disable-features=WebGPU,WebGPUService', '--disable-blink-features=WebGPU'],
 };
 
-/** The built page, served under /sub/ so that an absolute path shows as a 404. */
-export async function site() {
+/** The built page, served under /sub/ so that an absolute path shows as a 404; `options` are the server's. */
+export async function site(options = {}) {
   await access(join(DIST, 'index.html')).catch(() => { throw new Error(`there is no page in ${DIST}: run native/serve --build-only`); });
-  return serve(DIST, { base: '/sub/' });
+  return serve(DIST, { base: '/sub/', ...options });
 }
 
 /** Starts Chromium; `backend` is 'webgpu' or 'cpu', `more` are further switches. Close it in `after`. */

@@ -23,9 +23,10 @@ export const gzipped = (bytes) => promisify(gzip)(bytes, { level: 9 });
 
 /**
  * Serves `directory` under `base` (which ends in a slash).
+ * `before` has text to put before files, by their paths: a test's own code in a worker.
  * `transfers` lists what went over the wire: {path, bytes, raw, encoding}; empty it to start counting anew.
  */
-export async function serve(directory, { port = 0, base = '/', host = '127.0.0.1' } = {}) {
+export async function serve(directory, { port = 0, base = '/', host = '127.0.0.1', before = {} } = {}) {
   const root = resolve(directory);
   const transfers = [];
   const cache = new Map(); // path + modification time -> brotli bytes
@@ -44,7 +45,8 @@ export async function serve(directory, { port = 0, base = '/', host = '127.0.0.1
 
     const extension = extname(file);
     const headers = { 'Content-Type': TYPES[extension] ?? 'application/octet-stream', 'Cache-Control': 'no-cache' };
-    const raw = await readFile(file);
+    const ahead = before[path.slice(base.length)];
+    const raw = ahead ? Buffer.concat([Buffer.from(ahead), await readFile(file)]) : await readFile(file);
     let body = raw;
     if (COMPRESSIBLE.has(extension) && /\bbr\b/.test(request.headers['accept-encoding'] ?? '')) {
       const key = `${file} ${facts.mtimeMs}`;

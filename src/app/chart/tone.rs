@@ -19,6 +19,8 @@ pub enum Tone {
     Soft,
     /// Of a class of the data: ten colours, each with its own shape; then they come again.
     Class(usize),
+    /// Of what belongs to a class, dashed.
+    Beside(usize),
 }
 
 /// A marker.
@@ -46,7 +48,7 @@ impl Tone {
             Self::Standard => "var(--ink, #14181d)",
             Self::Own => "#8a6fc9",
             Self::Soft => "var(--edge, #7b8794)",
-            Self::Class(class) => CLASSES[class % CLASSES.len()],
+            Self::Class(class) | Self::Beside(class) => CLASSES[class % CLASSES.len()],
         }
     }
 
@@ -58,14 +60,14 @@ impl Tone {
             Self::Robust => (Shape::Diamond, false),
             Self::Standard => (Shape::Square, false),
             Self::Own => (Shape::Cross, false),
-            Self::Class(class) => (SHAPES[class % SHAPES.len()], class % CLASSES.len() >= SHAPES.len()),
+            Self::Class(class) | Self::Beside(class) => (SHAPES[class % SHAPES.len()], class % CLASSES.len() >= SHAPES.len()),
         }
     }
 
     /// SVG's `stroke-dasharray`.
     pub fn dash(self) -> &'static str {
         match self {
-            Self::Attacked => "6 3",
+            Self::Attacked | Self::Beside(_) => "6 3",
             Self::Standard => "2 3",
             Self::Own => "8 3 2 3",
             Self::Soft => "1 3",

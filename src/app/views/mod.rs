@@ -7,7 +7,10 @@ pub mod landscape;
 pub mod layers;
 pub mod margins;
 pub mod path;
+pub mod progress;
+pub mod runs;
 pub mod show;
+pub mod training;
 pub mod transport;
 
 use super::chart::{Axis, Chart, Tone, numbers::short};
@@ -28,6 +31,9 @@ pub enum Whose {
     Robust,
     /// The visitor's.
     Own,
+    /// The run's, at its first look and at its last.
+    First,
+    Now,
 }
 
 impl From<Slot> for Whose {
@@ -47,6 +53,8 @@ impl Whose {
             Self::Standard => "standard model",
             Self::Robust => "robust model",
             Self::Own => "your model",
+            Self::First => "at first",
+            Self::Now => "now",
         }
     }
 
@@ -56,14 +64,16 @@ impl Whose {
             Self::Standard => "the standard model",
             Self::Robust => "the robust model",
             Self::Own => "your model",
+            Self::First => "the model at first",
+            Self::Now => "the model now",
         }
     }
 
     fn tone(self) -> Tone {
         match self {
-            Self::Standard => Tone::Standard,
+            Self::Standard | Self::First => Tone::Standard,
             Self::Robust => Tone::Robust,
-            Self::Own => Tone::Own,
+            Self::Own | Self::Now => Tone::Own,
         }
     }
 }

@@ -1,0 +1,137 @@
+//! What a run learns from: the embedded set, one that is brought, the visitor's own pictures with their classes.
+
+use leptos::{ev, html::Input, prelude::*};
+use web_sys::{File, HtmlInputElement};
+
+use super::{
+    intake::files,
+    message::Intent,
+    page::Desk,
+    state::State,
+    training::Wish,
+    views::progress::material,
+};
+
+/// What was kept, and what can be done about it.
+type Kept = Vec<(String, [(&'static str, Wish); 2])>;
+
+#[component]
+pub fn Material() -> impl IntoView {
+    let desk = expect_context::<Desk>();
+    let words = Memo::new(move |_| desk.state.with(material));
+    // Its name and kind; and whether it is the one in use.
+    let brought = Memo::new(move |_| {
+        desk.state.with(|s| {
+            let (name, kind, _) = s.training.data.brought.as_ref()?;
+            Some((name.clone(), kind.clone(), s.link.train.dataset.name() == kind))
+        })
+    });
+    let choice = move || {
+        let (name, kind, used) = brought.get()?;
+        Some(view! {
+            <div class="control">
+                <label for="fit-dataset">"Learn from"</label>
+                <select id="fit-dataset"
+                    on:change=move |e| desk.tell(Intent::Train(Wish::Set("dataset", event_target_value(&e))))>
+                    <option value="synthetic" prop:selected=!used>"the embedded set"</option>
+                    <option value=kind prop:selected=used>{name}</option>
+                </select>
+            </div>
+        })
+    };
+    let bring = |desk: Desk, files| desk.bring_data(files);
+    view! {
+        <p id="train-material" role="status">{move || words.get()}</p>
+        {choice}
+        <details id="train-data">
+            <summary>"Bring pictures to learn from"</summary>
+            <p class="help">"CIFAR-10 or CIFAR-100 as it is published (binary version), or pictures in folders named after their \
+                classes. They are read in this page and stay on this machine."</p>
+            <div class="actions">
+                {pick("train-data-file", "CIFAR-10/100 archive or zip of class folders", ".tar.gz,.gz,.zip", false, bring)}
+                {pick("train-data-folder", "Folder of class folders", "", true, bring)}
+            </div>
+            {kept("train-data-kept", "Sets of earlier visits", |s| {
+                let one = |(name, n): &(String, usize)| {
+                    (name.clone(), [("Use", Wish::Data(*n)), ("Delete", Wish::ForgetData(name.clone()))])
+                };
+                s.training.earlier_data.iter().map(one).collect()
+            })}
+            <Label/>
+        </details>
+    }
+}
+
+/// Adds the picture in view to what is learnt from.
+#[component]
+fn Label() -> impl IntoView {
+    let desk = expect_context::<Desk>();
+    let text = NodeRef::<Input>::new();
+    let classes = Memo::new(move |_| desk.state.with(|s| s.training.data.classes.clone()));
+    let ready = Memo::new(move |_| desk.state.with(|s| s.picture.is_some()));
+    let any = Memo::new(move |_| desk.state.with(|s| !s.training.data.own.is_empty()));
+    let submit = move |e: ev::SubmitEvent| {
+        e.prevent_default();
+        let Some(text) = text.get_untracked().filter(|_| ready.get_untracked()) else { return };
+        match text.value().trim() {
+            "" => desk.say("Type the class of the picture in view, such as cat.".into()),
+            class => desk.tell(Intent::Train(Wish::Label(class.into()))),
+        }
+    };
+    view! {
+        <form class="label" on:submit=submit>
+            <label for="train-label">"Learn from the picture in view, too, as one of class"</label>
+            <input node_ref=text type="text" id="train-label" list="train-classes" autocomplete="off" spellcheck="false"/>
+            <datalist id="train-classes">
+                {move || classes.get().into_iter().map(|name| view! { <option value=name></option> }).collect_view()}
+            </datalist>
+            <button id="train-label-add" aria-disabled=move || (!ready.get()).to_string()>"Add it"</button>
+            <button type="button" id="train-unlabel" aria-disabled=move || (!any.get()).to_string()
+                on:click=move |_| if any.get_untracked() { desk.tell(Intent::Train(Wish::Unlabel)) }>"Forget them"</button>
+        </form>
+    }
+}
+
+/// A button that opens files, or a folder.
+pub fn pick(
+    id: &'static str,
+    title: &'static str,
+    accept: &'static str,
+    folder: bool,
+    bring: fn(Desk, Vec<File>),
+) -> AnyView {
+    let desk = expect_context::<Desk>();
+    let take = move |e| {
+        let input: HtmlInputElement = event_target(&e);
+        bring(desk, files(input.files()));
+        input.set_value("");
+    };
+    view! {
+        <label class="button">
+            <input type="file" id=id accept=accept prop:webkitdirectory=folder on:change=take/>
+            {title}
+        </label>
+    }
+    .into_any()
+}
+
+/// A list of what earlier visits have left; none if there is nothing.
+pub fn kept(id: &'static str, title: &'static str, of: fn(&State) -> Kept) -> AnyView {
+    let desk = expect_context::<Desk>();
+    let list = Memo::new(move |_| desk.state.with(of));
+    let item = move |(words, acts): (String, [(&'static str, Wish); 2])| {
+        let button = |(title, wish): (&'static str, Wish)| {
+            let label = format!("{title}: {words}");
+            view! { <button aria-label=label on:click=move |_| desk.tell(Intent::Train(wish.clone()))>{title}</button> }
+        };
+        let buttons = acts.map(button);
+        view! { <li><span>{words}</span>{buttons}</li> }
+    };
+    view! {
+        <div class="kept" id=id hidden=move || list.with(Vec::is_empty)>
+            <h3>{title}</h3>
+            <ul>{move || list.get().into_iter().map(item).collect_view()}</ul>
+        </div>
+    }
+    .into_any()
+}

@@ -1,0 +1,164 @@
+//! What a training run shows: how far it is, its charts, its last batch, the picture that is followed.
+
+use leptos::{html::Canvas, prelude::*};
+use web_sys::Element;
+
+use super::{
+    browser::draw,
+    chart::Chart,
+    page::Desk,
+    pixels,
+    plot::Plot,
+    training::Run,
+    views::{View, progress, training},
+};
+use crate::{
+    data::{SIDE, VALUES},
+    protocol::Seen,
+};
+
+/// How far the run is, in words: all to read, little to hear.
+#[component]
+pub fn Progress() -> impl IntoView {
+    let state = expect_context::<Desk>().state;
+    let of = move |tell: fn(&super::training::Training) -> String| Memo::new(move |_| state.with(|s| tell(&s.training)));
+    let (words, said) = (of(progress::now), of(progress::said));
+    let part = Memo::new(move |_| state.with(|s| progress::part(&s.training)));
+    let notes = Memo::new(move |_| {
+        state.with(|s| s.training.run.as_ref().map(|run| run.info.notes.join(" ")).unwrap_or_default())
+    });
+    view! {
+        <progress id="train-progress" max="1" prop:value=move || part.get() aria-label="Progress of the run"></progress>
+        <p id="train-words">{move || words.get()}</p>
+        <p class="fine" id="train-notes">{move || notes.get()}</p>
+        <p class="unseen" id="train-said" role="status">{move || said.get()}</p>
+    }
+}
+
+type Draw = fn(&Run) -> Option<Chart>;
+
+/// The charts that grow step by step.
+const CHARTS: [(&str, &str, Draw); 3] = [
+    ("train-chart-losses", "", training::losses),
+    ("train-chart-accuracy", "", training::accuracies),
+    ("train-chart-rate", "low", training::rates),
+];
+
+/// Charts of views, with their rooms.
+const BATCH: [(&str, &str); 2] = [("train-chart-line", ""), ("train-chart-plane", "square")];
+const FOLLOWED: [(&str, &str); 4] = [
+    ("train-chart-change", ""),
+    ("train-chart-cosine", ""),
+    ("train-chart-first", "square"),
+    ("train-chart-now", "square"),
+];
+
+/// What there is to see of the run, once there is one.
+#[component]
+pub fn Course() -> impl IntoView {
+    let state = expect_context::<Desk>().state;
+    let any = Memo::new(move |_| state.with(|s| s.training.run.is_some()));
+    let told = move |tell: fn(&Run) -> String| {
+        let words = Memo::new(move |_| state.with(|s| s.training.run.as_ref().map(tell).unwrap_or_default()));
+        view! { <p class="told">{move || words.get()}</p> }
+    };
+    let plot = move |(id, class, of): (&'static str, &'static str, Draw)| {
+        let chart = Memo::new(move |_| state.with(|s| s.training.run.as_ref().and_then(of)));
+        view! { <Plot chart id class/> }
+    };
+    move || {
+        any.get().then(|| {
+            view! {
+                {told(training::improved)}
+                {told(training::fallen)}
+                <div class="plots">{CHARTS.map(plot)}</div>
+                {fold("train-batch", "The last batch", batch)}
+                {fold("train-followed", "The picture in view, at first and now", || charts(training::followed, &FOLLOWED))}
+            }
+        })
+    }
+}
+
+/// A part that can be closed; closed, it costs nothing.
+fn fold(id: &'static str, title: &'static str, body: fn() -> AnyView) -> AnyView {
+    let open = RwSignal::new(true);
+    let toggled = move |e| open.set(event_target::<Element>(&e).has_attribute("open"));
+    let shown = Memo::new(move |_| open.get());
+    view! {
+        <details id=id open=true on:toggle=toggled>
+            <summary>{title}</summary>
+            {move || shown.get().then(body)}
+        </details>
+    }
+    .into_any()
+}
+
+/// Something of the run's last look; made anew when there is another.
+fn of_look<T: PartialEq + Send + Sync + 'static>(make: fn(&Run) -> T) -> Memo<Option<T>> {
+    let state = expect_context::<Desk>().state;
+    let at = Memo::new(move |_| {
+        let look = |run: &Run| (run.number, run.last.as_ref().map(|look| look.step));
+        state.with(|s| s.training.run.as_ref().map(look))
+    });
+    Memo::new(move |_| {
+        at.track();
+        state.with_untracked(|s| s.training.run.as_ref().map(make))
+    })
+}
+
+/// A view of the last look: its words, then its charts in their rooms.
+fn charts(of: fn(&Run) -> View, rooms: &'static [(&'static str, &'static str)]) -> AnyView {
+    let view = of_look(of);
+    let words = move || view.with(|view| view.as_ref().map(|view| view.words.clone()));
+    let plots = rooms.iter().enumerate().map(|(i, &(id, class))| {
+        let chart = Memo::new(move |_| view.with(|view| view.as_ref()?.charts.get(i).cloned()));
+        view! { <Plot chart id class/> }
+    });
+    view! {
+        <p class="told">{words}</p>
+        <div class="plots">{plots.collect_view()}</div>
+    }
+    .into_any()
+}
+
+/// A picture of the batch: clean and attacked, and in words.
+type Pair = ([Vec<u8>; 2], String);
+
+fn pairs(run: &Run) -> Vec<Pair> {
+    let Some(Seen { x, x_adv, labels, clean, attacked, .. }) = run.last.as_ref().and_then(|look| look.batch.as_ref()) else {
+        return Vec::new();
+    };
+    let name = |class: u16| training::class_name(run, class.into());
+    let pictures = x.chunks_exact(VALUES).zip(x_adv.chunks_exact(VALUES));
+    let classes = labels.iter().zip(clean).zip(attacked);
+    let pair = |((x, twin), ((label, clean), attacked)): ((&[u8], &[u8]), ((&u16, &u16), &u16))| {
+        let words = format!("{}: seen as {}; attacked, as {}", name(*label), name(*clean), name(*attacked));
+        ([pixels::of_bytes(x), pixels::of_bytes(twin)], words)
+    };
+    pictures.zip(classes).map(pair).collect()
+}
+
+/// The last batch: its first pictures above their adversarial twins, and the transport between their logits.
+fn batch() -> AnyView {
+    let pairs = of_look(pairs);
+    let one = |([clean, twin], words): Pair| {
+        view! { <figure>{picture(clean)}{picture(twin)}<figcaption class="fine">{words}</figcaption></figure> }
+    };
+    view! {
+        <p class="help">"Each picture above itself as the training attack changed it, with its class and what the model sees now."</p>
+        <div class="twins">{move || pairs.get().unwrap_or_default().into_iter().map(one).collect_view()}</div>
+        {charts(training::batch, &BATCH)}
+    }
+    .into_any()
+}
+
+/// What it shows is said beside it.
+fn picture(rgba: Vec<u8>) -> AnyView {
+    let canvas = NodeRef::<Canvas>::new();
+    Effect::new(move |_| {
+        if let Some(canvas) = canvas.get() {
+            draw(&canvas, &rgba);
+        }
+    });
+    view! { <canvas node_ref=canvas width=SIDE.to_string() height=SIDE.to_string() aria-hidden="true"></canvas> }.into_any()
+}

@@ -1,0 +1,81 @@
+//! Training runs side by side: a table, a chart, and one attack that judges them all.
+
+use leptos::prelude::*;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+
+use super::{
+    browser,
+    message::Intent,
+    page::Desk,
+    plot::Plot,
+    state::State,
+    training::Wish,
+    views::runs::{self, HEAD},
+};
+
+/// Held-out pictures by which all runs are judged.
+const PICTURES: usize = 200;
+
+/// Shown once there is a run.
+#[component]
+pub fn Race() -> impl IntoView {
+    let state = expect_context::<Desk>().state;
+    let any = Memo::new(move |_| state.with(|s| s.training.runs().next().is_some()));
+    move || any.get().then(race)
+}
+
+fn race() -> AnyView {
+    let desk = expect_context::<Desk>();
+    let rows = Memo::new(move |_| desk.state.with(|s| runs::rows(&s.training)));
+    let chart = Memo::new(move |_| desk.state.with(|s| runs::compared(&s.training)));
+    let can = |s: &State| s.backend.current.is_some() && s.training.judging.is_none();
+    let ready = Memo::new(move |_| desk.state.with(can));
+    let copied = RwSignal::new("");
+    let words = Memo::new(move |_| {
+        let judging = desk.state.with(|s| runs::judging(&s.training));
+        if judging.is_empty() { copied.get().into() } else { judging }
+    });
+    let judge = move |_| {
+        if ready.get_untracked() {
+            desk.tell(Intent::Train(Wish::Judge(PICTURES)));
+        }
+    };
+    let copy = move |_| {
+        let text = desk.state.with_untracked(|s| runs::text(&s.training));
+        spawn_local(async move {
+            copied.set(match write(&text).await {
+                true => "The table is copied: paste it into a spreadsheet.",
+                false => "The browser did not let the page copy: select the table and copy it by hand.",
+            });
+        });
+    };
+    let row = |[name, cells @ ..]: [String; HEAD.len()]| {
+        view! { <tr><th scope="row">{name}</th>{cells.map(|cell| view! { <td>{cell}</td> })}</tr> }
+    };
+    view! {
+        <div class="race" id="train-runs">
+            <h3 id="train-runs-title">"Runs side by side"</h3>
+            <div class="actions">
+                <button id="train-judge" aria-disabled=move || (!ready.get()).to_string() on:click=judge>
+                    "Judge all with the chosen attack"</button>
+                <button id="train-copy" on:click=copy>"Copy the table"</button>
+            </div>
+            <p class="fine" id="train-race-words" role="status">{move || words.get()}</p>
+            <div class="wide" tabindex="0" role="group" aria-labelledby="train-runs-title">
+                <table>
+                    <thead><tr>{HEAD.map(|name| view! { <th scope="col">{name}</th> })}</tr></thead>
+                    <tbody>{move || rows.get().into_iter().map(row).collect_view()}</tbody>
+                </table>
+            </div>
+            <Plot chart id="train-chart-runs"/>
+        </div>
+    }
+    .into_any()
+}
+
+/// Puts text on the clipboard; whether the browser let it.
+async fn write(text: &str) -> bool {
+    let clipboard = browser::window().navigator().clipboard();
+    // Not without https.
+    !clipboard.is_undefined() && JsFuture::from(clipboard.write_text(text)).await.is_ok()
+}

@@ -1,0 +1,169 @@
+//! Training in the page: what to learn from and how, on one side; the run and what it shows, on the other.
+
+use leptos::prelude::*;
+
+use super::{
+    controls::fit,
+    link::Shipped,
+    material::{Material, kept, pick},
+    message::Intent,
+    page::Desk,
+    progress::{Course, Progress},
+    race::Race,
+    state::State,
+    training::{Phase, Run, Wish},
+};
+use crate::protocol::{Origin, Purpose, Slot};
+
+#[component]
+pub fn Trainer() -> impl IntoView {
+    let desk = expect_context::<Desk>();
+    let resume = pick("train-resume-file", "Go on with a run's file", ".safetensors", false, |desk, files| {
+        files.into_iter().for_each(|file| desk.bring_run(file));
+    });
+    view! {
+        <section class="train" id="train" aria-labelledby="train-title">
+            <h2 id="train-title">"Train one yourself"
+                <span>"a small network learns in this page, from its first step on; watch what becomes of it, and attack it"</span></h2>
+            <div class="workbench">
+                <div class="setup">
+                    <Material/>
+                    <Begin/>
+                    {fit()}
+                </div>
+                <div class="course">
+                    <div class="actions">{ACTS[..4].iter().map(|act| button(desk, act)).collect_view()}</div>
+                    <Progress/>
+                    <div class="actions">{ACTS[4..].iter().map(|act| button(desk, act)).collect_view()}{resume}</div>
+                    {kept("train-earlier", "Runs of earlier visits", earlier)}
+                    <p class="fine">
+                        "Training goes on in a worker of its own, also while you attack or look into models, and while this \
+                         tab is hidden, though browsers slow hidden tabs down. Every 20 seconds a copy of the run is kept in \
+                         this browser's own storage: a crash or a reload costs no more than that."
+                    </p>
+                    <Course/>
+                </div>
+            </div>
+            <Race/>
+        </section>
+    }
+}
+
+/// Something that can be done about the run.
+struct Act {
+    id: fn(&State) -> &'static str,
+    title: fn(&State) -> &'static str,
+    can: fn(&State) -> bool,
+    wish: fn(&State) -> Wish,
+}
+
+const ACTS: [Act; 7] = [
+    Act {
+        id: |_| "train-begin",
+        title: |_| "Begin a run",
+        can: |s| s.backend.current.is_some() && !s.training.coming() && !s.training.data_coming,
+        wish: |_| Wish::Begin(js_sys::Date::now() as u64),
+    },
+    Act {
+        id: |s| if going(s) { "train-pause" } else { "train-go" },
+        title: |s| if going(s) { "Pause" } else { "Go on" },
+        can: can_move,
+        wish: |s| if going(s) { Wish::Pause } else { Wish::Go },
+    },
+    Act {
+        id: |_| "train-step",
+        title: |_| "One step",
+        can: |s| can_move(s) && !going(s),
+        wish: |_| Wish::Step,
+    },
+    Act { id: |_| "train-end", title: |_| "Put away", can: has_run, wish: |_| Wish::End },
+    Act {
+        id: |_| "train-try",
+        title: |_| "Attack this model",
+        can: has_run,
+        wish: |_| Wish::Save(Purpose::Try),
+    },
+    Act {
+        id: |_| "train-save-model",
+        title: |_| "Save the model",
+        can: has_run,
+        wish: |_| Wish::Save(Purpose::SaveModel),
+    },
+    Act {
+        id: |_| "train-save-run",
+        title: |_| "Save the run",
+        can: has_run,
+        wish: |_| Wish::Save(Purpose::SaveRun),
+    },
+];
+
+fn phase(state: &State) -> Option<Phase> {
+    state.training.run.as_ref().map(|run: &Run| run.phase)
+}
+
+fn has_run(state: &State) -> bool {
+    state.training.run.is_some() && !state.training.coming()
+}
+
+fn going(state: &State) -> bool {
+    phase(state) == Some(Phase::Going)
+}
+
+fn can_move(state: &State) -> bool {
+    has_run(state) && phase(state) != Some(Phase::Over)
+}
+
+fn button(desk: Desk, act: &'static Act) -> AnyView {
+    let now = Memo::new(move |_| desk.state.with(|s| ((act.id)(s), (act.title)(s), (act.can)(s))));
+    let press = move |_| {
+        let wish = desk.state.with_untracked(|s| (act.can)(s).then(|| (act.wish)(s)));
+        wish.into_iter().for_each(|wish| desk.tell(Intent::Train(wish)));
+    };
+    view! {
+        <button class:main=now.get_untracked().0 == "train-begin" id=move || now.get().0
+            aria-disabled=move || (!now.get().2).to_string() on:click=press>{move || now.get().1}</button>
+    }
+    .into_any()
+}
+
+/// What a run begins with.
+#[component]
+fn Begin() -> impl IntoView {
+    let desk = expect_context::<Desk>();
+    let own = Memo::new(move |_| desk.state.with(|s| s.name_of(Slot::Own).map(str::to_owned)));
+    let now = Memo::new(move |_| desk.state.with(|s| s.training.origin));
+    let options = move || {
+        let shipped = Shipped::ALL.map(|shipped| (shipped.slot(), format!("the {} model", shipped.title().to_lowercase())));
+        let models = shipped.into_iter().chain(own.get().map(|name| (Slot::Own, format!("yours, {name}"))));
+        let option = |(slot, title): (Slot, String)| {
+            let selected = move || now.get() == Origin::Model(slot);
+            view! { <option value=slot.key() prop:selected=selected>{title}</option> }
+        };
+        models.map(option).collect_view()
+    };
+    let choose = move |key: String| {
+        let slot = [Slot::Robust, Slot::Standard, Slot::Own].into_iter().find(|slot| slot.key() == key);
+        desk.tell(Intent::Train(Wish::Origin(slot.map_or(Origin::Scratch, Origin::Model))));
+    };
+    view! {
+        <div class="control">
+            <label for="train-origin">"Begin with"</label>
+            <select id="train-origin" aria-describedby="train-origin-help" on:change=move |e| choose(event_target_value(&e))>
+                <option value="scratch" prop:selected=move || now.get() == Origin::Scratch>"fresh weights"</option>
+                {options}
+            </select>
+            <p class="help" id="train-origin-help">"Fresh weights know nothing; a model's weights are trained further."</p>
+        </div>
+    }
+}
+
+/// The runs that were kept, and what can be done about them.
+fn earlier(state: &State) -> Vec<(String, [(&'static str, Wish); 2])> {
+    let one = |earlier: &super::training::Earlier| {
+        let number = earlier.number;
+        // Milliseconds since 1970.
+        let date = js_sys::Date::new(&(number as f64).into()).to_locale_string("en-GB", &wasm_bindgen::JsValue::UNDEFINED);
+        (format!("{}, {}", String::from(date), earlier.words), [("Go on", Wish::TakeUp(number)), ("Delete", Wish::Forget(number))])
+    };
+    state.training.earlier.iter().map(one).collect()
+}

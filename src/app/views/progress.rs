@@ -1,0 +1,92 @@
+//! What training does now, in words: as they are read, and as they are said aloud.
+
+use crate::{
+    app::{
+        state::State,
+        training::{Phase, Run, Training},
+    },
+    config::Dataset,
+};
+
+/// What the run does now.
+pub fn now(training: &Training) -> String {
+    if training.coming() {
+        return "The run is being prepared.".into();
+    }
+    let Some(run) = &training.run else {
+        return "Begin a run: its losses, its accuracy on pictures that it does not learn from, and what it makes of the \
+                picture in view appear here."
+            .into();
+    };
+    let (step, steps, epochs) = (run.step, run.info.steps, run.config.epochs.max(1) as u64);
+    let epoch = (step.saturating_sub(1) / (steps / epochs).max(1) + 1).min(epochs);
+    let place = match run.phase {
+        Phase::Over => format!("All {steps} steps are done"),
+        Phase::Paused => format!("Paused after step {step} of {steps}, epoch {epoch} of {epochs}"),
+        Phase::Going | Phase::Stepping => format!("Step {step} of {steps}, epoch {epoch} of {epochs}"),
+    };
+    let mut parts = vec![place];
+    match run.phase {
+        Phase::Going | Phase::Stepping if run.asked.is_none() => parts.push("waits for what else the page computes".into()),
+        Phase::Over => {}
+        _ if run.speed > 0.0 => parts.push(pace(run)),
+        _ => {}
+    }
+    if run.memory > 0 {
+        parts.push(format!("memory {} MB", run.memory.div_ceil(1_000_000)));
+    }
+    parts.join("; ") + "."
+}
+
+fn pace(run: &Run) -> String {
+    let speed = if run.speed < 10.0 { format!("{:.1}", run.speed) } else { format!("{:.0}", run.speed) };
+    let left = match run.seconds_left() {
+        Some(s) if s < 90.0 => format!(", about {:.0} s left", s.max(1.0)),
+        Some(s) if s < 5400.0 => format!(", about {:.0} min left", s / 60.0),
+        Some(s) => format!(", about {:.1} h left", s / 3600.0),
+        None => String::new(),
+    };
+    format!("{speed} pictures/s{left}")
+}
+
+/// What is said aloud of a run: seldom.
+pub fn said(training: &Training) -> String {
+    let Some(run) = &training.run else { return String::new() };
+    let tenths = 10 * run.step / run.info.steps.max(1);
+    match run.phase {
+        Phase::Over => "The run is over.".into(),
+        Phase::Paused | Phase::Stepping => format!("The run is paused after step {}.", run.step),
+        Phase::Going if tenths == 0 => "The run has begun.".into(),
+        Phase::Going => format!("{tenths}0 % of the run is done."),
+    }
+}
+
+/// How much of the run is done, in [0,1].
+pub fn part(training: &Training) -> f64 {
+    training.run.as_ref().map_or(0.0, |run| run.step as f64 / run.info.steps.max(1) as f64)
+}
+
+/// What the next run learns from.
+pub fn material(state: &State) -> String {
+    let (data, limit) = (&state.training.data, state.link.train.limit);
+    if state.training.data_coming {
+        return "The pictures are being read.".into();
+    }
+    let mut text = match &data.brought {
+        Some((name, _, [train, test])) if state.link.train.dataset != Dataset::Synthetic => {
+            let some = if limit > 0 && limit < *train { format!("{limit} of its {train}") } else { train.to_string() };
+            format!("{name}: {some} pictures to learn from, {test} to judge by, {} classes", data.classes.len())
+        }
+        _ if limit > 0 => format!("The embedded set of drawn shapes, {limit} pictures"),
+        _ => "The embedded set of drawn shapes".into(),
+    };
+    if !data.own.is_empty() {
+        text += &format!("; and yours: {}", own(&data.own));
+    }
+    text + "."
+}
+
+/// `2 cat, 1 dog`.
+fn own(classes: &[(String, usize)]) -> String {
+    classes.iter().map(|(class, n)| format!("{n} {class}")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,311 @@
+// Training in the page: begun, interrupted by attacks, reloads and dead workers, handed over to the native program and back.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import { launch, shoot, site, visit } from './harness.mjs';
+import { attackAfter, attacked, notice, notices, numbers, set } from './driver.mjs';
+
+const SLOW = 300_000; // SwiftShader shares two cores with whatever else runs
+/** cargo's directory for tests' files, where tests/agreement.rs left a run; the native programs lie beside it. */
+const LEFT = dirname(process.env.AGREEMENT ?? '/root/.cache/otjr/target/tmp/agreement.json');
+const NATIVE = join(LEFT, '../release/train');
+
+/** 50 steps of a moment. */
+const SHORT = '#view=none&backend=cpu&train.limit=160&train.limit-test=20&train.batch=16&train.epochs=5';
+
+const step = async (page) => Number((await page.innerText('#train-words')).match(/step (\d+)/i)?.[1] ?? NaN);
+/** Waits until the run has done at least so many steps. */
+const reached = (page, n, timeout = 120_000) => page.waitForFunction((n) => {
+  const words = document.querySelector('#train-words').innerText;
+  return Number(words.match(/(?:step|All) (\d+)/i)?.[1] ?? -1) >= n;
+}, n, { timeout });
+const over = (page, timeout = 120_000) => page.locator('#train-words', { hasText: /^All \d+ steps are done/ }).waitFor({ timeout });
+const paused = (page) => page.locator('#train-words', { hasText: /^Paused/ }).waitFor();
+
+/** A click that also works while the page moves. */
+const press = (page, id) => page.locator(`#${id}`).click();
+async function saved(page, id) {
+  const coming = page.waitForEvent('download');
+  await press(page, id);
+  const download = await coming;
+  return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) };
+}
+/** The tensors of a safetensors file as arrays by name, and its metadata. */
+function tensors(bytes) {
+  const length = Number(bytes.readBigUInt64LE(0));
+  const { __metadata__: metadata, ...header } = JSON.parse(bytes.subarray(8, 8 + length));
+  const of = ({ data_offsets: [from, to] }) => new Float32Array(bytes.buffer.slice(bytes.byteOffset + 8 + length + from, bytes.byteOffset + 8 + length + to));
+  return { metadata: JSON.parse(metadata.otjr), arrays: Object.fromEntries(Object.entries(header).map(([name, entry]) => [name, of(entry)])) };
+}
+/** How far two files' weights are apart, in relation to their size. */
+function apart(a, b) {
+  const [left, right] = [tensors(a).arrays, tensors(b).arrays];
+  const names = Object.keys(left).filter((name) => name.startsWith('model.'));
+  assert.ok(names.length > 10 && names.every((name) => right[name]));
+  let [difference, size] = [0, 0];
+  for (const name of names) left[name].forEach((v, i) => { difference += (v - right[name][i]) ** 2; size += v ** 2; });
+  return Math.sqrt(difference / size);
+}
+const means = (rows, series) => {
+  const values = rows.filter((row) => row.series === series).map((row) => Number(row.y));
+  const mean = (part) => part.reduce((sum, v) => sum + v, 0) / part.length;
+  return [mean(values.slice(0, 10)), mean(values.slice(-10)), values.length];
+};
+
+let server;
+before(async () => { server = await site(); });
+after(() => server?.close());
+
+describe('training on the CPU', () => {
+  let browser;
+  before(async () => { browser = await launch('cpu'); });
+  after(() => browser?.close());
+
+  test('50 steps: the loss falls; interrupted, reloaded, taken up: the same bits', { timeout: 400_000 }, async (t) => {
+    let whole;
+    await visit(browser, server, { path: SHORT }, async (page) => {
+      await attacked(page);
+      await press(page, 'train-begin');
+      await over(page);
+      const rows = await numbers(page, 'train-chart-losses');
+      const [first, last, steps] = means(rows, 'total');
+      t.diagnostic(`50 steps of otjr, loss ${first.toFixed(2)} -> ${last.toFixed(2)}; ${await page.innerText('#train-words')}`);
+      assert.equal(steps, 50);
+      assert.ok(last < 0.9 * first, `the loss went from ${first} to ${last}`);
+      whole = await saved(page, 'train-save-run');
+      assert.equal(whole.name, 'otjr-step-50-run.safetensors');
+      await shoot(page, 'training');
+    });
+    await visit(browser, server, { path: SHORT }, async (page) => {
+      await attacked(page);
+      await press(page, 'train-begin');
+      await reached(page, 3);
+      await attackAfter(page, () => page.click('#again'));
+      assert.ok(await step(page) < 45, 'an attack goes before training');
+      await reached(page, 8);
+      await press(page, 'train-pause');
+      await paused(page);
+      const at = await step(page);
+      await press(page, 'train-step');
+      await reached(page, at + 1);
+      await paused(page);
+      assert.equal(await step(page), at + 1);
+      // A tab that is hidden keeps a copy.
+      await page.evaluate(() => {
+        Object.defineProperty(document, 'hidden', { configurable: true, get: () => true });
+        document.dispatchEvent(new Event('visibilitychange'));
+      });
+      await page.waitForFunction(async (words) => {
+        const directory = await navigator.storage.getDirectory();
+        for await (const name of directory.keys()) {
+          if (name.endsWith('.txt') && (await (await (await directory.getFileHandle(name)).getFile()).text()).includes(words)) return true;
+        }
+        return false;
+      }, `step ${at + 1} of 50`);
+      await page.reload();
+      await attacked(page);
+      const earlier = page.locator('#train-earlier li');
+      assert.match(await earlier.innerText(), new RegExp(`otjr on synthetic, wrn-10-1, step ${at + 1} of 50`));
+      await earlier.locator('button', { hasText: 'Go on' }).click();
+      await notice(page, `The run is back where it was, after step ${at + 1}`);
+      await press(page, 'train-go');
+      await over(page);
+      const moved = await saved(page, 'train-save-run');
+      assert.ok(moved.bytes.equals(whole.bytes), 'the interrupted run ended elsewhere');
+      // The model is attacked like any other.
+      await attackAfter(page, () => press(page, 'train-try'));
+      assert.match(await page.innerText('#about-model'), /trained with otjr/);
+      // What is no run is refused, and the run stays.
+      await page.setInputFiles('#train-resume-file', { name: 'x.safetensors', mimeType: '', buffer: whole.bytes.subarray(0, 1000) });
+      await notice(page, 'not a complete safetensors file');
+      assert.match(await page.innerText('#train-words'), /^All 50 steps are done/);
+    });
+  });
+
+  test('a native run goes on here and then natively again, as if it had never moved', { timeout: 300_000 }, async (t) => {
+    const [start, end] = await Promise.all(['step-5', 'end'].map((name) => readFile(join(LEFT, `handover-${name}.safetensors`))));
+    const records = JSON.parse(await readFile(join(LEFT, 'handover.json'), 'utf8'));
+    let here;
+    await visit(browser, server, { path: '#view=none&backend=cpu' }, async (page) => {
+      await attacked(page);
+      await page.setInputFiles('#train-resume-file', { name: 'native.safetensors', mimeType: '', buffer: start });
+      await notice(page, 'The run is back where it was, after step 5');
+      for (let n = 6; n <= 15; n++) {
+        await press(page, 'train-step');
+        await reached(page, n);
+        await paused(page);
+      }
+      const losses = (await numbers(page, 'train-chart-losses')).filter((row) => row.series === 'total').map((row) => Number(row.y));
+      const errors = losses.map((loss, i) => Math.abs(loss / records[5 + i].loss - 1));
+      t.diagnostic(`ten losses, page against native: at most ${Math.max(...errors).toExponential(1)} apart`);
+      assert.equal(losses.length, 10);
+      assert.ok(Math.max(...errors) < 1e-4, `the losses are ${errors} apart`);
+      here = await saved(page, 'train-save-run');
+    });
+    const directory = await mkdtemp(join(tmpdir(), 'otjr-'));
+    try {
+      const file = join(directory, here.name);
+      await writeFile(file, here.bytes);
+      const { stdout } = await promisify(execFile)(NATIVE, ['--resume', file, '--out', join(directory, 'out'), '--device', 'cpu'], { cwd: directory });
+      assert.match(stdout, /otjr/);
+      const back = await readFile(join(directory, 'out/otjr/checkpoint.safetensors'));
+      assert.equal(tensors(back).metadata.step, '20');
+      const distance = apart(back, end);
+      t.diagnostic(`native, page, native against native alone: weights ${distance.toExponential(1)} apart`);
+      assert.ok(distance < 1e-4, `the weights are ${distance} apart`);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
+
+  test('500 steps in flat memory, tuned and judged on the way', { timeout: 600_000 }, async (t) => {
+    const path = '#view=none&backend=cpu&train.limit=32&train.limit-test=8&train.batch=8&train.epochs=125&train.objective=pgd&train.train-steps=1';
+    await visit(browser, server, { path }, async (page) => {
+      const megabytes = async () => Number((await page.innerText('#train-words')).match(/memory (\d+) MB/)[1]);
+      const heap = () => page.evaluate(() => Math.round(performance.memory.usedJSHeapSize / 1e6));
+      await attacked(page);
+      await press(page, 'train-begin');
+      await reached(page, 100);
+      const before = [await megabytes(), await heap()];
+      await set(page, 'fit-rate', '0.01');
+      await over(page, 500_000);
+      const after = [await megabytes(), await heap()];
+      t.diagnostic(`worker's memory after 100 steps ${before[0]} MB, after 500 ${after[0]} MB; the page's heap ${before[1]} and ${after[1]} MB`);
+      assert.ok(after[0] <= before[0] + 2, `the worker's memory grew from ${before[0]} to ${after[0]} MB`);
+      const rates = (await numbers(page, 'train-chart-rate')).map((row) => Number(row.y));
+      assert.ok(Math.max(...rates) > 0.05 && rates.at(-1) < 0.001, 'the rate followed');
+      assert.match(page.url(), /train\.rate=0\.01/);
+
+      // Another objective on the same budget, and both judged by the same attack.
+      await set(page, 'fit-objective', 'ce');
+      await set(page, 'fit-epochs', '10');
+      await press(page, 'train-begin');
+      await over(page);
+      await press(page, 'train-judge');
+      await page.waitForFunction(() => document.querySelectorAll('#train-runs tbody tr').length === 2
+        && [...document.querySelectorAll('#train-runs tbody tr')].every((row) => row.innerText.includes('pgd linf 8/255')), null, { timeout: 120_000 });
+      await press(page, 'train-copy');
+      await page.locator('#train-race-words', { hasText: 'copied' }).waitFor();
+      const table = await page.evaluate(() => navigator.clipboard.readText());
+      assert.deepEqual(table.trim().split('\n').map((line) => line.split('\t')[0]), ['Run', '1 pgd', '2 ce']);
+      t.diagnostic(table.trim().split('\n').at(1));
+    });
+  });
+
+  test('a CIFAR archive and a labelled picture are learnt from, and the archive is there next time', { timeout: 300_000 }, async () => {
+    await visit(browser, server, { path: '#view=none&backend=cpu&train.epochs=1&train.batch=8&train.train-steps=1' }, async (page) => {
+      await attacked(page);
+      await page.locator('#train-data summary').click();
+      await page.setInputFiles('#train-data-file', { name: 'broken.tar.gz', mimeType: '', buffer: cifar().subarray(0, 4000) });
+      await notice(page, 'broken.tar.gz');
+      await page.setInputFiles('#train-data-file', { name: 'small.tar.gz', mimeType: '', buffer: cifar() });
+      await page.locator('#train-material', { hasText: 'small.tar.gz: 50 pictures to learn from, 10 to judge by, 10 classes' }).waitFor();
+      await page.fill('#train-label', 'teapot');
+      await press(page, 'train-label-add');
+      await page.locator('#train-material', { hasText: 'yours: 1 teapot' }).waitFor();
+      await press(page, 'train-begin');
+      await over(page);
+      assert.match(await page.innerText('#train-runs'), /cifar10, 55 pictures/);
+      await page.reload();
+      await attacked(page);
+      await page.locator('#train-data summary').click();
+      await page.locator('#train-data-kept li', { hasText: 'small.tar.gz' }).locator('button', { hasText: 'Use' }).click();
+      await page.locator('#train-material', { hasText: 'small.tar.gz: 50 pictures' }).waitFor();
+      // The run is of this set, and brings its own picture along.
+      await page.locator('#train-earlier button', { hasText: 'Go on' }).first().click();
+      await notice(page, 'The run is back where it was');
+      await page.locator('#train-material', { hasText: 'yours: 1 teapot' }).waitFor();
+    });
+  });
+});
+
+/** CIFAR-10's archive with ten records a file: each a plain colour. */
+function cifar() {
+  const records = (seed) => Buffer.concat(Array.from({ length: 10 }, (_, i) => Buffer.concat([Buffer.of(i), Buffer.alloc(3072, (25 * i + seed) % 256)])));
+  const files = [1, 2, 3, 4, 5].map((n) => [`data_batch_${n}.bin`, records(n)]);
+  files.push(['test_batch.bin', records(9)], ['batches.meta.txt', Buffer.from('a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n')]);
+  const member = ([name, bytes]) => {
+    const header = Buffer.alloc(512);
+    header.write(`cifar-10-batches-bin/${name}`, 0);
+    header.write('0000644\0', 100);
+    header.write(`${bytes.length.toString(8).padStart(11, '0')}\0`, 124);
+    header.write('00000000000\0', 136);
+    header.write('        ', 148);
+    header.write('0', 156);
+    header.write('ustar\x0000', 257);
+    header.write(`${header.reduce((sum, byte) => sum + byte, 0).toString(8).padStart(6, '0')}\0 `, 148);
+    return Buffer.concat([header, bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)]);
+  };
+  return gzipSync(Buffer.concat([...files.map(member), Buffer.alloc(1024)]));
+}
+
+// --- a GPU, if only an emulated one ------------------------------------------------------------------------------------
+
+/** Counts what the worker asks of WebGPU, and keeps the device to kill it. */
+const COUNTING = `
+const counts = self.counts = { dispatches: 0, readbacks: 0, uploads: 0, uploaded: 0 };
+const wrap = (type, name, count) => {
+  const was = type.prototype[name];
+  type.prototype[name] = function (...all) { count(...all); return was.apply(this, all); };
+};
+wrap(GPUComputePassEncoder, 'dispatchWorkgroups', () => { counts.dispatches++; });
+wrap(GPUComputePassEncoder, 'dispatchWorkgroupsIndirect', () => { counts.dispatches++; });
+wrap(GPUBuffer, 'mapAsync', () => { counts.readbacks++; });
+wrap(GPUQueue, 'writeBuffer', (_, at, data, from, size) => { counts.uploads++; counts.uploaded += size ?? data.byteLength; });
+const request = GPUAdapter.prototype.requestDevice;
+GPUAdapter.prototype.requestDevice = async function (...all) { return self.device = await request.apply(this, all); };
+`;
+
+describe('training on WebGPU', () => {
+  let [browser, counting] = [];
+  before(async () => {
+    [browser, counting] = [await launch('webgpu'), await site({ before: { 'worker-gpu_loader.js': COUNTING } })];
+  });
+  after(() => Promise.all([browser?.close(), counting?.close()]));
+
+  const inWorker = async (page, what) => {
+    for (const worker of page.workers()) {
+      const answer = await worker.evaluate(what).catch(() => null);
+      if (answer) return answer;
+    }
+    throw new Error('no worker counts');
+  };
+
+  test('50 steps: the loss falls, few read-backs; a lost device is survived', { timeout: 4 * SLOW }, async (t) => {
+    const path = '#view=none&attack=fgsm&backend=gpu&train.limit=8&train.limit-test=2&train.batch=4&train.epochs=25&train.objective=ce&train.rate=0.05';
+    await visit(browser, counting, { path, allow: [/device|Device|panicked|unreachable|lost|buffer/] }, async (page) => {
+      await page.locator('#backend-line', { hasText: /^WebGPU on/ }).waitFor({ timeout: SLOW });
+      await attacked(page, SLOW);
+      await press(page, 'train-begin');
+      await reached(page, 10, SLOW);
+      const counts = () => inWorker(page, () => self.counts && { ...self.counts });
+      const before = { ...await counts(), step: await step(page) };
+      await reached(page, 40, 3 * SLOW);
+      const after = { ...await counts(), step: await step(page) };
+      const steps = after.step - before.step;
+      const per = (key) => (after[key] - before[key]) / steps;
+      t.diagnostic(`${steps} steps of ce, batch 4: ${['dispatches', 'readbacks', 'uploads', 'uploaded'].map((key) => `${per(key).toFixed(1)} ${key}`).join(', ')} a step`);
+      assert.ok(per('readbacks') <= 0.11, `${per('readbacks')} read-backs a step`);
+      assert.ok(per('dispatches') <= 1200, `${per('dispatches')} dispatches a step`);
+      assert.ok(per('uploaded') <= 4 * 4 * 3072 + 50_000, `${per('uploaded')} bytes a step`);
+      await over(page, 3 * SLOW);
+      const [first, last] = means(await numbers(page, 'train-chart-losses'), 'total');
+      t.diagnostic(`loss ${first.toFixed(2)} -> ${last.toFixed(2)}; ${await page.innerText('#train-words')}`);
+      assert.ok(last < first, `the loss went from ${first} to ${last}`);
+
+      // Another run, in which the device is lost.
+      await press(page, 'train-begin');
+      await reached(page, 10, SLOW);
+      await inWorker(page, () => self.device && (self.device.destroy(), true));
+      await notice(page, /The run goes on from the copy kept at step \d+/);
+      t.diagnostic(JSON.stringify(await notices(page)));
+      await reached(page, 12, SLOW);
+      await press(page, 'train-pause');
+    });
+  });
+});
