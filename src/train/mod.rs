@@ -25,7 +25,7 @@ const VELOCITY: &str = "optimiser.velocity.";
 /// Version of the checkpoint's layout.
 const FORMAT: &str = "otjr-1";
 
-/// One training step, as logs show it. Parts that an objective does not have are absent.
+/// One training step, as logs show it. Parts that an objective does not have are none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// From 1.
@@ -36,10 +36,10 @@ pub struct Record {
     pub loss: f32,
     pub ce: f32,
     /// Distance between clean and adversarial logits, before its coefficient.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(default)]
     pub distance: Option<f32>,
     /// The Jacobian penalty R, before its coefficient.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(default)]
     pub jacobian: Option<f32>,
 }
 
@@ -56,7 +56,7 @@ pub enum Error {
     Diverged { step: u64, loss: f32 },
     #[error("there are {0} training pictures: at least 2 are needed")]
     TooFewPictures(usize),
-    #[error("the checkpoint knows {expected} classes, the data set has {found}")]
+    #[error("the model knows {expected} classes, the data set has {found}")]
     Classes { expected: usize, found: usize },
 }
 
@@ -76,13 +76,20 @@ pub struct Trainer {
 impl Trainer {
     /// A fresh run on pictures like `data`.
     pub fn new(config: &TrainConfig, data: &Pictures, device: &Device) -> Result<Self, Error> {
-        if data.len() < 2 {
-            return Err(Error::TooFewPictures(data.len()));
-        }
+        check(data)?;
         let normalisation = config.normalize.then(|| channel_statistics(data));
         let model = Model::new(config.model, data.classes.len(), normalisation, config.seed, device)?;
+        Self::with_model(config, model, data, device)
+    }
+
+    /// A run that begins with `model`, whatever `config` says of the network and its normalisation.
+    pub fn with_model(config: &TrainConfig, model: Model, data: &Pictures, device: &Device) -> Result<Self, Error> {
+        check(data)?;
+        if model.classes != data.classes.len() {
+            return Err(Error::Classes { expected: model.classes, found: data.classes.len() });
+        }
         Ok(Self {
-            config: config.clone(),
+            config: TrainConfig { model: model.architecture, ..config.clone() },
             model,
             classes: data.classes.clone(),
             optimiser: Sgd::default(),
@@ -93,6 +100,9 @@ impl Trainer {
     }
 
     /// The run that a checkpoint was taken of.
+    ///
+    /// # Errors
+    /// If the file is no run's, or its parts do not fit each other or the data.
     pub fn resume(checkpoint: &Checkpoint, data: &Pictures, device: &Device) -> Result<Self, Error> {
         let text = |key: &'static str| {
             let missing =
@@ -106,19 +116,11 @@ impl Trainer {
         for (key, value) in settings {
             config.set(&key, &value).map_err(|e| bad("config", e.to_string()))?;
         }
-        let model = Model::from_arrays(&checkpoint.model(), device)?;
-        if model.classes != data.classes.len() {
-            return Err(Error::Classes { expected: model.classes, found: data.classes.len() });
-        }
-        Ok(Self {
-            config,
-            classes: checkpoint.classes(model.classes),
-            model,
-            optimiser: Sgd::from_arrays(checkpoint.part(VELOCITY), device),
-            step: text("step")?.parse().map_err(|_| bad("step", "not a number".into()))?,
-            device: device.clone(),
-            pending: Vec::new(),
-        })
+        let mut trainer = Self::with_model(&config, Model::from_arrays(&checkpoint.model(), device)?, data, device)?;
+        trainer.classes = checkpoint.classes(trainer.model.classes);
+        trainer.optimiser = Sgd::from_arrays(&checkpoint.arrays, VELOCITY, &mut trainer.model, device)?;
+        trainer.step = text("step")?.parse().map_err(|_| bad("step", "not a number".into()))?;
+        Ok(trainer)
     }
 
     /// Pictures of a batch: the configured number, or all if there are fewer.
@@ -169,7 +171,8 @@ impl Trainer {
         let mut rng = random::stream(config.seed, Purpose::Directions, self.step);
         let [b, c] = batch.y.dims();
         let directions = Directions::draw(&mut rng, b, c, coefficients.projections, &self.device);
-        let mut evaluation = evaluate(objective, coefficients, &self.model, &batch, &x_adv, &directions);
+        let mut evaluation =
+            evaluate(objective, coefficients, &self.model, &batch, &x_adv, &directions, config.head_only);
         let mut gradients = evaluation.loss.backward();
         for pass in evaluation.passes {
             self.model.update_running(pass);
@@ -223,6 +226,11 @@ impl Trainer {
         .collect();
         Ok(file)
     }
+}
+
+/// That there is something to train on.
+fn check(data: &Pictures) -> Result<(), Error> {
+    if data.len() < 2 { Err(Error::TooFewPictures(data.len())) } else { Ok(()) }
 }
 
 /// Mean and standard deviation of each channel, pixels in [0,1].
