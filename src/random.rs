@@ -13,7 +13,7 @@ use rand_distr::{Distribution, Exp1, StandardNormal};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Purpose {
-    /// Initial weights.
+    /// Initial weights; index = 0, or of the rows for a class that a model did not know: 1 and 2 more than twice its number.
     Weights = 1,
     /// The order of the pictures in an epoch; index = epoch.
     Order = 2,

@@ -173,7 +173,7 @@ fn compute(fixture: &Checkpoint, device: &Device) -> Result<Ours, Error> {
     }
 
     for &objective in Objective::ALL {
-        let mut evaluation = evaluate(objective, &config, &model, &batch, &x_adv, &directions);
+        let mut evaluation = evaluate(objective, &config, &model, &batch, &x_adv, &directions, false);
         ours.put(format!("{objective}.loss"), evaluation.loss.clone());
         let mut gradients = evaluation.loss.backward();
         for slot in evaluation.model.slots().into_iter().filter(|slot| slot.learnt()) {

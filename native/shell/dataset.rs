@@ -1,11 +1,11 @@
 //! Opens the data set that options name.
 
-use std::path::Path;
+use std::{fs::File, io::BufReader, path::Path};
 
 use anyhow::{Context, bail};
 use otjr::{
     config::Dataset,
-    data::{self, Pictures, Splits, cifar, folder, synthetic},
+    data::{self, Pictures, Splits, archive, cifar, folder, synthetic},
 };
 
 /// Loads the pictures of a set at `path`, at most `limits` of the training and test halves (0: all).
@@ -17,6 +17,10 @@ pub fn load(dataset: Dataset, path: &str, limits: [usize; 2]) -> anyhow::Result<
         Dataset::Synthetic => synthetic::usual(limits),
         Dataset::Cifar10 => cifar::open(cifar::Version::Cifar10, Path::new(path))?,
         Dataset::Cifar100 => cifar::open(cifar::Version::Cifar100, Path::new(path))?,
+        Dataset::Folder if Path::new(path).is_file() => {
+            let file = File::open(path).with_context(|| format!("could not read {path}"))?;
+            archive::read(path, BufReader::new(file))?.1
+        }
         Dataset::Folder => folder::open(Path::new(path))?,
     };
     limit(&mut splits.train, limits[0]);

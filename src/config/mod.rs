@@ -153,7 +153,7 @@ choices! {
         Synthetic = "synthetic",
         Cifar10 = "cifar10",
         Cifar100 = "cifar100",
-        /// A folder of class folders of pictures.
+        /// A folder or a zip of class folders of pictures.
         Folder = "folder",
     }
 }
@@ -281,7 +281,7 @@ settings! {
     pub struct TrainConfig {
         /// What to train on: synthetic needs no files, the others need --data-dir
         dataset: Dataset = Dataset::Cifar10;
-        /// Where the data is: a directory, or for CIFAR the .tar.gz itself
+        /// Where the data is: a directory, CIFAR's .tar.gz itself, or a zip of class folders
         data_dir: String = String::new();
         /// The network: wrn-D-W (wrn-10-1 ... wrn-34-10), resnet-18 or preact-resnet-18
         model: Architecture = Architecture::WideResNet { depth: 34, width: 10 };
@@ -303,6 +303,8 @@ settings! {
         augment: bool = true;
         /// Subtract each channel's mean and divide by its deviation, inside the model
         normalize: bool = false;
+        /// Train the last layer alone, on the representation as it is
+        head_only: bool = false;
         /// Train on at most this many pictures (0: all)
         limit: usize = 0;
         /// Evaluate on at most this many pictures (0: all)

@@ -15,6 +15,10 @@ use super::{Error, Pictures, Splits, VALUES};
 const PAGE: &str = "https://www.cs.toronto.edu/~kriz/cifar.html";
 /// No official file has more records.
 const MAX_RECORDS: usize = 50_000;
+/// Bytes that an archive may unpack to: no official one has half as many.
+const MAX_UNPACKED: u64 = 512 << 20;
+/// Bytes of a file of classes' names: far more than there are.
+const MAX_NAMES: u64 = 1 << 16;
 
 /// Which of the two sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +140,20 @@ pub fn open(version: Version, path: &Path) -> Result<Splits, Error> {
 ///
 /// # Errors
 /// If it is not a gzipped tar, is damaged or cut short, or lacks the files; and as [`read_records`].
-pub fn read_archive(version: Version, path: &str, mut archive: impl Read) -> Result<Splits, Error> {
+pub fn read_archive(version: Version, path: &str, archive: impl Read) -> Result<Splits, Error> {
+    Ok(read_members(&[version], path, archive)?.1)
+}
+
+/// As [`read_archive`], of the set that the members' names say it is.
+///
+/// # Errors
+/// Those of [`read_archive`]; and if it holds neither set.
+pub fn read_either(path: &str, archive: impl Read) -> Result<(Version, Splits), Error> {
+    read_members(&[Version::Cifar10, Version::Cifar100], path, archive)
+}
+
+fn read_members(versions: &[Version], path: &str, mut archive: impl Read) -> Result<(Version, Splits), Error> {
+    let get = || get_one_of(versions);
     let mut start = Vec::new();
     archive.by_ref().take(512).read_to_end(&mut start).map_err(|source| Error::Io { path: path.to_owned(), source })?;
     if !start.starts_with(&[0x1f, 0x8b]) {
@@ -145,26 +162,38 @@ pub fn read_archive(version: Version, path: &str, mut archive: impl Read) -> Res
             [b'<', ..] => "is a web page, not an archive",
             _ => "is not a gzip file (byte 0 is not 1f 8b)",
         };
-        return Err(refuse(path, format!("{what}: {}", get(version))));
+        return Err(refuse(path, format!("{what}: {}", get())));
     }
-    let broken = |e: io::Error| refuse(path, format!("is damaged or cut short ({e}): {}", get(version)));
+    let broken = |e: io::Error| refuse(path, format!("is damaged or cut short ({e}): {}", get()));
 
-    let mut tar = tar::Archive::new(GzDecoder::new(start.as_slice().chain(archive)));
-    let mut files = Files::new(version);
+    let mut tar = tar::Archive::new(GzDecoder::new(start.as_slice().chain(archive)).take(MAX_UNPACKED));
+    let mut sets: Vec<Files> = versions.iter().map(|version| Files::new(*version)).collect();
     for entry in tar.entries().map_err(broken)? {
         let entry = entry.map_err(broken)?;
         let member = entry.path().map_err(broken)?.to_string_lossy().into_owned();
         let name = member.rsplit('/').next().unwrap_or_default();
         let full = format!("{path}: {member}");
-        if let Some(name) = files.wanted().into_iter().find(|wanted| *wanted == name) {
-            files.add(name, &full, entry)?;
+        let wanted = |set: &Files| set.wanted().into_iter().find(|wanted| *wanted == name);
+        if let Some((set, name)) = sets.iter_mut().find_map(|set| wanted(set).map(|name| (set, name))) {
+            set.add(name, &full, entry)?;
         } else if ["data_batch_1", "test_batch", "train", "test"].contains(&name) {
-            return Err(refuse(&full, format!("is of the Python version: {}", get(version))));
+            return Err(refuse(&full, format!("is of the Python version: {}", get())));
         }
     }
     // The checksum comes last.
-    io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(broken)?;
-    files.finish(path)
+    let mut rest = tar.into_inner();
+    io::copy(&mut rest, &mut io::sink()).map_err(broken)?;
+    if rest.limit() == 0 {
+        return Err(broken(io::Error::other("it unpacks to far more than it should")));
+    }
+    let set = match versions {
+        [_] => sets.pop(),
+        _ => sets.into_iter().find(|set| !set.records.is_empty()),
+    };
+    let set = set.ok_or_else(|| {
+        refuse(path, format!("holds no pictures of CIFAR-10 or CIFAR-100 (your own go into a zip): {}", get()))
+    })?;
+    Ok((set.version, set.finish(path)?))
 }
 
 /// Reads one file of records. Leaves `classes` empty; `path` is for messages.
@@ -242,13 +271,13 @@ impl Files {
         [self.version.train_files(), &[self.version.test_file(), self.version.names_file()]].concat()
     }
 
-    fn add(&mut self, name: &'static str, path: &str, mut file: impl Read) -> Result<(), Error> {
+    fn add(&mut self, name: &'static str, path: &str, file: impl Read) -> Result<(), Error> {
         if name != self.version.names_file() {
             self.records.insert(name, read_records(self.version, path, file)?);
             return Ok(());
         }
         let mut text = String::new();
-        file.read_to_string(&mut text).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        file.take(MAX_NAMES).read_to_string(&mut text).map_err(|source| Error::Io { path: path.to_owned(), source })?;
         self.classes = text.split_whitespace().map(String::from).collect();
         if self.classes.len() != self.version.classes() {
             let (found, wanted) = (self.classes.len(), self.version.classes());
@@ -277,7 +306,12 @@ impl Files {
 
 /// What to do about a bad file.
 fn get(version: Version) -> String {
-    format!("download {} (the binary version) again from {PAGE}", version.archive())
+    get_one_of(&[version])
+}
+
+fn get_one_of(versions: &[Version]) -> String {
+    let archives: Vec<_> = versions.iter().map(|version| version.archive()).collect();
+    format!("download {} (the binary version) again from {PAGE}", archives.join(" or "))
 }
 
 fn refuse(path: &str, problem: String) -> Error {

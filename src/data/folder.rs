@@ -1,8 +1,10 @@
-//! A data set of one's own: a directory of picture files, one folder a class.
+//! A data set of one's own: picture files, one folder a class, on disk, in a zip or wherever else files have paths.
 //!
-//! Either `DIR/CLASS/*` or, split beforehand, `DIR/train/CLASS/*` and `DIR/test/CLASS/*` (or `val` for `test`).
-//! Pictures are those whose names end in png, jpg, jpeg, gif, webp or bmp; other files and hidden ones are passed over.
+//! Either `CLASS/*` or, split beforehand, `train/CLASS/*` and `test/CLASS/*` (or `val` for `test`), and all of that may
+//! lie in one more folder, as in zips and directory pickers. Pictures are those whose names end in png, jpg, jpeg, gif,
+//! webp or bmp; other files are passed over, and so is what is hidden (`.git`) or a Mac's own (`__MACOSX`).
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,108 +12,187 @@ use super::{Error, Pictures, Splits, picture};
 
 /// Without a test folder, one picture in so many of each class is held out.
 const HELD_OUT: usize = 10;
+/// Folders around a picture at most: the one around all, `train`, the class.
+const DEEPEST: usize = 3;
+const TRAIN: &str = "train";
+/// Names of the test folder; the first that is there counts.
+const TEST: [&str; 2] = ["test", "val"];
 
 /// Reads the directory. Classes are numbered in the order of their names.
 ///
 /// # Errors
-/// If a file cannot be read or decoded, a class is empty, there is none, or none is left to test on.
+/// If the directory cannot be listed; and those of [`read`].
 pub fn open(dir: &Path) -> Result<Splits, Error> {
-    let test_dir = ["test", "val"].map(|name| dir.join(name)).into_iter().find(|path| path.is_dir());
-    let train_dir = Some(dir.join("train")).filter(|path| path.is_dir());
-    match (train_dir, test_dir) {
-        (Some(train_dir), Some(test_dir)) => {
-            let train = read_classes(&train_dir)?;
-            let test = read_classes(&test_dir)?;
-            if train.classes != test.classes {
-                let problem = format!(
-                    "its classes are {}, but those in {} are {}: give both the same folders",
-                    test.classes.join(", "),
-                    train_dir.display(),
-                    train.classes.join(", ")
-                );
-                return Err(refuse(&test_dir, problem));
+    let (mut paths, mut files) = (Vec::new(), Vec::new());
+    list(dir, "", DEEPEST, &mut |path, file| {
+        paths.push(path);
+        files.push(file);
+    })?;
+    read(&dir.display().to_string(), &paths, |i| fs::read(&files[i]).map_err(|source| io(&files[i], source)))
+}
+
+/// Reads the pictures among `paths`, in any order, such as `train/cat/1.png`; a path that ends in `/` is a folder.
+/// `bytes(i)` is the content of the file `paths[i]`, asked for at most once, so that no two need be in memory; `name` is
+/// what holds them all, for messages. Classes are numbered in the order of their names.
+///
+/// # Errors
+/// Those of `bytes`; if a picture cannot be decoded, a class is empty, there is none, or none is left to test on.
+pub fn read(
+    name: &str,
+    paths: &[String],
+    mut bytes: impl FnMut(usize) -> Result<Vec<u8>, Error>,
+) -> Result<Splits, Error> {
+    let name = name.trim_end_matches('/');
+    let mut root = Folder::new(paths);
+    let place = root.pop_wrapper().map_or(name.to_owned(), |top| format!("{name}/{top}"));
+
+    let given = TEST.into_iter().find_map(|test| root.folders.remove_entry(test));
+    let (mut train, path) = match (root.folders.remove(TRAIN), &given) {
+        (Some(train), _) => (train, format!("{place}/{TRAIN}")),
+        (None, None) => (root, place.clone()),
+        (None, Some((test, _))) => {
+            let problem = "has no folder 'train' beside it: add it, or put the classes straight into one folder";
+            return Err(refuse(&format!("{place}/{test}"), problem));
+        }
+    };
+    // All that the paths can tell is checked before the first picture is decoded.
+    let classes = train.classes(&path)?;
+    let test = match given {
+        Some((test_name, test)) => {
+            let beside = format!("{place}/{test_name}");
+            let found = test.classes(&beside)?;
+            if found != classes {
+                let (found, classes) = (found.join(", "), classes.join(", "));
+                let problem =
+                    format!("its classes are {found}, but those in {path} are {classes}: give both the same folders");
+                return Err(refuse(&beside, problem));
             }
-            Ok(Splits { train, test })
+            test
         }
-        (Some(train_dir), None) => hold_out(&train_dir),
-        (None, Some(test_dir)) => Err(refuse(
-            &test_dir,
-            "has no folder 'train' beside it: add it, or put the classes straight into one folder",
-        )),
-        (None, None) => hold_out(dir),
-    }
+        None => train.hold_out(&path)?,
+    };
+    let mut load = |folder: Folder| -> Result<Pictures, Error> {
+        let mut pictures = Pictures { classes: classes.clone(), ..Pictures::default() };
+        for (label, class) in (0..).zip(folder.folders.values()) {
+            for &i in class.pictures.values() {
+                pictures.pixels.extend(picture::decode(&bytes(i)?, &format!("{name}/{}", paths[i]))?.pixels);
+                pictures.labels.push(label);
+            }
+        }
+        Ok(pictures)
+    };
+    Ok(Splits { train: load(train)?, test: load(test)? })
 }
 
-/// Splits the classes in `dir` by setting every tenth picture of each aside for the test.
-fn hold_out(dir: &Path) -> Result<Splits, Error> {
-    let all = read_classes(dir)?;
-    let mut seen = vec![0; all.classes.len()];
-    let (test, train): (Vec<usize>, Vec<usize>) = (0..all.len()).partition(|&i| {
-        let n = &mut seen[usize::from(all.labels[i])];
-        *n += 1;
-        *n % HELD_OUT == 0
-    });
-    if let Some(class) = seen.iter().position(|&n| n < HELD_OUT) {
-        let problem = format!(
-            "has {} pictures, but one in {HELD_OUT} is held out for the test: add some, or a folder 'test' to 'train'",
-            seen[class]
-        );
-        return Err(refuse(&dir.join(&all.classes[class]), problem));
-    }
-    Ok(Splits { train: all.select(&train), test: all.select(&test) })
+/// What lies in a folder, by name.
+#[derive(Default)]
+struct Folder<'a> {
+    folders: BTreeMap<&'a str, Folder<'a>>,
+    /// Their places in the list of paths.
+    pictures: BTreeMap<&'a str, usize>,
 }
 
-/// All pictures of `dir/CLASS/*`, by class and file name.
-fn read_classes(dir: &Path) -> Result<Pictures, Error> {
-    let folders: Vec<_> = entries(dir)?.into_iter().filter(|path| path.is_dir()).collect();
-    if folders.is_empty() {
-        return Err(refuse(dir, "holds no folders: put the pictures of each class into a folder named after it"));
-    }
-    if folders.len() > usize::from(u16::MAX) {
-        return Err(refuse(
-            dir,
-            format!("holds {} folders, more than the {} classes possible", folders.len(), u16::MAX),
-        ));
-    }
-    let mut pictures = Pictures::default();
-    for (label, folder) in (0..).zip(&folders) {
-        pictures.classes.push(file_name(folder));
-        let before = pictures.len();
-        for path in entries(folder)?.iter().filter(|path| is_picture(path)) {
-            let bytes = fs::read(path).map_err(|source| Error::Io { path: path.display().to_string(), source })?;
-            pictures.pixels.extend(picture::decode(&bytes, &path.display().to_string())?.pixels);
-            pictures.labels.push(label);
+impl<'a> Folder<'a> {
+    fn new(paths: &'a [String]) -> Self {
+        let mut root = Self::default();
+        for (i, path) in paths.iter().enumerate() {
+            let (around, file) = path.rsplit_once('/').unwrap_or(("", path));
+            let around = || around.split('/').filter(|part| !matches!(*part, "" | "."));
+            if around().count() > DEEPEST || around().chain([file]).any(is_hidden) {
+                continue;
+            }
+            let folder = around().fold(&mut root, |folder, part| folder.folders.entry(part).or_default());
+            if is_picture(file) {
+                folder.pictures.insert(file, i);
+            }
         }
-        if pictures.len() == before {
+        root
+    }
+
+    /// If all lies in one folder that is neither class nor split, becomes that one and returns its name.
+    fn pop_wrapper(&mut self) -> Option<&'a str> {
+        let (top, inside) = self.folders.first_key_value()?;
+        let meant = *top == TRAIN || TEST.contains(top) || inside.folders.is_empty() || !inside.pictures.is_empty();
+        if meant || self.folders.len() > 1 {
+            return None;
+        }
+        let (top, inside) = self.folders.pop_first()?;
+        *self = inside;
+        Some(top)
+    }
+
+    /// The names of its folders, each of which must hold pictures. `path` is for messages.
+    fn classes(&self, path: &str) -> Result<Vec<String>, Error> {
+        let n = self.folders.len();
+        if n == 0 {
+            return Err(refuse(path, "holds no folders: put the pictures of each class into a folder named after it"));
+        }
+        if n > usize::from(u16::MAX) {
+            return Err(refuse(path, format!("holds {n} folders, more than the {} classes possible", u16::MAX)));
+        }
+        if let Some((class, _)) = self.folders.iter().find(|(_, class)| class.pictures.is_empty()) {
             let problem =
                 "is a class without pictures (png, jpg, jpeg, gif, webp or bmp): add some or remove the folder";
-            return Err(refuse(folder, problem));
+            return Err(refuse(&format!("{path}/{class}"), problem));
+        }
+        Ok(self.folders.keys().map(|&class| class.to_owned()).collect())
+    }
+
+    /// Takes every tenth picture of each class out, for the test. `path` is for messages.
+    fn hold_out(&mut self, path: &str) -> Result<Self, Error> {
+        let mut test = Self::default();
+        for (class, folder) in &mut self.folders {
+            let n = folder.pictures.len();
+            if n < HELD_OUT {
+                let problem = format!(
+                    "has {n} pictures, but one in {HELD_OUT} is held out for the test: add some, or a folder 'test' to 'train'"
+                );
+                return Err(refuse(&format!("{path}/{class}"), problem));
+            }
+            let mut ordinals = 1..;
+            let held =
+                folder.pictures.extract_if(.., |_, _| ordinals.next().is_some_and(|i| i % HELD_OUT == 0)).collect();
+            test.folders.insert(class, Self { pictures: held, ..Self::default() });
+        }
+        Ok(test)
+    }
+}
+
+/// Gives `found` all that lies in `dir` and up to `depth` folders deeper, but nothing hidden: its path, which begins with
+/// `around`, and the file itself.
+fn list(dir: &Path, around: &str, depth: usize, found: &mut impl FnMut(String, PathBuf)) -> Result<(), Error> {
+    for entry in fs::read_dir(dir).map_err(|source| io(dir, source))? {
+        let file = entry.map_err(|source| io(dir, source))?.path();
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        if is_hidden(&name) {
+            continue;
+        }
+        if file.is_dir() {
+            let path = format!("{around}{name}/");
+            if depth > 0 {
+                list(&file, &path, depth - 1, found)?;
+            }
+            found(path, file);
+        } else {
+            found(format!("{around}{name}"), file);
         }
     }
-    Ok(pictures)
+    Ok(())
 }
 
-/// What lies in `dir`, hidden entries left out, sorted by name.
-fn entries(dir: &Path) -> Result<Vec<PathBuf>, Error> {
-    let io = |source| Error::Io { path: dir.display().to_string(), source };
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(dir).map_err(io)? {
-        paths.push(entry.map_err(io)?.path());
-    }
-    paths.retain(|path| !file_name(path).starts_with('.'));
-    paths.sort();
-    Ok(paths)
+fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') || name == "__MACOSX"
 }
 
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+fn is_picture(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_lowercase());
+    extension.is_some_and(|e| ["png", "jpg", "jpeg", "gif", "webp", "bmp"].contains(&e.as_str()))
 }
 
-fn is_picture(path: &Path) -> bool {
-    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    ["png", "jpg", "jpeg", "gif", "webp", "bmp"].contains(&extension.as_str())
+fn io(path: &Path, source: std::io::Error) -> Error {
+    Error::Io { path: path.display().to_string(), source }
 }
 
-fn refuse(path: &Path, problem: impl Into<String>) -> Error {
-    Error::Format { path: path.display().to_string(), problem: problem.into() }
+fn refuse(path: &str, problem: impl Into<String>) -> Error {
+    Error::Format { path: path.to_owned(), problem: problem.into() }
 }

@@ -1,5 +1,6 @@
 //! Bytes -> pictures -> batches. Readers take `impl Read`; opening files is the shells' business.
 
+pub mod archive;
 pub mod augment;
 pub mod cifar;
 pub mod crop;
@@ -69,6 +70,20 @@ impl Pictures {
         }
     }
 
+    /// Adds a picture `[3, SIDE, SIDE]`, 0..=255, of the class of that name, which becomes the last one if it is new.
+    ///
+    /// # Panics
+    /// If `pixels` does not hold [`VALUES`] values, or there are 65,536 classes.
+    pub fn add(&mut self, pixels: &[u8], class: &str) {
+        assert_eq!(pixels.len(), VALUES);
+        let label = self.classes.iter().position(|known| known == class).unwrap_or(self.classes.len());
+        self.labels.push(u16::try_from(label).expect("labels have 16 bits"));
+        self.pixels.extend_from_slice(pixels);
+        if label == self.classes.len() {
+            self.classes.push(class.to_owned());
+        }
+    }
+
     /// The bytes of picture `i`: `[3, SIDE, SIDE]`.
     pub fn picture(&self, i: usize) -> &[u8] {
         &self.pixels[i * VALUES..(i + 1) * VALUES]
@@ -99,7 +114,7 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// `path` names the file; for archives `archive.tar.gz: member`.
+    /// `path` names the file; for archives `archive.tar.gz: member` or `set.zip/member`.
     #[error("{path}: {problem}")]
     Format { path: String, problem: String },
 }

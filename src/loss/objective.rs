@@ -46,16 +46,18 @@ impl Terms {
 
 /// The loss of one batch, ready for `backward`.
 pub struct Evaluation {
-    /// `[1]`, differentiable in the parameters of `model`.
+    /// `[1]`, differentiable in the tracked parameters of `model`.
     pub loss: Tensor<1>,
     pub terms: Terms,
     /// The tracked copy of the model that the loss was computed with.
     pub model: Model,
-    /// The training passes in the reference's order, clean then adversarial, for the running statistics.
+    /// The passes in the reference's order, clean then adversarial, for the running statistics: with `head_only` none
+    /// has any.
     pub passes: Vec<Pass>,
 }
 
-/// Evaluates an objective on a batch and its adversarial twin `x_adv`, with batch normalisation in training mode.
+/// Evaluates an objective on a batch and its adversarial twin `x_adv`, with batch normalisation in training mode; with
+/// `head_only` as a function of the last layer alone, in inference mode.
 ///
 /// `x_adv` may be anything for objectives that do not look at it (see [`Objective::needs_attack`]).
 pub fn evaluate(
@@ -65,12 +67,15 @@ pub fn evaluate(
     batch: &Batch,
     x_adv: &Tensor<4>,
     directions: &Directions,
+    head_only: bool,
 ) -> Evaluation {
-    let tracked = model.tracked();
+    let tracked = model.tracked(head_only);
+    let [first, repeated]: [fn() -> Pass; 2] =
+        if head_only { [Pass::inference; 2] } else { [Pass::training, Pass::repeated] };
     let y = || batch.y.clone();
     let mut passes = Vec::new();
     let mut forward = |model: &Model, x: Tensor<4>| {
-        let mut pass = Pass::training();
+        let mut pass = first();
         let logits = model.forward(x, &mut pass).logits.value;
         passes.push(pass);
         logits
@@ -97,7 +102,7 @@ pub fn evaluate(
                 _ => directions.v.clone(),
             };
             let u = jacobian::pull_back(z, &pixels, v.clone());
-            let dual = tracked.forward(Dual::new(batch.x.clone(), u.clone()), &mut Pass::repeated()).logits;
+            let dual = tracked.forward(Dual::new(batch.x.clone(), u.clone()), &mut repeated()).logits;
             let tangent = dual.tangent.expect("the input has a tangent");
             (Some(dual.value), Some(jacobian::penalty(u, v, tangent)))
         }

@@ -4,6 +4,7 @@
 //! Names and layouts of parameters are PyTorch's. The mode of batch normalisation is an argument, never a state.
 
 pub mod dual;
+pub mod head;
 mod layers;
 pub mod parameter;
 mod resnet;
@@ -16,6 +17,7 @@ use burn::tensor::{Device, ExecutionError, Tensor, TensorData, Transaction};
 use crate::{attack::Classifier, data::SIDE};
 use dual::Dual;
 pub use layers::BatchStatistics;
+use layers::Linear;
 use parameter::{Array, Arrays, Builder, Init, Parameter, Slot};
 
 /// What is wrong with a model's name or file.
@@ -187,6 +189,7 @@ impl Normalisation {
     }
 }
 
+/// All but the last layer.
 #[derive(Clone, Debug)]
 enum Network {
     WideResNet(wide_resnet::WideResNet),
@@ -200,6 +203,7 @@ pub struct Model {
     pub classes: usize,
     normalisation: Option<Normalisation>,
     network: Network,
+    head: Linear,
 }
 
 /// What a forward pass gives.
@@ -255,13 +259,14 @@ impl Model {
         };
         let network = match architecture {
             Architecture::WideResNet { depth, width } => {
-                Network::WideResNet(wide_resnet::WideResNet::new(b, depth, width, classes)?)
+                Network::WideResNet(wide_resnet::WideResNet::new(b, depth, width)?)
             }
             Architecture::ResNet18 { pre_activation, width } => {
-                Network::ResNet(resnet::ResNet::new(b, width, classes, pre_activation)?)
+                Network::ResNet(resnet::ResNet::new(b, width, pre_activation)?)
             }
         };
-        Ok(Self { architecture, classes, normalisation, network })
+        let head = head::build(b, architecture, classes)?;
+        Ok(Self { architecture, classes, normalisation, network, head })
     }
 
     /// Pixels `[B, 3, 32, 32]` in [0,1], with or without a tangent, to latent `[B, L]` and logits `[B, C]`.
@@ -280,11 +285,7 @@ impl Model {
 
     /// The last layer alone: the logits `[N, C]` of latents `[N, L]`.
     pub fn classify(&self, latent: impl Into<Dual<2>>) -> Dual<2> {
-        let layer = match &self.network {
-            Network::WideResNet(network) => &network.fc,
-            Network::ResNet(network) => &network.linear,
-        };
-        layer.forward(latent.into())
+        self.head.forward(latent.into())
     }
 
     /// Every named tensor, in a fixed order.
@@ -298,6 +299,7 @@ impl Model {
             Network::WideResNet(network) => network.slots(),
             Network::ResNet(network) => network.slots(),
         });
+        slots.extend(self.head.slots());
         slots
     }
 
@@ -307,10 +309,11 @@ impl Model {
         slots.iter().filter(|slot| slot.learnt()).map(|slot| slot.shape().iter().product::<usize>()).sum()
     }
 
-    /// A copy whose learnt parameters are leaves of the autodiff graph.
-    pub fn tracked(&self) -> Self {
+    /// A copy whose learnt parameters, with `head_only` those of the last layer, are leaves of the autodiff graph.
+    pub fn tracked(&self, head_only: bool) -> Self {
         let mut model = self.clone();
-        model.slots().into_iter().filter(|slot| slot.learnt()).for_each(|slot| slot.track());
+        let slots = if head_only { model.head.slots() } else { model.slots() };
+        slots.into_iter().filter(|slot| slot.learnt()).for_each(|slot| slot.track());
         model
     }
 

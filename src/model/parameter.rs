@@ -81,6 +81,17 @@ pub enum Init {
     Uniform(f32),
 }
 
+impl Init {
+    /// `n` values.
+    pub fn draw(self, rng: &mut Stream, n: usize) -> Vec<f32> {
+        match self {
+            Self::Constant(c) => vec![c; n],
+            Self::Normal(std) => random::normal(rng, n).into_iter().map(|v| v * std).collect(),
+            Self::Uniform(bound) => random::uniform(rng, n, -bound, bound),
+        }
+    }
+}
+
 /// Hands out a model's parameters while it is being built, either freshly drawn or looked up in a file's arrays.
 pub struct Builder<'a> {
     device: &'a Device,
@@ -125,11 +136,7 @@ impl<'a> Builder<'a> {
     fn tensor<const D: usize>(&mut self, name: &str, shape: [usize; D], init: Init) -> Result<Tensor<D>, Error> {
         let n = shape.iter().product();
         let values = match &mut self.source {
-            Source::Random(rng) => match init {
-                Init::Constant(c) => vec![c; n],
-                Init::Normal(std) => random::normal(rng, n).into_iter().map(|v| v * std).collect(),
-                Init::Uniform(bound) => random::uniform(rng, n, -bound, bound),
-            },
+            Source::Random(rng) => init.draw(rng, n),
             Source::Named(arrays) => {
                 let array = arrays.get(name).ok_or_else(|| Error::Missing(name.into()))?;
                 if array.shape != shape {

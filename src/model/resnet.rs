@@ -3,7 +3,7 @@
 use super::{
     Error, Pass,
     dual::Dual,
-    layers::{BatchNorm, Conv, Linear},
+    layers::{BatchNorm, Conv},
     parameter::{Builder, Init, Slot},
 };
 
@@ -65,7 +65,7 @@ impl Block {
     }
 }
 
-/// conv, four stages of two blocks at widths w, 2w, 4w, 8w (w = 64), mean pool, linear.
+/// conv, four stages of two blocks at widths w, 2w, 4w, 8w (w = 64), mean pool.
 #[derive(Clone, Debug)]
 pub struct ResNet {
     conv1: Conv,
@@ -73,7 +73,6 @@ pub struct ResNet {
     norm: BatchNorm,
     pre_activation: bool,
     blocks: Vec<Block>,
-    pub linear: Linear,
 }
 
 /// PyTorch's default initialisation: U(-1/sqrt(fan in), 1/sqrt(fan in)).
@@ -83,7 +82,7 @@ fn conv(builder: &mut Builder, name: &str, dims: [usize; 3], stride: usize) -> R
 }
 
 impl ResNet {
-    pub fn new(builder: &mut Builder, width: usize, classes: usize, pre_activation: bool) -> Result<Self, Error> {
+    pub fn new(builder: &mut Builder, width: usize, pre_activation: bool) -> Result<Self, Error> {
         let conv1 = conv(builder, "conv1", [3, width, 3], 1)?;
         let norm = if pre_activation {
             BatchNorm::new(builder, "bn", 8 * width)?
@@ -100,9 +99,7 @@ impl ResNet {
                 cin = cout;
             }
         }
-        let bound = Init::Uniform(1.0 / (cin as f32).sqrt());
-        let linear = Linear::new(builder, "linear", [cin, classes], bound, bound)?;
-        Ok(Self { conv1, norm, pre_activation, blocks, linear })
+        Ok(Self { conv1, norm, pre_activation, blocks })
     }
 
     /// Pixels `[B, 3, 32, 32]` -> latent `[B, 8 w]`.
@@ -132,7 +129,6 @@ impl ResNet {
                 slots.extend(norm.iter_mut().flat_map(BatchNorm::slots));
             }
         }
-        slots.extend(self.linear.slots());
         slots
     }
 

@@ -3,7 +3,7 @@
 use super::{
     Error, Pass,
     dual::Dual,
-    layers::{BatchNorm, Conv, Linear},
+    layers::{BatchNorm, Conv},
     parameter::{Builder, Init, Slot},
 };
 
@@ -44,13 +44,12 @@ impl Unit {
     }
 }
 
-/// conv, three stages of (D - 4) / 6 units at widths 16 W, 32 W, 64 W, BN, ReLU, mean pool, linear.
+/// conv, three stages of (D - 4) / 6 units at widths 16 W, 32 W, 64 W, BN, ReLU, mean pool.
 #[derive(Clone, Debug)]
 pub struct WideResNet {
     conv1: Conv,
     units: Vec<Unit>,
     bn1: BatchNorm,
-    pub fc: Linear,
 }
 
 /// The reference's initialisation: N(0, 2 / (k^2 out)).
@@ -60,7 +59,7 @@ fn conv(builder: &mut Builder, name: &str, dims: [usize; 3], stride: usize) -> R
 }
 
 impl WideResNet {
-    pub fn new(builder: &mut Builder, depth: usize, width: usize, classes: usize) -> Result<Self, Error> {
+    pub fn new(builder: &mut Builder, depth: usize, width: usize) -> Result<Self, Error> {
         let n = (depth - 4) / 6;
         let widths = [16, 16 * width, 32 * width, 64 * width];
         let conv1 = conv(builder, "conv1", [3, widths[0], 3], 1)?;
@@ -73,9 +72,7 @@ impl WideResNet {
             }
         }
         let bn1 = BatchNorm::new(builder, "bn1", widths[3])?;
-        let bound = 1.0 / (widths[3] as f32).sqrt();
-        let fc = Linear::new(builder, "fc", [widths[3], classes], Init::Uniform(bound), Init::Constant(0.0))?;
-        Ok(Self { conv1, units, bn1, fc })
+        Ok(Self { conv1, units, bn1 })
     }
 
     /// Pixels `[B, 3, 32, 32]` -> latent `[B, 64 W]`.
@@ -96,7 +93,6 @@ impl WideResNet {
             slots.extend(unit.shortcut.iter_mut().flat_map(Conv::slots));
         }
         slots.extend(self.bn1.slots());
-        slots.extend(self.fc.slots());
         slots
     }
 

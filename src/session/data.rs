@@ -38,8 +38,9 @@ impl Session {
         let (dataset, splits) = match self.files.take() {
             Some(Files::Archive(file)) => archive::read(&name, file).map_err(refuse)?,
             Some(Files::Folder(files)) => {
-                let entries = files.into_iter().map(|(path, file)| Ok((path.clone(), whole(&path, file)?)));
-                (Dataset::Folder, folder::read(&name, entries).map_err(refuse)?)
+                let (paths, mut files): (Vec<String>, Vec<_>) = files.into_iter().unzip();
+                let bytes = |i: usize| whole(&paths[i], &mut *files[i]);
+                (Dataset::Folder, folder::read(&name, &paths, bytes).map_err(refuse)?)
             }
             None => return Err(refuse("there is no file: choose it again")),
         };
@@ -102,7 +103,7 @@ impl Session {
 }
 
 /// The bytes of a file.
-fn whole(path: &str, mut file: impl Read) -> Result<Vec<u8>, data::Error> {
+fn whole(path: &str, file: &mut dyn Source) -> Result<Vec<u8>, data::Error> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(|source: io::Error| data::Error::Io { path: path.to_owned(), source })?;
     Ok(bytes)

@@ -101,7 +101,7 @@ impl Session {
                 self.tell_data(emit);
                 Ok(())
             }
-            Command::Begin { origin, settings } => self.begin(origin, &settings, emit),
+            Command::Begin { origin, settings } => self.begin(origin, &settings, emit).await,
             Command::Resume { name, bytes, batch } => self.resume(&name, &bytes, batch, emit),
             Command::Train { id, steps } => self.train(id, steps, choice, emit).await,
             Command::Tune { settings } => self.tune(&settings, emit),

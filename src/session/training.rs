@@ -99,7 +99,7 @@ fn lost(error: crate::attack::Error) -> Refusal {
 }
 
 impl Session {
-    pub(super) fn begin(
+    pub(super) async fn begin(
         &mut self,
         origin: Origin,
         settings: &[(String, String)],
@@ -120,13 +120,19 @@ impl Session {
         };
         let data = self.splits(&config)?;
         let notes = self.fit(&mut config, 0);
-        let mut trainer = Trainer::new(&config, &data.train, &device).map_err(failed)?;
-        if let Some((model, known)) = model {
-            let classes = &data.train.classes;
-            // The classes that it knows keep their weights if the set begins with them.
-            let kept = if classes.starts_with(&known) { known.len() } else { 0 };
-            trainer.model = head::with_classes(&model, kept, classes.len(), config.seed);
+        let classes = &data.train.classes;
+        let mut trainer = match model {
+            None => Trainer::new(&config, &data.train, &device),
+            Some((model, known)) => {
+                // The classes that it knows keep their weights if the set begins with them.
+                let kept = if classes.starts_with(&known) { known.len() } else { 0 };
+                let arrays = model.arrays().await.map_err(|e| failed(train::Error::Device(e)))?;
+                let arrays = head::widen(arrays, kept, classes.len(), config.seed).map_err(refuse)?;
+                let model = Model::from_arrays(&arrays, &device).map_err(refuse)?;
+                Trainer::with_model(&config, model, &data.train, &device)
+            }
         }
+        .map_err(failed)?;
         trainer.own = self.own.clone();
         self.prepared(Run::new(trainer, data, notes), emit);
         Ok(())

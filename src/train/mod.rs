@@ -2,6 +2,7 @@
 //! now and then. State is weights, velocities and the number of steps done: everything random is a function of (seed,
 //! step), so a run resumed from a checkpoint goes on exactly as if it had never stopped.
 
+mod file;
 mod optimiser;
 pub mod schedule;
 
@@ -12,24 +13,17 @@ use serde::{Deserialize, Serialize};
 use crate::{
     attack::training,
     batch::{Batch, one_hot},
-    checkpoint::{self, Checkpoint, MODEL},
-    config::{Settings, TrainConfig},
+    checkpoint,
+    config::TrainConfig,
     data::{Pictures, SIDE, VALUES, augment},
     loss::objective::{Directions, Terms, evaluate},
-    model::{self, Model, parameter::Array},
+    model::{self, Model},
     random::{self, Purpose},
 };
+pub use file::{config_of, own_of};
 use optimiser::Sgd;
 
-const VELOCITY: &str = "optimiser.velocity.";
-/// Of [`Trainer::own`]: `[n, 3, 32, 32]` in 0..=255, `[n]`, and the classes' names.
-const OWN_PIXELS: &str = "own.pixels";
-const OWN_LABELS: &str = "own.labels";
-const OWN_CLASSES: &str = "own-classes";
-/// Version of the checkpoint's layout.
-const FORMAT: &str = "otjr-1";
-
-/// One training step, as logs show it. Parts that an objective does not have are absent.
+/// One training step, as logs show it. Parts that an objective does not have are none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// From 1.
@@ -40,10 +34,10 @@ pub struct Record {
     pub loss: f32,
     pub ce: f32,
     /// Distance between clean and adversarial logits, before its coefficient.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(default)]
     pub distance: Option<f32>,
     /// The Jacobian penalty R, before its coefficient.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(default)]
     pub jacobian: Option<f32>,
 }
 
@@ -60,7 +54,7 @@ pub enum Error {
     Diverged { step: u64, loss: f32 },
     #[error("there are {0} training pictures: at least 2 are needed")]
     TooFewPictures(usize),
-    #[error("the checkpoint knows {expected} classes, the data set has {found}")]
+    #[error("the model knows {expected} classes, the data set has {found}")]
     Classes { expected: usize, found: usize },
 }
 
@@ -84,39 +78,26 @@ pub struct Trainer {
 impl Trainer {
     /// A fresh run on pictures like `data`.
     pub fn new(config: &TrainConfig, data: &Pictures, device: &Device) -> Result<Self, Error> {
-        if data.len() < 2 {
-            return Err(Error::TooFewPictures(data.len()));
-        }
+        check(data)?;
         let normalisation = config.normalize.then(|| channel_statistics(data));
         let model = Model::new(config.model, data.classes.len(), normalisation, config.seed, device)?;
+        Self::with_model(config, model, data, device)
+    }
+
+    /// A run that begins with `model`, whatever `config` says of the network and its normalisation.
+    pub fn with_model(config: &TrainConfig, model: Model, data: &Pictures, device: &Device) -> Result<Self, Error> {
+        check(data)?;
+        if model.classes != data.classes.len() {
+            return Err(Error::Classes { expected: model.classes, found: data.classes.len() });
+        }
         Ok(Self {
-            config: config.clone(),
+            config: TrainConfig { model: model.architecture, ..config.clone() },
             model,
             classes: data.classes.clone(),
             own: Pictures::default(),
             last: None,
             optimiser: Sgd::default(),
             step: 0,
-            device: device.clone(),
-            pending: Vec::new(),
-        })
-    }
-
-    /// The run that a checkpoint was taken of.
-    pub fn resume(checkpoint: &Checkpoint, data: &Pictures, device: &Device) -> Result<Self, Error> {
-        let config = config_of(checkpoint)?;
-        let model = Model::from_arrays(&checkpoint.model(), device)?;
-        if model.classes != data.classes.len() {
-            return Err(Error::Classes { expected: model.classes, found: data.classes.len() });
-        }
-        Ok(Self {
-            config,
-            classes: checkpoint.classes(model.classes),
-            own: own_of(checkpoint)?,
-            last: None,
-            model,
-            optimiser: Sgd::from_arrays(checkpoint.part(VELOCITY), device),
-            step: text(checkpoint, "step")?.parse().map_err(|_| bad("step", "not a number"))?,
             device: device.clone(),
             pending: Vec::new(),
         })
@@ -178,7 +159,8 @@ impl Trainer {
         let mut rng = random::stream(config.seed, Purpose::Directions, self.step);
         let [b, c] = batch.y.dims();
         let directions = Directions::draw(&mut rng, b, c, coefficients.projections, &self.device);
-        let mut evaluation = evaluate(objective, coefficients, &self.model, &batch, &x_adv, &directions);
+        let mut evaluation =
+            evaluate(objective, coefficients, &self.model, &batch, &x_adv, &directions, config.head_only);
         let mut gradients = evaluation.loss.backward();
         for pass in evaluation.passes {
             self.model.update_running(pass);
@@ -214,67 +196,11 @@ impl Trainer {
         }
         Ok(records)
     }
-
-    /// The state of the run as a file: [`Trainer::resume`] goes on from it.
-    pub async fn checkpoint(&self) -> Result<Checkpoint, Error> {
-        let mut file = Checkpoint::default();
-        file.add(MODEL, self.model.arrays().await.map_err(Error::Device)?);
-        file.add(VELOCITY, self.optimiser.arrays().await.map_err(Error::Device)?);
-        if !self.own.is_empty() {
-            let n = self.own.len();
-            let values = |bytes: &[u8]| bytes.iter().map(|&v| f32::from(v)).collect();
-            let pixels = Array { shape: vec![n, 3, SIDE, SIDE], values: values(&self.own.pixels) };
-            let labels = self.own.labels.iter().map(|&label| f32::from(label)).collect();
-            file.arrays.insert(OWN_PIXELS.to_owned(), pixels);
-            file.arrays.insert(OWN_LABELS.to_owned(), Array { shape: vec![n], values: labels });
-            file.metadata.insert(OWN_CLASSES.to_owned(), serde_json::json!(self.own.classes).to_string());
-        }
-        file.metadata.extend(
-            [
-            ("format", FORMAT.to_owned()),
-            ("architecture", self.model.architecture.to_string()),
-            ("classes", serde_json::json!(self.classes).to_string()),
-            ("objective", self.config.objective.to_string()),
-            ("config", serde_json::json!(self.config.pairs()).to_string()),
-            ("step", self.step.to_string()),
-        ]
-        .map(|(key, value)| (key.to_owned(), value)));
-        Ok(file)
-    }
 }
 
-fn bad(key: &'static str, problem: impl Into<String>) -> checkpoint::Error {
-    checkpoint::Error::Metadata { key, problem: problem.into() }
-}
-
-fn text<'a>(checkpoint: &'a Checkpoint, key: &'static str) -> Result<&'a str, checkpoint::Error> {
-    let missing = || bad(key, "missing: the file is a model, not a run");
-    checkpoint.metadata.get(key).map(String::as_str).ok_or_else(missing)
-}
-
-/// The settings of the run that a checkpoint was taken of.
-pub fn config_of(checkpoint: &Checkpoint) -> Result<TrainConfig, Error> {
-    let settings: Vec<(String, String)> =
-        serde_json::from_str(text(checkpoint, "config")?).map_err(|e| bad("config", e.to_string()))?;
-    let mut config = TrainConfig::default();
-    for (key, value) in settings {
-        config.set(&key, &value).map_err(|e| bad("config", e.to_string()))?;
-    }
-    Ok(config)
-}
-
-/// The pictures that were added to the data set of the run that a checkpoint was taken of: often none.
-/// [`Pictures::join`] adds them once more.
-pub fn own_of(checkpoint: &Checkpoint) -> Result<Pictures, Error> {
-    let Some(classes) = checkpoint.metadata.get(OWN_CLASSES) else { return Ok(Pictures::default()) };
-    let classes: Vec<String> = serde_json::from_str(classes).map_err(|e| bad(OWN_CLASSES, e.to_string()))?;
-    let values = |name: &str| checkpoint.arrays.get(name).map(|array| array.values.as_slice()).unwrap_or_default();
-    let pixels: Vec<u8> = values(OWN_PIXELS).iter().map(|&v| v as u8).collect();
-    let labels: Vec<u16> = values(OWN_LABELS).iter().map(|&v| v as u16).collect();
-    if pixels.len() != labels.len() * VALUES || labels.iter().any(|&label| usize::from(label) >= classes.len()) {
-        return Err(bad(OWN_CLASSES, "pictures and labels do not fit: the file is damaged").into());
-    }
-    Ok(Pictures { pixels, labels, classes })
+/// That there is something to train on.
+fn check(data: &Pictures) -> Result<(), Error> {
+    if data.len() < 2 { Err(Error::TooFewPictures(data.len())) } else { Ok(()) }
 }
 
 /// Mean and standard deviation of each channel, pixels in [0,1].

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use burn::tensor::{Device, ExecutionError, Gradients, Tensor, TensorData, Transaction};
 
 use crate::model::{
-    Model,
-    parameter::{Array, Arrays},
+    self, Model,
+    parameter::{Array, Arrays, Builder, Init},
 };
 
 /// v <- mu v + (g + wd w);  w <- w - lr v.
@@ -17,7 +17,7 @@ pub struct Sgd {
 }
 
 impl Sgd {
-    /// Moves `model` against the gradients of its tracked copy `tracked`.
+    /// Moves `model` against the gradients of its tracked copy `tracked`; what is not tracked stays as it is.
     pub fn step(
         &mut self,
         model: &mut Model,
@@ -49,11 +49,29 @@ impl Sgd {
         Ok(self.velocity.keys().cloned().zip(data.into_iter().map(array)).collect())
     }
 
-    pub fn from_arrays(arrays: Arrays, device: &Device) -> Self {
-        let tensor = |array: Array| {
-            let n = array.values.len();
-            Tensor::from_data(TensorData::new(array.values, [n]), device)
-        };
-        Self { velocity: arrays.into_iter().map(|(name, array)| (name, tensor(array))).collect() }
+    /// The velocities of `model`'s parameters that `arrays` holds under `prefix`.
+    ///
+    /// # Errors
+    /// If one is of no parameter of the model, has another number of values, or is not finite.
+    pub fn from_arrays(
+        arrays: &Arrays,
+        prefix: &str,
+        model: &mut Model,
+        device: &Device,
+    ) -> Result<Self, model::Error> {
+        let (architecture, mut builder) = (model.architecture, Builder::named(arrays, device));
+        let mut velocity = BTreeMap::new();
+        for slot in model.slots().into_iter().filter(|slot| slot.learnt()) {
+            let name = format!("{prefix}{}", slot.name());
+            if arrays.contains_key(&name) {
+                let n = slot.shape().iter().product();
+                velocity.insert(slot.name().to_owned(), builder.buffer(name, [n], Init::Constant(0.0))?.tensor);
+            }
+        }
+        let foreign = |name: &&String| name.strip_prefix(prefix).is_some_and(|name| !velocity.contains_key(name));
+        match arrays.keys().find(foreign) {
+            Some(name) => Err(model::Error::Unexpected(name.clone(), architecture)),
+            None => Ok(Self { velocity }),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use otjr::{
     loss::jacobian,
-    model::{Architecture, Error, Model, Pass, dual::Dual},
+    model::{Architecture, Error, Model, Pass, dual::Dual, head},
 };
 
 use crate::{ready, relative_error, tests, uniform, values};
@@ -106,5 +106,41 @@ tests! {
                 assert!((forward - reverse).abs() < 1e-4 * scale, "{name}: {forward} is not {reverse}");
             }
         }
+    }
+
+    /// New classes leave the logits of the old ones as they are, in all families; their rows are as a fresh model's.
+    fn models_learn_of_new_classes() {
+        let x = uniform(7, [2, 3, 32, 32], 0.0, 1.0);
+        for (name, layer, inputs) in [("wrn-10-1", "fc", 64), ("resnet-18-w4", "linear", 32)] {
+            let model = Model::new(name.parse().unwrap(), 4, Some([[0.5; 3], [0.25; 3]]), 5, &Device::flex()).unwrap();
+            let arrays = ready(model.arrays()).unwrap();
+            assert_eq!(head::widen(arrays.clone(), 4, 4, 1).unwrap(), arrays);
+
+            let wide = head::widen(arrays.clone(), 4, 6, 1).unwrap();
+            let in_turn = head::widen(head::widen(arrays.clone(), 4, 5, 1).unwrap(), 5, 6, 1).unwrap();
+            assert_eq!(in_turn, wide, "one by one or at once");
+            assert_ne!(head::widen(arrays.clone(), 4, 6, 2).unwrap(), wide);
+            let [weight, bias] = ["weight", "bias"].map(|part| &wide[&format!("{layer}.{part}")]);
+            assert_eq!((weight.shape.as_slice(), bias.shape.as_slice()), ([6, inputs].as_slice(), [6].as_slice()));
+            let bound = 1.0 / (inputs as f32).sqrt();
+            let new = &weight.values[4 * inputs..];
+            let largest = new.iter().fold(0.0, |m: f32, v| m.max(v.abs()));
+            assert!(largest <= bound && largest > 0.9 * bound && new[..inputs] != new[inputs..], "{new:?}");
+            assert_eq!(bias.values[4..] == [0.0; 2], name == "wrn-10-1");
+
+            let again = Model::from_arrays(&wide, &Device::flex()).unwrap();
+            let latent = |m: &Model| values(&m.forward(x.clone(), &mut Pass::inference()).latent.value);
+            assert_eq!(latent(&again), latent(&model));
+            let logits = |m: &Model| values(&m.forward(x.clone(), &mut Pass::inference()).logits.value);
+            let (old, new) = (logits(&model), logits(&again));
+            for (old, new) in old.chunks(4).zip(new.chunks(6)) {
+                assert!(relative_error(&new[..4], old) < 1e-6, "{old:?} {new:?}");
+            }
+        }
+        let mut arrays = ready(small().arrays()).unwrap();
+        arrays.get_mut("fc.bias").unwrap().shape = vec![5];
+        assert!(matches!(head::widen(arrays.clone(), 4, 6, 1), Err(Error::Shape { .. })));
+        arrays.remove("fc.bias");
+        assert!(matches!(head::widen(arrays, 4, 6, 1), Err(Error::Missing(_))));
     }
 }

@@ -39,7 +39,7 @@ fn check_resnet(bytes: &[u8], pre_activation: bool) {
     near("eval.logits", &values(&logits), 1e-5);
     near("eval.grad_x", &values(&gradient), 1e-4);
 
-    let mut tracked = model.tracked();
+    let mut tracked = model.tracked(false);
     let mut pass = Pass::training();
     let logits = tracked.forward(x, &mut pass).logits.value;
     near("train.logits", &values(&logits), 1e-5);

@@ -2,10 +2,14 @@
 
 use burn::tensor::Device;
 use otjr::{
-    checkpoint::Checkpoint,
+    checkpoint::{Checkpoint, MODEL},
     config::{Objective, ObjectiveConfig, Schedule, TrainConfig},
     data::{Pictures, synthetic},
-    train::{Error, Trainer, schedule},
+    model::{
+        Model,
+        parameter::{Array, Arrays},
+    },
+    train::{Error, Record, Trainer, schedule},
 };
 
 use crate::{ready, tests};
@@ -25,9 +29,9 @@ fn data() -> Pictures {
 }
 
 /// Trains to step `n`, leaving the trainer behind in between for a fresh one made from its checkpoint's bytes.
-fn train(objective: Objective, sittings: &[u64]) -> (Checkpoint, Vec<f32>) {
+fn train(config: &TrainConfig, sittings: &[u64]) -> (Checkpoint, Vec<f32>) {
     let (device, data) = (Device::flex(), data());
-    let mut trainer = Trainer::new(&config(objective), &data, &device).unwrap();
+    let mut trainer = Trainer::new(config, &data, &device).unwrap();
     let mut losses = Vec::new();
     for (i, &until) in sittings.iter().enumerate() {
         if i > 0 {
@@ -54,19 +58,47 @@ tests! {
 
     /// Bit for bit, over an epoch's end, whatever the objective keeps between steps.
     fn resumed_runs_equal_uninterrupted_ones() {
-        for objective in [Objective::Otjr, Objective::Trades] {
-            let (whole, losses) = train(objective, &[6]);
-            let (parts, losses_of_parts) = train(objective, &[2, 5, 6]);
-            assert_eq!(whole, parts, "{objective}");
+        for (objective, head_only) in [(Objective::Otjr, false), (Objective::Trades, false), (Objective::Otjr, true)] {
+            let config = TrainConfig { head_only, ..config(objective) };
+            let (whole, losses) = train(&config, &[6]);
+            let (parts, losses_of_parts) = train(&config, &[2, 5, 6]);
+            assert_eq!(whole, parts, "{objective} {head_only}");
             assert_eq!(losses, losses_of_parts);
         }
     }
 
     fn every_objective_trains() {
         for &objective in Objective::ALL {
-            let (_, losses) = train(objective, &[3]);
+            let (_, losses) = train(&config(objective), &[3]);
             assert!(losses.iter().all(|loss| loss.is_finite()), "{objective}: {losses:?}");
         }
+    }
+
+    /// With `head_only` the rest of the model is the same to the bit, and the file holds no velocities for it.
+    fn the_last_layer_is_trained_alone() {
+        let start = train(&TrainConfig { normalize: true, ..config(Objective::Ce) }, &[0]).0.part(MODEL);
+        for &objective in Objective::ALL {
+            let (checkpoint, losses) = train(&TrainConfig { head_only: true, normalize: true, ..config(objective) }, &[3]);
+            assert!(losses.iter().all(|loss| loss.is_finite()), "{objective}: {losses:?}");
+            let end = checkpoint.part(MODEL);
+            let changed: Vec<_> = end.keys().filter(|name| end[*name] != start[*name]).collect();
+            assert_eq!(changed, ["fc.bias", "fc.weight"], "{objective}");
+            let velocities = checkpoint.part("optimiser.velocity.");
+            assert_eq!(velocities.keys().collect::<Vec<_>>(), changed);
+        }
+    }
+
+    /// A model from elsewhere is taken as it is, network included.
+    fn runs_begin_with_a_given_model() {
+        let (device, data) = (Device::flex(), data());
+        let model = |classes| Model::new("resnet-18-w4".parse().unwrap(), classes, None, 9, &device).unwrap();
+        let trainer = Trainer::with_model(&config(Objective::Ce), model(10), &data, &device).unwrap();
+        let checkpoint = ready(trainer.checkpoint()).unwrap();
+        assert_eq!(checkpoint.part(MODEL), ready(model(10).arrays()).unwrap());
+        let again = Trainer::resume(&checkpoint, &data, &device).unwrap();
+        assert_eq!((again.config.model, again.step), (model(10).architecture, 0));
+        let other = Trainer::with_model(&config(Objective::Ce), model(9), &data, &device);
+        assert!(matches!(other, Err(Error::Classes { expected: 9, found: 10 })));
     }
 
     /// With momentum 0 and one step, w' = w - rate (g + decay w), whatever g: so two decays differ by rate decay w.
@@ -105,5 +137,37 @@ tests! {
         let model = Checkpoint { arrays: checkpoint.arrays, ..Checkpoint::default() };
         assert!(matches!(Trainer::resume(&model, &data, &device), Err(Error::Checkpoint(_))));
         assert!(matches!(Trainer::new(&config(Objective::Ce), &Pictures::default(), &device), Err(Error::TooFewPictures(0))));
+    }
+
+    /// Velocities of other parameters, or of other sizes, are named.
+    fn checkpoints_whose_velocities_do_not_fit_are_refused() {
+        let (device, data) = (Device::flex(), data());
+        let (checkpoint, _) = train(&config(Objective::Ce), &[1]);
+        let with = |change: &dyn Fn(&mut Arrays)| {
+            let mut checkpoint = checkpoint.clone();
+            change(&mut checkpoint.arrays);
+            Trainer::resume(&checkpoint, &data, &device).err().expect("it was accepted").to_string()
+        };
+        let name = |parameter: &str| format!("optimiser.velocity.{parameter}");
+        let shape = with(&|a| *a.get_mut(&name("fc.bias")).unwrap() = Array { shape: vec![9], values: vec![0.0; 9] });
+        assert!(shape.contains("'optimiser.velocity.fc.bias' has shape [9], where the network needs [10]"), "{shape}");
+        for foreign in ["fc.other", "bn1.running_mean"] {
+            let message = with(&|a| drop(a.insert(name(foreign), Array { shape: vec![1], values: vec![0.0] })));
+            assert!(message.contains(&format!("'{}' that a wrn-10-1 does not have", name(foreign))), "{message}");
+        }
+        let nan = with(&|a| a.get_mut(&name("fc.bias")).unwrap().values[3] = f32::NAN);
+        assert!(nan.contains("NaN at position 3"), "{nan}");
+    }
+
+    /// Through postcard to the page, which says no names, and through JSON to a log, also one written by earlier versions.
+    fn records_travel() {
+        let record = Record { step: 3, epoch: 1, rate: 0.1, loss: 2.0, ce: 1.5, distance: None, jacobian: Some(0.25) };
+        let bytes = postcard::to_allocvec(&record).unwrap();
+        assert_eq!(postcard::from_bytes::<Record>(&bytes).unwrap(), record);
+        let line = serde_json::to_string(&record).unwrap();
+        assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), record);
+        let earlier = line.replace(r#""distance":null,"#, "");
+        assert_ne!(earlier, line);
+        assert_eq!(serde_json::from_str::<Record>(&earlier).unwrap(), record);
     }
 }

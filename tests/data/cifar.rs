@@ -16,18 +16,18 @@ fn record(labels: &[u8]) -> Vec<u8> {
     [labels, planes.as_flattened()].concat()
 }
 
-fn cifar10(labels: &[u8]) -> Vec<u8> {
+pub fn cifar10(labels: &[u8]) -> Vec<u8> {
     labels.iter().flat_map(|&label| record(&[label])).collect()
 }
 
-fn cifar100(labels: &[u8]) -> Vec<u8> {
+pub fn cifar100(labels: &[u8]) -> Vec<u8> {
     labels.iter().flat_map(|&label| record(&[label / 5, label])).collect()
 }
 
 const NAMES: &str = "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\nLORRY\n\n";
 
 /// The files of a small CIFAR-10, in an order other than that in which they are to be read.
-fn files() -> Vec<(&'static str, Vec<u8>)> {
+pub fn files() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("data_batch_2.bin", cifar10(&[2, 2])),
         ("data_batch_1.bin", cifar10(&[1])),
@@ -40,7 +40,7 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-fn archive(directory: &str, files: &[(&str, Vec<u8>)]) -> Vec<u8> {
+pub fn archive(directory: &str, files: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::none()));
     for (name, bytes) in files {
         let mut header = tar::Header::new_gnu();
@@ -58,7 +58,7 @@ fn write(dir: &Path, files: &[(&str, Vec<u8>)]) {
 }
 
 #[track_caller]
-fn assert_is_the_small_cifar10(Splits { train, test }: Splits) {
+pub fn assert_is_the_small_cifar10(Splits { train, test }: Splits) {
     assert_eq!(train.labels, [1, 2, 2, 3, 4, 5]);
     assert_eq!(test.labels, [9, 8]);
     assert_eq!(test.picture(1), &cifar10(&[8])[1..]);

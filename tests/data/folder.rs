@@ -1,9 +1,9 @@
 use std::fs;
 use std::path::Path;
 
-use otjr::data::folder::open;
+use otjr::data::folder::{open, read};
 use otjr::data::picture::encode_png;
-use otjr::data::{Splits, VALUES};
+use otjr::data::{Error, Splits, VALUES};
 
 use super::assert_refused;
 
@@ -16,7 +16,7 @@ fn fill(dir: &Path, n: u8) {
 }
 
 /// The grey level of each picture.
-fn levels(pixels: &[u8]) -> Vec<u8> {
+pub fn levels(pixels: &[u8]) -> Vec<u8> {
     pixels.iter().copied().step_by(VALUES).collect()
 }
 
@@ -54,6 +54,81 @@ fn given_splits_are_kept() {
     fill(&dir.path().join("train/a"), 10);
     let Splits { train, test } = open(dir.path()).unwrap();
     assert_eq!((train.len(), test.len()), (9, 1));
+}
+
+/// As [`read`], of pictures whose grey level is their place among the paths.
+fn read_levels(paths: &[&str]) -> Result<Splits, Error> {
+    let paths: Vec<String> = paths.iter().map(|path| path.to_string()).collect();
+    read("set", &paths, |i| Ok(encode_png(&[i as u8; VALUES])))
+}
+
+#[test]
+fn paths_are_as_good_as_a_directory() {
+    let paths = [
+        "train/b/2.png",
+        "__MACOSX/train/a/._1.png",
+        "train/a/2.JPG",
+        "test/",
+        "test/b/9.png",
+        ".DS_Store",
+        "train/a/",
+        "train/a/1.png",
+        "test/a/7.webp",
+        "train/a/.thumbs/0.png",
+        "train/a/too/deep/1.png",
+        "readme.txt",
+    ];
+    let check = |around: &str| {
+        let paths = paths.map(|path| format!("{around}{path}"));
+        let Splits { train, test } = read_levels(&paths.each_ref().map(String::as_str)).unwrap();
+        assert_eq!((levels(&train.pixels), levels(&test.pixels)), (vec![7, 2, 0], vec![8, 4]), "{around}");
+        assert_eq!((train.labels, test.labels), (vec![0, 0, 1], vec![0, 1]));
+        assert_eq!(
+            (train.classes, test.classes),
+            (["a", "b"].map(String::from).to_vec(), vec!["a".into(), "b".into()])
+        );
+    };
+    ["", "./", "my set/", "my set/./"].map(check);
+}
+
+#[test]
+fn a_folder_around_all_is_no_class() {
+    let numbered = |folder: &str| (0..10).map(|i| format!("{folder}/{i}.png")).collect::<Vec<_>>();
+    let classes = |paths: &[String]| {
+        read_levels(&paths.iter().map(String::as_str).collect::<Vec<_>>()).map(|splits| splits.test.classes)
+    };
+    assert_eq!(classes(&numbered("cat")).unwrap(), ["cat"]);
+    assert_eq!(classes(&numbered("my/cat")).unwrap(), ["cat"]);
+    assert_eq!(classes(&numbered("my/train/cat")).unwrap(), ["cat"]);
+    assert_eq!(classes(&[numbered("a"), numbered("b")].concat()).unwrap(), ["a", "b"]);
+    assert_refused(classes(&[numbered("my/cat"), numbered("dog")].concat()), &["set/my: is a class without pictures"]);
+    assert_refused(classes(&numbered("my/test/cat")), &["set/my/test", "no folder 'train'"]);
+    assert_refused(
+        classes(&[numbered("my/train/cat"), numbered("my/val/cow")].concat()),
+        &["set/my/val: its", "set/my/train"],
+    );
+    assert_refused(classes(&["my/cat/1.png".into()]), &["set/my/cat: has 1 pictures"]);
+    assert_refused(classes(&["1.png".into()]), &["set: holds no folders"]);
+    assert_refused(classes(&[]), &["set: holds no folders"]);
+}
+
+/// One file at a time, and none before the names are known to be good.
+#[test]
+fn files_are_read_when_they_are_needed() {
+    let paths: Vec<String> = (0..20).map(|i| format!("cat/{i:02}.png")).chain(["cat/notes.txt".into()]).collect();
+    let mut read_files = Vec::new();
+    let bytes = |i: usize| {
+        read_files.push(i);
+        Ok(encode_png(&[0; VALUES]))
+    };
+    read("set", &paths, bytes).unwrap();
+    read_files.sort();
+    assert_eq!(read_files, (0..20).collect::<Vec<_>>());
+    let unread = |_| panic!("the paths alone are wrong");
+    assert_refused(read("set", &paths[..9], unread), &["has 9 pictures"]);
+    let broken = |_| Err(Error::Format { path: "x".into(), problem: "was unplugged".into() });
+    assert_refused(read("set", &paths, broken), &["x: was unplugged"]);
+    assert_refused(read("set/", &paths, |_| Ok(b"text".to_vec())), &["set/cat/00.png: is not a picture"]);
 }
 
 #[test]

@@ -1,0 +1,95 @@
+//! A run as a file, and back: the model's state dict, velocities, settings and step; all that a run is.
+
+use burn::tensor::Device;
+
+use super::{Error, Trainer, optimiser::Sgd};
+use crate::{
+    checkpoint::{self, Checkpoint, MODEL},
+    config::{Settings, TrainConfig},
+    data::{Pictures, SIDE, VALUES},
+    model::{Model, parameter::Array},
+};
+
+const VELOCITY: &str = "optimiser.velocity.";
+/// Of [`Trainer::own`]: `[n, 3, 32, 32]` in 0..=255, `[n]`, and the classes' names.
+const OWN_PIXELS: &str = "own.pixels";
+const OWN_LABELS: &str = "own.labels";
+const OWN_CLASSES: &str = "own-classes";
+/// Version of the checkpoint's layout.
+const FORMAT: &str = "otjr-1";
+
+impl Trainer {
+    /// The run that a checkpoint was taken of.
+    ///
+    /// # Errors
+    /// If the file is no run's, or its parts do not fit each other or the data.
+    pub fn resume(checkpoint: &Checkpoint, data: &Pictures, device: &Device) -> Result<Self, Error> {
+        let model = Model::from_arrays(&checkpoint.model(), device)?;
+        let mut trainer = Self::with_model(&config_of(checkpoint)?, model, data, device)?;
+        trainer.classes = checkpoint.classes(trainer.model.classes);
+        trainer.own = own_of(checkpoint)?;
+        trainer.optimiser = Sgd::from_arrays(&checkpoint.arrays, VELOCITY, &mut trainer.model, device)?;
+        trainer.step = text(checkpoint, "step")?.parse().map_err(|_| bad("step", "not a number"))?;
+        Ok(trainer)
+    }
+
+    /// The state of the run as a file: [`Trainer::resume`] goes on from it.
+    pub async fn checkpoint(&self) -> Result<Checkpoint, Error> {
+        let mut file = Checkpoint::default();
+        file.add(MODEL, self.model.arrays().await.map_err(Error::Device)?);
+        file.add(VELOCITY, self.optimiser.arrays().await.map_err(Error::Device)?);
+        if !self.own.is_empty() {
+            let n = self.own.len();
+            let values = |bytes: &[u8]| bytes.iter().map(|&v| f32::from(v)).collect();
+            let pixels = Array { shape: vec![n, 3, SIDE, SIDE], values: values(&self.own.pixels) };
+            let labels = self.own.labels.iter().map(|&label| f32::from(label)).collect();
+            file.arrays.insert(OWN_PIXELS.to_owned(), pixels);
+            file.arrays.insert(OWN_LABELS.to_owned(), Array { shape: vec![n], values: labels });
+            file.metadata.insert(OWN_CLASSES.to_owned(), serde_json::json!(self.own.classes).to_string());
+        }
+        let metadata = [
+            ("format", FORMAT.to_owned()),
+            ("architecture", self.model.architecture.to_string()),
+            ("classes", serde_json::json!(self.classes).to_string()),
+            ("objective", self.config.objective.to_string()),
+            ("config", serde_json::json!(self.config.pairs()).to_string()),
+            ("step", self.step.to_string()),
+        ];
+        file.metadata.extend(metadata.map(|(key, value)| (key.to_owned(), value)));
+        Ok(file)
+    }
+}
+
+fn bad(key: &'static str, problem: impl Into<String>) -> checkpoint::Error {
+    checkpoint::Error::Metadata { key, problem: problem.into() }
+}
+
+fn text<'a>(checkpoint: &'a Checkpoint, key: &'static str) -> Result<&'a str, checkpoint::Error> {
+    let missing = || bad(key, "missing: the file is a model, not a run");
+    checkpoint.metadata.get(key).map(String::as_str).ok_or_else(missing)
+}
+
+/// The settings of the run that a checkpoint was taken of.
+pub fn config_of(checkpoint: &Checkpoint) -> Result<TrainConfig, Error> {
+    let settings: Vec<(String, String)> =
+        serde_json::from_str(text(checkpoint, "config")?).map_err(|e| bad("config", e.to_string()))?;
+    let mut config = TrainConfig::default();
+    for (key, value) in settings {
+        config.set(&key, &value).map_err(|e| bad("config", e.to_string()))?;
+    }
+    Ok(config)
+}
+
+/// The pictures that were added to the data set of the run that a checkpoint was taken of: often none.
+/// [`Pictures::join`] adds them once more.
+pub fn own_of(checkpoint: &Checkpoint) -> Result<Pictures, Error> {
+    let Some(classes) = checkpoint.metadata.get(OWN_CLASSES) else { return Ok(Pictures::default()) };
+    let classes: Vec<String> = serde_json::from_str(classes).map_err(|e| bad(OWN_CLASSES, e.to_string()))?;
+    let values = |name: &str| checkpoint.arrays.get(name).map(|array| array.values.as_slice()).unwrap_or_default();
+    let pixels: Vec<u8> = values(OWN_PIXELS).iter().map(|&v| v as u8).collect();
+    let labels: Vec<u16> = values(OWN_LABELS).iter().map(|&v| v as u16).collect();
+    if pixels.len() != labels.len() * VALUES || labels.iter().any(|&label| usize::from(label) >= classes.len()) {
+        return Err(bad(OWN_CLASSES, "pictures and labels do not fit: the file is damaged").into());
+    }
+    Ok(Pictures { pixels, labels, classes })
+}
