@@ -1,5 +1,8 @@
 //! The representation views without a browser: their sentences say what the numbers say, and differ by outcome.
 
+#[path = "views/training.rs"]
+mod training;
+
 use otjr::{
     app::{
         chart::{Chart, Form, Tone},

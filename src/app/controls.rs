@@ -58,8 +58,11 @@ fn control(knobs: Knobs, setting: Setting) -> AnyView {
     let value = Memo::new(move |_| state.with(|s| knobs.get(s, key)));
     let (title, help_id, of) = (title(&setting), format!("{id}-help"), setting.clone());
     let help = Memo::new(move |_| state.with(|s| knobs.help(s, &of)));
-    let input =
-        if setting.choices.is_empty() { number(knobs, setting, value, used) } else { choice(knobs, setting, value, used) };
+    let input = if setting.choices.is_empty() {
+        number(knobs, setting, value, used)
+    } else {
+        choice(knobs, setting, value, used)
+    };
     view! {
         <div class="control" class:unused=move || !used.get()>
             <label for=id>{title}</label>

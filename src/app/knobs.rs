@@ -100,8 +100,12 @@ impl Knobs {
             (Self::Attack, "attack") => state.link.attack.attack.about().into(),
             (Self::Train, "objective") => state.link.train.objective.about().into(),
             (Self::Attack, _) if !self.used(state, key) => format!("{help}. Not used by {}.", state.link.attack.attack),
-            (Self::Train, "model") if !self.used(state, key) => format!("{help}. Not used: the run begins from a model."),
-            (Self::Train, _) if !self.used(state, key) => format!("{help}. Not used by {}.", state.link.train.objective),
+            (Self::Train, "model") if !self.used(state, key) => {
+                format!("{help}. Not used: the run begins from a model.")
+            }
+            (Self::Train, _) if !self.used(state, key) => {
+                format!("{help}. Not used by {}.", state.link.train.objective)
+            }
             (Self::Train, _) if !TrainConfig::live(key) && under_way() => {
                 format!("{help} (fixed while a run is under way).")
             }

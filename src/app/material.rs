@@ -3,14 +3,8 @@
 use leptos::{ev, html::Input, prelude::*};
 use web_sys::{File, HtmlInputElement};
 
-use super::{
-    intake::files,
-    message::Intent,
-    page::Desk,
-    state::State,
-    training::Wish,
-    views::progress::material,
-};
+use super::{intake::files, message::Intent, page::Desk, state::State, training::Wish, views::progress::material};
+use crate::config::Dataset;
 
 /// What was kept, and what can be done about it.
 type Kept = Vec<(String, [(&'static str, Wish); 2])>;
@@ -19,24 +13,23 @@ type Kept = Vec<(String, [(&'static str, Wish); 2])>;
 pub fn Material() -> impl IntoView {
     let desk = expect_context::<Desk>();
     let words = Memo::new(move |_| desk.state.with(material));
-    // Its name and kind; and whether it is the one in use.
+    // Its name and kind.
     let brought = Memo::new(move |_| {
-        desk.state.with(|s| {
-            let (name, kind, _) = s.training.data.brought.as_ref()?;
-            Some((name.clone(), kind.clone(), s.link.train.dataset.name() == kind))
-        })
+        desk.state.with(|s| s.training.data.brought.as_ref().map(|(name, kind, _)| (name.clone(), kind.clone())))
     });
+    let used = Memo::new(move |_| desk.state.with(|s| s.link.train.dataset != Dataset::Synthetic));
     let choice = move || {
-        let (name, kind, used) = brought.get()?;
-        Some(view! {
-            <div class="control">
-                <label for="fit-dataset">"Learn from"</label>
-                <select id="fit-dataset"
-                    on:change=move |e| desk.tell(Intent::Train(Wish::Set("dataset", event_target_value(&e))))>
-                    <option value="synthetic" prop:selected=!used>"the embedded set"</option>
-                    <option value=kind prop:selected=used>{name}</option>
-                </select>
-            </div>
+        brought.get().map(|(name, kind)| {
+            view! {
+                <div class="control">
+                    <label for="fit-dataset">"Learn from"</label>
+                    <select id="fit-dataset"
+                        on:change=move |e| desk.tell(Intent::Train(Wish::Set("dataset", event_target_value(&e))))>
+                        <option value=Dataset::Synthetic.name() prop:selected=move || !used.get()>"the embedded set"</option>
+                        <option value=kind prop:selected=move || used.get()>{name}</option>
+                    </select>
+                </div>
+            }
         })
     };
     let bring = |desk: Desk, files| desk.bring_data(files);

@@ -9,7 +9,7 @@ use super::{
     page::Desk,
     pixels,
     plot::Plot,
-    training::Run,
+    training::{Run, Training},
     views::{View, progress, training},
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 #[component]
 pub fn Progress() -> impl IntoView {
     let state = expect_context::<Desk>().state;
-    let of = move |tell: fn(&super::training::Training) -> String| Memo::new(move |_| state.with(|s| tell(&s.training)));
+    let of = move |tell: fn(&Training) -> String| Memo::new(move |_| state.with(|s| tell(&s.training)));
     let (words, said) = (of(progress::now), of(progress::said));
     let part = Memo::new(move |_| state.with(|s| progress::part(&s.training)));
     let notes = Memo::new(move |_| {
@@ -125,7 +125,8 @@ fn charts(of: fn(&Run) -> View, rooms: &'static [(&'static str, &'static str)]) 
 type Pair = ([Vec<u8>; 2], String);
 
 fn pairs(run: &Run) -> Vec<Pair> {
-    let Some(Seen { x, x_adv, labels, clean, attacked, .. }) = run.last.as_ref().and_then(|look| look.batch.as_ref()) else {
+    let Some(Seen { x, x_adv, labels, clean, attacked, .. }) = run.last.as_ref().and_then(|look| look.batch.as_ref())
+    else {
         return Vec::new();
     };
     let name = |class: u16| training::class_name(run, class.into());
@@ -160,5 +161,6 @@ fn picture(rgba: Vec<u8>) -> AnyView {
             draw(&canvas, &rgba);
         }
     });
-    view! { <canvas node_ref=canvas width=SIDE.to_string() height=SIDE.to_string() aria-hidden="true"></canvas> }.into_any()
+    view! { <canvas node_ref=canvas width=SIDE.to_string() height=SIDE.to_string() aria-hidden="true"></canvas> }
+        .into_any()
 }

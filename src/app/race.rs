@@ -55,6 +55,7 @@ fn race() -> AnyView {
     view! {
         <div class="race" id="train-runs">
             <h3 id="train-runs-title">"Runs side by side"</h3>
+            <p class="help">{format!("To judge them, each is put to the attack chosen above, on the same {PICTURES} pictures.")}</p>
             <div class="actions">
                 <button id="train-judge" aria-disabled=move || (!ready.get()).to_string() on:click=judge>
                     "Judge all with the chosen attack"</button>

@@ -1,6 +1,7 @@
 //! Training in the page: what to learn from and how, on one side; the run and what it shows, on the other.
 
 use leptos::prelude::*;
+use wasm_bindgen::JsValue;
 
 use super::{
     controls::fit,
@@ -11,7 +12,7 @@ use super::{
     progress::{Course, Progress},
     race::Race,
     state::State,
-    training::{Phase, Run, Wish},
+    training::{Earlier, Phase, Wish},
 };
 use crate::protocol::{Origin, Purpose, Slot};
 
@@ -70,35 +71,20 @@ const ACTS: [Act; 7] = [
         can: can_move,
         wish: |s| if going(s) { Wish::Pause } else { Wish::Go },
     },
-    Act {
-        id: |_| "train-step",
-        title: |_| "One step",
-        can: |s| can_move(s) && !going(s),
-        wish: |_| Wish::Step,
-    },
+    Act { id: |_| "train-step", title: |_| "One step", can: |s| can_move(s) && !going(s), wish: |_| Wish::Step },
     Act { id: |_| "train-end", title: |_| "Put away", can: has_run, wish: |_| Wish::End },
-    Act {
-        id: |_| "train-try",
-        title: |_| "Attack this model",
-        can: has_run,
-        wish: |_| Wish::Save(Purpose::Try),
-    },
+    Act { id: |_| "train-try", title: |_| "Attack this model", can: has_run, wish: |_| Wish::Save(Purpose::Try) },
     Act {
         id: |_| "train-save-model",
         title: |_| "Save the model",
         can: has_run,
         wish: |_| Wish::Save(Purpose::SaveModel),
     },
-    Act {
-        id: |_| "train-save-run",
-        title: |_| "Save the run",
-        can: has_run,
-        wish: |_| Wish::Save(Purpose::SaveRun),
-    },
+    Act { id: |_| "train-save-run", title: |_| "Save the run", can: has_run, wish: |_| Wish::Save(Purpose::SaveRun) },
 ];
 
 fn phase(state: &State) -> Option<Phase> {
-    state.training.run.as_ref().map(|run: &Run| run.phase)
+    state.training.run.as_ref().map(|run| run.phase)
 }
 
 fn has_run(state: &State) -> bool {
@@ -133,7 +119,8 @@ fn Begin() -> impl IntoView {
     let own = Memo::new(move |_| desk.state.with(|s| s.name_of(Slot::Own).map(str::to_owned)));
     let now = Memo::new(move |_| desk.state.with(|s| s.training.origin));
     let options = move || {
-        let shipped = Shipped::ALL.map(|shipped| (shipped.slot(), format!("the {} model", shipped.title().to_lowercase())));
+        let shipped =
+            Shipped::ALL.map(|shipped| (shipped.slot(), format!("the {} model", shipped.title().to_lowercase())));
         let models = shipped.into_iter().chain(own.get().map(|name| (Slot::Own, format!("yours, {name}"))));
         let option = |(slot, title): (Slot, String)| {
             let selected = move || now.get() == Origin::Model(slot);
@@ -159,11 +146,11 @@ fn Begin() -> impl IntoView {
 
 /// The runs that were kept, and what can be done about them.
 fn earlier(state: &State) -> Vec<(String, [(&'static str, Wish); 2])> {
-    let one = |earlier: &super::training::Earlier| {
-        let number = earlier.number;
+    let one = |Earlier { number, words }: &Earlier| {
         // Milliseconds since 1970.
-        let date = js_sys::Date::new(&(number as f64).into()).to_locale_string("en-GB", &wasm_bindgen::JsValue::UNDEFINED);
-        (format!("{}, {}", String::from(date), earlier.words), [("Go on", Wish::TakeUp(number)), ("Delete", Wish::Forget(number))])
+        let date = js_sys::Date::new(&(*number as f64).into()).to_locale_string("en-GB", &JsValue::UNDEFINED);
+        let acts = [("Go on", Wish::TakeUp(*number)), ("Delete", Wish::Forget(*number))];
+        (format!("{}, {words}", String::from(date)), acts)
     };
     state.training.earlier.iter().map(one).collect()
 }

@@ -17,8 +17,8 @@ pub const HEAD: [&str; 10] = [
     "Right",
     "Right under attack",
     "Judged by",
-    "Right",
-    "Right under attack",
+    "Judged right",
+    "Judged right under attack",
 ];
 
 /// What a run is called: its place among all and its objective.
@@ -106,6 +106,8 @@ pub fn compared(training: &Training) -> Option<Chart> {
 fn best(training: &Training) -> String {
     let last = training.runs().enumerate().filter_map(|(place, run)| Some((place, run, run.points.last()?.robust)));
     let best = last.max_by(|a, b| a.2.total_cmp(&b.2));
-    best.map(|(place, run, robust)| format!("Run {} withstands most: {} right under attack.", title(place, run), percent(robust)))
-        .unwrap_or_default()
+    best.map(|(place, run, robust)| {
+        format!("Run {} withstands most: {} right under attack.", title(place, run), percent(robust))
+    })
+    .unwrap_or_default()
 }

@@ -73,14 +73,21 @@ pub fn fallen(run: &Run) -> String {
     let all = &run.records;
     let Some(last) = all.last() else { return String::new() };
     let mean = |part: &[Record]| part.iter().map(|r| r.loss).sum::<f32>() / part.len() as f32;
-    let parts = [Some(("cross-entropy", last.ce)), last.distance.map(|d| ("distance", d)), last.jacobian.map(|j| ("R", j))];
+    let parts =
+        [Some(("cross-entropy", last.ce)), last.distance.map(|d| ("distance", d)), last.jacobian.map(|j| ("R", j))];
     let parts: Vec<String> = parts.into_iter().flatten().map(|(name, v)| format!("{name} {}", short(v))).collect();
     let now = format!("The last step: {}.", parts.join(", "));
     if all.len() < 2 * MEAN {
         return now;
     }
     let (before, after) = (mean(&all[..MEAN]), mean(&all[all.len() - MEAN..]));
-    let how = if after < 0.98 * before { "fell" } else if after > 1.02 * before { "rose" } else { "stayed" };
+    let how = if after < 0.98 * before {
+        "fell"
+    } else if after > 1.02 * before {
+        "rose"
+    } else {
+        "stayed"
+    };
     format!("The loss {how} from {} to {} (means of {MEAN} steps). {now}", short(before), short(after))
 }
 
@@ -108,10 +115,9 @@ pub(super) fn shares(points: &[Point], of: impl Fn(&Point) -> f32) -> Vec<[f32; 
 pub fn accuracies(run: &Run) -> Option<Chart> {
     run.points.first()?;
     let mut marks = Vec::new();
-    for (series, tone, of) in [
-        ("clean", Tone::Clean, (|p| p.clean) as fn(&Point) -> f32),
-        ("under attack", Tone::Attacked, |p| p.robust),
-    ] {
+    for (series, tone, of) in
+        [("clean", Tone::Clean, (|p| p.clean) as fn(&Point) -> f32), ("under attack", Tone::Attacked, |p| p.robust)]
+    {
         let points = shares(&run.points, of);
         marks.extend([Form::Line(points.clone()), Form::Points(points)].map(|form| Mark::new(series, tone, form)));
     }
@@ -163,7 +169,8 @@ pub fn followed(run: &Run) -> View {
     let shifts: Vec<_> = all.iter().map(|(whose, _, followed)| (*whose, &followed.shifts[..])).collect();
     let mut view = layers::view(&shifts);
     for (whose, look, Followed { clean, attacked, way, .. }) in &all {
-        let mut map = embedding::view(*whose, &way.reference, &run.info.classes, &way.path, [top(clean), top(attacked)]);
+        let mut map =
+            embedding::view(*whose, &way.reference, &run.info.classes, &way.path, [top(clean), top(attacked)]);
         for chart in &mut map.charts {
             chart.name = format!("{}-step-{}", chart.name, look.step);
         }

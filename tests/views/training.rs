@@ -1,0 +1,234 @@
+//! What the page says and draws of training runs: what the numbers say, and nothing of what there is not.
+
+use otjr::{
+    app::{
+        chart::{Chart, Form, Tone},
+        knobs::Knobs,
+        state::State,
+        training::{Phase, Point, Run, Training, Wish},
+        views::{View, progress, runs, training},
+    },
+    config::{Dataset, Objective, TrainConfig},
+    evaluate::{Accuracy, Report},
+    explore::question::Way,
+    protocol::{DataInfo, Followed, Look, Origin, RunInfo, Seen, Slot},
+    train::Record,
+};
+
+use super::{cats_and_dogs, lines, shifts, sound, transported};
+
+fn record(step: u64) -> Record {
+    let loss = 2.0 / (1.0 + 0.01 * step as f32);
+    Record { step, epoch: 1, rate: 0.1, loss, ce: 0.75 * loss, distance: Some(0.5), jacobian: Some(20.0) }
+}
+
+fn look(step: u64, clean: f32, robust: f32, seen: [[f32; 2]; 2]) -> Look {
+    let way = Way { reference: cats_and_dogs(), path: vec![[-2.0, 0.0], [1.0, 0.0]] };
+    let [before, after] = seen.map(Vec::from);
+    let followed = Followed { clean: before, attacked: after, shifts: shifts(&[0.02, 0.03, 0.5], 0.9), way };
+    let batch = Seen {
+        x: vec![0; 3072],
+        x_adv: vec![255; 3072],
+        labels: vec![0],
+        clean: vec![0],
+        attacked: vec![1],
+        transport: Some(transported(&[4.0, 4.0])),
+    };
+    Look { step, clean, robust, batch: Some(batch), followed: Some(followed) }
+}
+
+/// A run of 400 steps, 1000 records after its beginning long.
+fn run() -> Run {
+    let (first, last) =
+        (look(0, 0.5, 0.25, [[0.9, 0.1], [0.2, 0.8]]), look(120, 0.875, 0.5, [[0.99, 0.01], [0.7, 0.3]]));
+    let point = |look: &Look| Point { step: look.step, clean: look.clean, robust: look.robust };
+    let mut run = Run::default();
+    run.info = RunInfo {
+        architecture: "wrn-10-1".into(),
+        classes: ["cat", "dog"].map(String::from).to_vec(),
+        steps: 400,
+        batch: 64,
+        pictures: 3200,
+        held_out: 64,
+        ..RunInfo::default()
+    };
+    run.config = TrainConfig::demo();
+    (run.number, run.step, run.speed, run.memory) = (7, 120, 210.0, 85_000_000);
+    run.records = (1..=1000).map(record).collect();
+    run.points = vec![point(&first), point(&last)];
+    (run.first, run.last) = (Some(Box::new(first)), Some(Box::new(last)));
+    run
+}
+
+/// A chart can be drawn and tells itself.
+fn drawn(chart: Option<Chart>) -> Chart {
+    let chart = chart.unwrap();
+    sound(&View { words: chart.words.clone(), charts: vec![chart.clone()] }, 1);
+    chart
+}
+
+#[test]
+fn losses_are_shown_as_they_count() {
+    let mut run = run();
+    let chart = drawn(training::losses(&run));
+    let series: Vec<_> = lines(&chart).iter().map(|(name, _)| *name).collect();
+    assert_eq!(series, ["total", "cross-entropy", "1 × distance", "0.005 × R"]);
+    let points = lines(&chart)[3].1;
+    assert_eq!((points.len(), points[0], points[399]), (400, [1.0, 0.1], [1000.0, 0.1]), "thinned, to its ends");
+    assert_eq!(
+        chart.words,
+        "The loss fell from 1.81 to 0.183 (means of 20 steps). The last step: cross-entropy 0.136, distance 0.5, R 20."
+    );
+    run.records.truncate(3);
+    assert!(training::fallen(&run).starts_with("The last step: cross-entropy"), "too few to compare");
+    for record in &mut run.records {
+        (record.distance, record.jacobian) = (None, None);
+    }
+    assert_eq!(lines(&drawn(training::losses(&run))).len(), 1, "without parts the total says it all");
+    drawn(training::rates(&run));
+    run.records.clear();
+    assert_eq!((training::losses(&run), training::rates(&run), training::fallen(&run)), (None, None, String::new()));
+}
+
+#[test]
+fn accuracies_are_compared_with_the_beginning() {
+    let mut run = run();
+    let chart = drawn(training::accuracies(&run));
+    assert_eq!(lines(&chart)[1], ("under attack", &[[0.0, 25.0], [120.0, 50.0]][..]));
+    assert_eq!(
+        chart.words,
+        "Before training: 50 % of the held-out pictures right, 25 % under attack. After step 120: 88 % of the held-out \
+         pictures right, 50 % under attack."
+    );
+    run.points.remove(0);
+    assert_eq!(training::improved(&run), "After step 120: 88 % of the held-out pictures right, 50 % under attack.");
+    run.points.clear();
+    assert_eq!((training::accuracies(&run), training::improved(&run)), (None, String::new()));
+}
+
+#[test]
+fn the_picture_is_followed_from_before_to_now() {
+    let mut run = run();
+    let view = training::followed(&run);
+    sound(&view, 4);
+    assert!(
+        view.words.starts_with(
+            "Before training the model sees cat (90 %), and attacked, dog (80 %). After step 120 the model sees cat (99 %), \
+             and attacked, cat (70 %). Through the model at first the change grows from 2 % of the pixels"
+        ),
+        "{}",
+        view.words
+    );
+    let series: Vec<_> = lines(&view.charts[0]).iter().map(|(name, _)| *name).collect();
+    assert_eq!(series, ["at first", "now"]);
+    // One look only is now.
+    run.last = run.first.clone();
+    let view = training::followed(&run);
+    sound(&view, 3);
+    assert!(view.words.contains("Through the model now"), "{}", view.words);
+    (run.first, run.last) = (None, None);
+    assert_eq!(training::followed(&run), View::default());
+}
+
+#[test]
+fn the_batch_shows_its_transport_if_it_is_attacked() {
+    let mut run = run();
+    sound(&training::batch(&run), 2);
+    run.last.as_mut().unwrap().batch.as_mut().unwrap().transport = None;
+    assert_eq!(training::batch(&run), View::default());
+    assert_eq!([0, 7].map(|class| training::class_name(&run, class)), ["cat", "class 7"]);
+}
+
+#[test]
+fn what_a_run_does_is_said_now_and_then() {
+    let mut all = Training::default();
+    assert!(progress::now(&all).starts_with("Begin a run"));
+    assert_eq!((progress::said(&all), progress::part(&all)), (String::new(), 0.0));
+    all.run = Some(run());
+    let says = |all: &Training| (progress::now(all), progress::said(all));
+    let paused = "Paused after step 120 of 400, epoch 3 of 8; 210 pictures/s, about 85 s left; memory 85 MB.";
+    assert_eq!(says(&all), (paused.into(), "The run is paused after step 120.".into()));
+    let mut put = |change: &dyn Fn(&mut Run)| {
+        all.run.as_mut().map(change);
+        says(&all)
+    };
+    let waits = "Step 120 of 400, epoch 3 of 8; waits for what else the page computes; memory 85 MB.";
+    assert_eq!(put(&|run| run.phase = Phase::Going), (waits.into(), "30 % of the run is done.".into()));
+    assert_eq!(put(&|run| run.step = 20).1, "The run has begun.");
+    let (now, said) = put(&|run| (run.phase, run.step) = (Phase::Over, 400));
+    assert_eq!((now.as_str(), said.as_str()), ("All 400 steps are done; memory 85 MB.", "The run is over."));
+    let slow = |run: &mut Run| (run.phase, run.step, run.speed, run.memory) = (Phase::Paused, 0, 1.5, 0);
+    assert_eq!(put(&slow).0, "Paused after step 0 of 400, epoch 1 of 8; 1.5 pictures/s, about 4.7 h left.");
+}
+
+#[test]
+fn what_is_learnt_from_is_named() {
+    let mut state = State::new("").0;
+    assert_eq!(progress::material(&state), "The embedded set of drawn shapes, 3200 pictures.");
+    let brought = Some(("cifar.tar.gz".into(), "cifar10".into(), [50_000, 10_000]));
+    let own = vec![("cat".to_owned(), 2), ("dog".to_owned(), 1)];
+    state.training.data = DataInfo { brought, classes: vec![String::new(); 10], own };
+    (state.link.train.dataset, state.link.train.limit) = (Dataset::Cifar10, 1000);
+    assert_eq!(
+        progress::material(&state),
+        "cifar.tar.gz: 1000 of its 50000 pictures to learn from, 10000 to judge by, 10 classes; and yours: 2 cat, 1 dog."
+    );
+    state.link.train.dataset = Dataset::Synthetic;
+    assert!(progress::material(&state).starts_with("The embedded set"));
+}
+
+#[test]
+fn runs_stand_side_by_side() {
+    let mut all = Training { run: Some(run()), ..Training::default() };
+    let accuracy = Accuracy { pictures: 200, clean: 180, robust: 90 };
+    let mut past = run();
+    past.config.objective = Objective::Ce;
+    past.judged =
+        Some(("pgd linf 8/255".into(), Report { accuracy, records: Vec::new(), flags: Vec::new(), part: 1.0 }));
+    past.points.pop();
+    all.past = vec![past];
+    let [first, second] = &runs::rows(&all)[..] else { panic!("two runs") };
+    let judged = ["pgd linf 8/255, 200 pictures", "90 %", "45 %"];
+    assert_eq!((first[0].as_str(), &first[7..]), ("1 ce", &judged.map(String::from)[..]));
+    let words =
+        ["2 otjr", "wrn-10-1", "synthetic, 3200 pictures", "120 of 400, 64 pictures each", "0.182", "88 %", "50 %"];
+    assert_eq!(second[..7], words.map(String::from));
+    assert_eq!(second[7..], ["–", "–", "–"].map(String::from));
+    let text = runs::text(&all);
+    assert_eq!(text.lines().map(|line| line.split('\t').count()).collect::<Vec<_>>(), [runs::HEAD.len(); 3]);
+    let chart = drawn(runs::compared(&all));
+    assert_eq!(chart.words, "Run 2 otjr withstands most: 50 % right under attack.");
+    assert_eq!(lines(&chart)[3], ("2 otjr", &[[0.0, 25.0], [120.0, 50.0]][..]));
+    let dashed = chart.marks.iter().find(|mark| mark.series == "2 otjr, clean").unwrap();
+    assert!(matches!((&dashed.form, dashed.tone), (Form::Line(_), Tone::Beside(1))));
+    assert_eq!((runs::compared(&Training::default()), runs::judging(&all)), (None, String::new()));
+}
+
+/// The same controls serve both configs: each setting of training once, by an id that no setting of an attack has.
+#[test]
+fn training_has_controls_of_its_own() {
+    let mut state = State::new("").0;
+    let all = Knobs::Train.settings().concat();
+    let attack: Vec<String> = Knobs::Attack.settings().concat().iter().map(|s| Knobs::Attack.id(s.key)).collect();
+    assert!(all.iter().all(|s| !attack.contains(&Knobs::Train.id(s.key)) && s.key != "dataset"));
+    assert!(Knobs::Train.settings()[0].iter().any(|s| s.key == "train-epsilon"));
+    assert_eq!(Knobs::Train.get(&state, "batch"), "64");
+    assert_eq!(
+        Knobs::Train.intent("rate", "1".into()),
+        otjr::app::message::Intent::Train(Wish::Set("rate", "1".into()))
+    );
+    assert!(Knobs::Train.check("rate", "x").is_err() && Knobs::Train.check("rate", "0.3").is_ok());
+    let help = |state: &State, key: &str| {
+        let setting = all.iter().find(|s| s.key == key).unwrap();
+        Knobs::Train.help(state, setting)
+    };
+    assert_eq!(help(&state, "batch"), "Pictures a step.");
+    assert!(help(&state, "objective").ends_with("along its directions."));
+    state.training.run = Some(run());
+    assert_eq!(help(&state, "batch"), "Pictures a step (fixed while a run is under way).");
+    assert_eq!(help(&state, "rate"), "Peak learning rate.");
+    state.link.train.objective = Objective::Ce;
+    assert!(help(&state, "train-steps").ends_with("Not used by ce."));
+    state.training.origin = Origin::Model(Slot::Robust);
+    assert!(!Knobs::Train.used(&state, "model") && help(&state, "model").ends_with("begins from a model."));
+}
