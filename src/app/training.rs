@@ -245,9 +245,10 @@ impl State {
         if self.backend.current.is_none() || self.training.coming() {
             return Vec::new();
         }
-        self.training.coming = Some(Coming::Fresh(number));
         let settings = pairs(&self.link.train);
+        // Of the run before, which is put away.
         let mut tasks = self.keep();
+        self.training.coming = Some(Coming::Fresh(number));
         tasks.push(Task::Send(Command::Begin { origin: self.training.origin, settings }));
         tasks
     }
