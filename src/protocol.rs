@@ -398,10 +398,9 @@ impl Command {
     /// The number of what a command starts and a later one ends; others have none.
     pub fn attack(&self) -> Option<u64> {
         match self {
-            Self::Attack { id, .. }
-            | Self::Evaluate { id, .. }
-            | Self::Explore { id, .. }
-            | Self::Train { id, .. } => Some(*id),
+            Self::Attack { id, .. } | Self::Evaluate { id, .. } | Self::Explore { id, .. } | Self::Train { id, .. } => {
+                Some(*id)
+            }
             _ => None,
         }
     }

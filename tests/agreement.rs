@@ -5,12 +5,12 @@
 use std::{cell::RefCell, fs, path::Path};
 
 use otjr::{
+    config::{Settings, TrainConfig},
+    data::synthetic,
     explore::{
         layers::Shift,
         question::{Answer, Question},
     },
-    config::{Settings, TrainConfig},
-    data::synthetic,
     platform::DeviceChoice,
     protocol::{AttackResult, Command, Event, Slot},
     session::Session,
@@ -93,7 +93,8 @@ fn a_run_that_the_page_shall_go_on_with_is_written_down() {
     let data = synthetic::usual([config.limit, config.limit_test]);
     let mut trainer = Trainer::new(&config, &data.train, &burn::tensor::Device::flex()).expect("it can be trained");
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let write = |name: &str, bytes: &[u8]| fs::write(directory.join(name), bytes).expect("cargo's directory can be written");
+    let write =
+        |name: &str, bytes: &[u8]| fs::write(directory.join(name), bytes).expect("cargo's directory can be written");
     let mut records = Vec::new();
     let mut train = |trainer: &mut Trainer, steps: u64| {
         while trainer.step < steps {

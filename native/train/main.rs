@@ -231,7 +231,8 @@ fn resumed(matches: &ArgMatches, folder: &Path) -> anyhow::Result<(TrainConfig, 
 /// Settings are part of a run: giving others, but for some, would make it another run.
 fn refuse_settings(matches: &ArgMatches, but: &[&str]) -> anyhow::Result<()> {
     let mut given = TrainConfig::settings().into_iter().map(|setting| setting.key).chain(["baseline", "out"]);
-    let other = |key: &&str| !but.contains(key) && matches.value_source(key).is_some_and(|s| s != ValueSource::DefaultValue);
+    let other =
+        |key: &&str| !but.contains(key) && matches.value_source(key).is_some_and(|s| s != ValueSource::DefaultValue);
     match given.find(other) {
         Some(key) => bail!("--resume goes on with the run as it was: leave out --{key}, or start another run"),
         None => Ok(()),

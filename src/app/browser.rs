@@ -58,7 +58,8 @@ pub async fn read(file: &Blob) -> Result<ArrayBuffer, String> {
 
 /// Whether this is a phone, or has as little memory.
 pub fn is_weak() -> bool {
-    let memory = Reflect::get(&window().navigator(), &"deviceMemory".into()).ok().and_then(|gigabytes| gigabytes.as_f64());
+    let memory =
+        Reflect::get(&window().navigator(), &"deviceMemory".into()).ok().and_then(|gigabytes| gigabytes.as_f64());
     let phone = window().match_media("(pointer: coarse) and (max-width: 48rem)");
     memory.is_some_and(|gigabytes| gigabytes <= 2.0) || phone.is_ok_and(|query| query.is_some_and(|q| q.matches()))
 }

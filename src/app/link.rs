@@ -236,7 +236,8 @@ impl Link {
             add("projection", &self.projection.to_string());
         }
         let usual = TrainConfig::demo();
-        for (key, value) in self.train.pairs().into_iter().filter(|(key, value)| usual.get(key).as_ref() != Some(value)) {
+        for (key, value) in self.train.pairs().into_iter().filter(|(key, value)| usual.get(key).as_ref() != Some(value))
+        {
             add(&format!("{TRAIN}{key}"), &value);
         }
         if let Some(step) = self.tour {

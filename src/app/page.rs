@@ -169,9 +169,9 @@ impl Desk {
     async fn write_copies(self) {
         let next = || self.hands.with_value(|hands| hands.unwritten.keys().next().copied());
         while let Some(number) = next() {
-            let copy = self.hands.with_value(|hands| {
-                hands.copies.get(&number).cloned().zip(hands.unwritten.get(&number).cloned())
-            });
+            let copy = self
+                .hands
+                .with_value(|hands| hands.copies.get(&number).cloned().zip(hands.unwritten.get(&number).cloned()));
             if let Some((copy, words)) = &copy
                 && let Err(why) = kept::keep_run(number, words, copy).await
             {

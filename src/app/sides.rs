@@ -144,7 +144,8 @@ impl State {
     /// Once the attack in focus is over, the other models are fetched and attacked alike, then the open view's questions
     /// asked.
     fn look_around(&mut self) -> Vec<Task> {
-        let idle = self.training.judging.is_none() && matches!(self.attack.phase, Phase::Done { stopped: false, .. })
+        let idle = self.training.judging.is_none()
+            && matches!(self.attack.phase, Phase::Done { stopped: false, .. })
             && self.many.as_ref().is_none_or(|m| !m.running);
         let at_work = self.sides.fetching.is_some()
             || self.sides.loaded.values().any(|side| matches!(side.attack.phase, Phase::Running { .. }));

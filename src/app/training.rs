@@ -2,11 +2,7 @@
 //!
 //! A run trains whenever the worker has nothing else to do: every other command interrupts it, and `State::go_on` sends it on.
 
-use super::{
-    message::Task,
-    runs::Judging,
-    state::State,
-};
+use super::{message::Task, runs::Judging, state::State};
 use crate::{
     config::{Dataset, Settings, TrainConfig},
     evaluate::Report,

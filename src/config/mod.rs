@@ -123,7 +123,9 @@ impl Objective {
     /// Whether it looks at a setting of a [`TrainConfig`].
     pub fn uses(self, key: &str) -> bool {
         match key {
-            "lambda-sw" | "projections" => matches!(self, Self::Sw | Self::Otjr) || key == "projections" && self == Self::SwJac,
+            "lambda-sw" | "projections" => {
+                matches!(self, Self::Sw | Self::Otjr) || key == "projections" && self == Self::SwJac
+            }
             "lambda-jac" => matches!(self, Self::RandJac | Self::SwJac | Self::Otjr),
             "beta-trades" => self == Self::Trades,
             "beta-alp" => self == Self::Alp,

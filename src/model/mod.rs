@@ -147,10 +147,11 @@ impl FromStr for Architecture {
 impl Architecture {
     /// Numbers a picture in the largest activation.
     pub fn widest(self) -> usize {
-        SIDE * SIDE * match self {
-            Self::WideResNet { width, .. } => 16 * width,
-            Self::ResNet18 { width, .. } => width,
-        }
+        SIDE * SIDE
+            * match self {
+                Self::WideResNet { width, .. } => 16 * width,
+                Self::ResNet18 { width, .. } => width,
+            }
     }
 
     /// Reads architecture and number of classes off the names and shapes of a file's tensors.

@@ -28,9 +28,9 @@ use crate::{
     protocol::{Command, Event, ModelInfo, PictureInfo, Slot, Subject, Transfer},
     verify,
 };
-use explore::{Attacked, Twins};
 use data::Brought;
 pub use data::{Files, Source};
+use explore::{Attacked, Twins};
 use training::Run;
 use watch::{Line, Watch, WatchSet};
 

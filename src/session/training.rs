@@ -138,7 +138,13 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn resume(&mut self, name: &str, bytes: &[u8], batch: usize, emit: &dyn Fn(Event)) -> Result<(), Refusal> {
+    pub(super) fn resume(
+        &mut self,
+        name: &str,
+        bytes: &[u8],
+        batch: usize,
+        emit: &dyn Fn(Event),
+    ) -> Result<(), Refusal> {
         let named = |e: &dyn std::fmt::Display| refuse(format!("{name}: {e}"));
         let checkpoint = Checkpoint::from_bytes(bytes).map_err(|e| named(&e))?;
         let mut config = train::config_of(&checkpoint).map_err(|e| named(&e))?;
@@ -250,12 +256,7 @@ impl Session {
         Ok(())
     }
 
-    pub(super) async fn export(
-        &mut self,
-        number: u64,
-        purpose: Purpose,
-        emit: &dyn Fn(Event),
-    ) -> Result<(), Refusal> {
+    pub(super) async fn export(&mut self, number: u64, purpose: Purpose, emit: &dyn Fn(Event)) -> Result<(), Refusal> {
         let run = self.run.as_ref().ok_or_else(|| Refusal(Subject::Export, "begin a run first".into()))?;
         let checkpoint = run.trainer.checkpoint().await.map_err(failed)?;
         let (step, objective) = (run.trainer.step, run.trainer.config.objective);

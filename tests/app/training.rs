@@ -17,7 +17,15 @@ use super::{attacked, attacking, crash, hear, model_at, opened, result, visitor}
 
 fn info(step: u64) -> RunInfo {
     let settings = TrainConfig::demo().pairs().into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    RunInfo { settings, architecture: "wrn-10-1".into(), step, steps: 400, batch: 64, pictures: 3200, ..RunInfo::default() }
+    RunInfo {
+        settings,
+        architecture: "wrn-10-1".into(),
+        step,
+        steps: 400,
+        batch: 64,
+        pictures: 3200,
+        ..RunInfo::default()
+    }
 }
 
 fn prepared(step: u64) -> Event {
@@ -30,7 +38,15 @@ fn record(step: u64) -> Record {
 
 fn trained(id: u64, step: u64, over: bool) -> Event {
     let look = Look { step, clean: 0.5, robust: 0.25, batch: None, followed: None };
-    Event::Trained { id, step, records: vec![record(step)], look: Some(Box::new(look)), speed: 128.0, memory: 1 << 20, over }
+    Event::Trained {
+        id,
+        step,
+        records: vec![record(step)],
+        look: Some(Box::new(look)),
+        speed: 128.0,
+        memory: 1 << 20,
+        over,
+    }
 }
 
 fn wish(state: &mut State, wish: Wish) -> Vec<Task> {
@@ -72,7 +88,10 @@ fn under_way() -> (State, u64) {
     let (id, steps) = training(&tasks).unwrap();
     assert_eq!(steps, u64::MAX);
     let tasks = hear(&mut state, exported(77, 0));
-    assert!(matches!(&tasks[..], [Task::Keep { number: 77, words, .. }] if words.contains("step 0 of 400")), "{tasks:?}");
+    assert!(
+        matches!(&tasks[..], [Task::Keep { number: 77, words, .. }] if words.contains("step 0 of 400")),
+        "{tasks:?}"
+    );
     (state, id)
 }
 

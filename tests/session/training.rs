@@ -56,7 +56,6 @@ fn natively(settings: &Pairs) -> (Trainer, Splits) {
     (Trainer::new(&config, &data.train, &device).unwrap(), data)
 }
 
-
 /// Interrupted, attacked between, moved to another worker and to the native code: the same bits as in one go.
 #[test]
 fn a_run_is_the_same_wherever_and_however_often_it_is_interrupted() {
@@ -90,7 +89,8 @@ fn a_run_is_the_same_wherever_and_however_often_it_is_interrupted() {
     assert_eq!(seen.transport.as_ref().unwrap().arrows.len(), 16);
     assert_eq!(export(&mut other, Purpose::Keep).1, expected);
 
-    let mut natively = Trainer::resume(&Checkpoint::from_bytes(&copy).unwrap(), &data.train, &burn::tensor::Device::flex()).unwrap();
+    let mut natively =
+        Trainer::resume(&Checkpoint::from_bytes(&copy).unwrap(), &data.train, &burn::tensor::Device::flex()).unwrap();
     while natively.step < natively.steps(&data.train) {
         natively.step(&data.train);
     }
@@ -151,14 +151,20 @@ fn a_loaded_model_is_tuned() {
     let (name, bytes) = export(&mut visitor, Purpose::Try);
     assert_eq!(name, "otjr-step-2-model.safetensors");
     let events = visitor.send(Command::LoadModel { slot: Slot::Own, name, bytes: bytes.clone() });
-    assert!(matches!(&events[..], [Event::ModelLoaded { .. }, Event::Classified { slot: Slot::Own, .. }]), "{events:?}");
+    assert!(
+        matches!(&events[..], [Event::ModelLoaded { .. }, Event::Classified { slot: Slot::Own, .. }]),
+        "{events:?}"
+    );
     // As a run to be judged it looks at no picture.
     let events = visitor.send(Command::LoadModel { slot: Slot::Run, name: "run".into(), bytes });
     assert!(matches!(&events[..], [Event::ModelLoaded { .. }]), "{events:?}");
     let settings = vec![("attack".to_owned(), "fgsm".to_owned())];
     let events = visitor.send(Command::Evaluate { id: 8, slot: Slot::Run, settings, pictures: 20 });
     assert!(matches!(events.last(), Some(Event::Evaluated { over: true, .. })), "{events:?}");
-    assert!(matches!(&visitor.send(Command::LoadSample { index: 4 })[..], [_, Event::Classified { .. }, Event::Classified { .. }]));
+    assert!(matches!(
+        &visitor.send(Command::LoadSample { index: 4 })[..],
+        [_, Event::Classified { .. }, Event::Classified { .. }]
+    ));
 }
 
 /// A picture of a new class: it is trained on, goes with the run's file, and the native code knows it from there.
@@ -184,6 +190,12 @@ fn labelled_pictures_go_with_the_run() {
     train(&mut visitor, u64::MAX);
     train(&mut other, u64::MAX);
     assert_eq!(export(&mut visitor, Purpose::Keep).1, export(&mut other, Purpose::Keep).1);
+    // It is judged by pictures of the ten classes that there are pictures of.
+    let (name, bytes) = export(&mut visitor, Purpose::Keep);
+    visitor.send(Command::LoadModel { slot: Slot::Run, name, bytes });
+    let fgsm = vec![("attack".to_owned(), "fgsm".to_owned())];
+    let events = visitor.send(Command::Evaluate { id: 8, slot: Slot::Run, settings: fgsm, pictures: 20 });
+    assert!(matches!(events.last(), Some(Event::Evaluated { over: true, .. })), "{events:?}");
     // A model that knows the first ten classes learns the eleventh.
     let bytes = include_bytes!("../../public/models/otjr.safetensors").to_vec();
     visitor.send(Command::LoadModel { slot: Slot::Robust, name: "otjr".into(), bytes });

@@ -60,7 +60,9 @@ impl Tone {
             Self::Robust => (Shape::Diamond, false),
             Self::Standard => (Shape::Square, false),
             Self::Own => (Shape::Cross, false),
-            Self::Class(class) | Self::Beside(class) => (SHAPES[class % SHAPES.len()], class % CLASSES.len() >= SHAPES.len()),
+            Self::Class(class) | Self::Beside(class) => {
+                (SHAPES[class % SHAPES.len()], class % CLASSES.len() >= SHAPES.len())
+            }
         }
     }
 
