@@ -179,7 +179,8 @@ fn what_is_learnt_from_is_named() {
 
 #[test]
 fn runs_stand_side_by_side() {
-    let mut all = Training { run: Some(run()), ..Training::default() };
+    let mut all = Training::default();
+    all.run = Some(run());
     let accuracy = Accuracy { pictures: 200, clean: 180, robust: 90 };
     let mut past = run();
     past.config.objective = Objective::Ce;
