@@ -372,7 +372,7 @@ pub fn mount() {
 }
 
 /// Parts of the page that are built one after another, each in a task of its own, so that none blocks for long.
-const PARTS: u32 = 3;
+const PARTS: u32 = 4;
 
 /// Builds the next part; after the last, the page takes the place of the skeleton, behind which it was hidden.
 fn build(part: RwSignal<u32>) {
@@ -395,7 +395,7 @@ fn App(desk: Desk) -> impl IntoView {
     provide_context(desk);
     let part = RwSignal::new(0);
     let reached = move |n| Memo::new(move |_| part.get() >= n);
-    let (pictures, probabilities, controls) = (reached(1), reached(2), reached(PARTS));
+    let (pictures, probabilities, controls, trainer) = (reached(1), reached(2), reached(3), reached(PARTS));
     build(part);
 
     let address = Memo::new(move |_| desk.state.with(State::hash));
@@ -426,7 +426,8 @@ fn App(desk: Desk) -> impl IntoView {
                 {move || controls.get().then(|| view! { <Controls/> })}
             </div>
             {move || controls.get().then(|| view! { <Beside/><Views/> })}
-            {move || controls.get().then(|| view! { <div class="below"><Path/><Many/></div><Trainer/> })}
+            {move || controls.get().then(|| view! { <div class="below"><Path/><Many/></div> })}
+            {move || trainer.get().then(|| view! { <Trainer/> })}
             <CheckTable/>
         </main>
         <footer>

@@ -220,6 +220,7 @@ impl State {
                     self.clean.clear();
                     self.sides.forget_picture();
                     self.explored = Explored::default();
+                    self.follow_anew();
                 }
                 let ask = self.seen(picture.crop);
                 self.picture = Some(picture);

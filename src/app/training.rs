@@ -77,7 +77,7 @@ pub struct Run {
     pub step: u64,
     pub records: Vec<Record>,
     pub points: Vec<Point>,
-    /// The whole of the first look and of the last.
+    /// The whole of the first look at the picture in view, and of the last.
     pub first: Option<Box<Look>>,
     pub last: Option<Box<Look>>,
     /// Pictures a second; bytes of the worker's memory.
@@ -230,6 +230,9 @@ impl State {
             self.notice(error.to_string());
             return Vec::new();
         }
+        if key == "dataset" {
+            self.suit_data();
+        }
         let under_way = self.training.run.as_ref().is_some_and(|run| run.phase != Phase::Over);
         if under_way && TrainConfig::live(key) {
             return vec![Task::Send(Command::Tune { settings: vec![(key.into(), value)] })];
@@ -331,11 +334,27 @@ impl State {
             && let Some((_, kind, _)) = &data.brought
             && self.link.train.set("dataset", kind).is_ok()
         {
-            // Real pictures are many and alike under a flip.
-            (self.link.train.limit, self.link.train.augment) = (0, true);
+            self.suit_data();
         }
         self.training.data = data;
         self.go_on()
+    }
+
+    /// Real pictures are many, and alike under a flip.
+    fn suit_data(&mut self) {
+        let usual = TrainConfig::demo();
+        let drawn = self.link.train.dataset == usual.dataset;
+        (self.link.train.limit, self.link.train.augment) = if drawn { (usual.limit, usual.augment) } else { (0, true) };
+    }
+
+    /// Another picture is in view.
+    pub(super) fn follow_anew(&mut self) {
+        if let Some(run) = &mut self.training.run {
+            run.first = None;
+            if let Some(last) = &mut run.last {
+                last.followed = None;
+            }
+        }
     }
 
     pub(super) fn hear_prepared(&mut self, info: RunInfo) -> Vec<Task> {

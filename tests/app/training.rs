@@ -214,6 +214,8 @@ fn data_is_brought_again_to_a_new_worker() {
     let tasks = state.apply(Input::Worker(Kind::Cpu, opened()));
     let at = |task: &Task| tasks.iter().position(|t| t == task);
     assert!(at(&Task::LoadData(2)).unwrap() < at(&Task::TakeUp(77, 0)).unwrap(), "{tasks:?}");
+    wish(&mut state, Wish::Set("dataset", "synthetic".into()));
+    assert_eq!((state.link.train.limit, state.link.train.augment), (3200, false));
     // A set that cannot be read is given up.
     hear(&mut state, Event::Refused { subject: Subject::Data, text: "broken".into() });
     assert_eq!(state.link.train.get("dataset").unwrap(), "synthetic");

@@ -4,11 +4,12 @@ use otjr::{
     app::{
         chart::{Chart, Form, Tone},
         knobs::Knobs,
+        scale,
         state::State,
         training::{Phase, Point, Run, Training, Wish},
         views::{View, progress, runs, training},
     },
-    config::{Dataset, Objective, TrainConfig},
+    config::{Dataset, Norm, Objective, TrainConfig},
     evaluate::{Accuracy, Report},
     explore::question::Way,
     protocol::{DataInfo, Followed, Look, Origin, RunInfo, Seen, Slot},
@@ -74,7 +75,8 @@ fn losses_are_shown_as_they_count() {
     let series: Vec<_> = lines(&chart).iter().map(|(name, _)| *name).collect();
     assert_eq!(series, ["total", "cross-entropy", "1 × distance", "0.005 × R"]);
     let points = lines(&chart)[3].1;
-    assert_eq!((points.len(), points[0], points[399]), (400, [1.0, 0.1], [1000.0, 0.1]), "thinned, to its ends");
+    assert_eq!((points.len(), points[0][0], points[399][0]), (400, 1.0, 1000.0), "thinned, to its ends");
+    assert!((points[0][1] - 0.1).abs() < 1e-6, "as it counts");
     assert_eq!(
         chart.words,
         "The loss fell from 1.81 to 0.183 (means of 20 steps). The last step: cross-entropy 0.136, distance 0.5, R 20."
@@ -219,6 +221,12 @@ fn training_has_controls_of_its_own() {
         otjr::app::message::Intent::Train(Wish::Set("rate", "1".into()))
     );
     assert!(Knobs::Train.check("rate", "x").is_err() && Knobs::Train.check("rate", "0.3").is_ok());
+    for setting in &all {
+        let stops = scale::stops(setting, Norm::Linf);
+        assert!(stops.iter().all(|stop| Knobs::Train.check(setting.key, stop).is_ok()), "{}: {stops:?}", setting.key);
+        let small = ["rate", "lambda-jac"].contains(&setting.key);
+        assert!(!small || stops.contains(&"0.005".to_owned()), "{}: {stops:?}", setting.key);
+    }
     let help = |state: &State, key: &str| {
         let setting = all.iter().find(|s| s.key == key).unwrap();
         Knobs::Train.help(state, setting)
