@@ -1,5 +1,5 @@
 //! What the native program computes with the page's own models, written down for `tests/browser/attack.test.mjs`, which
-//! asks the page for the same: the file is agreement.json in cargo's directory for tests' files. Beside it lies a run for
+//! asks the page for the same: the file is agreement.json in cargo's directory for tests' files. Beside it lie runs for
 //! `tests/browser/train.test.mjs` to go on with.
 
 use std::{cell::RefCell, fs, path::Path};
@@ -83,27 +83,37 @@ fn what_the_page_shall_compute_is_written_down() {
     fs::write(path, json!({ "models": models }).to_string()).expect("cargo's directory can be written");
 }
 
-/// A run of 20 steps: as it is after 5, its losses from there on, and as it is in the end.
+/// Runs of 20 steps: as they are after 5, their losses, and as they are in the end.
+///
+/// `rand_jac` is smooth where nothing is within rounding of a kink, and must agree to 1e-4 throughout. In `otjr` a step of the
+/// attack goes either way where the gradient is within rounding of 0: two correct programs agree to 1e-7 until that happens
+/// first, within some steps, and to per mille afterwards.
 #[test]
-fn a_run_that_the_page_shall_go_on_with_is_written_down() {
-    let mut config = TrainConfig::demo();
-    for (key, value) in [("limit", "160"), ("limit-test", "20"), ("batch", "16"), ("epochs", "2"), ("rate", "0.05")] {
-        config.set(key, value).expect("it is a setting");
-    }
-    let data = synthetic::usual([config.limit, config.limit_test]);
-    let mut trainer = Trainer::new(&config, &data.train, &burn::tensor::Device::flex()).expect("it can be trained");
+fn runs_that_the_page_shall_go_on_with_are_written_down() {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let write =
-        |name: &str, bytes: &[u8]| fs::write(directory.join(name), bytes).expect("cargo's directory can be written");
-    let mut records = Vec::new();
-    let mut train = |trainer: &mut Trainer, steps: u64| {
-        while trainer.step < steps {
-            trainer.step(&data.train);
+    for objective in ["rand_jac", "otjr"] {
+        let write = |what: &str, bytes: &[u8]| {
+            fs::write(directory.join(format!("handover-{objective}-{what}")), bytes)
+                .expect("cargo's directory can be written")
+        };
+        let mut config = TrainConfig::demo();
+        let settings =
+            [("limit", "80"), ("limit-test", "20"), ("batch", "8"), ("epochs", "2"), ("rate", "0.02"), ("seed", "1")];
+        for (key, value) in settings.into_iter().chain([("objective", objective)]) {
+            config.set(key, value).expect("it is a setting");
         }
-        records.extend(pollster::block_on(trainer.records(&data.train)).expect("it does not diverge"));
-        pollster::block_on(trainer.checkpoint()).expect("it can be read back").to_bytes()
-    };
-    write("handover-step-5.safetensors", &train(&mut trainer, 5));
-    write("handover-end.safetensors", &train(&mut trainer, 20));
-    write("handover.json", json!(records).to_string().as_bytes());
+        let data = synthetic::usual([config.limit, config.limit_test]);
+        let mut trainer = Trainer::new(&config, &data.train, &burn::tensor::Device::flex()).expect("it can be trained");
+        let mut records = Vec::new();
+        let mut train = |trainer: &mut Trainer, steps: u64| {
+            while trainer.step < steps {
+                trainer.step(&data.train);
+            }
+            records.extend(pollster::block_on(trainer.records(&data.train)).expect("it does not diverge"));
+            pollster::block_on(trainer.checkpoint()).expect("it can be read back").to_bytes()
+        };
+        write("step-5.safetensors", &train(&mut trainer, 5));
+        write("end.safetensors", &train(&mut trainer, 20));
+        write("records.json", json!(records).to_string().as_bytes());
+    }
 }

@@ -16,7 +16,7 @@ const LEFT = dirname(process.env.AGREEMENT ?? '/root/.cache/otjr/target/tmp/agre
 const NATIVE = join(LEFT, '../release/train');
 
 /** 50 steps of a moment. */
-const SHORT = '#view=none&backend=cpu&train.limit=160&train.limit-test=20&train.batch=16&train.epochs=5';
+const SHORT = '#view=none&backend=cpu&train.limit=80&train.limit-test=20&train.batch=16&train.epochs=10';
 
 const step = async (page) => Number((await page.innerText('#train-words')).match(/step (\d+)/i)?.[1] ?? NaN);
 /** Waits until the run has done at least so many steps. */
@@ -34,6 +34,19 @@ async function saved(page, id) {
   await press(page, id);
   const download = await coming;
   return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) };
+}
+/** Waits until the browser's private file system holds a run of which it says `words`. */
+async function kept(page, words) {
+  for (let tries = 0; tries < 100; tries++, await page.waitForTimeout(100)) {
+    const all = await page.evaluate(async () => {
+      const texts = [];
+      const directory = await navigator.storage.getDirectory();
+      for await (const [name, handle] of directory.entries()) if (name.endsWith('.txt')) texts.push(await (await handle.getFile()).text());
+      return texts;
+    });
+    if (all.some((text) => text.includes(words))) return;
+  }
+  throw new Error(`no copy says ${words}`);
 }
 /** The tensors of a safetensors file as arrays by name, and its metadata. */
 function tensors(bytes) {
@@ -76,7 +89,7 @@ describe('training on the CPU', () => {
       const [first, last, steps] = means(rows, 'total');
       t.diagnostic(`50 steps of otjr, loss ${first.toFixed(2)} -> ${last.toFixed(2)}; ${await page.innerText('#train-words')}`);
       assert.equal(steps, 50);
-      assert.ok(last < 0.9 * first, `the loss went from ${first} to ${last}`);
+      assert.ok(last < 0.95 * first, `the loss went from ${first} to ${last}`);
       whole = await saved(page, 'train-save-run');
       assert.equal(whole.name, 'otjr-step-50-run.safetensors');
       await shoot(page, 'training');
@@ -98,15 +111,9 @@ describe('training on the CPU', () => {
       // A tab that is hidden keeps a copy.
       await page.evaluate(() => {
         Object.defineProperty(document, 'hidden', { configurable: true, get: () => true });
-        document.dispatchEvent(new Event('visibilitychange'));
+        document.dispatchEvent(new Event('visibilitychange', { bubbles: true }));
       });
-      await page.waitForFunction(async (words) => {
-        const directory = await navigator.storage.getDirectory();
-        for await (const name of directory.keys()) {
-          if (name.endsWith('.txt') && (await (await (await directory.getFileHandle(name)).getFile()).text()).includes(words)) return true;
-        }
-        return false;
-      }, `step ${at + 1} of 50`);
+      await kept(page, `step ${at + 1} of 50`);
       await page.reload();
       await attacked(page);
       const earlier = page.locator('#train-earlier li');
@@ -127,41 +134,44 @@ describe('training on the CPU', () => {
     });
   });
 
-  test('a native run goes on here and then natively again, as if it had never moved', { timeout: 300_000 }, async (t) => {
-    const [start, end] = await Promise.all(['step-5', 'end'].map((name) => readFile(join(LEFT, `handover-${name}.safetensors`))));
-    const records = JSON.parse(await readFile(join(LEFT, 'handover.json'), 'utf8'));
-    let here;
-    await visit(browser, server, { path: '#view=none&backend=cpu' }, async (page) => {
-      await attacked(page);
-      await page.setInputFiles('#train-resume-file', { name: 'native.safetensors', mimeType: '', buffer: start });
-      await notice(page, 'The run is back where it was, after step 5');
-      for (let n = 6; n <= 15; n++) {
-        await press(page, 'train-step');
-        await reached(page, n);
-        await paused(page);
+  // What is to be expected of either is said in tests/agreement.rs.
+  for (const [objective, atFirst, throughout, inTheEnd] of [['rand_jac', 1e-6, 1e-4, 1e-4], ['otjr', 1e-5, 2e-2, 2e-2]]) {
+    test(`a native run of ${objective} goes on here and then natively again, as if it had never moved`, { timeout: 300_000 }, async (t) => {
+      const left = (what) => readFile(join(LEFT, `handover-${objective}-${what}`));
+      const [start, end] = await Promise.all([left('step-5.safetensors'), left('end.safetensors')]);
+      const records = JSON.parse(await left('records.json'));
+      let here;
+      await visit(browser, server, { path: '#view=none&backend=cpu' }, async (page) => {
+        await attacked(page);
+        await page.setInputFiles('#train-resume-file', { name: 'native.safetensors', mimeType: '', buffer: start });
+        await notice(page, 'The run is back where it was, after step 5');
+        for (let n = 6; n <= 15; n++) {
+          await press(page, 'train-step');
+          await reached(page, n);
+          await paused(page);
+        }
+        const losses = (await numbers(page, 'train-chart-losses')).filter((row) => row.series === 'total').map((row) => Number(row.y));
+        const errors = losses.map((loss, i) => Math.abs(loss / records[5 + i].loss - 1));
+        t.diagnostic(`ten losses, page against native: the first ${errors[0].toExponential(1)}, all at most ${Math.max(...errors).toExponential(1)} apart`);
+        assert.equal(losses.length, 10);
+        assert.ok(errors[0] < atFirst && Math.max(...errors) < throughout, `the losses are ${errors} apart`);
+        here = await saved(page, 'train-save-run');
+      });
+      const directory = await mkdtemp(join(tmpdir(), 'otjr-'));
+      try {
+        const file = join(directory, here.name);
+        await writeFile(file, here.bytes);
+        await promisify(execFile)(NATIVE, ['--resume', file, '--out', join(directory, 'out'), '--device', 'cpu'], { cwd: directory });
+        const back = await readFile(join(directory, 'out', objective, 'checkpoint.safetensors'));
+        assert.equal(tensors(back).metadata.step, '20');
+        const distance = apart(back, end);
+        t.diagnostic(`native, page, native against native alone: weights ${distance.toExponential(1)} apart`);
+        assert.ok(distance < inTheEnd, `the weights are ${distance} apart`);
+      } finally {
+        await rm(directory, { recursive: true });
       }
-      const losses = (await numbers(page, 'train-chart-losses')).filter((row) => row.series === 'total').map((row) => Number(row.y));
-      const errors = losses.map((loss, i) => Math.abs(loss / records[5 + i].loss - 1));
-      t.diagnostic(`ten losses, page against native: at most ${Math.max(...errors).toExponential(1)} apart`);
-      assert.equal(losses.length, 10);
-      assert.ok(Math.max(...errors) < 1e-4, `the losses are ${errors} apart`);
-      here = await saved(page, 'train-save-run');
     });
-    const directory = await mkdtemp(join(tmpdir(), 'otjr-'));
-    try {
-      const file = join(directory, here.name);
-      await writeFile(file, here.bytes);
-      const { stdout } = await promisify(execFile)(NATIVE, ['--resume', file, '--out', join(directory, 'out'), '--device', 'cpu'], { cwd: directory });
-      assert.match(stdout, /otjr/);
-      const back = await readFile(join(directory, 'out/otjr/checkpoint.safetensors'));
-      assert.equal(tensors(back).metadata.step, '20');
-      const distance = apart(back, end);
-      t.diagnostic(`native, page, native against native alone: weights ${distance.toExponential(1)} apart`);
-      assert.ok(distance < 1e-4, `the weights are ${distance} apart`);
-    } finally {
-      await rm(directory, { recursive: true });
-    }
-  });
+  }
 
   test('500 steps in flat memory, tuned and judged on the way', { timeout: 600_000 }, async (t) => {
     const path = '#view=none&backend=cpu&train.limit=32&train.limit-test=8&train.batch=8&train.epochs=125&train.objective=pgd&train.train-steps=1';
@@ -201,7 +211,7 @@ describe('training on the CPU', () => {
     await visit(browser, server, { path: '#view=none&backend=cpu&train.epochs=1&train.batch=8&train.train-steps=1' }, async (page) => {
       await attacked(page);
       await page.locator('#train-data summary').click();
-      await page.setInputFiles('#train-data-file', { name: 'broken.tar.gz', mimeType: '', buffer: cifar().subarray(0, 4000) });
+      await page.setInputFiles('#train-data-file', { name: 'broken.tar.gz', mimeType: '', buffer: cifar().subarray(0, 500) });
       await notice(page, 'broken.tar.gz');
       await page.setInputFiles('#train-data-file', { name: 'small.tar.gz', mimeType: '', buffer: cifar() });
       await page.locator('#train-material', { hasText: 'small.tar.gz: 50 pictures to learn from, 10 to judge by, 10 classes' }).waitFor();

@@ -218,7 +218,7 @@ fn a_zip_of_class_folders_is_trained_on() {
     }
     let zip = zip.finish().unwrap().into_inner();
     let mut visitor = Visitor::new();
-    let mut load = |visitor: &mut Visitor, bytes: Vec<u8>| {
+    let load = |visitor: &mut Visitor, bytes: Vec<u8>| {
         visitor.0.files = Some(Files::Archive(Box::new(Cursor::new(bytes))));
         visitor.send(Command::LoadData { name: "set.zip".into() })
     };
