@@ -7,7 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use otjr::checkpoint::Checkpoint;
+use otjr::{
+    checkpoint::Checkpoint,
+    config::{Settings, TrainConfig},
+    data::{Pictures, synthetic},
+    train::Trainer,
+};
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/wrn10_1-c3-b3.safetensors");
 
@@ -72,6 +77,45 @@ fn a_killed_run_resumes_to_the_same_bits() {
     let log = |out: &str| fs::read_to_string(folder.join(out).join("otjr/log.jsonl")).unwrap();
     assert_eq!(log("whole"), log("parts"));
     assert_eq!(log("whole").lines().count(), 24);
+}
+
+/// A checkpoint that came from elsewhere, with a picture of a class of its own, ends as if it had stayed there.
+#[test]
+fn a_run_from_elsewhere_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut config = TrainConfig::demo();
+    let settings = [
+        ("limit", "96"),
+        ("batch", "8"),
+        ("epochs", "2"),
+        ("limit-test", "20"),
+        ("train-steps", "1"),
+        ("objective", "sw"),
+    ];
+    settings.into_iter().for_each(|(key, value)| config.set(key, value).unwrap());
+    let mut data = synthetic::usual([96, 20]);
+    let mut own = Pictures::default();
+    own.add(&[200; 3072], "teapot");
+    data.join(&own);
+    let mut trainer = Trainer::new(&config, &data.train, &burn::tensor::Device::flex()).unwrap();
+    trainer.own = own;
+    let steps = trainer.steps(&data.train);
+    assert_eq!((data.train.len(), steps), (96 + 9, 26));
+    let mut file = |until: u64| {
+        while trainer.step < until {
+            trainer.step(&data.train);
+        }
+        pollster::block_on(trainer.checkpoint()).unwrap()
+    };
+    fs::write(folder.join("page.safetensors"), file(steps / 2).to_bytes()).unwrap();
+    let (done, text) = output(train(folder).args(["--resume", "page.safetensors", "--out", "here"]));
+    assert!(done.status.success(), "{text}");
+    let here = Checkpoint::from_bytes(&fs::read(folder.join("here/sw/checkpoint.safetensors")).unwrap()).unwrap();
+    assert_eq!(here, file(steps));
+    assert!(here.metadata["classes"].contains("teapot"));
+    refused(train(folder).args(["--resume", "page.safetensors", "--rate", "1"]), "leave out --rate");
+    refused(train(folder).args(["--resume", FIXTURE]), "the file is a model, not a run");
 }
 
 /// The program says what it wrote, and that is there: table, curves, a model that the page can open.

@@ -101,7 +101,8 @@ fn of_look<T: PartialEq + Send + Sync + 'static>(make: fn(&Run) -> T) -> Memo<Op
         state.with(|s| s.training.run.as_ref().map(look))
     });
     Memo::new(move |_| {
-        at.track();
+        // Read, not only tracked: what is never read never notices a change.
+        at.get();
         state.with_untracked(|s| s.training.run.as_ref().map(make))
     })
 }
