@@ -129,7 +129,7 @@ async fn gpu(index: Option<usize>) -> Result<Opened, Unavailable> {
     let info = setup.adapter.get_info();
     let name = if info.name.is_empty() { "WebGPU".to_owned() } else { format!("{} ({})", info.name, info.backend) };
     let limits = setup.device.limits();
-    let largest_buffer = Some(limits.max_buffer_size.min(u64::from(limits.max_storage_buffer_binding_size)));
+    let largest_buffer = Some(limits.max_buffer_size.min(limits.max_storage_buffer_binding_size));
     Ok(Opened { device, name, emulated: info.device_type == wgpu::DeviceType::Cpu, largest_buffer })
 }
 

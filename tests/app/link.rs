@@ -1,0 +1,73 @@
+//! The address: all that it says is read back; what it cannot say is named.
+
+use otjr::{
+    app::{
+        link::{Link, Shipped, Wish},
+        message::{Input, Intent, Kind, Sort, Task},
+        state::State,
+    },
+    config::{AttackConfig, AttackKind, Norm, Settings},
+};
+
+use super::{attacking, picture, visitor};
+
+#[test]
+fn an_address_says_all_and_is_read_back() {
+    let mut link =
+        Link { model: Shipped::Standard, sample: 12, target: Some(3), backend: Wish::Gpu, ..Link::default() };
+    link.attack = AttackConfig::of(AttackKind::ApgdDlr, Norm::L2);
+    for (key, value) in [("epsilon", "0.3"), ("seed", "7"), ("restarts", "3"), ("steps", "20")] {
+        link.attack.set(key, value).unwrap();
+    }
+    let hash = link.hash(false, false);
+    assert_eq!(Link::parse(&hash), (link, vec![]));
+    let (usual, problems) = Link::parse(&Link::default().hash(false, false));
+    assert_eq!((usual, problems.len()), (Link::default(), 0));
+    let written = Link::default().hash(false, false);
+    assert_eq!(written, "#model=otjr&sample=0&attack=pgd&norm=linf&epsilon=8/255&step=2/255&steps=20&backend=auto");
+    assert_eq!(Link::parse("#epsilon=4%2F255").0.attack.get("epsilon").unwrap(), "4/255");
+    assert_eq!(Link::parse("").0, Link::default());
+    // Another attack has other usual values, wherever in the address it is named.
+    assert_eq!(Link::parse("#norm=l2&attack=square").0.attack, AttackConfig::of(AttackKind::Square, Norm::L2));
+    assert_eq!(Link::parse("#steps=7&attack=apgd-ce").0.attack.steps, 7);
+    assert_eq!(Link::parse("#attack=apgd-ce").0.attack.steps, 100);
+}
+
+#[test]
+fn bad_values_in_an_address_are_named_and_the_rest_is_kept() {
+    for (bad, key) in [
+        ("epsilon=-1", "epsilon"),
+        ("epsilon=abc", "epsilon"),
+        ("epsilon=nan", "epsilon"),
+        ("steps=0", "steps"),
+        ("steps=1.5", "steps"),
+        ("model=gpt", "model"),
+        ("sample=x", "sample"),
+        ("sample=18446743073709551615", "sample"),
+        ("target=star", "target"),
+        ("backend=tpu", "backend"),
+        ("attack=%%%", "attack"),
+        ("speed=3", "speed"),
+        ("steps", "steps"),
+    ] {
+        let (link, problems) = Link::parse(&format!("#seed=5&{bad}&restarts=2"));
+        let mut expected = Link::default();
+        (expected.attack.seed, expected.attack.restarts) = (5, 2);
+        assert_eq!(link, expected, "{bad}");
+        assert_eq!(problems.len(), 1, "{bad}: {problems:?}");
+        assert!(problems[0].contains(key), "{bad}: {problems:?}");
+    }
+    let (state, _) = State::new("#epsilon=-1");
+    assert!(state.notices[0].text.contains("8/255 is used instead"), "{:?}", state.notices);
+}
+
+#[test]
+fn files_of_the_visitors_own_stay_out_of_the_address() {
+    let mut state = attacking("");
+    assert_eq!(visitor(&mut state, Intent::File(0, Sort::Picture)), [Task::LoadPicture(0)]);
+    assert!(state.hash().contains("sample=0"), "not yet loaded");
+    state.apply(Input::Worker(Kind::Cpu, picture(None, 1)));
+    assert!(state.hash().contains("sample=own"));
+    let (link, problems) = Link::parse(&state.hash());
+    assert_eq!((link.sample, problems.len()), (0, 1));
+}

@@ -1,0 +1,103 @@
+//! What the page says and draws: sentences, numbers, sliders, colours.
+
+use otjr::{
+    app::{
+        message::{Input, Kind},
+        pixels,
+        reading::{Verdict, in_255ths, listed, path, percent, reading},
+        scale,
+        state::Phase,
+    },
+    config::{AttackConfig, Norm, Settings},
+    protocol::{Event, Trace},
+};
+
+use super::{attacking, picture, result, trace};
+
+#[test]
+fn the_sentence_says_what_happened() {
+    let mut state = attacking("#model=ce");
+    let mut after = |p, reached| {
+        state.attack.result = Some(result(p, reached));
+        reading(&state)
+    };
+    let (verdict, text) = after([0.02, 0.01, 0.97], true);
+    assert_eq!(verdict, Verdict::Fooled);
+    assert_eq!(
+        text,
+        "The standard model is fooled: disc (98 %) becomes star (97 %) by a change of at most 8/255 a pixel."
+    );
+    let (verdict, text) = after([0.9, 0.05, 0.05], false);
+    assert_eq!(verdict, Verdict::Withstands);
+    assert_eq!(
+        text,
+        "The standard model withstands: disc (98 %) stays disc (90 %) under a change of at most 8/255 a pixel."
+    );
+    state.apply(Input::Worker(Kind::Cpu, picture(Some(1), 7)));
+    state.clean = vec![0.98, 0.01, 0.01];
+    assert_eq!(reading(&state).1, "The standard model sees disc (98 %, though it is ring).");
+}
+
+#[test]
+fn numbers_are_short_and_honest() {
+    assert_eq!([0.0, 0.004, 0.5, 0.996, 1.0].map(percent), ["0 %", "< 1 %", "50 %", "> 99 %", "100 %"]);
+    assert_eq!(percent(f32::NAN), "–");
+    assert_eq!([8.0 / 255.0, 0.0, 0.011].map(in_255ths), ["8/255", "0/255", "2.8/255"]);
+    assert_eq!(listed(&[0.1, 0.2, 0.7], &[0.9, 0.05, 0.05], 2), [0, 2]);
+    assert_eq!(listed(&[0.1, 0.2, 0.7], &[], 5), [0, 1, 2]);
+}
+
+#[test]
+fn sliders_stop_at_sensible_values_that_settings_take() {
+    for setting in AttackConfig::settings() {
+        for norm in [Norm::Linf, Norm::L2, Norm::L1] {
+            let stops = scale::stops(&setting, norm);
+            for (i, stop) in stops.iter().enumerate() {
+                AttackConfig::default().set(setting.key, stop).unwrap();
+                assert_eq!(scale::nearest(&stops, stop), i, "{}: {stop}", setting.key);
+            }
+            if norm == Norm::Linf && setting.unit == "pixel" {
+                assert!(stops[1..].iter().all(|stop| stop.ends_with("/255")), "{}: {stops:?}", setting.key);
+            }
+            let usual = AttackConfig::default().get(setting.key).unwrap();
+            if norm == Norm::Linf && !stops.is_empty() {
+                assert!(stops.contains(&usual), "{}: {usual} in {stops:?}", setting.key);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_several_attacks_did_is_said_in_order() {
+    let mut state = attacking("#attack=autoattack");
+    let id = state.attack.id;
+    let traces = vec![trace("apgd-ce", false), Trace { queries: [31, 0], ..trace("square", true) }];
+    let flags = vec!["careful".to_owned()];
+    let mut fooled = result([0.1, 0.8, 0.1], true);
+    fooled.distance = Some(7.5 / 255.0);
+    let done =
+        Event::AttackDone { id, stopped: false, milliseconds: 1.0, result: fooled, traces, flags, transfer: vec![] };
+    state.apply(Input::Worker(Kind::Cpu, done));
+    assert_eq!(
+        path(&state),
+        "apgd-ce fails in 20 steps, 22 looks and 20 gradients; square succeeds in 20 steps, 31 looks; the smallest \
+         change found that does it has size 7.5/255."
+    );
+    assert_eq!(state.attack.flags, ["careful"]);
+    assert!(matches!(state.attack.phase, Phase::Done { steps: 40, .. }));
+    // Another picture, another story.
+    state.apply(Input::Worker(Kind::Cpu, picture(None, 1)));
+    assert!(state.attack.traces.is_empty() && state.attack.flags.is_empty());
+}
+
+#[test]
+fn changes_are_drawn_around_a_neutral_middle() {
+    let clean = [100; 3];
+    let at = |d: f32| pixels::of_change(&clean, &[100.0 / 255.0 + d; 3], 0.1);
+    let [middle, up, down] = [0, 6, 0].map(|i| pixels::STOPS[i]);
+    assert_eq!(at(0.0)[..3], pixels::STOPS[3]);
+    assert_eq!(at(0.5)[..3], up);
+    assert_eq!(at(-0.1)[..3], down);
+    assert_ne!(middle, up);
+    assert_eq!(pixels::of_floats(&[0.0, 0.5, 1.0]), [0, 128, 255, 255]);
+}
