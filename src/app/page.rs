@@ -73,6 +73,8 @@ struct Hands {
     copies: BTreeMap<u64, Blob>,
     /// The numbers of those that are still to be written, and what to say of them.
     unwritten: BTreeMap<u64, String>,
+    /// The visitor knows that none can be written: once is enough.
+    told_unkept: bool,
     pause: Option<Timeout>,
 }
 
@@ -174,6 +176,7 @@ impl Desk {
                 .with_value(|hands| hands.copies.get(&number).cloned().zip(hands.unwritten.get(&number).cloned()));
             if let Some((copy, words)) = &copy
                 && let Err(why) = kept::keep_run(number, words, copy).await
+                && self.hands.try_update_value(|hands| !std::mem::replace(&mut hands.told_unkept, true)) == Some(true)
             {
                 self.say(format!("The run is not kept for the next visit: {why}. Save it before you leave."));
             }
