@@ -128,6 +128,9 @@ async fn gpu(index: Option<usize>) -> Result<Opened, Unavailable> {
     let (device, setup) = options.init_with_setup_async().await.map_err(|e| refuse(&e))?;
     let info = setup.adapter.get_info();
     let name = if info.name.is_empty() { "WebGPU".to_owned() } else { format!("{} ({})", info.name, info.backend) };
+    // What waits for a lost device waits for ever: the worker dies of it, and the page starts another.
+    #[cfg(target_arch = "wasm32")]
+    setup.device.set_device_lost_callback(|_, message| panic!("the GPU was lost: {message}"));
     let limits = setup.device.limits();
     let largest_buffer = Some(limits.max_buffer_size.min(limits.max_storage_buffer_binding_size));
     Ok(Opened { device, name, emulated: info.device_type == wgpu::DeviceType::Cpu, largest_buffer })
