@@ -1,6 +1,6 @@
-//! The page. `state` (with `message`, `intents`, `workers`, `sides`, `explore`, `own`, `frame` and `saved`), `compare`, `link`, `dropped`, `reading`,
-//! `scale`, `pixels`, `tour`, `training`, `runs`, `knobs`, `chart` and `views` are plain
-//! functions, tested natively; the rest shows them in a browser: `page` wires state, worker and views together, the views are thin.
+//! The page. `state` (with `message`, `intents`, `workers`, `sides`, `explore`, `training`, `runs`, `own`, `frame` and `saved`),
+//! `compare`, `link`, `knobs`, `dropped`, `reading`, `scale`, `pixels`, `tour`, `chart` and `views` are plain functions, tested
+//! natively; the rest shows them in a browser: `page` wires state, worker and views together, `kept` is what it keeps there.
 //!
 //! The page knows nothing of burn: all computing happens in a worker (`worker_client` here, `src/worker.rs` there), so
 //! that the page is small and never blocks.

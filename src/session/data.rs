@@ -83,7 +83,9 @@ impl Session {
             (_, Dataset::Synthetic) => Rc::new(synthetic::usual([config.limit, config.limit_test])),
             (Some(brought), dataset) if brought.dataset == dataset => brought.splits.clone(),
             (_, dataset) => {
-                let text = format!("this run trains on {dataset}: open its archive under “Data” first");
+                let text = format!(
+                    "this run trains on {dataset}: open its archive under “Bring pictures to learn from” first"
+                );
                 return Err(Refusal(Subject::Training, text));
             }
         };
