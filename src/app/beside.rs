@@ -5,7 +5,7 @@ use leptos::{html::Canvas, prelude::*};
 use super::{
     browser::draw,
     compare::{Cell, Row, rows, words},
-    page::Desk,
+    desk::Desk,
     pixels,
     reading::percent,
 };

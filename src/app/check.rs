@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{message::Intent, page::Desk, state::Check};
+use super::{desk::Desk, message::Intent, state::Check};
 use crate::verify;
 
 #[component]

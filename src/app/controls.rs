@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use web_sys::Element;
 
-use super::{knobs::Knobs, message::Intent, page::Desk, scale};
+use super::{desk::Desk, knobs::Knobs, message::Intent, scale};
 use crate::config::Setting;
 
 #[component]

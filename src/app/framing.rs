@@ -9,7 +9,7 @@ use leptos::{
     prelude::*,
 };
 
-use super::{browser::draw, frame::Frame, message::Intent, page::Desk, pixels};
+use super::{browser::draw, desk::Desk, frame::Frame, message::Intent, pixels};
 use crate::{
     data::{SIDE, VALUES, crop::Crop},
     protocol::Whole,

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::{
     browser,
-    page::Desk,
+    desk::Desk,
     tour::{STEPS, Step},
 };
 

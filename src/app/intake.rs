@@ -7,10 +7,10 @@ use web_sys::{ClipboardEvent, DataTransfer, DragEvent, Element, Event, File, Fil
 use super::{
     browser,
     camera::Camera,
+    desk::Desk,
     dropped::{self, Address},
     link::Shipped,
     message::{Intent, Source},
-    page::Desk,
 };
 use crate::protocol::Slot;
 

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{message::Intent, page::Desk, reading::many, state::Many as Run};
+use super::{desk::Desk, message::Intent, reading::many, state::Many as Run};
 use crate::evaluate::{Accuracy, Record, Report};
 
 /// How many pictures one may choose.

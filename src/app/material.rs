@@ -3,7 +3,7 @@
 use leptos::{ev, html::Input, prelude::*};
 use web_sys::{File, HtmlInputElement};
 
-use super::{intake::files, message::Intent, page::Desk, state::State, training::Wish, views::progress::material};
+use super::{desk::Desk, intake::files, message::Intent, state::State, training::Wish, views::progress::material};
 use crate::config::Dataset;
 
 /// What was kept, and what can be done about it.

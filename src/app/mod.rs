@@ -1,6 +1,6 @@
-//! The page. `state` (with `message`, `intents`, `workers`, `sides`, `explore`, `training`, `runs`, `own`, `frame` and `saved`),
+//! The page. `state` (with `message`, `intents`, `workers`, `sides`, `explore`, `training`, `run`, `runs`, `own`, `frame` and `saved`),
 //! `compare`, `link`, `knobs`, `dropped`, `reading`, `scale`, `pixels`, `tour`, `chart` and `views` are plain functions, tested
-//! natively; the rest shows them in a browser: `page` wires state, worker and views together, `kept` is what it keeps there.
+//! natively; the rest shows them in a browser: `desk` carries out what the state decides, `page` lays out the views, `kept` is what it keeps there.
 //!
 //! The page knows nothing of burn: all computing happens in a worker (`worker_client` here, `src/worker.rs` there), so
 //! that the page is small and never blocks.
@@ -17,6 +17,7 @@ pub mod message;
 pub mod own;
 pub mod pixels;
 pub mod reading;
+pub mod run;
 pub mod runs;
 pub mod saved;
 pub mod scale;
@@ -39,6 +40,8 @@ mod camera;
 mod check;
 #[cfg(target_arch = "wasm32")]
 mod controls;
+#[cfg(target_arch = "wasm32")]
+mod desk;
 #[cfg(target_arch = "wasm32")]
 mod framing;
 #[cfg(target_arch = "wasm32")]

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{message::Intent, page::Desk};
+use super::{desk::Desk, message::Intent};
 
 #[component]
 pub fn Notices() -> impl IntoView {

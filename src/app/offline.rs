@@ -5,7 +5,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{PerformanceResourceTiming, ServiceWorkerRegistration};
 
-use super::{browser, link::Shipped, page::MODELS};
+use super::{browser, desk::MODELS, link::Shipped};
 
 /// What workers fetch, which the page does not see, of the one that computes on the CPU.
 const WORKER: [&str; 3] = ["./worker-cpu_loader.js", "./worker-cpu.js", "./worker-cpu_bg.wasm"];

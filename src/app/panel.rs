@@ -4,9 +4,9 @@ use leptos::{html::Canvas, prelude::*};
 
 use super::{
     browser::draw,
+    desk::Desk,
     explore::View,
     message::Intent,
-    page::Desk,
     pixels,
     plot::Plot,
     views::show::{self, Shown},

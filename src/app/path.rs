@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{page::Desk, plot::Plot, reading::path, views};
+use super::{desk::Desk, plot::Plot, reading::path, views};
 
 #[component]
 pub fn Path() -> impl IntoView {

@@ -4,8 +4,8 @@ use leptos::{html::Canvas, prelude::*};
 
 use super::{
     browser::draw,
+    desk::Desk,
     message::Intent,
-    page::Desk,
     pixels,
     reading::{in_255ths, percent, top},
     saved,

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::{
-    page::Desk,
+    desk::Desk,
     reading::{about_model, listed, percent, top},
     state::State,
 };

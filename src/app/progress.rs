@@ -6,16 +6,13 @@ use web_sys::Element;
 use super::{
     browser::draw,
     chart::Chart,
-    page::Desk,
+    desk::Desk,
     pixels,
     plot::Plot,
     training::{Run, Training},
     views::{View, progress, training},
 };
-use crate::{
-    data::{SIDE, VALUES},
-    protocol::Seen,
-};
+use crate::data::{SIDE, VALUES};
 
 /// How far the run is, in words: all to read, little to hear.
 #[component]
@@ -126,18 +123,14 @@ fn charts(of: fn(&Run) -> View, rooms: &'static [(&'static str, &'static str)]) 
 type Pair = ([Vec<u8>; 2], String);
 
 fn pairs(run: &Run) -> Vec<Pair> {
-    let Some(Seen { x, x_adv, labels, clean, attacked, .. }) = run.last.as_ref().and_then(|look| look.batch.as_ref())
-    else {
-        return Vec::new();
+    let Some(seen) = run.last.as_ref().and_then(|look| look.batch.as_ref()) else { return Vec::new() };
+    let pair = |i: usize| {
+        let pictures = [&seen.x, &seen.x_adv].map(|all| pixels::of_bytes(&all[i * VALUES..(i + 1) * VALUES]));
+        let [label, clean, attacked] =
+            [&seen.labels, &seen.clean, &seen.attacked].map(|all| training::class_name(run, all[i].into()));
+        (pictures, format!("{label}: seen as {clean}; attacked, as {attacked}"))
     };
-    let name = |class: u16| training::class_name(run, class.into());
-    let pictures = x.chunks_exact(VALUES).zip(x_adv.chunks_exact(VALUES));
-    let classes = labels.iter().zip(clean).zip(attacked);
-    let pair = |((x, twin), ((label, clean), attacked)): ((&[u8], &[u8]), ((&u16, &u16), &u16))| {
-        let words = format!("{}: seen as {}; attacked, as {}", name(*label), name(*clean), name(*attacked));
-        ([pixels::of_bytes(x), pixels::of_bytes(twin)], words)
-    };
-    pictures.zip(classes).map(pair).collect()
+    (0..seen.labels.len()).map(pair).collect()
 }
 
 /// The last batch: its first pictures above their adversarial twins, and the transport between their logits.

@@ -5,8 +5,8 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use super::{
     browser,
+    desk::Desk,
     message::Intent,
-    page::Desk,
     plot::Plot,
     state::State,
     training::Wish,

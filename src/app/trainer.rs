@@ -5,10 +5,10 @@ use wasm_bindgen::JsValue;
 
 use super::{
     controls::fit,
+    desk::Desk,
     link::Shipped,
     material::{Material, kept, pick},
     message::Intent,
-    page::Desk,
     progress::{Course, Progress},
     race::Race,
     state::State,

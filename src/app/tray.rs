@@ -3,8 +3,8 @@
 use leptos::prelude::*;
 
 use super::{
+    desk::Desk,
     message::{Intent, Sort, Source},
-    page::Desk,
 };
 
 #[component]

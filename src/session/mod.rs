@@ -2,6 +2,7 @@
 
 mod data;
 mod explore;
+mod look;
 mod own;
 mod save;
 pub mod training;

@@ -1,0 +1,356 @@
+//! Carries out what the state decides: the only place where state, workers, files and storage meet.
+
+use std::collections::BTreeMap;
+
+use gloo::timers::callback::{Interval, Timeout};
+use js_sys::{Array, ArrayBuffer, Reflect};
+use leptos::prelude::*;
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{Blob, File};
+
+use super::{
+    address, browser,
+    dropped::Address,
+    kept,
+    message::{Input, Intent, Sort, Source, Task},
+    state::State,
+    training::Wish as Training,
+    worker_client::{Client, Report},
+};
+use crate::protocol::{Command, Slot, Subject};
+
+/// Where the page's own models lie.
+pub const MODELS: &str = "public/models";
+
+/// Bytes of the largest file taken: a WideResNet-34-10 has 185 MB, and WebAssembly's memory ends at 4 GB.
+const LARGEST: f64 = 500e6;
+
+/// Milliseconds between two copies of a run.
+const KEEP_EVERY: u32 = 20_000;
+
+/// Bytes at a file's start that tell what it is: where a fixture's list of arrays fits.
+const START: i32 = 1 << 18;
+
+/// The state, and who carries out what it decides. Handed to every view.
+#[derive(Clone, Copy)]
+pub struct Desk {
+    pub state: RwSignal<State>,
+    /// How many pictures are being fetched from addresses.
+    pub fetching: RwSignal<usize>,
+    hands: StoredValue<Hands, LocalStorage>,
+}
+
+/// What is held of the browser.
+#[derive(Default)]
+struct Hands {
+    current: Option<Client>,
+    coming: Option<Client>,
+    /// The visitor's files, by the number that the state knows them by.
+    files: Vec<File>,
+    /// The data sets that they brought or had kept: an archive, or the files of a folder.
+    data: Vec<Vec<File>>,
+    /// The last copy of each run, by its number.
+    copies: BTreeMap<u64, Blob>,
+    /// The numbers of those that are still to be written, and what to say of them.
+    unwritten: BTreeMap<u64, String>,
+    /// The visitor knows that none can be written: once is enough.
+    told_unkept: bool,
+    pause: Option<Timeout>,
+}
+
+impl Desk {
+    /// Begins with what the address says.
+    pub fn open() -> Self {
+        let (state, first) = State::new(&browser::hash());
+        let hands = StoredValue::new_local(Hands::default());
+        let desk = Self { state: RwSignal::new(state), fetching: RwSignal::new(0), hands };
+        first.into_iter().for_each(|task| desk.carry_out(task));
+        spawn_local(async move { desk.apply(Input::Adapter(browser::adapter().await)) });
+        if browser::is_weak() {
+            desk.apply(Input::Weak);
+        }
+        spawn_local(desk.find_earlier());
+        let keep = move || desk.tell(Intent::Train(Training::Keep));
+        Interval::new(KEEP_EVERY, keep).forget();
+        window_event_listener_untyped("visibilitychange", move |_| {
+            if browser::document().hidden() {
+                keep();
+            }
+        });
+        desk
+    }
+
+    pub fn tell(self, intent: Intent) {
+        self.apply(Input::Visitor(intent));
+    }
+
+    /// Says what could not be done.
+    pub fn say(self, text: String) {
+        self.apply(Input::Told(text));
+    }
+
+    /// Takes files that the visitor brought: all pictures are kept and the last is shown; a model is put to use.
+    pub fn bring(self, files: Vec<File>) {
+        spawn_local(async move {
+            let mut last = None;
+            for file in files {
+                match self.keep(file).await {
+                    Ok((n, Sort::Picture)) => last = Some(n),
+                    Ok((n, sort)) => self.tell(Intent::File(n, sort)),
+                    Err(text) => self.say(text),
+                }
+            }
+            if let Some(n) = last {
+                self.tell(Intent::File(n, Sort::Picture));
+            }
+        });
+    }
+
+    async fn keep(self, file: File) -> Result<(usize, Sort), String> {
+        let name = file.name();
+        if file.size() > LARGEST {
+            return Err(format!("{name} is larger than {} MB, too large for this page.", LARGEST / 1e6));
+        }
+        let start = file.slice_with_i32_and_i32(0, START).map_err(|_| format!("{name} cannot be read."))?;
+        let start = js_sys::Uint8Array::new(&browser::read(&start).await?.into()).to_vec();
+        let sort = super::state::sort(&name, &start);
+        let kept = self.hands.try_update_value(|hands| {
+            hands.files.push(file);
+            hands.files.len() - 1
+        });
+        let n = kept.unwrap_or_default();
+        if sort == Sort::Picture {
+            self.tell(Intent::Keep(n, name));
+        }
+        Ok((n, sort))
+    }
+
+    /// Takes data to train on: an archive, or all files of a folder.
+    pub fn bring_data(self, files: Vec<File>) {
+        if files.is_empty() {
+            return;
+        }
+        if let [file] = &files[..] {
+            let file = file.clone();
+            spawn_local(async move {
+                if let Err(why) = kept::keep_data(&file).await {
+                    self.say(format!("{} is used but not kept for the next visit: {why}.", file.name()));
+                }
+            });
+        }
+        self.tell(Intent::Train(Training::Data(self.keep_data(files))));
+    }
+
+    fn keep_data(self, files: Vec<File>) -> usize {
+        let kept = self.hands.try_update_value(|hands| {
+            hands.data.push(files);
+            hands.data.len() - 1
+        });
+        kept.unwrap_or_default()
+    }
+
+    /// Takes the file of a run, to go on with.
+    pub fn bring_run(self, file: File) {
+        if file.size() > LARGEST {
+            return self.say(format!("{} is larger than {} MB, too large for this page.", file.name(), LARGEST / 1e6));
+        }
+        let kept = self.hands.try_update_value(|hands| {
+            hands.files.push(file);
+            hands.files.len() - 1
+        });
+        self.tell(Intent::Train(Training::Resume(kept.unwrap_or_default(), js_sys::Date::now() as u64)));
+    }
+
+    /// Finds what earlier visits have left.
+    async fn find_earlier(self) {
+        let (runs, data) = kept::earlier().await;
+        let data = data.into_iter().map(|file| (file.name(), self.keep_data(vec![file]))).collect();
+        self.apply(Input::Earlier(runs, data));
+    }
+
+    /// Writes the copies that are not written yet, one after another.
+    async fn write_copies(self) {
+        let next = || self.hands.with_value(|hands| hands.unwritten.keys().next().copied());
+        while let Some(number) = next() {
+            let copy = self
+                .hands
+                .with_value(|hands| hands.copies.get(&number).cloned().zip(hands.unwritten.get(&number).cloned()));
+            if let Some((copy, words)) = &copy
+                && let Err(why) = kept::keep_run(number, words, copy).await
+                && self.hands.try_update_value(|hands| !std::mem::replace(&mut hands.told_unkept, true)) == Some(true)
+            {
+                self.say(format!("The run is not kept for the next visit: {why}. Save it before you leave."));
+            }
+            // Unless a newer copy has come meanwhile.
+            self.hands.update_value(|hands| {
+                if hands.copies.get(&number) == copy.as_ref().map(|(copy, _)| copy) {
+                    hands.unwritten.remove(&number);
+                }
+            });
+        }
+    }
+
+    /// The last copy of a run.
+    async fn copy(self, number: u64) -> Result<ArrayBuffer, String> {
+        match self.hands.with_value(|hands| hands.copies.get(&number).cloned()) {
+            Some(copy) => browser::read(&copy).await,
+            None => browser::read(&*kept::read_run(number).await?).await,
+        }
+    }
+
+    /// Brings the first picture that is to be had from one of the addresses.
+    pub fn fetch(self, addresses: Vec<Address>) {
+        spawn_local(async move {
+            self.fetching.update(|n| *n += 1);
+            let mut problem = None;
+            for address in &addresses {
+                match address::read(address).await {
+                    Ok(file) => {
+                        problem = None;
+                        self.bring(vec![file]);
+                        break;
+                    }
+                    Err(text) => problem = Some(text),
+                }
+            }
+            self.fetching.update(|n| *n -= 1);
+            problem.into_iter().for_each(|text| self.say(text));
+        });
+    }
+
+    /// An address under which the page can show the n-th file.
+    pub fn shown(self, n: usize) -> String {
+        self.hands.with_value(|hands| hands.files.get(n).map(|file| browser::address_of(file)).unwrap_or_default())
+    }
+
+    fn apply(self, input: Input) {
+        let tasks = self.state.try_update(|state| state.apply(input)).unwrap_or_default();
+        tasks.into_iter().for_each(|task| self.carry_out(task));
+    }
+
+    fn carry_out(self, task: Task) {
+        match task {
+            Task::Start(kind) => {
+                let report = move |report| match report {
+                    Report::Event(event) => self.apply(Input::Worker(kind, event)),
+                    // Not at once: the worker's own handler is running, and it is about to be dropped.
+                    Report::Crashed(why) => spawn_local(async move { self.apply(Input::Crashed(kind, why)) }),
+                };
+                match Client::start(kind, report) {
+                    Ok(client) => {
+                        client.send(&Command::Open, JsValue::UNDEFINED);
+                        self.hands.update_value(|hands| hands.coming = Some(client));
+                    }
+                    Err(why) => self.apply(Input::Crashed(kind, why)),
+                }
+            }
+            Task::Promote => {
+                let old = self.hands.try_update_value(|hands| {
+                    let coming = hands.coming.take();
+                    std::mem::replace(&mut hands.current, coming)
+                });
+                drop(old);
+            }
+            Task::End => self.hands.update_value(|hands| hands.current = None),
+            Task::Discard => self.hands.update_value(|hands| hands.coming = None),
+            Task::Send(command) => self.send(&command, JsValue::UNDEFINED),
+            Task::LoadModel(source) => spawn_local(async move {
+                let (name, bytes) = match source {
+                    Source::Ours(model) => (model.file(), browser::fetch(&format!("{MODELS}/{}", model.file())).await),
+                    Source::Own(n) => self.read_own(n).await,
+                };
+                let wanted = self.state.with_untracked(|s| [s.model_wanted, s.sides.fetching].contains(&Some(source)));
+                let command = Command::LoadModel { slot: source.slot(), name, bytes: Vec::new() };
+                self.hand_over(wanted, Subject::Model, command, bytes);
+            }),
+            Task::LoadPicture(n) => spawn_local(async move {
+                let (name, bytes) = self.read_own(n).await;
+                let wanted = self.state.with_untracked(|s| s.picture_wanted) == Some(Source::Own(n));
+                self.hand_over(wanted, Subject::Picture, Command::LoadPicture { name, bytes: Vec::new() }, bytes);
+            }),
+            Task::Verify(n) => spawn_local(async move {
+                let (_, bytes) = self.read_own(n).await;
+                self.hand_over(true, Subject::Fixture, Command::Verify { bytes: Vec::new() }, bytes);
+            }),
+            Task::Download(name, bytes) => browser::download_bytes(&name, &bytes),
+            Task::Keep { number, words, bytes } => {
+                let Ok(copy) = browser::blob("", &bytes) else { return };
+                let idle = self.hands.try_update_value(|hands| {
+                    hands.copies.insert(number, copy);
+                    let idle = hands.unwritten.is_empty();
+                    hands.unwritten.insert(number, words);
+                    idle
+                });
+                if idle == Some(true) {
+                    spawn_local(self.write_copies());
+                }
+            }
+            Task::Forget(number) => {
+                self.hands.update_value(|hands| drop(hands.copies.remove(&number)));
+                spawn_local(kept::forget_run(number));
+            }
+            Task::ForgetData(name) => spawn_local(async move { kept::forget_data(&name).await }),
+            Task::TakeUp(number, batch) => spawn_local(async move {
+                let bytes = self.copy(number).await;
+                let command = Command::Resume { name: "the copy".into(), bytes: Vec::new(), batch };
+                self.hand_over(true, Subject::Training, command, bytes);
+            }),
+            Task::Resume(n) => spawn_local(async move {
+                let (name, bytes) = self.read_own(n).await;
+                let command = Command::Resume { name, bytes: Vec::new(), batch: 0 };
+                self.hand_over(true, Subject::Training, command, bytes);
+            }),
+            Task::LoadRun(number) => spawn_local(async move {
+                let bytes = self.copy(number).await;
+                let command = Command::LoadModel { slot: Slot::Run, name: "the run".into(), bytes: Vec::new() };
+                self.hand_over(true, Subject::Model, command, bytes);
+            }),
+            Task::LoadData(n) => {
+                let files = self.hands.with_value(|hands| hands.data.get(n).cloned()).unwrap_or_default();
+                let (name, beside) = match &files[..] {
+                    [file] => (file.name(), file.into()),
+                    files => {
+                        // Structured cloning forgets a file's path.
+                        let path = |file: &File| Reflect::get(file, &"webkitRelativePath".into()).unwrap_or_default();
+                        let name = files.first().and_then(|file| path(file).as_string()).unwrap_or_default();
+                        let name = name.split('/').next().unwrap_or_default().to_owned();
+                        (name, files.iter().map(|file| Array::of2(&path(file), file)).collect::<Array>().into())
+                    }
+                };
+                self.send(&Command::LoadData { name }, beside);
+            }
+            Task::Try(name, bytes) => {
+                let file = browser::blob(&name, &bytes).ok().and_then(|b| browser::file(&name, &Array::of1(&b)).ok());
+                self.bring(file.into_iter().collect());
+            }
+            Task::Schedule(pause) => {
+                let timeout = Timeout::new(pause, move || self.apply(Input::Due));
+                self.hands.update_value(|hands| hands.pause = Some(timeout));
+            }
+        }
+    }
+
+    async fn read_own(self, n: usize) -> (String, Result<ArrayBuffer, String>) {
+        match self.hands.with_value(|hands| hands.files.get(n).cloned()) {
+            Some(file) => (file.name(), browser::read(&file).await),
+            None => (String::new(), Err("The file is gone.".into())),
+        }
+    }
+
+    fn hand_over(self, wanted: bool, subject: Subject, command: Command, bytes: Result<ArrayBuffer, String>) {
+        match bytes {
+            _ if !wanted => {}
+            Ok(bytes) => self.send(&command, bytes.into()),
+            Err(text) => self.apply(Input::Unreadable(subject, text)),
+        }
+    }
+
+    fn send(self, command: &Command, beside: JsValue) {
+        self.hands.with_value(|hands| {
+            if let Some(client) = &hands.current {
+                client.send(command, beside);
+            }
+        });
+    }
+}

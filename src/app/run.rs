@@ -1,0 +1,88 @@
+//! A training run as the page knows it: its settings, how far it is, what was seen of it.
+
+use crate::{
+    config::{Settings, TrainConfig},
+    evaluate::Report,
+    protocol::{Look, RunInfo},
+    train::Record,
+};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    #[default]
+    Paused,
+    Going,
+    /// Trains one step, then pauses.
+    Stepping,
+    /// All steps are done.
+    Over,
+}
+
+/// What a look found, in numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    pub step: u64,
+    /// Shares of the held-out pictures that are right, clean and under attack.
+    pub clean: f32,
+    pub robust: f32,
+}
+
+/// A training run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Run {
+    /// Names its copies.
+    pub number: u64,
+    pub info: RunInfo,
+    /// As it is now.
+    pub config: TrainConfig,
+    pub phase: Phase,
+    /// Steps done.
+    pub step: u64,
+    pub records: Vec<Record>,
+    pub points: Vec<Point>,
+    /// The whole of the first look at the picture in view, and of the last.
+    pub first: Option<Box<Look>>,
+    pub last: Option<Box<Look>>,
+    /// Pictures a second; bytes of the worker's memory.
+    pub speed: f64,
+    pub memory: u64,
+    /// The step of the last copy.
+    pub kept: Option<u64>,
+    /// By which attack it was judged, and how it fared.
+    pub judged: Option<(String, Report)>,
+    /// The number of the command under which it trains now.
+    pub(super) asked: Option<u64>,
+    /// Workers that died under it.
+    pub(super) crashes: u32,
+}
+
+impl Run {
+    pub(super) fn new(number: u64, info: RunInfo) -> Self {
+        let mut run = Self { number, ..Self::default() };
+        run.take(info);
+        run
+    }
+
+    pub(super) fn take(&mut self, info: RunInfo) {
+        let mut config = TrainConfig::default();
+        for (key, value) in &info.settings {
+            // The worker read them before.
+            let _ = config.set(key, value);
+        }
+        self.records.retain(|record| record.step <= info.step);
+        self.points.retain(|point| point.step <= info.step);
+        (self.step, self.config, self.info) = (info.step, config, info);
+    }
+
+    /// Seconds to the end, once the pace is known.
+    pub fn seconds_left(&self) -> Option<f64> {
+        let pictures = self.info.steps.saturating_sub(self.step) as f64 * self.info.batch as f64;
+        (self.speed > 0.0).then(|| pictures / self.speed)
+    }
+
+    /// What it is, in a few words.
+    pub fn words(&self) -> String {
+        let Self { info, config, step, .. } = self;
+        format!("{} on {}, {}, step {step} of {}", config.objective, config.dataset, info.architecture, info.steps)
+    }
+}
