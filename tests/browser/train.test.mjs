@@ -1,14 +1,14 @@
 // Training in the page: begun, interrupted by attacks, reloads and dead workers, handed over to the native program and back.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { launch, shoot, site, visit } from './harness.mjs';
-import { attackAfter, attacked, notice, notices, numbers, set } from './driver.mjs';
+import { attackAfter, attacked, notice, notices, numbers, png, set } from './driver.mjs';
 
 const SLOW = 300_000; // SwiftShader shares two cores with whatever else runs
 /** cargo's directory for tests' files, where tests/agreement.rs left a run; the native programs lie beside it. */
@@ -236,6 +236,27 @@ describe('training on the CPU', () => {
       await page.locator('#train-material', { hasText: 'yours: 1 teapot' }).waitFor();
     });
   });
+
+  test('a folder of class folders is learnt from', { timeout: 120_000 }, async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'otjr-'));
+    try {
+      for (const [name, shade] of [['dark', 30], ['light', 220]]) {
+        await mkdir(join(folder, 'set', name), { recursive: true });
+        for (let n = 0; n < 10; n++) await writeFile(join(folder, 'set', name, `${n}.png`), png(40, 32, () => [shade + n, shade, shade]));
+      }
+      await visit(browser, server, { path: '#view=none&backend=cpu&train.epochs=1&train.batch=6' }, async (page) => {
+        await attacked(page);
+        await page.locator('#train-data summary').click();
+        await page.setInputFiles('#train-data-folder', join(folder, 'set'));
+        await page.locator('#train-material', { hasText: 'set: 18 pictures to learn from, 2 to judge by, 2 classes' }).waitFor();
+        await press(page, 'train-begin');
+        await over(page);
+        assert.match(await page.innerText('#train-runs'), /folder, 18 pictures/);
+      });
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
 });
 
 /** CIFAR-10's archive with ten records a file: each a plain colour. */
@@ -262,15 +283,18 @@ function cifar() {
 
 /** Counts what the worker asks of WebGPU, and keeps the device to kill it. */
 const COUNTING = `
-const counts = self.counts = { dispatches: 0, readbacks: 0, uploads: 0, uploaded: 0 };
+const counts = self.counts = { dispatches: 0, readbacks: 0, uploads: 0, uploaded: 0, buffers: 0 };
 const wrap = (type, name, count) => {
   const was = type.prototype[name];
-  type.prototype[name] = function (...all) { count(...all); return was.apply(this, all); };
+  type.prototype[name] = function (...all) { count.apply(this, all); return was.apply(this, all); };
 };
 wrap(GPUComputePassEncoder, 'dispatchWorkgroups', () => { counts.dispatches++; });
 wrap(GPUComputePassEncoder, 'dispatchWorkgroupsIndirect', () => { counts.dispatches++; });
 wrap(GPUBuffer, 'mapAsync', () => { counts.readbacks++; });
 wrap(GPUQueue, 'writeBuffer', (_, at, data, from, size) => { counts.uploads++; counts.uploaded += size ?? data.byteLength; });
+const create = GPUDevice.prototype.createBuffer;
+GPUDevice.prototype.createBuffer = function (what) { counts.buffers += what.size; return create.call(this, what); };
+wrap(GPUBuffer, 'destroy', function () { counts.buffers -= this.size; });
 const request = GPUAdapter.prototype.requestDevice;
 GPUAdapter.prototype.requestDevice = async function (...all) { return self.device = await request.apply(this, all); };
 `;
@@ -306,6 +330,9 @@ describe('training on WebGPU', () => {
       const then = await counts();
       const per = (key) => (then[key] - first[key]) / (then.step - first.step);
       t.diagnostic(`${then.step - first.step} steps of ce, batch 4: ${KINDS.map((key) => `${per(key).toFixed(1)} ${key}`).join(', ')} a step`);
+      const megabytes = [first, then].map(({ buffers }) => Math.round(buffers / 1e6));
+      t.diagnostic(`buffers after ${first.step} steps ${megabytes[0]} MB, after ${then.step} ${megabytes[1]} MB`);
+      assert.ok(then.buffers <= 1.02 * first.buffers, `the buffers grew from ${megabytes[0]} to ${megabytes[1]} MB`);
       assert.ok(per('readbacks') <= 0.1, `${per('readbacks')} read-backs a step`);
       assert.ok(per('dispatches') <= 900, `${per('dispatches')} dispatches a step`);
       assert.ok(per('uploaded') <= 4 * 4 * 3072 + 10_000, `${per('uploaded')} bytes a step`);
