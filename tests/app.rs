@@ -20,7 +20,7 @@ use otjr::{
         link::{Shipped, Wish},
         message::{Input, Intent, Kind, Sort, Source, Task},
         reading::many,
-        state::{Phase, State, sort},
+        state::{Phase, State, is_archive, sort},
     },
     config::{AttackConfig, AttackKind, Norm},
     evaluate::{Accuracy, Record, Report},
@@ -239,6 +239,8 @@ fn files_are_told_apart_by_name_or_content() {
     assert_eq!(sort("f.safetensors", br#"12345678{"input.x":{}}"#), Sort::Fixture);
     assert_eq!(sort("cat.png", b"\x89PNG\r\n\x1a\n\0"), Sort::Picture);
     assert_eq!(sort("", b""), Sort::Picture);
+    assert!(is_archive(&[0x1f, 0x8b, 8]) && is_archive(b"PK\x03\x04") && !is_archive(b"\x89PNG"));
+    assert!(!is_archive(b"PK\0\0\0\0\0\0{"), "the length of a safetensors file's header");
 }
 
 #[test]

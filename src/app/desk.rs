@@ -96,8 +96,9 @@ impl Desk {
             let mut last = None;
             for file in files {
                 match self.keep(file).await {
-                    Ok((n, Sort::Picture)) => last = Some(n),
-                    Ok((n, sort)) => self.tell(Intent::File(n, sort)),
+                    Ok(None) => {}
+                    Ok(Some((n, Sort::Picture))) => last = Some(n),
+                    Ok(Some((n, sort))) => self.tell(Intent::File(n, sort)),
                     Err(text) => self.say(text),
                 }
             }
@@ -107,13 +108,19 @@ impl Desk {
         });
     }
 
-    async fn keep(self, file: File) -> Result<(usize, Sort), String> {
+    /// Keeps a file and gives its number and kind; an archive goes to training instead.
+    async fn keep(self, file: File) -> Result<Option<(usize, Sort)>, String> {
         let name = file.name();
         if file.size() > LARGEST {
             return Err(format!("{name} is larger than {} MB, too large for this page.", LARGEST / 1e6));
         }
         let start = file.slice_with_i32_and_i32(0, START).map_err(|_| format!("{name} cannot be read."))?;
         let start = js_sys::Uint8Array::new(&browser::read(&start).await?.into()).to_vec();
+        if super::state::is_archive(&start) {
+            self.say(format!("{name} is read as pictures to learn from: see “Train one yourself”."));
+            self.bring_data(vec![file]);
+            return Ok(None);
+        }
         let sort = super::state::sort(&name, &start);
         let kept = self.hands.try_update_value(|hands| {
             hands.files.push(file);
@@ -123,7 +130,7 @@ impl Desk {
         if sort == Sort::Picture {
             self.tell(Intent::Keep(n, name));
         }
-        Ok((n, sort))
+        Ok(Some((n, sort)))
     }
 
     /// Takes data to train on: an archive, or all files of a folder.

@@ -413,6 +413,11 @@ pub(super) fn owned(config: &AttackConfig) -> Vec<(String, String)> {
     config.pairs().into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
+/// Whether a file is an archive, gzip or zip, by its start: pictures to learn from.
+pub fn is_archive(start: &[u8]) -> bool {
+    [&[0x1f, 0x8b, 8][..], b"PK\x03\x04", b"PK\x05\x06"].iter().any(|magic| start.starts_with(magic))
+}
+
 /// What a file is, by its name or else by its start: a safetensors file is a length and then JSON, which names the
 /// pictures if the file is a fixture.
 pub fn sort(name: &str, start: &[u8]) -> Sort {

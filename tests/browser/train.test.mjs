@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { launch, shoot, site, visit } from './harness.mjs';
+import { dropFiles, file, launch, shoot, site, visit } from './harness.mjs';
 import { attackAfter, attacked, notice, notices, numbers, png, set } from './driver.mjs';
 
 const SLOW = 300_000; // SwiftShader shares two cores with whatever else runs
@@ -161,9 +161,9 @@ describe('training on the CPU', () => {
       });
       const directory = await mkdtemp(join(tmpdir(), 'otjr-'));
       try {
-        const file = join(directory, here.name);
-        await writeFile(file, here.bytes);
-        await promisify(execFile)(NATIVE, ['--resume', file, '--out', join(directory, 'out'), '--device', 'cpu'], { cwd: directory });
+        const moved = join(directory, here.name);
+        await writeFile(moved, here.bytes);
+        await promisify(execFile)(NATIVE, ['--resume', moved, '--out', join(directory, 'out'), '--device', 'cpu'], { cwd: directory });
         const back = await readFile(join(directory, 'out', objective, 'checkpoint.safetensors'));
         assert.equal(tensors(back).metadata.step, '20');
         const distance = apart(back, end);
@@ -217,7 +217,8 @@ describe('training on the CPU', () => {
       await page.locator('#train-data summary').click();
       await page.setInputFiles('#train-data-file', { name: 'broken.tar.gz', mimeType: '', buffer: cifar().subarray(0, 500) });
       await notice(page, 'broken.tar.gz');
-      await page.setInputFiles('#train-data-file', { name: 'small.tar.gz', mimeType: '', buffer: cifar() });
+      await dropFiles(page, 'body', file('small.tar.gz', 'application/gzip', cifar()));
+      await notice(page, 'small.tar.gz is read as pictures to learn from');
       await page.locator('#train-material', { hasText: 'small.tar.gz: 50 pictures to learn from, 10 to judge by, 10 classes' }).waitFor();
       await page.fill('#train-label', 'teapot');
       await press(page, 'train-label-add');
