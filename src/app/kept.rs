@@ -114,7 +114,7 @@ async fn write(name: &str, content: &Blob) -> Result<(), String> {
         && room < content.size()
     {
         return Err(format!(
-            "it has {:.0} MB and only {:.0} MB are left to this page",
+            "it has {:.1} MB and only {:.1} MB are left to this page",
             content.size() / 1e6,
             room.max(0.0) / 1e6
         ));
