@@ -342,7 +342,8 @@ impl State {
             return Vec::new();
         }
         run.asked = None;
-        let done = step >= run.info.steps;
+        // The last look may have been interrupted: then it is still to come.
+        let done = step >= run.info.steps && run.points.last().is_some_and(|point| point.step == step);
         if run.phase == Phase::Stepping {
             run.phase = Phase::Paused;
         }

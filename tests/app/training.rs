@@ -117,7 +117,11 @@ fn everything_else_goes_before_training() {
     // What comes of an earlier command says nothing.
     hear(&mut state, trained(id, 400, true));
     assert_eq!(state.training.run.as_ref().unwrap().step, 7);
-    // In the end a last copy.
+    // In the end a last look, even if it was interrupted.
+    let over =
+        Event::Trained { id: next, step: 400, records: Vec::new(), look: None, speed: 0.0, memory: 0, over: true };
+    let (next, _) = training(&hear(&mut state, over)).unwrap();
+    // And a last copy.
     let tasks = hear(&mut state, trained(next, 400, true));
     assert_eq!(tasks, [Task::Send(Command::Export { number: 77, purpose: Purpose::Keep })]);
     assert_eq!(state.training.run.as_ref().unwrap().phase, Phase::Over);
