@@ -187,7 +187,7 @@ describe('training on the CPU', () => {
       const heap = () => page.evaluate(() => Math.round(performance.memory.usedJSHeapSize / 1e6));
       await attacked(page);
       await press(page, 'train-begin');
-      await notice(page, /The run is not kept for the next visit: it has 0(\.\d)? MB and only 0(\.1)? MB are left to this page/);
+      await notice(page, /The run is not kept for the next visit: it has 0\.\d MB and only 0\.1 MB are left to this page/);
       await reached(page, 100);
       const before = [await megabytes(), await heap()];
       await set(page, 'fit-rate', '0.01');
