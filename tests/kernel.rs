@@ -23,7 +23,7 @@ fn burns(stride: usize) -> impl Fn(Tensor<4>, Tensor<4>) -> Tensor<4> {
 }
 
 fn ours(stride: usize) -> impl Fn(Tensor<4>, Tensor<4>) -> Tensor<4> {
-    move |x, w| kernel::conv2d(x, w, stride)
+    move |x, w| kernel::pictures(kernel::conv2d(kernel::maps(x), w, stride, None))
 }
 
 fn random(shape: [usize; 4]) -> Tensor<4> {
@@ -80,18 +80,18 @@ fn only_tracked_inputs_get_gradients() {
     let floats = |t: Tensor<4>| t.into_data().try_to_vec::<f32>().unwrap();
 
     let tracked = x.clone().require_grad();
-    let gradients = (kernel::conv2d(tracked.clone(), w.clone(), 1) * r.clone()).sum().backward();
+    let gradients = (ours(1)(tracked.clone(), w.clone()) * r.clone()).sum().backward();
     assert_close(&floats(tracked.grad(&gradients).unwrap()), &all[1], "input only");
     assert!(w.grad(&gradients).is_none());
 
     // An input of the plain device beside a tracked weight, as in a training step.
     let tracked = w.clone().require_grad();
-    let gradients = (kernel::conv2d(x.clone().inner(), tracked.clone(), 1) * r).sum().backward();
+    let gradients = (ours(1)(x.clone().inner(), tracked.clone()) * r).sum().backward();
     assert_close(&floats(tracked.grad(&gradients).unwrap()), &all[2], "weight only");
     assert!(x.grad(&gradients).is_none());
 
-    assert_close(&floats(kernel::conv2d(x.clone(), w.clone(), 1)), &all[0], "neither");
-    assert_close(&floats(kernel::conv2d(x.inner(), w.inner(), 1)), &all[0], "no autodiff");
+    assert_close(&floats(ours(1)(x.clone(), w.clone())), &all[0], "neither");
+    assert_close(&floats(ours(1)(x.inner(), w.inner())), &all[0], "no autodiff");
 }
 
 #[test]
@@ -110,35 +110,141 @@ fn threads_do_not_change_a_bit() {
 fn float64_stays_float64() {
     use burn::tensor::DType;
     let [x, w, _] = operands([3, 4, 8], 3, 1, 2);
-    let y = kernel::conv2d(x.clone().cast(DType::F64), w.clone().cast(DType::F64), 1);
+    let y = ours(1)(x.clone().cast(DType::F64), w.clone().cast(DType::F64));
     assert_eq!(y.dtype(), DType::F64);
     let floats = |t: Tensor<4>| t.cast(DType::F32).into_data().try_to_vec::<f32>().unwrap();
-    assert_close(&floats(kernel::conv2d(x, w, 1)), &floats(y), "float64");
+    assert_close(&floats(ours(1)(x, w)), &floats(y), "float64");
 }
 
-/// Output and the gradients of input, scale and shift of `sum(affine(x) * r)`; then mean, variance and the gradient of
-/// `sum(mean * a) + sum(variance * b)`.
-fn normalised(
-    affine: impl Fn(Tensor<4>, Tensor<1>, Tensor<1>) -> Tensor<4>,
-    moments: impl Fn(Tensor<4>) -> [Tensor<1>; 2],
-    [x, r]: [&Tensor<4>; 2],
-    [scale, shift]: [&Tensor<1>; 2],
+fn floats<const D: usize>(t: Tensor<D>) -> Vec<f32> {
+    t.into_data().try_to_vec::<f32>().unwrap()
+}
+
+fn channel(c: usize) -> Tensor<1> {
+    random([c, 1, 1, 1]).reshape([c])
+}
+
+fn per_channel(values: Tensor<1>) -> Tensor<4> {
+    let [c] = values.dims();
+    values.reshape([1, c, 1, 1])
+}
+
+fn mean(x: Tensor<4>) -> Tensor<1> {
+    let [_, c, _, _] = x.dims();
+    x.mean_dims(&[0, 2, 3]).reshape([c])
+}
+
+/// The values and the gradients of every operand of `sum(f(pictures, vectors, weight) * r)`, all of them tracked.
+fn all(
+    f: impl Fn(Vec<Tensor<4>>, Vec<Tensor<1>>) -> Tensor<4>,
+    maps: &[Tensor<4>],
+    vectors: &[Tensor<1>],
+    r: &Tensor<4>,
 ) -> Vec<Vec<f32>> {
-    fn floats<const D: usize>(t: Tensor<D>) -> Vec<f32> {
-        t.into_data().try_to_vec::<f32>().unwrap()
-    }
-    let x = x.clone().require_grad();
-    let (s, t) = (scale.clone().require_grad(), shift.clone().require_grad());
-    let y = affine(x.clone(), s.clone(), t.clone());
+    let maps: Vec<_> = maps.iter().map(|t| t.clone().require_grad()).collect();
+    let vectors: Vec<_> = vectors.iter().map(|t| t.clone().require_grad()).collect();
+    let y = f(maps.clone(), vectors.clone());
     let gradients = (y.clone() * r.clone()).sum().backward();
-    let mut all = vec![floats(y.inner()), floats(x.grad(&gradients).unwrap())];
-    all.extend([floats(s.grad(&gradients).unwrap()), floats(t.grad(&gradients).unwrap())]);
-    let x = x.detach().require_grad();
-    let [mean, variance] = moments(x.clone());
-    let loss = (mean.clone() * scale.clone()).sum() + (variance.clone() * shift.clone()).sum();
-    let gradients = loss.backward();
-    all.extend([floats(mean.inner()), floats(variance.inner()), floats(x.grad(&gradients).unwrap())]);
+    let mut all = vec![floats(y.inner())];
+    all.extend(maps.iter().map(|t| floats(t.grad(&gradients).unwrap())));
+    all.extend(vectors.iter().map(|t| floats(t.grad(&gradients).unwrap())));
     all
+}
+
+/// batch, channels in, channels out, size, kernel, stride
+const SHAPES: [[usize; 6]; 7] = [
+    [1, 3, 16, 32, 3, 1],
+    [2, 16, 16, 5, 3, 1],
+    [9, 20, 8, 8, 3, 2],
+    [3, 7, 24, 1, 1, 1],
+    [5, 16, 32, 9, 1, 2],
+    [2, 16, 40, 32, 3, 2],
+    [17, 64, 64, 4, 3, 1],
+];
+
+#[test]
+fn convolution_of_normalised_maps_equals_burns_own() {
+    for [batch, cin, cout, size, k, stride] in SHAPES {
+        for of_batch in [false, true] {
+            let out = size.div_ceil(stride);
+            let operands =
+                [random([batch, cin, size, size]), random([cout, cin, k, k]), random([batch, cout, out, out])];
+            let [gamma, beta, running_mean, running_variance] = [0; 4].map(|_| channel(cin));
+            let running_variance = running_variance.square();
+            let r = random([batch, cout, out, out]);
+            let ours = |maps: Vec<Tensor<4>>, vectors: Vec<Tensor<1>>| {
+                let x = kernel::maps(maps[0].clone());
+                let [mean, variance] = if of_batch {
+                    kernel::moments_for_conv2d(x.clone())
+                } else {
+                    [running_mean.clone(), running_variance.clone()]
+                };
+                let (gamma, beta) = (vectors[0].clone(), vectors[1].clone());
+                let norm = kernel::Norm { gamma, beta, mean, variance, epsilon: 1e-5, of_batch };
+                let residual = kernel::maps(maps[2].clone());
+                kernel::pictures(kernel::activated_conv2d(x, &norm, maps[1].clone(), stride, Some(residual)))
+            };
+            let burns = |maps: Vec<Tensor<4>>, vectors: Vec<Tensor<1>>| {
+                let x = maps[0].clone();
+                let [mean, variance] = if of_batch {
+                    let m = mean(x.clone());
+                    [m.clone(), mean((x.clone() - per_channel(m)).square())]
+                } else {
+                    [running_mean.clone(), running_variance.clone()]
+                };
+                let normalised = (x - per_channel(mean)) / per_channel(variance.add_scalar(1e-5).sqrt());
+                let activated = burn::tensor::activation::relu(
+                    normalised * per_channel(vectors[0].clone()) + per_channel(vectors[1].clone()),
+                );
+                self::burns(stride)(activated, maps[1].clone()) + maps[2].clone()
+            };
+            let vectors = [gamma.clone(), beta.clone()];
+            let what = format!("{cin} -> {cout} @{size} k{k} s{stride} b{batch}, of the batch: {of_batch}");
+            for (i, (ours, burns)) in
+                all(ours, &operands, &vectors, &r).iter().zip(&all(burns, &operands, &vectors, &r)).enumerate()
+            {
+                // A single value per channel has no variance, and an input gradient of rounding alone.
+                if !(of_batch && batch * size * size < 8) {
+                    assert_close(ours, burns, &format!("{what}, {i}"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn convolution_of_tangents_equals_burns_own() {
+    for [batch, cin, cout, size, k, stride] in SHAPES {
+        let out = size.div_ceil(stride);
+        let [x, t] = [0; 2].map(|_| random([batch, cin, size, size]));
+        let operands = [x, t, random([cout, cin, k, k]), random([batch, cout, out, out])];
+        let vectors = [0; 3].map(|_| channel(cin));
+        let [gamma, beta, mean, variance] = [0; 4].map(|_| channel(cin));
+        let norm = kernel::Norm { gamma, beta, mean, variance: variance.square(), epsilon: 1e-5, of_batch: false };
+        let r = random([batch, cout, out, out]);
+        let ours = |maps: Vec<Tensor<4>>, vectors: Vec<Tensor<1>>| {
+            let [x, t, residual] = [0, 1, 3].map(|i| kernel::maps(maps[i].clone()));
+            let [a, b, c] = [0, 1, 2].map(|i| vectors[i].clone());
+            let tangent = kernel::Tangent { t, a, b, c };
+            let weight = maps[2].clone();
+            kernel::pictures(kernel::activated_conv2d_tangent(x, &norm, tangent, weight, stride, Some(residual)))
+        };
+        let burns = |maps: Vec<Tensor<4>>, vectors: Vec<Tensor<1>>| {
+            let [x, t] = [0, 1].map(|i| maps[i].clone());
+            let value = (x.clone() - per_channel(norm.mean.clone()))
+                / per_channel(norm.variance.clone().add_scalar(1e-5).sqrt())
+                * per_channel(norm.gamma.clone())
+                + per_channel(norm.beta.clone());
+            let [a, b, c] = [0, 1, 2].map(|i| per_channel(vectors[i].clone()));
+            let tangent = (t * a + x * b + c) * value.detach().greater_scalar(0.0).float();
+            self::burns(stride)(tangent, maps[2].clone()) + maps[3].clone()
+        };
+        let what = format!("{cin} -> {cout} @{size} k{k} s{stride} b{batch}");
+        let both = all(ours, &operands, &vectors, &r).into_iter().zip(all(burns, &operands, &vectors, &r));
+        for (i, (ours, burns)) in both.enumerate() {
+            assert_close(&ours, &burns, &format!("{what}, {i}"));
+        }
+    }
 }
 
 #[test]
@@ -146,27 +252,41 @@ fn normalisation_and_its_gradients_equal_burns_own() {
     for [batch, channels, size] in [[1, 3, 32], [2, 16, 5], [9, 20, 8], [3, 7, 1], [64, 64, 8]] {
         for relu in [false, true] {
             let shape = [batch, channels, size, size];
-            let (x, r) = (random(shape), random(shape));
-            let [scale, shift] = [0, 1].map(|row| random([2, channels, 1, 1]).narrow(0, row, 1).reshape([channels]));
-            let what = format!("{shape:?} relu {relu}");
-            let burns = normalised(
-                |x, scale, shift| {
-                    let y = x * kernel::per_channel(scale) + kernel::per_channel(shift);
-                    if relu { burn::tensor::activation::relu(y) } else { y }
-                },
-                |x| {
-                    let mean_of = |t: Tensor<4>| t.mean_dims(&[0, 2, 3]).reshape([channels]);
-                    let mean = mean_of(x.clone());
-                    [mean.clone(), mean_of((x - kernel::per_channel(mean)).square())]
-                },
-                [&x, &r],
-                [&scale, &shift],
-            );
-            let affine = |x, scale, shift| kernel::affine(x, scale, shift, relu);
-            let ours = normalised(affine, kernel::moments, [&x, &r], [&scale, &shift]);
-            for (ours, burns) in ours.iter().zip(&burns) {
-                assert_close(ours, burns, &what);
+            let r = random(shape);
+            let ours = |maps: Vec<Tensor<4>>, v: Vec<Tensor<1>>| {
+                kernel::pictures(kernel::affine(kernel::maps(maps[0].clone()), v[0].clone(), v[1].clone(), relu))
+            };
+            let burns = |maps: Vec<Tensor<4>>, v: Vec<Tensor<1>>| {
+                let y = maps[0].clone() * per_channel(v[0].clone()) + per_channel(v[1].clone());
+                if relu { burn::tensor::activation::relu(y) } else { y }
+            };
+            let (x, vectors) = ([random(shape)], [channel(channels), channel(channels)]);
+            for (ours, burns) in all(ours, &x, &vectors, &r).iter().zip(&all(burns, &x, &vectors, &r)) {
+                assert_close(ours, burns, &format!("affine {shape:?} relu {relu}"));
             }
+        }
+    }
+}
+
+#[test]
+fn moments_and_their_gradients_equal_burns_own() {
+    for [batch, channels, size] in [[1, 3, 32], [2, 16, 5], [9, 20, 8], [3, 7, 1], [64, 64, 8]] {
+        let shape = [batch, channels, size, size];
+        let maps = [random(shape), random(shape)];
+        let r = random([4, channels, 1, 1]);
+        let rows = |rows: Vec<Tensor<1>>| Tensor::stack::<2>(rows, 0).reshape([4, channels, 1, 1]);
+        let ours = |maps: Vec<Tensor<4>>, _| {
+            let [x, t] = [0, 1].map(|i| kernel::maps(maps[i].clone()));
+            rows([kernel::moments(x.clone()), kernel::cross_moments(x, t)].concat())
+        };
+        let burns = |maps: Vec<Tensor<4>>, _| {
+            let [x, t] = [0, 1].map(|i| maps[i].clone());
+            let m = mean(x.clone());
+            let variance = mean((x.clone() - per_channel(m.clone())).square());
+            rows(vec![m, variance, mean(t.clone()), mean(x * t)])
+        };
+        for (ours, burns) in all(ours, &maps, &[], &r).iter().zip(&all(burns, &maps, &[], &r)) {
+            assert_close(ours, burns, &format!("moments {shape:?}"));
         }
     }
 }

@@ -8,6 +8,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::Classifier;
 use crate::{
     config::{Objective, ObjectiveConfig},
+    kernel,
     loss::cross_entropy::{cross_entropy, kl_divergence},
     random::{self, Stream},
 };
@@ -35,8 +36,6 @@ pub fn perturb(
     config: &ObjectiveConfig,
     rng: &mut Stream,
 ) -> Tensor<4> {
-    let epsilon = config.train_epsilon.0;
-    let (low, high) = (x.clone().sub_scalar(epsilon), x.clone().add_scalar(epsilon));
     let noise = random::normal(rng, x.dims().iter().product());
     let noise: Tensor<4> = Tensor::from_data(TensorData::new(noise, x.dims()), &x.device());
     let clean = (objective == Objective::Trades).then(|| model.logits(x.clone()));
@@ -47,8 +46,7 @@ pub fn perturb(
             Some(z) => kl_divergence(z.clone(), a).mul_scalar(b),
             None => cross_entropy(a, y.clone()).mul_scalar(b),
         });
-        let ahead = x_adv + gradient.sign().mul_scalar(config.train_step.0);
-        x_adv = ahead.max_pair(low.clone()).min_pair(high.clone()).clamp(0.0, 1.0);
+        x_adv = kernel::sign_step(x_adv, gradient, x, config.train_epsilon.0, config.train_step.0);
     }
     x_adv
 }

@@ -1,9 +1,10 @@
-//! The convolution of [`super::conv`] as an operation of burn's CPU backend.
+//! The convolution of [`super::conv`] as operations of burn's CPU backend.
 
 use burn::{
     backend::{
-        Autodiff, Backend, Dispatch, Flex,
+        Autodiff, Backend, Dispatch, ExtensionType, Flex,
         autodiff::{
+            NodeId,
             checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
             grads::Gradients,
             ops::{Backward, Ops, OpsKind},
@@ -16,71 +17,403 @@ use burn::{
 
 use super::{
     conv::Conv,
-    flex::{contiguous, floats, tensor},
+    flex::{contiguous, dims, floats, tensor},
+    maps::{self, Gate, Maps},
+    norm::Channels,
 };
 
 /// See [`super::conv2d`].
-pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, stride: usize) -> Tensor<4> {
-    Tensor::from_dispatch(Dispatch::convolve(x.into_dispatch(), weight.into_dispatch(), stride))
+pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, stride: usize, residual: Option<Tensor<4>>) -> Tensor<4> {
+    let (x, weight, residual) = (x.into_dispatch(), weight.into_dispatch(), added(residual));
+    Tensor::from_dispatch(Dispatch::convolve(x, weight, residual, stride))
+}
+
+/// See [`super::activated_conv2d`].
+pub fn activated_conv2d(
+    x: Tensor<4>,
+    norm: &super::Norm,
+    weight: Tensor<4>,
+    stride: usize,
+    residual: Option<Tensor<4>>,
+) -> Tensor<4> {
+    let [gamma, beta, mean, variance] =
+        [&norm.gamma, &norm.beta, &norm.mean, &norm.variance].map(|t| t.clone().into_dispatch());
+    let (x, weight, residual) = (x.into_dispatch(), weight.into_dispatch(), added(residual));
+    let (epsilon, of_batch) = (norm.epsilon, norm.of_batch);
+    Tensor::from_dispatch(Dispatch::convolve_activated(
+        x, gamma, beta, mean, variance, weight, residual, stride, epsilon, of_batch,
+    ))
+}
+
+/// See [`super::activated_conv2d_tangent`]; the gate is given as scale and shift.
+pub fn activated_conv2d_tangent(
+    x: Tensor<4>,
+    [scale, shift]: [Tensor<1>; 2],
+    tangent: super::Tangent,
+    weight: Tensor<4>,
+    stride: usize,
+    residual: Option<Tensor<4>>,
+) -> Tensor<4> {
+    let super::Tangent { t, a, b, c } = tangent;
+    let [scale, shift, a, b, c] = [scale, shift, a, b, c].map(Tensor::into_dispatch);
+    let (x, t) = (x.into_dispatch(), t.into_dispatch());
+    let (weight, residual) = (weight.into_dispatch(), added(residual));
+    Tensor::from_dispatch(Dispatch::convolve_tangent(x, scale, shift, t, a, b, c, weight, residual, stride))
+}
+
+/// What is added to a convolution's output: burn passes no options on.
+#[derive(ExtensionType)]
+pub enum Residual<B: Backend> {
+    Added(FloatTensor<B>),
+    None,
+}
+
+fn added(residual: Option<Tensor<4>>) -> Residual<Dispatch> {
+    residual.map_or(Residual::None, |residual| Residual::Added(residual.into_dispatch()))
+}
+
+impl<B: Backend> Residual<B> {
+    fn tensor(self) -> Option<FloatTensor<B>> {
+        match self {
+            Self::Added(tensor) => Some(tensor),
+            Self::None => None,
+        }
+    }
 }
 
 #[backend_extension(Flex, Autodiff)]
+#[allow(clippy::too_many_arguments)]
 trait Convolve: Backend {
-    fn convolve(x: FloatTensor<Self>, weight: FloatTensor<Self>, stride: usize) -> FloatTensor<Self>;
+    fn convolve(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        #[extension_type] residual: Residual<Self>,
+        stride: usize,
+    ) -> FloatTensor<Self>;
+
+    /// Of relu(gamma (x - mean) / sqrt(variance + epsilon) + beta). No gradient goes to mean and variance themselves; if
+    /// they are those of the batch it goes through them to x.
+    fn convolve_activated(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        #[extension_type] residual: Residual<Self>,
+        stride: usize,
+        epsilon: f32,
+        of_batch: bool,
+    ) -> FloatTensor<Self>;
+
+    /// Of a t + b x + c where scale x + shift is positive. No gradient goes to scale and shift.
+    fn convolve_tangent(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        t: FloatTensor<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        #[extension_type] residual: Residual<Self>,
+        stride: usize,
+    ) -> FloatTensor<Self>;
+}
+
+/// What a convolution reads, kept for its gradients.
+#[derive(Clone, Debug)]
+struct Operands {
+    conv: Conv,
+    x: FloatTensor<Flex>,
+    weight: FloatTensor<Flex>,
+    gate: Option<Factors>,
+}
+
+#[derive(Clone, Debug)]
+struct Factors {
+    scale: FloatTensor<Flex>,
+    shift: FloatTensor<Flex>,
+    tangent: Option<Tangent>,
+}
+
+#[derive(Clone, Debug)]
+struct Tangent {
+    t: FloatTensor<Flex>,
+    a: FloatTensor<Flex>,
+    b: FloatTensor<Flex>,
+    c: FloatTensor<Flex>,
+}
+
+impl Operands {
+    fn new(x: FloatTensor<Flex>, weight: FloatTensor<Flex>, stride: usize, gate: Option<Factors>) -> Self {
+        let [batch, h, w, cin] = dims(&x);
+        let [cout, _, k, _] = dims(&weight);
+        let expected = Shape::new([cout, cin, k, k]);
+        assert_eq!(*weight.layout().shape(), expected, "the weight of a convolution of {cin} channels");
+        let conv = Conv { batch, cin, cout, h, w, k, stride };
+        Self { conv, x: contiguous(x), weight: contiguous(weight), gate }
+    }
+
+    fn maps(&self) -> Maps<'_> {
+        let gate = self.gate.as_ref().map(|gate| Gate {
+            scale: floats(&gate.scale),
+            shift: floats(&gate.shift),
+            tangent: gate.tangent.as_ref().map(|Tangent { t, a, b, c }| {
+                let [t, a, b, c] = [t, a, b, c].map(floats);
+                maps::Tangent { t, a, b, c }
+            }),
+        });
+        Maps { x: floats(&self.x), gate }
+    }
+
+    fn forward(&self, residual: Option<FloatTensor<Flex>>) -> FloatTensor<Flex> {
+        let Conv { batch, cout, .. } = self.conv;
+        let [h, w] = self.conv.output();
+        let residual = residual.map(contiguous);
+        let y = self.conv.forward(&self.maps(), floats(&self.weight), residual.as_ref().map(floats));
+        tensor(y, [batch, h, w, cout])
+    }
+}
+
+/// Batch normalisation's numbers of each channel.
+#[derive(Clone, Debug)]
+struct Norm {
+    gamma: Vec<f32>,
+    mean: Vec<f32>,
+    inverse_sigma: Vec<f32>,
+    of_batch: bool,
+}
+
+impl Norm {
+    /// As one factor and one summand, and what is needed to go back.
+    fn new([gamma, beta, mean, variance]: [FloatTensor<Flex>; 4], epsilon: f32, of_batch: bool) -> (Factors, Self) {
+        let [gamma, beta, mean, variance] = [gamma, beta, mean, variance].map(|t| floats(&contiguous(t)).to_vec());
+        let inverse_sigma: Vec<f32> = variance.iter().map(|v| 1.0 / (v + epsilon).sqrt()).collect();
+        let scale: Vec<f32> = gamma.iter().zip(&inverse_sigma).map(|(g, s)| g * s).collect();
+        let shift: Vec<f32> = beta.iter().zip(&mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
+        let channels = [scale.len()];
+        let factors = Factors { scale: tensor(scale, channels), shift: tensor(shift, channels), tangent: None };
+        (factors, Self { gamma, mean, inverse_sigma, of_batch })
+    }
+
+    /// From the gradients of scale and shift: those of gamma, mean and variance.
+    fn gradients(&self, dscale: &[f32], dshift: &[f32]) -> [Vec<f32>; 3] {
+        let of_channel = |c: usize| {
+            // shift = beta - mean scale, scale = gamma / sigma
+            let dscale = dscale[c] - self.mean[c] * dshift[c];
+            let inverse_sigma = self.inverse_sigma[c];
+            let dvariance = -0.5 * dscale * self.gamma[c] * inverse_sigma.powi(3);
+            [dscale * inverse_sigma, -dshift[c] * self.gamma[c] * inverse_sigma, dvariance]
+        };
+        let all: Vec<[f32; 3]> = (0..dscale.len()).map(of_channel).collect();
+        [0, 1, 2].map(|i| all.iter().map(|values| values[i]).collect())
+    }
 }
 
 impl Convolve for Flex {
-    fn convolve(x: FloatTensor<Self>, weight: FloatTensor<Self>, stride: usize) -> FloatTensor<Self> {
-        let conv = conv(&x, &weight, stride);
-        let [h, w] = conv.output();
-        tensor(conv.forward(floats(&contiguous(x)), floats(&contiguous(weight))), [conv.batch, conv.cout, h, w])
+    fn convolve(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        residual: Residual<Self>,
+        stride: usize,
+    ) -> FloatTensor<Self> {
+        Operands::new(x, weight, stride, None).forward(residual.tensor())
+    }
+
+    fn convolve_activated(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        residual: Residual<Self>,
+        stride: usize,
+        epsilon: f32,
+        of_batch: bool,
+    ) -> FloatTensor<Self> {
+        let (gate, _) = Norm::new([gamma, beta, mean, variance], epsilon, of_batch);
+        Operands::new(x, weight, stride, Some(gate)).forward(residual.tensor())
+    }
+
+    fn convolve_tangent(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        t: FloatTensor<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        residual: Residual<Self>,
+        stride: usize,
+    ) -> FloatTensor<Self> {
+        let [t, a, b, c, scale, shift] = [t, a, b, c, scale, shift].map(contiguous);
+        let gate = Factors { scale, shift, tangent: Some(Tangent { t, a, b, c }) };
+        Operands::new(x, weight, stride, Some(gate)).forward(residual.tensor())
     }
 }
 
 impl<C: CheckpointStrategy> Convolve for Autodiff<Flex, C> {
-    fn convolve(x: FloatTensor<Self>, weight: FloatTensor<Self>, stride: usize) -> FloatTensor<Self> {
-        // Each gradient needs the other input.
-        let x_kept = weight.is_tracked().then(|| x.primitive().clone());
-        let weight_kept = x.is_tracked().then(|| weight.primitive().clone());
-        let conv = conv(x.primitive(), weight.primitive(), stride);
-        let prepared = ConvolveBackward.prepare::<C>([x.node(), weight.node()]).compute_bound().stateful();
-        let output = Flex::convolve(x.into_primitive(), weight.into_primitive(), stride);
-        match prepared {
-            OpsKind::Tracked(prepared) => prepared.finish((conv, x_kept, weight_kept), output),
+    fn convolve(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        residual: Residual<Self>,
+        stride: usize,
+    ) -> FloatTensor<Self> {
+        let operands = Operands::new(x.primitive().clone(), weight.primitive().clone(), stride, None);
+        let residual = residual.tensor();
+        // Where there is no residual another node stands in, and gets nothing.
+        let nodes = [x.node(), weight.node(), residual.as_ref().map_or_else(|| x.node(), |r| r.node())];
+        let has_residual = residual.is_some();
+        let output = operands.forward(residual.map(|r| r.into_primitive()));
+        match PlainBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish((operands, has_residual), output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+
+    fn convolve_activated(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        residual: Residual<Self>,
+        stride: usize,
+        epsilon: f32,
+        of_batch: bool,
+    ) -> FloatTensor<Self> {
+        let factors = [&gamma, &beta, &mean, &variance].map(|t| t.primitive().clone());
+        let (gate, norm) = Norm::new(factors, epsilon, of_batch);
+        let operands = Operands::new(x.primitive().clone(), weight.primitive().clone(), stride, Some(gate));
+        let residual = residual.tensor();
+        let residual_node = residual.as_ref().map_or_else(|| x.node(), |r| r.node());
+        let nodes = [x.node(), gamma.node(), beta.node(), weight.node(), residual_node];
+        let has_residual = residual.is_some();
+        let output = operands.forward(residual.map(|r| r.into_primitive()));
+        match ActivatedBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish((operands, norm, has_residual), output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+
+    fn convolve_tangent(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        t: FloatTensor<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        residual: Residual<Self>,
+        stride: usize,
+    ) -> FloatTensor<Self> {
+        let residual = residual.tensor();
+        let residual_node = residual.as_ref().map_or_else(|| x.node(), |r| r.node());
+        let nodes = [x.node(), t.node(), a.node(), b.node(), c.node(), weight.node(), residual_node];
+        let has_residual = residual.is_some();
+        let [t, a, b, c, scale, shift] = [&t, &a, &b, &c, &scale, &shift].map(|t| contiguous(t.primitive().clone()));
+        let gate = Factors { scale, shift, tangent: Some(Tangent { t, a, b, c }) };
+        let operands = Operands::new(x.primitive().clone(), weight.primitive().clone(), stride, Some(gate));
+        let output = operands.forward(residual.map(|r| r.into_primitive()));
+        match TangentBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish((operands, has_residual), output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }
 }
 
-#[derive(Debug)]
-struct ConvolveBackward;
-
-impl Backward<Flex, 2> for ConvolveBackward {
-    /// The input where the weight's gradient is wanted, the weight where the input's is.
-    type State = (Conv, Option<FloatTensor<Flex>>, Option<FloatTensor<Flex>>);
-
-    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = contiguous(grads.consume::<Flex>(&ops.node));
-        let [x_node, weight_node] = ops.parents;
-        let (conv, x, weight) = ops.state;
-        if let (Some(node), Some(weight)) = (x_node, weight) {
-            let dx = conv.input_gradient(floats(&dy), floats(&contiguous(weight)));
-            grads.register::<Flex>(node.id, tensor(dx, [conv.batch, conv.cin, conv.h, conv.w]));
-        }
-        if let (Some(node), Some(x)) = (weight_node, x) {
-            let dw = conv.weight_gradient(floats(&contiguous(x)), floats(&dy));
-            grads.register::<Flex>(node.id, tensor(dw, [conv.cout, conv.cin, conv.k, conv.k]));
-        }
+/// Hands `values` to `node`, if it wants them.
+fn register<const D: usize>(grads: &mut Gradients, node: Option<NodeId>, values: Vec<f32>, shape: [usize; D]) {
+    if let Some(node) = node {
+        grads.register::<Flex>(node, tensor(values, shape));
     }
 }
 
-fn conv(x: &FloatTensor<Flex>, weight: &FloatTensor<Flex>, stride: usize) -> Conv {
-    let [batch, cin, h, w] = x.layout().shape().dims();
-    let [cout, _, k, _] = weight.layout().shape().dims();
-    assert_eq!(
-        *weight.layout().shape(),
-        Shape::new([cout, cin, k, k]),
-        "the weight of a convolution of {cin} channels"
-    );
-    Conv { batch, cin, cout, h, w, k, stride }
+/// The gradients of the weight, where it is wanted, and of the residual, which is that of the output.
+fn register_others(
+    grads: &mut Gradients,
+    operands: &Operands,
+    dy: FloatTensor<Flex>,
+    weight: Option<NodeId>,
+    residual: Option<NodeId>,
+) {
+    if let Some(node) = weight {
+        let dw = operands.conv.weight_gradient(&operands.maps(), floats(&dy));
+        grads.register::<Flex>(node, tensor(dw, dims(&operands.weight)));
+    }
+    if let Some(node) = residual {
+        grads.register::<Flex>(node, dy);
+    }
+}
+
+#[derive(Debug)]
+struct PlainBackward;
+
+impl Backward<Flex, 3> for PlainBackward {
+    /// And whether there is a residual.
+    type State = (Operands, bool);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let [x, weight, residual] = ops.parents.map(|node| node.map(|node| node.id));
+        let (operands, has_residual) = ops.state;
+        if x.is_some() {
+            let gradient = operands.conv.input_gradient(floats(&dy), floats(&operands.weight), &operands.maps());
+            register(grads, x, gradient.dx, dims(&operands.x));
+        }
+        register_others(grads, &operands, dy, weight, residual.filter(|_| has_residual));
+    }
+}
+
+#[derive(Debug)]
+struct ActivatedBackward;
+
+impl Backward<Flex, 5> for ActivatedBackward {
+    type State = (Operands, Norm, bool);
+
+    fn backward(self, ops: Ops<Self::State, 5>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let [x, gamma, beta, weight, residual] = ops.parents.map(|node| node.map(|node| node.id));
+        let (operands, norm, has_residual) = ops.state;
+        let channels = operands.conv.cin;
+        if x.is_some() || gamma.is_some() || beta.is_some() {
+            let gradient = operands.conv.input_gradient(floats(&dy), floats(&operands.weight), &operands.maps());
+            let (mut dx, [_, dscale, dshift]) = (gradient.dx, gradient.factors);
+            let [dgamma, dmean, dvariance] = norm.gradients(&dscale, &dshift);
+            if norm.of_batch && x.is_some() {
+                let x = floats(&operands.x);
+                Channels(channels).add_moments_gradient(&mut dx, x, &norm.mean, &dmean, &dvariance);
+            }
+            register(grads, x, dx, dims(&operands.x));
+            register(grads, gamma, dgamma, [channels]);
+            register(grads, beta, dshift, [channels]);
+        }
+        register_others(grads, &operands, dy, weight, residual.filter(|_| has_residual));
+    }
+}
+
+#[derive(Debug)]
+struct TangentBackward;
+
+impl Backward<Flex, 7> for TangentBackward {
+    type State = (Operands, bool);
+
+    fn backward(self, ops: Ops<Self::State, 7>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let [x, t, a, b, c, weight, residual] = ops.parents.map(|node| node.map(|node| node.id));
+        let (operands, has_residual) = ops.state;
+        let channels = operands.conv.cin;
+        let gradient = operands.conv.input_gradient(floats(&dy), floats(&operands.weight), &operands.maps());
+        register(grads, x, gradient.dx, dims(&operands.x));
+        register(grads, t, gradient.dt.expect("there is a tangent"), dims(&operands.x));
+        for (node, factor) in [a, b, c].into_iter().zip(gradient.factors) {
+            register(grads, node, factor, [channels]);
+        }
+        register_others(grads, &operands, dy, weight, residual.filter(|_| has_residual));
+    }
 }

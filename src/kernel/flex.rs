@@ -22,3 +22,7 @@ pub fn floats(tensor: &FloatTensor<Flex>) -> &[f32] {
 pub fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FloatTensor<Flex> {
     Flex::float_from_data(TensorData::new(values, shape), &Default::default())
 }
+
+pub fn dims(tensor: &FloatTensor<Flex>) -> [usize; 4] {
+    tensor.layout().shape().dims()
+}

@@ -15,8 +15,8 @@ use burn::{
 };
 
 use super::{
-    flex::{contiguous, floats, tensor},
-    norm::Planes,
+    flex::{contiguous, dims, floats, tensor},
+    norm::Channels,
 };
 
 /// See [`super::affine`].
@@ -30,6 +30,11 @@ pub fn moments(x: Tensor<4>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::moments(x.into_dispatch()))
 }
 
+/// The means over each channel of t and of x t, `[2, C]`.
+pub fn cross_moments(x: Tensor<4>, t: Tensor<4>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::cross_moments(x.into_dispatch(), t.into_dispatch()))
+}
+
 #[backend_extension(Flex, Autodiff)]
 trait Normalise: Backend {
     fn affine(
@@ -39,15 +44,12 @@ trait Normalise: Backend {
         relu: bool,
     ) -> FloatTensor<Self>;
     fn moments(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn cross_moments(x: FloatTensor<Self>, t: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
-fn dims(x: &FloatTensor<Flex>) -> [usize; 4] {
-    x.layout().shape().dims()
-}
-
-fn planes(x: &FloatTensor<Flex>) -> Planes {
-    let [_, channels, h, w] = dims(x);
-    Planes { channels, area: h * w }
+fn channels(x: &FloatTensor<Flex>) -> Channels {
+    let [_, _, _, channels] = dims(x);
+    Channels(channels)
 }
 
 impl Normalise for Flex {
@@ -58,13 +60,19 @@ impl Normalise for Flex {
         relu: bool,
     ) -> FloatTensor<Self> {
         let (x, scale, shift) = (contiguous(x), contiguous(scale), contiguous(shift));
-        tensor(planes(&x).affine(floats(&x), floats(&scale), floats(&shift), relu), dims(&x))
+        tensor(channels(&x).affine(floats(&x), floats(&scale), floats(&shift), relu), dims(&x))
     }
 
     fn moments(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let x = contiguous(x);
-        let planes = planes(&x);
-        tensor(planes.moments(floats(&x)).concat(), [2, planes.channels])
+        let channels = channels(&x);
+        tensor(channels.moments(floats(&x)).concat(), [2, channels.0])
+    }
+
+    fn cross_moments(x: FloatTensor<Self>, t: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (x, t) = (contiguous(x), contiguous(t));
+        let channels = channels(&x);
+        tensor(channels.cross_moments(floats(&x), floats(&t)).concat(), [2, channels.0])
     }
 }
 
@@ -98,6 +106,16 @@ impl<C: CheckpointStrategy> Normalise for Autodiff<Flex, C> {
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }
+
+    fn cross_moments(x: FloatTensor<Self>, t: FloatTensor<Self>) -> FloatTensor<Self> {
+        let kept = [&x, &t].map(|t| t.primitive().clone());
+        let prepared = CrossMomentsBackward.prepare::<C>([x.node(), t.node()]).compute_bound().stateful();
+        let output = Flex::cross_moments(x.into_primitive(), t.into_primitive());
+        match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish(kept, output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -109,19 +127,19 @@ impl Backward<Flex, 3> for AffineBackward {
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = contiguous(grads.consume::<Flex>(&ops.node));
-        let planes = planes(&dy);
+        let channels = channels(&dy);
         let (x, scale, y) = ops.state;
         let y = y.as_ref().map(floats);
         let [x_node, scale_node, shift_node] = ops.parents;
         if let (Some(node), Some(scale)) = (x_node, scale) {
-            let dx = planes.affine_input_gradient(floats(&dy), y, floats(&contiguous(scale)));
+            let dx = channels.affine_input_gradient(floats(&dy), y, floats(&contiguous(scale)));
             grads.register::<Flex>(node.id, tensor(dx, dims(&dy)));
         }
         if let Some(x) = x {
-            let gradients = planes.affine_parameter_gradients(floats(&dy), y, floats(&contiguous(x)));
+            let gradients = channels.affine_parameter_gradients(floats(&dy), y, floats(&contiguous(x)));
             for (node, gradient) in [scale_node, shift_node].into_iter().zip(gradients) {
                 if let Some(node) = node {
-                    grads.register::<Flex>(node.id, tensor(gradient, [planes.channels]));
+                    grads.register::<Flex>(node.id, tensor(gradient, [channels.0]));
                 }
             }
         }
@@ -138,12 +156,33 @@ impl Backward<Flex, 1> for MomentsBackward {
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = contiguous(grads.consume::<Flex>(&ops.node));
         let (x, moments) = ops.state;
-        let (planes, x) = (planes(&x), contiguous(x));
-        let (dmean, dvariance) = floats(&gradient).split_at(planes.channels);
+        let (channels, x) = (channels(&x), contiguous(x));
+        let (dmean, dvariance) = floats(&gradient).split_at(channels.0);
         if let [Some(node)] = ops.parents {
-            let mean = &floats(&moments)[..planes.channels];
-            let dx = planes.moments_gradient(floats(&x), mean, dmean, dvariance);
+            let mean = &floats(&moments)[..channels.0];
+            let mut dx = vec![0.0; floats(&x).len()];
+            channels.add_moments_gradient(&mut dx, floats(&x), mean, dmean, dvariance);
             grads.register::<Flex>(node.id, tensor(dx, dims(&x)));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct CrossMomentsBackward;
+
+impl Backward<Flex, 2> for CrossMomentsBackward {
+    type State = [FloatTensor<Flex>; 2];
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = contiguous(grads.consume::<Flex>(&ops.node));
+        let [x, t] = ops.state.map(contiguous);
+        let channels = channels(&x);
+        let (dmean, dproduct) = floats(&gradient).split_at(channels.0);
+        let gradients = channels.cross_moments_gradient(floats(&x), floats(&t), dmean, dproduct);
+        for (node, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let Some(node) = node {
+                grads.register::<Flex>(node.id, tensor(gradient, dims(&x)));
+            }
         }
     }
 }

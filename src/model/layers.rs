@@ -2,13 +2,20 @@
 
 use burn::tensor::Tensor;
 
-use crate::kernel::{self, per_channel};
+use crate::kernel::{self, Norm, Tangent};
 
 use super::{
     Error, Mode, Pass,
     dual::Dual,
     parameter::{Builder, Init, Parameter, Slot},
 };
+
+/// The positive part of normalised maps, left to the convolution that reads them (see [`crate::kernel`]).
+pub struct Activated {
+    value: Tensor<4>,
+    norm: Norm,
+    tangent: Option<Tangent>,
+}
 
 /// A square convolution without bias that keeps the size at stride 1 (padding k/2).
 #[derive(Clone, Debug)]
@@ -29,9 +36,21 @@ impl Conv {
         Ok(Self { weight: builder.parameter(format!("{name}.weight"), [cout, cin, k, k], init)?, stride })
     }
 
-    /// `[B, in, H, W]` -> `[B, out, H/stride, W/stride]`.
+    /// Maps `[B, in, H, W]` -> `[B, out, H/stride, W/stride]`.
     pub fn forward(&self, x: Dual<4>) -> Dual<4> {
-        x.linear(|t| kernel::conv2d(t, self.weight.tensor.clone(), self.stride))
+        x.linear(|t| kernel::conv2d(t, self.weight.tensor.clone(), self.stride, None))
+    }
+
+    /// The same of activated maps; `residual` is added.
+    pub fn forward_activated(&self, x: &Activated, residual: Option<Dual<4>>) -> Dual<4> {
+        let Activated { value, norm, tangent } = x;
+        let (residual, residual_tangent) = residual.map_or((None, None), |r| (Some(r.value), r.tangent));
+        let weight = || self.weight.tensor.clone();
+        let tangent = tangent.clone().map(|tangent| {
+            let (value, stride) = (value.clone(), self.stride);
+            kernel::activated_conv2d_tangent(value, norm, tangent, weight(), stride, residual_tangent)
+        });
+        Dual { value: kernel::activated_conv2d(value.clone(), norm, weight(), self.stride, residual), tangent }
     }
 
     pub fn slots(&mut self) -> Vec<&mut dyn Slot> {
@@ -67,63 +86,65 @@ impl BatchNorm {
         })
     }
 
-    /// `[B, C, H, W]` -> the same shape. In training mode the batch's statistics are pushed onto `pass`.
+    /// Maps -> the same shape. In training mode the batch's statistics are pushed onto `pass`.
     pub fn forward(&self, x: Dual<4>, pass: &mut Pass) -> Dual<4> {
-        self.normalise(x, pass, false)
+        let (norm, tangent) = self.normalise(&x, pass, kernel::moments);
+        Dual { tangent: tangent.map(|tangent| tangent.apply(&x.value)), value: norm.apply(x.value, false) }
     }
 
     /// The same and its positive part.
     pub fn forward_relu(&self, x: Dual<4>, pass: &mut Pass) -> Dual<4> {
-        self.normalise(x, pass, true)
+        let (norm, tangent) = self.normalise(&x, pass, kernel::moments);
+        let value = norm.apply(x.value.clone(), true);
+        let passes = || value.clone().detach().greater_scalar(0.0).float();
+        Dual { tangent: tangent.map(|tangent| tangent.apply(&x.value) * passes()), value }
     }
 
-    fn normalise(&self, x: Dual<4>, pass: &mut Pass, relu: bool) -> Dual<4> {
-        let output = match pass.mode {
-            Mode::Inference => self.infer(x, relu),
-            Mode::Training => self.train(x, pass, relu),
+    /// The same, for a convolution.
+    pub fn activate(&self, x: Dual<4>, pass: &mut Pass) -> Activated {
+        // The tangent's factors depend on them.
+        let moments = if x.tangent.is_some() { kernel::moments } else { kernel::moments_for_conv2d };
+        let (norm, tangent) = self.normalise(&x, pass, moments);
+        Activated { value: x.value, norm, tangent }
+    }
+
+    /// With the running statistics, or in training mode the `moments` of the batch.
+    fn normalise(
+        &self,
+        x: &Dual<4>,
+        pass: &mut Pass,
+        moments: impl Fn(Tensor<4>) -> [Tensor<1>; 2],
+    ) -> (Norm, Option<Tangent>) {
+        let of_batch = pass.mode == Mode::Training;
+        let [mean, variance] = match pass.mode {
+            Mode::Inference => [&self.running_mean, &self.running_var].map(|p| p.tensor.clone()),
+            Mode::Training => moments(x.value.clone()),
         };
-        if !relu {
-            return output;
+        if let Some(statistics) = pass.statistics.as_mut().filter(|_| of_batch) {
+            let [b, _, h, w] = kernel::dims(&x.value);
+            let n = (b * h * w) as f32;
+            let unbiased = variance.clone().inner().mul_scalar(n / (n - 1.0).max(1.0));
+            statistics.push(BatchStatistics { mean: mean.clone().inner(), variance: unbiased });
         }
-        let passes = |t: Tensor<4>| t * output.value.clone().detach().greater_scalar(0.0).float();
-        Dual { tangent: output.tangent.map(passes), value: output.value }
+        let (gamma, beta) = (self.weight.tensor.clone(), self.bias.tensor.clone());
+        let norm = Norm { gamma, beta, mean, variance, epsilon: Self::EPSILON, of_batch };
+        let tangent = x.tangent.clone().map(|t| Self::tangent(&norm, &x.value, t));
+        (norm, tangent)
     }
 
-    /// gamma (x - mean) / sigma + beta, as one scale and one shift per channel, `[C]` each.
-    fn scale_and_shift(&self, mean: Tensor<1>, variance: Tensor<1>) -> [Tensor<1>; 2] {
-        let scale = self.weight.tensor.clone() / variance.add_scalar(Self::EPSILON).sqrt();
-        let shift = self.bias.tensor.clone() - mean * scale.clone();
-        [scale, shift]
-    }
-
-    /// The value is cut at 0 with `relu`; the tangent is not yet.
-    fn infer(&self, x: Dual<4>, relu: bool) -> Dual<4> {
-        let [scale, shift] = self.scale_and_shift(self.running_mean.tensor.clone(), self.running_var.tensor.clone());
-        let tangent = x.tangent.map(|t| t * per_channel(scale.clone()));
-        Dual { value: kernel::affine(x.value, scale, shift, relu), tangent }
-    }
-
-    /// Over the batch. The statistics depend on x, so the tangent is gamma / sigma (t - mean t - x^ mean(x^ t)) with
+    /// The batch's statistics depend on x, so its tangent is gamma / sigma (t - mean t - x^ mean(x^ t)) with
     /// x^ = (x - mean) / sigma: what a change of one picture does to the others is part of it.
-    fn train(&self, x: Dual<4>, pass: &mut Pass, relu: bool) -> Dual<4> {
-        let [b, c, h, w] = x.value.dims();
-        let n = (b * h * w) as f32;
-        let [mean, variance] = kernel::moments(x.value.clone());
-        if let Some(statistics) = &mut pass.statistics {
-            statistics.push(BatchStatistics {
-                mean: mean.clone().inner(),
-                variance: variance.clone().inner().mul_scalar(n / (n - 1.0).max(1.0)),
-            });
+    fn tangent(norm: &Norm, x: &Tensor<4>, t: Tensor<4>) -> Tangent {
+        let inverse_sigma = norm.inverse_sigma();
+        let a = norm.gamma.clone() * inverse_sigma.clone();
+        if !norm.of_batch {
+            return Tangent { t, b: a.zeros_like(), c: a.zeros_like(), a };
         }
-        let [scale, shift] = self.scale_and_shift(mean.clone(), variance.clone());
-        let tangent = x.tangent.map(|t| {
-            let inverse_sigma = variance.add_scalar(Self::EPSILON).sqrt().recip();
-            let normalised = (x.value.clone() - per_channel(mean)) * per_channel(inverse_sigma);
-            let mean_of = |t: Tensor<4>| per_channel(t.mean_dims(&[0, 2, 3]).reshape([c]));
-            let along = mean_of(normalised.clone() * t.clone());
-            (t.clone() - mean_of(t) - normalised * along) * per_channel(scale.clone())
-        });
-        Dual { value: kernel::affine(x.value, scale, shift, relu), tangent }
+        let [mean_t, mean_xt] = kernel::cross_moments(x.clone(), t.clone());
+        let along = (mean_xt - norm.mean.clone() * mean_t.clone()) * inverse_sigma.clone();
+        let b = -(a.clone() * along * inverse_sigma);
+        let c = -(a.clone() * mean_t) - b.clone() * norm.mean.clone();
+        Tangent { t, a, b, c }
     }
 
     pub fn update_running(&mut self, batch: BatchStatistics) {

@@ -14,7 +14,7 @@ use std::{fmt, str::FromStr};
 
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData, Transaction};
 
-use crate::{attack::Classifier, data::SIDE};
+use crate::{attack::Classifier, data::SIDE, kernel};
 use dual::Dual;
 pub use layers::BatchStatistics;
 use layers::Linear;
@@ -90,7 +90,7 @@ impl Pass {
     /// Passes `x` on; a recording pass keeps it under `name`.
     fn record(&mut self, name: &str, x: Dual<4>) -> Dual<4> {
         if self.recording {
-            self.activations.push((name.to_owned(), x.value.clone()));
+            self.activations.push((name.to_owned(), kernel::pictures(x.value.clone())));
         }
         x
     }
@@ -277,6 +277,7 @@ impl Model {
             Some(normalisation) => normalisation.forward(x),
             None => x,
         };
+        let x = x.linear(kernel::maps);
         let latent = match &self.network {
             Network::WideResNet(network) => network.forward(x, pass),
             Network::ResNet(network) => network.forward(x, pass),
@@ -345,10 +346,4 @@ impl Classifier for Model {
     fn logits(&self, x: Tensor<4>) -> Tensor<2> {
         self.forward(x, &mut Pass::inference()).logits.value
     }
-}
-
-/// The mean over height and width, `[B, C, H, W]` -> `[B, C]`.
-fn mean_pool(x: Dual<4>) -> Dual<2> {
-    let [b, c, _, _] = x.value.dims();
-    x.linear(|t| t.mean_dims(&[2, 3]).reshape([b, c]))
 }

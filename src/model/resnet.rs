@@ -1,5 +1,7 @@
 //! ResNet-18 for 32x32 pictures (He et al., 2016), plain and pre-activation, with the names that robustness codes use.
 
+use crate::kernel;
+
 use super::{
     Error, Pass,
     dual::Dual,
@@ -44,16 +46,17 @@ impl Block {
 
     fn forward(&self, x: Dual<4>, pass: &mut Pass) -> Dual<4> {
         let output = if self.pre_activation {
-            let activated = self.bn1.forward_relu(x.clone(), pass);
-            let hidden = self.bn2.forward_relu(self.conv1.forward(activated.clone()), pass);
+            let activated = self.bn1.activate(x.clone(), pass);
+            let hidden = self.conv1.forward_activated(&activated, None);
             let residual = match &self.shortcut {
-                Some((projection, _)) => projection.forward(activated),
+                Some((projection, _)) => projection.forward_activated(&activated, None),
                 None => x,
             };
-            self.conv2.forward(hidden) + residual
+            let activated = self.bn2.activate(hidden, pass);
+            self.conv2.forward_activated(&activated, Some(residual))
         } else {
-            let hidden = self.bn1.forward_relu(self.conv1.forward(x.clone()), pass);
-            let hidden = self.bn2.forward(self.conv2.forward(hidden), pass);
+            let activated = self.bn1.activate(self.conv1.forward(x.clone()), pass);
+            let hidden = self.bn2.forward(self.conv2.forward_activated(&activated, None), pass);
             let residual = match &self.shortcut {
                 Some((projection, Some(norm))) => norm.forward(projection.forward(x), pass),
                 Some((projection, None)) => projection.forward(x),
@@ -102,7 +105,7 @@ impl ResNet {
         Ok(Self { conv1, norm, pre_activation, blocks })
     }
 
-    /// Pixels `[B, 3, 32, 32]` -> latent `[B, 8 w]`.
+    /// Maps of pixels `[B, 3, 32, 32]` -> latent `[B, 8 w]`.
     pub fn forward(&self, x: Dual<4>, pass: &mut Pass) -> Dual<2> {
         let mut hidden = pass.record("conv1", self.conv1.forward(x));
         if !self.pre_activation {
@@ -113,7 +116,7 @@ impl ResNet {
             let activated = self.norm.forward_relu(hidden, pass);
             hidden = pass.record("bn", activated);
         }
-        super::mean_pool(hidden)
+        hidden.linear(kernel::mean_pool)
     }
 
     pub fn slots(&mut self) -> Vec<&mut dyn Slot> {

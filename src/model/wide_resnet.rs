@@ -1,5 +1,7 @@
 //! WideResNet-D-W (Zagoruyko and Komodakis, 2016) for 32x32 pictures, as TRADES and the OTJR reference build it.
 
+use crate::kernel;
+
 use super::{
     Error, Pass,
     dual::Dual,
@@ -34,13 +36,14 @@ impl Unit {
     }
 
     fn forward(&self, x: Dual<4>, pass: &mut Pass) -> Dual<4> {
-        let activated = self.bn1.forward_relu(x.clone(), pass);
-        let hidden = self.bn2.forward_relu(self.conv1.forward(activated.clone()), pass);
+        let activated = self.bn1.activate(x.clone(), pass);
+        let hidden = self.conv1.forward_activated(&activated, None);
         let residual = match &self.shortcut {
-            Some(shortcut) => shortcut.forward(activated),
+            Some(shortcut) => shortcut.forward_activated(&activated, None),
             None => x,
         };
-        pass.record(&self.name, self.conv2.forward(hidden) + residual)
+        let activated = self.bn2.activate(hidden, pass);
+        pass.record(&self.name, self.conv2.forward_activated(&activated, Some(residual)))
     }
 }
 
@@ -75,12 +78,12 @@ impl WideResNet {
         Ok(Self { conv1, units, bn1 })
     }
 
-    /// Pixels `[B, 3, 32, 32]` -> latent `[B, 64 W]`.
+    /// Maps of pixels `[B, 3, 32, 32]` -> latent `[B, 64 W]`.
     pub fn forward(&self, x: Dual<4>, pass: &mut Pass) -> Dual<2> {
         let first = pass.record("conv1", self.conv1.forward(x));
         let hidden = self.units.iter().fold(first, |h, unit| unit.forward(h, pass));
         let activated = self.bn1.forward_relu(hidden, pass);
-        super::mean_pool(pass.record("bn1", activated))
+        pass.record("bn1", activated).linear(kernel::mean_pool)
     }
 
     pub fn slots(&mut self) -> Vec<&mut dyn Slot> {

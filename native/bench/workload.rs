@@ -1,0 +1,221 @@
+//! What is measured.
+
+use std::{fs, ops::ControlFlow};
+
+use anyhow::{Context, bail};
+use burn::tensor::Device;
+use clap::ValueEnum;
+use otjr::{
+    attack::{
+        Classifier,
+        method::{Stage, stages},
+        training,
+    },
+    batch::Batch,
+    checkpoint::Checkpoint,
+    config::{AttackConfig, AttackKind, Norm, Objective, ObjectiveConfig, TrainConfig},
+    data::{Pictures, VALUES, synthetic},
+    evaluate::{Evaluation, Now, Watch},
+    loss::cross_entropy::cross_entropy,
+    model::{Architecture, Model},
+    random::{self, Purpose, RngExt},
+    train::Trainer,
+};
+
+use crate::{Arguments, layers::Passes};
+
+const CLASSES: usize = 10;
+/// Of everything random.
+const SEED: u64 = 0;
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Workload {
+    /// Logits, in inference mode
+    Infer,
+    /// The gradient of the cross-entropy in the pixels, in inference mode
+    InputGradient,
+    /// Training's attack of 10 steps
+    #[value(name = "pgd-10")]
+    Pgd10,
+    /// A training step on the cross-entropy; its record is read back within the time, in all steps
+    StepCe,
+    /// A training step on attacked pictures (10 attack steps)
+    StepPgd,
+    /// A training step of OTJR (10 attack steps)
+    StepOtjr,
+    /// AutoAttack, standard, L-inf 8/255, once, without warming up
+    Autoattack,
+    /// Each shape of convolution that the model has
+    Conv,
+    /// The machine's multiply-adds on registers
+    Peak,
+}
+
+impl Workload {
+    pub fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// None where it depends on how the work goes. Each of the attack's steps is a forward pass and the gradient of the
+    /// pixels. OTJR then has a clean pass with the gradient of its pixels, an attacked pass and one of value and tangent,
+    /// of which the last two are trained on: three forward and three backward ways.
+    fn passes(self) -> Option<Passes> {
+        let trained = |times, attack| Passes { forward: times + attack, pixels: attack, inputs: times, weights: times };
+        match self {
+            Self::Infer => Some(Passes { forward: 1, ..Passes::default() }),
+            Self::InputGradient => Some(Passes { forward: 1, pixels: 1, ..Passes::default() }),
+            Self::Pgd10 => Some(Passes { forward: 10, pixels: 10, ..Passes::default() }),
+            Self::StepCe => Some(trained(1, 0)),
+            Self::StepPgd => Some(trained(1, 10)),
+            Self::StepOtjr => Some(trained(3, 11)),
+            Self::Autoattack | Self::Conv | Self::Peak => None,
+        }
+    }
+
+    fn objective(self) -> Objective {
+        match self {
+            Self::StepPgd => Objective::Pgd,
+            Self::StepOtjr => Objective::Otjr,
+            _ => Objective::Ce,
+        }
+    }
+}
+
+/// Work that can be repeated.
+pub struct Work {
+    pub model: String,
+    /// Pictures at once, and in a repetition.
+    pub batch: usize,
+    pub pictures: usize,
+    pub parameters: usize,
+    /// Does it once; returns how many multiply-adds the network took.
+    pub repeat: Box<dyn FnMut() -> anyhow::Result<u64>>,
+}
+
+/// The model of --weights, or a fresh one.
+pub fn model(arguments: &Arguments, device: &Device) -> anyhow::Result<Model> {
+    let Some(path) = &arguments.weights else {
+        return Ok(Model::new(arguments.model, CLASSES, None, SEED, device)?);
+    };
+    let bytes = fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
+    let load = || Model::from_arrays(&Checkpoint::from_bytes(&bytes)?.model(), device).map_err(anyhow::Error::from);
+    load().with_context(|| path.display().to_string())
+}
+
+/// Pictures of a batch: fewer for a wide network, of which an OTJR step holds gigabytes.
+pub fn batch(arguments: &Arguments, architecture: Architecture) -> usize {
+    arguments.batch.unwrap_or(match architecture.widest() / (32 * 32) {
+        ..64 => 64,
+        64..160 => 16,
+        _ => 4,
+    })
+}
+
+/// Makes everything ready.
+pub fn prepare(workload: Workload, arguments: &Arguments, device: &Device) -> anyhow::Result<Work> {
+    let mut model = model(arguments, device)?;
+    let (name, parameters) = (model.architecture.to_string(), model.parameters());
+    if workload == Workload::Autoattack {
+        let pictures = arguments.pictures;
+        let batch = arguments.batch.unwrap_or(256).min(pictures);
+        if arguments.weights.is_none() {
+            bail!(
+                "autoattack needs --weights (public/models/otjr.safetensors): an untrained model falls at the first step"
+            );
+        }
+        let repeat = autoattack(pictures, batch, model, device.clone())?;
+        return Ok(Work { model: name, batch, pictures, parameters, repeat });
+    }
+    let pictures = batch(arguments, model.architecture);
+    let passes = workload.passes().context("it is no work to repeat")?;
+    let multiply_adds = pictures as u64 * passes.multiply_adds(&mut model);
+    let data = noise(pictures, model.classes);
+    let Batch { x, y } = Batch::new(&data, &(0..pictures).collect::<Vec<_>>(), device);
+    let mut once: Box<dyn FnMut() -> anyhow::Result<()>> = match workload {
+        Workload::Infer => Box::new(move || {
+            model.logits(x.clone());
+            Ok(())
+        }),
+        Workload::InputGradient => Box::new(move || {
+            training::input_gradient(&model, x.clone(), |z| cross_entropy(z, y.clone()).mul_scalar(pictures as f32));
+            Ok(())
+        }),
+        Workload::Pgd10 => Box::new(move || {
+            let mut rng = random::stream(SEED, Purpose::Attack, 0);
+            training::perturb(&model, &x, &y, Objective::Pgd, &ObjectiveConfig::default(), &mut rng);
+            Ok(())
+        }),
+        _ => {
+            // At rate 0 all is computed but nothing changes: each repetition is the same work, and none diverges.
+            let config = TrainConfig {
+                objective: workload.objective(),
+                batch: pictures,
+                rate: 0.0,
+                augment: false,
+                ..TrainConfig::default()
+            };
+            let mut trainer = Trainer::with_model(&config, model, &data, device)?;
+            Box::new(move || {
+                trainer.step(&data);
+                pollster::block_on(trainer.records(&data))?;
+                Ok(())
+            })
+        }
+    };
+    let device = device.clone();
+    let repeat = Box::new(move || {
+        once()?;
+        device.sync()?;
+        Ok(multiply_adds)
+    });
+    Ok(Work { model: name, batch: pictures, pictures, parameters, repeat })
+}
+
+/// Pictures of noise with labels at random.
+fn noise(n: usize, classes: usize) -> Pictures {
+    let mut rng = random::stream(SEED, Purpose::Synthetic, 0);
+    Pictures {
+        pixels: (0..n * VALUES).map(|_| rng.random()).collect(),
+        labels: (0..n).map(|_| rng.random_range(0..classes as u16)).collect(),
+        classes: (0..classes).map(|class| class.to_string()).collect(),
+    }
+}
+
+/// On the embedded set: noise has no right answers to begin from.
+fn autoattack(
+    pictures: usize,
+    batch: usize,
+    mut model: Model,
+    device: Device,
+) -> anyhow::Result<Box<dyn FnMut() -> anyhow::Result<u64>>> {
+    let pictures = synthetic::usual([1, pictures]).test;
+    if model.classes != pictures.classes.len() {
+        bail!("the model tells {} classes apart, the embedded set has {}", model.classes, pictures.classes.len());
+    }
+    let attacks = stages(&AttackConfig::of(AttackKind::Autoattack, Norm::Linf), model.classes)?;
+    Ok(Box::new(move || {
+        let evaluation = evaluation(&pictures, &attacks, batch);
+        let mut state = pollster::block_on(evaluation.begin(&model, &device))?;
+        pollster::block_on(evaluation.run(&model, &model, &device, &mut state, &mut Blind))?;
+        let mut multiply_adds = 0;
+        for record in &state.records {
+            let [forward, pixels] = record.queries;
+            multiply_adds += Passes { forward, pixels, ..Passes::default() }.multiply_adds(&mut model);
+            eprintln!("{}: {} of {} stand, {:.1} s", record.name, record.after, record.before, record.seconds);
+        }
+        Ok(multiply_adds)
+    }))
+}
+
+fn evaluation<'a>(pictures: &'a Pictures, stages: &'a [Stage], batch: usize) -> Evaluation<'a> {
+    Evaluation { pictures, stages, target: None, seed: SEED, batch, flags: Vec::new(), may_be_random: false }
+}
+
+/// Watches nothing.
+struct Blind;
+
+impl Watch for Blind {
+    async fn look(&mut self, _: Now<'_>) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,183 @@
+//! The inner loop of convolutions and of their input gradients.
+
+use crate::platform::simd::{self, Kernel};
+
+/// Pixels and vectors of output channels of a register tile: `P * V` accumulators, `V` vectors of weights and one
+/// broadcast input fill the 16 registers of AVX2, SSE2 and simd128. (AVX-512 was tried: equal, its units are these.)
+const P: usize = 6;
+const V: usize = 2;
+/// Floats of a cache line.
+const LINE: usize = 16;
+/// Pixels where few channels are left.
+const NARROW_P: usize = 8;
+
+/// Output pixels that all see the same taps.
+pub struct Phase {
+    /// The runs of inputs that a pixel sees: how far from its first input each begins in the window, and its length. Taps
+    /// that lie side by side are one run.
+    runs: Vec<(usize, usize)>,
+    /// `[blocks of output channels][inputs][channels of the block]`, zero beyond the last channel.
+    weights: Vec<f32>,
+    /// Of each pixel of a unit: where its inputs begin in the window,
+    inputs: Vec<usize>,
+    /// and where its outputs do in the unit.
+    outputs: Vec<usize>,
+    channels: [usize; 2],
+}
+
+/// Channels of the blocks that `channels` are computed in, one after the other.
+fn blocks(channels: usize) -> impl Iterator<Item = usize> {
+    let lanes = simd::lanes();
+    (0..channels).step_by(V * lanes).map(move |first| if channels - first > lanes { V * lanes } else { lanes })
+}
+
+impl Phase {
+    /// `taps`, in the order of the window: where each begins, and its index in `weights_of(output, input)`; `pixels`: inputs and outputs.
+    pub fn new<'a>(
+        taps: &[(usize, usize)],
+        channels: [usize; 2],
+        pixels: impl Iterator<Item = (usize, usize)>,
+        weights_of: impl Fn(usize, usize) -> &'a [f32] + Sync,
+    ) -> Self {
+        use rayon::prelude::*;
+        let [cin, cout] = channels;
+        let widths: Vec<usize> = blocks(cout).collect();
+        let per_channel = taps.len() * cin;
+        let mut weights = vec![0.0; widths.iter().sum::<usize>() * per_channel];
+        let widest = widths.first().copied().unwrap_or(1);
+        let packed = weights.par_chunks_mut((widest * per_channel).max(1)).enumerate();
+        packed.for_each(|(block, packed)| {
+            let (first, width) = (block * widest, widths[block]);
+            // The weights of one input, tap by tap: whole rows at a time, since the taps' rows often share a cache line.
+            let mut rows = vec![0.0; taps.len() * width];
+            for i in 0..cin {
+                for o in first..(first + width).min(cout) {
+                    let weights = weights_of(o, i);
+                    taps.iter().enumerate().for_each(|(t, (_, tap))| rows[t * width + o - first] = weights[*tap]);
+                }
+                for (t, row) in rows.chunks_exact(width).enumerate() {
+                    packed[(t * cin + i) * width..][..width].copy_from_slice(row);
+                }
+            }
+        });
+        let mut runs: Vec<(usize, usize)> = Vec::new();
+        for &(start, _) in taps {
+            match runs.last_mut() {
+                Some((first, length)) if *first + *length == start => *length += cin,
+                _ => runs.push((start, cin)),
+            }
+        }
+        let (inputs, outputs) = pixels.unzip();
+        Self { runs, weights, inputs, outputs, channels }
+    }
+
+    /// Writes the output channels of the first `pixels` pixels, and meanwhile fetches what is `ahead`.
+    pub fn run(&self, window: &[f32], pixels: usize, out: &mut [f32], ahead: &[&[f32]]) {
+        if !self.runs.is_empty() {
+            simd::run(Correlate { phase: self, window, pixels, out, ahead });
+        }
+    }
+}
+
+struct Correlate<'a> {
+    phase: &'a Phase,
+    window: &'a [f32],
+    pixels: usize,
+    out: &'a mut [f32],
+    ahead: &'a [&'a [f32]],
+}
+
+impl Kernel for Correlate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const L: usize, const FMA: bool>(self) {
+        let Self { phase, window, pixels, out, mut ahead } = self;
+        let [_, cout] = phase.channels;
+        let per_channel = phase.runs.iter().map(|(_, length)| length).sum::<usize>();
+        let mut weights = &phase.weights[..];
+        for first in (0..cout).step_by(V * L) {
+            let wide = cout - first > L;
+            let (block, rest) = weights.split_at(per_channel * if wide { V * L } else { L });
+            weights = rest;
+            if wide {
+                correlate::<L, FMA, P, V>(phase, block, first, window, pixels, out, ahead);
+            } else {
+                correlate::<L, FMA, NARROW_P, 1>(phase, block, first, window, pixels, out, ahead);
+            }
+            ahead = &[];
+        }
+    }
+}
+
+/// All pixels of the `V * L` output channels from `first` on.
+#[inline(always)]
+fn correlate<const L: usize, const FMA: bool, const P: usize, const V: usize>(
+    phase: &Phase,
+    weights: &[f32],
+    first: usize,
+    window: &[f32],
+    pixels: usize,
+    out: &mut [f32],
+    ahead: &[&[f32]],
+) {
+    let Phase { runs, inputs, outputs, channels: [_, cout], .. } = phase;
+    let width = (V * L).min(cout - first);
+    for start in (0..pixels).step_by(P) {
+        for ahead in ahead {
+            let share = |pixel: usize| (ahead.len() * pixel / pixels).next_multiple_of(LINE);
+            (share(start)..share(start + P)).step_by(LINE).for_each(|at| simd::prefetch(ahead, at));
+        }
+        // Beyond the last pixel: that one again.
+        let pixels: [usize; P] = std::array::from_fn(|p| (start + p).min(pixels - 1));
+        let inputs = pixels.map(|p| inputs[p]);
+        let mut tile = [[[0.0f32; L]; V]; P];
+        let mut weights = weights;
+        for &(begin, length) in runs {
+            let (of_run, rest) = weights.split_at(length * V * L);
+            weights = rest;
+            let x: [&[f32]; P] = inputs.map(|input| &window[input + begin..][..length]);
+            for (i, weights) in (0..length).zip(of_run.chunks_exact(V * L)) {
+                let weights: [[f32; L]; V] = std::array::from_fn(|v| simd::load(weights, v * L));
+                for p in 0..P {
+                    for v in 0..V {
+                        simd::multiply_add::<L, FMA>(&mut tile[p][v], &weights[v], &[x[p][i]; L]);
+                    }
+                }
+            }
+        }
+        if width == V * L {
+            for p in 0..P {
+                store(&tile[p], &mut out[outputs[pixels[p]] + first..]);
+            }
+        } else {
+            let mut sums = [[[0.0; L]; V]; P];
+            for p in 0..P {
+                store(&tile[p], sums[p].as_flattened_mut());
+            }
+            store_parts(&sums, width, |p| outputs[pixels[p]] + first, out);
+        }
+    }
+}
+
+#[inline(always)]
+fn store<const L: usize, const V: usize>(vectors: &[[f32; L]; V], out: &mut [f32]) {
+    for v in 0..V {
+        out[v * L..(v + 1) * L].copy_from_slice(&vectors[v]);
+    }
+}
+
+/// Stores the first `width` floats of each pixel.
+///
+/// Not inlined: seeing single floats, the compiler would keep the tile in memory.
+#[inline(never)]
+fn store_parts<const L: usize, const V: usize, const P: usize>(
+    sums: &[[[f32; L]; V]; P],
+    width: usize,
+    at: impl Fn(usize) -> usize,
+    out: &mut [f32],
+) {
+    for (p, sums) in sums.iter().enumerate() {
+        out[at(p)..][..width].copy_from_slice(&sums.as_flattened()[..width]);
+    }
+}

@@ -1,0 +1,75 @@
+//! Pictures as channels-last maps.
+
+use burn::{
+    backend::{
+        Autodiff, Backend, Dispatch, Flex,
+        autodiff::{
+            checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+            grads::Gradients,
+            ops::{Backward, Ops, OpsKind},
+        },
+        backend_extension,
+        tensor::FloatTensor,
+    },
+    tensor::Tensor,
+};
+
+use super::{
+    flex::{contiguous, dims, floats, tensor},
+    memory,
+};
+
+/// `[B, C, H, W]` -> `[B, H, W, C]`, in order in memory.
+pub fn channels_last(x: Tensor<4>) -> Tensor<4> {
+    Tensor::from_dispatch(Dispatch::to_channels_last(x.into_dispatch()))
+}
+
+#[backend_extension(Flex, Autodiff)]
+trait Layout: Backend {
+    fn to_channels_last(x: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+/// Transposes `rows x columns` matrices, one after the other.
+fn transpose(x: &[f32], [rows, columns]: [usize; 2]) -> Vec<f32> {
+    let fill = |_: &mut (), matrix: usize, [out]: [&mut [f32]; 1]| {
+        let x = &x[matrix * rows * columns..][..rows * columns];
+        for (row, x) in x.chunks_exact(columns).enumerate() {
+            out[row..].iter_mut().step_by(rows).zip(x).for_each(|(out, x)| *out = *x);
+        }
+    };
+    let ([out], _) = memory::fill(x.len(), rows * columns, || (), fill);
+    out
+}
+
+impl Layout for Flex {
+    fn to_channels_last(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let [b, c, h, w] = dims(&x);
+        tensor(transpose(floats(&contiguous(x)), [c, h * w]), [b, h, w, c])
+    }
+}
+
+impl<C: CheckpointStrategy> Layout for Autodiff<Flex, C> {
+    fn to_channels_last(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let prepared = LayoutBackward.prepare::<C>([x.node()]).compute_bound().stateful();
+        let output = Flex::to_channels_last(x.into_primitive());
+        match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish((), output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LayoutBackward;
+
+impl Backward<Flex, 1> for LayoutBackward {
+    type State = ();
+
+    fn backward(self, ops: Ops<(), 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let [b, h, w, c] = dims(&dy);
+        if let [Some(node)] = ops.parents {
+            grads.register::<Flex>(node.id, tensor(transpose(floats(&dy), [h * w, c]), [b, c, h, w]));
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The gradient of a convolution's weight: products of every input with every output channel, summed over pixels.
+
+use rayon::prelude::*;
+
+use super::{
+    conv::Conv,
+    maps::Maps,
+    window::{Units, Window},
+};
+use crate::platform::simd::{self, Kernel};
+
+/// Inputs and vectors of output channels of a register tile.
+const I: usize = 6;
+const V: usize = 2;
+/// How many tasks there are at least, if there are as many pictures.
+const TASKS: usize = 16;
+
+/// A task sums one block of output channels over one part of the batch; parts are added up in order, so that the result
+/// does not depend on the threads. Few channels: many parts, and small sums; many channels: one part.
+pub fn run(conv: &Conv, maps: &Maps, dy: &[f32]) -> Vec<f32> {
+    let [h, w] = conv.output();
+    let (k, cin, cout) = (conv.k, conv.cin, conv.cout);
+    let units = Units::new([h, w], 1);
+    let window = conv.window(&units);
+    let inputs: Vec<usize> = conv.inputs(&units, &window).collect();
+    let width = V * simd::lanes();
+    let blocks = cout.div_ceil(width);
+    let count = (conv.batch * h).div_ceil(units.pictures * units.rows);
+    let parts = TASKS.div_ceil(blocks).min(count);
+    let part = count.div_ceil(parts);
+    let task = |task: usize| {
+        let (first, block) = (task / blocks * part, task % blocks);
+        let mut sums = vec![0.0; k * k * cin * width];
+        let mut buffer = vec![0.0; window.len()];
+        let mut dys = vec![0.0; units.pixels() * width];
+        for unit in first..(first + part).min(count) {
+            let dy = dy[unit * units.pixels() * cout..].chunks_exact(cout).take(units.pixels());
+            let pixels = dy.len();
+            for (dys, dy) in dys.chunks_exact_mut(width).zip(dy) {
+                let dy = &dy[block * width..];
+                let n = dy.len().min(width);
+                dys[..n].copy_from_slice(&dy[..n]);
+            }
+            let [picture, row] = units.first(unit);
+            let pictures = pixels.div_ceil(units.rows * w);
+            let buffer = &mut buffer[..pictures * window.picture()];
+            window.fill(maps, picture, (row * conv.stride) as isize - (k / 2) as isize, buffer);
+            let (inputs, dys) = (&inputs[..pixels], &dys[..pixels * width]);
+            simd::run(Sums { window: &window, x: buffer, inputs, dys, run: k * cin, sums: &mut sums });
+        }
+        sums
+    };
+    let sums: Vec<Vec<f32>> = (0..count.div_ceil(part) * blocks).into_par_iter().map(task).collect();
+
+    let mut total = vec![0.0; cout * cin * k * k];
+    total.par_chunks_mut(width * cin * k * k).enumerate().for_each(|(block, total)| {
+        for sums in sums[block..].iter().step_by(blocks) {
+            for i in 0..cin {
+                for (o, total) in total.chunks_exact_mut(cin * k * k).enumerate() {
+                    for (t, total) in total[i * k * k..][..k * k].iter_mut().enumerate() {
+                        *total += sums[(t * cin + i) * width + o];
+                    }
+                }
+            }
+        }
+    });
+    total
+}
+
+/// Adds the products of some pixels.
+struct Sums<'a> {
+    window: &'a Window,
+    x: &'a [f32],
+    /// Where each pixel's inputs begin in `x`.
+    inputs: &'a [usize],
+    /// `[pixels][V * L]`.
+    dys: &'a [f32],
+    /// The inputs of one row of the kernel, which lie side by side: k cin.
+    run: usize,
+    /// `[k][run][V * L]`.
+    sums: &'a mut [f32],
+}
+
+impl Kernel for Sums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const L: usize, const FMA: bool>(self) {
+        let Self { window, x, inputs, dys, run, sums } = self;
+        for (ky, sums) in sums.chunks_exact_mut(run * V * L).enumerate() {
+            let x = &x[ky * window.row()..];
+            for (i, sums) in sums.chunks_mut(I * V * L).enumerate() {
+                let x = &x[i * I..];
+                match sums.len() / (V * L) {
+                    1 => tile::<L, FMA, 1>(x, inputs, dys, sums),
+                    2 => tile::<L, FMA, 2>(x, inputs, dys, sums),
+                    3 => tile::<L, FMA, 3>(x, inputs, dys, sums),
+                    4 => tile::<L, FMA, 4>(x, inputs, dys, sums),
+                    5 => tile::<L, FMA, 5>(x, inputs, dys, sums),
+                    _ => tile::<L, FMA, I>(x, inputs, dys, sums),
+                }
+            }
+        }
+    }
+}
+
+/// `N` inputs of every pixel.
+#[inline(always)]
+fn tile<const L: usize, const FMA: bool, const N: usize>(x: &[f32], inputs: &[usize], dys: &[f32], sums: &mut [f32]) {
+    let mut tile = [[[0.0f32; L]; V]; N];
+    for (input, dy) in inputs.iter().zip(dys.chunks_exact(V * L)) {
+        let x: [f32; N] = simd::load(x, *input);
+        let dy: [[f32; L]; V] = std::array::from_fn(|v| simd::load(dy, v * L));
+        for n in 0..N {
+            for v in 0..V {
+                simd::multiply_add::<L, FMA>(&mut tile[n][v], &dy[v], &[x[n]; L]);
+            }
+        }
+    }
+    sums.iter_mut().zip(tile.as_flattened().as_flattened()).for_each(|(sum, t)| *sum += t);
+}
