@@ -1,5 +1,7 @@
 //! Measures how fast this machine infers, attacks and trains.
 
+#[path = "../shell/allocator.rs"]
+mod allocator;
 mod conv;
 mod layers;
 mod measure;

@@ -1,5 +1,6 @@
 //! What the native programs share: arguments made from settings, data sets from disk, files that are whole or absent.
 
+mod allocator;
 pub mod arguments;
 pub mod dataset;
 pub mod files;

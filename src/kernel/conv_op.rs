@@ -20,6 +20,7 @@ use super::{
     flex::{contiguous, dims, floats, tensor},
     maps::{self, Gate, Maps},
     norm::Channels,
+    profile,
 };
 
 /// See [`super::conv2d`].
@@ -386,6 +387,7 @@ impl Backward<Flex, 5> for ActivatedBackward {
             let (mut dx, [_, dscale, dshift]) = (gradient.dx, gradient.factors);
             let [dgamma, dmean, dvariance] = norm.gradients(&dscale, &dshift);
             if norm.of_batch && x.is_some() {
+                let _timed = profile::time("moments gradient", || (operands.conv.to_string(), 0));
                 let x = floats(&operands.x);
                 Channels(channels).add_moments_gradient(&mut dx, x, &norm.mean, &dmean, &dvariance);
             }

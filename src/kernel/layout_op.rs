@@ -16,7 +16,7 @@ use burn::{
 
 use super::{
     flex::{contiguous, dims, floats, tensor},
-    memory,
+    memory, profile,
 };
 
 /// `[B, C, H, W]` -> `[B, H, W, C]`, in order in memory.
@@ -31,6 +31,7 @@ trait Layout: Backend {
 
 /// Transposes `rows x columns` matrices, one after the other.
 fn transpose(x: &[f32], [rows, columns]: [usize; 2]) -> Vec<f32> {
+    let _timed = profile::time("layout", || (format!("{} x {rows}x{columns}", x.len() / rows / columns), 0));
     let fill = |_: &mut (), matrix: usize, [out]: [&mut [f32]; 1]| {
         let x = &x[matrix * rows * columns..][..rows * columns];
         for (row, x) in x.chunks_exact(columns).enumerate() {

@@ -17,6 +17,7 @@ use burn::{
 use super::{
     flex::{contiguous, dims, floats, tensor},
     norm::Channels,
+    profile,
 };
 
 /// See [`super::affine`].
@@ -52,6 +53,13 @@ fn channels(x: &FloatTensor<Flex>) -> Channels {
     Channels(channels)
 }
 
+fn timed(name: &'static str, x: &FloatTensor<Flex>) -> Option<profile::Timer> {
+    profile::time(name, || {
+        let [b, h, w, c] = dims(x);
+        (format!("{b} x {h}x{w}, {c}"), 0)
+    })
+}
+
 impl Normalise for Flex {
     fn affine(
         x: FloatTensor<Self>,
@@ -59,17 +67,20 @@ impl Normalise for Flex {
         shift: FloatTensor<Self>,
         relu: bool,
     ) -> FloatTensor<Self> {
+        let _timed = timed("affine", &x);
         let (x, scale, shift) = (contiguous(x), contiguous(scale), contiguous(shift));
         tensor(channels(&x).affine(floats(&x), floats(&scale), floats(&shift), relu), dims(&x))
     }
 
     fn moments(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let _timed = timed("moments", &x);
         let x = contiguous(x);
         let channels = channels(&x);
         tensor(channels.moments(floats(&x)).concat(), [2, channels.0])
     }
 
     fn cross_moments(x: FloatTensor<Self>, t: FloatTensor<Self>) -> FloatTensor<Self> {
+        let _timed = timed("moments of a tangent", &x);
         let (x, t) = (contiguous(x), contiguous(t));
         let channels = channels(&x);
         tensor(channels.cross_moments(floats(&x), floats(&t)).concat(), [2, channels.0])
@@ -127,6 +138,7 @@ impl Backward<Flex, 3> for AffineBackward {
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let _timed = timed("affine gradient", &dy);
         let channels = channels(&dy);
         let (x, scale, y) = ops.state;
         let y = y.as_ref().map(floats);
@@ -156,6 +168,7 @@ impl Backward<Flex, 1> for MomentsBackward {
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = contiguous(grads.consume::<Flex>(&ops.node));
         let (x, moments) = ops.state;
+        let _timed = timed("moments gradient", &x);
         let (channels, x) = (channels(&x), contiguous(x));
         let (dmean, dvariance) = floats(&gradient).split_at(channels.0);
         if let [Some(node)] = ops.parents {
@@ -176,6 +189,7 @@ impl Backward<Flex, 2> for CrossMomentsBackward {
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = contiguous(grads.consume::<Flex>(&ops.node));
         let [x, t] = ops.state.map(contiguous);
+        let _timed = timed("moments gradient", &x);
         let channels = channels(&x);
         let (dmean, dproduct) = floats(&gradient).split_at(channels.0);
         let gradients = channels.cross_moments_gradient(floats(&x), floats(&t), dmean, dproduct);
