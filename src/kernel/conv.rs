@@ -9,6 +9,7 @@ use super::{
     maps::{Gate, Gradient, Maps, Tangent},
     memory, profile, weight_gradient,
     window::{Units, Window},
+    winograd::{self, Winograd},
 };
 use crate::platform::simd;
 
@@ -48,40 +49,85 @@ impl Conv {
     /// `[batch, h, w, cin]`, `[cout, cin, k, k]` -> `[batch, h/stride, w/stride, cout]`, plus `residual`, of that shape.
     pub fn forward(&self, maps: &Maps, weight: &[f32], residual: Option<&[f32]>) -> Vec<f32> {
         let _timed = profile::time("convolution", || (self.to_string(), self.multiply_adds()));
-        let (k, s, cin, cout) = (self.k, self.stride, self.cin, self.cout);
-        let [h, w] = self.output();
-        let units = Units::new([h, w], 1);
-        let window = self.window(&units);
-        let taps: Vec<_> = (0..k * k).map(|t| (t / k * window.row() + t % k * cin, t)).collect();
-        let outputs = (0..).step_by(cout);
-        let pixels = self.inputs(&units, &window).zip(outputs);
-        let phase = Phase::new(&taps, [cin, cout], pixels, |o, i| &weight[(o * cin + i) * k * k..][..k * k]);
-
-        let chunk = units.pixels() * cout;
-        let fill = |buffer: &mut Vec<f32>, unit: usize, [y]: [&mut [f32]; 1]| {
-            let [picture, row] = units.first(unit);
-            let pictures = (y.len() / cout).div_ceil(units.rows * w);
-            let buffer = &mut buffer[..pictures * window.picture()];
-            window.fill(maps, picture, (row * s) as isize - (k / 2) as isize, buffer);
+        let (s, [h, w]) = (self.stride, self.output());
+        let plan = self.forward_plan(weight);
+        let chunk = plan.units.pixels() * self.cout;
+        let fill = |scratch: &mut Scratch, unit: usize, [y]: [&mut [f32]; 1]| {
+            let [picture, row] = plan.units.first(unit);
             let residual = residual.map(|residual| &residual[unit * chunk..][..y.len()]);
-            let next = coming(maps, unit, units.pixels() * s * s * cin);
-            phase.run(buffer, y.len() / cout, y, &[next[0], next[1], residual.unwrap_or_default()]);
+            let [next, next_t] = coming(maps, unit, plan.units.pixels() * s * s * self.cin);
+            let first = (row * s) as isize - (self.k / 2) as isize;
+            plan.run(maps, [picture as isize, first], scratch, y, &[next, next_t, residual.unwrap_or_default()]);
             if let Some(residual) = residual {
                 y.iter_mut().zip(residual).for_each(|(y, r)| *y += r);
             }
         };
-        let ([y], _) = memory::fill(self.batch * h * w * cout, chunk, || vec![0.0; window.len()], fill);
+        let ([y], _) = memory::fill(self.batch * h * w * self.cout, chunk, || plan.scratch(), fill);
         y
     }
 
+    fn forward_plan(&self, weight: &[f32]) -> Plan {
+        let (k, cin, cout) = (self.k, self.cin, self.cout);
+        let winograd = winograd::fits(self);
+        let units = Units::new(self.output(), if winograd { 2 } else { 1 });
+        let window = self.window(&units);
+        let weights_of = |o: usize, i: usize| &weight[(o * cin + i) * k * k..][..k * k];
+        let method = if winograd {
+            Method::Winograd(Winograd::new(window, &units, [cin, cout], weights_of, |t| t))
+        } else {
+            let taps: Vec<_> = (0..k * k).map(|t| (t / k * window.row() + t % k * cin, t)).collect();
+            let pixels = self.inputs(&units, &window).zip((0..).step_by(cout));
+            let phase = Phase::new(&taps, [cin, cout], pixels, weights_of);
+            Method::Direct(vec![(units.pixels() / units.pictures, phase)])
+        };
+        Plan { units, window, channels: cout, method }
+    }
+
     /// The gradients of what was read, from that of the output, `dy`.
-    ///
-    /// It is a convolution too: the input pixels of one remainder by the stride see the same taps.
     pub fn input_gradient(&self, dy: &[f32], weight: &[f32], maps: &Maps) -> InputGradient {
         let _timed = profile::time("input gradient", || (self.to_string(), self.multiply_adds()));
+        let (s, cin) = (self.stride, self.cin);
+        let plan = self.gradient_plan(weight);
+        let dy = Maps { x: dy, gate: None };
+        let chunk = plan.units.pixels() * cin;
+        let correlate = |scratch: &mut Scratch, unit: usize, g: &mut [f32], dx: &mut [f32]| {
+            let [picture, row] = plan.units.first(unit);
+            let pixels = unit * chunk..unit * chunk + g.len();
+            let [next, _] = coming(&dy, unit, plan.units.pixels() * self.cout / (s * s));
+            let gate = maps.gate.map(|gate| {
+                let tangent = gate.tangent.map(|tangent| Tangent { t: &tangent.t[pixels.clone()], ..tangent });
+                Gate { tangent, ..gate }
+            });
+            let x = if gate.is_some() { &maps.x[pixels] } else { &[] };
+            let t = gate.and_then(|gate| gate.tangent).map_or(&[][..], |tangent| tangent.t);
+            let first = (row / s) as isize - plan.window.left as isize;
+            plan.run(&dy, [picture as isize, first], scratch, g, &[next, x, t]);
+            let Some(gate) = gate else { return Vec::new() };
+            let mut sums = vec![0.0; 3 * cin];
+            simd::run(Gradient { gate, x, channels: cin, g, dx, sums: &mut sums });
+            sums
+        };
+        let (n, scratch) = (self.batch * self.h * self.w * cin, || plan.scratch());
+        let (dx, dt, sums) = if maps.gate.is_some_and(|gate| gate.tangent.is_some()) {
+            let ([dt, dx], sums) = memory::fill(n, chunk, scratch, |s, unit, [g, dx]| correlate(s, unit, g, dx));
+            (dx, Some(dt), sums)
+        } else {
+            let ([dx], sums) = memory::fill(n, chunk, scratch, |s, unit, [g]| correlate(s, unit, g, &mut []));
+            (dx, None, sums)
+        };
+        let factors = [0, 1, 2].map(|row| {
+            let of_channel = |i: usize| sums.iter().map(|s| f64::from(s[row * cin + i])).sum::<f64>() as f32;
+            if maps.gate.is_some() { (0..cin).map(of_channel).collect() } else { Vec::new() }
+        });
+        InputGradient { dx, dt, factors }
+    }
+
+    /// It is a convolution too: the input pixels of one remainder by the stride see the same taps.
+    fn gradient_plan(&self, weight: &[f32]) -> Plan {
         let (k, s, pad, cin, cout) = (self.k, self.stride, self.k / 2, self.cin, self.cout);
         let [h, w] = self.output();
-        let units = Units::new([self.h, self.w], s);
+        let winograd = winograd::fits(self);
+        let units = Units::new([self.h, self.w], if winograd { 2 } else { s });
         // Input row r sees the output rows (r + pad - ky) / s; so the first row (or column) of a unit that begins at 0
         // looks back by this many output rows, and its last one, number n - 1, reaches this one.
         let back = (k - 1 - pad).div_euclid(s);
@@ -93,6 +139,11 @@ impl Conv {
             columns: back + last(self.w) + 1,
             left: back,
         };
+        let weights_of = |o: usize, i: usize| &weight[(i * cin + o) * k * k..][..k * k];
+        if winograd {
+            let winograd = Winograd::new(window, &units, [cout, cin], weights_of, |t| k * k - 1 - t);
+            return Plan { units, window, channels: cin, method: Method::Winograd(winograd) };
+        }
         let reach = |first: usize| (0..k).filter(move |ky| (first + pad + s * k - ky).is_multiple_of(s));
         let distance = |first: usize, ky: usize| (first + pad + s * back - ky) / s;
         let phase = |[a, b]: [usize; 2]| {
@@ -108,55 +159,20 @@ impl Conv {
                 (input, ((n * units.rows + y * s + a) * self.w + x * s + b) * cin)
             });
             let per_picture = rows(units.rows, a).len() * rows(self.w, b).len();
-            (per_picture, Phase::new(&taps, [cout, cin], pixels, |o, i| &weight[(i * cin + o) * k * k..][..k * k]))
+            (per_picture, Phase::new(&taps, [cout, cin], pixels, weights_of))
         };
         let firsts = (0..s).flat_map(|a| (0..s).map(move |b| [a, b]));
-        let phases: Vec<_> = firsts.map(phase).collect();
-
-        let dy = Maps { x: dy, gate: None };
-        let chunk = units.pixels() * cin;
-        let correlate = |buffer: &mut Vec<f32>, unit: usize, g: &mut [f32], dx: &mut [f32]| {
-            let [picture, row] = units.first(unit);
-            let pictures = (g.len() / cin).div_ceil(units.rows * self.w);
-            let buffer = &mut buffer[..pictures * window.picture()];
-            window.fill(&dy, picture, (row / s) as isize - back as isize, buffer);
-            let pixels = unit * chunk..unit * chunk + g.len();
-            let [next, _] = coming(&dy, unit, units.pixels() * cout / (s * s));
-            let read = maps
-                .gate
-                .map(|gate| [&maps.x[pixels.clone()], gate.tangent.map_or(&[], |tangent| &tangent.t[pixels.clone()])]);
-            let [x, t] = read.unwrap_or_default();
-            let mut ahead: &[&[f32]] = &[next, x, t];
-            for (per_picture, phase) in &phases {
-                phase.run(buffer, pictures * per_picture, g, ahead);
-                ahead = &[];
-            }
-            let Some(gate) = maps.gate else { return Vec::new() };
-            let tangent = gate.tangent.map(|tangent| Tangent { t: &tangent.t[pixels.clone()], ..tangent });
-            let mut sums = vec![0.0; 3 * cin];
-            let gate = Gate { tangent, ..gate };
-            simd::run(Gradient { gate, x, channels: cin, g, dx, sums: &mut sums });
-            sums
-        };
-        let (n, scratch) = (self.batch * self.h * self.w * cin, || vec![0.0; window.len()]);
-        let (dx, dt, sums) = if maps.gate.is_some_and(|gate| gate.tangent.is_some()) {
-            let ([dt, dx], sums) = memory::fill(n, chunk, scratch, |s, unit, [g, dx]| correlate(s, unit, g, dx));
-            (dx, Some(dt), sums)
-        } else {
-            let ([dx], sums) = memory::fill(n, chunk, scratch, |s, unit, [g]| correlate(s, unit, g, &mut []));
-            (dx, None, sums)
-        };
-        let factors = [0, 1, 2].map(|row| {
-            let of_channel = |i: usize| sums.iter().map(|s| f64::from(s[row * cin + i])).sum::<f64>() as f32;
-            if maps.gate.is_some() { (0..cin).map(of_channel).collect() } else { Vec::new() }
-        });
-        InputGradient { dx, dt, factors }
+        Plan { units, window, channels: cin, method: Method::Direct(firsts.map(phase).collect()) }
     }
 
     /// The gradient of the weight, `[cout, cin, k, k]`, from that of the output, `dy`.
     pub fn weight_gradient(&self, maps: &Maps, dy: &[f32]) -> Vec<f32> {
         let _timed = profile::time("weight gradient", || (self.to_string(), self.multiply_adds()));
-        weight_gradient::run(self, maps, dy)
+        if winograd::fits(self) {
+            winograd::weight_gradient(self, maps, dy)
+        } else {
+            weight_gradient::run(self, maps, dy)
+        }
     }
 
     /// What the units of the output look at.
@@ -176,6 +192,51 @@ impl Conv {
         let ([_, w], rows, s, cin) = (units.size, units.rows, self.stride, self.cin);
         let (picture, row) = (window.picture(), window.row());
         (0..units.pixels()).map(move |i| i / (rows * w) * picture + i / w % rows * s * row + i % w * s * cin)
+    }
+}
+
+/// How a convolution or its input gradient is computed, unit by unit.
+struct Plan {
+    units: Units,
+    window: Window,
+    /// Of the output.
+    channels: usize,
+    method: Method,
+}
+
+enum Method {
+    /// Every phase, and how many pixels of a picture of a unit it has.
+    Direct(Vec<(usize, Phase)>),
+    Winograd(Winograd),
+}
+
+/// What a thread needs: the window, and more for some methods.
+struct Scratch {
+    window: Vec<f32>,
+    winograd: Option<winograd::Scratch>,
+}
+
+impl Plan {
+    fn scratch(&self) -> Scratch {
+        let winograd = if let Method::Winograd(winograd) = &self.method { Some(winograd.scratch()) } else { None };
+        Scratch { window: vec![0.0; self.window.len()], winograd }
+    }
+
+    /// Writes the outputs of the unit whose window begins at this picture and row of `maps`, and meanwhile fetches what is
+    /// `ahead`.
+    fn run(&self, maps: &Maps, [picture, row]: [isize; 2], scratch: &mut Scratch, out: &mut [f32], ahead: &[&[f32]]) {
+        let pictures = (out.len() / self.channels).div_ceil(self.units.pixels() / self.units.pictures);
+        let window = &mut scratch.window[..pictures * self.window.picture()];
+        self.window.fill(maps, picture as usize, row, window);
+        match (&self.method, &mut scratch.winograd) {
+            (Method::Winograd(winograd), Some(scratch)) => winograd.run(window, pictures, scratch, out, ahead),
+            (Method::Winograd(_), None) => unreachable!("scratch is made by the same plan"),
+            (Method::Direct(phases), _) => {
+                for (i, (pixels, phase)) in phases.iter().enumerate() {
+                    phase.run(window, pictures * pixels, out, if i == 0 { ahead } else { &[] });
+                }
+            }
+        }
     }
 }
 

@@ -11,22 +11,28 @@ const LINE: usize = 16;
 /// Pixels where few channels are left.
 const NARROW_P: usize = 8;
 
-/// Output pixels that all see the same taps.
-pub struct Phase {
+/// What some output pixels see.
+pub struct Pixels {
     /// The runs of inputs that a pixel sees: how far from its first input each begins in the window, and its length. Taps
     /// that lie side by side are one run.
-    runs: Vec<(usize, usize)>,
+    pub runs: Vec<(usize, usize)>,
+    /// Of each pixel of a unit: where its inputs begin in the window,
+    pub inputs: Vec<usize>,
+    /// and where its outputs do in the unit.
+    pub outputs: Vec<usize>,
+    /// Output channels.
+    pub channels: usize,
+}
+
+/// Output pixels that all see the same taps.
+pub struct Phase {
+    pixels: Pixels,
     /// `[blocks of output channels][inputs][channels of the block]`, zero beyond the last channel.
     weights: Vec<f32>,
-    /// Of each pixel of a unit: where its inputs begin in the window,
-    inputs: Vec<usize>,
-    /// and where its outputs do in the unit.
-    outputs: Vec<usize>,
-    channels: [usize; 2],
 }
 
 /// Channels of the blocks that `channels` are computed in, one after the other.
-fn blocks(channels: usize) -> impl Iterator<Item = usize> {
+pub fn blocks(channels: usize) -> impl Iterator<Item = usize> {
     let lanes = simd::lanes();
     (0..channels).step_by(V * lanes).map(move |first| if channels - first > lanes { V * lanes } else { lanes })
 }
@@ -68,13 +74,13 @@ impl Phase {
             }
         }
         let (inputs, outputs) = pixels.unzip();
-        Self { runs, weights, inputs, outputs, channels }
+        Self { pixels: Pixels { runs, inputs, outputs, channels: cout }, weights }
     }
 
     /// Writes the output channels of the first `pixels` pixels, and meanwhile fetches what is `ahead`.
     pub fn run(&self, window: &[f32], pixels: usize, out: &mut [f32], ahead: &[&[f32]]) {
-        if !self.runs.is_empty() {
-            simd::run(Correlate { phase: self, window, pixels, out, ahead });
+        if !self.pixels.runs.is_empty() {
+            simd::run(Correlate { phase: self, window, count: pixels, out, ahead });
         }
     }
 }
@@ -82,7 +88,7 @@ impl Phase {
 struct Correlate<'a> {
     phase: &'a Phase,
     window: &'a [f32],
-    pixels: usize,
+    count: usize,
     out: &'a mut [f32],
     ahead: &'a [&'a [f32]],
 }
@@ -92,56 +98,74 @@ impl Kernel for Correlate<'_> {
 
     #[inline(always)]
     fn run<const L: usize, const FMA: bool>(self) {
-        let Self { phase, window, pixels, out, mut ahead } = self;
-        let [_, cout] = phase.channels;
-        let per_channel = phase.runs.iter().map(|(_, length)| length).sum::<usize>();
-        let mut weights = &phase.weights[..];
-        for first in (0..cout).step_by(V * L) {
-            let wide = cout - first > L;
-            let (block, rest) = weights.split_at(per_channel * if wide { V * L } else { L });
+        let Self { phase: Phase { pixels, weights }, window, count, out, ahead } = self;
+        let per_channel = pixels.runs.iter().map(|(_, length)| length).sum::<usize>();
+        let mut weights = &weights[..];
+        for first in (0..pixels.channels).step_by(V * L) {
+            let (block, rest) = weights.split_at(per_channel * if pixels.channels - first > L { V * L } else { L });
             weights = rest;
-            if wide {
-                correlate::<L, FMA, P, V>(phase, block, first, window, pixels, out, ahead);
-            } else {
-                correlate::<L, FMA, NARROW_P, 1>(phase, block, first, window, pixels, out, ahead);
-            }
-            ahead = &[];
+            correlate_block::<L, FMA>(pixels, block, first, window, count, out, if first == 0 { ahead } else { &[] });
         }
     }
 }
 
-/// All pixels of the `V * L` output channels from `first` on.
+/// The first `count` pixels of the block of output channels from `first` on.
 #[inline(always)]
-fn correlate<const L: usize, const FMA: bool, const P: usize, const V: usize>(
-    phase: &Phase,
+pub fn correlate_block<const L: usize, const FMA: bool>(
+    pixels: &Pixels,
     weights: &[f32],
     first: usize,
     window: &[f32],
-    pixels: usize,
+    count: usize,
     out: &mut [f32],
     ahead: &[&[f32]],
 ) {
-    let Phase { runs, inputs, outputs, channels: [_, cout], .. } = phase;
-    let width = (V * L).min(cout - first);
-    for start in (0..pixels).step_by(P) {
+    if pixels.channels - first > L {
+        correlate::<L, FMA, P, V>(pixels, weights, first, window, count, out, ahead);
+    } else {
+        correlate::<L, FMA, NARROW_P, 1>(pixels, weights, first, window, count, out, ahead);
+    }
+}
+
+#[inline(always)]
+fn correlate<const L: usize, const FMA: bool, const P: usize, const V: usize>(
+    pixels: &Pixels,
+    weights: &[f32],
+    first: usize,
+    window: &[f32],
+    count: usize,
+    out: &mut [f32],
+    ahead: &[&[f32]],
+) {
+    let Pixels { runs, inputs, outputs, channels } = pixels;
+    let width = (V * L).min(channels - first);
+    for start in (0..count).step_by(P) {
         for ahead in ahead {
-            let share = |pixel: usize| (ahead.len() * pixel / pixels).next_multiple_of(LINE);
+            let share = |pixel: usize| (ahead.len() * pixel / count).next_multiple_of(LINE);
             (share(start)..share(start + P)).step_by(LINE).for_each(|at| simd::prefetch(ahead, at));
         }
         // Beyond the last pixel: that one again.
-        let pixels: [usize; P] = std::array::from_fn(|p| (start + p).min(pixels - 1));
-        let inputs = pixels.map(|p| inputs[p]);
+        let mut pixels = [0; P];
+        for p in 0..P {
+            pixels[p] = (start + p).min(count - 1);
+        }
         let mut tile = [[[0.0f32; L]; V]; P];
         let mut weights = weights;
         for &(begin, length) in runs {
             let (of_run, rest) = weights.split_at(length * V * L);
             weights = rest;
-            let x: [&[f32]; P] = inputs.map(|input| &window[input + begin..][..length]);
+            let mut x: [&[f32]; P] = [&[]; P];
+            for p in 0..P {
+                x[p] = &window[inputs[pixels[p]] + begin..][..length];
+            }
             for (i, weights) in (0..length).zip(of_run.chunks_exact(V * L)) {
-                let weights: [[f32; L]; V] = std::array::from_fn(|v| simd::load(weights, v * L));
+                let mut vectors = [[0.0; L]; V];
+                for v in 0..V {
+                    vectors[v] = simd::load(weights, v * L);
+                }
                 for p in 0..P {
                     for v in 0..V {
-                        simd::multiply_add::<L, FMA>(&mut tile[p][v], &weights[v], &[x[p][i]; L]);
+                        simd::multiply_add::<L, FMA>(&mut tile[p][v], &vectors[v], &[x[p][i]; L]);
                     }
                 }
             }

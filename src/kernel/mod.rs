@@ -31,6 +31,8 @@ mod step_op;
 mod weight_gradient;
 #[cfg(feature = "cpu")]
 mod window;
+#[cfg(feature = "cpu")]
+mod winograd;
 
 use burn::tensor::{Tensor, activation, module, ops::ConvOptions};
 

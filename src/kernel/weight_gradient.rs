@@ -2,18 +2,19 @@
 
 use rayon::prelude::*;
 
-use super::{
-    conv::Conv,
-    maps::Maps,
-    window::{Units, Window},
-};
+use super::{conv::Conv, maps::Maps, window::Units};
 use crate::platform::simd::{self, Kernel};
 
 /// Inputs and vectors of output channels of a register tile.
 const I: usize = 6;
 const V: usize = 2;
 /// How many tasks there are at least, if there are as many pictures.
-const TASKS: usize = 16;
+pub const TASKS: usize = 16;
+
+/// Output channels of a block.
+pub fn width() -> usize {
+    V * simd::lanes()
+}
 
 /// A task sums one block of output channels over one part of the batch; parts are added up in order, so that the result
 /// does not depend on the threads. Few channels: many parts, and small sums; many channels: one part.
@@ -23,7 +24,7 @@ pub fn run(conv: &Conv, maps: &Maps, dy: &[f32]) -> Vec<f32> {
     let units = Units::new([h, w], 1);
     let window = conv.window(&units);
     let inputs: Vec<usize> = conv.inputs(&units, &window).collect();
-    let width = V * simd::lanes();
+    let width = width();
     let blocks = cout.div_ceil(width);
     let count = (conv.batch * h).div_ceil(units.pictures * units.rows);
     let parts = TASKS.div_ceil(blocks).min(count);
@@ -46,7 +47,7 @@ pub fn run(conv: &Conv, maps: &Maps, dy: &[f32]) -> Vec<f32> {
             let buffer = &mut buffer[..pictures * window.picture()];
             window.fill(maps, picture, (row * conv.stride) as isize - (k / 2) as isize, buffer);
             let (inputs, dys) = (&inputs[..pixels], &dys[..pixels * width]);
-            simd::run(Sums { window: &window, x: buffer, inputs, dys, run: k * cin, sums: &mut sums });
+            simd::run(Sums { row: window.row(), x: buffer, inputs, dys, run: k * cin, sums: &mut sums });
         }
         sums
     };
@@ -67,9 +68,20 @@ pub fn run(conv: &Conv, maps: &Maps, dy: &[f32]) -> Vec<f32> {
     total
 }
 
+/// Adds to `sums`, `[inputs][width]`, the products of some pixels, whose inputs lie side by side in `x`.
+pub fn tiles_of<'a>(
+    x: &'a [f32],
+    inputs: &'a [usize],
+    dys: &'a [f32],
+    sums: &'a mut [f32],
+) -> impl Kernel<Output = ()> {
+    Sums { row: 0, x, inputs, dys, run: sums.len() / width(), sums }
+}
+
 /// Adds the products of some pixels.
 struct Sums<'a> {
-    window: &'a Window,
+    /// Floats from one row of the window to the next.
+    row: usize,
     x: &'a [f32],
     /// Where each pixel's inputs begin in `x`.
     inputs: &'a [usize],
@@ -86,9 +98,9 @@ impl Kernel for Sums<'_> {
 
     #[inline(always)]
     fn run<const L: usize, const FMA: bool>(self) {
-        let Self { window, x, inputs, dys, run, sums } = self;
+        let Self { row, x, inputs, dys, run, sums } = self;
         for (ky, sums) in sums.chunks_exact_mut(run * V * L).enumerate() {
-            let x = &x[ky * window.row()..];
+            let x = &x[ky * row..];
             for (i, sums) in sums.chunks_mut(I * V * L).enumerate() {
                 let x = &x[i * I..];
                 match sums.len() / (V * L) {
@@ -110,10 +122,13 @@ fn tile<const L: usize, const FMA: bool, const N: usize>(x: &[f32], inputs: &[us
     let mut tile = [[[0.0f32; L]; V]; N];
     for (input, dy) in inputs.iter().zip(dys.chunks_exact(V * L)) {
         let x: [f32; N] = simd::load(x, *input);
-        let dy: [[f32; L]; V] = std::array::from_fn(|v| simd::load(dy, v * L));
+        let mut vectors = [[0.0; L]; V];
+        for v in 0..V {
+            vectors[v] = simd::load(dy, v * L);
+        }
         for n in 0..N {
             for v in 0..V {
-                simd::multiply_add::<L, FMA>(&mut tile[n][v], &dy[v], &[x[n]; L]);
+                simd::multiply_add::<L, FMA>(&mut tile[n][v], &vectors[v], &[x[n]; L]);
             }
         }
     }

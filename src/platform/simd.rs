@@ -65,3 +65,142 @@ pub fn prefetch(from: &[f32], at: usize) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (from, at);
 }
+
+/// A vector of `f32`, for code that the compiler does not put into vectors of itself.
+pub trait Vector: Copy {
+    const LANES: usize;
+    /// # Safety
+    /// There are that many floats at `from`.
+    unsafe fn load(from: *const f32) -> Self;
+    /// # Safety
+    /// There is room for that many floats at `to`.
+    unsafe fn store(self, to: *mut f32);
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn scale(self, factor: f32) -> Self;
+}
+
+/// [`Kernel`] in terms of vectors.
+pub trait VectorKernel {
+    /// `#[inline(always)]`, and all that it calls.
+    fn run<V: Vector>(self);
+}
+
+macro_rules! vector {
+    ($type:ty, $lanes:literal, $arch:path, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $splat:ident) => {
+        // SAFETY: a processor that has the type's instructions is asked for where the type is chosen.
+        impl Vector for $type {
+            const LANES: usize = $lanes;
+
+            #[inline(always)]
+            unsafe fn load(from: *const f32) -> Self {
+                use $arch as arch;
+                unsafe { arch::$load(from.cast()) }
+            }
+
+            #[inline(always)]
+            unsafe fn store(self, to: *mut f32) {
+                use $arch as arch;
+                unsafe { arch::$store(to.cast(), self) }
+            }
+
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                use $arch as arch;
+                #[allow(unused_unsafe)]
+                unsafe {
+                    arch::$add(self, other)
+                }
+            }
+
+            #[inline(always)]
+            fn sub(self, other: Self) -> Self {
+                use $arch as arch;
+                #[allow(unused_unsafe)]
+                unsafe {
+                    arch::$sub(self, other)
+                }
+            }
+
+            #[inline(always)]
+            fn scale(self, factor: f32) -> Self {
+                use $arch as arch;
+                #[allow(unused_unsafe)]
+                unsafe {
+                    arch::$mul(self, arch::$splat(factor))
+                }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+vector!(
+    std::arch::x86_64::__m256,
+    8,
+    std::arch::x86_64,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    _mm256_add_ps,
+    _mm256_sub_ps,
+    _mm256_mul_ps,
+    _mm256_set1_ps
+);
+#[cfg(target_arch = "x86_64")]
+vector!(
+    std::arch::x86_64::__m128,
+    4,
+    std::arch::x86_64,
+    _mm_loadu_ps,
+    _mm_storeu_ps,
+    _mm_add_ps,
+    _mm_sub_ps,
+    _mm_mul_ps,
+    _mm_set1_ps
+);
+#[cfg(target_arch = "wasm32")]
+vector!(
+    std::arch::wasm32::v128,
+    4,
+    std::arch::wasm32,
+    v128_load,
+    v128_store,
+    f32x4_add,
+    f32x4_sub,
+    f32x4_mul,
+    f32x4_splat
+);
+#[cfg(target_arch = "aarch64")]
+vector!(
+    std::arch::aarch64::float32x4_t,
+    4,
+    std::arch::aarch64,
+    vld1q_f32,
+    vst1q_f32,
+    vaddq_f32,
+    vsubq_f32,
+    vmulq_f32,
+    vdupq_n_f32
+);
+
+/// Runs `kernel` with the vectors of this processor, as many lanes as [`run`] takes.
+pub fn run_vectors(kernel: impl VectorKernel) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the processor has both features.
+            return unsafe { avx2_vectors(kernel) };
+        }
+        kernel.run::<std::arch::x86_64::__m128>()
+    }
+    #[cfg(target_arch = "wasm32")]
+    kernel.run::<std::arch::wasm32::v128>();
+    #[cfg(target_arch = "aarch64")]
+    kernel.run::<std::arch::aarch64::float32x4_t>();
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn avx2_vectors(kernel: impl VectorKernel) {
+    kernel.run::<std::arch::x86_64::__m256>()
+}
