@@ -325,7 +325,7 @@ fn evaluate(
         interrupt.flow()
     };
     let state =
-        pollster::block_on(evaluate::accuracy(&trainer.model, &data.test, &attack, 100, &opened.device, progress))?;
+        pollster::block_on(evaluate::accuracy(trainer.result(), &data.test, &attack, 100, &opened.device, progress))?;
     bar.finish();
     Ok(state.finished.then(|| state.accuracy()))
 }

@@ -301,6 +301,8 @@ settings! {
         momentum: f32 = 0.9, symbol "μ", in [0.0, 1.0];
         /// Weight decay
         weight_decay: f32 = 2e-4, in [0.0, 1.0];
+        /// Decay of a running average of the weights, which is then what is judged and kept (0: the weights as they are)
+        average: f32 = 0.0, in [0.0, 0.99999];
         /// Crop from 4 pixels of padding and flip at random
         augment: bool = true;
         /// Subtract each channel's mean and divide by its deviation, inside the model

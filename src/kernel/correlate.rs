@@ -1,11 +1,13 @@
 //! The inner loop of convolutions and of their input gradients.
 
-use crate::platform::simd::{self, Kernel};
+use crate::platform::simd::{self, Vector, VectorKernel};
 
 /// Pixels and vectors of output channels of a register tile: `P * V` accumulators, `V` vectors of weights and one
 /// broadcast input fill the 16 registers of AVX2, SSE2 and simd128. (AVX-512 was tried: equal, its units are these.)
 const P: usize = 6;
 const V: usize = 2;
+/// Floats of a block with the widest vectors.
+const MOST: usize = V * 8;
 /// Floats of a cache line.
 const LINE: usize = 16;
 /// Pixels where few channels are left.
@@ -80,7 +82,7 @@ impl Phase {
     /// Writes the output channels of the first `pixels` pixels, and meanwhile fetches what is `ahead`.
     pub fn run(&self, window: &[f32], pixels: usize, out: &mut [f32], ahead: &[&[f32]]) {
         if !self.pixels.runs.is_empty() {
-            simd::run(Correlate { phase: self, window, count: pixels, out, ahead });
+            simd::run_vectors(Correlate { phase: self, window, count: pixels, out, ahead });
         }
     }
 }
@@ -93,25 +95,24 @@ struct Correlate<'a> {
     ahead: &'a [&'a [f32]],
 }
 
-impl Kernel for Correlate<'_> {
-    type Output = ();
-
+impl VectorKernel for Correlate<'_> {
     #[inline(always)]
-    fn run<const L: usize, const FMA: bool>(self) {
+    fn run<F: Vector>(self) {
         let Self { phase: Phase { pixels, weights }, window, count, out, ahead } = self;
         let per_channel = pixels.runs.iter().map(|(_, length)| length).sum::<usize>();
         let mut weights = &weights[..];
-        for first in (0..pixels.channels).step_by(V * L) {
-            let (block, rest) = weights.split_at(per_channel * if pixels.channels - first > L { V * L } else { L });
+        for first in (0..pixels.channels).step_by(V * F::LANES) {
+            let width = if pixels.channels - first > F::LANES { V * F::LANES } else { F::LANES };
+            let (block, rest) = weights.split_at(per_channel * width);
             weights = rest;
-            correlate_block::<L, FMA>(pixels, block, first, window, count, out, if first == 0 { ahead } else { &[] });
+            correlate_block::<F>(pixels, block, first, window, count, out, if first == 0 { ahead } else { &[] });
         }
     }
 }
 
 /// The first `count` pixels of the block of output channels from `first` on.
 #[inline(always)]
-pub fn correlate_block<const L: usize, const FMA: bool>(
+pub fn correlate_block<F: Vector>(
     pixels: &Pixels,
     weights: &[f32],
     first: usize,
@@ -120,15 +121,15 @@ pub fn correlate_block<const L: usize, const FMA: bool>(
     out: &mut [f32],
     ahead: &[&[f32]],
 ) {
-    if pixels.channels - first > L {
-        correlate::<L, FMA, P, V>(pixels, weights, first, window, count, out, ahead);
+    if pixels.channels - first > F::LANES {
+        correlate::<F, P, V>(pixels, weights, first, window, count, out, ahead);
     } else {
-        correlate::<L, FMA, NARROW_P, 1>(pixels, weights, first, window, count, out, ahead);
+        correlate::<F, NARROW_P, 1>(pixels, weights, first, window, count, out, ahead);
     }
 }
 
 #[inline(always)]
-fn correlate<const L: usize, const FMA: bool, const P: usize, const V: usize>(
+fn correlate<F: Vector, const P: usize, const V: usize>(
     pixels: &Pixels,
     weights: &[f32],
     first: usize,
@@ -138,7 +139,8 @@ fn correlate<const L: usize, const FMA: bool, const P: usize, const V: usize>(
     ahead: &[&[f32]],
 ) {
     let Pixels { runs, inputs, outputs, channels } = pixels;
-    let width = (V * L).min(channels - first);
+    let block = V * F::LANES;
+    let width = block.min(channels - first);
     for start in (0..count).step_by(P) {
         for ahead in ahead {
             let share = |pixel: usize| (ahead.len() * pixel / count).next_multiple_of(LINE);
@@ -149,59 +151,46 @@ fn correlate<const L: usize, const FMA: bool, const P: usize, const V: usize>(
         for p in 0..P {
             pixels[p] = (start + p).min(count - 1);
         }
-        let mut tile = [[[0.0f32; L]; V]; P];
+        let mut tile = [[F::splat(0.0); V]; P];
         let mut weights = weights;
         for &(begin, length) in runs {
-            let (of_run, rest) = weights.split_at(length * V * L);
+            let (of_run, rest) = weights.split_at(length * block);
             weights = rest;
             let mut x: [&[f32]; P] = [&[]; P];
             for p in 0..P {
                 x[p] = &window[inputs[pixels[p]] + begin..][..length];
             }
-            for (i, weights) in (0..length).zip(of_run.chunks_exact(V * L)) {
-                let mut vectors = [[0.0; L]; V];
+            for (i, weights) in (0..length).zip(of_run.chunks_exact(block)) {
+                let mut vectors = [F::splat(0.0); V];
                 for v in 0..V {
-                    vectors[v] = simd::load(weights, v * L);
+                    // SAFETY: a chunk is V vectors.
+                    vectors[v] = unsafe { F::load(weights.as_ptr().add(v * F::LANES)) };
                 }
                 for p in 0..P {
+                    let x = F::splat(x[p][i]);
                     for v in 0..V {
-                        simd::multiply_add::<L, FMA>(&mut tile[p][v], &vectors[v], &[x[p][i]; L]);
+                        tile[p][v] = tile[p][v].multiply_add(vectors[v], x);
                     }
                 }
             }
         }
-        if width == V * L {
+        if width == block {
             for p in 0..P {
-                store(&tile[p], &mut out[outputs[pixels[p]] + first..]);
+                let out = &mut out[outputs[pixels[p]] + first..][..block];
+                for v in 0..V {
+                    // SAFETY: there is room for V vectors.
+                    unsafe { tile[p][v].store(out.as_mut_ptr().add(v * F::LANES)) };
+                }
             }
         } else {
-            let mut sums = [[[0.0; L]; V]; P];
             for p in 0..P {
-                store(&tile[p], sums[p].as_flattened_mut());
+                let mut sums = [0.0; MOST];
+                for v in 0..V {
+                    // SAFETY: V vectors are MOST floats at most.
+                    unsafe { tile[p][v].store(sums.as_mut_ptr().add(v * F::LANES)) };
+                }
+                out[outputs[pixels[p]] + first..][..width].copy_from_slice(&sums[..width]);
             }
-            store_parts(&sums, width, |p| outputs[pixels[p]] + first, out);
         }
-    }
-}
-
-#[inline(always)]
-fn store<const L: usize, const V: usize>(vectors: &[[f32; L]; V], out: &mut [f32]) {
-    for v in 0..V {
-        out[v * L..(v + 1) * L].copy_from_slice(&vectors[v]);
-    }
-}
-
-/// Stores the first `width` floats of each pixel.
-///
-/// Not inlined: seeing single floats, the compiler would keep the tile in memory.
-#[inline(never)]
-fn store_parts<const L: usize, const V: usize, const P: usize>(
-    sums: &[[[f32; L]; V]; P],
-    width: usize,
-    at: impl Fn(usize) -> usize,
-    out: &mut [f32],
-) {
-    for (p, sums) in sums.iter().enumerate() {
-        out[at(p)..][..width].copy_from_slice(&sums.as_flattened()[..width]);
     }
 }

@@ -6,7 +6,7 @@ use burn::{
 };
 
 /// Whether `x` is where and what the kernels work on.
-pub fn supports(x: &Tensor<4>) -> bool {
+pub fn supports<const D: usize>(x: &Tensor<D>) -> bool {
     x.dtype() == DType::F32 && x.device().inner() == Device::flex()
 }
 

@@ -13,6 +13,8 @@ mod conv_op;
 #[cfg(feature = "cpu")]
 mod correlate;
 #[cfg(feature = "cpu")]
+mod descent_op;
+#[cfg(feature = "cpu")]
 mod flex;
 #[cfg(feature = "cpu")]
 mod layout_op;
@@ -212,6 +214,23 @@ pub fn sign_step(x: Tensor<4>, gradient: Tensor<4>, around: &Tensor<4>, epsilon:
     let ahead = x + gradient.sign().mul_scalar(step);
     let (low, high) = (around.clone().sub_scalar(epsilon), around.clone().add_scalar(epsilon));
     ahead.max_pair(low).min_pair(high).clamp(0.0, 1.0)
+}
+
+/// Gradient descent with momentum: v' = momentum v + (gradient + decay w), w' = w - rate v', `[n]` each and outside of
+/// autodiff; gives w' and v'.
+pub fn descend(
+    weight: Tensor<1>,
+    velocity: Tensor<1>,
+    gradient: Tensor<1>,
+    [rate, momentum, decay]: [f32; 3],
+) -> [Tensor<1>; 2] {
+    #[cfg(feature = "cpu")]
+    if flex::supports(&weight) {
+        return descent_op::descend(weight, velocity, gradient, [rate, momentum, decay]);
+    }
+    let gradient = gradient + weight.clone().mul_scalar(decay);
+    let velocity = velocity.mul_scalar(momentum) + gradient;
+    [weight - velocity.clone().mul_scalar(rate), velocity]
 }
 
 fn channel_mean(x: Tensor<4>) -> Tensor<1> {

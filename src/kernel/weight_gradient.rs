@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{conv::Conv, maps::Maps, window::Units};
-use crate::platform::simd::{self, Kernel};
+use crate::platform::simd::{self, Vector, VectorKernel};
 
 /// Inputs and vectors of output channels of a register tile.
 const I: usize = 6;
@@ -47,7 +47,7 @@ pub fn run(conv: &Conv, maps: &Maps, dy: &[f32]) -> Vec<f32> {
             let buffer = &mut buffer[..pictures * window.picture()];
             window.fill(maps, picture, (row * conv.stride) as isize - (k / 2) as isize, buffer);
             let (inputs, dys) = (&inputs[..pixels], &dys[..pixels * width]);
-            simd::run(Sums { row: window.row(), x: buffer, inputs, dys, run: k * cin, sums: &mut sums });
+            simd::run_vectors(Sums { row: window.row(), x: buffer, inputs, dys, run: k * cin, sums: &mut sums });
         }
         sums
     };
@@ -69,12 +69,7 @@ pub fn run(conv: &Conv, maps: &Maps, dy: &[f32]) -> Vec<f32> {
 }
 
 /// Adds to `sums`, `[inputs][width]`, the products of some pixels, whose inputs lie side by side in `x`.
-pub fn tiles_of<'a>(
-    x: &'a [f32],
-    inputs: &'a [usize],
-    dys: &'a [f32],
-    sums: &'a mut [f32],
-) -> impl Kernel<Output = ()> {
+pub fn tiles_of<'a>(x: &'a [f32], inputs: &'a [usize], dys: &'a [f32], sums: &'a mut [f32]) -> impl VectorKernel {
     Sums { row: 0, x, inputs, dys, run: sums.len() / width(), sums }
 }
 
@@ -93,23 +88,22 @@ struct Sums<'a> {
     sums: &'a mut [f32],
 }
 
-impl Kernel for Sums<'_> {
-    type Output = ();
-
+impl VectorKernel for Sums<'_> {
     #[inline(always)]
-    fn run<const L: usize, const FMA: bool>(self) {
+    fn run<F: Vector>(self) {
         let Self { row, x, inputs, dys, run, sums } = self;
-        for (ky, sums) in sums.chunks_exact_mut(run * V * L).enumerate() {
+        let width = V * F::LANES;
+        for (ky, sums) in sums.chunks_exact_mut(run * width).enumerate() {
             let x = &x[ky * row..];
-            for (i, sums) in sums.chunks_mut(I * V * L).enumerate() {
+            for (i, sums) in sums.chunks_mut(I * width).enumerate() {
                 let x = &x[i * I..];
-                match sums.len() / (V * L) {
-                    1 => tile::<L, FMA, 1>(x, inputs, dys, sums),
-                    2 => tile::<L, FMA, 2>(x, inputs, dys, sums),
-                    3 => tile::<L, FMA, 3>(x, inputs, dys, sums),
-                    4 => tile::<L, FMA, 4>(x, inputs, dys, sums),
-                    5 => tile::<L, FMA, 5>(x, inputs, dys, sums),
-                    _ => tile::<L, FMA, I>(x, inputs, dys, sums),
+                match sums.len() / width {
+                    1 => tile::<F, 1>(x, inputs, dys, sums),
+                    2 => tile::<F, 2>(x, inputs, dys, sums),
+                    3 => tile::<F, 3>(x, inputs, dys, sums),
+                    4 => tile::<F, 4>(x, inputs, dys, sums),
+                    5 => tile::<F, 5>(x, inputs, dys, sums),
+                    _ => tile::<F, I>(x, inputs, dys, sums),
                 }
             }
         }
@@ -118,19 +112,31 @@ impl Kernel for Sums<'_> {
 
 /// `N` inputs of every pixel.
 #[inline(always)]
-fn tile<const L: usize, const FMA: bool, const N: usize>(x: &[f32], inputs: &[usize], dys: &[f32], sums: &mut [f32]) {
-    let mut tile = [[[0.0f32; L]; V]; N];
-    for (input, dy) in inputs.iter().zip(dys.chunks_exact(V * L)) {
-        let x: [f32; N] = simd::load(x, *input);
-        let mut vectors = [[0.0; L]; V];
+fn tile<F: Vector, const N: usize>(x: &[f32], inputs: &[usize], dys: &[f32], sums: &mut [f32]) {
+    let width = V * F::LANES;
+    let mut tile = [[F::splat(0.0); V]; N];
+    for (input, dy) in inputs.iter().zip(dys.chunks_exact(width)) {
+        let x = &x[*input..*input + N];
+        let mut vectors = [F::splat(0.0); V];
         for v in 0..V {
-            vectors[v] = simd::load(dy, v * L);
+            // SAFETY: a chunk is V vectors.
+            vectors[v] = unsafe { F::load(dy.as_ptr().add(v * F::LANES)) };
         }
         for n in 0..N {
+            let x = F::splat(x[n]);
             for v in 0..V {
-                simd::multiply_add::<L, FMA>(&mut tile[n][v], &vectors[v], &[x[n]; L]);
+                tile[n][v] = tile[n][v].multiply_add(vectors[v], x);
             }
         }
     }
-    sums.iter_mut().zip(tile.as_flattened().as_flattened()).for_each(|(sum, t)| *sum += t);
+    let sums = &mut sums[..N * width];
+    for n in 0..N {
+        for v in 0..V {
+            // SAFETY: there are N V vectors.
+            unsafe {
+                let sum = sums.as_mut_ptr().add(n * width + v * F::LANES);
+                F::load(sum).add(tile[n][v]).store(sum);
+            }
+        }
+    }
 }

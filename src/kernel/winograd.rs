@@ -15,7 +15,7 @@ use super::{
     weight_gradient::{self, tiles_of},
     window::{Units, Window},
 };
-use crate::platform::simd::{self, Kernel, Vector, VectorKernel};
+use crate::platform::simd::{self, Vector, VectorKernel};
 
 /// Products of matrices.
 const F: usize = 16;
@@ -132,21 +132,22 @@ fn to_output<V: Vector>([a, b, c, d]: [V; 4]) -> [V; 2] {
 /// A
 #[inline(always)]
 fn of_output<V: Vector>([a, b]: [V; 2]) -> [V; 4] {
-    [a, a.add(b), a.sub(b), b.scale(-1.0)]
+    [a, a.add(b), a.sub(b), b.mul(V::splat(-1.0))]
 }
 
 /// G
 #[inline(always)]
 fn of_weight<V: Vector>([a, b, c]: [V; 3]) -> [V; 4] {
-    let ends = a.add(c);
-    [a, ends.add(b).scale(0.5), ends.sub(b).scale(0.5), c]
+    let (ends, half) = (a.add(c), V::splat(0.5));
+    [a, ends.add(b).mul(half), ends.sub(b).mul(half), c]
 }
 
 /// G^T
 #[inline(always)]
 fn to_weight<V: Vector>([a, b, c, d]: [V; 4]) -> [V; 3] {
-    let sum = b.add(c).scale(0.5);
-    [a.add(sum), b.sub(c).scale(0.5), sum.add(d)]
+    let half = V::splat(0.5);
+    let sum = b.add(c).mul(half);
+    [a.add(sum), b.sub(c).mul(half), sum.add(d)]
 }
 
 /// Floats from one of the `F` matrices of `rows x columns` to the next: a cache line more than it has, since at the same
@@ -239,7 +240,7 @@ impl Winograd {
                 channels: cin,
                 out: to,
             });
-            simd::run(Multiply { winograd: self, tiles: count, scratch, ahead: &ahead });
+            simd::run_vectors(Multiply { winograd: self, tiles: count, scratch, ahead: &ahead });
             let products = &scratch.products;
             simd::run_vectors(TransformOutputs { tiles, some, stride: stride_out, products, channels: cout, out });
         }
@@ -299,11 +300,9 @@ struct Multiply<'a> {
     ahead: &'a [&'a [f32]],
 }
 
-impl Kernel for Multiply<'_> {
-    type Output = ();
-
+impl VectorKernel for Multiply<'_> {
     #[inline(always)]
-    fn run<const L: usize, const FMA: bool>(self) {
+    fn run<V: Vector>(self) {
         let Winograd { channels: [cin, cout], count, weights, pixels, .. } = self.winograd;
         let widest = blocks(*cout).next().unwrap_or(1);
         for f in 0..F {
@@ -320,7 +319,7 @@ impl Kernel for Multiply<'_> {
                         *ahead = &all[start..end];
                     }
                 }
-                correlate_block::<L, FMA>(pixels, weights, first, inputs, self.tiles, products, &ahead);
+                correlate_block::<V>(pixels, weights, first, inputs, self.tiles, products, &ahead);
             }
         }
     }
@@ -413,7 +412,7 @@ pub fn weight_gradient(conv: &Conv, maps: &Maps, dy: &[f32]) -> Vec<f32> {
                 for (f, sums) in sums.chunks_exact_mut(cin * width).enumerate() {
                     let x = &transformed[f * stride(most, cin)..];
                     let dys = &dys[f * stride(most, width)..][..tiles_now * width];
-                    simd::run(tiles_of(x, &inputs[..tiles_now], dys, sums));
+                    simd::run_vectors(tiles_of(x, &inputs[..tiles_now], dys, sums));
                 }
             }
         }

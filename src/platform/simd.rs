@@ -66,7 +66,7 @@ pub fn prefetch(from: &[f32], at: usize) {
     let _ = (from, at);
 }
 
-/// A vector of `f32`, for code that the compiler does not put into vectors of itself.
+/// A vector of `f32`, for code that the compiler may not leave in single floats or in memory.
 pub trait Vector: Copy {
     const LANES: usize;
     /// # Safety
@@ -75,9 +75,16 @@ pub trait Vector: Copy {
     /// # Safety
     /// There is room for that many floats at `to`.
     unsafe fn store(self, to: *mut f32);
+    fn splat(value: f32) -> Self;
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
-    fn scale(self, factor: f32) -> Self;
+    fn mul(self, other: Self) -> Self;
+
+    /// `self + a * b`, rounded once where the processor can.
+    #[inline(always)]
+    fn multiply_add(self, a: Self, b: Self) -> Self {
+        self.add(a.mul(b))
+    }
 }
 
 /// [`Kernel`] in terms of vectors.
@@ -86,102 +93,62 @@ pub trait VectorKernel {
     fn run<V: Vector>(self);
 }
 
+/// `load store splat add sub mul`, and what else there is.
 macro_rules! vector {
-    ($type:ty, $lanes:literal, $arch:path, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $splat:ident) => {
+    ($type:ident, $lanes:literal, $arch:ident, $load:ident $store:ident $splat:ident $add:ident $sub:ident $mul:ident $($fma:ident)?) => {
         // SAFETY: a processor that has the type's instructions is asked for where the type is chosen.
-        impl Vector for $type {
+        #[allow(unused_unsafe)]
+        impl Vector for std::arch::$arch::$type {
             const LANES: usize = $lanes;
 
             #[inline(always)]
             unsafe fn load(from: *const f32) -> Self {
-                use $arch as arch;
-                unsafe { arch::$load(from.cast()) }
+                unsafe { std::arch::$arch::$load(from.cast()) }
             }
 
             #[inline(always)]
             unsafe fn store(self, to: *mut f32) {
-                use $arch as arch;
-                unsafe { arch::$store(to.cast(), self) }
+                unsafe { std::arch::$arch::$store(to.cast(), self) }
+            }
+
+            #[inline(always)]
+            fn splat(value: f32) -> Self {
+                unsafe { std::arch::$arch::$splat(value) }
             }
 
             #[inline(always)]
             fn add(self, other: Self) -> Self {
-                use $arch as arch;
-                #[allow(unused_unsafe)]
-                unsafe {
-                    arch::$add(self, other)
-                }
+                unsafe { std::arch::$arch::$add(self, other) }
             }
 
             #[inline(always)]
             fn sub(self, other: Self) -> Self {
-                use $arch as arch;
-                #[allow(unused_unsafe)]
-                unsafe {
-                    arch::$sub(self, other)
-                }
+                unsafe { std::arch::$arch::$sub(self, other) }
             }
 
             #[inline(always)]
-            fn scale(self, factor: f32) -> Self {
-                use $arch as arch;
-                #[allow(unused_unsafe)]
-                unsafe {
-                    arch::$mul(self, arch::$splat(factor))
-                }
+            fn mul(self, other: Self) -> Self {
+                unsafe { std::arch::$arch::$mul(self, other) }
             }
+
+            $(
+                #[inline(always)]
+                fn multiply_add(self, a: Self, b: Self) -> Self {
+                    unsafe { std::arch::$arch::$fma(a, b, self) }
+                }
+            )?
         }
     };
 }
 
 #[cfg(target_arch = "x86_64")]
-vector!(
-    std::arch::x86_64::__m256,
-    8,
-    std::arch::x86_64,
-    _mm256_loadu_ps,
-    _mm256_storeu_ps,
-    _mm256_add_ps,
-    _mm256_sub_ps,
-    _mm256_mul_ps,
-    _mm256_set1_ps
-);
+vector!(__m256, 8, x86_64, _mm256_loadu_ps _mm256_storeu_ps _mm256_set1_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_fmadd_ps);
 #[cfg(target_arch = "x86_64")]
-vector!(
-    std::arch::x86_64::__m128,
-    4,
-    std::arch::x86_64,
-    _mm_loadu_ps,
-    _mm_storeu_ps,
-    _mm_add_ps,
-    _mm_sub_ps,
-    _mm_mul_ps,
-    _mm_set1_ps
-);
+vector!(__m128, 4, x86_64, _mm_loadu_ps _mm_storeu_ps _mm_set1_ps _mm_add_ps _mm_sub_ps _mm_mul_ps);
 #[cfg(target_arch = "wasm32")]
-vector!(
-    std::arch::wasm32::v128,
-    4,
-    std::arch::wasm32,
-    v128_load,
-    v128_store,
-    f32x4_add,
-    f32x4_sub,
-    f32x4_mul,
-    f32x4_splat
-);
+vector!(v128, 4, wasm32, v128_load v128_store f32x4_splat f32x4_add f32x4_sub f32x4_mul);
 #[cfg(target_arch = "aarch64")]
-vector!(
-    std::arch::aarch64::float32x4_t,
-    4,
-    std::arch::aarch64,
-    vld1q_f32,
-    vst1q_f32,
-    vaddq_f32,
-    vsubq_f32,
-    vmulq_f32,
-    vdupq_n_f32
-);
+vector!(float32x4_t, 4, aarch64, vld1q_f32 vst1q_f32 vdupq_n_f32 vaddq_f32 vsubq_f32 vmulq_f32);
 
 /// Runs `kernel` with the vectors of this processor, as many lanes as [`run`] takes.
 pub fn run_vectors(kernel: impl VectorKernel) {

@@ -53,7 +53,7 @@ impl Run {
             let labels: Vec<usize> = ids.iter().map(|&i| usize::from(self.held_out.labels[i])).collect();
             let x = pixels_of(&self.held_out.select(ids).pixels, device);
             let [z, a, _] = self.pair(&x, &labels, device).await?;
-            let c = self.trainer.model.classes;
+            let c = self.trainer.result().classes;
             for ((z, a), label) in z.chunks(c).zip(a.chunks(c)).zip(labels) {
                 let clean = top(z) == label;
                 right[0] += usize::from(clean);
@@ -75,7 +75,7 @@ impl Run {
     /// Logits `[B, C]` of pictures with these labels, of the pictures attacked within the radius of training, and those
     /// pictures, `[B, 3, 32, 32]`. The attack stays on the device.
     async fn pair(&self, x: &Tensor<4>, labels: &[usize], device: &Device) -> Result<[Vec<f32>; 3], Refusal> {
-        let model = &self.trainer.model;
+        let model = self.trainer.result();
         let radius = self.trainer.config.coefficients.train_epsilon;
         let attack = ObjectiveConfig {
             train_epsilon: radius,
@@ -92,7 +92,7 @@ impl Run {
     /// The batch of the last step.
     async fn seen(&self, device: &Device) -> Result<Option<Seen>, Refusal> {
         let Some((batch, x_adv)) = &self.trainer.last else { return Ok(None) };
-        let model = &self.trainer.model;
+        let model = self.trainer.result();
         let c = model.classes;
         let n = SHOWN.min(batch.x.dims()[0]);
         let first = |x: &Tensor<4>| flat(&x.clone().narrow(0, 0, n));
@@ -114,7 +114,7 @@ impl Run {
 
     /// What the model makes of a picture, as its class `label` or, if that is not known, the class that it sees.
     async fn follow(&self, x: &[f32], label: Option<usize>, device: &Device) -> Result<Followed, Refusal> {
-        let model = &self.trainer.model;
+        let model = self.trainer.result();
         let pixels: Tensor<4> = Tensor::from_data(TensorData::new(x.to_vec(), [1, 3, 32, 32]), device);
         let label = match label.filter(|&label| label < model.classes) {
             Some(label) => label,

@@ -11,6 +11,8 @@ use crate::{
 };
 
 const VELOCITY: &str = "optimiser.velocity.";
+/// The weights as they are, where the model is their average.
+const LATEST: &str = "latest.";
 /// Of [`Trainer::own`]: `[n, 3, 32, 32]` in 0..=255, `[n]`, and the classes' names.
 const OWN_PIXELS: &str = "own.pixels";
 const OWN_LABELS: &str = "own.labels";
@@ -24,8 +26,12 @@ impl Trainer {
     /// # Errors
     /// If the file is no run's, or its parts do not fit each other or the data.
     pub fn resume(checkpoint: &Checkpoint, data: &Pictures, device: &Device) -> Result<Self, Error> {
-        let model = Model::from_arrays(&checkpoint.model(), device)?;
+        let result = Model::from_arrays(&checkpoint.model(), device)?;
+        let latest = checkpoint.part(LATEST);
+        let (model, averaged) =
+            if latest.is_empty() { (result, None) } else { (Model::from_arrays(&latest, device)?, Some(result)) };
         let mut trainer = Self::with_model(&config_of(checkpoint)?, model, data, device)?;
+        trainer.averaged = averaged;
         trainer.classes = checkpoint.classes(trainer.model.classes);
         trainer.own = own_of(checkpoint)?;
         trainer.optimiser = Sgd::from_arrays(&checkpoint.arrays, VELOCITY, &mut trainer.model, device)?;
@@ -36,7 +42,10 @@ impl Trainer {
     /// The state of the run as a file: [`Trainer::resume`] goes on from it.
     pub async fn checkpoint(&self) -> Result<Checkpoint, Error> {
         let mut file = Checkpoint::default();
-        file.add(MODEL, self.model.arrays().await.map_err(Error::Device)?);
+        file.add(MODEL, self.result().arrays().await.map_err(Error::Device)?);
+        if self.averaged.is_some() {
+            file.add(LATEST, self.model.arrays().await.map_err(Error::Device)?);
+        }
         file.add(VELOCITY, self.optimiser.arrays().await.map_err(Error::Device)?);
         if !self.own.is_empty() {
             let n = self.own.len();

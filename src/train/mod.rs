@@ -61,7 +61,10 @@ pub enum Error {
 /// The state of a run.
 pub struct Trainer {
     pub config: TrainConfig,
+    /// What gradient descent moves.
     pub model: Model,
+    /// The running average of its weights and statistics over the steps, if there is one.
+    averaged: Option<Model>,
     pub classes: Vec<String>,
     /// Pictures that were added to the data set for this run; they are kept in its checkpoints.
     pub own: Pictures,
@@ -93,6 +96,7 @@ impl Trainer {
         Ok(Self {
             config: TrainConfig { model: model.architecture, ..config.clone() },
             model,
+            averaged: None,
             classes: data.classes.clone(),
             own: Pictures::default(),
             last: None,
@@ -101,6 +105,26 @@ impl Trainer {
             device: device.clone(),
             pending: Vec::new(),
         })
+    }
+
+    /// What the run has made: the average of the weights, or the weights as they are.
+    pub fn result(&self) -> &Model {
+        self.averaged.as_ref().unwrap_or(&self.model)
+    }
+
+    /// Moves the average towards the weights. Early on it forgets faster, so that it is not held back by where the run
+    /// began.
+    fn average(&mut self) {
+        if self.config.average == 0.0 {
+            self.averaged = None;
+            return;
+        }
+        let done = self.step as f32;
+        let decay = self.config.average.min((1.0 + done) / (10.0 + done));
+        let averaged = self.averaged.get_or_insert_with(|| self.model.clone());
+        for (average, latest) in averaged.slots().into_iter().zip(self.model.slots()) {
+            average.set_flat(average.flat().mul_scalar(decay) + latest.flat().mul_scalar(1.0 - decay));
+        }
     }
 
     /// Goes on with `batch` pictures a step, from where the run is in its epochs.
@@ -169,6 +193,7 @@ impl Trainer {
         let (momentum, decay) = (config.momentum, config.weight_decay);
         self.optimiser.step(&mut self.model, &mut evaluation.model, &mut gradients, rate, momentum, decay);
         self.step += 1;
+        self.average();
         self.pending.push((self.step, rate, evaluation.terms));
         self.last = Some((batch, x_adv));
     }

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, ExecutionError, Gradients, Tensor, TensorData, Transaction};
 
-use crate::model::{
-    self, Model,
-    parameter::{Array, Arrays, Builder, Init},
+use crate::{
+    kernel::descend,
+    model::{
+        self, Model,
+        parameter::{Array, Arrays, Builder, Init},
+    },
 };
 
 /// v <- mu v + (g + wd w);  w <- w - lr v.
@@ -30,13 +33,9 @@ impl Sgd {
         let slots = model.slots().into_iter().zip(tracked.slots());
         for (slot, leaf) in slots.filter(|(slot, _)| slot.learnt()) {
             let Some(gradient) = leaf.gradient(gradients) else { continue };
-            let weight = slot.flat();
-            let gradient = gradient + weight.clone().mul_scalar(weight_decay);
-            let velocity = match self.velocity.remove(slot.name()) {
-                Some(v) => v.mul_scalar(momentum) + gradient,
-                None => gradient,
-            };
-            slot.set_flat(weight - velocity.clone().mul_scalar(rate));
+            let velocity = self.velocity.remove(slot.name()).unwrap_or_else(|| gradient.zeros_like());
+            let [weight, velocity] = descend(slot.flat(), velocity, gradient, [rate, momentum, weight_decay]);
+            slot.set_flat(weight);
             self.velocity.insert(slot.name().to_owned(), velocity);
         }
     }

@@ -58,8 +58,9 @@ tests! {
 
     /// Bit for bit, over an epoch's end, whatever the objective keeps between steps.
     fn resumed_runs_equal_uninterrupted_ones() {
-        for (objective, head_only) in [(Objective::Otjr, false), (Objective::Trades, false), (Objective::Otjr, true)] {
-            let config = TrainConfig { head_only, ..config(objective) };
+        let runs = [(Objective::Otjr, false, 0.0), (Objective::Trades, false, 0.9), (Objective::Otjr, true, 0.0)];
+        for (objective, head_only, average) in runs {
+            let config = TrainConfig { head_only, average, ..config(objective) };
             let (whole, losses) = train(&config, &[6]);
             let (parts, losses_of_parts) = train(&config, &[2, 5, 6]);
             assert_eq!(whole, parts, "{objective} {head_only}");
@@ -86,6 +87,23 @@ tests! {
             let velocities = checkpoint.part("optimiser.velocity.");
             assert_eq!(velocities.keys().collect::<Vec<_>>(), changed);
         }
+    }
+
+    /// a' = d a + (1 - d) w' with d = min(decay, (1 + steps) / (10 + steps)), from the first weights on; the file's model
+    /// is the average, and training goes on from the weights as if there were none.
+    fn the_average_follows_the_weights() {
+        let with = |average, step| train(&TrainConfig { average, ..config(Objective::Ce) }, &[step]).0;
+        let [first, second] = [1, 2].map(|step| with(0.0, step).part(MODEL));
+        let averaged = with(0.2, 2);
+        assert_eq!(averaged.part("latest."), second);
+        for (name, average) in averaged.part(MODEL) {
+            for (i, a) in average.values.iter().enumerate() {
+                // After the first step it is the weights themselves: they are where the average begins.
+                let expected = 0.2 * first[&name].values[i] + 0.8 * second[&name].values[i];
+                assert!((a - expected).abs() <= 1e-6 * expected.abs().max(1.0), "{name} {i}: {a} {expected}");
+            }
+        }
+        assert!(with(0.0, 2).part("latest.").is_empty());
     }
 
     /// A model from elsewhere is taken as it is, network included.
