@@ -13,7 +13,8 @@
 //!
 //! - [`data`]: bytes to pictures; [`batch`]: pictures on a device.
 //! - [`model`]: networks; every layer takes a value and, if asked for, its tangent ([`model::dual`]).
-//! - [`kernel`]: the CPU's convolution, an operation of burn's with its own backward.
+//! - [`kernel`]: convolution, normalisation and steps of descent; the CPU's own, as operations of burn's with their own
+//!   backward, and the layout of feature maps.
 //! - [`prediction`]: which class logits name, ties included.
 //! - [`loss`]: one term a file; [`loss::objective`] adds them up. [`attack`]: one attack a file.
 //! - [`explore`]: what the page shows of a representation: layers, embedding, transport, Jacobian, landscape.

@@ -58,6 +58,8 @@ fn command() -> Command {
         .arg(Arg::new("device").long("device").value_name("DEVICE").default_value("auto").help(
             "auto (a real GPU if there is one, else the CPU), cpu, gpu or gpu:N",
         ))
+        .arg(Arg::new("threads").long("threads").value_name("N").value_parser(clap::value_parser!(u16).range(1..))
+            .help("Threads of the CPU [default: all cores]"))
         .arg(Arg::new("out").long("out").value_name("DIR").help("Where to write [default: runs/NAME, numbered if taken]"))
         .arg(Arg::new("resume").long("resume").value_name("DIR|FILE").help(
             "Go on with the run in DIR, exactly as it was, or with the run whose checkpoint is FILE, in a directory of its own",
@@ -99,6 +101,9 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         .expect("it has a default")
         .parse()
         .map_err(|e| anyhow::anyhow!("--device: {e}"))?;
+    if let Some(threads) = matches.get_one::<u16>("threads") {
+        rayon::ThreadPoolBuilder::new().num_threads(usize::from(*threads)).build_global()?;
+    }
     let (config, baseline, out) = match matches.get_one::<String>("resume") {
         Some(file) if Path::new(file).is_file() => moved(matches, Path::new(file))?,
         Some(folder) => resumed(matches, Path::new(folder))?,

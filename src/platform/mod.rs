@@ -100,11 +100,10 @@ pub async fn open(choice: DeviceChoice) -> Result<Opened, Unavailable> {
 #[cfg(feature = "cpu")]
 fn cpu() -> Result<Opened, Unavailable> {
     // A worker in a browser has one thread and cannot ask for more: nothing to tell.
-    let name = match std::thread::available_parallelism() {
-        Ok(threads) if cfg!(not(target_arch = "wasm32")) => {
-            format!("CPU ({threads} thread{})", if threads.get() == 1 { "" } else { "s" })
-        }
-        _ => "CPU".to_owned(),
+    let name = match rayon::current_num_threads() {
+        _ if cfg!(target_arch = "wasm32") => "CPU".to_owned(),
+        1 => "CPU (1 thread)".to_owned(),
+        threads => format!("CPU ({threads} threads)"),
     };
     Ok(Opened { device: Device::flex(), name, emulated: false, largest_buffer: None })
 }
