@@ -2,7 +2,7 @@
 #![cfg(feature = "cpu")]
 
 use burn::tensor::{Device, Distribution, Tensor, module, ops::ConvOptions};
-use otjr::kernel;
+use otjr::kernel::{self, Weight};
 
 /// Output, input gradient and weight gradient of `sum(conv2d(x, w) * r)`.
 type Results = [Vec<f32>; 3];
@@ -23,7 +23,7 @@ fn burns(stride: usize) -> impl Fn(Tensor<4>, Tensor<4>) -> Tensor<4> {
 }
 
 fn ours(stride: usize) -> impl Fn(Tensor<4>, Tensor<4>) -> Tensor<4> {
-    move |x, w| kernel::pictures(kernel::conv2d(kernel::maps(x), w, stride, None))
+    move |x, w| kernel::pictures(kernel::conv2d(kernel::maps(x), &Weight::new(w), stride, None))
 }
 
 fn random(shape: [usize; 4]) -> Tensor<4> {
@@ -182,7 +182,13 @@ fn convolution_of_normalised_maps_equals_burns_own() {
                 let (gamma, beta) = (vectors[0].clone(), vectors[1].clone());
                 let norm = kernel::Norm { gamma, beta, mean, variance, epsilon: 1e-5, of_batch };
                 let residual = kernel::maps(maps[2].clone());
-                kernel::pictures(kernel::activated_conv2d(x, &norm, maps[1].clone(), stride, Some(residual)))
+                kernel::pictures(kernel::activated_conv2d(
+                    x,
+                    &norm,
+                    &Weight::new(maps[1].clone()),
+                    stride,
+                    Some(residual),
+                ))
             };
             let burns = |maps: Vec<Tensor<4>>, vectors: Vec<Tensor<1>>| {
                 let x = maps[0].clone();
@@ -226,7 +232,7 @@ fn convolution_of_tangents_equals_burns_own() {
             let [x, t, residual] = [0, 1, 3].map(|i| kernel::maps(maps[i].clone()));
             let [a, b, c] = [0, 1, 2].map(|i| vectors[i].clone());
             let tangent = kernel::Tangent { t, a, b, c };
-            let weight = maps[2].clone();
+            let weight = &Weight::new(maps[2].clone());
             kernel::pictures(kernel::activated_conv2d_tangent(x, &norm, tangent, weight, stride, Some(residual)))
         };
         let burns = |maps: Vec<Tensor<4>>, vectors: Vec<Tensor<1>>| {

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{
-    kernel::{self, profile},
+    kernel::{self, Weight, profile},
     model::Model,
     random::{self, Purpose},
 };
@@ -77,9 +77,9 @@ fn means(conv: &Conv, batch: usize, seconds: f64, device: &Device) -> anyhow::Re
         Tensor::from_data(TensorData::new(values, shape), device).autodiff().require_grad()
     };
     let x = kernel::maps(leaf([batch, conv.cin, conv.side, conv.side])).detach().require_grad();
-    let weight = leaf([conv.cout, conv.cin, conv.k, conv.k]);
+    let weight = Weight::new(leaf([conv.cout, conv.cin, conv.k, conv.k]));
     let run = |()| {
-        kernel::conv2d(x.clone(), weight.clone(), conv.stride, None).backward();
+        kernel::conv2d(x.clone(), &weight, conv.stride, None).backward();
         Ok(device.sync()?)
     };
     run(())?;

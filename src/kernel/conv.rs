@@ -7,7 +7,9 @@
 use super::{
     correlate::Phase,
     maps::{Gate, Gradient, Maps, Tangent},
-    memory, profile, weight_gradient,
+    memory,
+    packed::{Order, Packed},
+    profile, weight_gradient,
     window::{Units, Window},
     winograd::{self, Winograd},
 };
@@ -24,6 +26,13 @@ pub struct Conv {
     /// Odd; the padding is k/2.
     pub k: usize,
     pub stride: usize,
+}
+
+/// A convolution's weight, `[cout, cin, k, k]`, and its other orders.
+#[derive(Clone, Copy)]
+pub struct Weight<'a> {
+    pub values: &'a [f32],
+    pub packed: &'a Packed,
 }
 
 /// The gradients of what a convolution reads.
@@ -47,7 +56,7 @@ impl Conv {
     }
 
     /// `[batch, h, w, cin]`, `[cout, cin, k, k]` -> `[batch, h/stride, w/stride, cout]`, plus `residual`, of that shape.
-    pub fn forward(&self, maps: &Maps, weight: &[f32], residual: Option<&[f32]>) -> Vec<f32> {
+    pub fn forward(&self, maps: &Maps, weight: Weight, residual: Option<&[f32]>) -> Vec<f32> {
         let _timed = profile::time("convolution", || (self.to_string(), self.multiply_adds()));
         let (s, [h, w]) = (self.stride, self.output());
         let plan = self.forward_plan(weight);
@@ -66,25 +75,27 @@ impl Conv {
         y
     }
 
-    fn forward_plan(&self, weight: &[f32]) -> Plan {
+    fn forward_plan(&self, Weight { values, packed }: Weight) -> Plan {
         let (k, cin, cout) = (self.k, self.cin, self.cout);
         let winograd = winograd::fits(self);
         let units = Units::new(self.output(), if winograd { 2 } else { 1 });
         let window = self.window(&units);
-        let weights_of = |o: usize, i: usize| &weight[(o * cin + i) * k * k..][..k * k];
+        let weights_of = |o: usize, i: usize| &values[(o * cin + i) * k * k..][..k * k];
         let method = if winograd {
-            Method::Winograd(Winograd::new(window, &units, [cin, cout], weights_of, |t| t))
+            let pack = || Winograd::pack([cin, cout], weights_of, |t| t);
+            Method::Winograd(Winograd::new(window, &units, [cin, cout], packed.get(Order::ForwardWinograd, pack)))
         } else {
             let taps: Vec<_> = (0..k * k).map(|t| (t / k * window.row() + t % k * cin, t)).collect();
             let pixels = self.inputs(&units, &window).zip((0..).step_by(cout));
-            let phase = Phase::new(&taps, [cin, cout], pixels, weights_of);
+            let weights = packed.get(Order::Forward, || Phase::pack(&taps, [cin, cout], weights_of));
+            let phase = Phase::new(&taps, [cin, cout], pixels, weights);
             Method::Direct(vec![(units.pixels() / units.pictures, phase)])
         };
         Plan { units, window, channels: cout, method }
     }
 
     /// The gradients of what was read, from that of the output, `dy`.
-    pub fn input_gradient(&self, dy: &[f32], weight: &[f32], maps: &Maps) -> InputGradient {
+    pub fn input_gradient(&self, dy: &[f32], weight: Weight, maps: &Maps) -> InputGradient {
         let _timed = profile::time("input gradient", || (self.to_string(), self.multiply_adds()));
         let (s, cin) = (self.stride, self.cin);
         let plan = self.gradient_plan(weight);
@@ -123,7 +134,7 @@ impl Conv {
     }
 
     /// It is a convolution too: the input pixels of one remainder by the stride see the same taps.
-    fn gradient_plan(&self, weight: &[f32]) -> Plan {
+    fn gradient_plan(&self, Weight { values, packed }: Weight) -> Plan {
         let (k, s, pad, cin, cout) = (self.k, self.stride, self.k / 2, self.cin, self.cout);
         let [h, w] = self.output();
         let winograd = winograd::fits(self);
@@ -139,9 +150,11 @@ impl Conv {
             columns: back + last(self.w) + 1,
             left: back,
         };
-        let weights_of = |o: usize, i: usize| &weight[(i * cin + o) * k * k..][..k * k];
+        let weights_of = |o: usize, i: usize| &values[(i * cin + o) * k * k..][..k * k];
         if winograd {
-            let winograd = Winograd::new(window, &units, [cout, cin], weights_of, |t| k * k - 1 - t);
+            let pack = || Winograd::pack([cout, cin], weights_of, |t| k * k - 1 - t);
+            let weights = packed.get(Order::GradientWinograd, pack);
+            let winograd = Winograd::new(window, &units, [cout, cin], weights);
             return Plan { units, window, channels: cin, method: Method::Winograd(winograd) };
         }
         let reach = |first: usize| (0..k).filter(move |ky| (first + pad + s * k - ky).is_multiple_of(s));
@@ -159,7 +172,9 @@ impl Conv {
                 (input, ((n * units.rows + y * s + a) * self.w + x * s + b) * cin)
             });
             let per_picture = rows(units.rows, a).len() * rows(self.w, b).len();
-            (per_picture, Phase::new(&taps, [cout, cin], pixels, weights_of))
+            let pack = || Phase::pack(&taps, [cout, cin], weights_of);
+            let weights = packed.get(Order::Gradient(a * s + b), pack);
+            (per_picture, Phase::new(&taps, [cout, cin], pixels, weights))
         };
         let firsts = (0..s).flat_map(|a| (0..s).map(move |b| [a, b]));
         Plan { units, window, channels: cin, method: Method::Direct(firsts.map(phase).collect()) }

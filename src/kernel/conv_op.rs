@@ -1,5 +1,7 @@
 //! The convolution of [`super::conv`] as operations of burn's CPU backend.
 
+use std::sync::Arc;
+
 use burn::{
     backend::{
         Autodiff, Backend, Dispatch, ExtensionType, Flex,
@@ -16,33 +18,36 @@ use burn::{
 };
 
 use super::{
-    conv::Conv,
+    conv::{Conv, Weight},
     flex::{contiguous, dims, floats, tensor},
     maps::{self, Gate, Maps},
     norm::Channels,
+    packed::Packed,
     profile,
 };
 
 /// See [`super::conv2d`].
-pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, stride: usize, residual: Option<Tensor<4>>) -> Tensor<4> {
-    let (x, weight, residual) = (x.into_dispatch(), weight.into_dispatch(), added(residual));
-    Tensor::from_dispatch(Dispatch::convolve(x, weight, residual, stride))
+pub fn conv2d(x: Tensor<4>, weight: &super::Weight, stride: usize, residual: Option<Tensor<4>>) -> Tensor<4> {
+    let packed = weight.packed.clone();
+    let (x, weight, residual) = (x.into_dispatch(), weight.tensor.clone().into_dispatch(), added(residual));
+    Tensor::from_dispatch(Dispatch::convolve(x, weight, packed, residual, stride))
 }
 
 /// See [`super::activated_conv2d`].
 pub fn activated_conv2d(
     x: Tensor<4>,
     norm: &super::Norm,
-    weight: Tensor<4>,
+    weight: &super::Weight,
     stride: usize,
     residual: Option<Tensor<4>>,
 ) -> Tensor<4> {
     let [gamma, beta, mean, variance] =
         [&norm.gamma, &norm.beta, &norm.mean, &norm.variance].map(|t| t.clone().into_dispatch());
-    let (x, weight, residual) = (x.into_dispatch(), weight.into_dispatch(), added(residual));
+    let packed = weight.packed.clone();
+    let (x, weight, residual) = (x.into_dispatch(), weight.tensor.clone().into_dispatch(), added(residual));
     let (epsilon, of_batch) = (norm.epsilon, norm.of_batch);
     Tensor::from_dispatch(Dispatch::convolve_activated(
-        x, gamma, beta, mean, variance, weight, residual, stride, epsilon, of_batch,
+        x, gamma, beta, mean, variance, weight, packed, residual, stride, epsilon, of_batch,
     ))
 }
 
@@ -51,15 +56,16 @@ pub fn activated_conv2d_tangent(
     x: Tensor<4>,
     [scale, shift]: [Tensor<1>; 2],
     tangent: super::Tangent,
-    weight: Tensor<4>,
+    weight: &super::Weight,
     stride: usize,
     residual: Option<Tensor<4>>,
 ) -> Tensor<4> {
     let super::Tangent { t, a, b, c } = tangent;
     let [scale, shift, a, b, c] = [scale, shift, a, b, c].map(Tensor::into_dispatch);
     let (x, t) = (x.into_dispatch(), t.into_dispatch());
-    let (weight, residual) = (weight.into_dispatch(), added(residual));
-    Tensor::from_dispatch(Dispatch::convolve_tangent(x, scale, shift, t, a, b, c, weight, residual, stride))
+    let packed = weight.packed.clone();
+    let (weight, residual) = (weight.tensor.clone().into_dispatch(), added(residual));
+    Tensor::from_dispatch(Dispatch::convolve_tangent(x, scale, shift, t, a, b, c, weight, packed, residual, stride))
 }
 
 /// What is added to a convolution's output: burn passes no options on.
@@ -88,6 +94,7 @@ trait Convolve: Backend {
     fn convolve(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
+        packed: Arc<Packed>,
         #[extension_type] residual: Residual<Self>,
         stride: usize,
     ) -> FloatTensor<Self>;
@@ -101,6 +108,7 @@ trait Convolve: Backend {
         mean: FloatTensor<Self>,
         variance: FloatTensor<Self>,
         weight: FloatTensor<Self>,
+        packed: Arc<Packed>,
         #[extension_type] residual: Residual<Self>,
         stride: usize,
         epsilon: f32,
@@ -117,6 +125,7 @@ trait Convolve: Backend {
         b: FloatTensor<Self>,
         c: FloatTensor<Self>,
         weight: FloatTensor<Self>,
+        packed: Arc<Packed>,
         #[extension_type] residual: Residual<Self>,
         stride: usize,
     ) -> FloatTensor<Self>;
@@ -128,6 +137,7 @@ struct Operands {
     conv: Conv,
     x: FloatTensor<Flex>,
     weight: FloatTensor<Flex>,
+    packed: Arc<Packed>,
     gate: Option<Factors>,
 }
 
@@ -147,13 +157,19 @@ struct Tangent {
 }
 
 impl Operands {
-    fn new(x: FloatTensor<Flex>, weight: FloatTensor<Flex>, stride: usize, gate: Option<Factors>) -> Self {
+    fn new(
+        x: FloatTensor<Flex>,
+        weight: FloatTensor<Flex>,
+        packed: Arc<Packed>,
+        stride: usize,
+        gate: Option<Factors>,
+    ) -> Self {
         let [batch, h, w, cin] = dims(&x);
         let [cout, _, k, _] = dims(&weight);
         let expected = Shape::new([cout, cin, k, k]);
         assert_eq!(*weight.layout().shape(), expected, "the weight of a convolution of {cin} channels");
         let conv = Conv { batch, cin, cout, h, w, k, stride };
-        Self { conv, x: contiguous(x), weight: contiguous(weight), gate }
+        Self { conv, x: contiguous(x), weight: contiguous(weight), packed, gate }
     }
 
     fn maps(&self) -> Maps<'_> {
@@ -168,11 +184,15 @@ impl Operands {
         Maps { x: floats(&self.x), gate }
     }
 
+    fn weight(&self) -> Weight<'_> {
+        Weight { values: floats(&self.weight), packed: &self.packed }
+    }
+
     fn forward(&self, residual: Option<FloatTensor<Flex>>) -> FloatTensor<Flex> {
         let Conv { batch, cout, .. } = self.conv;
         let [h, w] = self.conv.output();
         let residual = residual.map(contiguous);
-        let y = self.conv.forward(&self.maps(), floats(&self.weight), residual.as_ref().map(floats));
+        let y = self.conv.forward(&self.maps(), self.weight(), residual.as_ref().map(floats));
         tensor(y, [batch, h, w, cout])
     }
 }
@@ -216,10 +236,11 @@ impl Convolve for Flex {
     fn convolve(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
+        packed: Arc<Packed>,
         residual: Residual<Self>,
         stride: usize,
     ) -> FloatTensor<Self> {
-        Operands::new(x, weight, stride, None).forward(residual.tensor())
+        Operands::new(x, weight, packed, stride, None).forward(residual.tensor())
     }
 
     fn convolve_activated(
@@ -229,13 +250,14 @@ impl Convolve for Flex {
         mean: FloatTensor<Self>,
         variance: FloatTensor<Self>,
         weight: FloatTensor<Self>,
+        packed: Arc<Packed>,
         residual: Residual<Self>,
         stride: usize,
         epsilon: f32,
         of_batch: bool,
     ) -> FloatTensor<Self> {
         let (gate, _) = Norm::new([gamma, beta, mean, variance], epsilon, of_batch);
-        Operands::new(x, weight, stride, Some(gate)).forward(residual.tensor())
+        Operands::new(x, weight, packed, stride, Some(gate)).forward(residual.tensor())
     }
 
     fn convolve_tangent(
@@ -247,12 +269,13 @@ impl Convolve for Flex {
         b: FloatTensor<Self>,
         c: FloatTensor<Self>,
         weight: FloatTensor<Self>,
+        packed: Arc<Packed>,
         residual: Residual<Self>,
         stride: usize,
     ) -> FloatTensor<Self> {
         let [t, a, b, c, scale, shift] = [t, a, b, c, scale, shift].map(contiguous);
         let gate = Factors { scale, shift, tangent: Some(Tangent { t, a, b, c }) };
-        Operands::new(x, weight, stride, Some(gate)).forward(residual.tensor())
+        Operands::new(x, weight, packed, stride, Some(gate)).forward(residual.tensor())
     }
 }
 
@@ -260,10 +283,11 @@ impl<C: CheckpointStrategy> Convolve for Autodiff<Flex, C> {
     fn convolve(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
+        packed: Arc<Packed>,
         residual: Residual<Self>,
         stride: usize,
     ) -> FloatTensor<Self> {
-        let operands = Operands::new(x.primitive().clone(), weight.primitive().clone(), stride, None);
+        let operands = Operands::new(x.primitive().clone(), weight.primitive().clone(), packed, stride, None);
         let residual = residual.tensor();
         // Where there is no residual another node stands in, and gets nothing.
         let nodes = [x.node(), weight.node(), residual.as_ref().map_or_else(|| x.node(), |r| r.node())];
@@ -282,6 +306,7 @@ impl<C: CheckpointStrategy> Convolve for Autodiff<Flex, C> {
         mean: FloatTensor<Self>,
         variance: FloatTensor<Self>,
         weight: FloatTensor<Self>,
+        packed: Arc<Packed>,
         residual: Residual<Self>,
         stride: usize,
         epsilon: f32,
@@ -289,7 +314,7 @@ impl<C: CheckpointStrategy> Convolve for Autodiff<Flex, C> {
     ) -> FloatTensor<Self> {
         let factors = [&gamma, &beta, &mean, &variance].map(|t| t.primitive().clone());
         let (gate, norm) = Norm::new(factors, epsilon, of_batch);
-        let operands = Operands::new(x.primitive().clone(), weight.primitive().clone(), stride, Some(gate));
+        let operands = Operands::new(x.primitive().clone(), weight.primitive().clone(), packed, stride, Some(gate));
         let residual = residual.tensor();
         let residual_node = residual.as_ref().map_or_else(|| x.node(), |r| r.node());
         let nodes = [x.node(), gamma.node(), beta.node(), weight.node(), residual_node];
@@ -310,6 +335,7 @@ impl<C: CheckpointStrategy> Convolve for Autodiff<Flex, C> {
         b: FloatTensor<Self>,
         c: FloatTensor<Self>,
         weight: FloatTensor<Self>,
+        packed: Arc<Packed>,
         residual: Residual<Self>,
         stride: usize,
     ) -> FloatTensor<Self> {
@@ -319,7 +345,7 @@ impl<C: CheckpointStrategy> Convolve for Autodiff<Flex, C> {
         let has_residual = residual.is_some();
         let [t, a, b, c, scale, shift] = [&t, &a, &b, &c, &scale, &shift].map(|t| contiguous(t.primitive().clone()));
         let gate = Factors { scale, shift, tangent: Some(Tangent { t, a, b, c }) };
-        let operands = Operands::new(x.primitive().clone(), weight.primitive().clone(), stride, Some(gate));
+        let operands = Operands::new(x.primitive().clone(), weight.primitive().clone(), packed, stride, Some(gate));
         let output = operands.forward(residual.map(|r| r.into_primitive()));
         match TangentBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish((operands, has_residual), output),
@@ -364,7 +390,7 @@ impl Backward<Flex, 3> for PlainBackward {
         let [x, weight, residual] = ops.parents.map(|node| node.map(|node| node.id));
         let (operands, has_residual) = ops.state;
         if x.is_some() {
-            let gradient = operands.conv.input_gradient(floats(&dy), floats(&operands.weight), &operands.maps());
+            let gradient = operands.conv.input_gradient(floats(&dy), operands.weight(), &operands.maps());
             register(grads, x, gradient.dx, dims(&operands.x));
         }
         register_others(grads, &operands, dy, weight, residual.filter(|_| has_residual));
@@ -383,7 +409,7 @@ impl Backward<Flex, 5> for ActivatedBackward {
         let (operands, norm, has_residual) = ops.state;
         let channels = operands.conv.cin;
         if x.is_some() || gamma.is_some() || beta.is_some() {
-            let gradient = operands.conv.input_gradient(floats(&dy), floats(&operands.weight), &operands.maps());
+            let gradient = operands.conv.input_gradient(floats(&dy), operands.weight(), &operands.maps());
             let (mut dx, [_, dscale, dshift]) = (gradient.dx, gradient.factors);
             let [dgamma, dmean, dvariance] = norm.gradients(&dscale, &dshift);
             if norm.of_batch && x.is_some() {
@@ -410,7 +436,7 @@ impl Backward<Flex, 7> for TangentBackward {
         let [x, t, a, b, c, weight, residual] = ops.parents.map(|node| node.map(|node| node.id));
         let (operands, has_residual) = ops.state;
         let channels = operands.conv.cin;
-        let gradient = operands.conv.input_gradient(floats(&dy), floats(&operands.weight), &operands.maps());
+        let gradient = operands.conv.input_gradient(floats(&dy), operands.weight(), &operands.maps());
         register(grads, x, gradient.dx, dims(&operands.x));
         register(grads, t, gradient.dt.expect("there is a tangent"), dims(&operands.x));
         for (node, factor) in [a, b, c].into_iter().zip(gradient.factors) {

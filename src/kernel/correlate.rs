@@ -1,5 +1,9 @@
 //! The inner loop of convolutions and of their input gradients.
 
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
 use crate::platform::simd::{self, Vector, VectorKernel};
 
 /// Pixels and vectors of output channels of a register tile: `P * V` accumulators, `V` vectors of weights and one
@@ -30,7 +34,7 @@ pub struct Pixels {
 pub struct Phase {
     pixels: Pixels,
     /// `[blocks of output channels][inputs][channels of the block]`, zero beyond the last channel.
-    weights: Vec<f32>,
+    weights: Arc<Vec<f32>>,
 }
 
 /// Channels of the blocks that `channels` are computed in, one after the other.
@@ -40,15 +44,31 @@ pub fn blocks(channels: usize) -> impl Iterator<Item = usize> {
 }
 
 impl Phase {
-    /// `taps`, in the order of the window: where each begins, and its index in `weights_of(output, input)`; `pixels`: inputs and outputs.
-    pub fn new<'a>(
+    /// `taps`, in the order of the window: where each begins, and its index in the weights of an output and an input;
+    /// `pixels`: inputs and outputs.
+    pub fn new(
         taps: &[(usize, usize)],
-        channels: [usize; 2],
+        [cin, cout]: [usize; 2],
         pixels: impl Iterator<Item = (usize, usize)>,
-        weights_of: impl Fn(usize, usize) -> &'a [f32] + Sync,
+        weights: Arc<Vec<f32>>,
     ) -> Self {
-        use rayon::prelude::*;
-        let [cin, cout] = channels;
+        let mut runs: Vec<(usize, usize)> = Vec::new();
+        for &(start, _) in taps {
+            match runs.last_mut() {
+                Some((first, length)) if *first + *length == start => *length += cin,
+                _ => runs.push((start, cin)),
+            }
+        }
+        let (inputs, outputs) = pixels.unzip();
+        Self { pixels: Pixels { runs, inputs, outputs, channels: cout }, weights }
+    }
+
+    /// The weights of these taps in the order of [`Phase`], from those of an output and an input.
+    pub fn pack<'a>(
+        taps: &[(usize, usize)],
+        [cin, cout]: [usize; 2],
+        weights_of: impl Fn(usize, usize) -> &'a [f32] + Sync,
+    ) -> Vec<f32> {
         let widths: Vec<usize> = blocks(cout).collect();
         let per_channel = taps.len() * cin;
         let mut weights = vec![0.0; widths.iter().sum::<usize>() * per_channel];
@@ -68,15 +88,7 @@ impl Phase {
                 }
             }
         });
-        let mut runs: Vec<(usize, usize)> = Vec::new();
-        for &(start, _) in taps {
-            match runs.last_mut() {
-                Some((first, length)) if *first + *length == start => *length += cin,
-                _ => runs.push((start, cin)),
-            }
-        }
-        let (inputs, outputs) = pixels.unzip();
-        Self { pixels: Pixels { runs, inputs, outputs, channels: cout }, weights }
+        weights
     }
 
     /// Writes the output channels of the first `pixels` pixels, and meanwhile fetches what is `ahead`.

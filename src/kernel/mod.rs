@@ -26,6 +26,8 @@ mod memory;
 mod norm;
 #[cfg(feature = "cpu")]
 mod norm_op;
+#[cfg(feature = "cpu")]
+mod packed;
 pub mod profile;
 #[cfg(feature = "cpu")]
 mod step_op;
@@ -36,7 +38,38 @@ mod window;
 #[cfg(feature = "cpu")]
 mod winograd;
 
+#[cfg(feature = "cpu")]
+use std::sync::Arc;
+
 use burn::tensor::{Tensor, activation, module, ops::ConvOptions};
+
+/// The weight of a convolution, `[out, in, k, k]`, k odd; one convolution's, which has one stride.
+#[derive(Clone, Debug)]
+pub struct Weight {
+    tensor: Tensor<4>,
+    /// The same numbers in other orders; shared by all copies, tracked or not.
+    #[cfg(feature = "cpu")]
+    packed: Arc<packed::Packed>,
+}
+
+impl Weight {
+    pub fn new(tensor: Tensor<4>) -> Self {
+        Self {
+            tensor,
+            #[cfg(feature = "cpu")]
+            packed: Arc::default(),
+        }
+    }
+
+    pub fn tensor(&self) -> &Tensor<4> {
+        &self.tensor
+    }
+
+    /// The same as a leaf of the autodiff graph.
+    pub fn tracked(&self) -> Self {
+        Self { tensor: self.tensor.clone().inner().autodiff().require_grad(), ..self.clone() }
+    }
+}
 
 /// Batch normalisation of some maps: gamma (x - mean) / sqrt(variance + epsilon) + beta, `[C]` each.
 #[derive(Clone, Debug)]
@@ -114,15 +147,15 @@ pub fn dims(maps: &Tensor<4>) -> [usize; 4] {
     if channels_last(maps) { [b, z, x, y] } else { [b, x, y, z] }
 }
 
-/// Convolves maps with `[out, in, k, k]`, k odd, padding k/2; height and width become those over stride, rounded up.
+/// Convolves maps, padding k/2; height and width become those over stride, rounded up.
 /// `residual` is added.
-pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, stride: usize, residual: Option<Tensor<4>>) -> Tensor<4> {
+pub fn conv2d(x: Tensor<4>, weight: &Weight, stride: usize, residual: Option<Tensor<4>>) -> Tensor<4> {
     #[cfg(feature = "cpu")]
     if channels_last(&x) {
         return conv_op::conv2d(x, weight, stride, residual);
     }
-    let pad = weight.dims()[2] / 2;
-    let y = module::conv2d(x, weight, None, ConvOptions::new([stride; 2], [pad; 2], [1; 2], 1));
+    let pad = weight.tensor.dims()[2] / 2;
+    let y = module::conv2d(x, weight.tensor.clone(), None, ConvOptions::new([stride; 2], [pad; 2], [1; 2], 1));
     match residual {
         Some(residual) => y + residual,
         None => y,
@@ -133,7 +166,7 @@ pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, stride: usize, residual: Option<T
 pub fn activated_conv2d(
     x: Tensor<4>,
     norm: &Norm,
-    weight: Tensor<4>,
+    weight: &Weight,
     stride: usize,
     residual: Option<Tensor<4>>,
 ) -> Tensor<4> {
@@ -149,7 +182,7 @@ pub fn activated_conv2d_tangent(
     x: Tensor<4>,
     norm: &Norm,
     tangent: Tangent,
-    weight: Tensor<4>,
+    weight: &Weight,
     stride: usize,
     residual: Option<Tensor<4>>,
 ) -> Tensor<4> {

@@ -4,7 +4,7 @@
 //! where convolution is 16 products of matrices, `[tiles, inputs] [inputs, outputs]`. With channels last the ways there and
 //! back are sums of whole vectors. Its constants are 0, 1 and 1/2: no digits are lost to speak of.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use rayon::prelude::*;
 
@@ -176,20 +176,31 @@ pub struct Winograd {
     count: usize,
     channels: [usize; 2],
     /// `[blocks of output channels][F][inputs][channels of the block]`.
-    weights: Vec<f32>,
+    weights: Arc<Vec<f32>>,
     pixels: Pixels,
 }
 
 impl Winograd {
-    /// `weights_of(output, input)` are nine weights, of which number `tap(t)` belongs to tap t of the window.
-    pub fn new<'a>(
-        window: Window,
-        units: &Units,
-        channels: [usize; 2],
+    pub fn new(window: Window, units: &Units, channels: [usize; 2], weights: Arc<Vec<f32>>) -> Self {
+        let [cin, cout] = channels;
+        let tiles = Tiles::new(window, units);
+        let count = at_once(channels).min(tiles.count(units.pictures));
+        let pixels = Pixels {
+            runs: vec![(0, cin)],
+            inputs: (0..count).map(|tile| tile * cin).collect(),
+            outputs: (0..count).map(|tile| tile * cout).collect(),
+            channels: cout,
+        };
+        Self { tiles, count, channels, weights, pixels }
+    }
+
+    /// The transformed weights in the order of [`Winograd`], from those of an output and an input, of which number
+    /// `tap(t)` belongs to tap t of the window.
+    pub fn pack<'a>(
+        [cin, cout]: [usize; 2],
         weights_of: impl Fn(usize, usize) -> &'a [f32] + Sync,
         tap: impl Fn(usize) -> usize + Sync,
-    ) -> Self {
-        let [cin, cout] = channels;
+    ) -> Vec<f32> {
         let widest = blocks(cout).next().unwrap_or(1);
         let mut weights = vec![0.0; blocks(cout).map(|width| F * stride(cin, width)).sum()];
         weights.par_chunks_mut(F * stride(cin, widest)).enumerate().for_each(|(block, packed)| {
@@ -203,15 +214,7 @@ impl Winograd {
                 simd::run_vectors(PackWeights { rows: &rows, width, cin, packed: &mut packed[i * width..] });
             }
         });
-        let tiles = Tiles::new(window, units);
-        let count = at_once(channels).min(tiles.count(units.pictures));
-        let pixels = Pixels {
-            runs: vec![(0, cin)],
-            inputs: (0..count).map(|tile| tile * cin).collect(),
-            outputs: (0..count).map(|tile| tile * cout).collect(),
-            channels: cout,
-        };
-        Self { tiles, count, channels, weights, pixels }
+        weights
     }
 
     pub fn scratch(&self) -> Scratch {

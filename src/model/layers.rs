@@ -1,8 +1,8 @@
 //! The layers that every network here is made of: convolution, batch normalisation, linear.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Gradients, Tensor};
 
-use crate::kernel::{self, Norm, Tangent};
+use crate::kernel::{self, Norm, Tangent, Weight};
 
 use super::{
     Error, Mode, Pass,
@@ -20,8 +20,7 @@ pub struct Activated {
 /// A square convolution without bias that keeps the size at stride 1 (padding k/2).
 #[derive(Clone, Debug)]
 pub struct Conv {
-    /// `[out, in, k, k]`.
-    weight: Parameter<4>,
+    weight: ConvWeight,
     stride: usize,
 }
 
@@ -33,28 +32,66 @@ impl Conv {
         stride: usize,
         init: Init,
     ) -> Result<Self, Error> {
-        Ok(Self { weight: builder.parameter(format!("{name}.weight"), [cout, cin, k, k], init)?, stride })
+        let Parameter { name, tensor, .. } = builder.parameter(format!("{name}.weight"), [cout, cin, k, k], init)?;
+        Ok(Self { weight: ConvWeight { name, weight: Weight::new(tensor) }, stride })
     }
 
     /// Maps `[B, in, H, W]` -> `[B, out, H/stride, W/stride]`.
     pub fn forward(&self, x: Dual<4>) -> Dual<4> {
-        x.linear(|t| kernel::conv2d(t, self.weight.tensor.clone(), self.stride, None))
+        x.linear(|t| kernel::conv2d(t, &self.weight.weight, self.stride, None))
     }
 
     /// The same of activated maps; `residual` is added.
     pub fn forward_activated(&self, x: &Activated, residual: Option<Dual<4>>) -> Dual<4> {
         let Activated { value, norm, tangent } = x;
         let (residual, residual_tangent) = residual.map_or((None, None), |r| (Some(r.value), r.tangent));
-        let weight = || self.weight.tensor.clone();
+        let weight = &self.weight.weight;
         let tangent = tangent.clone().map(|tangent| {
             let (value, stride) = (value.clone(), self.stride);
-            kernel::activated_conv2d_tangent(value, norm, tangent, weight(), stride, residual_tangent)
+            kernel::activated_conv2d_tangent(value, norm, tangent, weight, stride, residual_tangent)
         });
-        Dual { value: kernel::activated_conv2d(value.clone(), norm, weight(), self.stride, residual), tangent }
+        Dual { value: kernel::activated_conv2d(value.clone(), norm, weight, self.stride, residual), tangent }
     }
 
     pub fn slots(&mut self) -> Vec<&mut dyn Slot> {
         vec![&mut self.weight]
+    }
+}
+
+/// The weight of a convolution under its state-dict name.
+#[derive(Clone, Debug)]
+struct ConvWeight {
+    name: String,
+    weight: Weight,
+}
+
+impl Slot for ConvWeight {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn learnt(&self) -> bool {
+        true
+    }
+
+    fn shape(&self) -> Vec<usize> {
+        self.weight.tensor().dims().to_vec()
+    }
+
+    fn flat(&self) -> Tensor<1> {
+        self.weight.tensor().clone().inner().reshape([-1])
+    }
+
+    fn set_flat(&mut self, values: Tensor<1>) {
+        self.weight = Weight::new(values.reshape(self.weight.tensor().dims()));
+    }
+
+    fn track(&mut self) {
+        self.weight = self.weight.tracked();
+    }
+
+    fn gradient(&self, gradients: &mut Gradients) -> Option<Tensor<1>> {
+        Some(self.weight.tensor().grad_remove(gradients)?.reshape([-1]))
     }
 }
 
