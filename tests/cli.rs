@@ -47,6 +47,44 @@ fn checkpoint(folder: &Path, out: &str) -> Checkpoint {
     Checkpoint::from_bytes(&fs::read(path).unwrap()).unwrap()
 }
 
+/// A recipe's settings, its objective and what the command line overrules are those of the run; a file will do; what does
+/// not exist is answered with what does.
+#[test]
+fn recipes_are_settings_under_a_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let settings = |out: &str| {
+        let text = fs::read_to_string(folder.join(out).join("run.json")).unwrap();
+        let run: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let mut config = TrainConfig::default();
+        for pair in run["config"].as_array().unwrap() {
+            config.set(pair[0].as_str().unwrap(), pair[1].as_str().unwrap()).unwrap();
+        }
+        (config, run["baseline"].is_null())
+    };
+    // Without data they stop after the run is planned, and say what is missing.
+    let planned = |recipe: &str, more: &[&str], out: &str| {
+        refused(train(folder).args(["--recipe", recipe, "--out", out]).args(more), "data-dir");
+        settings(out)
+    };
+    let (paper, alone) = planned("otjr-cifar10", &[], "paper");
+    assert!(alone);
+    assert_eq!(paper.pairs(), TrainConfig::default().pairs(), "the defaults are the paper's");
+    let (flagship, _) = planned("trades-flagship", &["--epochs", "3"], "flagship");
+    let shown = |key: &str| flagship.get(key).unwrap();
+    assert_eq!(["objective", "model", "epochs", "average"].map(shown), ["trades", "wrn-16-2", "3", "0.995"]);
+
+    fs::write(folder.join("mine.toml"), "epochs = 7\nrate = 0.25\nobjective = \"sw\"\ndataset = \"cifar100\"\n")
+        .unwrap();
+    let (mine, _) = planned("mine.toml", &[], "mine");
+    assert_eq!((mine.epochs, mine.rate, mine.objective.to_string().as_str()), (7, 0.25, "sw"));
+
+    refused(train(folder).args(["--recipe", "otjr-cifar11"]), "OBJECTIVE-cifar100: The same on CIFAR-100");
+    fs::write(folder.join("bad.toml"), "epoch = 7").unwrap();
+    refused(train(folder).args(["--recipe", "bad.toml"]), "epoch");
+    refused(train(folder).args(["--resume", "mine", "--recipe", "otjr-cifar10"]), "leave out --recipe");
+}
+
 /// Killed in the middle, twice, then resumed: weights, velocities and log equal those of a run left alone.
 #[test]
 fn a_killed_run_resumes_to_the_same_bits() {

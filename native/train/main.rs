@@ -2,6 +2,7 @@
 //! reports how both fare under PGD-20.
 
 mod plot;
+mod recipe;
 mod run;
 #[path = "../shell/mod.rs"]
 mod shell;
@@ -45,12 +46,17 @@ fn command() -> Command {
     let command = Command::new("train")
         .args_override_self(true)
         .about("Trains a classifier that withstands adversarial pictures, and measures whether it does")
-        .after_help(
+        .after_help(format!(
             "With no argument: a small OTJR model on the embedded set beside the same net trained with ce, in minutes.\n\
-             The paper's run: train --dataset cifar10 --data-dir cifar-10-binary.tar.gz --device gpu\n\
+             The paper's run: train --recipe otjr-cifar10 --data-dir cifar-10-binary.tar.gz --device gpu\n\
              Interrupted runs go on with: train --resume DIR\n\
-             A run that was saved in the page goes on with: train --resume FILE",
-        )
+             A run that was saved in the page goes on with: train --resume FILE\n\n\
+             Recipes:\n{}",
+            recipe::list()
+        ))
+        .arg(Arg::new("recipe").long("recipe").value_name("NAME|FILE").help(
+            "Settings under a name, listed below, or in a file of `setting = value` lines; other options overrule them",
+        ))
         .arg(Arg::new("baseline").long("baseline").value_name("OBJECTIVE").help(
             "Also train this objective on the same budget and compare; none for no comparison \
              [default: ce; with another --dataset none]",
@@ -151,9 +157,13 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 
 /// A new run: its config, the objective to compare with, and its directory.
 fn planned(matches: &ArgMatches) -> anyhow::Result<(TrainConfig, Option<Objective>, PathBuf)> {
-    let dataset = matches.get_one::<String>("dataset");
-    let embedded = dataset.is_none_or(|d| *d == Dataset::Synthetic.to_string());
-    let mut config = if embedded { TrainConfig::demo() } else { TrainConfig::default() };
+    let (dataset, recipe) = (matches.get_one::<String>("dataset"), matches.get_one::<String>("recipe"));
+    let embedded = recipe.is_none() && dataset.is_none_or(|d| *d == Dataset::Synthetic.to_string());
+    let mut config = match recipe {
+        Some(name) => recipe::read(name)?,
+        None if embedded => TrainConfig::demo(),
+        None => TrainConfig::default(),
+    };
     apply(&mut config, matches)?;
     let baseline = match matches.get_one::<String>("baseline").map(String::as_str) {
         None if embedded && config.objective != Objective::Ce => Some(Objective::Ce),
@@ -235,7 +245,7 @@ fn resumed(matches: &ArgMatches, folder: &Path) -> anyhow::Result<(TrainConfig, 
 
 /// Settings are part of a run: giving others, but for some, would make it another run.
 fn refuse_settings(matches: &ArgMatches, but: &[&str]) -> anyhow::Result<()> {
-    let mut given = TrainConfig::settings().into_iter().map(|setting| setting.key).chain(["baseline", "out"]);
+    let mut given = TrainConfig::settings().into_iter().map(|setting| setting.key).chain(["baseline", "out", "recipe"]);
     let other =
         |key: &&str| !but.contains(key) && matches.value_source(key).is_some_and(|s| s != ValueSource::DefaultValue);
     match given.find(other) {
