@@ -47,6 +47,37 @@ fn checkpoint(folder: &Path, out: &str) -> Checkpoint {
     Checkpoint::from_bytes(&fs::read(path).unwrap()).unwrap()
 }
 
+/// Told to end by a scheduler it saves and ends well, by Ctrl-C it says so; the same command begins the run and goes on.
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_told_to_end_saves_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    assert!(small(folder, "whole").status().unwrap().success());
+    let auto = |seconds: &str| {
+        let mut command = small(folder, "parts");
+        command.args(["--resume", "auto", "--save-every", seconds]);
+        command
+    };
+    for (signal, until, code) in [("TERM", 4, 0), ("INT", 13, 130)] {
+        // It saves only because it is told to.
+        let mut child = auto("3600").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let begin = Instant::now();
+        let steps = || fs::read_to_string(folder.join("parts/otjr/log.jsonl")).map_or(0, |log| log.lines().count());
+        while steps() < until && begin.elapsed() < Duration::from_secs(120) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        assert!(Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{signal}");
+        assert!((until..24).contains(&steps()), "{signal} at step {}, not in the middle", steps());
+        assert_eq!(checkpoint(folder, "parts").metadata["step"], steps().to_string());
+    }
+    let (finished, text) = output(&mut auto("0"));
+    assert!(finished.status.success(), "{text}");
+    assert_eq!(checkpoint(folder, "whole"), checkpoint(folder, "parts"));
+    refused(train(folder).args(["--resume", "auto"]), "--resume auto needs --out");
+}
+
 /// A recipe's settings, its objective and what the command line overrules are those of the run; a file will do; what does
 /// not exist is answered with what does.
 #[test]

@@ -81,7 +81,7 @@ fn run() -> anyhow::Result<ExitCode> {
             let state = job.run(model, judge).with_context(|| resume(&out))?;
             if !state.finished {
                 println!("Stopped. {}", resume(&out));
-                return Ok(ExitCode::from(130));
+                return Ok(interrupt.exit_code());
             }
             report.add(number, model, Outcome { epsilon: epsilon.0, state: &state });
         }

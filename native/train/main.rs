@@ -67,8 +67,9 @@ fn command() -> Command {
         .arg(Arg::new("threads").long("threads").value_name("N").value_parser(clap::value_parser!(u16).range(1..))
             .help("Threads of the CPU [default: all cores]"))
         .arg(Arg::new("out").long("out").value_name("DIR").help("Where to write [default: runs/NAME, numbered if taken]"))
-        .arg(Arg::new("resume").long("resume").value_name("DIR|FILE").help(
-            "Go on with the run in DIR, exactly as it was, or with the run whose checkpoint is FILE, in a directory of its own",
+        .arg(Arg::new("resume").long("resume").value_name("DIR|FILE|auto").help(
+            "Go on with the run in DIR, exactly as it was, or with the run whose checkpoint is FILE, in a directory of its own; \
+             auto: with the run in --out, or begin it there",
         ))
         .arg(Arg::new("save-every").long("save-every").value_name("SECONDS").default_value("30")
             .value_parser(clap::value_parser!(u64)).help("Time between checkpoints"));
@@ -111,8 +112,12 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         rayon::ThreadPoolBuilder::new().num_threads(usize::from(*threads)).build_global()?;
     }
     let (config, baseline, out) = match matches.get_one::<String>("resume") {
+        Some(auto) if auto == "auto" => found(matches)?,
         Some(file) if Path::new(file).is_file() => moved(matches, Path::new(file))?,
-        Some(folder) => resumed(matches, Path::new(folder))?,
+        Some(folder) => {
+            refuse_settings(matches, &[])?;
+            resumed(Path::new(folder))?
+        }
         None => planned(matches)?,
     };
     let interrupt = Interrupt::listen()?;
@@ -141,12 +146,12 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             .with_context(|| format!("stopped; once that is mended, go on with: train --resume {}", out.display()))?
         else {
             println!("Stopped. To go on: train --resume {}", out.display());
-            return Ok(ExitCode::from(130));
+            return Ok(interrupt.exit_code());
         };
         logs.push((objective.to_string(), records));
         let Some(accuracy) = evaluate(&trainer, &data, &opened, &interrupt)? else {
             println!("Stopped. To go on: train --resume {}", out.display());
-            return Ok(ExitCode::from(130));
+            return Ok(interrupt.exit_code());
         };
         let model = folder.join("model.safetensors");
         outcomes.push(Outcome { objective: objective.to_string(), accuracy, seconds, model });
@@ -227,9 +232,15 @@ fn moved(matches: &ArgMatches, file: &Path) -> anyhow::Result<(TrainConfig, Opti
     Ok((config, None, out))
 }
 
-/// The run in a directory. Settings are part of it: giving others would make it another run.
-fn resumed(matches: &ArgMatches, folder: &Path) -> anyhow::Result<(TrainConfig, Option<Objective>, PathBuf)> {
-    refuse_settings(matches, &[])?;
+/// The run in the directory that was named for it, or a new one there: the same command begins and goes on, as a
+/// scheduler gives it.
+fn found(matches: &ArgMatches) -> anyhow::Result<(TrainConfig, Option<Objective>, PathBuf)> {
+    let out = matches.get_one::<String>("out").context("--resume auto needs --out: where the run is, or will be")?;
+    if Path::new(out).join("run.json").exists() { resumed(Path::new(out)) } else { planned(matches) }
+}
+
+/// The run in a directory.
+fn resumed(folder: &Path) -> anyhow::Result<(TrainConfig, Option<Objective>, PathBuf)> {
     let path = folder.join("run.json");
     let text = fs::read_to_string(&path)
         .with_context(|| format!("{} is not a run: could not read {}", folder.display(), path.display()))?;
