@@ -6,6 +6,7 @@ mod conv;
 mod layers;
 mod measure;
 mod memory;
+mod once;
 mod peak;
 mod profile;
 mod workload;

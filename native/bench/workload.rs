@@ -14,19 +14,18 @@ use otjr::{
     batch::Batch,
     checkpoint::Checkpoint,
     config::{AttackConfig, AttackKind, Norm, Objective, ObjectiveConfig, TrainConfig},
-    data::{Pictures, VALUES, synthetic},
+    data::{Pictures, synthetic},
     evaluate::{Evaluation, Now, Watch},
-    loss::cross_entropy::cross_entropy,
     model::{Architecture, Model},
-    random::{self, Purpose, RngExt},
+    random::{self, Purpose},
     train::Trainer,
 };
 
-use crate::{Arguments, layers::Passes};
-
-const CLASSES: usize = 10;
-/// Of everything random.
-const SEED: u64 = 0;
+use crate::{
+    Arguments,
+    layers::Passes,
+    once::{self, CLASSES, SEED},
+};
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Workload {
@@ -129,7 +128,7 @@ pub fn prepare(workload: Workload, arguments: &Arguments, device: &Device) -> an
     let pictures = batch(arguments, model.architecture);
     let passes = workload.passes().context("it is no work to repeat")?;
     let multiply_adds = pictures as u64 * passes.multiply_adds(&mut model);
-    let data = noise(pictures, model.classes);
+    let data = once::noise(pictures, model.classes);
     let Batch { x, y } = Batch::new(&data, &(0..pictures).collect::<Vec<_>>(), device);
     let mut once: Box<dyn FnMut() -> anyhow::Result<()>> = match workload {
         Workload::Infer => Box::new(move || {
@@ -137,7 +136,7 @@ pub fn prepare(workload: Workload, arguments: &Arguments, device: &Device) -> an
             Ok(())
         }),
         Workload::InputGradient => Box::new(move || {
-            training::input_gradient(&model, x.clone(), |z| cross_entropy(z, y.clone()).mul_scalar(pictures as f32));
+            once::input_gradient(&model, &x, &y);
             Ok(())
         }),
         Workload::Pgd10 => Box::new(move || {
@@ -169,16 +168,6 @@ pub fn prepare(workload: Workload, arguments: &Arguments, device: &Device) -> an
         Ok(multiply_adds)
     });
     Ok(Work { model: name, batch: pictures, pictures, parameters, repeat })
-}
-
-/// Pictures of noise with labels at random.
-fn noise(n: usize, classes: usize) -> Pictures {
-    let mut rng = random::stream(SEED, Purpose::Synthetic, 0);
-    Pictures {
-        pixels: (0..n * VALUES).map(|_| rng.random()).collect(),
-        labels: (0..n).map(|_| rng.random_range(0..classes as u16)).collect(),
-        classes: (0..classes).map(|class| class.to_string()).collect(),
-    }
 }
 
 /// On the embedded set: noise has no right answers to begin from.

@@ -7,8 +7,10 @@ use rayon::prelude::*;
 use crate::platform::simd::{self, Vector, VectorKernel};
 
 /// Pixels and vectors of output channels of a register tile: `P * V` accumulators, `V` vectors of weights and one
-/// broadcast input fill the 16 registers of AVX2, SSE2 and simd128. (AVX-512 was tried: equal, its units are these.)
-const P: usize = 6;
+/// broadcast input fill the 16 registers of AVX2. (AVX-512 was tried: equal, its units are these.) WebAssembly
+/// has 4: V8 keeps 15 registers on x86-64, LLVM broadcasts all inputs before it multiplies and a product takes one more, so
+/// that 6 are spilled (26 GFLOP/s instead of 39). Unrolling lets LLVM broadcast even more of them ahead.
+pub const P: usize = if cfg!(target_arch = "wasm32") { 4 } else { 6 };
 const V: usize = 2;
 /// Floats of a block with the widest vectors.
 const MOST: usize = V * 8;

@@ -2,11 +2,11 @@
 
 use rayon::prelude::*;
 
-use super::{conv::Conv, maps::Maps, window::Units};
+use super::{conv::Conv, correlate::P, maps::Maps, window::Units};
 use crate::platform::simd::{self, Vector, VectorKernel};
 
-/// Inputs and vectors of output channels of a register tile.
-const I: usize = 6;
+/// Inputs and vectors of output channels of a register tile (see [`super::correlate`]).
+const I: usize = P;
 const V: usize = 2;
 /// How many tasks there are at least, if there are as many pictures.
 pub const TASKS: usize = 16;

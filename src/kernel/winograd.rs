@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::{
     conv::Conv,
-    correlate::{Pixels, blocks, correlate_block},
+    correlate::{P, Pixels, blocks, correlate_block},
     maps::Maps,
     weight_gradient::{self, tiles_of},
     window::{Units, Window},
@@ -166,7 +166,7 @@ pub struct Scratch {
 
 /// Tiles that are transformed at once: where the weights fit the second cache, so many that the matrices stay near.
 fn at_once([cin, cout]: [usize; 2]) -> usize {
-    if F * cin * cout > 1 << 17 { usize::MAX } else { ((1 << 15) / (F * (cin + cout))).next_multiple_of(6) }
+    if F * cin * cout > 1 << 17 { usize::MAX } else { ((1 << 15) / (F * (cin + cout))).next_multiple_of(P) }
 }
 
 /// A convolution, its weights transformed.

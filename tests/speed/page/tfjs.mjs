@@ -1,0 +1,111 @@
+// A worker that does the same in TensorFlow.js on its wasm backend, as one would write it there for speed: channels last,
+// normalisation folded into the convolutions wherever one precedes it, bias and ReLU fused into them.
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
+import { setThreadsCount, setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
+import { answer } from './answer.mjs';
+
+const EPSILON = 1e-5;
+let network;
+let differentiated = false;
+const batches = new Map(); // pictures -> {x, y}
+
+/** A WideResNet of the arrays of a state dict as a function from [B, 32, 32, 3] to logits. */
+function build(arrays) {
+  const values = (name) => arrays[name]?.values;
+  /** gamma / sigma and beta - mean gamma / sigma */
+  function norm(name) {
+    const [gamma, beta, mean, variance] = ['weight', 'bias', 'running_mean', 'running_var'].map((part) => values(`${name}.${part}`));
+    const scale = gamma.map((gamma, c) => gamma / Math.sqrt(variance[c] + EPSILON));
+    return { scale, shift: beta.map((beta, c) => beta - mean[c] * scale[c]) };
+  }
+  /** [out, in, k, k] as [k, k, in, out], its outputs scaled; `shift` becomes its bias. */
+  function conv(name, stride, { scale, shift } = {}, activation = 'linear') {
+    const { shape: [cout, cin, k], values: from } = arrays[`${name}.weight`];
+    const to = new Float32Array(from.length);
+    for (let o = 0, at = 0; o < cout; o++) {
+      for (let i = 0; i < cin; i++) for (let t = 0; t < k * k; t++) to[(t * cin + i) * cout + o] = from[at++] * (scale?.[o] ?? 1);
+    }
+    const filter = tf.tensor4d(to, [k, k, cin, cout]);
+    const pad = k >> 1;
+    const options = { filter, strides: stride, pad: pad ? [[0, 0], [pad, pad], [pad, pad], [0, 0]] : 'valid', activation };
+    if (shift) options.bias = tf.tensor1d(shift);
+    return (x) => {
+      if (!differentiated) return tf.fused.conv2d({ x, ...options });
+      // The fused one would want the gradient of its filter too, which this backend does not have.
+      const y = tf.conv2d(x, filter, stride, options.pad);
+      const shifted = shift ? tf.add(y, options.bias) : y;
+      return activation === 'relu' ? tf.relu(shifted) : shifted;
+    };
+  }
+  const affine = ({ scale, shift }) => {
+    const [a, b] = [scale, shift].map((values) => tf.tensor1d(values));
+    return (x) => tf.add(tf.mul(x, a), b);
+  };
+
+  const names = [1, 2, 3].flatMap((stage) => {
+    const units = [];
+    for (let i = 0; arrays[`block${stage}.layer.${i}.conv1.weight`]; i++) units.push({ name: `block${stage}.layer.${i}`, stride: stage > 1 && i === 0 ? 2 : 1 });
+    return units;
+  });
+  const first = conv('conv1', 1);
+  const units = names.map(({ name, stride }, i) => {
+    const shortcut = arrays[`${name}.convShortcut.weight`] !== undefined;
+    // What follows reads this unit's output through a normalisation alone, if it has no identity beside it: that is then
+    // linear in both summands and folded into their convolutions.
+    const next = names[i + 1];
+    const folded = shortcut && (!next || arrays[`${next.name}.convShortcut.weight`]) ? norm(next ? `${next.name}.bn1` : 'bn1') : undefined;
+    return {
+      normalise: affine(norm(`${name}.bn1`)),
+      conv1: conv(`${name}.conv1`, stride, norm(`${name}.bn2`), 'relu'),
+      conv2: conv(`${name}.conv2`, 1, folded),
+      shortcut: shortcut && conv(`${name}.convShortcut`, stride, folded && { scale: folded.scale }),
+      folded: Boolean(folded),
+    };
+  });
+  const normalise = affine(norm('bn1'));
+  const { shape: [classes, latents], values: fc } = arrays['fc.weight'];
+  const weight = tf.transpose(tf.tensor2d(fc, [classes, latents]));
+  const bias = tf.tensor1d(values('fc.bias'));
+
+  return (pictures) => {
+    let x = first(pictures);
+    let normalised = false;
+    for (const unit of units) {
+      const activated = tf.relu(normalised ? x : unit.normalise(x));
+      x = tf.add(unit.conv2(unit.conv1(activated)), unit.shortcut ? unit.shortcut(activated) : x);
+      normalised = unit.folded;
+    }
+    const latent = tf.mean(tf.relu(normalised ? x : normalise(x)), [1, 2]);
+    return tf.fused.matMul({ a: latent, b: weight, bias });
+  };
+}
+
+/** The cross-entropy, summed over pictures. */
+const loss = (x, y) => tf.neg(tf.sum(tf.mul(tf.logSoftmax(network(x)), y)));
+
+answer({
+  async open(weights) {
+    tf.enableProdMode();
+    setWasmPaths(new URL('./', import.meta.url).href);
+    await tf.setBackend('wasm');
+    await tf.ready();
+    setThreadsCount(1);
+    network = build(weights);
+    const [simd, threads] = await Promise.all(['WASM_HAS_SIMD_SUPPORT', 'WASM_HAS_MULTITHREAD_SUPPORT'].map((flag) => tf.env().getAsync(flag)));
+    return { name: `tfjs ${tf.version_core}`, backend: tf.getBackend(), simd, threads };
+  },
+  /** The pictures of `ours`, channels last. */
+  take({ pictures, pixels, labels }) {
+    const x = tf.tidy(() => tf.transpose(tf.tensor4d(pixels, [pictures, 3, 32, 32]), [0, 2, 3, 1]));
+    batches.set(pictures, { x, y: tf.tensor2d(labels, [pictures, labels.length / pictures]) });
+  },
+  infer: (pictures) => tf.tidy(() => network(batches.get(pictures).x).dataSync()),
+  'input-gradient': (pictures) => tf.tidy(() => {
+    const { x, y } = batches.get(pictures);
+    differentiated = true;
+    const gradient = tf.grad((x) => loss(x, y))(x);
+    differentiated = false;
+    return gradient.dataSync();
+  }),
+});
