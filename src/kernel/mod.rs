@@ -28,6 +28,7 @@ mod norm;
 mod norm_op;
 #[cfg(feature = "cpu")]
 mod packed;
+#[cfg(feature = "cpu")]
 pub mod profile;
 #[cfg(feature = "cpu")]
 mod step_op;
@@ -120,10 +121,13 @@ impl Tangent {
 }
 
 /// Whether maps like `x` are channels last.
+#[cfg(feature = "cpu")]
 fn channels_last(x: &Tensor<4>) -> bool {
-    #[cfg(feature = "cpu")]
-    return flex::supports(x);
-    #[cfg(not(feature = "cpu"))]
+    flex::supports(x)
+}
+
+#[cfg(not(feature = "cpu"))]
+fn channels_last(_: &Tensor<4>) -> bool {
     false
 }
 
