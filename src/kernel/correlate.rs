@@ -1,5 +1,9 @@
 //! The inner loop of convolutions and of their input gradients.
 
+// Loops over small arrays, unrolled by their constant bounds: iterators over them are not always inlined, and closures alone
+// have no AVX.
+#![allow(clippy::needless_range_loop)]
+
 use std::sync::Arc;
 
 use rayon::prelude::*;

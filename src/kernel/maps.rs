@@ -46,7 +46,7 @@ impl Maps<'_> {
 /// What passes a gate: the value itself where it is positive or no number, which must not be hidden.
 #[inline(always)]
 fn passes(value: f32) -> bool {
-    !(value <= 0.0)
+    value > 0.0 || value.is_nan()
 }
 
 #[inline(always)]

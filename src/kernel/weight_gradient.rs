@@ -1,5 +1,9 @@
 //! The gradient of a convolution's weight: products of every input with every output channel, summed over pixels.
 
+// Loops over small arrays, unrolled by their constant bounds: iterators over them are not always inlined, and closures alone
+// have no AVX.
+#![allow(clippy::needless_range_loop)]
+
 use rayon::prelude::*;
 
 use super::{conv::Conv, correlate::P, maps::Maps, window::Units};

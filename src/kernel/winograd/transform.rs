@@ -1,5 +1,9 @@
 //! The ways into the space of [`super`] and back: small matrices of 0, 1 and 1/2, applied to squares of vectors.
 
+// Loops over small arrays, unrolled by their constant bounds: iterators over them are not always inlined, and closures alone
+// have no AVX.
+#![allow(clippy::needless_range_loop)]
+
 use crate::platform::simd::Vector;
 
 /// Applies a map of `I` to `O` values to the columns and then to the rows of a matrix of vectors.

@@ -1,5 +1,9 @@
 //! The gradient of the weight.
 
+// Loops over small arrays, unrolled by their constant bounds: iterators over them are not always inlined, and closures alone
+// have no AVX.
+#![allow(clippy::needless_range_loop)]
+
 use std::ops::Range;
 
 use rayon::prelude::*;
