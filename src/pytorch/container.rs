@@ -6,7 +6,8 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::{
     Error,
-    pickle::{Pickle, Storage, Value},
+    pickle::Pickle,
+    value::{Storage, Value},
 };
 
 /// The pickle of the number 0x1950a86a20f9469cfc6c, by which a legacy file begins.

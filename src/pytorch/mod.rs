@@ -1,15 +1,17 @@
 //! Files of `torch.save`: state dicts read without running anything that they say, and written for `torch.load`.
 
+mod call;
 mod container;
 mod element;
 mod pickle;
+mod value;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::parameter::{Array, Arrays};
 use container::Container;
-use pickle::{Id, TensorRef, Value};
+use value::{Id, TensorRef, Value};
 
 pub use container::begins;
 pub use write::write;

@@ -6,82 +6,13 @@
 
 use std::collections::HashMap;
 
-use super::{Error, element::Element};
+use super::{
+    Error,
+    value::{Global, Id, Value},
+};
 
 /// A state dict's pickle has some 150 bytes a tensor: far below this.
 const LONGEST: usize = 4 << 20;
-/// Of a tensor; convolutions have four.
-const MOST_DIMENSIONS: usize = 8;
-
-/// The number of a value.
-pub type Id = u32;
-
-/// What a pickle's opcodes make.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value<'a> {
-    Text(&'a str),
-    Int(i64),
-    Bool(bool),
-    /// A tuple, list or set.
-    Sequence(Vec<Id>),
-    /// A dict, in the order of the file; a later entry replaces an earlier one.
-    Dict(Vec<(Id, Id)>),
-    Global(Global),
-    Storage(Storage<'a>),
-    Tensor(Box<TensorRef<'a>>),
-    /// Something that no state dict is made of: a number of some training log, a device's name.
-    Other,
-}
-
-/// The names that a pickle may mention.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Global {
-    OrderedDict,
-    RebuildTensor,
-    RebuildParameter,
-    Storage(Element),
-    /// Makes things that training code keeps beside a state dict; what it makes is left out.
-    Inert,
-}
-
-impl Global {
-    fn known(module: &str, name: &str) -> Option<Self> {
-        Some(match (module, name) {
-            ("collections", "OrderedDict") => Self::OrderedDict,
-            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Self::RebuildTensor,
-            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
-            ("torch", "device" | "Size" | "float16" | "bfloat16" | "float32" | "float64" | "int64")
-            | ("argparse", "Namespace")
-            | ("collections", "Counter")
-            | ("builtins" | "__builtin__", "set")
-            | ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar")
-            | ("numpy", "dtype")
-            | ("_codecs", "encode") => Self::Inert,
-            ("torch", storage) => Self::Storage(Element::of_storage(storage)?),
-            _ => return None,
-        })
-    }
-}
-
-/// Numbers that tensors are views of.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Storage<'a> {
-    pub key: &'a str,
-    pub element: Element,
-    /// How many elements the pickle says it has.
-    pub length: usize,
-    /// Of a legacy file: where in the storage `key` this one begins.
-    pub begin: usize,
-}
-
-/// A view of a storage, nothing of which has been looked at.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TensorRef<'a> {
-    pub storage: Storage<'a>,
-    pub offset: usize,
-    pub shape: Vec<usize>,
-    pub stride: Vec<usize>,
-}
 
 /// The outcome of a pickle: its values, the number of the last one, and how many bytes it took.
 pub struct Pickle<'a> {
@@ -104,7 +35,7 @@ impl<'a> Pickle<'a> {
     }
 }
 
-struct Machine<'a> {
+pub(super) struct Machine<'a> {
     input: &'a [u8],
     at: usize,
     values: Vec<Value<'a>>,
@@ -116,7 +47,7 @@ struct Machine<'a> {
     copied: usize,
 }
 
-fn damaged<T>(problem: &str) -> Result<T, Error> {
+pub(super) fn damaged<T>(problem: &str) -> Result<T, Error> {
     Err(Error::Damaged(format!("in its pickle, {problem}")))
 }
 
@@ -266,91 +197,6 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// How many items the first of a call's arguments has.
-    fn first_items(&self, arguments: Id) -> usize {
-        match self.value(arguments) {
-            Value::Sequence(ids) => ids.first().map_or(0, |&first| match self.value(first) {
-                Value::Sequence(items) => items.len(),
-                _ => 0,
-            }),
-            _ => 0,
-        }
-    }
-
-    /// The value that Python would get by calling a global.
-    fn stands_for(&self, callable: Id, arguments: Id) -> Result<Value<'a>, Error> {
-        let (Value::Global(global), Value::Sequence(arguments)) = (self.value(callable), self.value(arguments)) else {
-            return damaged("something is called that is no function");
-        };
-        let argument = |i: usize| arguments.get(i).map(|&id| self.value(id));
-        match global {
-            Global::Inert => Ok(Value::Other),
-            // Old versions of Python hand the items over at once.
-            Global::OrderedDict => {
-                let pair = |&id: &Id| match self.value(id) {
-                    Value::Sequence(pair) if pair.len() == 2 => Some((pair[0], pair[1])),
-                    _ => None,
-                };
-                match argument(0) {
-                    None => Ok(Value::Dict(vec![])),
-                    Some(Value::Sequence(items)) => match items.iter().map(pair).collect() {
-                        Some(entries) => Ok(Value::Dict(entries)),
-                        None => damaged("a dict's items are no pairs"),
-                    },
-                    Some(_) => damaged("a dict is made of something that is no list"),
-                }
-            }
-            Global::RebuildParameter => match argument(0) {
-                Some(tensor @ Value::Tensor(_)) => Ok(tensor.clone()),
-                _ => damaged("a parameter holds no tensor"),
-            },
-            Global::RebuildTensor => {
-                let (Some(Value::Storage(storage)), Some(offset), Some(shape), Some(stride)) =
-                    (argument(0), argument(1), argument(2), argument(3))
-                else {
-                    return damaged("a tensor lacks its storage, offset, shape or strides");
-                };
-                let storage = storage.clone();
-                let (shape, stride) = (self.sizes(shape)?, self.sizes(stride)?);
-                Ok(Value::Tensor(Box::new(TensorRef { storage, offset: size(offset)?, shape, stride })))
-            }
-            Global::Storage(_) => damaged("a storage lies in the pickle itself"),
-        }
-    }
-
-    /// `('storage', type, key, device, length)`, in legacy files also `(key of the view, its begin, its length)` or None.
-    fn storage(&self, id: Id) -> Result<Storage<'a>, Error> {
-        let Value::Sequence(fields) = self.value(id) else { return damaged("a storage's name is no tuple") };
-        let fields: Vec<_> = fields.iter().map(|&id| self.value(id)).collect();
-        match fields[..] {
-            [
-                Value::Text("storage"),
-                Value::Global(Global::Storage(element)),
-                Value::Text(key),
-                _,
-                length,
-                ref view @ ..,
-            ] => {
-                let (begin, length) = match view {
-                    [Value::Sequence(view)] if view.len() == 3 => {
-                        (size(self.value(view[1]))?, size(self.value(view[2]))?)
-                    }
-                    _ => (0, size(length)?),
-                };
-                Ok(Storage { key, element: *element, length, begin })
-            }
-            _ => damaged("a storage is named in an unknown way"),
-        }
-    }
-
-    fn sizes(&self, value: &Value) -> Result<Vec<usize>, Error> {
-        let Value::Sequence(ids) = value else { return damaged("a shape is no tuple") };
-        if ids.len() > MOST_DIMENSIONS {
-            return damaged("a tensor has more than 8 dimensions");
-        }
-        ids.iter().map(|&id| size(self.value(id))).collect()
-    }
-
     fn byte(&mut self) -> Result<u8, Error> {
         Ok(self.take(1)?[0])
     }
@@ -391,7 +237,7 @@ impl<'a> Machine<'a> {
         std::str::from_utf8(line).or_else(|_| damaged("a global's name is no text"))
     }
 
-    fn value(&self, id: Id) -> &Value<'a> {
+    pub(super) fn value(&self, id: Id) -> &Value<'a> {
         &self.values[id as usize]
     }
 
@@ -459,13 +305,6 @@ impl<'a> Machine<'a> {
 fn find(module: &str, name: &str) -> Result<Global, Error> {
     let shown = || format!("{module}.{name}").chars().take(100).flat_map(char::escape_debug).collect();
     Global::known(module, name).ok_or_else(|| Error::Hostile(shown()))
-}
-
-fn size(value: &Value) -> Result<usize, Error> {
-    match value {
-        Value::Int(n) if *n >= 0 => usize::try_from(*n).or_else(|_| damaged("a size is too large")),
-        _ => damaged("a size is no natural number"),
-    }
 }
 
 /// A little-endian integer of any length; beyond 64 bits it is of no use here.
