@@ -16,6 +16,8 @@ pub enum Error {
     Broken(String),
     #[error("tensor '{0}' has element type {1:?}; float32, float16, bfloat16, float64 and int64 can be read")]
     ElementType(String, Dtype),
+    #[error("float16 holds numbers up to 65504, and '{name}' has {value}: leave it at float32")]
+    Half { name: String, value: f32 },
     #[error("{0}")]
     Model(#[from] crate::model::Error),
     #[error("metadata '{key}': {problem}")]
@@ -56,19 +58,26 @@ impl Checkpoint {
 
     /// The bytes of a float32 safetensors file.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let bytes: BTreeMap<&String, Vec<u8>> = self
-            .arrays
-            .iter()
-            .map(|(name, array)| (name, array.values.iter().flat_map(|v| v.to_le_bytes()).collect()))
-            .collect();
+        self.serialise(false).expect("float32 holds every value")
+    }
+
+    /// The same in about half the size (see [`stored`]).
+    pub fn to_half_bytes(&self) -> Result<Vec<u8>, Error> {
+        self.serialise(true)
+    }
+
+    fn serialise(&self, half: bool) -> Result<Vec<u8>, Error> {
+        let stored = |(name, array): (&String, &Array)| Ok((name.clone(), stored(name, array, half)?));
+        let bytes: BTreeMap<String, (Vec<u8>, bool)> = self.arrays.iter().map(stored).collect::<Result<_, Error>>()?;
         let views = self.arrays.iter().map(|(name, array)| {
-            let view = TensorView::new(Dtype::F32, array.shape.clone(), &bytes[name]);
+            let (bytes, half) = &bytes[name];
+            let view = TensorView::new(if *half { Dtype::F16 } else { Dtype::F32 }, array.shape.clone(), bytes);
             (name, view.expect("an array has as many values as its shape says"))
         });
         // The crate keeps metadata in a HashMap, whose order is random; one entry has one order, so equal contents make
         // equal bytes.
         let metadata = HashMap::from([(METADATA.to_owned(), serde_json::json!(self.metadata).to_string())]);
-        safetensors::serialize(views, Some(metadata)).expect("arrays and text can be serialised")
+        Ok(safetensors::serialize(views, Some(metadata)).expect("arrays and text can be serialised"))
     }
 
     /// The arrays whose names begin with `prefix`, without it.
@@ -99,6 +108,24 @@ impl Checkpoint {
         let named = self.metadata.get("classes").and_then(|text| serde_json::from_str::<Vec<String>>(text).ok());
         named.filter(|names| names.len() == count).unwrap_or_else(|| (0..count).map(|i| format!("class {i}")).collect())
     }
+}
+
+/// An array's bytes, and whether they are float16. With `half` those of weights are; norms and biases are few, and a
+/// variance may be too small for it.
+///
+/// # Errors
+/// If a value is too large for float16.
+pub fn stored(name: &str, array: &Array, half: bool) -> Result<(Vec<u8>, bool), Error> {
+    if !half || array.shape.len() < 2 {
+        return Ok((array.values.iter().flat_map(|v| v.to_le_bytes()).collect(), false));
+    }
+    let narrow = |&value: &f32| {
+        let narrow = half::f16::from_f32(value);
+        let fits = narrow.is_finite() || !value.is_finite();
+        if fits { Ok(narrow.to_le_bytes()) } else { Err(Error::Half { name: name.to_owned(), value }) }
+    };
+    let values = array.values.iter().map(narrow).collect::<Result<Vec<_>, _>>()?;
+    Ok((values.concat(), true))
 }
 
 /// The values of a tensor as float32.

@@ -18,7 +18,8 @@
 //! - [`prediction`]: which class logits name, ties included.
 //! - [`loss`]: one term a file; [`loss::objective`] adds them up. [`attack`]: one attack a file.
 //! - [`explore`]: what the page shows of a representation: layers, embedding, transport, Jacobian, landscape.
-//! - [`train`], [`evaluate`], [`verify`]: what the programs do. [`checkpoint`]: their files.
+//! - [`train`], [`evaluate`], [`verify`]: what the programs do. [`checkpoint`]: their files;
+//!   [`pytorch`]: PyTorch's, whose names [`model::names`] tells apart.
 //! - [`config`]: every setting, said once, for command line, page and URL.
 //! - [`protocol`], [`session`]: page and worker. [`app`]: the page. [`platform`]: terminal or browser.
 //!
@@ -53,6 +54,7 @@ pub mod model;
 pub mod platform;
 pub mod prediction;
 pub mod protocol;
+pub mod pytorch;
 pub mod random;
 pub mod session;
 pub mod train;

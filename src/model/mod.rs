@@ -6,6 +6,7 @@
 pub mod dual;
 pub mod head;
 mod layers;
+pub mod names;
 pub mod parameter;
 mod resnet;
 mod wide_resnet;
@@ -180,9 +181,6 @@ struct Normalisation {
 }
 
 impl Normalisation {
-    const MEAN: &str = "normalize.mean";
-    const STD: &str = "normalize.std";
-
     fn forward(&self, x: Dual<4>) -> Dual<4> {
         let scale = self.std.tensor.clone().recip().reshape([1, 3, 1, 1]);
         let mean = self.mean.tensor.clone().reshape([1, 3, 1, 1]);
@@ -216,6 +214,10 @@ pub struct Output {
 }
 
 impl Model {
+    /// The names of the normalisation's two buffers in files.
+    pub const MEAN: &str = "normalize.mean";
+    pub const STD: &str = "normalize.std";
+
     /// A model with fresh weights, drawn as the reference draws them. `normalisation` is (mean, std) per channel.
     pub fn new(
         architecture: Architecture,
@@ -231,7 +233,7 @@ impl Model {
                 tensor: Tensor::from_data(TensorData::from(values), device),
                 learnt: false,
             };
-            Normalisation { mean: buffer(Normalisation::MEAN, mean), std: buffer(Normalisation::STD, std) }
+            Normalisation { mean: buffer(Model::MEAN, mean), std: buffer(Model::STD, std) }
         });
         Ok(model)
     }
@@ -239,7 +241,7 @@ impl Model {
     /// The model that a state dict holds; its architecture is read off the tensors' names and shapes.
     pub fn from_arrays(arrays: &Arrays, device: &Device) -> Result<Self, Error> {
         let (architecture, classes) = Architecture::infer(arrays)?;
-        let normalised = arrays.contains_key(Normalisation::MEAN);
+        let normalised = arrays.contains_key(Model::MEAN);
         let mut model = Self::build(&mut Builder::named(arrays, device), architecture, classes, normalised)?;
         let known: std::collections::BTreeSet<_> = model.slots().iter().map(|s| s.name().to_owned()).collect();
         let foreign = |name: &&String| !known.contains(*name) && !name.ends_with(".num_batches_tracked");
@@ -252,8 +254,8 @@ impl Model {
     fn build(b: &mut Builder, architecture: Architecture, classes: usize, normalised: bool) -> Result<Self, Error> {
         let normalisation = if normalised {
             Some(Normalisation {
-                mean: b.buffer(Normalisation::MEAN.into(), [3], Init::Constant(0.0))?,
-                std: b.buffer(Normalisation::STD.into(), [3], Init::Constant(1.0))?,
+                mean: b.buffer(Model::MEAN.into(), [3], Init::Constant(0.0))?,
+                std: b.buffer(Model::STD.into(), [3], Init::Constant(1.0))?,
             })
         } else {
             None
