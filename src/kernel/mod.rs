@@ -27,6 +27,8 @@ mod norm;
 #[cfg(feature = "cpu")]
 mod norm_op;
 #[cfg(feature = "cpu")]
+mod operands;
+#[cfg(feature = "cpu")]
 mod packed;
 #[cfg(feature = "cpu")]
 pub mod profile;
