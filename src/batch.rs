@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::data::{Pictures, SIDE, VALUES};
 
-/// Pixels in [0,1] `[B, 3, 32, 32]` and one-hot labels `[B, C]`.
+/// Pixels in [0,1] `[B, 3, 32, 32]` and labels `[B, C]`, one-hot or, where pictures are mixed, shares that sum to 1.
 #[derive(Clone, Debug)]
 pub struct Batch {
     pub x: Tensor<4>,
@@ -17,6 +17,27 @@ impl Batch {
         let pixels: Vec<u8> = ids.iter().flat_map(|&i| pictures.picture(i)).copied().collect();
         let labels: Vec<usize> = ids.iter().map(|&i| pictures.labels[i] as usize).collect();
         Self { x: pixels_of(&pixels, device), y: one_hot(&labels, pictures.classes.len(), device) }
+    }
+
+    /// It in `n` parts as equal as can be, in order, each with its share of the whole.
+    pub fn parts(&self, n: usize) -> Vec<(Self, f32)> {
+        let b = self.x.dims()[0];
+        let n = n.clamp(1, b);
+        let part = |i: usize| {
+            let (from, to) = (i * b / n, (i + 1) * b / n);
+            let rows =
+                Self { x: self.x.clone().narrow(0, from, to - from), y: self.y.clone().narrow(0, from, to - from) };
+            (rows, (to - from) as f32 / b as f32)
+        };
+        if n == 1 { vec![(self.clone(), 1.0)] } else { (0..n).map(part).collect() }
+    }
+
+    /// The same pictures, with a share of the labels' weight spread over all classes (Szegedy et al., 2016, sec. 7).
+    pub fn smoothed(&self, share: f32) -> Self {
+        let c = self.y.dims()[1];
+        let y = self.y.clone();
+        let y = if share > 0.0 { y.mul_scalar(1.0 - share).add_scalar(share / c as f32) } else { y };
+        Self { x: self.x.clone(), y }
     }
 }
 

@@ -27,6 +27,10 @@ pub enum Purpose {
     Synthetic = 6,
     /// The class that a targeted attack aims at; index = picture.
     Target = 7,
+    /// Pictures from a second data set; index = step.
+    Extra = 8,
+    /// Pairs of pictures to mix, and their share; index = step.
+    Mixup = 9,
 }
 
 /// The stream for `purpose` number `index` under `seed`.

@@ -5,6 +5,7 @@ mod data {
     mod augment;
     mod cifar;
     mod folder;
+    mod npz;
     mod picture;
     mod synthetic;
 

@@ -1,6 +1,7 @@
 //! Trains a classifier, by default a small OTJR model on the embedded set beside the same net trained with `ce`, and
 //! reports how both fare under PGD-20.
 
+mod extra;
 mod plot;
 mod recipe;
 mod run;
@@ -20,10 +21,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use otjr::{
     checkpoint::Checkpoint,
     config::{AttackConfig, Dataset, Objective, Settings, TrainConfig},
-    data::Splits,
+    data::{Pictures, Splits},
     evaluate::{self, Accuracy, State},
+    model::Model,
     platform::{self, DeviceChoice, Opened},
-    train::{self, Record, Trainer},
+    train::{self, Record, Trainer, validation},
 };
 use run::RunDirectory;
 use serde::{Deserialize, Serialize};
@@ -126,30 +128,42 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     if let Some(checkpoint) = RunDirectory::checkpoint(&out.join(config.objective.to_string()))? {
         data.join(&train::own_of(&checkpoint)?);
     }
+    let held_out = data.train.set_aside(config.validation);
+    let extra = match config.extra.as_str() {
+        "" => Pictures::default(),
+        path => extra::load(path, &data.train.classes)?,
+    };
+    let data = Data { splits: data, held_out, extra };
     let opened = pollster::block_on(platform::open(device))?;
     println!(
         "{} on {}: {} training and {} test pictures, {} classes, {}",
         config.model,
         config.dataset,
-        data.train.len(),
-        data.test.len(),
-        data.train.classes.len(),
+        data.splits.train.len(),
+        data.splits.test.len(),
+        data.splits.train.classes.len(),
         opened.name
     );
+    if !data.held_out.is_empty() {
+        println!("{} pictures are set aside: the epoch that withstands best on them is kept", data.held_out.len());
+    }
+    if !data.extra.is_empty() {
+        println!("{} more in {}: {:.0} % of each batch", data.extra.len(), config.extra, 100.0 * config.extra_share);
+    }
     let save_every = Duration::from_secs(*matches.get_one("save-every").expect("it has a default"));
     let mut outcomes = Vec::new();
     let mut logs = Vec::new();
     for objective in [Some(config.objective), baseline].into_iter().flatten() {
         let config = TrainConfig { objective, ..config.clone() };
         let folder = out.join(objective.to_string());
-        let Some((trainer, records, seconds)) = train(&config, &data, &opened, &folder, save_every, &interrupt)
+        let Some((model, records, seconds)) = train(&config, &data, &opened, &folder, save_every, &interrupt)
             .with_context(|| format!("stopped; once that is mended, go on with: train --resume {}", out.display()))?
         else {
             println!("Stopped. To go on: train --resume {}", out.display());
             return Ok(interrupt.exit_code());
         };
         logs.push((objective.to_string(), records));
-        let Some(accuracy) = evaluate(&trainer, &data, &opened, &interrupt)? else {
+        let Some(accuracy) = evaluate(&model, &data.splits.test, &opened, &interrupt)? else {
             println!("Stopped. To go on: train --resume {}", out.display());
             return Ok(interrupt.exit_code());
         };
@@ -265,28 +279,53 @@ fn refuse_settings(matches: &ArgMatches, but: &[&str]) -> anyhow::Result<()> {
     }
 }
 
+/// What a run learns from and is judged by.
+struct Data {
+    splits: Splits,
+    /// Taken out of the training pictures to choose an epoch by.
+    held_out: Pictures,
+    /// From a second data set.
+    extra: Pictures,
+}
+
 /// Trains to the end of the run, or until it is interrupted: then there is nothing to return but a checkpoint on disk.
 fn train(
     config: &TrainConfig,
-    data: &Splits,
+    Data { splits: data, held_out, extra }: &Data,
     opened: &Opened,
     folder: &Path,
     save_every: Duration,
     interrupt: &Interrupt,
-) -> anyhow::Result<Option<(Trainer, Vec<Record>, f64)>> {
+) -> anyhow::Result<Option<(Model, Vec<Record>, f64)>> {
     let mut trainer = match RunDirectory::checkpoint(folder)? {
         Some(checkpoint) => Trainer::resume(&checkpoint, &data.train, &opened.device)?,
         None => Trainer::new(config, &data.train, &opened.device)?,
     };
-    let mut directory = RunDirectory::open(folder, trainer.step)?;
+    trainer.extra = extra.clone();
     let steps = trainer.steps(&data.train);
+    let per_epoch = steps / config.epochs as u64;
+    let mut directory = RunDirectory::open(folder, trainer.step, per_epoch)?;
     let bar = ProgressBar::new(steps)
         .with_position(trainer.step)
         .with_prefix(config.objective.to_string())
         .with_style(ProgressStyle::with_template("{prefix:>8} {bar:24} {pos}/{len} steps, {eta} left  {msg}")?);
     bar.reset_eta();
     let (begin, mut saved, mut read) = (Instant::now(), Instant::now(), (Instant::now(), trainer.step));
-    while trainer.step < steps {
+    loop {
+        let epoch = trainer.step / per_epoch;
+        let judged = directory.validations.last().map_or(0, |v| v.epoch);
+        if !held_out.is_empty() && trainer.step % per_epoch == 0 && judged < epoch {
+            let progress = |_: &State| interrupt.flow();
+            let judged = pollster::block_on(validation::validate(&trainer, epoch, held_out, progress))?;
+            if let Some(judged) = judged {
+                let [clean, robust] = [judged.clean, judged.robust].map(|share| 100.0 * share);
+                bar.suspend(|| println!("epoch {epoch}: clean {clean:.1} %, PGD-10 {robust:.1} % of those set aside"));
+                directory.judge(&trainer, judged)?;
+            }
+        }
+        if trainer.step == steps || validation::is_over(&directory.validations, config.patience) {
+            break;
+        }
         trainer.step(&data.train);
         let stop = interrupt.raised();
         let save = stop || saved.elapsed() >= save_every || trainer.step == steps;
@@ -316,8 +355,18 @@ fn train(
         }
     }
     bar.finish();
-    directory.save_model(&trainer)?;
-    Ok(Some((trainer, directory.records, begin.elapsed().as_secs_f64())))
+    let history = &directory.validations;
+    if let (Some(best), Some(last)) = (validation::best(history), history.last()) {
+        let [at_best, at_last] = [best.robust, last.robust].map(|share| 100.0 * share);
+        println!(
+            "Kept: epoch {} of {}, PGD-10 {at_best:.1} %; the last one had {at_last:.1} %: {:.1} points lost to robust overfitting",
+            best.epoch,
+            last.epoch,
+            at_best - at_last
+        );
+    }
+    let model = directory.finish(&trainer, &opened.device)?;
+    Ok(Some((model, directory.records, begin.elapsed().as_secs_f64())))
 }
 
 /// `loss 1.234 = CE 1.1, L_SW 0.002, R 0.3`.
@@ -334,12 +383,12 @@ fn describe(record: &Record) -> String {
 
 /// Clean and PGD-20 accuracy on the test pictures; none if interrupted.
 fn evaluate(
-    trainer: &Trainer,
-    data: &Splits,
+    model: &Model,
+    pictures: &Pictures,
     opened: &Opened,
     interrupt: &Interrupt,
 ) -> anyhow::Result<Option<Accuracy>> {
-    let bar = ProgressBar::new(data.test.len() as u64)
+    let bar = ProgressBar::new(pictures.len() as u64)
         .with_prefix("PGD-20")
         .with_style(ProgressStyle::with_template("{prefix:>8} {bar:24} {pos}/{len} pictures, {eta} left  {msg}")?);
     bar.tick();
@@ -350,8 +399,7 @@ fn evaluate(
         bar.set_message(format!("clean {:.1} %, at most {:.1} % robust", 100.0 * clean, 100.0 * robust));
         interrupt.flow()
     };
-    let state =
-        pollster::block_on(evaluate::accuracy(trainer.result(), &data.test, &attack, 100, &opened.device, progress))?;
+    let state = pollster::block_on(evaluate::accuracy(model, pictures, &attack, 100, &opened.device, progress))?;
     bar.finish();
     Ok(state.finished.then(|| state.accuracy()))
 }

@@ -1,5 +1,6 @@
 //! The directory of one training run: `checkpoint.safetensors` to go on from, `log.jsonl` with a line a step, and at the
-//! end `model.safetensors`.
+//! end `model.safetensors`. Where pictures are set aside, `validation.jsonl` has a line an epoch, and `best.safetensors` is
+//! the model of the best one.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -8,40 +9,44 @@ use std::{
 };
 
 use anyhow::Context;
+use burn::tensor::Device;
 use otjr::{
     checkpoint::Checkpoint,
-    train::{Record, Trainer},
+    model::Model,
+    train::{
+        Record, Trainer,
+        validation::{self, Validation},
+    },
 };
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::shell::files;
+
+const LOG: &str = "log.jsonl";
+const VALIDATION: &str = "validation.jsonl";
+const BEST: &str = "best.safetensors";
 
 pub struct RunDirectory {
     path: PathBuf,
     log: File,
     /// Of the whole run, earlier sittings included.
     pub records: Vec<Record>,
+    pub validations: Vec<Validation>,
 }
 
 impl RunDirectory {
-    /// The directory of a run that has done `step` steps; later lines of its log, written after the last checkpoint of
-    /// a sitting that was cut short, are dropped.
-    pub fn open(path: &Path, step: u64) -> anyhow::Result<Self> {
+    /// The directory of a run that has done `step` steps, `per_epoch` in an epoch; later lines of its logs, written after
+    /// the last checkpoint of a sitting that was cut short, are dropped.
+    pub fn open(path: &Path, step: u64, per_epoch: u64) -> anyhow::Result<Self> {
         fs::create_dir_all(path).with_context(|| format!("could not create the directory {}", path.display()))?;
-        let log_path = path.join("log.jsonl");
-        let text = if log_path.exists() {
-            fs::read_to_string(&log_path).with_context(|| format!("could not read {}", log_path.display()))?
-        } else {
-            String::new()
-        };
-        let records: Vec<Record> = text
-            .lines()
-            .map_while(|line| serde_json::from_str(line).ok())
-            .filter(|r: &Record| r.step <= step)
-            .collect();
+        let log_path = path.join(LOG);
+        let records = read(&log_path, |record: &Record| record.step <= step)?;
         files::write(&log_path, lines(&records)?.as_bytes())?;
         let log = OpenOptions::new().append(true).open(&log_path);
         let log = log.with_context(|| format!("could not append to {}", log_path.display()))?;
-        Ok(Self { path: path.to_owned(), log, records })
+        // The epoch that ends at this very step is judged again if the sitting was cut short before it was.
+        let validations = read(&path.join(VALIDATION), |v: &Validation| v.epoch * per_epoch <= step)?;
+        Ok(Self { path: path.to_owned(), log, records, validations })
     }
 
     pub fn checkpoint_path(path: &Path) -> PathBuf {
@@ -60,7 +65,7 @@ impl RunDirectory {
 
     pub fn append(&mut self, records: Vec<Record>) -> anyhow::Result<()> {
         let written = self.log.write_all(lines(&records)?.as_bytes());
-        written.with_context(|| format!("could not write {}", self.path.join("log.jsonl").display()))?;
+        written.with_context(|| format!("could not write {}", self.path.join(LOG).display()))?;
         self.records.extend(records);
         Ok(())
     }
@@ -71,16 +76,44 @@ impl RunDirectory {
         files::write(&Self::checkpoint_path(&self.path), &checkpoint.to_bytes())
     }
 
-    /// Writes the model alone, for others to open.
-    pub fn save_model(&self, trainer: &Trainer) -> anyhow::Result<PathBuf> {
-        let path = self.path.join("model.safetensors");
+    /// Adds what an epoch reached, and keeps its model if it is the best so far.
+    pub fn judge(&mut self, trainer: &Trainer, judged: Validation) -> anyhow::Result<()> {
+        self.validations.push(judged);
+        // The model first: a line whose model is missing would be believed.
+        if validation::best(&self.validations) == Some(&judged) {
+            self.write_model(trainer, BEST)?;
+        }
+        files::write(&self.path.join(VALIDATION), lines(&self.validations)?.as_bytes())
+    }
+
+    /// Writes the model alone, for others to open: that of the best epoch, if epochs were judged.
+    pub fn finish(&self, trainer: &Trainer, device: &Device) -> anyhow::Result<Model> {
+        let (best, model) = (self.path.join(BEST), self.path.join("model.safetensors"));
+        if self.validations.is_empty() {
+            self.write_model(trainer, "model.safetensors")?;
+            return Ok(trainer.result().clone());
+        }
+        let bytes = fs::read(&best).with_context(|| format!("could not read {}", best.display()))?;
+        files::write(&model, &bytes)?;
+        Ok(Model::from_arrays(&Checkpoint::from_bytes(&bytes)?.model(), device)?)
+    }
+
+    fn write_model(&self, trainer: &Trainer, name: &str) -> anyhow::Result<()> {
         let checkpoint = pollster::block_on(trainer.checkpoint())?;
-        files::write(&path, &checkpoint.without_optimiser().to_bytes())?;
-        Ok(path)
+        files::write(&self.path.join(name), &checkpoint.without_optimiser().to_bytes())
     }
 }
 
-fn lines(records: &[Record]) -> anyhow::Result<String> {
+/// The lines of a log that are wanted, up to the first one that is not whole; none if there is no log.
+fn read<T: DeserializeOwned>(path: &Path, wanted: impl Fn(&T) -> bool) -> anyhow::Result<Vec<T>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
+    Ok(text.lines().map_while(|line| serde_json::from_str(line).ok()).filter(wanted).collect())
+}
+
+fn lines(records: &[impl Serialize]) -> anyhow::Result<String> {
     let mut text = String::new();
     for record in records {
         text.push_str(&serde_json::to_string(record)?);

@@ -23,8 +23,8 @@ const ESSENTIAL: [&str; 10] = [
     "train-epsilon",
     "train-steps",
 ];
-/// What is chosen elsewhere.
-const ELSEWHERE: [&str; 2] = ["dataset", "data-dir"];
+/// What is chosen elsewhere, or is for the native program.
+const ELSEWHERE: [&str; 6] = ["dataset", "data-dir", "extra", "extra-share", "validation", "patience"];
 
 /// Whose settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -297,14 +297,34 @@ settings! {
         rate: f32 = 0.1, symbol "η", in [0.0, 100.0];
         /// How the rate goes over the run
         schedule: Schedule = Schedule::Steps;
+        /// Epochs in which the rate first rises linearly (0: none)
+        warm_up: f32 = 0.0, in [0.0, 100000.0];
         /// Momentum
         momentum: f32 = 0.9, symbol "μ", in [0.0, 1.0];
         /// Weight decay
         weight_decay: f32 = 2e-4, in [0.0, 1.0];
+        /// Weight decay on biases and batch normalisation too
+        decay_all: bool = true;
+        /// Longest gradient; a longer one is shortened to it (0: as it is)
+        clip: f32 = 0.0, in [0.0, 1e6];
+        /// Parts of a batch computed one after the other, to save memory; each is normalised by itself
+        accumulate: usize = 1, in [1.0, 65536.0];
         /// Decay of a running average of the weights, which is then what is judged and kept (0: the weights as they are)
         average: f32 = 0.0, in [0.0, 0.99999];
         /// Crop from 4 pixels of padding and flip at random
         augment: bool = true;
+        /// Side of a square that is blanked in each picture, in pixels (cutout; 0: none)
+        cutout: usize = 0, in [0.0, 32.0];
+        /// Mix pairs of pictures and of their labels, by a share drawn from Beta(α, α) (mixup; 0: none)
+        mixup: f32 = 0.0, symbol "α", in [0.0, 100.0];
+        /// Share of a label's weight that is spread over all classes
+        label_smoothing: f32 = 0.0, in [0.0, 1.0];
+        /// Move each layer's weights uphill by this share of their length before the gradient is taken (AWP; 0: not)
+        awp: f32 = 0.0, symbol "γ", in [0.0, 1.0];
+        /// More training pictures of the same classes: a folder, a zip, or an .npz of pictures and labels
+        extra: String = String::new();
+        /// Share of each batch that comes from them
+        extra_share: f32 = 0.7, in [0.0, 1.0];
         /// Subtract each channel's mean and divide by its deviation, inside the model
         normalize: bool = false;
         /// Train the last layer alone, on the representation as it is
@@ -313,6 +333,10 @@ settings! {
         limit: usize = 0;
         /// Evaluate on at most this many pictures (0: all)
         limit_test: usize = 0;
+        /// Training pictures set aside, to measure each epoch's robust accuracy on and keep the best epoch (0: none)
+        validation: usize = 0;
+        /// Stop after this many epochs that were no better on them (0: never)
+        patience: usize = 0;
         /// Seed of everything random
         seed: u64 = 0;
     }
@@ -324,7 +348,19 @@ impl TrainConfig {
     /// Whether a setting may change while a run is under way: what decides the order of the pictures may not, nor what the
     /// network is.
     pub fn live(key: &str) -> bool {
-        let fixed = ["dataset", "data-dir", "model", "batch", "normalize", "limit", "limit-test", "seed", "head-only"];
+        let fixed = [
+            "dataset",
+            "data-dir",
+            "extra",
+            "model",
+            "batch",
+            "normalize",
+            "limit",
+            "limit-test",
+            "validation",
+            "seed",
+            "head-only",
+        ];
         !fixed.contains(&key)
     }
 

@@ -25,3 +25,15 @@ pub fn crop_and_flip(picture: &[u8], rng: &mut Stream, out: &mut [f32]) {
         *value = if inside { f32::from(picture[(plane * SIDE + y) * SIDE + x]) / 255.0 } else { 0.0 };
     }
 }
+
+/// Blanks a square of side `side` pixels of `picture` (`[3, SIDE, SIDE]`, in [0, 1]) to middle grey, its centre anywhere
+/// in the picture, so that it may reach over the edge (cutout; DeVries and Taylor, 2017).
+pub fn cut_out(side: usize, rng: &mut Stream, picture: &mut [f32]) {
+    let [y, x] = [(); 2].map(|()| rng.random_range(0..SIDE as u32) as usize);
+    let range = |centre: usize| centre.saturating_sub(side / 2)..(centre + side.div_ceil(2)).min(SIDE);
+    for plane in picture.chunks_exact_mut(SIDE * SIDE) {
+        for row in range(y) {
+            plane[row * SIDE..][range(x)].fill(0.5);
+        }
+    }
+}

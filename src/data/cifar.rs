@@ -10,7 +10,7 @@ use std::path::Path;
 
 use flate2::read::GzDecoder;
 
-use super::{Error, Pictures, Splits, VALUES};
+use super::{Error, Pictures, Splits, VALUES, refuse};
 
 const PAGE: &str = "https://www.cs.toronto.edu/~kriz/cifar.html";
 /// No official file has more records.
@@ -312,8 +312,4 @@ fn get(version: Version) -> String {
 fn get_one_of(versions: &[Version]) -> String {
     let archives: Vec<_> = versions.iter().map(|version| version.archive()).collect();
     format!("download {} (the binary version) again from {PAGE}", archives.join(" or "))
-}
-
-fn refuse(path: &str, problem: String) -> Error {
-    Error::Format { path: path.to_owned(), problem }
 }

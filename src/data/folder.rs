@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Pictures, Splits, picture};
+use super::{Error, Pictures, Splits, picture, refuse};
 
 /// Without a test folder, one picture in so many of each class is held out.
 const HELD_OUT: usize = 10;
@@ -191,8 +191,4 @@ fn is_picture(name: &str) -> bool {
 
 fn io(path: &Path, source: std::io::Error) -> Error {
     Error::Io { path: path.display().to_string(), source }
-}
-
-fn refuse(path: &str, problem: impl Into<String>) -> Error {
-    Error::Format { path: path.to_owned(), problem: problem.into() }
 }

@@ -5,6 +5,7 @@ pub mod augment;
 pub mod cifar;
 pub mod crop;
 pub mod folder;
+pub mod npz;
 pub mod picture;
 pub mod synthetic;
 
@@ -46,6 +47,15 @@ impl Pictures {
     pub fn spread(&self, n: usize) -> Self {
         let n = n.min(self.len());
         self.select(&(0..n).map(|i| i * self.len() / n).collect::<Vec<_>>())
+    }
+
+    /// Takes `n` of the pictures out, spread evenly over the set.
+    pub fn set_aside(&mut self, n: usize) -> Self {
+        let taken = self.spread(n);
+        let n = taken.len();
+        let ids: std::collections::BTreeSet<usize> = (0..n).map(|i| i * self.len() / n).collect();
+        *self = self.select(&(0..self.len()).filter(|i| !ids.contains(i)).collect::<Vec<_>>());
+        taken
     }
 
     /// Adds the pictures of a small set, by the names of their classes. One of a new class is repeated until the class has
@@ -117,4 +127,8 @@ pub enum Error {
     /// `path` names the file; for archives `archive.tar.gz: member` or `set.zip/member`.
     #[error("{path}: {problem}")]
     Format { path: String, problem: String },
+}
+
+fn refuse(path: &str, problem: impl Into<String>) -> Error {
+    Error::Format { path: path.to_owned(), problem: problem.into() }
 }

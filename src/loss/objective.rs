@@ -42,6 +42,22 @@ impl Terms {
     pub fn present(&self) -> impl Iterator<Item = Tensor<1>> {
         [&self.total, &self.ce, &self.distance, &self.jacobian].into_iter().flatten().cloned()
     }
+
+    /// The mean over the parts of a batch, each with its share.
+    pub fn mean<'a>(parts: impl Iterator<Item = (&'a Self, f32)>) -> Self {
+        let scaled = |(terms, share): (&Self, f32)| {
+            let scale = |term: &Option<Tensor<1>>| {
+                let term = term.clone()?;
+                Some(if share == 1.0 { term } else { term.mul_scalar(share) })
+            };
+            [scale(&terms.total), scale(&terms.ce), scale(&terms.distance), scale(&terms.jacobian)]
+        };
+        let add = |[a, b]: [Option<Tensor<1>>; 2]| Some(a? + b?);
+        let sum =
+            parts.map(scaled).reduce(|[a, b, c, d], [e, f, g, h]| [add([a, e]), add([b, f]), add([c, g]), add([d, h])]);
+        let [total, ce, distance, jacobian] = sum.unwrap_or_default();
+        Self { total, ce, distance, jacobian }
+    }
 }
 
 /// The loss of one batch, ready for `backward`.

@@ -3,24 +3,27 @@
 //! step), so a run resumed from a checkpoint goes on exactly as if it had never stopped.
 
 mod file;
+mod gradient;
+mod input;
 mod optimiser;
 pub mod schedule;
+pub mod validation;
 
-use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
-use rand::seq::SliceRandom;
+use burn::tensor::{Device, ExecutionError, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     attack::training,
-    batch::{Batch, one_hot},
+    batch::Batch,
     checkpoint,
     config::TrainConfig,
-    data::{Pictures, SIDE, VALUES, augment},
+    data::{Pictures, SIDE},
     loss::objective::{Directions, Terms, evaluate},
-    model::{self, Model},
-    random::{self, Purpose},
+    model::{self, Model, Pass},
+    random::{self, Purpose, Stream},
 };
 pub use file::{config_of, own_of};
+use gradient::Gradient;
 use optimiser::Sgd;
 
 /// One training step, as logs show it. Parts that an objective does not have are none.
@@ -68,6 +71,8 @@ pub struct Trainer {
     pub classes: Vec<String>,
     /// Pictures that were added to the data set for this run; they are kept in its checkpoints.
     pub own: Pictures,
+    /// Pictures of the same classes from which a share of each batch comes, if there are any.
+    pub extra: Pictures,
     /// The batch of the last step, augmented, and its adversarial twin.
     pub last: Option<(Batch, Tensor<4>)>,
     optimiser: Sgd,
@@ -99,6 +104,7 @@ impl Trainer {
             averaged: None,
             classes: data.classes.clone(),
             own: Pictures::default(),
+            extra: Pictures::default(),
             last: None,
             optimiser: Sgd::default(),
             step: 0,
@@ -145,57 +151,56 @@ impl Trainer {
         self.config.epochs as u64 * (data.len() / self.batch_size(data)) as u64
     }
 
-    /// The batch of the coming step, augmented.
-    fn next_batch(&self, data: &Pictures) -> Batch {
-        let size = self.batch_size(data);
-        let per_epoch = (data.len() / size) as u64;
-        let (epoch, position) = (self.step / per_epoch, (self.step % per_epoch) as usize);
-        let seed = self.config.seed;
-        let mut order: Vec<usize> = (0..data.len()).collect();
-        order.shuffle(&mut random::stream(seed, Purpose::Order, epoch));
-        let ids = &order[position * size..(position + 1) * size];
-        if !self.config.augment {
-            return Batch::new(data, ids, &self.device);
-        }
-        let mut rng = random::stream(seed, Purpose::Augmentation, self.step);
-        let mut values = vec![0f32; size * VALUES];
-        for (id, out) in ids.iter().zip(values.chunks_exact_mut(VALUES)) {
-            augment::crop_and_flip(data.picture(*id), &mut rng, out);
-        }
-        let labels: Vec<usize> = ids.iter().map(|&id| data.labels[id] as usize).collect();
-        Batch {
-            x: Tensor::from_data(TensorData::new(values, [size, 3, SIDE, SIDE]), &self.device),
-            y: one_hot(&labels, data.classes.len(), &self.device),
-        }
-    }
-
     /// One step of gradient descent. Only enqueues work on a GPU: nothing is read back until [`Trainer::records`].
     pub fn step(&mut self, data: &Pictures) {
-        let batch = self.next_batch(data);
+        let size = self.batch_size(data);
+        let batch = input::draw(&self.config, [data, &self.extra], self.step, size, &self.device);
+        let config = &self.config;
+        let [mut attack, mut directions] =
+            [Purpose::Attack, Purpose::Directions].map(|purpose| random::stream(config.seed, purpose, self.step));
+        let mut parts = Vec::new();
+        for (part, share) in batch.parts(config.accumulate) {
+            parts.push((self.learn(&part, &mut attack, &mut directions), share));
+        }
+        for pass in parts.iter_mut().flat_map(|(part, _)| std::mem::take(&mut part.passes)) {
+            self.model.update_running(pass);
+        }
+        let x_adv = parts.iter().map(|(part, _)| part.x_adv.clone()).collect();
+        let terms = Terms::mean(parts.iter().map(|(part, share)| (&part.terms, *share)));
+        let mut gradient = gradient::mean(parts.into_iter().map(|(part, share)| (part.gradient, share)).collect());
+        if config.clip > 0.0 {
+            gradient = gradient::clip(gradient, config.clip);
+        }
+        let rate = config.rate * schedule::factor(config, self.step, self.steps(data));
+        self.optimiser.step(&mut self.model, gradient, rate, config);
+        self.step += 1;
+        self.average();
+        self.pending.push((self.step, rate, terms));
+        self.last = Some((batch, Tensor::cat(x_adv, 0)));
+    }
+
+    /// What a batch, or a part of one, says of how to move the weights.
+    fn learn(&self, batch: &Batch, attack: &mut Stream, directions: &mut Stream) -> Learnt {
         let config = &self.config;
         let (objective, coefficients) = (config.objective, &config.coefficients);
         let x_adv = if objective.needs_attack() {
-            let mut rng = random::stream(config.seed, Purpose::Attack, self.step);
-            training::perturb(&self.model, &batch.x, &batch.y, objective, coefficients, &mut rng)
+            training::perturb(&self.model, &batch.x, &batch.y, objective, coefficients, attack)
         } else {
             batch.x.clone()
         };
-        let mut rng = random::stream(config.seed, Purpose::Directions, self.step);
         let [b, c] = batch.y.dims();
-        let directions = Directions::draw(&mut rng, b, c, coefficients.projections, &self.device);
-        let mut evaluation =
-            evaluate(objective, coefficients, &self.model, &batch, &x_adv, &directions, config.head_only);
-        let mut gradients = evaluation.loss.backward();
-        for pass in evaluation.passes {
-            self.model.update_running(pass);
+        let directions = Directions::draw(directions, b, c, coefficients.projections, &self.device);
+        // The attack knows the true labels.
+        let batch = batch.smoothed(config.label_smoothing);
+        let evaluate =
+            |model: &Model| evaluate(objective, coefficients, model, &batch, &x_adv, &directions, config.head_only);
+        let mut evaluation = evaluate(&self.model);
+        let mut gradient = gradient::of(&mut evaluation);
+        if config.awp > 0.0 {
+            evaluation = evaluate(&gradient::perturb(&self.model, &gradient, config.awp));
+            gradient = gradient::of(&mut evaluation);
         }
-        let rate = config.rate * schedule::factor(config.schedule, self.step, self.steps(data));
-        let (momentum, decay) = (config.momentum, config.weight_decay);
-        self.optimiser.step(&mut self.model, &mut evaluation.model, &mut gradients, rate, momentum, decay);
-        self.step += 1;
-        self.average();
-        self.pending.push((self.step, rate, evaluation.terms));
-        self.last = Some((batch, x_adv));
+        Learnt { gradient, terms: evaluation.terms, passes: evaluation.passes, x_adv }
     }
 
     /// Reads back the steps done since the last call: one transfer, however many they are.
@@ -221,6 +226,15 @@ impl Trainer {
         }
         Ok(records)
     }
+}
+
+/// What one part of a batch gave.
+struct Learnt {
+    gradient: Gradient,
+    terms: Terms,
+    /// For the running statistics.
+    passes: Vec<Pass>,
+    x_adv: Tensor<4>,
 }
 
 /// That there is something to train on.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Device, ExecutionError, Gradients, Tensor, TensorData, Transaction};
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData, Transaction};
 
+use super::gradient::Gradient;
 use crate::{
+    config::TrainConfig,
     kernel::descend,
     model::{
         self, Model,
@@ -20,21 +22,15 @@ pub struct Sgd {
 }
 
 impl Sgd {
-    /// Moves `model` against the gradients of its tracked copy `tracked`; what is not tracked stays as it is.
-    pub fn step(
-        &mut self,
-        model: &mut Model,
-        tracked: &mut Model,
-        gradients: &mut Gradients,
-        rate: f32,
-        momentum: f32,
-        weight_decay: f32,
-    ) {
-        let slots = model.slots().into_iter().zip(tracked.slots());
-        for (slot, leaf) in slots.filter(|(slot, _)| slot.learnt()) {
-            let Some(gradient) = leaf.gradient(gradients) else { continue };
+    /// Moves `model` against a gradient, by the momentum and weight decay of `config`; what has no gradient stays.
+    pub fn step(&mut self, model: &mut Model, gradient: Gradient, rate: f32, config: &TrainConfig) {
+        for (slot, gradient) in model.slots().into_iter().zip(gradient) {
+            let Some(gradient) = gradient else { continue };
+            // Biases and batch normalisation are vectors.
+            let decays = config.decay_all || slot.shape().len() > 1;
+            let decay = if decays { config.weight_decay } else { 0.0 };
             let velocity = self.velocity.remove(slot.name()).unwrap_or_else(|| gradient.zeros_like());
-            let [weight, velocity] = descend(slot.flat(), velocity, gradient, [rate, momentum, weight_decay]);
+            let [weight, velocity] = descend(slot.flat(), velocity, gradient, [rate, config.momentum, decay]);
             slot.set_flat(weight);
             self.velocity.insert(slot.name().to_owned(), velocity);
         }

@@ -1,18 +1,23 @@
 //! Training: the rate, the optimiser's arithmetic, and runs that go on as if they had never stopped.
 
-use burn::tensor::Device;
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Tensor};
 use otjr::{
+    batch::Batch,
     checkpoint::{Checkpoint, MODEL},
     config::{Objective, ObjectiveConfig, Schedule, TrainConfig},
-    data::{Pictures, synthetic},
+    data::{Pictures, VALUES, synthetic},
+    loss::objective::{Directions, evaluate},
     model::{
         Model,
         parameter::{Array, Arrays},
     },
-    train::{Error, Record, Trainer, schedule},
+    random::{self, Purpose},
+    train::{Error, Record, Trainer, schedule, validation},
 };
 
-use crate::{ready, tests};
+use crate::{ready, relative_error, tests, values};
 
 fn config(objective: Objective) -> TrainConfig {
     TrainConfig {
@@ -46,9 +51,175 @@ fn train(config: &TrainConfig, sittings: &[u64]) -> (Checkpoint, Vec<f32>) {
     (ready(trainer.checkpoint()).unwrap(), losses)
 }
 
+/// What moves the weights by no more than -`rate` times the gradient.
+fn plain(objective: Objective) -> TrainConfig {
+    TrainConfig { momentum: 0.0, weight_decay: 0.0, schedule: Schedule::Steps, rate: 0.1, ..config(objective) }
+}
+
+/// A trainer of `config` after a step, and the weights before and after.
+fn stepped(config: &TrainConfig) -> (Trainer, [Arrays; 2]) {
+    let data = data();
+    let mut trainer = Trainer::new(config, &data, &Device::flex()).unwrap();
+    let before = ready(trainer.model.arrays()).unwrap();
+    trainer.step(&data);
+    let after = ready(trainer.model.arrays()).unwrap();
+    (trainer, [before, after])
+}
+
+/// The gradient of `ce` or `pgd` at `weights`, by parameter.
+fn gradient(objective: Objective, weights: &Arrays, batch: &Batch, x_adv: &Tensor<4>) -> BTreeMap<String, Vec<f32>> {
+    let device = Device::flex();
+    let model = Model::from_arrays(weights, &device).unwrap();
+    let [b, c] = batch.y.dims();
+    let directions = Directions::draw(&mut random::stream(0, Purpose::Directions, 0), b, c, 1, &device);
+    let mut evaluation = evaluate(objective, &ObjectiveConfig::default(), &model, batch, x_adv, &directions, false);
+    let mut gradients = evaluation.loss.backward();
+    let slots = evaluation.model.slots().into_iter().filter(|slot| slot.learnt());
+    slots.map(|slot| (slot.name().to_owned(), values(&slot.gradient(&mut gradients).unwrap()))).collect()
+}
+
+/// (before - after) / rate.
+fn moved([before, after]: &[Arrays; 2], name: &str, rate: f32) -> Vec<f32> {
+    before[name].values.iter().zip(&after[name].values).map(|(a, b)| (a - b) / rate).collect()
+}
+
+fn norm<'a>(values: impl IntoIterator<Item = &'a f32>) -> f32 {
+    values.into_iter().map(|v| v * v).sum::<f32>().sqrt()
+}
+
 tests! {
+    /// The rate rises over the first two of four epochs, whatever the schedule.
+    fn warm_up() {
+        let config = TrainConfig { warm_up: 2.0, epochs: 4, schedule: Schedule::Steps, ..TrainConfig::default() };
+        assert_eq!([0, 24, 49, 50, 74].map(|step| schedule::factor(&config, step, 100)), [0.02, 0.5, 1.0, 1.0, 1.0]);
+    }
+
+    /// In two parts, each normalised by itself, a step is along the mean of the parts' gradients; the part that is larger
+    /// counts for more.
+    fn accumulated_gradients_are_those_of_the_parts() {
+        let config = TrainConfig { accumulate: 2, batch: 7, ..plain(Objective::Pgd) };
+        let (trainer, weights) = stepped(&config);
+        let (batch, x_adv) = trainer.last.unwrap();
+        let parts = batch.parts(2);
+        assert_eq!(parts.iter().map(|(part, share)| (part.x.dims()[0], *share)).collect::<Vec<_>>(), [(3, 3.0 / 7.0), (4, 4.0 / 7.0)]);
+        let of = |part: &Batch, from| gradient(Objective::Pgd, &weights[0], part, &x_adv.clone().narrow(0, from, part.x.dims()[0]));
+        let [a, b] = [of(&parts[0].0, 0), of(&parts[1].0, 3)];
+        for (name, a) in a {
+            let mean: Vec<f32> = a.iter().zip(&b[&name]).map(|(a, b)| (3.0 * a + 4.0 * b) / 7.0).collect();
+            assert!(relative_error(&moved(&weights, &name, 0.1), &mean) < 1e-3, "{name}");
+        }
+    }
+
+    fn long_gradients_are_clipped() {
+        let length = |clip| {
+            let (_, weights) = stepped(&TrainConfig { clip, ..plain(Objective::Ce) });
+            let learnt = weights[0].keys().filter(|name| !name.contains("running"));
+            norm(&learnt.flat_map(|name| moved(&weights, name, 0.1)).collect::<Vec<_>>())
+        };
+        let whole = length(0.0);
+        assert!((length(0.5 * whole) / whole - 0.5).abs() < 1e-3);
+        assert_eq!(length(2.0 * whole), whole);
+    }
+
+    /// The gradient is taken where each kernel has moved uphill by a share of its length.
+    fn perturbed_weights_give_the_gradient() {
+        let (trainer, weights) = stepped(&TrainConfig { awp: 0.05, ..plain(Objective::Pgd) });
+        let (batch, x_adv) = trainer.last.unwrap();
+        let uphill = gradient(Objective::Pgd, &weights[0], &batch, &x_adv);
+        let mut there = weights[0].clone();
+        for (name, g) in &uphill {
+            let w = there.get_mut(name).unwrap();
+            if w.shape.len() > 1 {
+                let factor = 0.05 * norm(&w.values) / norm(g);
+                w.values.iter_mut().zip(g).for_each(|(w, g)| *w += factor * g);
+            }
+        }
+        for (name, expected) in gradient(Objective::Pgd, &there, &batch, &x_adv) {
+            let moved = moved(&weights, &name, 0.1);
+            assert!(relative_error(&moved, &expected) < 1e-3, "{name}");
+            assert!(relative_error(&moved, &uphill[&name]) > 1e-3, "{name} did not move");
+        }
+    }
+
+    fn smoothed_labels() {
+        let (device, data) = (Device::flex(), data());
+        let batch = Batch::new(&data, &[0, 1], &device);
+        for (hard, soft) in values(&batch.y).iter().zip(values(&batch.smoothed(0.2).y)) {
+            assert!((soft - (0.8 * hard + 0.02)).abs() < 1e-6);
+        }
+        let [plain, smooth] = [0.0, 0.2].map(|label_smoothing| stepped(&TrainConfig { label_smoothing, ..plain(Objective::Pgd) }));
+        // The attack does not see it.
+        assert_eq!(values(&plain.0.last.unwrap().1), values(&smooth.0.last.unwrap().1));
+        assert_ne!(plain.1[1], smooth.1[1]);
+    }
+
+    /// Pictures and labels are mixed by one share, each with another of the same batch.
+    fn mixed_pictures_have_mixed_labels() {
+        let [plain, mixed] = [0.0, 1.0].map(|mixup| stepped(&TrainConfig { mixup, ..plain(Objective::Ce) }).0.last.unwrap().0);
+        let (x, y, mixed_x, mixed_y) = (values(&plain.x), values(&plain.y), values(&mixed.x), values(&mixed.y));
+        let row = |values: &[f32], i: usize, width: usize| values[i * width..(i + 1) * width].to_vec();
+        let close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+        let own = |i: usize| (0..10).find(|&c| y[10 * i + c] == 1.0).unwrap();
+        let shares: Vec<f32> = (0..8).map(|i| mixed_y[10 * i + own(i)]).filter(|share| *share < 1.0).collect();
+        assert!(!shares.is_empty() && shares.iter().all(|s| (s - shares[0]).abs() < 1e-6), "{shares:?}");
+        let mix = |a: &[f32], b: &[f32]| -> Vec<f32> { a.iter().zip(b).map(|(a, b)| shares[0] * a + (1.0 - shares[0]) * b).collect() };
+        for i in 0..8 {
+            let partner = (0..8).find(|&j| close(&mix(&row(&x, i, VALUES), &row(&x, j, VALUES)), &row(&mixed_x, i, VALUES)));
+            let partner = partner.expect("it is no mixture of two pictures");
+            assert!(close(&mix(&row(&y, i, 10), &row(&y, partner, 10)), &row(&mixed_y, i, 10)));
+        }
+    }
+
+    /// Of a batch of 8, 0.7 are 6 from the second set, whose order is drawn anew each step; an epoch is as long as without.
+    fn a_share_of_the_batch_is_extra() {
+        let data = data();
+        let mut trainer = Trainer::new(&config(Objective::Ce), &data, &Device::flex()).unwrap();
+        let steps = trainer.steps(&data);
+        trainer.extra = Pictures { pixels: vec![255; 20 * VALUES], labels: vec![3; 20], classes: data.classes.clone() };
+        assert_eq!(trainer.steps(&data), steps);
+        for _ in 0..2 {
+            trainer.step(&data);
+            let (batch, _) = trainer.last.clone().unwrap();
+            let (x, y) = (values(&batch.x), values(&batch.y));
+            let white: Vec<usize> = (0..8).filter(|i| x[i * VALUES..][..VALUES].iter().all(|&v| v == 1.0)).collect();
+            assert_eq!(white, [2, 3, 4, 5, 6, 7]);
+            assert!(white.iter().all(|i| y[10 * i + 3] == 1.0));
+        }
+    }
+
+    fn the_best_epoch_withstands_best() {
+        let at = |epoch, clean, robust| validation::Validation { epoch, clean, robust };
+        let history = [at(1, 0.5, 0.2), at(2, 0.6, 0.4), at(3, 0.7, 0.4), at(4, 0.7, 0.4), at(5, 0.9, 0.3)];
+        assert_eq!(validation::best(&history).unwrap().epoch, 3);
+        assert_eq!([0, 1, 2, 3].map(|patience| validation::is_over(&history, patience)), [false, true, true, false]);
+        assert!(validation::best(&[]).is_none() && !validation::is_over(&[], 1));
+    }
+
+    /// Clean and under PGD-10, as [`otjr::evaluate`] counts, of the average where there is one.
+    fn epochs_are_judged_on_pictures_set_aside() {
+        let mut data = data();
+        let whole = data.clone();
+        let aside = data.set_aside(10);
+        assert_eq!((data.len(), aside.len()), (25, 10));
+        for i in 0..10 {
+            assert!((0..data.len()).all(|j| data.picture(j) != aside.picture(i)));
+            assert!((0..whole.len()).any(|j| whole.picture(j) == aside.picture(i) && whole.labels[j] == aside.labels[i]));
+        }
+        let (trainer, _) = stepped(&TrainConfig { average: 0.5, ..config(Objective::Pgd) });
+        let flow = |_: &otjr::evaluate::State| std::ops::ControlFlow::Continue(());
+        let judged = ready(validation::validate(&trainer, 1, &aside, flow)).unwrap().unwrap();
+        let pixels = Batch::new(&aside, &(0..10).collect::<Vec<_>>(), &Device::flex());
+        let z = values(&trainer.result().forward(pixels.x, &mut otjr::model::Pass::inference()).logits.value);
+        let top = |z: &[f32]| (0..10).fold(0, |best, c| if z[c] > z[best] { c } else { best });
+        let right = (0..10).filter(|&i| top(&z[10 * i..10 * i + 10]) == usize::from(aside.labels[i])).count();
+        assert_eq!(judged.clean, right as f64 / 10.0);
+        assert!(judged.robust <= judged.clean && judged.epoch == 1);
+        let stopped = validation::validate(&trainer, 1, &aside, |_: &otjr::evaluate::State| std::ops::ControlFlow::Break(()));
+        assert_eq!(ready(stopped).unwrap(), (right == 0).then_some(judged));
+    }
+
     fn rates() {
-        let at = |schedule, step| schedule::factor(schedule, step, 100);
+        let at = |schedule, step| schedule::factor(&TrainConfig { schedule, ..TrainConfig::default() }, step, 100);
         assert_eq!([0, 74, 75, 89, 90, 99].map(|s| at(Schedule::Steps, s)), [1.0, 1.0, 0.1, 0.1, 0.01, 0.01]);
         assert!(at(Schedule::Cosine, 0) == 1.0 && (at(Schedule::Cosine, 50) - 0.5).abs() < 1e-6);
         let cycle: Vec<f32> = (0..100).map(|s| at(Schedule::OneCycle, s)).collect();
@@ -58,12 +229,27 @@ tests! {
 
     /// Bit for bit, over an epoch's end, whatever the objective keeps between steps.
     fn resumed_runs_equal_uninterrupted_ones() {
-        let runs = [(Objective::Otjr, false, 0.0), (Objective::Trades, false, 0.9), (Objective::Otjr, true, 0.0)];
-        for (objective, head_only, average) in runs {
-            let config = TrainConfig { head_only, average, ..config(objective) };
+        let extras = TrainConfig {
+            accumulate: 2,
+            clip: 1.0,
+            cutout: 8,
+            mixup: 0.5,
+            label_smoothing: 0.1,
+            awp: 0.01,
+            warm_up: 1.0,
+            decay_all: false,
+            ..config(Objective::Sw)
+        };
+        let runs = [
+            config(Objective::Otjr),
+            TrainConfig { average: 0.9, ..config(Objective::Trades) },
+            TrainConfig { head_only: true, ..config(Objective::Otjr) },
+            extras,
+        ];
+        for config in runs {
             let (whole, losses) = train(&config, &[6]);
             let (parts, losses_of_parts) = train(&config, &[2, 5, 6]);
-            assert_eq!(whole, parts, "{objective} {head_only}");
+            assert_eq!(whole, parts, "{config:?}");
             assert_eq!(losses, losses_of_parts);
         }
     }
@@ -119,20 +305,20 @@ tests! {
         assert!(matches!(other, Err(Error::Classes { expected: 9, found: 10 })));
     }
 
-    /// With momentum 0 and one step, w' = w - rate (g + decay w), whatever g: so two decays differ by rate decay w.
+    /// With momentum 0 and one step, w' = w - rate (g + decay w), whatever g: so two decays differ by rate decay w; with
+    /// `decay_all` off that is so of kernels and matrices alone.
     fn weight_decay_and_rate() {
-        let (device, data) = (Device::flex(), data());
-        let after = |decay: f32| {
-            let config = TrainConfig { weight_decay: decay, schedule: Schedule::Cosine, rate: 0.5, ..config(Objective::Ce) };
-            let mut trainer = Trainer::new(&config, &data, &device).unwrap();
-            let before = ready(trainer.model.arrays()).unwrap();
-            trainer.step(&data);
-            (before, ready(trainer.model.arrays()).unwrap())
-        };
-        let ((before, plain), (_, decayed)) = (after(0.0), after(0.1));
-        for (i, w) in before["fc.weight"].values.iter().enumerate() {
-            let difference = plain["fc.weight"].values[i] - decayed["fc.weight"].values[i];
-            assert!((difference - 0.5 * 0.1 * w).abs() < 1e-6);
+        let after = |weight_decay, decay_all| stepped(&TrainConfig { weight_decay, decay_all, ..plain(Objective::Ce) }).1;
+        let undecayed = after(0.0, true);
+        for decay_all in [true, false] {
+            let decayed = after(0.1, decay_all);
+            for name in ["fc.weight", "bn1.weight"] {
+                let decay = if decay_all || name == "fc.weight" { 0.1 } else { 0.0 };
+                for (i, w) in undecayed[0][name].values.iter().enumerate() {
+                    let difference = undecayed[1][name].values[i] - decayed[1][name].values[i];
+                    assert!((difference - 0.1 * decay * w).abs() < 1e-6, "{name} {decay_all}");
+                }
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use super::assert_refused;
 use super::cifar::{archive, assert_is_the_small_cifar10, cifar10, cifar100, files};
 use super::folder::levels;
 
-fn zip(members: &[(&str, Vec<u8>)], method: CompressionMethod) -> Vec<u8> {
+pub(super) fn zip(members: &[(&str, Vec<u8>)], method: CompressionMethod) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(method);
     for (name, bytes) in members {

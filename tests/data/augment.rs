@@ -1,4 +1,7 @@
-use otjr::data::{SIDE, VALUES, augment::crop_and_flip};
+use otjr::data::{
+    SIDE, VALUES,
+    augment::{crop_and_flip, cut_out},
+};
 use otjr::random::{Purpose, Stream, stream};
 
 fn rng(index: u64) -> Stream {
@@ -46,4 +49,24 @@ fn the_stream_decides() {
     };
     assert_eq!(draw(3), draw(3));
     assert_ne!(draw(3), draw(4));
+}
+
+#[test]
+fn a_square_is_cut_out_of_all_planes() {
+    let mut sizes = std::collections::BTreeSet::new();
+    for i in 0..200 {
+        let mut picture = vec![1.0; VALUES];
+        cut_out(8, &mut rng(i), &mut picture);
+        let planes: Vec<_> = picture.chunks_exact(SIDE * SIDE).collect();
+        assert!(planes[0] == planes[1] && planes[1] == planes[2]);
+        let grey: Vec<usize> = (0..SIDE * SIDE).filter(|&i| planes[0][i] == 0.5).collect();
+        let range = |values: Vec<usize>| values.iter().max().unwrap() - values.iter().min().unwrap() + 1;
+        let [rows, columns] =
+            [grey.iter().map(|i| i / SIDE).collect(), grey.iter().map(|i| i % SIDE).collect()].map(range);
+        assert_eq!(grey.len(), rows * columns);
+        assert!(planes[0].iter().all(|v| [0.5, 1.0].contains(v)) && rows <= 8 && columns <= 8);
+        sizes.insert(grey.len());
+    }
+    assert_eq!(sizes.last(), Some(&64));
+    assert!(sizes.len() > 1, "none reaches over the edge");
 }

@@ -1,0 +1,78 @@
+//! NumPy's `.npz` with pictures and labels, as sets of generated CIFAR pictures are given away (Gowal et al., 2021; Wang et
+//! al., 2023): members `image.npy`, bytes `[N, 32, 32, 3]`, and `label.npy`, whole numbers `[N]`.
+
+use std::io::{Read, Seek};
+
+use zip::ZipArchive;
+
+use super::{Error, Pictures, SIDE, VALUES, refuse};
+
+const IMAGE: &str = "image.npy";
+const LABEL: &str = "label.npy";
+/// Pictures that fit into memory along with the rest: 6 GB of them.
+const MAX_PICTURES: usize = 2_000_000;
+
+/// Whether a zip's member names are those of such a file.
+pub fn is_npz<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
+    names.any(|name| name == IMAGE)
+}
+
+/// Reads the pictures; classes are called by their numbers.
+///
+/// # Errors
+/// If a member is missing, damaged, or of another type or shape.
+pub fn read(name: &str, zip: &mut ZipArchive<impl Read + Seek>) -> Result<Pictures, Error> {
+    let (shape, bytes) = member(name, zip, IMAGE, &["|u1"])?;
+    let [n @ 1..=MAX_PICTURES, SIDE, SIDE, 3] = shape[..] else {
+        let problem = format!("has shape {shape:?}, not [N, {SIDE}, {SIDE}, 3] with N from 1 to {MAX_PICTURES}");
+        return Err(refuse(&format!("{name}/{IMAGE}"), problem));
+    };
+    let mut pixels = vec![0; n * VALUES];
+    for (picture, planes) in bytes.chunks_exact(VALUES).zip(pixels.chunks_exact_mut(VALUES)) {
+        for (i, value) in planes.iter_mut().enumerate() {
+            *value = picture[i % (SIDE * SIDE) * 3 + i / (SIDE * SIDE)];
+        }
+    }
+    let (shape, bytes) = member(name, zip, LABEL, &["|u1", "<i4", "<i8"])?;
+    if shape != [n] {
+        return Err(refuse(&format!("{name}/{LABEL}"), format!("has shape {shape:?}, but there are {n} pictures")));
+    }
+    let wide = bytes.chunks_exact(bytes.len() / n);
+    let labels: Vec<u16> = wide.map(|label| u16::from_le_bytes([label[0], *label.get(1).unwrap_or(&0)])).collect();
+    let classes = labels.iter().max().map_or(0, |&label| usize::from(label) + 1);
+    Ok(Pictures { pixels, labels, classes: (0..classes).map(|class| class.to_string()).collect() })
+}
+
+/// Shape and bytes of a member that is an array of one of the `types`.
+fn member(
+    name: &str,
+    zip: &mut ZipArchive<impl Read + Seek>,
+    member: &str,
+    types: &[&str],
+) -> Result<(Vec<usize>, Vec<u8>), Error> {
+    let path = format!("{name}/{member}");
+    let bad = |problem: &str| refuse(&path, format!("{problem}: write it again with numpy.savez"));
+    let mut file = zip.by_name(member).map_err(|e| bad(&e.to_string()))?;
+    let mut start = [0; 10];
+    file.read_exact(&mut start).map_err(|e| bad(&e.to_string()))?;
+    let length = usize::from(u16::from_le_bytes([start[8], start[9]]));
+    if !start.starts_with(b"\x93NUMPY\x01") {
+        return Err(bad("is no array"));
+    }
+    let mut header = vec![0; length];
+    file.read_exact(&mut header).map_err(|e| bad(&e.to_string()))?;
+    let header = String::from_utf8_lossy(&header).replace(' ', "");
+    let between = |from: &str, to: &str| Some(header.split_once(from)?.1.split_once(to)?.0.to_owned());
+    let of_type = between("'descr':'", "'").filter(|t| types.contains(&t.as_str()));
+    let shape = between("'shape':(", ")").map(|s| s.split(',').filter(|s| !s.is_empty()).map(str::parse).collect());
+    let (Some(of_type), Some(Ok(shape)), true) = (of_type, shape, header.contains("'fortran_order':False")) else {
+        return Err(refuse(&path, format!("is no array of {} in C order, but {header}", types.join(" or "))));
+    };
+    let shape: Vec<usize> = shape;
+    let width = usize::from(of_type.as_bytes()[2] - b'0');
+    let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|n| *n <= MAX_PICTURES * VALUES);
+    let count = count.ok_or_else(|| bad(&format!("has more than {MAX_PICTURES} pictures")))?;
+    let mut bytes = Vec::new();
+    file.take((count * width) as u64).read_to_end(&mut bytes).map_err(|e| bad(&e.to_string()))?;
+    if bytes.len() < count * width { Err(bad("is cut short")) } else { Ok((shape, bytes)) }
+}

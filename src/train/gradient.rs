@@ -1,0 +1,48 @@
+//! What is done with gradients between the loss and the optimiser. A gradient is a list with an entry for each slot of the
+//! model, in their order: `[n]`, or none for what is not learnt.
+
+use burn::tensor::Tensor;
+
+use crate::{loss::objective::Evaluation, model::Model};
+
+pub type Gradient = Vec<Option<Tensor<1>>>;
+
+/// The gradient of a loss in the weights that it was computed with.
+pub fn of(evaluation: &mut Evaluation) -> Gradient {
+    let mut gradients = evaluation.loss.backward();
+    let slots = evaluation.model.slots().into_iter();
+    slots.map(|leaf| if leaf.learnt() { leaf.gradient(&mut gradients) } else { None }).collect()
+}
+
+/// The mean of the gradients of a batch's parts, each with its share of the batch.
+pub fn mean(parts: Vec<(Gradient, f32)>) -> Gradient {
+    let scaled = |(gradient, share): (Gradient, f32)| -> Gradient {
+        gradient.into_iter().map(|g| g.map(|g| if share == 1.0 { g } else { g.mul_scalar(share) })).collect()
+    };
+    let sum = |a: Gradient, b: Gradient| a.into_iter().zip(b).map(|(a, b)| Some(a? + b?)).collect();
+    parts.into_iter().map(scaled).reduce(sum).unwrap_or_default()
+}
+
+/// The gradient, no longer than `longest` (the Euclidean norm over all weights). Nothing is read back.
+pub fn clip(gradient: Gradient, longest: f32) -> Gradient {
+    let squares: Vec<Tensor<1>> = gradient.iter().flatten().map(|g| g.clone().square().sum()).collect();
+    let norm = Tensor::cat(squares, 0).sum().sqrt();
+    // As PyTorch's `clip_grad_norm_`.
+    let factor = norm.add_scalar(1e-6).recip().mul_scalar(longest).clamp_max(1.0);
+    gradient.into_iter().map(|g| g.map(|g| g * factor.clone())).collect()
+}
+
+/// `model` with each weight matrix or kernel w moved uphill, to w + gamma |w| g / |g|: adversarial weight perturbation (Wu,
+/// Xia and Wang, 2020, eq. 10). Biases and batch normalisation stay.
+pub fn perturb(model: &Model, gradient: &Gradient, gamma: f32) -> Model {
+    let norm = |t: &Tensor<1>| t.clone().square().sum().sqrt();
+    let mut moved = model.clone();
+    for (slot, g) in moved.slots().into_iter().zip(gradient) {
+        if let Some(g) = g.as_ref().filter(|_| slot.shape().len() > 1) {
+            let w = slot.flat();
+            let factor = norm(&w).mul_scalar(gamma) / norm(g).add_scalar(1e-20);
+            slot.set_flat(w + g.clone() * factor);
+        }
+    }
+    moved
+}
