@@ -11,7 +11,10 @@ use otjr::{
     checkpoint::Checkpoint,
     config::{Settings, TrainConfig},
     data::{Pictures, synthetic},
-    train::Trainer,
+    train::{
+        Trainer,
+        validation::{self, Validation},
+    },
 };
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/wrn10_1-c3-b3.safetensors");
@@ -22,10 +25,11 @@ fn train(folder: &Path) -> Command {
     command
 }
 
-/// A run of 24 steps, seconds long.
+/// A run of 24 steps in 2 epochs, seconds long, with 16 pictures set aside.
 fn small(folder: &Path, out: &str) -> Command {
     let mut command = train(folder);
-    command.args(["--limit", "96", "--batch", "8", "--epochs", "2", "--limit-test", "20", "--train-steps", "1"]);
+    command.args(["--limit", "112", "--validation", "16", "--batch", "8", "--epochs", "2", "--limit-test", "20"]);
+    command.args(["--train-steps", "1"]);
     command.args(["--save-every", "0", "--baseline", "none", "--out", out]);
     command
 }
@@ -143,9 +147,61 @@ fn a_killed_run_resumes_to_the_same_bits() {
     let (whole, parts) = (checkpoint(folder, "whole"), checkpoint(folder, "parts"));
     assert_eq!(whole.metadata["step"], "24");
     assert_eq!(whole, parts);
-    let log = |out: &str| fs::read_to_string(folder.join(out).join("otjr/log.jsonl")).unwrap();
-    assert_eq!(log("whole"), log("parts"));
-    assert_eq!(log("whole").lines().count(), 24);
+    for (name, lines) in [("log.jsonl", 24), ("validation.jsonl", 2)] {
+        let log = |out: &str| fs::read_to_string(folder.join(out).join("otjr").join(name)).unwrap();
+        assert_eq!(log("whole"), log("parts"));
+        assert_eq!(log("whole").lines().count(), lines);
+    }
+    let model = |out: &str| fs::read(folder.join(out).join("otjr/model.safetensors")).unwrap();
+    assert!(model("whole") == model("parts"));
+}
+
+/// The model that a run leaves is that of the epoch that withstood best; it ends early when epochs bring nothing.
+#[test]
+fn the_best_epoch_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    // Nothing is learnt at this rate: only the running statistics move.
+    let (done, text) = output(small(folder, "run").args(["--rate", "0", "--epochs", "30", "--patience", "2"]));
+    assert!(done.status.success(), "{text}");
+    let log = fs::read_to_string(folder.join("run/otjr/validation.jsonl")).unwrap();
+    let history: Vec<Validation> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (best, last) = (validation::best(&history).unwrap().epoch, history.len() as u64);
+    assert!(last == best + 2 && last < 30, "{log}");
+    assert!(text.contains(&format!("Kept: epoch {best} of {last}")), "{text}");
+    let file = |name: &str| Checkpoint::from_bytes(&fs::read(folder.join("run/otjr").join(name)).unwrap()).unwrap();
+    assert_eq!(file("model.safetensors").metadata["step"], (12 * best).to_string());
+    assert_eq!(file("checkpoint.safetensors").metadata["step"], (12 * last).to_string());
+}
+
+/// A second set takes its share of each batch if its classes are those of the first.
+#[test]
+fn extra_pictures_are_trained_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let classes = synthetic::usual([1, 1]).train.classes;
+    let png = otjr::data::picture::encode_png(&[9; 3072]);
+    for (set, class) in [("more", classes[1].as_str()), ("other", "teapot")] {
+        for i in 0..10 {
+            fs::create_dir_all(folder.join(set).join(class)).unwrap();
+            fs::write(folder.join(set).join(class).join(format!("{i}.png")), &png).unwrap();
+        }
+    }
+    let (done, text) = output(small(folder, "run").args(["--extra", "more", "--extra-share", "0.25"]));
+    assert!(done.status.success() && text.contains("10 more in more: 25 % of each batch"), "{text}");
+    refused(small(folder, "other").args(["--extra", "other"]), "its class 'teapot' is none of");
+}
+
+/// A plan says what a run would take, and makes none.
+#[test]
+fn plans_are_printed_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let (done, text) = output(train(folder.path()).args(["--plan", "--limit", "64", "--model", "wrn-10-1"]));
+    assert!(done.status.success(), "{text}");
+    for part in ["77850 parameters", "8 of 64 pictures", "GFLOP/s", "GB", "Measured in steps of 16 and 32"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 /// A checkpoint that came from elsewhere, with a picture of a class of its own, ends as if it had stayed there.

@@ -4,16 +4,15 @@ use anyhow::Context;
 use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{
     kernel::{self, Weight, profile},
-    model::Model,
+    model::{
+        Model,
+        cost::{Conv, convolutions},
+    },
     random::{self, Purpose},
 };
 use serde_json::json;
 
-use crate::{
-    layers::{Conv, convolutions},
-    measure::repeated,
-    peak,
-};
+use crate::{measure::repeated, peak};
 
 /// Share of a workload's time that each shape takes.
 const SHARE: f64 = 0.2;

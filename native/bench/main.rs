@@ -3,8 +3,8 @@
 #[path = "../shell/allocator.rs"]
 mod allocator;
 mod conv;
-mod layers;
 mod measure;
+#[path = "../shell/memory.rs"]
 mod memory;
 mod once;
 mod peak;

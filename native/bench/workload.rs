@@ -16,14 +16,13 @@ use otjr::{
     config::{AttackConfig, AttackKind, Norm, Objective, ObjectiveConfig, TrainConfig},
     data::{Pictures, synthetic},
     evaluate::{Evaluation, Now, Watch},
-    model::{Architecture, Model},
+    model::{Architecture, Model, cost::Passes},
     random::{self, Purpose},
     train::Trainer,
 };
 
 use crate::{
     Arguments,
-    layers::Passes,
     once::{self, CLASSES, SEED},
 };
 
@@ -55,28 +54,26 @@ impl Workload {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// None where it depends on how the work goes. Each of the attack's steps is a forward pass and the gradient of the
-    /// pixels. OTJR then has a clean pass with the gradient of its pixels, an attacked pass and one of value and tangent,
-    /// of which the last two are trained on: three forward and three backward ways.
+    /// None where it depends on how the work goes.
     fn passes(self) -> Option<Passes> {
-        let trained = |times, attack| Passes { forward: times + attack, pixels: attack, inputs: times, weights: times };
         match self {
             Self::Infer => Some(Passes { forward: 1, ..Passes::default() }),
             Self::InputGradient => Some(Passes { forward: 1, pixels: 1, ..Passes::default() }),
             Self::Pgd10 => Some(Passes { forward: 10, pixels: 10, ..Passes::default() }),
-            Self::StepCe => Some(trained(1, 0)),
-            Self::StepPgd => Some(trained(1, 10)),
-            Self::StepOtjr => Some(trained(3, 11)),
+            Self::StepCe | Self::StepPgd | Self::StepOtjr => Some(Passes::of_step(&self.config())),
             Self::Autoattack | Self::Conv | Self::Peak => None,
         }
     }
 
-    fn objective(self) -> Objective {
-        match self {
+    /// Of a training step. At rate 0 all is computed but nothing changes: each repetition is the same work, and none
+    /// diverges.
+    fn config(self) -> TrainConfig {
+        let objective = match self {
             Self::StepPgd => Objective::Pgd,
             Self::StepOtjr => Objective::Otjr,
             _ => Objective::Ce,
-        }
+        };
+        TrainConfig { objective, rate: 0.0, augment: false, ..TrainConfig::default() }
     }
 }
 
@@ -145,14 +142,7 @@ pub fn prepare(workload: Workload, arguments: &Arguments, device: &Device) -> an
             Ok(())
         }),
         _ => {
-            // At rate 0 all is computed but nothing changes: each repetition is the same work, and none diverges.
-            let config = TrainConfig {
-                objective: workload.objective(),
-                batch: pictures,
-                rate: 0.0,
-                augment: false,
-                ..TrainConfig::default()
-            };
+            let config = TrainConfig { batch: pictures, ..workload.config() };
             let mut trainer = Trainer::with_model(&config, model, &data, device)?;
             Box::new(move || {
                 trainer.step(&data);

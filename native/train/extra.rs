@@ -5,15 +5,17 @@ use std::{fs::File, io::BufReader, path::Path};
 use anyhow::Context;
 use otjr::data::{Pictures, Splits, archive, folder};
 
-/// Training pictures at `path`, a folder or an archive, that go with those of `classes`: by the names of their classes, or
+/// All pictures at `path`, a folder or an archive, if they go with those of `classes`: by the names of their classes, or
 /// by their numbers where they have no names.
 pub fn load(path: &str, classes: &[String]) -> anyhow::Result<Pictures> {
-    let Splits { mut train, .. } = if Path::new(path).is_file() {
+    let Splits { mut train, test } = if Path::new(path).is_file() {
         let file = File::open(path).with_context(|| format!("could not read {path}"))?;
         archive::read(path, BufReader::new(file))?.1
     } else {
         folder::open(Path::new(path))?
     };
+    train.pixels.extend(test.pixels);
+    train.labels.extend(test.labels);
     let numbered = train.classes.iter().enumerate().all(|(i, class)| *class == i.to_string());
     let label = |(i, class): (usize, &String)| {
         let found = classes.iter().position(|known| known == class).or((numbered && i < classes.len()).then_some(i));

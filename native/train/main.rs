@@ -1,7 +1,10 @@
 //! Trains a classifier, by default a small OTJR model on the embedded set beside the same net trained with `ce`, and
 //! reports how both fare under PGD-20.
 
+mod estimate;
 mod extra;
+#[path = "../shell/memory.rs"]
+mod memory;
 mod plot;
 mod recipe;
 mod run;
@@ -16,7 +19,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use clap::{Arg, ArgMatches, Command, parser::ValueSource};
+use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
 use indicatif::{ProgressBar, ProgressStyle};
 use otjr::{
     checkpoint::Checkpoint,
@@ -73,6 +76,8 @@ fn command() -> Command {
             "Go on with the run in DIR, exactly as it was, or with the run whose checkpoint is FILE, in a directory of its own; \
              auto: with the run in --out, or begin it there",
         ))
+        .arg(Arg::new("plan").long("plan").action(ArgAction::SetTrue).conflicts_with("resume")
+            .help("Say what the run would take in time and memory, from a few steps of it, and do not train"))
         .arg(Arg::new("save-every").long("save-every").value_name("SECONDS").default_value("30")
             .value_parser(clap::value_parser!(u64)).help("Time between checkpoints"));
     arguments::options(command, TrainConfig::settings(), "Settings", default)
@@ -125,7 +130,8 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
 
     let mut data = dataset::load(config.dataset, &config.data_dir, [config.limit, config.limit_test])?;
-    if let Some(checkpoint) = RunDirectory::checkpoint(&out.join(config.objective.to_string()))? {
+    let plan = matches.get_flag("plan");
+    if !plan && let Some(checkpoint) = RunDirectory::checkpoint(&out.join(config.objective.to_string()))? {
         data.join(&train::own_of(&checkpoint)?);
     }
     let held_out = data.train.set_aside(config.validation);
@@ -149,6 +155,10 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
     if !data.extra.is_empty() {
         println!("{} more in {}: {:.0} % of each batch", data.extra.len(), config.extra, 100.0 * config.extra_share);
+    }
+    if plan {
+        estimate::print(&config, &data.splits.train, &data.extra, &opened)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let save_every = Duration::from_secs(*matches.get_one("save-every").expect("it has a default"));
     let mut outcomes = Vec::new();
@@ -191,6 +201,9 @@ fn planned(matches: &ArgMatches) -> anyhow::Result<(TrainConfig, Option<Objectiv
     };
     if baseline == Some(config.objective) {
         bail!("--baseline {}: it is the objective itself", config.objective);
+    }
+    if matches.get_flag("plan") {
+        return Ok((config, baseline, PathBuf::new()));
     }
     planned_at(matches, config, baseline)
 }

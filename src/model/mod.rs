@@ -3,6 +3,7 @@
 //! Every layer takes a [`Dual`]: a value and, if asked for, its tangent, so that there is one forward pass to read.
 //! Names and layouts of parameters are PyTorch's. The mode of batch normalisation is an argument, never a state.
 
+pub mod cost;
 pub mod dual;
 pub mod head;
 mod layers;

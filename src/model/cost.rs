@@ -1,8 +1,12 @@
-//! The convolutions and the last layer of a network, and what they cost.
+//! The convolutions and the last layer of a network, and what it costs to go through them.
 
 use std::fmt;
 
-use otjr::{data::SIDE, model::Model};
+use super::Model;
+use crate::{
+    config::{Objective, TrainConfig},
+    data::SIDE,
+};
 
 /// The shape of a convolution on pictures of `side` x `side`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,8 +52,8 @@ fn named(name: &str, shape: &[usize]) -> Conv {
     Conv { cin: shape[1], cout: shape[0], k: shape[2], stride: if strided { 2 } else { 1 }, side }
 }
 
-/// How often a workload goes through the network, forward or backward: each way takes as many multiply-adds.
-#[derive(Clone, Copy, Default)]
+/// How often a computation goes through the network, forward or backward: each way takes as many multiply-adds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Passes {
     pub forward: u64,
     /// Gradients of every layer's input, down to the pixels.
@@ -60,6 +64,31 @@ pub struct Passes {
 }
 
 impl Passes {
+    /// Of a training step. Each step of the attack is a forward pass and the gradient of the pixels; a pass that is trained
+    /// on is gone back through for inputs and weights, and one with a tangent counts twice.
+    pub fn of_step(config: &TrainConfig) -> Self {
+        let objective = config.objective;
+        let attack = if objective.needs_attack() { config.coefficients.train_steps as u64 } else { 0 };
+        // Trained on; forward only; forward and back to the pixels, for the directions of the Jacobian term.
+        let (trained, seen, to_pixels) = match objective {
+            Objective::Ce | Objective::Pgd => (1, 0, 0),
+            Objective::Trades | Objective::Alp | Objective::Sinkhorn | Objective::Sw => (2, 0, 0),
+            Objective::RandJac => (2, 0, 1),
+            Objective::SwJac => (2, 1, 1),
+            Objective::Otjr => (3, 0, 1),
+        };
+        // The attack of TRADES moves away from the clean prediction.
+        let clean = u64::from(objective == Objective::Trades);
+        // With perturbed weights all but the attack is done twice.
+        let times = if config.awp > 0.0 { 2 } else { 1 };
+        Self {
+            forward: attack + clean + times * (trained + seen + to_pixels),
+            pixels: attack + times * to_pixels,
+            inputs: times * trained,
+            weights: times * trained,
+        }
+    }
+
     /// Of one picture.
     pub fn multiply_adds(&self, model: &mut Model) -> u64 {
         let convolutions = convolutions(model);
