@@ -1,0 +1,132 @@
+//! The comparison that the paper is about: adversarial training, Jacobian regularisation and both, on trained models. What
+//! each withstands, how far attacks move it in each layer, how it reacts to pixels, and how well L_SW is estimated.
+
+#[path = "../shell/allocator.rs"]
+mod allocator;
+#[path = "../shell/dataset.rs"]
+mod dataset;
+mod estimate;
+mod figure;
+#[path = "../shell/files.rs"]
+mod files;
+#[path = "../shell/font.rs"]
+mod font;
+#[path = "../shell/interrupt.rs"]
+mod interrupt;
+mod measure;
+mod write;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, bail};
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use interrupt::Interrupt;
+use measure::{Findings, Subject};
+use otjr::{
+    checkpoint::Checkpoint,
+    config::Dataset,
+    data::Pictures,
+    model::Model,
+    platform::{self, DeviceChoice, Opened},
+    train,
+};
+
+/// Compares trained models in robustness, in representation and in their Jacobians; writes tables and figures.
+///
+/// What is measured of each model is kept in --out; the same command goes on after an interruption.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The models, in the order in which they are to be shown
+    #[arg(required = true, value_name = "MODEL.safetensors")]
+    models: Vec<PathBuf>,
+    /// The data set that they were trained on
+    #[arg(long, default_value = "cifar10", value_parser = parse_dataset)]
+    dataset: Dataset,
+    /// Where it is
+    #[arg(long, default_value = "")]
+    data_dir: String,
+    /// Test pictures to measure on
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(2..))]
+    limit: u16,
+    /// auto, cpu, gpu or gpu:N
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+    #[arg(long, value_name = "DIR", default_value = "runs/study")]
+    out: PathBuf,
+}
+
+fn parse_dataset(text: &str) -> Result<Dataset, String> {
+    text.parse()
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let interrupt = Interrupt::listen()?;
+    let pictures = dataset::load(arguments.dataset, &arguments.data_dir, [1, usize::from(arguments.limit)])?.test;
+    let opened = pollster::block_on(platform::open(arguments.device))?;
+    // All are loaded before the first is measured.
+    let subjects: Vec<Subject> =
+        arguments.models.iter().map(|path| load(path, &pictures, &opened)).collect::<anyhow::Result<_>>()?;
+    fs::create_dir_all(&arguments.out).with_context(|| format!("could not create {}", arguments.out.display()))?;
+    println!("{} models, {} pictures of {}, {}", subjects.len(), pictures.len(), arguments.dataset, opened.name);
+
+    let mut all = Vec::new();
+    for subject in &subjects {
+        let kept = arguments.out.join(format!("{}.json", subject.name));
+        let known = fs::read(&kept).ok().and_then(|bytes| serde_json::from_slice::<Findings>(&bytes).ok());
+        if let Some(findings) = known.filter(|f| f.checksum == subject.checksum && f.pictures == pictures.len()) {
+            all.push(findings);
+            continue;
+        }
+        let bar = ProgressBar::new(measure::PARTS)
+            .with_prefix(subject.name.clone())
+            .with_style(ProgressStyle::with_template("{prefix:>16} {bar:24} {pos}/{len}, {eta} left  {msg}")?);
+        bar.tick();
+        let progress = |part: &str| {
+            bar.set_message(part.to_owned());
+            bar.inc(1);
+            interrupt.flow()
+        };
+        let measured = pollster::block_on(measure::all(subject, &pictures, &opened.device, progress));
+        let Some(findings) = measured.with_context(|| subject.name.clone())? else {
+            println!("Stopped. The same command goes on.");
+            return Ok(interrupt.exit_code());
+        };
+        bar.finish();
+        files::write(&kept, &serde_json::to_vec_pretty(&findings)?)?;
+        println!("{}: clean {:.1} %, kept in {}", subject.name, 100.0 * findings.clean, kept.display());
+        all.push(findings);
+    }
+    write::all(&all, &arguments.out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A model that tells the pictures' classes apart.
+fn load(path: &Path, pictures: &Pictures, opened: &Opened) -> anyhow::Result<Subject> {
+    let place = || path.display().to_string();
+    let bytes = fs::read(path).with_context(|| format!("could not read {}", place()))?;
+    let checkpoint = Checkpoint::from_bytes(&bytes).with_context(place)?;
+    let model = Model::from_arrays(&checkpoint.model(), &opened.device).with_context(place)?;
+    if model.classes != pictures.classes.len() {
+        bail!("{} tells {} classes apart, the pictures have {}", place(), model.classes, pictures.classes.len());
+    }
+    let mut checksum = flate2::Crc::new();
+    checksum.update(&bytes);
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Subject { name, model, config: train::config_of(&checkpoint).ok(), checksum: checksum.sum() })
+}

@@ -1,0 +1,173 @@
+//! What is measured of one model.
+
+use std::ops::ControlFlow;
+
+use burn::tensor::Device;
+use otjr::{
+    attack::{Error, Goal, Observer, Progress, Query, Task},
+    config::{AttackConfig, AttackKind, Norm, Pixels, TrainConfig},
+    data::{Pictures, SIDE, VALUES},
+    evaluate::{self, State},
+    explore::{jacobian, layers, margins, transport},
+    model::Model,
+};
+use serde::{Deserialize, Serialize};
+
+/// The attacks whose accuracy is measured, and the radii, in 255ths.
+const ATTACKS: [AttackKind; 3] = [AttackKind::Fgsm, AttackKind::Pgd, AttackKind::ApgdT];
+pub const RADII: [u8; 6] = [1, 2, 4, 8, 12, 16];
+/// The radius at which representations are compared, in 255ths.
+const RADIUS: f32 = 8.0;
+/// Pictures at once.
+const BATCH: usize = 250;
+/// Projections of the transport, as in training.
+const PROJECTIONS: usize = 32;
+/// Steps of progress.
+pub const PARTS: u64 = (ATTACKS.len() * RADII.len()) as u64 + 3;
+
+/// A model, and what it was trained with if its file says so.
+pub struct Subject {
+    pub name: String,
+    pub model: Model,
+    pub config: Option<TrainConfig>,
+    pub checksum: u32,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Findings {
+    pub name: String,
+    pub checksum: u32,
+    pub pictures: usize,
+    /// Objective, lambda_SW, lambda_R, if known.
+    pub trained: Option<(String, f32, f32)>,
+    /// Shares of the pictures, as those under attack.
+    pub clean: f64,
+    pub curves: Vec<Curve>,
+    pub shifts: Vec<Shift>,
+    pub along_transport: Reaction,
+    pub at_random: Reaction,
+    /// L_SW between clean and attacked logits, from 32 projections; and the clean logits' mean square, its scale.
+    pub distance: f32,
+    pub logits: f32,
+}
+
+/// Accuracy at each of [`RADII`].
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Curve {
+    pub attack: String,
+    pub robust: Vec<f64>,
+}
+
+/// How far a layer moves under attack, means over the pictures.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Shift {
+    pub layer: String,
+    pub relative_l2: f64,
+    pub cosine: f64,
+}
+
+/// Of the pictures' gradients u_i along some directions: the mean of their lengths, and of their cosine with the
+/// perturbation.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub struct Reaction {
+    pub norm: f64,
+    pub alignment: f64,
+}
+
+/// Attacks that nobody watches.
+struct Unwatched;
+
+impl Observer for Unwatched {
+    async fn step(&mut self, _: Progress<'_>) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+/// All of it; none if `progress`, which is told what comes next, ends it.
+pub async fn all(
+    subject: &Subject,
+    pictures: &Pictures,
+    device: &Device,
+    mut progress: impl FnMut(&str) -> ControlFlow<()>,
+) -> Result<Option<Findings>, Error> {
+    let model = &subject.model;
+    let mut clean = 0.0;
+    let mut curves = Vec::new();
+    for attack in ATTACKS {
+        let mut robust = Vec::new();
+        for radius in RADII {
+            if progress(&format!("{attack} {radius}/255")).is_break() {
+                return Ok(None);
+            }
+            let config = within(attack, f32::from(radius));
+            let flow = |_: &State| ControlFlow::Continue(());
+            let state = evaluate::accuracy(model, pictures, &config, BATCH, device, flow).await?;
+            let shares = state.accuracy().shares();
+            clean = shares[0];
+            robust.push(shares[1]);
+        }
+        curves.push(Curve { attack: attack.to_string(), robust });
+    }
+
+    if progress("attacked pictures").is_break() {
+        return Ok(None);
+    }
+    let query = Query::new(model, device, [3, SIDE, SIDE], BATCH);
+    let x: Vec<f32> = pictures.pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
+    let goals = pictures.labels.iter().map(|&label| Goal::Avoid(usize::from(label))).collect();
+    let task = Task { x, goals, ids: (0..pictures.len() as u64).collect() };
+    let pgd = within(AttackKind::Pgd, RADIUS);
+    let found = margins::attack_within(pgd.epsilon.0, &pgd, model.classes, &query, &task, &mut Unwatched).await?;
+    let x_adv: Vec<f32> = found.into_iter().flat_map(|found| found.x).collect();
+
+    if progress("layers").is_break() {
+        return Ok(None);
+    }
+    let mut shifts: Vec<Shift> = Vec::new();
+    for (x, x_adv) in task.x.chunks(VALUES).zip(x_adv.chunks(VALUES)) {
+        for (i, shift) in layers::shifts(model, device, x, x_adv).await?.into_iter().enumerate() {
+            if shifts.len() == i {
+                shifts.push(Shift { layer: shift.name, relative_l2: 0.0, cosine: 0.0 });
+            }
+            shifts[i].relative_l2 += f64::from(shift.relative_l2.unwrap_or(0.0)) / pictures.len() as f64;
+            shifts[i].cosine += f64::from(shift.cosine.unwrap_or(1.0)) / pictures.len() as f64;
+        }
+    }
+
+    if progress("gradients").is_break() {
+        return Ok(None);
+    }
+    let (z, a) = (query.logits(&task.x).await?, query.logits(&x_adv).await?);
+    let [z, a] = [z, a].map(|logits| logits.rows().flatten().copied().collect::<Vec<f32>>());
+    let theta = transport::projections(0, model.classes, PROJECTIONS, device).await?;
+    let moved = transport::transport(&z, &a, &theta, model.classes)?;
+    let random = jacobian::random_directions(0, pictures.len(), model.classes, device).await?;
+    let along_transport = reaction(jacobian::reaction(&query, &task.x, &x_adv, &moved.direction, &[]).await?);
+    let at_random = reaction(jacobian::reaction(&query, &task.x, &x_adv, &random, &[]).await?);
+    let trained = subject.config.as_ref();
+    Ok(Some(Findings {
+        name: subject.name.clone(),
+        checksum: subject.checksum,
+        pictures: pictures.len(),
+        trained: trained.map(|c| (c.objective.to_string(), c.coefficients.lambda_sw, c.coefficients.lambda_jac)),
+        clean,
+        curves,
+        shifts,
+        along_transport,
+        at_random,
+        distance: moved.value,
+        logits: z.iter().map(|z| z * z).sum::<f32>() / z.len() as f32,
+    }))
+}
+
+/// An attack with its usual parameters, its steps in proportion to the radius.
+fn within(attack: AttackKind, radius: f32) -> AttackConfig {
+    let usual = AttackConfig::of(attack, Norm::Linf);
+    let epsilon = Pixels(radius / 255.0);
+    AttackConfig { epsilon, step: Pixels(usual.step.0 * epsilon.0 / usual.epsilon.0), ..usual }
+}
+
+fn reaction(of: jacobian::Reaction) -> Reaction {
+    let mean = |values: Vec<f32>| values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len().max(1) as f64;
+    Reaction { norm: mean(of.norms), alignment: mean(of.alignment.into_iter().flatten().collect()) }
+}
