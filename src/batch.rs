@@ -1,5 +1,7 @@
 //! Pictures on a device.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::data::{Pictures, SIDE, VALUES};
@@ -19,17 +21,11 @@ impl Batch {
         Self { x: pixels_of(&pixels, device), y: one_hot(&labels, pictures.classes.len(), device) }
     }
 
-    /// It in `n` parts as equal as can be, in order, each with its share of the whole.
-    pub fn parts(&self, n: usize) -> Vec<(Self, f32)> {
-        let b = self.x.dims()[0];
-        let n = n.clamp(1, b);
-        let part = |i: usize| {
-            let (from, to) = (i * b / n, (i + 1) * b / n);
-            let rows =
-                Self { x: self.x.clone().narrow(0, from, to - from), y: self.y.clone().narrow(0, from, to - from) };
-            (rows, (to - from) as f32 / b as f32)
-        };
-        if n == 1 { vec![(self.clone(), 1.0)] } else { (0..n).map(part).collect() }
+    /// A part of it, on a device.
+    pub fn rows(&self, rows: Range<usize>, device: &Device) -> Self {
+        let (from, n) = (rows.start, rows.len());
+        let (x, y) = (self.x.clone().narrow(0, from, n), self.y.clone().narrow(0, from, n));
+        Self { x: x.to_device(device), y: y.to_device(device) }
     }
 
     /// The same pictures, with a share of the labels' weight spread over all classes (Szegedy et al., 2016, sec. 7).
@@ -39,6 +35,12 @@ impl Batch {
         let y = if share > 0.0 { y.mul_scalar(1.0 - share).add_scalar(share / c as f32) } else { y };
         Self { x: self.x.clone(), y }
     }
+}
+
+/// The rows of a batch of `b` in `n` parts as equal as can be, in order; fewer parts if there are fewer rows.
+pub fn parts(b: usize, n: usize) -> Vec<Range<usize>> {
+    let n = n.clamp(1, b.max(1));
+    (0..n).map(|i| i * b / n..(i + 1) * b / n).collect()
 }
 
 /// Bytes `[B, 3, 32, 32]` as pixels in [0,1].

@@ -12,11 +12,12 @@ use invariants::{CLASSES, Subject};
 use otjr::{
     attack::{Attack, Classifier, Found, Goal, Query, Task, method::stages},
     checkpoint::Checkpoint,
-    config::{AttackConfig, AttackKind, Norm},
+    config::{AttackConfig, AttackKind, Norm, Objective, TrainConfig},
     data::synthetic,
     model::Model,
     platform::{self, DeviceChoice},
     random::{self, Purpose},
+    train::Trainer,
     verify::verify,
 };
 
@@ -114,4 +115,25 @@ fn models_on_wgpu_are_as_before() {
     let model = &Model::new("wrn-10-1".parse().unwrap(), 4, None, 21, &device).unwrap();
     let cases = [(AttackKind::Pgd, Norm::L1), (AttackKind::FabT, Norm::Linf), (AttackKind::Cw, Norm::L2)];
     pollster::block_on(invariants::the_model_is_as_before(&Subject { model, device, shape: [3, 32, 32] }, &cases));
+}
+
+/// Losses of the first steps: on the GPU, on the CPU, and on both at once beside the CPU's batch in two parts. Without an
+/// attack, whose signs go either way where a gradient is within rounding of 0.
+#[test]
+fn training_on_wgpu_is_that_on_the_cpu() {
+    let data = synthetic::generate(0, 16, 1).train;
+    let losses = |device: &Device, others: Vec<Device>, accumulate| -> Vec<f32> {
+        let config = TrainConfig { objective: Objective::RandJac, batch: 8, accumulate, ..TrainConfig::demo() };
+        let mut trainer = Trainer::new(&config, &data, device).unwrap();
+        trainer.others = others;
+        (0..3).for_each(|_| trainer.step(&data));
+        pollster::block_on(trainer.records(&data)).unwrap().iter().map(|record| record.loss).collect()
+    };
+    let (gpu, cpu) = (gpu(), Device::flex());
+    let compare = |a: Vec<f32>, b: Vec<f32>| {
+        println!("{a:?} {b:?}");
+        assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= 1e-4 * b.abs()), "{a:?} {b:?}");
+    };
+    compare(losses(&gpu, vec![], 1), losses(&cpu, vec![], 1));
+    compare(losses(&gpu, vec![cpu.clone()], 1), losses(&cpu, vec![], 2));
 }

@@ -138,7 +138,9 @@ pub fn prepare(workload: Workload, arguments: &Arguments, device: &Device) -> an
         }),
         Workload::Pgd10 => Box::new(move || {
             let mut rng = random::stream(SEED, Purpose::Attack, 0);
-            training::perturb(&model, &x, &y, Objective::Pgd, &ObjectiveConfig::default(), &mut rng);
+            let config = ObjectiveConfig::default();
+            let noise = training::noise(x.dims(), &config, &mut rng, &x.device());
+            training::perturb(&model, &x, &y, Objective::Pgd, &config, noise);
             Ok(())
         }),
         _ => {

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use burn::tensor::Device;
 use otjr::{
-    attack::{Error, Goal, Observer, Progress, Query, Task},
+    attack::{Error, Goal, Query, Task},
     config::{AttackConfig, AttackKind, Norm, Pixels, TrainConfig},
     data::{Pictures, SIDE, VALUES},
     evaluate::{self, State},
@@ -74,15 +74,6 @@ pub struct Reaction {
     pub alignment: f64,
 }
 
-/// Attacks that nobody watches.
-struct Unwatched;
-
-impl Observer for Unwatched {
-    async fn step(&mut self, _: Progress<'_>) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-}
-
 /// All of it; none if `progress`, which is told what comes next, ends it.
 pub async fn all(
     subject: &Subject,
@@ -117,7 +108,7 @@ pub async fn all(
     let goals = pictures.labels.iter().map(|&label| Goal::Avoid(usize::from(label))).collect();
     let task = Task { x, goals, ids: (0..pictures.len() as u64).collect() };
     let pgd = within(AttackKind::Pgd, RADIUS);
-    let found = margins::attack_within(pgd.epsilon.0, &pgd, model.classes, &query, &task, &mut Unwatched).await?;
+    let found = margins::attack_within(pgd.epsilon.0, &pgd, model.classes, &query, &task, &mut ()).await?;
     let x_adv: Vec<f32> = found.into_iter().flat_map(|found| found.x).collect();
 
     if progress("layers").is_break() {

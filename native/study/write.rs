@@ -34,7 +34,8 @@ pub fn all(findings: &[Findings], out: &Path) -> anyhow::Result<()> {
     }
 
     text += "\n## How the models react to pixels, and to the attack (PGD-20, 8/255)\n\n";
-    text += "u: the gradient of the logits along a direction; cos: with the perturbation, which the transport undoes.\n\n";
+    text +=
+        "u: the gradient of the logits along a direction; cos: with the perturbation, which the transport undoes.\n\n";
     let head = [
         "model",
         "objective",

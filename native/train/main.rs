@@ -19,6 +19,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use burn::tensor::Device;
 use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
 use indicatif::{ProgressBar, ProgressStyle};
 use otjr::{
@@ -69,6 +70,9 @@ fn command() -> Command {
         .arg(Arg::new("device").long("device").value_name("DEVICE").default_value("auto").help(
             "auto (a real GPU if there is one, else the CPU), cpu, gpu or gpu:N",
         ))
+        .arg(Arg::new("devices").long("devices").value_name("LIST").value_delimiter(',').conflicts_with("device").help(
+            "Several devices, 0,1 for the first two GPUs: each takes its part of every batch and normalises it by itself",
+        ))
         .arg(Arg::new("threads").long("threads").value_name("N").value_parser(clap::value_parser!(u16).range(1..))
             .help("Threads of the CPU [default: all cores]"))
         .arg(Arg::new("out").long("out").value_name("DIR").help("Where to write [default: runs/NAME, numbered if taken]"))
@@ -110,11 +114,7 @@ fn main() -> ExitCode {
 }
 
 fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let device: DeviceChoice = matches
-        .get_one::<String>("device")
-        .expect("it has a default")
-        .parse()
-        .map_err(|e| anyhow::anyhow!("--device: {e}"))?;
+    let devices = devices(matches)?;
     if let Some(threads) = matches.get_one::<u16>("threads") {
         rayon::ThreadPoolBuilder::new().num_threads(usize::from(*threads)).build_global()?;
     }
@@ -140,7 +140,13 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         path => extra::load(path, &data.train.classes)?,
     };
     let data = Data { splits: data, held_out, extra };
-    let opened = pollster::block_on(platform::open(device))?;
+    let mut opened = devices.into_iter().map(|device| pollster::block_on(platform::open(device)));
+    let Some(first) = opened.next() else { bail!("--devices: none is named") };
+    let (opened, others) = (first?, opened.collect::<Result<Vec<_>, _>>()?);
+    for other in &others {
+        println!("with {}", other.name);
+    }
+    let others: Vec<Device> = others.into_iter().map(|other| other.device).collect();
     println!(
         "{} on {}: {} training and {} test pictures, {} classes, {}",
         config.model,
@@ -166,8 +172,10 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     for objective in [Some(config.objective), baseline].into_iter().flatten() {
         let config = TrainConfig { objective, ..config.clone() };
         let folder = out.join(objective.to_string());
-        let Some((model, records, seconds)) = train(&config, &data, &opened, &folder, save_every, &interrupt)
-            .with_context(|| format!("stopped; once that is mended, go on with: train --resume {}", out.display()))?
+        let Some((model, records, seconds)) =
+            train(&config, &data, (&opened, &others), &folder, save_every, &interrupt).with_context(|| {
+                format!("stopped; once that is mended, go on with: train --resume {}", out.display())
+            })?
         else {
             println!("Stopped. To go on: train --resume {}", out.display());
             return Ok(interrupt.exit_code());
@@ -182,6 +190,18 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
     report(&config, &opened, &outcomes, &logs, &out)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The devices to train on.
+fn devices(matches: &ArgMatches) -> anyhow::Result<Vec<DeviceChoice>> {
+    let parse = |option, name: &str| -> anyhow::Result<DeviceChoice> {
+        let numbered = name.parse().ok().map(|n| DeviceChoice::Gpu(Some(n)));
+        numbered.map_or_else(|| name.parse().map_err(|e| anyhow::anyhow!("--{option}: {e}")), Ok)
+    };
+    match matches.get_many::<String>("devices") {
+        Some(names) => names.map(|name| parse("devices", name)).collect(),
+        None => Ok(vec![parse("device", matches.get_one::<String>("device").expect("it has a default"))?]),
+    }
 }
 
 /// A new run: its config, the objective to compare with, and its directory.
@@ -305,7 +325,7 @@ struct Data {
 fn train(
     config: &TrainConfig,
     Data { splits: data, held_out, extra }: &Data,
-    opened: &Opened,
+    (opened, others): (&Opened, &[Device]),
     folder: &Path,
     save_every: Duration,
     interrupt: &Interrupt,
@@ -315,6 +335,7 @@ fn train(
         None => Trainer::new(config, &data.train, &opened.device)?,
     };
     trainer.extra = extra.clone();
+    trainer.others = others.to_vec();
     let steps = trainer.steps(&data.train);
     let per_epoch = steps / config.epochs as u64;
     let mut directory = RunDirectory::open(folder, trainer.step, per_epoch)?;

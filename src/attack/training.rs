@@ -3,7 +3,7 @@
 //!
 //! Unlike the others it stays on the device: in training every picture goes all the way, and nobody looks.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::Classifier;
 use crate::{
@@ -27,20 +27,25 @@ pub fn input_gradient(
     (gradient, logits.inner())
 }
 
-/// Adversarial pictures `[B, 3, H, W]` for training on pictures `x` with one-hot labels `y` `[B, C]`, in the L-inf ball.
+/// Where training's attack starts beside each picture: Gaussian noise of deviation `train_noise`, `[B, 3, H, W]`.
+pub fn noise(dims: [usize; 4], config: &ObjectiveConfig, rng: &mut Stream, device: &Device) -> Tensor<4> {
+    let noise = random::normal(rng, dims.iter().product());
+    Tensor::<4>::from_data(TensorData::new(noise, dims), device).mul_scalar(config.train_noise)
+}
+
+/// Adversarial pictures `[B, 3, H, W]` for training on pictures `x` with one-hot labels `y` `[B, C]`, in the L-inf ball,
+/// from `x` and some [`noise`] on.
 pub fn perturb(
     model: &impl Classifier,
     x: &Tensor<4>,
     y: &Tensor<2>,
     objective: Objective,
     config: &ObjectiveConfig,
-    rng: &mut Stream,
+    noise: Tensor<4>,
 ) -> Tensor<4> {
-    let noise = random::normal(rng, x.dims().iter().product());
-    let noise: Tensor<4> = Tensor::from_data(TensorData::new(noise, x.dims()), &x.device());
     let clean = (objective == Objective::Trades).then(|| model.logits(x.clone()));
     let b = x.dims()[0] as f32;
-    let mut x_adv = x.clone() + noise.mul_scalar(config.train_noise);
+    let mut x_adv = x.clone() + noise;
     for _ in 0..config.train_steps {
         let (gradient, _) = input_gradient(model, x_adv.clone(), |a| match &clean {
             Some(z) => kl_divergence(z.clone(), a).mul_scalar(b),

@@ -1,5 +1,7 @@
 //! The nine objectives: which forward passes each takes and how its terms add up.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Tensor};
 
 use super::{cross_entropy::*, jacobian, sinkhorn, sliced_wasserstein as sw};
@@ -23,6 +25,12 @@ impl Directions {
         let theta = sw::projections(rng, classes, projections, device);
         Self { theta, v: sw::directions(rng, batch, classes, device) }
     }
+
+    /// Those of a part of the batch, on a device: the same projections.
+    pub fn rows(&self, rows: Range<usize>, device: &Device) -> Self {
+        let v = self.v.clone().narrow(0, rows.start, rows.len());
+        Self { theta: self.theta.clone().to_device(device), v: v.to_device(device) }
+    }
 }
 
 /// The parts of a loss, each `[1]` and outside autodiff; absent where an objective has no such part.
@@ -41,6 +49,12 @@ impl Terms {
     /// Those that there are, in the order of the fields.
     pub fn present(&self) -> impl Iterator<Item = Tensor<1>> {
         [&self.total, &self.ce, &self.distance, &self.jacobian].into_iter().flatten().cloned()
+    }
+
+    pub fn to_device(&self, device: &Device) -> Self {
+        let moved = |term: &Option<Tensor<1>>| Some(term.clone()?.to_device(device));
+        let [total, ce] = [&self.total, &self.ce].map(moved);
+        Self { total, ce, distance: moved(&self.distance), jacobian: moved(&self.jacobian) }
     }
 
     /// The mean over the parts of a batch, each with its share.

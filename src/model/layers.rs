@@ -1,6 +1,6 @@
 //! The layers that every network here is made of: convolution, batch normalisation, linear.
 
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::{Device, Gradients, Tensor};
 
 use crate::kernel::{self, Norm, Tangent, Weight};
 
@@ -99,6 +99,12 @@ impl Slot for ConvWeight {
 pub struct BatchStatistics {
     mean: Tensor<1>,
     variance: Tensor<1>,
+}
+
+impl BatchStatistics {
+    pub fn to_device(self, device: &Device) -> Self {
+        Self { mean: self.mean.to_device(device), variance: self.variance.to_device(device) }
+    }
 }
 
 /// Batch normalisation over `[B, H, W]` of each channel (Ioffe and Szegedy, 2015), epsilon 1e-5, momentum 0.1.

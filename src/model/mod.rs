@@ -89,6 +89,12 @@ impl Pass {
         Self { mode, statistics, recording: false, activations: Vec::new() }
     }
 
+    /// Its statistics on a device.
+    pub fn to_device(self, device: &Device) -> Self {
+        let moved = |s: Vec<BatchStatistics>| s.into_iter().map(|s| s.to_device(device)).collect();
+        Self { statistics: self.statistics.map(moved), ..self }
+    }
+
     /// Passes `x` on; a recording pass keeps it under `name`.
     fn record(&mut self, name: &str, x: Dual<4>) -> Dual<4> {
         if self.recording {
@@ -319,6 +325,15 @@ impl Model {
         let mut model = self.clone();
         let slots = if head_only { model.head.slots() } else { model.slots() };
         slots.into_iter().filter(|slot| slot.learnt()).for_each(|slot| slot.track());
+        model
+    }
+
+    /// A copy on a device.
+    pub fn to_device(&self, device: &Device) -> Self {
+        let mut model = self.clone();
+        for slot in model.slots() {
+            slot.set_flat(slot.flat().to_device(device));
+        }
         model
     }
 

@@ -8,7 +8,7 @@ use super::{
     watch::Line,
 };
 use crate::{
-    attack::training::perturb,
+    attack::training::{noise, perturb},
     batch::{one_hot, pixels_of},
     config::{Objective, ObjectiveConfig, Pixels},
     data::Pictures,
@@ -85,7 +85,8 @@ impl Run {
         };
         let mut rng = random::stream(self.trainer.config.seed, Purpose::Attack, u64::MAX);
         let y = one_hot(labels, model.classes, device);
-        let x_adv = perturb(model, x, &y, Objective::Pgd, &attack, &mut rng);
+        let noise = noise(x.dims(), &attack, &mut rng, device);
+        let x_adv = perturb(model, x, &y, Objective::Pgd, &attack, noise);
         read([logits(model, x), logits(model, &x_adv), flat(&x_adv)]).await
     }
 

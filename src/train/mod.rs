@@ -9,18 +9,20 @@ mod optimiser;
 pub mod schedule;
 pub mod validation;
 
+use std::ops::Range;
+
 use burn::tensor::{Device, ExecutionError, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     attack::training,
-    batch::Batch,
+    batch::{Batch, parts},
     checkpoint,
     config::TrainConfig,
     data::{Pictures, SIDE},
     loss::objective::{Directions, Terms, evaluate},
     model::{self, Model, Pass},
-    random::{self, Purpose, Stream},
+    random::{self, Purpose},
 };
 pub use file::{config_of, own_of};
 use gradient::Gradient;
@@ -73,6 +75,9 @@ pub struct Trainer {
     pub own: Pictures,
     /// Pictures of the same classes from which a share of each batch comes, if there are any.
     pub extra: Pictures,
+    /// Further devices: each takes as large a part of every batch as the first, normalised by itself, and their gradients
+    /// are averaged.
+    pub others: Vec<Device>,
     /// The batch of the last step, augmented, and its adversarial twin.
     pub last: Option<(Batch, Tensor<4>)>,
     optimiser: Sgd,
@@ -105,6 +110,7 @@ impl Trainer {
             classes: data.classes.clone(),
             own: Pictures::default(),
             extra: Pictures::default(),
+            others: Vec::new(),
             last: None,
             optimiser: Sgd::default(),
             step: 0,
@@ -156,18 +162,51 @@ impl Trainer {
         let size = self.batch_size(data);
         let batch = input::draw(&self.config, [data, &self.extra], self.step, size, &self.device);
         let config = &self.config;
-        let [mut attack, mut directions] =
-            [Purpose::Attack, Purpose::Directions].map(|purpose| random::stream(config.seed, purpose, self.step));
-        let mut parts = Vec::new();
-        for (part, share) in batch.parts(config.accumulate) {
-            parts.push((self.learn(&part, &mut attack, &mut directions), share));
-        }
-        for pass in parts.iter_mut().flat_map(|(part, _)| std::mem::take(&mut part.passes)) {
-            self.model.update_running(pass);
-        }
+        let stream = |purpose| random::stream(config.seed, purpose, self.step);
+        let attacked = config.objective.needs_attack();
+        let noise =
+            || training::noise(batch.x.dims(), &config.coefficients, &mut stream(Purpose::Attack), &self.device);
+        let noise = attacked.then(noise);
+        let k = config.coefficients.projections;
+        let directions = Directions::draw(&mut stream(Purpose::Directions), size, batch.y.dims()[1], k, &self.device);
+
+        let devices: Vec<&Device> = [&self.device].into_iter().chain(&self.others).collect();
+        let parts = parts(size, config.accumulate * devices.len());
+        // Each device takes every so many parts, with a copy of the model.
+        let learn = |number: usize| -> Vec<Learnt> {
+            let device = devices[number];
+            let model = if number == 0 { self.model.clone() } else { self.model.to_device(device) };
+            let mine = parts.iter().skip(number).step_by(devices.len());
+            mine.map(|rows| {
+                let noise = noise.as_ref().map(|n| n.clone().narrow(0, rows.start, rows.len()).to_device(device));
+                let (batch, directions) = (batch.rows(rows.clone(), device), directions.rows(rows.clone(), device));
+                self.learn(&model, batch, noise, directions).to_device(&self.device)
+            })
+            .collect()
+        };
+        let mut learnt: Vec<_> = if devices.len() == 1 {
+            vec![learn(0).into_iter()]
+        } else {
+            std::thread::scope(|scope| {
+                let started: Vec<_> = (0..devices.len()).map(|number| scope.spawn(move || learn(number))).collect();
+                started.into_iter().map(|thread| thread.join().expect("it did not panic").into_iter()).collect()
+            })
+        };
+        let share = |rows: &Range<usize>| rows.len() as f32 / size as f32;
+        let parts: Vec<(Learnt, f32)> = parts
+            .iter()
+            .enumerate()
+            .filter_map(|(i, rows)| Some((learnt[i % devices.len()].next()?, share(rows))))
+            .collect();
+
         let x_adv = parts.iter().map(|(part, _)| part.x_adv.clone()).collect();
         let terms = Terms::mean(parts.iter().map(|(part, share)| (&part.terms, *share)));
-        let mut gradient = gradient::mean(parts.into_iter().map(|(part, share)| (part.gradient, share)).collect());
+        let mut gradients = Vec::new();
+        for (part, share) in parts {
+            part.passes.into_iter().for_each(|pass| self.model.update_running(pass));
+            gradients.push((part.gradient, share));
+        }
+        let mut gradient = gradient::mean(gradients);
         if config.clip > 0.0 {
             gradient = gradient::clip(gradient, config.clip);
         }
@@ -179,25 +218,22 @@ impl Trainer {
         self.last = Some((batch, Tensor::cat(x_adv, 0)));
     }
 
-    /// What a batch, or a part of one, says of how to move the weights.
-    fn learn(&self, batch: &Batch, attack: &mut Stream, directions: &mut Stream) -> Learnt {
+    /// What a batch, or a part of one, says of how to move the weights of `model`.
+    fn learn(&self, model: &Model, batch: Batch, noise: Option<Tensor<4>>, directions: Directions) -> Learnt {
         let config = &self.config;
         let (objective, coefficients) = (config.objective, &config.coefficients);
-        let x_adv = if objective.needs_attack() {
-            training::perturb(&self.model, &batch.x, &batch.y, objective, coefficients, attack)
-        } else {
-            batch.x.clone()
+        let x_adv = match noise {
+            Some(noise) => training::perturb(model, &batch.x, &batch.y, objective, coefficients, noise),
+            None => batch.x.clone(),
         };
-        let [b, c] = batch.y.dims();
-        let directions = Directions::draw(directions, b, c, coefficients.projections, &self.device);
         // The attack knows the true labels.
         let batch = batch.smoothed(config.label_smoothing);
         let evaluate =
             |model: &Model| evaluate(objective, coefficients, model, &batch, &x_adv, &directions, config.head_only);
-        let mut evaluation = evaluate(&self.model);
+        let mut evaluation = evaluate(model);
         let mut gradient = gradient::of(&mut evaluation);
         if config.awp > 0.0 {
-            evaluation = evaluate(&gradient::perturb(&self.model, &gradient, config.awp));
+            evaluation = evaluate(&gradient::perturb(model, &gradient, config.awp));
             gradient = gradient::of(&mut evaluation);
         }
         Learnt { gradient, terms: evaluation.terms, passes: evaluation.passes, x_adv }
@@ -235,6 +271,17 @@ struct Learnt {
     /// For the running statistics.
     passes: Vec<Pass>,
     x_adv: Tensor<4>,
+}
+
+impl Learnt {
+    fn to_device(self, device: &Device) -> Self {
+        Self {
+            gradient: self.gradient.into_iter().map(|g| g.map(|g| g.to_device(device))).collect(),
+            terms: self.terms.to_device(device),
+            passes: self.passes.into_iter().map(|pass| pass.to_device(device)).collect(),
+            x_adv: self.x_adv.to_device(device),
+        }
+    }
 }
 
 /// That there is something to train on.

@@ -186,7 +186,8 @@ tests! {
         };
         for objective in [Objective::Pgd, Objective::Trades] {
             let mut rng = random::stream(0, Purpose::Attack, 0);
-            let x_adv = values(&training::perturb(&model, &x, &y, objective, &config, &mut rng));
+            let noise = training::noise(x.dims(), &config, &mut rng, &x.device());
+            let x_adv = values(&training::perturb(&model, &x, &y, objective, &config, noise));
             let largest = Norm::Linf.distance(&x_adv, &task.x);
             assert!(largest <= 0.02 + f32::EPSILON && largest > 0.019);
             assert!(margins(&x_adv) < margins(&task.x));

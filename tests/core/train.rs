@@ -87,6 +87,23 @@ fn norm<'a>(values: impl IntoIterator<Item = &'a f32>) -> f32 {
     values.into_iter().map(|v| v * v).sum::<f32>().sqrt()
 }
 
+/// Two devices are to one what its batch in two parts is.
+#[cfg(not(target_arch = "wasm32"))] // Where there are threads.
+#[test]
+fn devices_share_the_batch() {
+    let run = |accumulate, others| {
+        let config = TrainConfig { accumulate, batch: 7, ..config(Objective::Otjr) };
+        let mut trainer = Trainer::new(&config, &data(), &Device::flex()).unwrap();
+        trainer.others = others;
+        (0..3).for_each(|_| trainer.step(&data()));
+        let losses: Vec<f32> = ready(trainer.records(&data())).unwrap().iter().map(|record| record.loss).collect();
+        (losses, ready(trainer.checkpoint()).unwrap().arrays)
+    };
+    assert!(run(2, vec![]) == run(1, vec![Device::flex()]));
+    assert!(run(6, vec![]) == run(2, vec![Device::flex(); 2]));
+    assert!(run(2, vec![]).0 != run(1, vec![]).0);
+}
+
 tests! {
     /// The rate rises over the first two of four epochs, whatever the schedule.
     fn warm_up() {
@@ -100,10 +117,13 @@ tests! {
         let config = TrainConfig { accumulate: 2, batch: 7, ..plain(Objective::Pgd) };
         let (trainer, weights) = stepped(&config);
         let (batch, x_adv) = trainer.last.unwrap();
-        let parts = batch.parts(2);
-        assert_eq!(parts.iter().map(|(part, share)| (part.x.dims()[0], *share)).collect::<Vec<_>>(), [(3, 3.0 / 7.0), (4, 4.0 / 7.0)]);
-        let of = |part: &Batch, from| gradient(Objective::Pgd, &weights[0], part, &x_adv.clone().narrow(0, from, part.x.dims()[0]));
-        let [a, b] = [of(&parts[0].0, 0), of(&parts[1].0, 3)];
+        let parts = otjr::batch::parts(7, 2);
+        assert_eq!(parts, [0..3, 3..7]);
+        let of = |rows: &std::ops::Range<usize>| {
+            let x_adv = x_adv.clone().narrow(0, rows.start, rows.len());
+            gradient(Objective::Pgd, &weights[0], &batch.rows(rows.clone(), &Device::flex()), &x_adv)
+        };
+        let [a, b] = [of(&parts[0]), of(&parts[1])];
         for (name, a) in a {
             let mean: Vec<f32> = a.iter().zip(&b[&name]).map(|(a, b)| (3.0 * a + 4.0 * b) / 7.0).collect();
             assert!(relative_error(&moved(&weights, &name, 0.1), &mean) < 1e-3, "{name}");
