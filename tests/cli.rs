@@ -438,7 +438,7 @@ fn an_evaluation_leaves_a_report() {
         OTJR,
         CE,
         "--attacks",
-        "clean,corruptions,pgd-3,square",
+        "clean,corruptions,pgd-3,fgsm",
         "--epsilon",
         "4/255",
         "--seed",
@@ -491,7 +491,7 @@ fn an_evaluation_leaves_a_report() {
                 same(&[score("corruptions", Some(*kind), Some(severity))], &[share(&[*n])]);
             }
         }
-        accuracies.push([score("square", None, None), score("pgd-3", None, None)]);
+        accuracies.push([score("fgsm", None, None), score("pgd-3", None, None)]);
         // Clean, corrupted and its parts, two attacks.
         assert_eq!(scores.len(), 1 + (1 + 12 * 6) + 2);
     }

@@ -69,10 +69,10 @@ fn bars(area: &DrawingArea<SVGBackend, Shift>, panel: &Panel) -> Result<(), Box<
         .x_label_formatter(&|x| format!("{x:.0}"))
         .y_labels(length as usize + 1)
         .y_label_formatter(&|y| {
-            // The first group is on top; its name in the middle of its bars.
+            // The first group is on top; its name, and a little room, in the middle of its bars.
             let group = panel.groups.len() as i32 - 1 - y / room;
             let name = panel.groups.get(group as usize).filter(|_| y % room == room / 2);
-            name.map(|(name, _)| name.clone()).unwrap_or_default()
+            name.map(|(name, _)| format!("{name}\u{2002}")).unwrap_or_default()
         })
         .draw()?;
     for (number, (name, colour)) in panel.models.iter().zip(COLOURS.iter().cycle()).enumerate() {
