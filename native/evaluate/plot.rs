@@ -5,11 +5,17 @@ use plotters::{coord::Shift, prelude::*};
 
 use crate::shell::style::{self, COLOURS};
 
-/// One chart: for each group of bars its name and, model by model, a share in [0,1] and the interval that it lies in.
+/// One chart: groups of bars, a bar for each model.
 pub struct Panel {
     pub title: String,
     pub models: Vec<String>,
-    pub groups: Vec<(String, Vec<(f64, [f64; 2])>)>,
+    pub groups: Vec<Group>,
+}
+
+pub struct Group {
+    pub name: String,
+    /// Model by model: a share in [0,1] and the interval that it lies in.
+    pub bars: Vec<(f64, [f64; 2])>,
 }
 
 impl Panel {
@@ -71,24 +77,24 @@ fn bars(area: &DrawingArea<SVGBackend, Shift>, panel: &Panel) -> Result<(), Box<
         .y_label_formatter(&|y| {
             // The first group is on top; its name, and a little room, in the middle of its bars.
             let group = panel.groups.len() as i32 - 1 - y / room;
-            let name = panel.groups.get(group as usize).filter(|_| y % room == room / 2);
-            name.map(|(name, _)| format!("{name}\u{2002}")).unwrap_or_default()
+            let group = panel.groups.get(group as usize).filter(|_| y % room == room / 2);
+            group.map(|group| format!("{}\u{2002}", group.name)).unwrap_or_default()
         })
         .draw()?;
     for (number, (name, colour)) in panel.models.iter().zip(COLOURS.iter().cycle()).enumerate() {
-        // The middle of this model's bar in the last group, whose upper end is a bar's room minus half of it.
+        // Of this model's bar. Groups go down from the top, and keep half a bar free at either end.
         let middle = |group: usize| length - group as i32 * room - 2 * (number as i32 + 1);
-        let bar = |(group, (_, values)): (usize, &(String, Vec<(f64, [f64; 2])>))| {
-            let (y, share) = (middle(group), values[number].0);
+        let bar = |(group, Group { bars, .. }): (usize, &Group)| {
+            let (y, share) = (middle(group), bars[number].0);
             Rectangle::new([(0.0, y + 1), (100.0 * share, y - 1)], colour.filled())
         };
         chart.draw_series(panel.groups.iter().enumerate().map(bar))?;
-        let interval = |(group, (_, values)): (usize, &(String, Vec<(f64, [f64; 2])>))| {
-            let [low, high] = values[number].1.map(|end| 100.0 * end);
+        let interval = |(group, Group { bars, .. }): (usize, &Group)| {
+            let [low, high] = bars[number].1.map(|end| 100.0 * end);
             PathElement::new([(low, middle(group)), (high, middle(group))], BLACK.stroke_width(2))
         };
         chart.draw_series(panel.groups.iter().enumerate().map(interval))?;
-        let y = 56 + 22 * number as i32;
+        let y = 56 + 16 * number as i32;
         right.draw(&Rectangle::new([(0, y), (18, y + 10)], colour.filled()))?;
         right.draw(&Text::new(name.clone(), (26, y - 2), ("sans-serif", 14)))?;
     }

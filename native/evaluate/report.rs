@@ -210,7 +210,10 @@ impl<'a> Report<'a> {
 
     fn panels(&self) -> Vec<plot::Panel> {
         let names = || self.models.iter().map(|m| m.name.clone()).collect();
-        let group = |row: &Row| (row.0.clone(), self.row(row).iter().map(|s| (s.accuracy, s.interval)).collect());
+        let group = |row: &Row| plot::Group {
+            name: row.0.clone(),
+            bars: self.row(row).iter().map(|s| (s.accuracy, s.interval)).collect(),
+        };
         let panel = |title: &str, rows: Vec<Row>| plot::Panel {
             title: title.into(),
             models: names(),

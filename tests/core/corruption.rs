@@ -135,8 +135,8 @@ tests! {
     }
 
     fn contrast_shrinks_around_the_mean_of_a_channel() {
-        let stripes: Vec<u8> = (0..VALUES).map(|i| if i % 2 == 0 { 50 } else { 150 }).collect();
-        let expected = |i: usize| if i % 2 == 0 { 80 } else { 120 };
+        let stripes: Vec<u8> = (0..VALUES).map(|i| if i.is_multiple_of(2) { 50 } else { 150 }).collect();
+        let expected = |i: usize| if i.is_multiple_of(2) { 80 } else { 120 };
         let flat = Corruption::Contrast.apply(3, &stripes, 0, 0);
         assert!((0..VALUES).all(|i| flat[i] == expected(i)), "{:?}", &flat[..4]);
     }
