@@ -6,11 +6,14 @@ use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 /// Steps of the bar for each picture.
 const FINE: f64 = 100.0;
+/// Between two lines in a log.
+const SILENCE: Duration = Duration::from_secs(30);
 
-/// A bar that counts pictures; where there is no terminal, a line whenever it is time to save.
+/// A bar that counts pictures; where there is no terminal, a line now and then for whoever reads the log.
 pub struct Progress {
     bar: ProgressBar,
     of: usize,
+    said: Instant,
     saved: Instant,
     save_every: Duration,
 }
@@ -20,7 +23,8 @@ impl Progress {
     pub fn new(save_every: u64) -> anyhow::Result<Self> {
         let style = ProgressStyle::with_template("{prefix:>9} {bar:24} {percent:>3} %, {eta} left  {msg}")?;
         let bar = ProgressBar::new(1).with_style(style);
-        Ok(Self { bar, of: 0, saved: Instant::now(), save_every: Duration::from_secs(save_every) })
+        let (said, saved) = (Instant::now(), Instant::now());
+        Ok(Self { bar, of: 0, said, saved, save_every: Duration::from_secs(save_every) })
     }
 
     /// Something new has begun, of which `done` pictures of `of` are done.
@@ -32,8 +36,13 @@ impl Progress {
         self.bar.reset_eta();
     }
 
-    pub fn show(&self, done: f64, message: String) {
+    pub fn show(&mut self, done: f64, message: String) {
         self.bar.set_position((done * FINE) as u64);
+        if self.bar.is_hidden() && self.said.elapsed() >= SILENCE {
+            let left = HumanDuration(self.bar.eta());
+            println!("{}: {done:.0} of {} pictures, {left} left; {message}", self.bar.prefix(), self.of);
+            self.said = Instant::now();
+        }
         self.bar.set_message(message);
     }
 
@@ -42,11 +51,6 @@ impl Progress {
         let due = self.saved.elapsed() >= self.save_every;
         if due {
             self.saved = Instant::now();
-            if self.bar.is_hidden() {
-                let (bar, done) = (&self.bar, self.bar.position() as f64 / FINE);
-                let left = HumanDuration(bar.eta());
-                println!("{}: {done:.0} of {} pictures, {left} left; {}", bar.prefix(), self.of, bar.message());
-            }
         }
         due
     }
