@@ -11,7 +11,7 @@
 //!                                                              terminal, files <----+        +----> app::State -> view
 //! ```
 //!
-//! - [`data`]: bytes to pictures; [`batch`]: pictures on a device.
+//! - [`data`]: bytes to pictures, and to corrupted ones; [`batch`]: pictures on a device.
 //! - [`model`]: networks; every layer takes a value and, if asked for, its tangent ([`model::dual`]).
 //! - [`kernel`]: convolution, normalisation and steps of descent; the CPU's own, as operations of burn's with their own
 //!   backward, and the layout of feature maps.

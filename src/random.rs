@@ -7,7 +7,7 @@
 use rand::SeedableRng;
 pub use rand::{Rng, RngExt};
 pub use rand_chacha::ChaCha8Rng as Stream;
-use rand_distr::{Distribution, Exp1, StandardNormal};
+use rand_distr::{Distribution, Exp1, Poisson, StandardNormal};
 
 /// What a stream of random numbers is for. The discriminants are part of the checkpoint format: never renumber them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub enum Purpose {
     Extra = 8,
     /// Pairs of pictures to mix, and their share; index = step.
     Mixup = 9,
+    /// Corruptions of pictures; index = 256 times the picture and the corruption's place among its kind.
+    Corruption = 10,
 }
 
 /// The stream for `purpose` number `index` under `seed`.
@@ -57,4 +59,9 @@ pub fn exponential(rng: &mut Stream, n: usize) -> Vec<f32> {
 /// `n` draws, uniform in `[low, high)`.
 pub fn uniform(rng: &mut Stream, n: usize, low: f32, high: f32) -> Vec<f32> {
     (0..n).map(|_| low + (high - low) * rng.random::<f32>()).collect()
+}
+
+/// A draw of the Poisson distribution; 0 if `mean` is not above 0.
+pub fn poisson(rng: &mut Stream, mean: f32) -> f32 {
+    Poisson::new(mean).map_or(0.0, |distribution| distribution.sample(rng))
 }

@@ -8,6 +8,8 @@ mod checkpoint;
 mod closed_form;
 #[path = "core/config.rs"]
 mod config;
+#[path = "core/corruption.rs"]
+mod corruption;
 #[path = "core/evaluate.rs"]
 mod evaluate;
 #[path = "explore/mod.rs"]

@@ -6,22 +6,13 @@ use anyhow::anyhow;
 use image::{ImageFormat, RgbImage};
 use plotters::prelude::*;
 
-use crate::shell::font;
+use crate::shell::style::{self, COLOURS};
 
-/// Okabe and Ito's palette, safe for colour-blind eyes.
-const COLOURS: [RGBColor; 6] = [
-    RGBColor(0, 158, 115),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 114, 178),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-];
 const SIZE: (u32, u32) = (960, 600);
 
 /// For each model its name and points of (radius, share in [0,1]).
 pub fn accuracy(norm: &str, curves: &[(String, Vec<(f32, f64)>)]) -> anyhow::Result<Vec<u8>> {
-    font::register();
+    style::register_sans_serif();
     let mut pixels = vec![255u8; (SIZE.0 * SIZE.1 * 3) as usize];
     draw(&mut pixels, norm, curves).map_err(|e| anyhow!("could not draw the accuracies: {e}"))?;
     let picture = RgbImage::from_raw(SIZE.0, SIZE.1, pixels).ok_or_else(|| anyhow!("the picture has another size"))?;

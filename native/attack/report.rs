@@ -82,7 +82,7 @@ impl<'a> Report<'a> {
     pub fn new(plan: &'a Plan, set: &'a Pictures, opened: &Opened) -> Self {
         Self {
             device: opened.name.clone(),
-            dataset: &plan.dataset,
+            dataset: &plan.setup.dataset,
             pictures: set.len(),
             norm: plan.norm.clone(),
             attack: plan.attacks.join(","),
@@ -98,7 +98,7 @@ impl<'a> Report<'a> {
     /// Adds an outcome of the model with this number in the plan, which come in order, and prints it.
     pub fn add(&mut self, number: usize, model: &Model, outcome: Outcome) {
         let result = self.result(&outcome);
-        let name = self.plan.names().swap_remove(number);
+        let name = self.plan.setup.names().swap_remove(number);
         let heading = format!(
             "{name} ({}), {} {}, {} pictures",
             model.architecture,
@@ -116,7 +116,7 @@ impl<'a> Report<'a> {
             Some(model) => model.results.push(result),
             None => self.models.push(ModelReport {
                 name,
-                model: self.plan.models[number].clone(),
+                model: self.plan.setup.models[number].clone(),
                 architecture: model.architecture.to_string(),
                 results: vec![result],
             }),

@@ -4,8 +4,8 @@ mod allocator;
 pub mod arguments;
 pub mod dataset;
 pub mod files;
-pub mod font;
 pub mod interrupt;
+pub mod style;
 
 use std::path::{Path, PathBuf};
 

@@ -3,20 +3,7 @@
 use anyhow::anyhow;
 use plotters::prelude::*;
 
-use crate::font;
-
-/// Okabe and Ito's palette, safe for colour-blind eyes, and black and grey.
-const COLOURS: [RGBColor; 9] = [
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(0, 114, 178),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-    RGBColor(0, 0, 0),
-    RGBColor(140, 140, 140),
-    RGBColor(160, 120, 60),
-];
+use crate::style::{self, COLOURS};
 
 /// A line with a name, through points (x, y).
 pub type Line = (String, Vec<(f64, f64)>);
@@ -30,7 +17,7 @@ pub struct Axes<'a> {
 }
 
 pub fn lines(axes: &Axes, lines: &[Line]) -> anyhow::Result<String> {
-    font::register();
+    style::register_sans_serif();
     let mut svg = String::new();
     draw(&mut svg, axes, lines).map_err(|e| anyhow!("could not draw {}: {e}", axes.title))?;
     Ok(svg)

@@ -9,11 +9,11 @@ mod estimate;
 mod figure;
 #[path = "../shell/files.rs"]
 mod files;
-#[path = "../shell/font.rs"]
-mod font;
 #[path = "../shell/interrupt.rs"]
 mod interrupt;
 mod measure;
+#[path = "../shell/style.rs"]
+mod style;
 mod write;
 
 use std::{

@@ -4,14 +4,11 @@ use anyhow::anyhow;
 use otjr::train::Record;
 use plotters::prelude::*;
 
-use crate::shell::font;
-
-/// Okabe and Ito's palette, safe for colour-blind eyes: green for the first (robust) run, vermilion for the second.
-const COLOURS: [RGBColor; 2] = [RGBColor(0, 158, 115), RGBColor(213, 94, 0)];
+use crate::shell::style::{self, COLOURS};
 
 /// An SVG: the cross-entropy of each run over its steps, and each run's clean and robust accuracy as bars.
 pub fn curves(logs: &[(String, Vec<Record>)], accuracies: Vec<[f64; 2]>) -> anyhow::Result<String> {
-    font::register();
+    style::register_sans_serif();
     let mut svg = String::new();
     draw(&mut svg, logs, &accuracies).map_err(|e| anyhow!("could not draw the curves: {e}"))?;
     Ok(svg)

@@ -91,6 +91,36 @@ choices! {
 }
 
 choices! {
+    /// Common corruptions, by CIFAR-10-C's names, in order of their place in seeds: new ones come last.
+    pub enum Corruption {
+        /// A sensor in low light.
+        GaussianNoise = "gaussian_noise",
+        /// Light that comes in particles.
+        ShotNoise = "shot_noise",
+        /// Broken bits.
+        ImpulseNoise = "impulse_noise",
+        /// A soft picture.
+        GaussianBlur = "gaussian_blur",
+        /// A lens out of focus.
+        DefocusBlur = "defocus_blur",
+        /// A camera that moves.
+        MotionBlur = "motion_blur",
+        /// Patches of white.
+        Fog = "fog",
+        /// More light.
+        Brightness = "brightness",
+        /// Less contrast.
+        Contrast = "contrast",
+        /// Paler or stronger colours.
+        Saturate = "saturate",
+        /// Fewer pixels.
+        Pixelate = "pixelate",
+        /// A JPEG file.
+        JpegCompression = "jpeg_compression",
+    }
+}
+
+choices! {
     /// What training minimises.
     pub enum Objective {
         /// The cross-entropy of clean pictures: no defence.

@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod augment;
 pub mod cifar;
+pub mod corruption;
 pub mod crop;
 pub mod folder;
 pub mod npz;

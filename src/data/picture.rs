@@ -119,8 +119,7 @@ impl Upright {
         }
         let square = imageops::crop_imm(&self.image, x, y, side, side);
         let interleaved = imageops::resize(&*square, SIDE as u32, SIDE as u32, FilterType::Lanczos3).into_raw();
-        let pixels = (0..3).flat_map(|c| interleaved[c..].iter().step_by(3).copied()).collect();
-        Decoded { pixels, original: self.original, notes }
+        Decoded { pixels: planar(&interleaved), original: self.original, notes }
     }
 
     /// All of it, made small enough that no side is longer than `longest` pixels: width and height, and its bytes
@@ -175,14 +174,26 @@ fn flatten(image: DynamicImage) -> (RgbImage, bool) {
 /// # Panics
 /// If `pixels` is no three squares.
 pub fn encode_png(pixels: &[u8]) -> Vec<u8> {
+    let mut png = Cursor::new(Vec::new());
+    interleaved(pixels).write_to(&mut png, ImageFormat::Png).expect("writing to memory does not fail");
+    png.into_inner()
+}
+
+/// A square picture `[3, side, side]` as an image `[side, side, 3]`.
+///
+/// # Panics
+/// If `pixels` is no three squares.
+pub(super) fn interleaved(pixels: &[u8]) -> RgbImage {
     let plane = pixels.len() / 3;
     let side = plane.isqrt();
     assert_eq!(pixels.len(), 3 * side * side, "not three square planes");
-    let image = RgbImage::from_fn(side as u32, side as u32, |x, y| {
+    RgbImage::from_fn(side as u32, side as u32, |x, y| {
         let i = y as usize * side + x as usize;
         Rgb([pixels[i], pixels[plane + i], pixels[2 * plane + i]])
-    });
-    let mut png = Cursor::new(Vec::new());
-    image.write_to(&mut png, ImageFormat::Png).expect("writing to memory does not fail");
-    png.into_inner()
+    })
+}
+
+/// The other way: `[height, width, 3]` as `[3, height, width]`.
+pub(super) fn planar(interleaved: &[u8]) -> Vec<u8> {
+    (0..3).flat_map(|c| interleaved[c..].iter().step_by(3).copied()).collect()
 }

@@ -1,6 +1,8 @@
 //! How many pictures of a set a model gets right, clean and under attacks in turn, each on those that still stand.
 
+mod interval;
 mod state;
+mod tally;
 
 use std::ops::ControlFlow;
 
@@ -19,7 +21,9 @@ use crate::{
     prediction::{ranking, seen},
     random::{self, Purpose, RngExt},
 };
+pub use interval::wilson;
 pub use state::{Accuracy, Fate, Record, Report, State};
+pub use tally::{Tally, View, Views};
 
 /// What targeted attacks aim at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

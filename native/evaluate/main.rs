@@ -1,0 +1,155 @@
+//! Puts models side by side: how often they are right on clean, corrupted and attacked pictures.
+
+#[path = "../shell/judge/mod.rs"]
+mod judge;
+mod plan;
+mod plot;
+mod report;
+#[path = "../shell/mod.rs"]
+mod shell;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use judge::{
+    Progress,
+    job::Job,
+    setup::{self, load},
+};
+use otjr::{
+    attack::method::stages,
+    data::Pictures,
+    evaluate::{Tally, View, Views, check},
+    model::Model,
+    platform::Opened,
+};
+use plan::{Plan, Test};
+use report::{Report, Score, scores};
+use shell::{files, interrupt::Interrupt};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<ExitCode> {
+    let (mut plan, out) = plan::read(&plan::command().get_matches())?;
+    let interrupt = Interrupt::listen()?;
+    let (pictures, opened) = plan.setup.open()?;
+    let names = plan.setup.names();
+    println!("{}: {} pictures of {}, {}", names.join(", "), pictures.len(), plan.setup.dataset, opened.name);
+    // All is loaded and looked at before anything is written or attacked.
+    let models = plan.setup.models.iter().map(|path| load(path, &pictures, &opened)).collect::<Result<Vec<_>, _>>()?;
+    let tests = plan.tests()?;
+    for (path, (model, _)) in plan.setup.models.iter().zip(&models) {
+        for test in &tests {
+            if let Test::Attack(config) = test {
+                check(&stages(config, model.classes)?, None, model.classes).with_context(|| path.clone())?;
+            }
+        }
+    }
+    if plan.setup.sign(None, models.iter().map(|(_, checksum)| *checksum).collect())? {
+        setup::keep(&out, &plan)?;
+    }
+    let go_on = format!("To go on: evaluate --resume {}", out.display());
+    let bench = Bench { plan: &plan, pictures: &pictures, opened: &opened, interrupt: &interrupt, out: &out };
+    let mut report = Report::new(&plan, &pictures, &opened, models.iter().map(|(model, _)| model));
+    // All models before the next test: the quick tests, which usually come first, are soon to be compared.
+    for (name, test) in plan.tests.iter().zip(&tests) {
+        for (number, (model, _)) in models.iter().enumerate() {
+            let run = Run { test: name, model, name: &names[number], number };
+            let Some((scores, flags)) = bench.put(run, test).with_context(|| go_on.clone())? else {
+                println!("Stopped. {go_on}");
+                return Ok(interrupt.exit_code());
+            };
+            println!("{}, {name}: {}", names[number], scores[0].shown());
+            report.add(number, scores, flags);
+        }
+    }
+    report.write(&out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What all tests share.
+struct Bench<'a> {
+    plan: &'a Plan,
+    pictures: &'a Pictures,
+    opened: &'a Opened,
+    interrupt: &'a Interrupt,
+    out: &'a Path,
+}
+
+/// One model under one test.
+struct Run<'a> {
+    test: &'a str,
+    model: &'a Model,
+    name: &'a str,
+    number: usize,
+}
+
+impl Bench<'_> {
+    /// What a model is worth under a test, and what makes that doubtful; none if interrupted.
+    fn put(&self, run: Run, test: &Test) -> anyhow::Result<Option<(Vec<Score>, Vec<String>)>> {
+        match test {
+            Test::Views(views) => {
+                let tally = self.look(&run, views)?;
+                Ok(tally.map(|tally| (scores(run.test, views, &tally, self.pictures.len()), Vec::new())))
+            }
+            Test::Attack(config) => {
+                let job = Job {
+                    setup: &self.plan.setup,
+                    configs: vec![config.clone()],
+                    target: None,
+                    pictures: self.pictures,
+                    opened: self.opened,
+                    label: format!("{}, ", run.name),
+                    file: self.file(&run, "safetensors"),
+                    interrupt: self.interrupt,
+                };
+                let state = job.run(run.model, run.model)?;
+                let flags = state.flags.iter().map(|flag| format!("{}: {flag}", run.test)).collect();
+                let score = Score::new(run.test, None, None, state.accuracy().shares()[1], self.pictures.len());
+                Ok(state.finished.then(|| (vec![score], flags)))
+            }
+        }
+    }
+
+    /// Where what is known of a run is kept.
+    fn file(&self, run: &Run, extension: &str) -> PathBuf {
+        self.out.join(format!("{}-{}.{extension}", run.test, run.number + 1))
+    }
+
+    /// Lets a model look at views of the pictures, and goes on from the file, if there is one; none if interrupted.
+    fn look(&self, run: &Run, views: &[View]) -> anyhow::Result<Option<Tally>> {
+        let file = self.file(run, "json");
+        let mut tally: Tally = if file.exists() {
+            let bytes = fs::read(&file).with_context(|| format!("could not read {}", file.display()))?;
+            serde_json::from_slice(&bytes).with_context(|| file.display().to_string())?
+        } else {
+            Tally::default()
+        };
+        let (pictures, seed, batch) = (self.pictures, self.plan.seed()?, self.plan.setup.batch);
+        let views = Views { pictures, views, seed, batch };
+        let mut progress = Progress::new(self.plan.setup.save_every)?;
+        progress.begin(format!("{}, {}", run.name, run.test), tally.done as f64, views.total());
+        let save = |tally: &Tally| files::write(&file, serde_json::to_string(tally)?.as_bytes());
+        while tally.done < views.total() && !self.interrupt.raised() {
+            pollster::block_on(views.step(run.model, &self.opened.device, &mut tally))?;
+            progress.show(tally.done as f64, format!("{} right", tally.right.iter().sum::<usize>()));
+            if progress.due() {
+                save(&tally)?;
+            }
+        }
+        save(&tally)?;
+        Ok((tally.done == views.total()).then_some(tally))
+    }
+}

@@ -1,0 +1,7 @@
+//! What the programs share that judge models: which models on which pictures, in a directory to go on in.
+
+pub mod job;
+mod progress;
+pub mod setup;
+
+pub use progress::Progress;
