@@ -163,6 +163,31 @@ async fn gpu(_: Option<usize>) -> Result<Opened, Unavailable> {
     Err(Unavailable("this build has no GPU backend".into()))
 }
 
+/// What `f` makes of each number below `n`, in order: natively each in a thread of its own.
+///
+/// # Panics
+/// If `f` does.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn at_once<T: Send>(n: usize, f: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    if n == 1 {
+        return vec![f(0)];
+    }
+    let f = &f;
+    std::thread::scope(|scope| {
+        let started: Vec<_> = (0..n).map(|i| scope.spawn(move || f(i))).collect();
+        started
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+/// As natively, one after the other.
+#[cfg(target_arch = "wasm32")]
+pub fn at_once<T: Send>(n: usize, f: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    (0..n).map(f).collect()
+}
+
 /// Bytes that this program's memory has grown to; it never shrinks.
 #[cfg(target_arch = "wasm32")]
 pub fn memory() -> u64 {

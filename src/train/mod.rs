@@ -5,27 +5,23 @@
 mod file;
 mod gradient;
 mod input;
+mod learn;
 mod optimiser;
 pub mod schedule;
 pub mod validation;
-
-use std::ops::Range;
 
 use burn::tensor::{Device, ExecutionError, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    attack::training,
-    batch::{Batch, parts},
+    batch::Batch,
     checkpoint,
     config::TrainConfig,
     data::{Pictures, SIDE},
-    loss::objective::{Directions, Terms, evaluate},
-    model::{self, Model, Pass},
-    random::{self, Purpose},
+    loss::objective::Terms,
+    model::{self, Model},
 };
 pub use file::{config_of, own_of};
-use gradient::Gradient;
 use optimiser::Sgd;
 
 /// One training step, as logs show it. Parts that an objective does not have are none.
@@ -162,43 +158,7 @@ impl Trainer {
         let size = self.batch_size(data);
         let batch = input::draw(&self.config, [data, &self.extra], self.step, size, &self.device);
         let config = &self.config;
-        let stream = |purpose| random::stream(config.seed, purpose, self.step);
-        let attacked = config.objective.needs_attack();
-        let noise =
-            || training::noise(batch.x.dims(), &config.coefficients, &mut stream(Purpose::Attack), &self.device);
-        let noise = attacked.then(noise);
-        let k = config.coefficients.projections;
-        let directions = Directions::draw(&mut stream(Purpose::Directions), size, batch.y.dims()[1], k, &self.device);
-
-        let devices: Vec<&Device> = [&self.device].into_iter().chain(&self.others).collect();
-        let parts = parts(size, config.accumulate * devices.len());
-        // Each device takes every so many parts, with a copy of the model.
-        let learn = |number: usize| -> Vec<Learnt> {
-            let device = devices[number];
-            let model = if number == 0 { self.model.clone() } else { self.model.to_device(device) };
-            let mine = parts.iter().skip(number).step_by(devices.len());
-            mine.map(|rows| {
-                let noise = noise.as_ref().map(|n| n.clone().narrow(0, rows.start, rows.len()).to_device(device));
-                let (batch, directions) = (batch.rows(rows.clone(), device), directions.rows(rows.clone(), device));
-                self.learn(&model, batch, noise, directions).to_device(&self.device)
-            })
-            .collect()
-        };
-        let mut learnt: Vec<_> = if devices.len() == 1 {
-            vec![learn(0).into_iter()]
-        } else {
-            std::thread::scope(|scope| {
-                let started: Vec<_> = (0..devices.len()).map(|number| scope.spawn(move || learn(number))).collect();
-                started.into_iter().map(|thread| thread.join().expect("it did not panic").into_iter()).collect()
-            })
-        };
-        let share = |rows: &Range<usize>| rows.len() as f32 / size as f32;
-        let parts: Vec<(Learnt, f32)> = parts
-            .iter()
-            .enumerate()
-            .filter_map(|(i, rows)| Some((learnt[i % devices.len()].next()?, share(rows))))
-            .collect();
-
+        let parts = self.learn(&batch);
         let x_adv = parts.iter().map(|(part, _)| part.x_adv.clone()).collect();
         let terms = Terms::mean(parts.iter().map(|(part, share)| (&part.terms, *share)));
         let mut gradients = Vec::new();
@@ -216,27 +176,6 @@ impl Trainer {
         self.average();
         self.pending.push((self.step, rate, terms));
         self.last = Some((batch, Tensor::cat(x_adv, 0)));
-    }
-
-    /// What a batch, or a part of one, says of how to move the weights of `model`.
-    fn learn(&self, model: &Model, batch: Batch, noise: Option<Tensor<4>>, directions: Directions) -> Learnt {
-        let config = &self.config;
-        let (objective, coefficients) = (config.objective, &config.coefficients);
-        let x_adv = match noise {
-            Some(noise) => training::perturb(model, &batch.x, &batch.y, objective, coefficients, noise),
-            None => batch.x.clone(),
-        };
-        // The attack knows the true labels.
-        let batch = batch.smoothed(config.label_smoothing);
-        let evaluate =
-            |model: &Model| evaluate(objective, coefficients, model, &batch, &x_adv, &directions, config.head_only);
-        let mut evaluation = evaluate(model);
-        let mut gradient = gradient::of(&mut evaluation);
-        if config.awp > 0.0 {
-            evaluation = evaluate(&gradient::perturb(model, &gradient, config.awp));
-            gradient = gradient::of(&mut evaluation);
-        }
-        Learnt { gradient, terms: evaluation.terms, passes: evaluation.passes, x_adv }
     }
 
     /// Reads back the steps done since the last call: one transfer, however many they are.
@@ -261,26 +200,6 @@ impl Trainer {
             records.push(Record { step, epoch: (step - 1) / per_epoch + 1, rate, loss, ce, distance, jacobian });
         }
         Ok(records)
-    }
-}
-
-/// What one part of a batch gave.
-struct Learnt {
-    gradient: Gradient,
-    terms: Terms,
-    /// For the running statistics.
-    passes: Vec<Pass>,
-    x_adv: Tensor<4>,
-}
-
-impl Learnt {
-    fn to_device(self, device: &Device) -> Self {
-        Self {
-            gradient: self.gradient.into_iter().map(|g| g.map(|g| g.to_device(device))).collect(),
-            terms: self.terms.to_device(device),
-            passes: self.passes.into_iter().map(|pass| pass.to_device(device)).collect(),
-            x_adv: self.x_adv.to_device(device),
-        }
     }
 }
 

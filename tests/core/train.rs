@@ -87,24 +87,22 @@ fn norm<'a>(values: impl IntoIterator<Item = &'a f32>) -> f32 {
     values.into_iter().map(|v| v * v).sum::<f32>().sqrt()
 }
 
-/// Two devices are to one what its batch in two parts is.
-#[cfg(not(target_arch = "wasm32"))] // Where there are threads.
-#[test]
-fn devices_share_the_batch() {
-    let run = |accumulate, others| {
-        let config = TrainConfig { accumulate, batch: 7, ..config(Objective::Otjr) };
-        let mut trainer = Trainer::new(&config, &data(), &Device::flex()).unwrap();
-        trainer.others = others;
-        (0..3).for_each(|_| trainer.step(&data()));
-        let losses: Vec<f32> = ready(trainer.records(&data())).unwrap().iter().map(|record| record.loss).collect();
-        (losses, ready(trainer.checkpoint()).unwrap().arrays)
-    };
-    assert!(run(2, vec![]) == run(1, vec![Device::flex()]));
-    assert!(run(6, vec![]) == run(2, vec![Device::flex(); 2]));
-    assert!(run(2, vec![]).0 != run(1, vec![]).0);
-}
-
 tests! {
+    /// Two devices are to one what its batch in two parts is.
+    fn devices_share_the_batch() {
+        let run = |accumulate, others| {
+            let config = TrainConfig { accumulate, batch: 7, ..config(Objective::Otjr) };
+            let mut trainer = Trainer::new(&config, &data(), &Device::flex()).unwrap();
+            trainer.others = others;
+            (0..3).for_each(|_| trainer.step(&data()));
+            let losses: Vec<f32> = ready(trainer.records(&data())).unwrap().iter().map(|record| record.loss).collect();
+            (losses, ready(trainer.checkpoint()).unwrap().arrays)
+        };
+        assert!(run(2, vec![]) == run(1, vec![Device::flex()]));
+        assert!(run(6, vec![]) == run(2, vec![Device::flex(); 2]));
+        assert!(run(2, vec![]).0 != run(1, vec![]).0);
+    }
+
     /// The rate rises over the first two of four epochs, whatever the schedule.
     fn warm_up() {
         let config = TrainConfig { warm_up: 2.0, epochs: 4, schedule: Schedule::Steps, ..TrainConfig::default() };

@@ -1,0 +1,95 @@
+//! What a batch says of how to move the weights: the gradient of the objective, computed part by part, on one device or
+//! on several at once.
+
+use std::ops::Range;
+
+use burn::tensor::{Device, Tensor};
+
+use super::{
+    Trainer,
+    gradient::{self, Gradient},
+};
+use crate::{
+    attack::training,
+    batch::{Batch, parts},
+    loss::objective::{Directions, Terms, evaluate},
+    model::{Model, Pass},
+    platform,
+    random::{self, Purpose},
+};
+
+/// What one part of a batch gave.
+pub(super) struct Learnt {
+    pub gradient: Gradient,
+    pub terms: Terms,
+    /// For the running statistics.
+    pub passes: Vec<Pass>,
+    pub x_adv: Tensor<4>,
+}
+
+impl Learnt {
+    fn to_device(self, device: &Device) -> Self {
+        Self {
+            gradient: self.gradient.into_iter().map(|g| g.map(|g| g.to_device(device))).collect(),
+            terms: self.terms.to_device(device),
+            passes: self.passes.into_iter().map(|pass| pass.to_device(device)).collect(),
+            x_adv: self.x_adv.to_device(device),
+        }
+    }
+}
+
+impl Trainer {
+    /// What each part of a batch gives, with its share of the batch, in order.
+    pub(super) fn learn(&self, batch: &Batch) -> Vec<(Learnt, f32)> {
+        let (config, size) = (&self.config, batch.x.dims()[0]);
+        let stream = |purpose| random::stream(config.seed, purpose, self.step);
+        let noise =
+            || training::noise(batch.x.dims(), &config.coefficients, &mut stream(Purpose::Attack), &self.device);
+        let noise = config.objective.needs_attack().then(noise);
+        let k = config.coefficients.projections;
+        let directions = Directions::draw(&mut stream(Purpose::Directions), size, batch.y.dims()[1], k, &self.device);
+
+        let devices: Vec<&Device> = [&self.device].into_iter().chain(&self.others).collect();
+        let parts = parts(size, config.accumulate * devices.len());
+        // Each device takes every so many parts, with a copy of the model.
+        let learn = |number: usize| -> Vec<Learnt> {
+            let device = devices[number];
+            let model = if number == 0 { self.model.clone() } else { self.model.to_device(device) };
+            let mine = parts.iter().skip(number).step_by(devices.len());
+            mine.map(|rows| {
+                let noise = noise.as_ref().map(|n| n.clone().narrow(0, rows.start, rows.len()).to_device(device));
+                let (batch, directions) = (batch.rows(rows.clone(), device), directions.rows(rows.clone(), device));
+                self.learn_part(&model, batch, noise, directions).to_device(&self.device)
+            })
+            .collect()
+        };
+        let mut learnt: Vec<_> = platform::at_once(devices.len(), learn).into_iter().map(Vec::into_iter).collect();
+        let share = |rows: &Range<usize>| rows.len() as f32 / size as f32;
+        parts
+            .iter()
+            .enumerate()
+            .filter_map(|(i, rows)| Some((learnt[i % devices.len()].next()?, share(rows))))
+            .collect()
+    }
+
+    /// What a part of a batch says of how to move the weights of `model`.
+    fn learn_part(&self, model: &Model, batch: Batch, noise: Option<Tensor<4>>, directions: Directions) -> Learnt {
+        let config = &self.config;
+        let (objective, coefficients) = (config.objective, &config.coefficients);
+        let x_adv = match noise {
+            Some(noise) => training::perturb(model, &batch.x, &batch.y, objective, coefficients, noise),
+            None => batch.x.clone(),
+        };
+        // The attack knows the true labels.
+        let batch = batch.smoothed(config.label_smoothing);
+        let evaluate =
+            |model: &Model| evaluate(objective, coefficients, model, &batch, &x_adv, &directions, config.head_only);
+        let mut evaluation = evaluate(model);
+        let mut gradient = gradient::of(&mut evaluation);
+        if config.awp > 0.0 {
+            evaluation = evaluate(&gradient::perturb(model, &gradient, config.awp));
+            gradient = gradient::of(&mut evaluation);
+        }
+        Learnt { gradient, terms: evaluation.terms, passes: evaluation.passes, x_adv }
+    }
+}
