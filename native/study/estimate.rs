@@ -12,11 +12,11 @@ const BATCH: usize = 128;
 /// Numbers of projections.
 pub const COUNTS: [usize; 6] = [1, 4, 16, 32, 64, 256];
 /// Numbers of classes.
-const CLASSES: [usize; 4] = [2, 10, 100, 1000];
+const CLASSES: [usize; 3] = [2, 10, 100];
 /// Draws of each.
 const DRAWS: u64 = 30;
 /// Projections of the reference, drawn in as many goes.
-const REFERENCE: [usize; 2] = [256, 40];
+const REFERENCE: [usize; 2] = [256, 20];
 
 /// For one number of classes.
 #[derive(Serialize, Deserialize)]

@@ -102,7 +102,7 @@ pub struct BatchStatistics {
 }
 
 impl BatchStatistics {
-    pub fn to_device(self, device: &Device) -> Self {
+    pub fn on_device(self, device: &Device) -> Self {
         Self { mean: self.mean.to_device(device), variance: self.variance.to_device(device) }
     }
 }

@@ -89,9 +89,9 @@ impl Pass {
         Self { mode, statistics, recording: false, activations: Vec::new() }
     }
 
-    /// Its statistics on a device.
-    pub fn to_device(self, device: &Device) -> Self {
-        let moved = |s: Vec<BatchStatistics>| s.into_iter().map(|s| s.to_device(device)).collect();
+    /// It with its statistics on a device.
+    pub fn on_device(self, device: &Device) -> Self {
+        let moved = |s: Vec<BatchStatistics>| s.into_iter().map(|s| s.on_device(device)).collect();
         Self { statistics: self.statistics.map(moved), ..self }
     }
 

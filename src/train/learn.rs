@@ -28,11 +28,11 @@ pub(super) struct Learnt {
 }
 
 impl Learnt {
-    fn to_device(self, device: &Device) -> Self {
+    fn on_device(self, device: &Device) -> Self {
         Self {
             gradient: self.gradient.into_iter().map(|g| g.map(|g| g.to_device(device))).collect(),
             terms: self.terms.to_device(device),
-            passes: self.passes.into_iter().map(|pass| pass.to_device(device)).collect(),
+            passes: self.passes.into_iter().map(|pass| pass.on_device(device)).collect(),
             x_adv: self.x_adv.to_device(device),
         }
     }
@@ -59,7 +59,7 @@ impl Trainer {
             mine.map(|rows| {
                 let noise = noise.as_ref().map(|n| n.clone().narrow(0, rows.start, rows.len()).to_device(device));
                 let (batch, directions) = (batch.rows(rows.clone(), device), directions.rows(rows.clone(), device));
-                self.learn_part(&model, batch, noise, directions).to_device(&self.device)
+                self.learn_part(&model, batch, noise, directions).on_device(&self.device)
             })
             .collect()
         };
