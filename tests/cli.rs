@@ -14,11 +14,13 @@ use otjr::{
     train::Trainer,
 };
 
+/// Nobody listens there.
+const NO_NETWORK: &str = "http://127.0.0.1:1";
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/wrn10_1-c3-b3.safetensors");
 
 fn train(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_train"));
-    command.current_dir(folder).args(["--device", "cpu"]);
+    command.current_dir(folder).env("XDG_CACHE_HOME", folder).env_remove("OTJR_DATA").args(["--device", "cpu"]);
     command
 }
 
@@ -95,7 +97,10 @@ fn recipes_are_settings_under_a_name() {
     };
     // Without data they stop after the run is planned, and say what is missing.
     let planned = |recipe: &str, more: &[&str], out: &str| {
-        refused(train(folder).args(["--recipe", recipe, "--out", out]).args(more), "data-dir");
+        refused(
+            train(folder).args(["--recipe", recipe, "--out", out, "--data-url", NO_NETWORK]).args(more),
+            "data-dir",
+        );
         settings(out)
     };
     let (paper, alone) = planned("otjr-cifar10", &[], "paper");
@@ -193,9 +198,14 @@ fn a_run_leaves_a_report() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let (_, text) = output(small(folder, "run").args(["--epochs", "1", "--baseline", "ce"]));
-    for file in
-        ["run/report.md", "run/report.json", "run/curves.svg", "run/otjr/model.safetensors", "run/ce/model.safetensors"]
-    {
+    for file in [
+        "run/report.md",
+        "run/report.html",
+        "run/report.json",
+        "run/curves.svg",
+        "run/otjr/model.safetensors",
+        "run/ce/model.safetensors",
+    ] {
         assert!(folder.join(file).exists(), "{file}: {text}");
     }
     assert!(text.contains("| otjr |") && text.contains("| ce |") && text.contains("run/report.md"), "{text}");
@@ -215,7 +225,7 @@ fn bad_input_is_refused_with_a_reason() {
     refused(train(folder).args(["--train-epsilon", "abc"]), "such as 0.03 or 8/255");
     refused(train(folder).args(["--model", "vgg"]), "wrn-28-10");
     refused(train(folder).args(["--objective", "sgd"]), "possible values");
-    refused(train(folder).args(["--dataset", "cifar10"]), "--data-dir");
+    refused(train(folder).args(["--dataset", "folder"]), "--data-dir");
     refused(train(folder).args(["--dataset", "cifar10", "--data-dir", "nowhere"]), "nowhere");
     refused(train(folder).args(["--device", "tpu"]), "expected auto, cpu, gpu or gpu:N");
     refused(train(folder).args(["--out", "file/run"]), "could not create the directory file/run");
@@ -406,7 +416,7 @@ fn bad_attacks_are_refused_with_a_reason() {
     check(&["--attack", "pgd", "--target", "10"], "10 classes, numbered from 0");
     check(&["--batch", "18014398509481984"], "65536");
     check(&["--model", OTJR, "nowhere.safetensors"], "could not read nowhere.safetensors");
-    check(&["--dataset", "cifar10"], "--data-dir");
+    check(&["--dataset", "folder"], "--data-dir");
     check(
         &["--model", OTJR, FIXTURE, "--attack", "pgd", "--target", "3"],
         "tells 3 classes apart, the pictures have 10",

@@ -28,7 +28,12 @@ use otjr::{
 };
 use plan::Plan;
 use report::{Outcome, Report};
-use shell::{dataset, files, interrupt::Interrupt};
+use shell::{
+    console::Console,
+    dataset::{self, Fetching},
+    files,
+    interrupt::Interrupt,
+};
 
 fn main() -> ExitCode {
     match run() {
@@ -46,7 +51,12 @@ fn run() -> anyhow::Result<ExitCode> {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
     let interrupt = Interrupt::listen()?;
-    let pictures = dataset::load(plan.dataset()?, &plan.data_dir, [1, plan.limit])?.test;
+    let fetching = Fetching { url: plan.data_url.as_deref(), console: Console::default(), interrupt: &interrupt };
+    let Some(data) = dataset::load(plan.dataset()?, &plan.data_dir, [1, plan.limit], &fetching)? else {
+        println!("Stopped. To go on, give the same command.");
+        return Ok(interrupt.exit_code());
+    };
+    let pictures = data.test;
     let opened = pollster::block_on(platform::open(plan.device()?))?;
     println!(
         "{} under {} ({}), {} pictures of {}, {}",

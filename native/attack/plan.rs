@@ -31,6 +31,8 @@ pub struct Plan {
     settings: Vec<(String, String)>,
     pub dataset: String,
     pub data_dir: String,
+    #[serde(default)]
+    pub data_url: Option<String>,
     pub limit: usize,
     pub batch: usize,
     device: String,
@@ -52,7 +54,7 @@ pub fn command() -> Command {
         .about("Attacks models and counts the pictures on which they are still right")
         .after_help(format!(
             "Attacks, of which --attack takes several (apgd-ce,square), each run on what the ones before have left:\n{}\n\n\
-             A model of your own under AutoAttack:\n  attack --model model.safetensors --dataset cifar10 --data-dir cifar-10-binary.tar.gz\n\
+             A model of your own under AutoAttack:\n  attack --model model.safetensors --dataset cifar10\n\
              Interrupted runs go on with:\n  attack --resume DIR",
             kinds.join("\n")
         ))
@@ -75,7 +77,8 @@ pub fn command() -> Command {
         .arg(Arg::new("dataset").long("dataset").value_name("NAME").default_value("synthetic")
             .help("synthetic (needs no files), cifar10, cifar100, or folder; the test half is attacked"))
         .arg(Arg::new("data-dir").long("data-dir").value_name("PATH").default_value("")
-            .help("Where the data is: a directory, or for CIFAR the .tar.gz itself"))
+            .help("Where the data is: a directory, CIFAR's .tar.gz itself (fetched if it is not given), or a zip of class folders"))
+        .arg(arguments::data_url())
         .arg(number("limit", "1000", 0..=10_000_000, "Attack at most this many pictures, spread evenly over the set (0: all)"))
         .arg(number("batch", "256", 1..=65_536, "Pictures attacked at once"))
         .arg(Arg::new("device").long("device").value_name("DEVICE").default_value("auto")
@@ -147,6 +150,7 @@ pub fn read(matches: &ArgMatches) -> anyhow::Result<(Plan, PathBuf)> {
         settings,
         dataset: text("dataset").expect("it has a default"),
         data_dir: text("data-dir").unwrap_or_default(),
+        data_url: text("data-url"),
         limit: number("limit") as usize,
         batch: number("batch") as usize,
         device: text("device").expect("it has a default"),

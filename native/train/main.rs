@@ -1,6 +1,7 @@
 //! Trains a classifier, by default a small OTJR model on the embedded set beside the same net trained with `ce`, and
 //! reports how both fare under PGD-20.
 
+mod plan;
 mod plot;
 mod recipe;
 mod run;
@@ -8,80 +9,32 @@ mod run;
 mod shell;
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail};
-use clap::{Arg, ArgMatches, Command, parser::ValueSource};
+use anyhow::Context;
+use clap::ArgMatches;
 use indicatif::{ProgressBar, ProgressStyle};
 use otjr::{
-    checkpoint::Checkpoint,
-    config::{AttackConfig, Dataset, Objective, Settings, TrainConfig},
+    config::{AttackConfig, Settings, TrainConfig},
     data::Splits,
     evaluate::{self, Accuracy, State},
     platform::{self, DeviceChoice, Opened},
     train::{self, Record, Trainer},
 };
 use run::RunDirectory;
-use serde::{Deserialize, Serialize};
-use shell::{arguments, dataset, files, interrupt::Interrupt, unused};
+use serde::Serialize;
+use shell::{
+    console::Console,
+    dataset::{self, Fetching},
+    files,
+    interrupt::Interrupt,
+};
 
 /// Steps between two reads from the device.
 const READ_EVERY: u64 = 10;
-
-fn command() -> Command {
-    let (paper, demo) = (TrainConfig::default(), TrainConfig::demo());
-    let default = move |setting: &otjr::config::Setting| {
-        let [paper, demo] =
-            [&paper, &demo].map(|c| c.get(setting.key).filter(|v| !v.is_empty()).unwrap_or("none".into()));
-        match setting.key {
-            "dataset" => demo,
-            _ if paper == demo => paper,
-            _ => format!("{demo}; with another --dataset {paper}"),
-        }
-    };
-    let command = Command::new("train")
-        .args_override_self(true)
-        .about("Trains a classifier that withstands adversarial pictures, and measures whether it does")
-        .after_help(format!(
-            "With no argument: a small OTJR model on the embedded set beside the same net trained with ce, in minutes.\n\
-             The paper's run: train --recipe otjr-cifar10 --data-dir cifar-10-binary.tar.gz --device gpu\n\
-             Interrupted runs go on with: train --resume DIR\n\
-             A run that was saved in the page goes on with: train --resume FILE\n\n\
-             Recipes:\n{}",
-            recipe::list()
-        ))
-        .arg(Arg::new("recipe").long("recipe").value_name("NAME|FILE").help(
-            "Settings under a name, listed below, or in a file of `setting = value` lines; other options overrule them",
-        ))
-        .arg(Arg::new("baseline").long("baseline").value_name("OBJECTIVE").help(
-            "Also train this objective on the same budget and compare; none for no comparison \
-             [default: ce; with another --dataset none]",
-        ))
-        .arg(Arg::new("device").long("device").value_name("DEVICE").default_value("auto").help(
-            "auto (a real GPU if there is one, else the CPU), cpu, gpu or gpu:N",
-        ))
-        .arg(Arg::new("threads").long("threads").value_name("N").value_parser(clap::value_parser!(u16).range(1..))
-            .help("Threads of the CPU [default: all cores]"))
-        .arg(Arg::new("out").long("out").value_name("DIR").help("Where to write [default: runs/NAME, numbered if taken]"))
-        .arg(Arg::new("resume").long("resume").value_name("DIR|FILE|auto").help(
-            "Go on with the run in DIR, exactly as it was, or with the run whose checkpoint is FILE, in a directory of its own; \
-             auto: with the run in --out, or begin it there",
-        ))
-        .arg(Arg::new("save-every").long("save-every").value_name("SECONDS").default_value("30")
-            .value_parser(clap::value_parser!(u64)).help("Time between checkpoints"));
-    arguments::options(command, TrainConfig::settings(), "Settings", default)
-}
-
-/// What a run directory is about; kept in its `run.json`.
-#[derive(Serialize, Deserialize)]
-struct Plan {
-    config: Vec<(String, String)>,
-    baseline: Option<String>,
-}
 
 /// The result of one objective.
 #[derive(Serialize)]
@@ -93,7 +46,7 @@ struct Outcome {
 }
 
 fn main() -> ExitCode {
-    match run(&command().get_matches()) {
+    match run(&plan::command().get_matches()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -103,6 +56,9 @@ fn main() -> ExitCode {
 }
 
 fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    // First of all: who is told to end before it listens just dies.
+    let interrupt = Interrupt::listen()?;
+    let console = Console::default();
     let device: DeviceChoice = matches
         .get_one::<String>("device")
         .expect("it has a default")
@@ -111,18 +67,18 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     if let Some(threads) = matches.get_one::<u16>("threads") {
         rayon::ThreadPoolBuilder::new().num_threads(usize::from(*threads)).build_global()?;
     }
-    let (config, baseline, out) = match matches.get_one::<String>("resume") {
-        Some(auto) if auto == "auto" => found(matches)?,
-        Some(file) if Path::new(file).is_file() => moved(matches, Path::new(file))?,
-        Some(folder) => {
-            refuse_settings(matches, &[])?;
-            resumed(Path::new(folder))?
-        }
-        None => planned(matches)?,
+    let (config, baseline, out) = plan::read(matches)?;
+    let stopped = || {
+        println!("Stopped. To go on: train --resume {}", out.display());
+        Ok(interrupt.exit_code())
     };
-    let interrupt = Interrupt::listen()?;
 
-    let mut data = dataset::load(config.dataset, &config.data_dir, [config.limit, config.limit_test])?;
+    let url = matches.get_one::<String>("data-url").map(String::as_str);
+    let fetching = Fetching { url, console, interrupt: &interrupt };
+    let limits = [config.limit, config.limit_test];
+    let Some(mut data) = dataset::load(config.dataset, &config.data_dir, limits, &fetching)? else {
+        return stopped();
+    };
     if let Some(checkpoint) = RunDirectory::checkpoint(&out.join(config.objective.to_string()))? {
         data.join(&train::own_of(&checkpoint)?);
     }
@@ -145,124 +101,17 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         let Some((trainer, records, seconds)) = train(&config, &data, &opened, &folder, save_every, &interrupt)
             .with_context(|| format!("stopped; once that is mended, go on with: train --resume {}", out.display()))?
         else {
-            println!("Stopped. To go on: train --resume {}", out.display());
-            return Ok(interrupt.exit_code());
+            return stopped();
         };
         logs.push((objective.to_string(), records));
         let Some(accuracy) = evaluate(&trainer, &data, &opened, &interrupt)? else {
-            println!("Stopped. To go on: train --resume {}", out.display());
-            return Ok(interrupt.exit_code());
+            return stopped();
         };
         let model = folder.join("model.safetensors");
         outcomes.push(Outcome { objective: objective.to_string(), accuracy, seconds, model });
     }
     report(&config, &opened, &outcomes, &logs, &out)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// A new run: its config, the objective to compare with, and its directory.
-fn planned(matches: &ArgMatches) -> anyhow::Result<(TrainConfig, Option<Objective>, PathBuf)> {
-    let (dataset, recipe) = (matches.get_one::<String>("dataset"), matches.get_one::<String>("recipe"));
-    let embedded = recipe.is_none() && dataset.is_none_or(|d| *d == Dataset::Synthetic.to_string());
-    let mut config = match recipe {
-        Some(name) => recipe::read(name)?,
-        None if embedded => TrainConfig::demo(),
-        None => TrainConfig::default(),
-    };
-    apply(&mut config, matches)?;
-    let baseline = match matches.get_one::<String>("baseline").map(String::as_str) {
-        None if embedded && config.objective != Objective::Ce => Some(Objective::Ce),
-        None | Some("none") => None,
-        Some(name) => Some(name.parse().map_err(|e| anyhow::anyhow!("--baseline: {e}"))?),
-    };
-    if baseline == Some(config.objective) {
-        bail!("--baseline {}: it is the objective itself", config.objective);
-    }
-    planned_at(matches, config, baseline)
-}
-
-/// Makes the directory of a run.
-fn planned_at(
-    matches: &ArgMatches,
-    config: TrainConfig,
-    baseline: Option<Objective>,
-) -> anyhow::Result<(TrainConfig, Option<Objective>, PathBuf)> {
-    let out = match matches.get_one::<String>("out") {
-        Some(out) => {
-            let out = PathBuf::from(out);
-            if out.join("run.json").exists() {
-                bail!("{0} holds a run: go on with it by --resume {0}, or choose another --out", out.display());
-            }
-            out
-        }
-        None => unused(&format!("{}-{}-{}", config.dataset, config.model, config.objective)),
-    };
-    fs::create_dir_all(&out).with_context(|| format!("could not create the directory {}", out.display()))?;
-    let plan = Plan {
-        config: config.pairs().into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
-        baseline: baseline.map(|objective| objective.to_string()),
-    };
-    files::write(&out.join("run.json"), serde_json::to_string_pretty(&plan)?.as_bytes())?;
-    Ok((config, baseline, out))
-}
-
-/// Sets what was given on the command line.
-fn apply(config: &mut TrainConfig, matches: &ArgMatches) -> anyhow::Result<()> {
-    for setting in TrainConfig::settings() {
-        if matches.value_source(setting.key) == Some(ValueSource::CommandLine) {
-            let value: &String = matches.get_one(setting.key).expect("it was given");
-            config.set(setting.key, value).map_err(|e| anyhow::anyhow!("--{e}"))?;
-        }
-    }
-    Ok(())
-}
-
-/// A run whose checkpoint came from elsewhere, in a directory of its own.
-fn moved(matches: &ArgMatches, file: &Path) -> anyhow::Result<(TrainConfig, Option<Objective>, PathBuf)> {
-    // The page knows of no directories.
-    refuse_settings(matches, &["data-dir", "out"])?;
-    let bytes = fs::read(file).with_context(|| format!("could not read {}", file.display()))?;
-    let checkpoint = Checkpoint::from_bytes(&bytes).with_context(|| file.display().to_string())?;
-    let mut config = train::config_of(&checkpoint).with_context(|| file.display().to_string())?;
-    apply(&mut config, matches)?;
-    let (config, _, out) = planned_at(matches, config, None)?;
-    let folder = out.join(config.objective.to_string());
-    fs::create_dir_all(&folder).with_context(|| format!("could not create the directory {}", folder.display()))?;
-    files::write(&RunDirectory::checkpoint_path(&folder), &bytes)?;
-    Ok((config, None, out))
-}
-
-/// The run in the directory that was named for it, or a new one there: the same command begins and goes on, as a
-/// scheduler gives it.
-fn found(matches: &ArgMatches) -> anyhow::Result<(TrainConfig, Option<Objective>, PathBuf)> {
-    let out = matches.get_one::<String>("out").context("--resume auto needs --out: where the run is, or will be")?;
-    if Path::new(out).join("run.json").exists() { resumed(Path::new(out)) } else { planned(matches) }
-}
-
-/// The run in a directory.
-fn resumed(folder: &Path) -> anyhow::Result<(TrainConfig, Option<Objective>, PathBuf)> {
-    let path = folder.join("run.json");
-    let text = fs::read_to_string(&path)
-        .with_context(|| format!("{} is not a run: could not read {}", folder.display(), path.display()))?;
-    let plan: Plan = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
-    let mut config = TrainConfig::default();
-    for (key, value) in &plan.config {
-        config.set(key, value).with_context(|| path.display().to_string())?;
-    }
-    let baseline =
-        plan.baseline.map(|name| name.parse().map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))).transpose()?;
-    Ok((config, baseline, folder.to_owned()))
-}
-
-/// Settings are part of a run: giving others, but for some, would make it another run.
-fn refuse_settings(matches: &ArgMatches, but: &[&str]) -> anyhow::Result<()> {
-    let mut given = TrainConfig::settings().into_iter().map(|setting| setting.key).chain(["baseline", "out", "recipe"]);
-    let other =
-        |key: &&str| !but.contains(key) && matches.value_source(key).is_some_and(|s| s != ValueSource::DefaultValue);
-    match given.find(other) {
-        Some(key) => bail!("--resume goes on with the run as it was: leave out --{key}, or start another run"),
-        None => Ok(()),
-    }
 }
 
 /// Trains to the end of the run, or until it is interrupted: then there is nothing to return but a checkpoint on disk.
