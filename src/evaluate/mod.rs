@@ -1,5 +1,6 @@
 //! How many pictures of a set a model gets right, clean and under attacks in turn, each on those that still stand.
 
+mod pair;
 mod state;
 
 use std::ops::ControlFlow;
@@ -19,6 +20,7 @@ use crate::{
     prediction::{ranking, seen},
     random::{self, Purpose, RngExt},
 };
+pub use pair::{Pair, pairs};
 pub use state::{Accuracy, Fate, Record, Report, State};
 
 /// What targeted attacks aim at.
