@@ -10,7 +10,7 @@ use std::{
 use otjr::{
     checkpoint::Checkpoint,
     config::{Settings, TrainConfig},
-    data::{Pictures, synthetic},
+    data::{Pictures, picture::encode_png, synthetic},
     train::Trainer,
 };
 
@@ -214,6 +214,53 @@ fn a_run_leaves_a_report() {
     assert!(model.arrays.keys().all(|name| name.starts_with("model.")));
     refused(&mut small(folder, "run"), "holds a run");
     refused(train(folder).args(["--resume", "run", "--epochs", "9"]), "leave out --epochs");
+}
+
+/// A page that asks for nothing, in which names are text whatever they are; the last line alone, if that is wanted.
+#[cfg(unix)]
+#[test]
+fn a_run_leaves_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let odd = "<script>\"&'";
+    for (class, shade) in [(odd, 40), ("plain", 200)] {
+        fs::create_dir_all(folder.join("set").join(class)).unwrap();
+        for i in 0..20 {
+            let png = encode_png(&vec![shade + i; 3072]);
+            fs::write(folder.join(format!("set/{class}/{i}.png")), png).unwrap();
+        }
+    }
+    let mut command = train(folder);
+    command.args(["--dataset", "folder", "--data-dir", "set", "--model", "wrn-10-1", "--epochs", "1", "--batch", "4"]);
+    command.args(["--train-steps", "1", "--out", "run", "--baseline", "ce", "--quiet"]);
+    let (run, text) = output(&mut command);
+    assert!(run.status.success(), "{text}");
+    assert_eq!(text, "Written: run/report.html, run/report.md, run/curves.svg\n");
+
+    let page = fs::read_to_string(folder.join("run/report.html")).unwrap();
+    assert!(
+        page.contains("&lt;script&gt;&quot;&amp;'") && !page.contains("<script"),
+        "the class's name is not escaped"
+    );
+    for part in ["PGD-20 8/255", "otjr, clean", "lambda-jac", "CPU (", "Jacobian penalty R"] {
+        assert!(page.contains(part), "'{part}' is not in the page");
+    }
+    // A picture of each class: clean, attacked for both models, and what the attack changed if there was one.
+    let pictures = page.matches("<img src=\"data:image/png;base64,").count();
+    assert!((6..=10).contains(&pictures), "{pictures} pictures");
+    assert_eq!(page.matches("<img").count(), pictures);
+    assert_eq!(page.matches("<svg").count(), 5);
+    let addresses = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+    assert!(!addresses.contains("://") && !addresses.contains("url("), "the page asks for something");
+
+    let report = json(&folder.join("run/report.json"));
+    for run in report.as_array().unwrap() {
+        let sum = |key: &str| run["classes"].as_array().unwrap().iter().map(|c| c[key].as_u64().unwrap()).sum::<u64>();
+        for key in ["pictures", "clean", "robust"] {
+            assert_eq!(run["accuracy"][key].as_u64(), Some(sum(key)), "{key}");
+        }
+        assert_eq!(run["attacks"][0]["before"], run["accuracy"]["clean"]);
+    }
 }
 
 #[test]

@@ -1,49 +1,42 @@
 //! Trains a classifier, by default a small OTJR model on the embedded set beside the same net trained with `ce`, and
 //! reports how both fare under PGD-20.
 
+mod events;
+mod html;
 mod plan;
 mod plot;
 mod recipe;
+mod report;
 mod run;
 #[path = "../shell/mod.rs"]
 mod shell;
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
 use anyhow::Context;
 use clap::ArgMatches;
-use indicatif::{ProgressBar, ProgressStyle};
+use events::Events;
 use otjr::{
-    config::{AttackConfig, Settings, TrainConfig},
+    config::{AttackConfig, TrainConfig},
     data::Splits,
-    evaluate::{self, Accuracy, State},
+    evaluate::{self, Pair, State},
     platform::{self, DeviceChoice, Opened},
     train::{self, Record, Trainer},
 };
+use report::{Outcome, Report};
 use run::RunDirectory;
-use serde::Serialize;
 use shell::{
     console::Console,
     dataset::{self, Fetching},
-    files,
     interrupt::Interrupt,
 };
 
 /// Steps between two reads from the device.
 const READ_EVERY: u64 = 10;
-
-/// The result of one objective.
-#[derive(Serialize)]
-struct Outcome {
-    objective: String,
-    accuracy: Accuracy,
-    seconds: f64,
-    model: PathBuf,
-}
 
 fn main() -> ExitCode {
     match run(&plan::command().get_matches()) {
@@ -58,7 +51,7 @@ fn main() -> ExitCode {
 fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     // First of all: who is told to end before it listens just dies.
     let interrupt = Interrupt::listen()?;
-    let console = Console::default();
+    let console = Console { quiet: matches.get_flag("quiet") };
     let device: DeviceChoice = matches
         .get_one::<String>("device")
         .expect("it has a default")
@@ -83,7 +76,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         data.join(&train::own_of(&checkpoint)?);
     }
     let opened = pollster::block_on(platform::open(device))?;
-    println!(
+    console.say(format_args!(
         "{} on {}: {} training and {} test pictures, {} classes, {}",
         config.model,
         config.dataset,
@@ -91,26 +84,37 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         data.test.len(),
         data.train.classes.len(),
         opened.name
-    );
+    ));
     let save_every = Duration::from_secs(*matches.get_one("save-every").expect("it has a default"));
-    let mut outcomes = Vec::new();
-    let mut logs = Vec::new();
+    let mut runs = Vec::new();
     for objective in [Some(config.objective), baseline].into_iter().flatten() {
         let config = TrainConfig { objective, ..config.clone() };
         let folder = out.join(objective.to_string());
-        let Some((trainer, records, seconds)) = train(&config, &data, &opened, &folder, save_every, &interrupt)
+        let Some((trainer, log, seconds)) = train(&config, &data, &opened, &folder, save_every, &interrupt, console)
             .with_context(|| format!("stopped; once that is mended, go on with: train --resume {}", out.display()))?
         else {
             return stopped();
         };
-        logs.push((objective.to_string(), records));
-        let Some(accuracy) = evaluate(&trainer, &data, &opened, &interrupt)? else {
+        let Some((state, pairs)) = evaluate(&trainer, &data, &opened, &interrupt, console)? else {
             return stopped();
         };
-        let model = folder.join("model.safetensors");
-        outcomes.push(Outcome { objective: objective.to_string(), accuracy, seconds, model });
+        let accuracy = state.accuracy();
+        let [clean, robust] = accuracy.shares().map(|share| share as f32);
+        let scalars = [("accuracy/clean", clean), ("accuracy/pgd-20", robust)];
+        Events::open(&folder, trainer.step)?.write(trainer.step, &scalars)?;
+        runs.push(Outcome {
+            objective: objective.to_string(),
+            accuracy,
+            classes: state.by_class(&data.test),
+            flags: state.flags.iter().map(ToString::to_string).collect(),
+            attacks: state.records,
+            seconds,
+            model: folder.join("model.safetensors"),
+            pairs,
+            log,
+        });
     }
-    report(&config, &opened, &outcomes, &logs, &out)?;
+    Report { config: &config, opened: &opened, data: &data, runs: &runs }.write(&out, console)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -122,6 +126,7 @@ fn train(
     folder: &Path,
     save_every: Duration,
     interrupt: &Interrupt,
+    console: Console,
 ) -> anyhow::Result<Option<(Trainer, Vec<Record>, f64)>> {
     let mut trainer = match RunDirectory::checkpoint(folder)? {
         Some(checkpoint) => Trainer::resume(&checkpoint, &data.train, &opened.device)?,
@@ -129,10 +134,9 @@ fn train(
     };
     let mut directory = RunDirectory::open(folder, trainer.step)?;
     let steps = trainer.steps(&data.train);
-    let bar = ProgressBar::new(steps)
+    let bar = (console.bar(steps, "{prefix:>8} {bar:24} {pos}/{len} steps, {eta} left  {msg}")?)
         .with_position(trainer.step)
-        .with_prefix(config.objective.to_string())
-        .with_style(ProgressStyle::with_template("{prefix:>8} {bar:24} {pos}/{len} steps, {eta} left  {msg}")?);
+        .with_prefix(config.objective.to_string());
     bar.reset_eta();
     let (begin, mut saved, mut read) = (Instant::now(), Instant::now(), (Instant::now(), trainer.step));
     while trainer.step < steps {
@@ -147,14 +151,14 @@ fn train(
             if let Some(record) = records.last() {
                 bar.set_message(format!("{}  {rate:.0} pictures/s", describe(record)));
             }
-            directory.append(records)?;
+            directory.append(records, rate)?;
             bar.set_position(trainer.step);
         }
         if save {
             if bar.is_hidden() {
                 // No terminal: a line now and then for whoever reads the log.
                 let text = directory.records.last().map(describe).unwrap_or_default();
-                println!("{} {}/{steps} steps: {text}", config.objective, trainer.step);
+                console.say(format_args!("{} {}/{steps} steps: {text}", config.objective, trainer.step));
             }
             directory.save(&trainer)?;
             saved = Instant::now();
@@ -166,7 +170,8 @@ fn train(
     }
     bar.finish();
     directory.save_model(&trainer)?;
-    Ok(Some((trainer, directory.records, begin.elapsed().as_secs_f64())))
+    let seconds = directory.earlier() + begin.elapsed().as_secs_f64();
+    Ok(Some((trainer, directory.records, seconds)))
 }
 
 /// `loss 1.234 = CE 1.1, L_SW 0.002, R 0.3`.
@@ -181,64 +186,31 @@ fn describe(record: &Record) -> String {
     text
 }
 
-/// Clean and PGD-20 accuracy on the test pictures; none if interrupted.
+/// How the test pictures fare, clean and under PGD-20, and some of them to look at; none if interrupted.
 fn evaluate(
     trainer: &Trainer,
     data: &Splits,
     opened: &Opened,
     interrupt: &Interrupt,
-) -> anyhow::Result<Option<Accuracy>> {
-    let bar = ProgressBar::new(data.test.len() as u64)
-        .with_prefix("PGD-20")
-        .with_style(ProgressStyle::with_template("{prefix:>8} {bar:24} {pos}/{len} pictures, {eta} left  {msg}")?);
+    console: Console,
+) -> anyhow::Result<Option<(State, Vec<Pair>)>> {
+    let bar = console
+        .bar(data.test.len() as u64, "{prefix:>8} {bar:24} {pos}/{len} pictures, {eta} left  {msg}")?
+        .with_prefix("PGD-20");
     bar.tick();
-    let attack = AttackConfig::default();
+    let (model, attack) = (trainer.result(), AttackConfig::default());
     let progress = |state: &State| {
         let [clean, robust] = state.accuracy().shares();
         bar.set_position(state.next as u64);
         bar.set_message(format!("clean {:.1} %, at most {:.1} % robust", 100.0 * clean, 100.0 * robust));
         interrupt.flow()
     };
-    let state =
-        pollster::block_on(evaluate::accuracy(trainer.result(), &data.test, &attack, 100, &opened.device, progress))?;
+    let state = pollster::block_on(evaluate::accuracy(model, &data.test, &attack, 100, &opened.device, progress))?;
     bar.finish();
-    Ok(state.finished.then(|| state.accuracy()))
-}
-
-/// Prints and writes what was found.
-fn report(
-    config: &TrainConfig,
-    opened: &Opened,
-    outcomes: &[Outcome],
-    logs: &[(String, Vec<Record>)],
-    out: &Path,
-) -> anyhow::Result<()> {
-    let attack = AttackConfig::default();
-    let title = format!("PGD-{} {}", attack.steps, attack.get("epsilon").unwrap_or_default());
-    let mut table = format!("| objective | clean | {title} | training |\n|---|---:|---:|---:|\n");
-    for outcome in outcomes {
-        let [clean, robust] = outcome.accuracy.shares().map(|share| 100.0 * share);
-        table += &format!("| {} | {clean:.1} % | {robust:.1} % | {:.0} s |\n", outcome.objective, outcome.seconds);
+    if !state.finished {
+        return Ok(None);
     }
-    println!("\n{table}");
-    let heading = format!(
-        "# {} on {}\n\n{} epochs, batch {}, seed {}, {}; accuracy on {} test pictures.\n\n",
-        config.model,
-        config.dataset,
-        config.epochs,
-        config.batch,
-        config.seed,
-        opened.name,
-        outcomes[0].accuracy.pictures
-    );
-    let report = out.join("report.md");
-    files::write(&report, format!("{heading}{table}\n![curves](curves.svg)\n").as_bytes())?;
-    files::write(&out.join("report.json"), serde_json::to_string_pretty(outcomes)?.as_bytes())?;
-    let curves = out.join("curves.svg");
-    files::write(&curves, plot::curves(logs, outcomes.iter().map(|o| o.accuracy.shares()).collect())?.as_bytes())?;
-    println!("Written: {}, {}", report.display(), curves.display());
-    for outcome in outcomes {
-        println!("         {} (opens in the page)", outcome.model.display());
-    }
-    Ok(())
+    let shown = report::shown(&data.test);
+    let pairs = pollster::block_on(evaluate::pairs(model, &data.test, &shown, &attack, &opened.device))?;
+    Ok(Some((state, pairs)))
 }

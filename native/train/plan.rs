@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use clap::{Arg, ArgMatches, Command, parser::ValueSource};
+use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
 use otjr::{
     checkpoint::Checkpoint,
     config::{Dataset, Objective, Settings, TrainConfig},
@@ -61,7 +61,9 @@ pub fn command() -> Command {
         ))
         .arg(Arg::new("save-every").long("save-every").value_name("SECONDS").default_value("30")
             .value_parser(clap::value_parser!(u64)).help("Time between checkpoints"))
-        .arg(arguments::data_url());
+        .arg(arguments::data_url())
+        .arg(Arg::new("quiet").long("quiet").action(ArgAction::SetTrue)
+            .help("Say nothing but what went wrong, and in the last line what was written"));
     arguments::options(command, TrainConfig::settings(), "Settings", default)
 }
 

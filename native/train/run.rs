@@ -1,5 +1,5 @@
-//! The directory of one training run: `checkpoint.safetensors` to go on from, `log.jsonl` with a line a step, and at the
-//! end `model.safetensors`.
+//! The directory of one training run: `checkpoint.safetensors` to go on from, `log.jsonl` with a line a step, the same for
+//! TensorBoard, and at the end `model.safetensors`.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -13,11 +13,12 @@ use otjr::{
     train::{Record, Trainer},
 };
 
-use crate::shell::files;
+use crate::{events::Events, shell::files};
 
 pub struct RunDirectory {
     path: PathBuf,
     log: File,
+    events: Events,
     /// Of the whole run, earlier sittings included.
     pub records: Vec<Record>,
 }
@@ -41,7 +42,7 @@ impl RunDirectory {
         files::write(&log_path, lines(&records)?.as_bytes())?;
         let log = OpenOptions::new().append(true).open(&log_path);
         let log = log.with_context(|| format!("could not append to {}", log_path.display()))?;
-        Ok(Self { path: path.to_owned(), log, records })
+        Ok(Self { path: path.to_owned(), log, events: Events::open(path, step)?, records })
     }
 
     pub fn checkpoint_path(path: &Path) -> PathBuf {
@@ -58,9 +59,25 @@ impl RunDirectory {
         Ok(Some(Checkpoint::from_bytes(&bytes).with_context(|| path.display().to_string())?))
     }
 
-    pub fn append(&mut self, records: Vec<Record>) -> anyhow::Result<()> {
+    /// Seconds that earlier sittings took.
+    pub fn earlier(&self) -> f64 {
+        self.events.earlier
+    }
+
+    /// Adds the steps since the last call, in which so many pictures a second were seen.
+    pub fn append(&mut self, records: Vec<Record>, pictures_per_second: f64) -> anyhow::Result<()> {
         let written = self.log.write_all(lines(&records)?.as_bytes());
         written.with_context(|| format!("could not write {}", self.path.join("log.jsonl").display()))?;
+        for record in &records {
+            let terms = [("loss", Some(record.loss)), ("ce", Some(record.ce)), ("distance", record.distance)];
+            let others = [("jacobian", record.jacobian), ("rate", Some(record.rate))];
+            let mut scalars: Vec<(&str, f32)> =
+                terms.into_iter().chain(others).filter_map(|(tag, value)| Some((tag, value?))).collect();
+            if Some(record) == records.last() {
+                scalars.push(("pictures_per_second", pictures_per_second as f32));
+            }
+            self.events.write(record.step, &scalars)?;
+        }
         self.records.extend(records);
         Ok(())
     }
