@@ -10,7 +10,7 @@ use std::{
 use otjr::{
     checkpoint::Checkpoint,
     config::{AttackConfig, Corruption, Settings, TrainConfig},
-    data::{Pictures, synthetic},
+    data::{Pictures, picture::encode_png, synthetic},
     evaluate::{self, Tally, View, Views, wilson},
     model::Model,
     train::{
@@ -19,11 +19,13 @@ use otjr::{
     },
 };
 
+/// Nobody listens there.
+const NO_NETWORK: &str = "http://127.0.0.1:1";
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/wrn10_1-c3-b3.safetensors");
 
 fn train(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_train"));
-    command.current_dir(folder).args(["--device", "cpu"]);
+    command.current_dir(folder).env("XDG_CACHE_HOME", folder).env_remove("OTJR_DATA").args(["--device", "cpu"]);
     command
 }
 
@@ -101,7 +103,10 @@ fn recipes_are_settings_under_a_name() {
     };
     // Without data they stop after the run is planned, and say what is missing.
     let planned = |recipe: &str, more: &[&str], out: &str| {
-        refused(train(folder).args(["--recipe", recipe, "--out", out]).args(more), "data-dir");
+        refused(
+            train(folder).args(["--recipe", recipe, "--out", out, "--data-url", NO_NETWORK]).args(more),
+            "data-dir",
+        );
         settings(out)
     };
     let (paper, alone) = planned("otjr-cifar10", &[], "paper");
@@ -251,9 +256,14 @@ fn a_run_leaves_a_report() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let (_, text) = output(small(folder, "run").args(["--epochs", "1", "--baseline", "ce"]));
-    for file in
-        ["run/report.md", "run/report.json", "run/curves.svg", "run/otjr/model.safetensors", "run/ce/model.safetensors"]
-    {
+    for file in [
+        "run/report.md",
+        "run/report.html",
+        "run/report.json",
+        "run/curves.svg",
+        "run/otjr/model.safetensors",
+        "run/ce/model.safetensors",
+    ] {
         assert!(folder.join(file).exists(), "{file}: {text}");
     }
     assert!(text.contains("| otjr |") && text.contains("| ce |") && text.contains("run/report.md"), "{text}");
@@ -262,6 +272,53 @@ fn a_run_leaves_a_report() {
     assert!(model.arrays.keys().all(|name| name.starts_with("model.")));
     refused(&mut small(folder, "run"), "holds a run");
     refused(train(folder).args(["--resume", "run", "--epochs", "9"]), "leave out --epochs");
+}
+
+/// A page that asks for nothing, in which names are text whatever they are; the last line alone, if that is wanted.
+#[cfg(unix)]
+#[test]
+fn a_run_leaves_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let odd = "<script>\"&'";
+    for (class, shade) in [(odd, 40), ("plain", 200)] {
+        fs::create_dir_all(folder.join("set").join(class)).unwrap();
+        for i in 0..20 {
+            let png = encode_png(&vec![shade + i; 3072]);
+            fs::write(folder.join(format!("set/{class}/{i}.png")), png).unwrap();
+        }
+    }
+    let mut command = train(folder);
+    command.args(["--dataset", "folder", "--data-dir", "set", "--model", "wrn-10-1", "--epochs", "1", "--batch", "4"]);
+    command.args(["--train-steps", "1", "--out", "run", "--baseline", "ce", "--quiet"]);
+    let (run, text) = output(&mut command);
+    assert!(run.status.success(), "{text}");
+    assert_eq!(text, "Written: run/report.html, run/report.md, run/curves.svg\n");
+
+    let page = fs::read_to_string(folder.join("run/report.html")).unwrap();
+    assert!(
+        page.contains("&lt;script&gt;&quot;&amp;'") && !page.contains("<script"),
+        "the class's name is not escaped"
+    );
+    for part in ["PGD-20 8/255", "otjr, clean", "lambda-jac", "CPU (", "Jacobian penalty R"] {
+        assert!(page.contains(part), "'{part}' is not in the page");
+    }
+    // A picture of each class: clean, attacked for both models, and what the attack changed if there was one.
+    let pictures = page.matches("<img src=\"data:image/png;base64,").count();
+    assert!((6..=10).contains(&pictures), "{pictures} pictures");
+    assert_eq!(page.matches("<img").count(), pictures);
+    assert_eq!(page.matches("<svg").count(), 5);
+    let addresses = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+    assert!(!addresses.contains("://") && !addresses.contains("url("), "the page asks for something");
+
+    let report = json(&folder.join("run/report.json"));
+    for run in report.as_array().unwrap() {
+        let sum = |key: &str| run["classes"].as_array().unwrap().iter().map(|c| c[key].as_u64().unwrap()).sum::<u64>();
+        for key in ["pictures", "clean", "robust"] {
+            assert_eq!(run["accuracy"][key].as_u64(), Some(sum(key)), "{key}");
+        }
+        assert_eq!(run["attacks"][0]["before"], run["accuracy"]["clean"]);
+    }
 }
 
 #[test]
@@ -273,7 +330,7 @@ fn bad_input_is_refused_with_a_reason() {
     refused(train(folder).args(["--train-epsilon", "abc"]), "such as 0.03 or 8/255");
     refused(train(folder).args(["--model", "vgg"]), "wrn-28-10");
     refused(train(folder).args(["--objective", "sgd"]), "possible values");
-    refused(train(folder).args(["--dataset", "cifar10"]), "--data-dir");
+    refused(train(folder).args(["--dataset", "folder"]), "--data-dir");
     refused(train(folder).args(["--dataset", "cifar10", "--data-dir", "nowhere"]), "nowhere");
     refused(train(folder).args(["--device", "tpu"]), "expected auto, cpu, gpu or gpu:N");
     refused(train(folder).args(["--out", "file/run"]), "could not create the directory file/run");
@@ -464,7 +521,7 @@ fn bad_attacks_are_refused_with_a_reason() {
     check(&["--attack", "pgd", "--target", "10"], "10 classes, numbered from 0");
     check(&["--batch", "18014398509481984"], "65536");
     check(&["--model", OTJR, "nowhere.safetensors"], "could not read nowhere.safetensors");
-    check(&["--dataset", "cifar10"], "--data-dir");
+    check(&["--dataset", "folder"], "--data-dir");
     check(
         &["--model", OTJR, FIXTURE, "--attack", "pgd", "--target", "3"],
         "tells 3 classes apart, the pictures have 10",

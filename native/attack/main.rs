@@ -36,7 +36,9 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<ExitCode> {
     let (mut plan, out) = plan::read(&plan::command().get_matches())?;
     let interrupt = Interrupt::listen()?;
-    let (pictures, opened) = plan.setup.open()?;
+    let Some((pictures, opened)) = plan.setup.open(&interrupt)? else {
+        return Ok(interrupt.exit_code());
+    };
     println!(
         "{} under {} ({}), {} pictures of {}, {}",
         count(plan.setup.models.len(), "model"),

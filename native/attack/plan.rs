@@ -42,7 +42,7 @@ pub fn command() -> Command {
         .about("Attacks models and counts the pictures on which they are still right")
         .after_help(format!(
             "Attacks, of which --attack takes several (apgd-ce,square), each run on what the ones before have left:\n{}\n\n\
-             A model of your own under AutoAttack:\n  attack --model model.safetensors --dataset cifar10 --data-dir cifar-10-binary.tar.gz\n\
+             A model of your own under AutoAttack:\n  attack --model model.safetensors --dataset cifar10\n\
              Interrupted runs go on with:\n  attack --resume DIR",
             kinds.join("\n")
         ))

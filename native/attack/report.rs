@@ -4,7 +4,7 @@ use std::path::Path;
 
 use otjr::{
     data::Pictures,
-    evaluate::{Fate, State},
+    evaluate::{Accuracy, State},
     model::Model,
     platform::Opened,
 };
@@ -126,17 +126,9 @@ impl<'a> Report<'a> {
     fn result(&self, Outcome { epsilon, state }: &Outcome) -> Result {
         let n = self.set.len() as f64;
         let [clean, robust] = state.accuracy().shares();
-        let class = |(label, name): (usize, &String)| {
-            let fates =
-                || (0..self.set.len()).filter(|&i| self.set.labels[i] as usize == label).map(|i| state.fates[i]);
-            let pictures = fates().count();
-            let share = |count: usize| count as f64 / pictures.max(1) as f64;
-            ClassResult {
-                name: name.clone(),
-                pictures,
-                clean: share(fates().filter(|f| *f != Fate::Wrong).count()),
-                robust: share(fates().filter(|f| *f == Fate::Standing).count()),
-            }
+        let class = |(name, accuracy): (&String, Accuracy)| {
+            let [clean, robust] = accuracy.shares();
+            ClassResult { name: name.clone(), pictures: accuracy.pictures, clean, robust }
         };
         Result {
             epsilon: *epsilon,
@@ -153,7 +145,7 @@ impl<'a> Report<'a> {
                 })
                 .collect(),
             flags: state.flags.iter().map(ToString::to_string).collect(),
-            classes: self.set.classes.iter().enumerate().map(class).collect(),
+            classes: self.set.classes.iter().zip(state.by_class(self.set)).map(class).collect(),
         }
     }
 

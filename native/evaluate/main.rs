@@ -44,7 +44,9 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<ExitCode> {
     let (mut plan, out) = plan::read(&plan::command().get_matches())?;
     let interrupt = Interrupt::listen()?;
-    let (pictures, opened) = plan.setup.open()?;
+    let Some((pictures, opened)) = plan.setup.open(&interrupt)? else {
+        return Ok(interrupt.exit_code());
+    };
     let names = plan.setup.names();
     println!("{}: {} pictures of {}, {}", names.join(", "), pictures.len(), plan.setup.dataset, opened.name);
     // All is loaded and looked at before anything is written or attacked.

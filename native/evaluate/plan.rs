@@ -39,7 +39,7 @@ pub fn command() -> Command {
         .after_help(
             "Corruptions are made here, after CIFAR-10-C: twelve kinds in five severities. Each attack is run on its own, \
              within L-inf; pgd-20 takes 20 steps of 2/255 from one random start.\n\n\
-             Models of your own:\n  evaluate --weights a.safetensors b.safetensors --dataset cifar10 --data-dir cifar-10-binary.tar.gz\n\
+             Models of your own:\n  evaluate --weights a.safetensors b.safetensors --dataset cifar10\n\
              Interrupted runs go on with:\n  evaluate --resume DIR",
         )
         .arg(Arg::new("weights").long("weights").value_name("FILE").num_args(1..).required_unless_present("resume")

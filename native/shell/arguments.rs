@@ -22,3 +22,11 @@ pub fn options(
         })
     })
 }
+
+/// The option `--data-url`.
+pub fn data_url() -> Arg {
+    Arg::new("data-url").long("data-url").value_name("URL").help(
+        "Fetch CIFAR from here, if it is neither in --data-dir nor kept from before: the archive's address, or that of the \
+         folder it lies in [default: where its authors publish it]",
+    )
+}

@@ -1,8 +1,11 @@
-//! What the native programs share: arguments made from settings, data sets from disk, files that are whole or absent.
+//! What the native programs share: arguments made from settings, data sets from disk or from where
+//! they are published, files that are whole or absent.
 
 mod allocator;
 pub mod arguments;
+pub mod console;
 pub mod dataset;
+mod download;
 pub mod files;
 pub mod interrupt;
 pub mod style;

@@ -3,8 +3,12 @@
 
 #[path = "../shell/allocator.rs"]
 mod allocator;
+#[path = "../shell/console.rs"]
+mod console;
 #[path = "../shell/dataset.rs"]
 mod dataset;
+#[path = "../shell/download.rs"]
+mod download;
 mod estimate;
 mod figure;
 #[path = "../shell/files.rs"]
@@ -24,6 +28,8 @@ use std::{
 
 use anyhow::{Context, bail};
 use clap::Parser;
+use console::Console;
+use dataset::Fetching;
 use indicatif::{ProgressBar, ProgressStyle};
 use interrupt::Interrupt;
 use measure::{Findings, Subject};
@@ -48,7 +54,7 @@ struct Arguments {
     /// The data set that they were trained on
     #[arg(long, default_value = "cifar10", value_parser = parse_dataset)]
     dataset: Dataset,
-    /// Where it is
+    /// Where it is: a directory or an archive; CIFAR is fetched if this is not given
     #[arg(long, default_value = "")]
     data_dir: String,
     /// Test pictures to measure on
@@ -77,7 +83,13 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
-    let pictures = dataset::load(arguments.dataset, &arguments.data_dir, [1, usize::from(arguments.limit)])?.test;
+    let fetching = Fetching { url: None, console: Console::default(), interrupt: &interrupt };
+    let limits = [1, usize::from(arguments.limit)];
+    let Some(data) = dataset::load(arguments.dataset, &arguments.data_dir, limits, &fetching)? else {
+        println!("Stopped. The same command goes on.");
+        return Ok(interrupt.exit_code());
+    };
+    let pictures = data.test;
     let opened = pollster::block_on(platform::open(arguments.device))?;
     // All are loaded before the first is measured.
     let subjects: Vec<Subject> =

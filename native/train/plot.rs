@@ -2,43 +2,81 @@
 
 use anyhow::anyhow;
 use otjr::train::Record;
-use plotters::prelude::*;
+use plotters::{coord::Shift, prelude::*};
 
-use crate::shell::style::{self, COLOURS};
+use crate::{
+    report::Outcome,
+    shell::style::{self, COLOURS},
+};
+
+/// Points of a line at most: no picture shows more.
+const POINTS: usize = 600;
+
+/// What a step measures, if it does.
+pub type Term = fn(&Record) -> Option<f32>;
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 /// An SVG: the cross-entropy of each run over its steps, and each run's clean and robust accuracy as bars.
-pub fn curves(logs: &[(String, Vec<Record>)], accuracies: Vec<[f64; 2]>) -> anyhow::Result<String> {
+pub fn curves(runs: &[Outcome]) -> anyhow::Result<String> {
+    svg((960, 400), |area| {
+        area.fill(&WHITE)?;
+        let (left, right) = area.split_horizontally(640);
+        lines(&left, Some("Cross-entropy in training"), runs, |record| Some(record.ce))?;
+        bars(&right, runs)
+    })
+}
+
+/// An SVG without background, caption or legend: a term of each run over its steps; none if no run has it.
+pub fn curve(runs: &[Outcome], term: Term) -> anyhow::Result<Option<String>> {
+    let measured = runs.iter().flat_map(|run| &run.log).any(|record| term(record).is_some());
+    measured.then(|| svg((480, 280), |area| lines(area, None, runs, term))).transpose()
+}
+
+fn svg(size: (u32, u32), draw: impl Fn(&Area) -> Drawn) -> anyhow::Result<String> {
     style::register_sans_serif();
     let mut svg = String::new();
-    draw(&mut svg, logs, &accuracies).map_err(|e| anyhow!("could not draw the curves: {e}"))?;
+    {
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        draw(&area).and_then(|()| Ok(area.present()?)).map_err(|e| anyhow!("could not draw the curves: {e}"))?;
+    }
     Ok(svg)
 }
 
-fn draw(
-    svg: &mut String,
-    logs: &[(String, Vec<Record>)],
-    accuracies: &[[f64; 2]],
-) -> Result<(), Box<dyn std::error::Error>> {
-    let area = SVGBackend::with_string(svg, (960, 400)).into_drawing_area();
-    area.fill(&WHITE)?;
-    let (left, right) = area.split_horizontally(640);
-    let last = logs.iter().filter_map(|(_, records)| records.last()).map(|r| r.step).max().unwrap_or(1);
-    let highest = logs.iter().flat_map(|(_, records)| records).map(|r| r.ce).fold(0.1f32, f32::max);
-    let mut chart = ChartBuilder::on(&left)
-        .caption("Cross-entropy in training", ("sans-serif", 18))
-        .margin(16)
-        .x_label_area_size(36)
-        .y_label_area_size(48)
-        .build_cartesian_2d(0u64..last, 0f32..highest * 1.05)?;
-    chart.configure_mesh().x_desc("step").light_line_style(TRANSPARENT).draw()?;
-    for ((name, records), colour) in logs.iter().zip(COLOURS) {
-        let line = LineSeries::new(records.iter().map(|r| (r.step, r.ce)), colour.stroke_width(2));
-        let legend = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2));
-        chart.draw_series(line)?.label(name).legend(legend);
+fn lines(area: &Area, caption: Option<&str>, runs: &[Outcome], term: Term) -> Drawn {
+    let points = |run: &Outcome| {
+        let all: Vec<(u64, f32)> = run.log.iter().filter_map(|r| Some((r.step, term(r)?))).collect();
+        // Means of neighbours, where there are too many.
+        let together = all.len().div_ceil(POINTS).max(1);
+        let mean =
+            |part: &[(u64, f32)]| (part[part.len() / 2].0, part.iter().map(|p| p.1).sum::<f32>() / part.len() as f32);
+        all.chunks(together).map(mean).collect::<Vec<_>>()
+    };
+    let all: Vec<Vec<(u64, f32)>> = runs.iter().map(points).collect();
+    let last = all.iter().filter_map(|points| points.last()).map(|p| p.0).max().unwrap_or(1);
+    let value = || all.iter().flatten().map(|p| p.1);
+    let (lowest, highest) = (value().fold(0f32, f32::min), value().fold(1e-6f32, f32::max));
+    let mut chart = ChartBuilder::on(area);
+    if let Some(caption) = caption {
+        chart.caption(caption, ("sans-serif", 18));
     }
-    chart.configure_series_labels().border_style(BLACK.mix(0.2)).background_style(WHITE).draw()?;
+    let mut chart = (chart.margin(16).x_label_area_size(40).y_label_area_size(56))
+        .build_cartesian_2d(0u64..last, lowest * 1.05..highest * 1.05)?;
+    let mesh = &mut chart.configure_mesh();
+    mesh.x_desc("step").x_labels(5).y_labels(6).light_line_style(TRANSPARENT).label_style(("sans-serif", 14)).draw()?;
+    for ((run, points), colour) in runs.iter().zip(all).zip(COLOURS) {
+        let legend = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2));
+        chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?.label(&run.objective).legend(legend);
+    }
+    if caption.is_some() {
+        let labels = &mut chart.configure_series_labels();
+        labels.label_font(("sans-serif", 14)).border_style(BLACK.mix(0.2)).background_style(WHITE).draw()?;
+    }
+    Ok(())
+}
 
-    let mut chart = ChartBuilder::on(&right)
+fn bars(area: &Area, runs: &[Outcome]) -> Drawn {
+    let mut chart = ChartBuilder::on(area)
         .caption("Accuracy, %", ("sans-serif", 18))
         .margin(16)
         .x_label_area_size(36)
@@ -55,10 +93,10 @@ fn draw(
             _ => String::new(),
         })
         .draw()?;
-    let width = 0.7 / accuracies.len().max(1) as f64;
-    for (run, (shares, colour)) in accuracies.iter().zip(COLOURS).enumerate() {
-        for (group, share) in shares.iter().enumerate() {
-            let x = group as f64 + 0.15 + run as f64 * width;
+    let width = 0.7 / runs.len().max(1) as f64;
+    for (number, (run, colour)) in runs.iter().zip(COLOURS).enumerate() {
+        for (group, share) in run.accuracy.shares().into_iter().enumerate() {
+            let x = group as f64 + 0.15 + number as f64 * width;
             let height = 100.0 * share;
             chart.draw_series([Rectangle::new([(x, 0.0), (x + width * 0.95, height)], colour.filled())])?;
             chart.draw_series([Text::new(
@@ -68,6 +106,5 @@ fn draw(
             )])?;
         }
     }
-    area.present()?;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! The directory of one training run: `checkpoint.safetensors` to go on from, `log.jsonl` with a line a step, and at the
-//! end `model.safetensors`. Where pictures are set aside, `validation.jsonl` has a line an epoch, and `best.safetensors` is
+//! The directory of one training run: `checkpoint.safetensors` to go on from, `log.jsonl` with a line a step, the same
+//! for TensorBoard, and at the end `model.safetensors`. Where pictures are set aside, `validation.jsonl` has a line an epoch, and `best.safetensors` is
 //! the model of the best one.
 
 use std::{
@@ -20,7 +20,7 @@ use otjr::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::shell::files;
+use crate::{events::Events, shell::files};
 
 const LOG: &str = "log.jsonl";
 const VALIDATION: &str = "validation.jsonl";
@@ -29,6 +29,7 @@ const BEST: &str = "best.safetensors";
 pub struct RunDirectory {
     path: PathBuf,
     log: File,
+    events: Events,
     /// Of the whole run, earlier sittings included.
     pub records: Vec<Record>,
     pub validations: Vec<Validation>,
@@ -46,7 +47,7 @@ impl RunDirectory {
         let log = log.with_context(|| format!("could not append to {}", log_path.display()))?;
         // The epoch that ends at this very step is judged again if the sitting was cut short before it was.
         let validations = read(&path.join(VALIDATION), |v: &Validation| v.epoch * per_epoch <= step)?;
-        Ok(Self { path: path.to_owned(), log, records, validations })
+        Ok(Self { path: path.to_owned(), log, events: Events::open(path, step)?, records, validations })
     }
 
     pub fn checkpoint_path(path: &Path) -> PathBuf {
@@ -63,9 +64,25 @@ impl RunDirectory {
         Ok(Some(Checkpoint::from_bytes(&bytes).with_context(|| path.display().to_string())?))
     }
 
-    pub fn append(&mut self, records: Vec<Record>) -> anyhow::Result<()> {
+    /// Seconds that earlier sittings took.
+    pub fn earlier(&self) -> f64 {
+        self.events.earlier
+    }
+
+    /// Adds the steps since the last call, in which so many pictures a second were seen.
+    pub fn append(&mut self, records: Vec<Record>, pictures_per_second: f64) -> anyhow::Result<()> {
         let written = self.log.write_all(lines(&records)?.as_bytes());
         written.with_context(|| format!("could not write {}", self.path.join(LOG).display()))?;
+        for record in &records {
+            let terms = [("loss", Some(record.loss)), ("ce", Some(record.ce)), ("distance", record.distance)];
+            let others = [("jacobian", record.jacobian), ("rate", Some(record.rate))];
+            let mut scalars: Vec<(&str, f32)> =
+                terms.into_iter().chain(others).filter_map(|(tag, value)| Some((tag, value?))).collect();
+            if Some(record) == records.last() {
+                scalars.push(("pictures_per_second", pictures_per_second as f32));
+            }
+            self.events.write(record.step, &scalars)?;
+        }
         self.records.extend(records);
         Ok(())
     }

@@ -311,9 +311,9 @@ settings! {
 settings! {
     /// A training run. The defaults are the paper's recipe; [`TrainConfig::demo`] is what fits into minutes on a laptop.
     pub struct TrainConfig {
-        /// What to train on: synthetic needs no files, the others need --data-dir
+        /// What to train on: synthetic needs no files, cifar10 and cifar100 are fetched, folder needs --data-dir
         dataset: Dataset = Dataset::Cifar10;
-        /// Where the data is: a directory, CIFAR's .tar.gz itself, or a zip of class folders
+        /// Where the data is: a directory, CIFAR's .tar.gz itself (fetched if it is not given), or a zip of class folders
         data_dir: String = String::new();
         /// The network: wrn-D-W (wrn-10-1 ... wrn-34-10), resnet-18 or preact-resnet-18
         model: Architecture = Architecture::WideResNet { depth: 34, width: 10 };

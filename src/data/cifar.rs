@@ -63,10 +63,19 @@ impl Version {
         }
     }
 
-    fn archive(self) -> &'static str {
+    /// The file that holds it, as published.
+    pub fn archive(self) -> &'static str {
         match self {
             Self::Cifar10 => "cifar-10-binary.tar.gz",
             Self::Cifar100 => "cifar-100-binary.tar.gz",
+        }
+    }
+
+    /// The archive's MD5 sum, as published beside it.
+    pub fn md5(self) -> &'static str {
+        match self {
+            Self::Cifar10 => "c32a1d4ab5d03f1284b67883e8d13530",
+            Self::Cifar100 => "03b5dce01913d631647c71ecec9e9cb8",
         }
     }
 

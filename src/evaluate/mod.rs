@@ -1,6 +1,7 @@
 //! How many pictures of a set a model gets right, clean and under attacks in turn, each on those that still stand.
 
 mod interval;
+mod pair;
 mod state;
 mod tally;
 
@@ -22,6 +23,7 @@ use crate::{
     random::{self, Purpose, RngExt},
 };
 pub use interval::wilson;
+pub use pair::{Pair, pairs};
 pub use state::{Accuracy, Fate, Record, Report, State};
 pub use tally::{Tally, View, Views};
 

@@ -95,6 +95,18 @@ impl State {
             robust: self.count(|fate| *fate == Fate::Standing),
         }
     }
+
+    /// The same of each class; `pictures` are those that were evaluated.
+    pub fn by_class(&self, pictures: &Pictures) -> Vec<Accuracy> {
+        let mut classes = vec![Accuracy::default(); pictures.classes.len()];
+        for (fate, label) in self.fates.iter().zip(&pictures.labels) {
+            let class = &mut classes[usize::from(*label)];
+            class.pictures += 1;
+            class.clean += usize::from(*fate != Fate::Wrong);
+            class.robust += usize::from(*fate == Fate::Standing);
+        }
+        classes
+    }
 }
 
 /// Names of a state's arrays in files.

@@ -17,7 +17,14 @@ use otjr::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::shell::{dataset, files, unused};
+use crate::shell::{
+    arguments,
+    console::Console,
+    dataset::{self, Fetching},
+    files,
+    interrupt::Interrupt,
+    unused,
+};
 
 /// Part of what is kept in a run's `run.json`.
 #[derive(Clone, Serialize, Deserialize)]
@@ -25,6 +32,8 @@ pub struct Setup {
     pub models: Vec<String>,
     pub dataset: String,
     pub data_dir: String,
+    #[serde(default)]
+    data_url: Option<String>,
     pub limit: usize,
     pub batch: usize,
     device: String,
@@ -42,9 +51,10 @@ pub fn options(command: Command) -> Command {
     command
         .arg(option("dataset", "NAME", dataset).default_value("synthetic"))
         .arg(
-            option("data-dir", "PATH", "Where the data is: a directory, or for CIFAR the .tar.gz itself")
+            option("data-dir", "PATH", "Where the data is: a directory, CIFAR's .tar.gz itself (fetched if it is not given), or a zip of class folders")
                 .default_value(""),
         )
+        .arg(arguments::data_url())
         .arg(number(
             "limit",
             "1000",
@@ -134,6 +144,7 @@ impl Setup {
             models: matches.get_many::<String>(models).expect("it is required").cloned().collect(),
             dataset: text("dataset"),
             data_dir: text("data-dir"),
+            data_url: matches.get_one::<String>("data-url").cloned(),
             limit: number("limit") as usize,
             batch: number("batch") as usize,
             device: text("device"),
@@ -170,13 +181,17 @@ impl Setup {
         self.models.iter().enumerate().map(name).collect()
     }
 
-    /// The pictures and the device.
-    pub fn open(&self) -> anyhow::Result<(Pictures, Opened)> {
+    /// The pictures and the device; none if fetching the pictures was interrupted.
+    pub fn open(&self, interrupt: &Interrupt) -> anyhow::Result<Option<(Pictures, Opened)>> {
         if let Some(threads) = self.threads {
             rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
         }
-        let pictures = dataset::load(self.dataset()?, &self.data_dir, [1, self.limit])?.test;
-        Ok((pictures, pollster::block_on(platform::open(self.device()?))?))
+        let fetching = Fetching { url: self.data_url.as_deref(), console: Console::default(), interrupt };
+        let Some(data) = dataset::load(self.dataset()?, &self.data_dir, [1, self.limit], &fetching)? else {
+            println!("Stopped. To go on, give the same command.");
+            return Ok(None);
+        };
+        Ok(Some((data.test, pollster::block_on(platform::open(self.device()?))?)))
     }
 
     /// Notes the checksums of a new run's models and of what else judges them, and says that it is new; of an old run sees

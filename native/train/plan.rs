@@ -1,0 +1,213 @@
+//! What the command line asks for: a new run, or one to go on with.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
+use otjr::{
+    checkpoint::Checkpoint,
+    config::{Dataset, Objective, Settings, TrainConfig},
+    platform::DeviceChoice,
+    train,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    recipe,
+    run::RunDirectory,
+    shell::{arguments, files, unused},
+};
+
+pub fn command() -> Command {
+    let (paper, demo) = (TrainConfig::default(), TrainConfig::demo());
+    let default = move |setting: &otjr::config::Setting| {
+        let [paper, demo] =
+            [&paper, &demo].map(|c| c.get(setting.key).filter(|v| !v.is_empty()).unwrap_or("none".into()));
+        match setting.key {
+            "dataset" => demo,
+            _ if paper == demo => paper,
+            _ => format!("{demo}; with another --dataset {paper}"),
+        }
+    };
+    let command = Command::new("train")
+        .args_override_self(true)
+        .about("Trains a classifier that withstands adversarial pictures, and measures whether it does")
+        .after_help(format!(
+            "With no argument: a small OTJR model on the embedded set beside the same net trained with ce, in minutes.\n\
+             The paper's run: train --recipe otjr-cifar10 --device gpu\n\
+             Interrupted runs go on with: train --resume DIR\n\
+             A run that was saved in the page goes on with: train --resume FILE\n\n\
+             Recipes:\n{}",
+            recipe::list()
+        ))
+        .arg(Arg::new("recipe").long("recipe").value_name("NAME|FILE").help(
+            "Settings under a name, listed below, or in a file of `setting = value` lines; other options overrule them",
+        ))
+        .arg(Arg::new("baseline").long("baseline").value_name("OBJECTIVE").help(
+            "Also train this objective on the same budget and compare; none for no comparison \
+             [default: ce; with another --dataset none]",
+        ))
+        .arg(Arg::new("device").long("device").value_name("DEVICE").default_value("auto").help(
+            "auto (a real GPU if there is one, else the CPU), cpu, gpu or gpu:N",
+        ))
+        .arg(Arg::new("devices").long("devices").value_name("LIST").value_delimiter(',').conflicts_with("device").help(
+            "Several devices, 0,1 for the first two GPUs: each takes its part of every batch and normalises it by itself",
+        ))
+        .arg(Arg::new("threads").long("threads").value_name("N").value_parser(clap::value_parser!(u16).range(1..))
+            .help("Threads of the CPU [default: all cores]"))
+        .arg(Arg::new("out").long("out").value_name("DIR").help("Where to write [default: runs/NAME, numbered if taken]"))
+        .arg(Arg::new("resume").long("resume").value_name("DIR|FILE|auto").help(
+            "Go on with the run in DIR, exactly as it was, or with the run whose checkpoint is FILE, in a directory of its own; \
+             auto: with the run in --out, or begin it there",
+        ))
+        .arg(Arg::new("plan").long("plan").action(ArgAction::SetTrue).conflicts_with("resume")
+            .help("Say what the run would take in time and memory, from a few steps of it, and do not train"))
+        .arg(Arg::new("save-every").long("save-every").value_name("SECONDS").default_value("30")
+            .value_parser(clap::value_parser!(u64)).help("Time between checkpoints"))
+        .arg(arguments::data_url())
+        .arg(Arg::new("quiet").long("quiet").action(ArgAction::SetTrue)
+            .help("Say nothing but what went wrong, and in the last line what was written"));
+    arguments::options(command, TrainConfig::settings(), "Settings", default)
+}
+
+/// What a run directory is about; kept in its `run.json`.
+#[derive(Serialize, Deserialize)]
+struct Plan {
+    config: Vec<(String, String)>,
+    baseline: Option<String>,
+}
+
+/// A run: its config, the objective to compare with, and its directory.
+pub type Run = (TrainConfig, Option<Objective>, PathBuf);
+
+/// The run that is asked for.
+pub fn read(matches: &ArgMatches) -> anyhow::Result<Run> {
+    match matches.get_one::<String>("resume") {
+        Some(auto) if auto == "auto" => found(matches),
+        Some(file) if Path::new(file).is_file() => moved(matches, Path::new(file)),
+        Some(folder) => {
+            refuse_settings(matches, &[])?;
+            resumed(Path::new(folder))
+        }
+        None => planned(matches),
+    }
+}
+
+/// The devices to train on, the first of which holds the run.
+pub fn devices(matches: &ArgMatches) -> anyhow::Result<Vec<DeviceChoice>> {
+    let parse = |option, name: &str| -> anyhow::Result<DeviceChoice> {
+        let numbered = name.parse().ok().map(|n| DeviceChoice::Gpu(Some(n)));
+        numbered.map_or_else(|| name.parse().map_err(|e| anyhow::anyhow!("--{option}: {e}")), Ok)
+    };
+    match matches.get_many::<String>("devices") {
+        Some(names) => names.map(|name| parse("devices", name)).collect(),
+        None => Ok(vec![parse("device", matches.get_one::<String>("device").expect("it has a default"))?]),
+    }
+}
+
+/// A new run.
+fn planned(matches: &ArgMatches) -> anyhow::Result<Run> {
+    let (dataset, recipe) = (matches.get_one::<String>("dataset"), matches.get_one::<String>("recipe"));
+    let embedded = recipe.is_none() && dataset.is_none_or(|d| *d == Dataset::Synthetic.to_string());
+    let mut config = match recipe {
+        Some(name) => recipe::read(name)?,
+        None if embedded => TrainConfig::demo(),
+        None => TrainConfig::default(),
+    };
+    apply(&mut config, matches)?;
+    let baseline = match matches.get_one::<String>("baseline").map(String::as_str) {
+        None if embedded && config.objective != Objective::Ce => Some(Objective::Ce),
+        None | Some("none") => None,
+        Some(name) => Some(name.parse().map_err(|e| anyhow::anyhow!("--baseline: {e}"))?),
+    };
+    if baseline == Some(config.objective) {
+        bail!("--baseline {}: it is the objective itself", config.objective);
+    }
+    if matches.get_flag("plan") {
+        return Ok((config, baseline, PathBuf::new()));
+    }
+    planned_at(matches, config, baseline)
+}
+
+/// Makes the directory of a run.
+fn planned_at(matches: &ArgMatches, config: TrainConfig, baseline: Option<Objective>) -> anyhow::Result<Run> {
+    let out = match matches.get_one::<String>("out") {
+        Some(out) => {
+            let out = PathBuf::from(out);
+            if out.join("run.json").exists() {
+                bail!("{0} holds a run: go on with it by --resume {0}, or choose another --out", out.display());
+            }
+            out
+        }
+        None => unused(&format!("{}-{}-{}", config.dataset, config.model, config.objective)),
+    };
+    fs::create_dir_all(&out).with_context(|| format!("could not create the directory {}", out.display()))?;
+    let plan = Plan {
+        config: config.pairs().into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+        baseline: baseline.map(|objective| objective.to_string()),
+    };
+    files::write(&out.join("run.json"), serde_json::to_string_pretty(&plan)?.as_bytes())?;
+    Ok((config, baseline, out))
+}
+
+/// Sets what was given on the command line.
+fn apply(config: &mut TrainConfig, matches: &ArgMatches) -> anyhow::Result<()> {
+    for setting in TrainConfig::settings() {
+        if matches.value_source(setting.key) == Some(ValueSource::CommandLine) {
+            let value: &String = matches.get_one(setting.key).expect("it was given");
+            config.set(setting.key, value).map_err(|e| anyhow::anyhow!("--{e}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// A run whose checkpoint came from elsewhere, in a directory of its own.
+fn moved(matches: &ArgMatches, file: &Path) -> anyhow::Result<Run> {
+    // The page knows of no directories.
+    refuse_settings(matches, &["data-dir", "out"])?;
+    let bytes = fs::read(file).with_context(|| format!("could not read {}", file.display()))?;
+    let checkpoint = Checkpoint::from_bytes(&bytes).with_context(|| file.display().to_string())?;
+    let mut config = train::config_of(&checkpoint).with_context(|| file.display().to_string())?;
+    apply(&mut config, matches)?;
+    let (config, _, out) = planned_at(matches, config, None)?;
+    let folder = out.join(config.objective.to_string());
+    fs::create_dir_all(&folder).with_context(|| format!("could not create the directory {}", folder.display()))?;
+    files::write(&RunDirectory::checkpoint_path(&folder), &bytes)?;
+    Ok((config, None, out))
+}
+
+/// The run in the directory that was named for it, or a new one there: the same command begins and goes on, as a
+/// scheduler gives it.
+fn found(matches: &ArgMatches) -> anyhow::Result<Run> {
+    let out = matches.get_one::<String>("out").context("--resume auto needs --out: where the run is, or will be")?;
+    if Path::new(out).join("run.json").exists() { resumed(Path::new(out)) } else { planned(matches) }
+}
+
+/// The run in a directory.
+fn resumed(folder: &Path) -> anyhow::Result<Run> {
+    let path = folder.join("run.json");
+    let text = fs::read_to_string(&path)
+        .with_context(|| format!("{} is not a run: could not read {}", folder.display(), path.display()))?;
+    let plan: Plan = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+    let mut config = TrainConfig::default();
+    for (key, value) in &plan.config {
+        config.set(key, value).with_context(|| path.display().to_string())?;
+    }
+    let baseline =
+        plan.baseline.map(|name| name.parse().map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))).transpose()?;
+    Ok((config, baseline, folder.to_owned()))
+}
+
+/// Settings are part of a run: giving others, but for some, would make it another run.
+fn refuse_settings(matches: &ArgMatches, but: &[&str]) -> anyhow::Result<()> {
+    let mut given = TrainConfig::settings().into_iter().map(|setting| setting.key).chain(["baseline", "out", "recipe"]);
+    let other =
+        |key: &&str| !but.contains(key) && matches.value_source(key).is_some_and(|s| s != ValueSource::DefaultValue);
+    match given.find(other) {
+        Some(key) => bail!("--resume goes on with the run as it was: leave out --{key}, or start another run"),
+        None => Ok(()),
+    }
+}

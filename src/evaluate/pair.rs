@@ -1,0 +1,58 @@
+//! Pictures beside what an attack makes of them, to be looked at.
+
+use burn::tensor::Device;
+
+use crate::{
+    attack::{
+        Attack, Error, Goal, Query, Task, Threat,
+        method::stages,
+        rounding::{self, Change, change},
+    },
+    config::AttackConfig,
+    data::{Pictures, SIDE},
+    model::Model,
+    prediction::seen,
+};
+
+/// What an attack makes of a picture, and a model of both.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pair {
+    /// The attacked picture `[3, SIDE, SIDE]`, 0..=255.
+    pub attacked: Vec<u8>,
+    /// How it differs from the picture.
+    pub change: Change,
+    /// The class that the model names, of the picture and of the attacked one.
+    pub classes: [usize; 2],
+}
+
+/// Attacks the pictures `ids` of a set, each to the end, with a single attack (no suite).
+pub async fn pairs(
+    model: &Model,
+    pictures: &Pictures,
+    ids: &[usize],
+    attack: &AttackConfig,
+    device: &Device,
+) -> Result<Vec<Pair>, Error> {
+    let query = Query::new(model, device, [3, SIDE, SIDE], ids.len());
+    let labels: Vec<usize> = ids.iter().map(|&i| usize::from(pictures.labels[i])).collect();
+    let task = Task {
+        x: pictures.select(ids).pixels.iter().map(|&v| f32::from(v) / 255.0).collect(),
+        goals: labels.iter().map(|&label| Goal::Avoid(label)).collect(),
+        ids: ids.iter().map(|&i| i as u64).collect(),
+    };
+    let clean = query.logits(&task.x).await?;
+    let method = stages(attack, model.classes)?.swap_remove(0).method;
+    let found = method.run(&query, &task, &mut ()).await?;
+    let threat = Threat { norm: attack.norm, epsilon: attack.epsilon.0 };
+    let mut pairs = Vec::new();
+    for (k, (&i, &label)) in ids.iter().zip(&labels).enumerate() {
+        let original = pictures.picture(i);
+        let rounded = rounding::round(&query, task.goals[k], original, &found[k].x, &threat, attack.seed).await?;
+        pairs.push(Pair {
+            change: change(original, &rounded.pixels),
+            classes: [clean.row(k), &rounded.logits].map(|z| seen(z, label)),
+            attacked: rounded.pixels,
+        });
+    }
+    Ok(pairs)
+}
