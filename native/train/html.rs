@@ -143,14 +143,16 @@ fn gallery(report: &Report) -> Markup {
                 @for run in report.runs {
                     @let pair = &run.pairs[k];
                     @let [clean, attacked] = pair.classes;
+                    @let changed = pair.attacked != test.picture(i);
                     figure {
                         (picture(&pair.attacked, "attacked"))
-                        @if clean == label { (picture(&pair.change.pixels, "change")) }
+                        @if changed { (picture(&pair.change.pixels, "change")) }
                         figcaption {
                             (run.objective) ": "
                             @if clean != label { "wrong unattacked, " } @else if attacked != label { (classes[clean]) " → " }
                             (verdict(attacked, label))
-                            @if clean == label { ", change\u{a0}×\u{a0}" (pair.change.factor) }
+                            @if changed { ", change\u{a0}×\u{a0}" (pair.change.factor) }
+                            @else if clean == label { ", nothing worse was found" }
                         }
                     }
                 }

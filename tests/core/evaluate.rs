@@ -8,11 +8,12 @@ use otjr::{
         Classifier,
         autoattack::Flag,
         method::{Stage, stages},
+        rounding::change,
     },
     checkpoint::Checkpoint,
     config::{AttackConfig, AttackKind, Norm, Pixels},
     data::{Pictures, synthetic},
-    evaluate::{Evaluation, Fate, Now, State, Target, Watch, check},
+    evaluate::{Accuracy, Evaluation, Fate, Now, State, Target, Watch, accuracy, check, pairs},
     model::Model,
     prediction::{ranking, rival, seen, top},
 };
@@ -115,6 +116,30 @@ tests! {
             assert!(Norm::Linf.distance(adversarial, &x) <= EPSILON);
             assert_eq!(*fate == Fate::Standing, adversarial == x);
             assert_eq!(*fate == Fate::Standing, state.predictions[i] == pictures.labels[i] as usize);
+        }
+    }
+
+    /// The classes make up the whole, and what is shown of an attack is what was counted.
+    fn classes_and_pairs_agree_with_the_count() {
+        let (model, pictures, device) = (robust(), data(20), Device::flex());
+        let config = few(AttackKind::Pgd, EPSILON);
+        let go_on = |_: &State| ControlFlow::Continue(());
+        let state = ready(accuracy(&model, &pictures, &config, 8, &device, go_on)).unwrap();
+        let classes = state.by_class(&pictures);
+        let sum = |count: fn(&Accuracy) -> usize| classes.iter().map(count).sum::<usize>();
+        let Accuracy { pictures: all, clean, robust } = state.accuracy();
+        assert_eq!([sum(|c| c.pictures), sum(|c| c.clean), sum(|c| c.robust)], [all, clean, robust]);
+        assert_eq!(classes[3].pictures, pictures.labels.iter().filter(|label| **label == 3).count());
+
+        let ids = [17, 4, 11, 0, 9, 2];
+        let shown = ready(pairs(&model, &pictures, &ids, &config, &device)).unwrap();
+        assert_eq!(shown.len(), ids.len());
+        for (pair, &i) in shown.iter().zip(&ids) {
+            let (picture, label) = (pictures.picture(i), pictures.labels[i] as usize);
+            assert!(pair.attacked.iter().zip(picture).all(|(after, before)| after.abs_diff(*before) <= 8));
+            assert_eq!(pair.change, change(picture, &pair.attacked));
+            let expected = [state.fates[i] != Fate::Wrong, state.fates[i] == Fate::Standing];
+            assert_eq!(pair.classes.map(|class| class == label), expected, "picture {i}");
         }
     }
 
