@@ -20,12 +20,25 @@ use otjr::{
 const KILLS: u64 = 20;
 /// Of [`command`].
 const STEPS: u64 = 60;
-const FILES: [&str; 3] = ["model.safetensors", "checkpoint.safetensors", "log.jsonl"];
+const FILES: [&str; 4] = ["model.safetensors", "checkpoint.safetensors", "log.jsonl", "validation.jsonl"];
 
 fn command(folder: &Path, out: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_train"));
     command.current_dir(folder).args(["--device", "cpu", "--resume", "auto", "--out", out, "--save-every", "0"]);
-    command.args(["--limit", "96", "--batch", "8", "--epochs", "5", "--limit-test", "20", "--train-steps", "1"]);
+    command.args([
+        "--limit",
+        "112",
+        "--validation",
+        "16",
+        "--batch",
+        "8",
+        "--epochs",
+        "5",
+        "--limit-test",
+        "20",
+        "--train-steps",
+        "1",
+    ]);
     command.args(["--average", "0.9", "--baseline", "none"]);
     command.stdout(Stdio::piped()).stderr(Stdio::null());
     command

@@ -100,7 +100,9 @@ impl RunDirectory {
         if validation::best(&self.validations) == Some(&judged) {
             self.write_model(trainer, BEST)?;
         }
-        files::write(&self.path.join(VALIDATION), lines(&self.validations)?.as_bytes())
+        files::write(&self.path.join(VALIDATION), lines(&self.validations)?.as_bytes())?;
+        let scalars = [("validation/clean", judged.clean as f32), ("validation/pgd-10", judged.robust as f32)];
+        self.events.write(trainer.step, &scalars)
     }
 
     /// Writes the model alone, for others to open: that of the best epoch, if epochs were judged.

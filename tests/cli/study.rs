@@ -14,7 +14,16 @@ use super::{CE, FIXTURE, OTJR, json, output, refused};
 
 fn study(folder: &Path, models: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_study"));
-    command.current_dir(folder).args(models).args(["--dataset", "synthetic", "--limit", "4", "--device", "cpu", "--out", "out"]);
+    command.current_dir(folder).args(models).args([
+        "--dataset",
+        "synthetic",
+        "--limit",
+        "4",
+        "--device",
+        "cpu",
+        "--out",
+        "out",
+    ]);
     command
 }
 
@@ -45,7 +54,9 @@ fn models_are_compared() {
         assert_eq!((layers[0], layers[layers.len() - 1]), (&"pixels".into(), &"logits".into()));
     }
     let tables = fs::read_to_string(folder.join("out/tables.md")).unwrap();
-    assert!(["| ce |", "| otjr | otjr |", "| latent |", "estimate.svg", "K = 32"].iter().all(|part| tables.contains(part)));
+    assert!(
+        ["| ce |", "| otjr | otjr |", "| latent |", "estimate.svg", "K = 32"].iter().all(|part| tables.contains(part))
+    );
     for figure in ["accuracy-fgsm.svg", "accuracy-pgd.svg", "accuracy-apgd-t.svg", "layers.svg", "estimate.svg"] {
         assert!(fs::read_to_string(folder.join("out").join(figure)).unwrap().starts_with("<svg"), "{figure}");
     }

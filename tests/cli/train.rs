@@ -1,0 +1,299 @@
+//! Training: interrupted, resumed, moved, reported.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use otjr::{
+    checkpoint::Checkpoint,
+    config::{Settings, TrainConfig},
+    data::{Pictures, picture::encode_png, synthetic},
+    train::{
+        Trainer,
+        validation::{self, Validation},
+    },
+};
+
+use super::{FIXTURE, NO_NETWORK, json, output, refused};
+
+fn train(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_train"));
+    command.current_dir(folder).env("XDG_CACHE_HOME", folder).env_remove("OTJR_DATA").args(["--device", "cpu"]);
+    command
+}
+
+/// A run of 24 steps in 2 epochs, seconds long, with 16 pictures set aside.
+fn small(folder: &Path, out: &str) -> Command {
+    let mut command = train(folder);
+    command.args(["--limit", "112", "--validation", "16", "--batch", "8", "--epochs", "2", "--limit-test", "20"]);
+    command.args(["--train-steps", "1"]);
+    command.args(["--save-every", "0", "--baseline", "none", "--out", out]);
+    command
+}
+
+fn checkpoint(folder: &Path, out: &str) -> Checkpoint {
+    let path = folder.join(out).join("otjr/checkpoint.safetensors");
+    Checkpoint::from_bytes(&fs::read(path).unwrap()).unwrap()
+}
+
+/// Told to end by a scheduler it saves and ends well, by Ctrl-C it says so; the same command begins the run and goes on.
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_told_to_end_saves_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    assert!(small(folder, "whole").status().unwrap().success());
+    let auto = |seconds: &str| {
+        let mut command = small(folder, "parts");
+        command.args(["--resume", "auto", "--save-every", seconds]);
+        command
+    };
+    for (signal, until, code) in [("TERM", 4, 0), ("INT", 13, 130)] {
+        // It saves only because it is told to.
+        let mut child = auto("3600").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let begin = Instant::now();
+        let steps = || fs::read_to_string(folder.join("parts/otjr/log.jsonl")).map_or(0, |log| log.lines().count());
+        while steps() < until && begin.elapsed() < Duration::from_secs(120) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        assert!(Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{signal}");
+        assert!((until..24).contains(&steps()), "{signal} at step {}, not in the middle", steps());
+        assert_eq!(checkpoint(folder, "parts").metadata["step"], steps().to_string());
+    }
+    let (finished, text) = output(&mut auto("0"));
+    assert!(finished.status.success(), "{text}");
+    assert_eq!(checkpoint(folder, "whole"), checkpoint(folder, "parts"));
+    refused(train(folder).args(["--resume", "auto"]), "--resume auto needs --out");
+}
+
+/// A recipe's settings, its objective and what the command line overrules are those of the run; a file will do; what does
+/// not exist is answered with what does.
+#[test]
+fn recipes_are_settings_under_a_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let settings = |out: &str| {
+        let text = fs::read_to_string(folder.join(out).join("run.json")).unwrap();
+        let run: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let mut config = TrainConfig::default();
+        for pair in run["config"].as_array().unwrap() {
+            config.set(pair[0].as_str().unwrap(), pair[1].as_str().unwrap()).unwrap();
+        }
+        (config, run["baseline"].is_null())
+    };
+    // Without data they stop after the run is planned, and say what is missing.
+    let planned = |recipe: &str, more: &[&str], out: &str| {
+        refused(
+            train(folder).args(["--recipe", recipe, "--out", out, "--data-url", NO_NETWORK]).args(more),
+            "data-dir",
+        );
+        settings(out)
+    };
+    let (paper, alone) = planned("otjr-cifar10", &[], "paper");
+    assert!(alone);
+    assert_eq!(paper.pairs(), TrainConfig::default().pairs(), "the defaults are the paper's");
+    let (flagship, _) = planned("trades-flagship", &["--epochs", "3"], "flagship");
+    let shown = |key: &str| flagship.get(key).unwrap();
+    assert_eq!(["objective", "model", "epochs", "average"].map(shown), ["trades", "wrn-16-2", "3", "0.995"]);
+
+    fs::write(folder.join("mine.toml"), "epochs = 7\nrate = 0.25\nobjective = \"sw\"\ndataset = \"cifar100\"\n")
+        .unwrap();
+    let (mine, _) = planned("mine.toml", &[], "mine");
+    assert_eq!((mine.epochs, mine.rate, mine.objective.to_string().as_str()), (7, 0.25, "sw"));
+
+    refused(train(folder).args(["--recipe", "otjr-cifar11"]), "OBJECTIVE-cifar100: The same on CIFAR-100");
+    fs::write(folder.join("bad.toml"), "epoch = 7").unwrap();
+    refused(train(folder).args(["--recipe", "bad.toml"]), "epoch");
+    refused(train(folder).args(["--resume", "mine", "--recipe", "otjr-cifar10"]), "leave out --recipe");
+}
+
+/// The model that a run leaves is that of the epoch that withstood best; it ends early when epochs bring nothing.
+#[test]
+fn the_best_epoch_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    // Nothing is learnt at this rate: only the running statistics move.
+    let (done, text) = output(small(folder, "run").args(["--rate", "0", "--epochs", "30", "--patience", "2"]));
+    assert!(done.status.success(), "{text}");
+    let log = fs::read_to_string(folder.join("run/otjr/validation.jsonl")).unwrap();
+    let history: Vec<Validation> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (best, last) = (validation::best(&history).unwrap().epoch, history.len() as u64);
+    assert!(last == best + 2 && last < 30, "{log}");
+    assert!(text.contains(&format!("Kept: epoch {best} of {last}")), "{text}");
+    let file = |name: &str| Checkpoint::from_bytes(&fs::read(folder.join("run/otjr").join(name)).unwrap()).unwrap();
+    assert_eq!(file("model.safetensors").metadata["step"], (12 * best).to_string());
+    assert_eq!(file("checkpoint.safetensors").metadata["step"], (12 * last).to_string());
+}
+
+/// A second set takes its share of each batch if its classes are those of the first.
+#[test]
+fn extra_pictures_are_trained_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let classes = synthetic::usual([1, 1]).train.classes;
+    let png = otjr::data::picture::encode_png(&[9; 3072]);
+    for (set, class) in [("more", classes[1].as_str()), ("other", "teapot")] {
+        for i in 0..10 {
+            fs::create_dir_all(folder.join(set).join(class)).unwrap();
+            fs::write(folder.join(set).join(class).join(format!("{i}.png")), &png).unwrap();
+        }
+    }
+    let (done, text) = output(small(folder, "run").args(["--extra", "more", "--extra-share", "0.25"]));
+    assert!(done.status.success() && text.contains("10 more in more: 25 % of each batch"), "{text}");
+    refused(small(folder, "other").args(["--extra", "other"]), "its class 'teapot' is none of");
+}
+
+/// A plan says what a run would take, and makes none.
+#[test]
+fn plans_are_printed_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let (done, text) = output(train(folder.path()).args(["--plan", "--limit", "64", "--model", "wrn-10-1"]));
+    assert!(done.status.success(), "{text}");
+    for part in ["77850 parameters", "8 of 64 pictures", "GFLOP/s", "GB", "Measured in steps of 16 and 32"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// A checkpoint that came from elsewhere, with a picture of a class of its own, ends as if it had stayed there.
+#[test]
+fn a_run_from_elsewhere_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut config = TrainConfig::demo();
+    let settings = [
+        ("limit", "96"),
+        ("batch", "8"),
+        ("epochs", "2"),
+        ("limit-test", "20"),
+        ("train-steps", "1"),
+        ("objective", "sw"),
+    ];
+    settings.into_iter().for_each(|(key, value)| config.set(key, value).unwrap());
+    let mut data = synthetic::usual([96, 20]);
+    let mut own = Pictures::default();
+    own.add(&[200; 3072], "teapot");
+    data.join(&own);
+    let mut trainer = Trainer::new(&config, &data.train, &burn::tensor::Device::flex()).unwrap();
+    trainer.own = own;
+    let steps = trainer.steps(&data.train);
+    assert_eq!((data.train.len(), steps), (96 + 9, 26));
+    let mut file = |until: u64| {
+        while trainer.step < until {
+            trainer.step(&data.train);
+        }
+        pollster::block_on(trainer.checkpoint()).unwrap()
+    };
+    fs::write(folder.join("page.safetensors"), file(steps / 2).to_bytes()).unwrap();
+    let (done, text) = output(train(folder).args(["--resume", "page.safetensors", "--out", "here"]));
+    assert!(done.status.success(), "{text}");
+    let here = Checkpoint::from_bytes(&fs::read(folder.join("here/sw/checkpoint.safetensors")).unwrap()).unwrap();
+    assert_eq!(here, file(steps));
+    assert!(here.metadata["classes"].contains("teapot"));
+    refused(train(folder).args(["--resume", "page.safetensors", "--rate", "1"]), "leave out --rate");
+    refused(train(folder).args(["--resume", FIXTURE]), "the file is a model, not a run");
+}
+
+/// The program says what it wrote, and that is there: table, curves, a model that the page can open.
+#[test]
+fn a_run_leaves_a_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (_, text) = output(small(folder, "run").args(["--epochs", "1", "--baseline", "ce"]));
+    for file in [
+        "run/report.md",
+        "run/report.html",
+        "run/report.json",
+        "run/curves.svg",
+        "run/otjr/model.safetensors",
+        "run/ce/model.safetensors",
+    ] {
+        assert!(folder.join(file).exists(), "{file}: {text}");
+    }
+    assert!(text.contains("| otjr |") && text.contains("| ce |") && text.contains("run/report.md"), "{text}");
+    assert!(fs::read_to_string(folder.join("run/curves.svg")).unwrap().starts_with("<svg"));
+    let model = Checkpoint::from_bytes(&fs::read(folder.join("run/otjr/model.safetensors")).unwrap()).unwrap();
+    assert!(model.arrays.keys().all(|name| name.starts_with("model.")));
+    refused(&mut small(folder, "run"), "holds a run");
+    refused(train(folder).args(["--resume", "run", "--epochs", "9"]), "leave out --epochs");
+}
+
+/// A page that asks for nothing, in which names are text whatever they are; the last line alone, if that is wanted.
+#[cfg(unix)]
+#[test]
+fn a_run_leaves_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let odd = "<script>\"&'";
+    for (class, shade) in [(odd, 40), ("plain", 200)] {
+        fs::create_dir_all(folder.join("set").join(class)).unwrap();
+        for i in 0..20 {
+            let png = encode_png(&vec![shade + i; 3072]);
+            fs::write(folder.join(format!("set/{class}/{i}.png")), png).unwrap();
+        }
+    }
+    let mut command = train(folder);
+    command.args(["--dataset", "folder", "--data-dir", "set", "--model", "wrn-10-1", "--epochs", "1", "--batch", "4"]);
+    command.args(["--train-steps", "1", "--out", "run", "--baseline", "ce", "--quiet"]);
+    let (run, text) = output(&mut command);
+    assert!(run.status.success(), "{text}");
+    assert_eq!(text, "Written: run/report.html, run/report.md, run/curves.svg\n");
+
+    let page = fs::read_to_string(folder.join("run/report.html")).unwrap();
+    assert!(
+        page.contains("&lt;script&gt;&quot;&amp;'") && !page.contains("<script"),
+        "the class's name is not escaped"
+    );
+    for part in ["PGD-20 8/255", "otjr, clean", "lambda-jac", "CPU (", "Jacobian penalty R"] {
+        assert!(page.contains(part), "'{part}' is not in the page");
+    }
+    // A picture of each class: clean, attacked for both models, and what the attack changed if there was one.
+    let pictures = page.matches("<img src=\"data:image/png;base64,").count();
+    assert!((6..=10).contains(&pictures), "{pictures} pictures");
+    assert_eq!(page.matches("<img").count(), pictures);
+    assert_eq!(page.matches("<svg").count(), 5);
+    let addresses = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+    assert!(!addresses.contains("://") && !addresses.contains("url("), "the page asks for something");
+
+    let report = json(&folder.join("run/report.json"));
+    for run in report.as_array().unwrap() {
+        let sum = |key: &str| run["classes"].as_array().unwrap().iter().map(|c| c[key].as_u64().unwrap()).sum::<u64>();
+        for key in ["pictures", "clean", "robust"] {
+            assert_eq!(run["accuracy"][key].as_u64(), Some(sum(key)), "{key}");
+        }
+        assert_eq!(run["attacks"][0]["before"], run["accuracy"]["clean"]);
+    }
+}
+
+#[test]
+fn bad_input_is_refused_with_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("file"), "").unwrap();
+    refused(train(folder).args(["--train-epsilon", "-1"]), "--train-epsilon = '-1': expected a number between 0 and 1");
+    refused(train(folder).args(["--train-epsilon", "abc"]), "such as 0.03 or 8/255");
+    refused(train(folder).args(["--model", "vgg"]), "wrn-28-10");
+    refused(train(folder).args(["--objective", "sgd"]), "possible values");
+    refused(train(folder).args(["--dataset", "folder"]), "--data-dir");
+    refused(train(folder).args(["--dataset", "cifar10", "--data-dir", "nowhere"]), "nowhere");
+    refused(train(folder).args(["--device", "tpu"]), "expected auto, cpu, gpu or gpu:N");
+    refused(train(folder).args(["--out", "file/run"]), "could not create the directory file/run");
+    refused(train(folder).args(["--resume", "nowhere"]), "nowhere is not a run");
+}
+
+/// A damaged checkpoint is not overwritten by a fresh start.
+#[test]
+fn a_truncated_checkpoint_is_refused_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    assert!(small(folder, "run").args(["--epochs", "1"]).status().unwrap().success());
+    let path = folder.join("run/otjr/checkpoint.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    refused(train(folder).args(["--resume", "run"]), "not a complete safetensors file");
+    assert_eq!(fs::read(&path).unwrap().len(), bytes.len() / 2);
+}
