@@ -19,6 +19,7 @@ use std::{
 use download::{Published, fetch};
 use flate2::{Compression, write::GzEncoder};
 use indicatif::ProgressBar;
+use otjr::checkpoint::Checkpoint;
 
 /// `seq 1 20000 | md5sum`.
 const FILE: Published = Published { name: "numbers.gz", md5: "e071f707df7bbeee2a6a1eb48011ddd0" };
@@ -227,8 +228,17 @@ fn a_file_that_is_there_is_used() {
         archive.append_data(&mut header, path, &[3; 3073][..]).unwrap();
     }
     archive.into_inner().unwrap().finish().unwrap();
+    // Of classes without names, which may be any.
+    let mut model = Checkpoint::from_bytes(&fs::read(MODEL).unwrap()).unwrap();
+    model.metadata.clear();
+    fs::write(folder.path().join("unnamed.safetensors"), model.to_bytes()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_attack"));
-    command.current_dir(&folder).env("OTJR_DATA", "data").args(["--model", MODEL, "--dataset", "cifar10"]);
+    command.current_dir(&folder).env("OTJR_DATA", "data").args([
+        "--model",
+        "unnamed.safetensors",
+        "--dataset",
+        "cifar10",
+    ]);
     let run = command.args(["--attack", "fgsm", "--device", "cpu"]).output().unwrap();
     let said = String::from_utf8_lossy(&run.stdout);
     assert!(run.status.success() && said.contains("1 pictures of cifar10"), "{said}");

@@ -12,7 +12,7 @@ use std::{
 use anyhow::Context;
 
 /// TensorBoard looks for the second half of this.
-const PREFIX: &str = "events.out.tfevents.";
+pub const PREFIX: &str = "events.out.tfevents.";
 
 pub struct Events {
     file: File,
@@ -39,20 +39,32 @@ impl Events {
         }
         let path = folder.join(format!("{PREFIX}{step:010}"));
         let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-        file.write_all(&record(&event(0, &text(VERSION, b"brain.Event:2"))))?;
+        file.write_all(&begin())?;
         Ok(Self { file, earlier })
     }
 
     /// Adds what was measured at a step.
     pub fn write(&mut self, step: u64, scalars: &[(&str, f32)]) -> anyhow::Result<()> {
-        let value = |&(tag, value): &(&str, f32)| {
-            let scalar = [text(TAG, tag.as_bytes()), [&[SIMPLE_VALUE], &value.to_le_bytes()[..]].concat()].concat();
-            text(VALUE, &scalar)
-        };
-        let summary = scalars.iter().flat_map(value).collect::<Vec<u8>>();
-        let written = self.file.write_all(&record(&event(step, &text(SUMMARY, &summary))));
-        written.context("could not write the event file")
+        self.file.write_all(&measured(step, scalars)).context("could not write the event file")
     }
+}
+
+/// The bytes of a file with what was measured at some steps, for what is written anew each time.
+pub fn whole<'a>(steps: impl Iterator<Item = (u64, Vec<(&'a str, f32)>)>) -> Vec<u8> {
+    begin().into_iter().chain(steps.flat_map(|(step, scalars)| measured(step, &scalars))).collect()
+}
+
+/// What a file begins with.
+fn begin() -> Vec<u8> {
+    record(&event(0, &text(VERSION, b"brain.Event:2")))
+}
+
+fn measured(step: u64, scalars: &[(&str, f32)]) -> Vec<u8> {
+    let value = |&(tag, value): &(&str, f32)| {
+        let scalar = [text(TAG, tag.as_bytes()), [&[SIMPLE_VALUE], &value.to_le_bytes()[..]].concat()].concat();
+        text(VALUE, &scalar)
+    };
+    record(&event(step, &text(SUMMARY, &scalars.iter().flat_map(value).collect::<Vec<u8>>())))
 }
 
 /// Drops what a file holds beyond a step, or of which only a part was written; what the rest took, in seconds.

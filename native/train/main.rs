@@ -189,19 +189,22 @@ fn train(
         let judged = directory.validations.last().map_or(0, |v| v.epoch);
         if !held_out.is_empty() && trainer.step % per_epoch == 0 && judged < epoch {
             let progress = |_: &State| interrupt.flow();
-            if let Some(judged) = pollster::block_on(validation::validate(&trainer, epoch, held_out, progress))? {
-                let [clean, robust] = [judged.clean, judged.robust].map(|share| 100.0 * share);
-                let text = format!("epoch {epoch}: clean {clean:.1} %, PGD-10 {robust:.1} % of those set aside");
-                bar.suspend(|| console.say(text));
-                directory.judge(&trainer, judged)?;
-            }
+            let Some(judged) = pollster::block_on(validation::validate(&trainer, epoch, held_out, progress))? else {
+                bar.abandon();
+                return Ok(None);
+            };
+            let [clean, robust] = [judged.clean, judged.robust].map(|share| 100.0 * share);
+            let text = format!("epoch {epoch}: clean {clean:.1} %, PGD-10 {robust:.1} % of those set aside");
+            bar.suspend(|| console.say(text));
+            directory.judge(&trainer, judged)?;
         }
         if trainer.step == steps || validation::is_over(&directory.validations, config.patience) {
             break;
         }
         trainer.step(&data.train);
         let stop = interrupt.raised();
-        let save = stop || saved.elapsed() >= save_every || trainer.step == steps;
+        let to_be_judged = !held_out.is_empty() && trainer.step % per_epoch == 0;
+        let save = stop || saved.elapsed() >= save_every || trainer.step == steps || to_be_judged;
         if save || trainer.step % READ_EVERY == 0 {
             let records = pollster::block_on(trainer.records(&data.train))?;
             let pictures = (trainer.step - read.1) as f64 * trainer.batch_size(&data.train) as f64;

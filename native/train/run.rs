@@ -20,7 +20,10 @@ use otjr::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{events::Events, shell::files};
+use crate::{
+    events::{self, Events},
+    shell::files,
+};
 
 const LOG: &str = "log.jsonl";
 const VALIDATION: &str = "validation.jsonl";
@@ -45,7 +48,6 @@ impl RunDirectory {
         files::write(&log_path, lines(&records)?.as_bytes())?;
         let log = OpenOptions::new().append(true).open(&log_path);
         let log = log.with_context(|| format!("could not append to {}", log_path.display()))?;
-        // The epoch that ends at this very step is judged again if the sitting was cut short before it was.
         let validations = read(&path.join(VALIDATION), |v: &Validation| v.epoch * per_epoch <= step)?;
         Ok(Self { path: path.to_owned(), log, events: Events::open(path, step)?, records, validations })
     }
@@ -101,8 +103,15 @@ impl RunDirectory {
             self.write_model(trainer, BEST)?;
         }
         files::write(&self.path.join(VALIDATION), lines(&self.validations)?.as_bytes())?;
-        let scalars = [("validation/clean", judged.clean as f32), ("validation/pgd-10", judged.robust as f32)];
-        self.events.write(trainer.step, &scalars)
+        // TensorBoard shows a folder as a run of its own.
+        let folder = self.path.join("validation");
+        fs::create_dir_all(&folder).with_context(|| format!("could not create the directory {}", folder.display()))?;
+        let scalars = |v: &Validation| {
+            let step = trainer.step / judged.epoch * v.epoch;
+            (step, vec![("accuracy/clean", v.clean as f32), ("accuracy/pgd-10", v.robust as f32)])
+        };
+        let events = events::whole(self.validations.iter().map(scalars));
+        files::write(&folder.join(format!("{}0", events::PREFIX)), &events)
     }
 
     /// Writes the model alone, for others to open: that of the best epoch, if epochs were judged.

@@ -22,15 +22,15 @@ pub fn stops(setting: &Setting, norm: Norm) -> Vec<String> {
         return (0..=20).map(|i| format!("{}", low + (high - low) * f64::from(i) / 20.0)).collect();
     }
     let mut stops: Vec<String> = (low == 0.0).then(|| "0".into()).into_iter().collect();
-    // What may be 0 may be small; the rest is counted.
-    for power in if low == 0.0 { -3 } else { 0 }.. {
+    let counted = setting.whole || low > 0.0;
+    for power in if counted { 0 } else { -3 }.. {
         // Divided rather than multiplied by a fraction: the very number that is written.
         let unit = 10f64.powi(i32::abs(power));
         let nice = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 9.0].map(|n: f64| if power < 0 { n / unit } else { n * unit });
         if nice[0] > high {
             break;
         }
-        let fits = |n: &f64| (low..=high).contains(n) && (low == 0.0 || n.fract() == 0.0);
+        let fits = |n: &f64| (low..=high).contains(n) && (!counted || n.fract() == 0.0);
         stops.extend(nice.into_iter().filter(fits).map(|n| n.to_string()));
     }
     stops

@@ -14,6 +14,8 @@ pub struct Setting {
     pub unit: &'static str,
     /// Inclusive, for numbers.
     pub range: Option<[f64; 2]>,
+    /// Whether it is counted.
+    pub whole: bool,
     /// The names to choose from; empty if it is not a choice.
     pub choices: &'static [&'static str],
 }
@@ -44,6 +46,7 @@ pub trait Settings: Default + Clone {
 pub trait Value: Sized {
     const CHOICES: &'static [&'static str] = &[];
     const UNIT: &'static str = "";
+    const WHOLE: bool = false;
     fn parse(text: &str) -> Result<Self, String>;
     fn show(&self) -> String;
     /// For the check against a range.
@@ -53,8 +56,9 @@ pub trait Value: Sized {
 }
 
 macro_rules! number {
-    ($($type:ty, $what:literal);*) => {$(
+    ($($type:ty, $whole:literal, $what:literal);*) => {$(
         impl Value for $type {
+            const WHOLE: bool = $whole;
             fn parse(text: &str) -> Result<Self, String> {
                 text.trim().parse().map_err(|_| concat!("expected ", $what).into())
             }
@@ -67,7 +71,7 @@ macro_rules! number {
         }
     )*};
 }
-number!(f32, "a number"; usize, "a whole number"; u64, "a whole number");
+number!(f32, false, "a number"; usize, true, "a whole number"; u64, true, "a whole number");
 
 impl Value for bool {
     const CHOICES: &'static [&'static str] = &["true", "false"];
@@ -199,6 +203,7 @@ macro_rules! settings {
                     help: $help.trim_ascii(),
                     unit: <$type as Value>::UNIT,
                     range: None $(.or(Some($range)))?,
+                    whole: <$type as Value>::WHOLE,
                     choices: <$type as Value>::CHOICES,
                 }),*];
                 own.into_iter()$(.chain(<$part_type>::settings()))*.collect()
