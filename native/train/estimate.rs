@@ -1,4 +1,4 @@
-//! `--plan`: what a run would take, told from a few steps of it on parts of a batch.
+//! `--plan`: what a run would take, told from a few steps of it: on parts of a batch, and on whole ones where that is quick.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,12 @@ use otjr::{config::TrainConfig, data::Pictures, model::cost::Passes, platform::O
 
 use crate::memory;
 
-/// Shares of the batch that are tried, the smaller first: the most memory that was held never falls.
+/// The parts of the batch that are tried, the smaller first: the most memory that was held never falls.
 const SHARES: [usize; 2] = [4, 2];
-/// Steps timed at each, after one that is not.
-const STEPS: u32 = 2;
+/// Steps timed at each, after one that is not; their median counts.
+const STEPS: usize = 5;
+/// Seconds that steps of the whole batch may take to be tried.
+const QUICK: f64 = 60.0;
 
 /// One measurement.
 #[derive(Clone, Copy)]
@@ -22,6 +24,17 @@ struct Tried {
     memory: Option<u64>,
 }
 
+impl Tried {
+    /// What a larger batch would take. Memory grows along a line through this and a smaller one; time nearly in
+    /// proportion, and a slope would multiply what disturbs it.
+    fn in_proportion(self, batch: usize, small: Self) -> Self {
+        let ahead = (batch - self.batch) as f64 / (self.batch - small.batch).max(1) as f64;
+        let along = |(a, b): (u64, u64)| b + ((b - a) as f64 * ahead) as u64;
+        let seconds = self.seconds * batch as f64 / self.batch as f64;
+        Self { batch, seconds, memory: small.memory.zip(self.memory).map(along) }
+    }
+}
+
 /// Prints the plan of a run on `data`.
 pub fn print(config: &TrainConfig, data: &Pictures, extra: &Pictures, opened: &Opened) -> anyhow::Result<()> {
     let mut trainer = Trainer::new(config, data, &opened.device)?;
@@ -31,19 +44,15 @@ pub fn print(config: &TrainConfig, data: &Pictures, extra: &Pictures, opened: &O
     let parameters = trainer.model.parameters();
     let flops = 2 * batch as u64 * Passes::of_step(config).multiply_adds(&mut trainer.model);
 
-    let [small, large] = SHARES.map(|share| {
-        let batch = (batch / share).max(2);
+    let mut tried = |batch: usize| {
         trainer.config = TrainConfig { batch, rate: 0.0, ..config.clone() };
         measure(&mut trainer, batch, data, opened)
-    });
-    let (small, large) = (small?, large?);
-    // Both grow with the batch along a line.
-    let along = |a: f64, b: f64| {
-        let slope = if large.batch > small.batch { (b - a) / (large.batch - small.batch) as f64 } else { 0.0 };
-        b + slope.max(0.0) * (batch - large.batch) as f64
     };
-    let seconds = along(small.seconds, large.seconds);
-    let memory = small.memory.zip(large.memory).map(|(a, b)| along(a as f64, b as f64));
+    let [small, large] = SHARES.map(|share| tried((batch / share).max(2)));
+    let (small, large) = (small?, large?);
+    let said = large.in_proportion(batch, small);
+    let quick = said.seconds * (1 + STEPS) as f64 <= QUICK;
+    let Tried { seconds, memory, .. } = if quick { tried(batch)? } else { said };
     let span = |seconds: f64| HumanDuration(Duration::from_secs_f64(seconds)).to_string();
     let rows = [
         ("network", format!("{}, {parameters} parameters", config.model)),
@@ -56,9 +65,9 @@ pub fn print(config: &TrainConfig, data: &Pictures, extra: &Pictures, opened: &O
             "memory",
             match memory {
                 Some(bytes) if !opened.name.starts_with("CPU") => {
-                    format!("{:.2} GB beside the GPU's, which does not tell", bytes / 1e9)
+                    format!("{:.2} GB beside the GPU's, which does not tell", bytes as f64 / 1e9)
                 }
-                Some(bytes) => format!("{:.2} GB", bytes / 1e9),
+                Some(bytes) => format!("{:.2} GB", bytes as f64 / 1e9),
                 None => "this system does not tell".to_owned(),
             },
         ),
@@ -69,7 +78,8 @@ pub fn print(config: &TrainConfig, data: &Pictures, extra: &Pictures, opened: &O
     for (name, value) in rows {
         println!("{name:>10}  {value}");
     }
-    println!("Measured in steps of {} and {} pictures.", small.batch, large.batch);
+    let whole = if quick { format!(", then of {batch}") } else { String::new() };
+    println!("Measured in steps of {} and {} pictures{whole}.", small.batch, large.batch);
     Ok(())
 }
 
@@ -82,9 +92,12 @@ fn measure(trainer: &mut Trainer, batch: usize, data: &Pictures, opened: &Opened
         Ok(())
     };
     step()?;
-    let begin = Instant::now();
+    let mut times = Vec::new();
     for _ in 0..STEPS {
+        let begin = Instant::now();
         step()?;
+        times.push(begin.elapsed().as_secs_f64());
     }
-    Ok(Tried { batch, seconds: begin.elapsed().as_secs_f64() / f64::from(STEPS), memory: memory::peak() })
+    times.sort_by(f64::total_cmp);
+    Ok(Tried { batch, seconds: times[STEPS / 2], memory: memory::peak() })
 }

@@ -153,7 +153,9 @@ fn plans_are_printed_only() {
     let folder = tempfile::tempdir().unwrap();
     let (done, text) = output(train(folder.path()).args(["--plan", "--limit", "64", "--model", "wrn-10-1"]));
     assert!(done.status.success(), "{text}");
-    for part in ["77850 parameters", "8 of 64 pictures", "GFLOP/s", "GB", "Measured in steps of 16 and 32"] {
+    for part in
+        ["77850 parameters", "8 of 64 pictures", "GFLOP/s", "GB", "Measured in steps of 16 and 32 pictures, then of 64"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
