@@ -9,8 +9,8 @@ use super::{Error, Pictures, SIDE, VALUES, refuse};
 
 const IMAGE: &str = "image.npy";
 const LABEL: &str = "label.npy";
-/// Pictures that fit into memory along with the rest: 6 GB of them.
-const MAX_PICTURES: usize = 2_000_000;
+/// Pictures that fit into memory along with the rest: 6 GB of them, 1 GB in a page.
+const MAX_PICTURES: usize = if usize::BITS > 32 { 2_000_000 } else { 300_000 };
 
 /// Whether a zip's member names are those of such a file.
 pub fn is_npz<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
