@@ -12,7 +12,8 @@
 //! ```
 //!
 //! - [`data`]: bytes to pictures, and to corrupted ones; [`batch`]: pictures on a device.
-//! - [`model`]: networks; every layer takes a value and, if asked for, its tangent ([`model::dual`]).
+//! - [`model`]: networks; every layer takes a value and, if asked for, its tangent ([`model::dual`]); [`model::cost`]: what
+//!   going through one takes.
 //! - [`kernel`]: convolution, normalisation and steps of descent; the CPU's own, as operations of burn's with their own
 //!   backward, and the layout of feature maps.
 //! - [`prediction`]: which class logits name, ties included.
