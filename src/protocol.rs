@@ -61,6 +61,9 @@ pub enum Command {
     LoadModel { slot: Slot, name: String, bytes: Vec<u8> },
     /// Decode a picture file, shrink it to what models see, classify it.
     LoadPicture { name: String, bytes: Vec<u8> },
+    /// Take the pictures in a PNG file, 32 x 32 one under the other, as those that views compare with, for models that tell
+    /// apart other classes than those of the embedded set.
+    LoadReference { bytes: Vec<u8> },
     /// Show another square of the picture file to the model.
     Crop { crop: Crop },
     /// Take picture number `index` of the embedded set's test half.
@@ -410,6 +413,7 @@ impl Command {
         match self {
             Self::LoadModel { bytes, .. }
             | Self::LoadPicture { bytes, .. }
+            | Self::LoadReference { bytes }
             | Self::Resume { bytes, .. }
             | Self::Verify { bytes } => Some(bytes),
             _ => None,

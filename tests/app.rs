@@ -8,6 +8,8 @@ mod explorer;
 mod frame;
 #[path = "app/link.rs"]
 mod link;
+#[path = "app/photos.rs"]
+mod photos;
 #[path = "app/reading.rs"]
 mod reading;
 #[path = "app/training.rs"]
@@ -108,7 +110,7 @@ fn crash(state: &mut State, kind: Kind) -> Vec<Task> {
 fn the_first_screen_is_an_attacked_sample() {
     let state = attacking("#model=ce&sample=4");
     assert!(state.busy());
-    assert_eq!(state.model_in_use, Some(Source::Ours(Shipped::Standard)));
+    assert_eq!(state.model_in_use, Some(Source::Ours(Shipped::STANDARD)));
 }
 
 #[test]

@@ -322,6 +322,34 @@ fn questions_are_answered_for_each_model() {
     }
 }
 
+/// A model of other classes than the embedded set's is compared with the pictures on the sheet, once it is there.
+#[test]
+fn other_worlds_have_pictures_of_their_own() {
+    let mut visitor = Visitor::new();
+    let bytes = include_bytes!("fixtures/wrn10_1-c3-b3.safetensors").to_vec();
+    visitor.send(Command::LoadModel { slot: Slot::Robust, name: "three".into(), bytes });
+    visitor.send(Command::LoadSample { index: 3 });
+    visitor.attack(&[("attack", "fgsm")], None);
+    let explore = |question| Command::Explore { id: 5, slot: Slot::Robust, question };
+    let count = |visitor: &mut Visitor| match visitor.send(explore(Question::Embedding)).pop() {
+        Some(Event::Explored { answer: Ok(answer), .. }) => match *answer {
+            Answer::Embedding(way) => way.reference.points.len(),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(count(&mut visitor), 200);
+    let sheet = include_bytes!("../public/photos/reference.png");
+    assert!(visitor.send(Command::LoadReference { bytes: sheet.to_vec() }).is_empty());
+    assert_eq!(count(&mut visitor), otjr::app::photos::PHOTOS.len());
+    visitor.refused(Command::LoadReference { bytes: b"no picture".to_vec() }, Subject::Picture, "is not a picture");
+    // The page's own set is for the models that know it.
+    let bytes = include_bytes!("../public/models/otjr.safetensors").to_vec();
+    visitor.send(Command::LoadModel { slot: Slot::Robust, name: "ten".into(), bytes });
+    visitor.attack(&[("attack", "fgsm")], None);
+    assert_eq!(count(&mut visitor), 200);
+}
+
 /// A later command ends a question, which is then open.
 #[test]
 fn a_question_gives_way_to_a_later_command() {

@@ -13,7 +13,9 @@ use super::{
     address, browser,
     dropped::Address,
     kept,
+    link::World,
     message::{Input, Intent, Sort, Source, Task},
+    photos::PHOTOS,
     state::State,
     training::Wish as Training,
     worker_client::{Client, Report},
@@ -22,6 +24,8 @@ use crate::protocol::{Command, Slot, Subject};
 
 /// Where the page's own models lie.
 pub const MODELS: &str = "public/models";
+/// And its photos.
+const PHOTO_FILES: &str = "public/photos";
 
 /// Bytes of the largest file taken: a WideResNet-34-10 has 185 MB, and WebAssembly's memory ends at 4 GB.
 const LARGEST: f64 = 500e6;
@@ -275,6 +279,18 @@ impl Desk {
                 let (name, bytes) = self.read_own(n).await;
                 let wanted = self.state.with_untracked(|s| s.picture_wanted) == Some(Source::Own(n));
                 self.hand_over(wanted, Subject::Picture, Command::LoadPicture { name, bytes: Vec::new() }, bytes);
+            }),
+            Task::LoadPhoto(index) => spawn_local(async move {
+                let Some(photo) = PHOTOS.get(index as usize) else { return };
+                let bytes = browser::fetch(&format!("{PHOTO_FILES}/{}.jpg", photo.file)).await;
+                let asked = |s: &State| (s.picture_wanted, s.link.model.world);
+                let wanted = self.state.with_untracked(asked) == (Some(Source::Ours(index)), World::Photos);
+                let command = Command::LoadPicture { name: photo.caption(), bytes: Vec::new() };
+                self.hand_over(wanted, Subject::Picture, command, bytes);
+            }),
+            Task::LoadReference => spawn_local(async move {
+                let bytes = browser::fetch(&format!("{PHOTO_FILES}/reference.png")).await;
+                self.hand_over(true, Subject::Picture, Command::LoadReference { bytes: Vec::new() }, bytes);
             }),
             Task::Verify(n) => spawn_local(async move {
                 let (_, bytes) = self.read_own(n).await;

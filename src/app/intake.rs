@@ -9,7 +9,7 @@ use super::{
     camera::Camera,
     desk::Desk,
     dropped::{self, Address},
-    link::Shipped,
+    link::{Shipped, World},
     message::{Intent, Source},
 };
 use crate::protocol::Slot;
@@ -129,12 +129,29 @@ pub fn Toolbar() -> impl IntoView {
         desk.bring(files(input.files()));
         input.set_value("");
     };
+    let world = Memo::new(move |_| state.with(|s| s.link.model.world));
+    let worlds = World::ALL.map(|each| {
+        let enter = move |_| {
+            let standard = state.with_untracked(|s| s.link.model.standard);
+            desk.tell(Intent::Model(Source::Ours(Shipped { world: each, standard })));
+        };
+        view! {
+            <label class="pick">
+                <input type="radio" name="world" value=each.key() prop:checked=move || world.get() == each on:change=enter/>
+                {each.title()}
+            </label>
+        }
+    });
     let next = move |_| desk.tell(Intent::Sample(state.with_untracked(|s| s.link.sample.wrapping_add(1))));
     view! {
         <div class="toolbar">
+            <fieldset title="What the models were trained on, and what the samples show">
+                <legend>"Of"</legend>
+                {worlds}
+            </fieldset>
             <fieldset>
                 <legend>"Model"</legend>
-                {Shipped::ALL.map(|shipped| model(Source::Ours(shipped), shipped.title().into()))}
+                {move || Shipped::all(world.get()).map(|shipped| model(Source::Ours(shipped), shipped.title().into()))}
                 {move || own.get().map(|(n, name)| model(Source::Own(n), name))}
                 <label class="button">
                     <input type="file" id="pick-model" accept=".safetensors" on:change=bring/>

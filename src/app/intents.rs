@@ -18,13 +18,23 @@ impl State {
     pub(super) fn intend(&mut self, intent: Intent) -> Vec<Task> {
         match intent {
             Intent::Model(source) => {
+                let mut tasks = Vec::new();
                 if let Source::Ours(model) = source {
-                    self.link.model = model;
+                    let world = std::mem::replace(&mut self.link.model, model).world;
+                    if model.world != world {
+                        self.link.target = None;
+                        tasks = self.enter();
+                        if !matches!(self.picture_wanted, Some(Source::Own(_))) {
+                            tasks.extend(self.intend(Intent::Sample(0)));
+                        }
+                    }
                 }
                 self.model_wanted = Some(source);
-                self.focus(source)
+                tasks.extend(self.focus(source));
+                tasks
             }
             Intent::Sample(index) => {
+                let index = index % self.link.model.world.samples();
                 self.link.sample = index;
                 self.picture_wanted = Some(Source::Ours(index));
                 self.load_picture()
@@ -102,6 +112,14 @@ impl State {
         }
     }
 
+    /// The models are of another world from now on.
+    fn enter(&mut self) -> Vec<Task> {
+        self.sides.forget();
+        self.stop_asking();
+        self.model_in_use = None;
+        self.load_reference()
+    }
+
     fn set(&mut self, key: &str, value: &str) -> Vec<Task> {
         let before = self.link.attack.clone();
         if let Err(error) = self.link.attack.set(key, value) {
@@ -130,10 +148,14 @@ impl State {
         if self.link.backend != old.backend {
             tasks.extend(self.choose(self.link.backend));
         }
-        if self.picture_wanted != Some(Source::Ours(self.link.sample)) {
+        let entered = self.link.model.world != old.model.world;
+        if entered {
+            tasks.extend(self.enter());
+        }
+        if entered || self.picture_wanted != Some(Source::Ours(self.link.sample)) {
             tasks.extend(self.intend(Intent::Sample(self.link.sample)));
         }
-        if self.model_wanted != Some(Source::Ours(self.link.model)) {
+        if entered || self.model_wanted != Some(Source::Ours(self.link.model)) {
             tasks.extend(self.intend(Intent::Model(Source::Ours(self.link.model))));
         }
         tasks.extend(self.soon(PAUSE));

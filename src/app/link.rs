@@ -1,6 +1,6 @@
 //! The page's address says what it shows: every experiment is a link. `State` <-> `#model=otjr&sample=3&epsilon=8/255`.
 
-use super::{explore::View, tour::STEPS};
+use super::{explore::View, photos::PHOTOS, tour::STEPS};
 use crate::{
     config::{AttackConfig, Settings, TrainConfig},
     data::synthetic::TEST_PICTURES,
@@ -10,30 +10,71 @@ use crate::{
 /// The settings of an attack that always stand in the address and are in view; the others only if changed.
 pub const ESSENTIAL: [&str; 5] = ["attack", "norm", "epsilon", "step", "steps"];
 
-/// The models that come with the page.
+/// What the models that come with the page tell apart, and what its samples show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Shipped {
-    /// Trained with OTJR.
+pub enum World {
+    /// Ten drawn shapes: the embedded set.
     #[default]
-    Robust,
-    /// Trained without attacks.
-    Standard,
+    Shapes,
+    /// The ten classes of CIFAR-10.
+    Photos,
+}
+
+impl World {
+    pub const ALL: [Self; 2] = [Self::Shapes, Self::Photos];
+
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Shapes => "shapes",
+            Self::Photos => "photos",
+        }
+    }
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Shapes => "Shapes",
+            Self::Photos => "Photos",
+        }
+    }
+
+    /// How many samples there are.
+    pub fn samples(self) -> u64 {
+        match self {
+            Self::Shapes => TEST_PICTURES,
+            Self::Photos => PHOTOS.len() as u64,
+        }
+    }
+}
+
+/// A model that comes with the page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shipped {
+    pub world: World,
+    /// Trained without attacks, rather than with OTJR.
+    pub standard: bool,
 }
 
 impl Shipped {
-    pub const ALL: [Self; 2] = [Self::Robust, Self::Standard];
+    pub const ROBUST: Self = Self { world: World::Shapes, standard: false };
+    pub const STANDARD: Self = Self { world: World::Shapes, standard: true };
 
-    /// Its place in the worker.
+    /// Those of a world.
+    pub fn all(world: World) -> [Self; 2] {
+        [false, true].map(|standard| Self { world, standard })
+    }
+
+    /// Its place in the worker, which holds the models of one world.
     pub fn slot(self) -> Slot {
-        match self {
-            Self::Robust => Slot::Robust,
-            Self::Standard => Slot::Standard,
-        }
+        if self.standard { Slot::Standard } else { Slot::Robust }
     }
 
     /// Its name in addresses, and of its file.
     pub fn key(self) -> &'static str {
-        self.slot().key()
+        match (self.world, self.standard) {
+            (World::Shapes, _) => self.slot().key(),
+            (World::Photos, false) => "photo-otjr",
+            (World::Photos, true) => "photo-ce",
+        }
     }
 
     pub fn file(self) -> String {
@@ -142,7 +183,7 @@ impl Link {
         let pairs = hash.trim_start_matches('#').split('&').filter(|pair| !pair.is_empty());
         let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         // First what the usual values of the other settings depend on.
-        let (first, rest): (Vec<_>, Vec<_>) = pairs.partition(|(key, _)| matches!(*key, "attack" | "norm"));
+        let (first, rest): (Vec<_>, Vec<_>) = pairs.partition(|(key, _)| matches!(*key, "attack" | "norm" | "model"));
         problems.extend(first.iter().filter_map(|(key, value)| link.take(key, &decoded(value)).err()));
         link.attack = AttackConfig::of(link.attack.attack, link.attack.norm);
         problems.extend(rest.iter().filter_map(|(key, value)| link.take(key, &decoded(value)).err()));
@@ -154,17 +195,17 @@ impl Link {
             Err(format!("The address says {key} = “{value}”: {problem}. {instead} is used instead."))
         };
         match key {
-            "model" => match Shipped::ALL.into_iter().find(|m| m.key() == value) {
+            "model" => match World::ALL.into_iter().flat_map(Shipped::all).find(|m| m.key() == value) {
                 Some(model) => self.model = model,
                 None if value == OWN => {
                     return Err("This link was made with a model of its maker's own, which it cannot carry. \
                                 The robust model is used instead."
                         .into());
                 }
-                None => return refuse("expected otjr or ce", "The robust model"),
+                None => return refuse("expected otjr, ce, photo-otjr or photo-ce", "The robust model"),
             },
             "sample" => match value.parse() {
-                Ok(sample) if sample < TEST_PICTURES => self.sample = sample,
+                Ok(sample) if sample < self.model.world.samples() => self.sample = sample,
                 Ok(_) => return refuse("there are not so many pictures", "Sample 0"),
                 Err(_) if value == OWN => {
                     return Err("This link was made with a picture of its maker's own, which it cannot carry. \

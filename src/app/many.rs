@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{desk::Desk, message::Intent, reading::many, state::Many as Run};
+use super::{desk::Desk, link::World, message::Intent, reading::many, state::Many as Run};
 use crate::evaluate::{Accuracy, Record, Report};
 
 /// How many pictures one may choose.
@@ -15,6 +15,10 @@ pub fn Many() -> impl IntoView {
     let run = Memo::new(move |_| desk.state.with(|s| s.many.clone()));
     let running = move || run.with(|r| r.as_ref().is_some_and(|r| r.running));
     let ready = move || desk.state.with(|s| !s.clean.is_empty());
+    let of_what = move || match desk.state.with(|s| s.link.model.world) {
+        World::Shapes => "of the embedded set",
+        World::Photos => "of CIFAR-10, once you have opened its archive under “Train one yourself”",
+    };
     let option = |n: usize| view! { <option value=n selected=n == 50>{n.to_string()}</option> };
     let begin = move |_| {
         if running() {
@@ -25,7 +29,7 @@ pub fn Many() -> impl IntoView {
     };
     view! {
         <section class="many" id="many" aria-labelledby="many-title">
-            <h2 id="many-title">"On many pictures"<span>"of the embedded set, with the attack chosen above, to any wrong class"</span></h2>
+            <h2 id="many-title">"On many pictures"<span>{of_what}", with the attack chosen above, to any wrong class"</span></h2>
             <div class="actions">
                 <label>"Pictures "<select id="many-number"
                     on:change=move |e| number.set(event_target_value(&e).parse().unwrap_or(50))>{NUMBERS.map(option)}</select></label>

@@ -118,6 +118,10 @@ pub enum Task {
     LoadModel(Source<Shipped>),
     /// Get a picture's file to the current worker.
     LoadPicture(usize),
+    /// Get the photo of this number to the current worker.
+    LoadPhoto(u64),
+    /// Get what views compare photos with to the current worker.
+    LoadReference,
     /// Get a fixture's file to the current worker.
     Verify(usize),
     /// Give the visitor a file of this name.

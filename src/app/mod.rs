@@ -1,5 +1,5 @@
 //! The page. `state` (with `message`, `intents`, `workers`, `sides`, `explore`, `training`, `run`, `runs`, `own`, `frame` and `saved`),
-//! `compare`, `link`, `knobs`, `dropped`, `reading`, `scale`, `pixels`, `tour`, `chart` and `views` are plain functions, tested
+//! `compare`, `link`, `photos`, `knobs`, `dropped`, `reading`, `scale`, `pixels`, `tour`, `chart` and `views` are plain functions, tested
 //! natively; the rest shows them in a browser: `desk` carries out what the state decides, `page` lays out the views, `kept` is what it keeps there.
 //!
 //! The page knows nothing of burn: all computing happens in a worker (`worker_client` here, `src/worker.rs` there), so
@@ -15,6 +15,7 @@ pub mod knobs;
 pub mod link;
 pub mod message;
 pub mod own;
+pub mod photos;
 pub mod pixels;
 pub mod reading;
 pub mod run;

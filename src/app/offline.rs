@@ -5,7 +5,11 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{PerformanceResourceTiming, ServiceWorkerRegistration};
 
-use super::{browser, desk::MODELS, link::Shipped};
+use super::{
+    browser,
+    desk::MODELS,
+    link::{Shipped, World},
+};
 
 /// What workers fetch, which the page does not see, of the one that computes on the CPU.
 const WORKER: [&str; 3] = ["./worker-cpu_loader.js", "./worker-cpu.js", "./worker-cpu_bg.wasm"];
@@ -28,7 +32,8 @@ pub async fn keep() {
     let fetched = fetched.iter().filter_map(|entry| entry.dyn_into::<PerformanceResourceTiming>().ok());
     let origin = browser::window().location().origin().unwrap_or_default();
     let here = fetched.map(|entry| entry.name()).filter(|address| address.starts_with(&origin));
-    let models = Shipped::ALL.map(|model| format!("{MODELS}/{}", model.file()));
+    // Photos and their models when they have been looked at.
+    let models = Shipped::all(World::Shapes).map(|model| format!("{MODELS}/{}", model.file()));
     let all = ["./"].into_iter().chain(WORKER).map(String::from).chain(models).chain(here);
     let all: Array = all.map(JsValue::from).collect();
     if let Some(worker) = registration.active() {

@@ -1,7 +1,7 @@
 //! What the numbers say, in words: the sentence above the pictures, who computes and why, which classes to list. Pure.
 
 use super::{
-    link::{Shipped, Wish},
+    link::Wish,
     message::{Kind, Source},
     state::{Many, State},
 };
@@ -216,8 +216,8 @@ pub fn about_model(state: &State) -> String {
         return "loading".into();
     };
     let trained = match (state.model_in_use, model.objective.as_deref()) {
-        (Some(Source::Ours(Shipped::Robust)), _) => "trained with OTJR against attacks".into(),
-        (Some(Source::Ours(Shipped::Standard)), _) => "trained without attacks".into(),
+        (Some(Source::Ours(model)), _) if model.standard => "trained without attacks".into(),
+        (Some(Source::Ours(_)), _) => "trained with OTJR against attacks".into(),
         (_, Some(objective)) => format!("trained with {objective}"),
         _ => model.name.clone(),
     };

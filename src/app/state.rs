@@ -5,7 +5,7 @@ use super::{
     explore::Explored,
     frame::Frame,
     intents::PAUSE,
-    link::{Link, Shipped, Wish},
+    link::{Link, Shipped, Wish, World},
     message::{Input, Kind, Sort, Source, Task},
     own::Own,
     saved::Saved,
@@ -362,8 +362,15 @@ impl State {
         self.model_wanted.filter(|_| ready).map(Task::LoadModel).into_iter().collect()
     }
 
+    /// What the views of this world's models need, if the worker does not have it in itself.
+    pub(super) fn load_reference(&self) -> Vec<Task> {
+        let wanted = self.link.model.world == World::Photos && self.backend.current.is_some();
+        wanted.then_some(Task::LoadReference).into_iter().collect()
+    }
+
     pub(super) fn load_picture(&self) -> Vec<Task> {
         let load = |source| match source {
+            Source::Ours(index) if self.link.model.world == World::Photos => Task::LoadPhoto(index),
             Source::Ours(index) => Task::Send(Command::LoadSample { index }),
             Source::Own(file) => Task::LoadPicture(file),
         };

@@ -6,7 +6,6 @@ use wasm_bindgen::JsValue;
 use super::{
     controls::fit,
     desk::Desk,
-    link::Shipped,
     material::{Material, kept, pick},
     message::Intent,
     progress::{Course, Progress},
@@ -120,7 +119,7 @@ fn Begin() -> impl IntoView {
     let now = Memo::new(move |_| desk.state.with(|s| s.training.origin));
     let options = move || {
         let shipped =
-            Shipped::ALL.map(|shipped| (shipped.slot(), format!("the {} model", shipped.title().to_lowercase())));
+            [Slot::Robust, Slot::Standard].map(|slot| (slot, format!("the {} model", slot.title().to_lowercase())));
         let models = shipped.into_iter().chain(own.get().map(|name| (Slot::Own, format!("yours, {name}"))));
         let option = |(slot, title): (Slot, String)| {
             let selected = move || now.get() == Origin::Model(slot);

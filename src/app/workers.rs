@@ -53,6 +53,7 @@ impl State {
                 self.sides.forget();
                 self.stop_asking();
                 let mut tasks = vec![Task::Promote];
+                tasks.extend(self.load_reference());
                 tasks.extend(self.load_picture());
                 tasks.extend(self.load_model());
                 tasks.extend(self.load_check());

@@ -115,10 +115,15 @@ impl Session {
     ) -> Result<Answer, No> {
         let missing = || Error::Unsuited("there is no attack to look at yet".into());
         let device = self.device.clone().ok_or_else(missing)?;
-        let (model, _) = self.models.get(&slot).ok_or_else(missing)?;
+        let (model, info) = self.models.get(&slot).ok_or_else(missing)?;
         let x = self.picture.as_ref().ok_or_else(missing)?.unit();
         let attacked = self.attacked.get(&slot).ok_or_else(missing)?;
         let query = Query::new(model, &device, [3, SIDE, SIDE], BATCH);
+        let photos = &self.reference;
+        let known = |count| {
+            let embedded = synthetic::generate(0, 0, count).test;
+            if photos.is_empty() || info.classes == embedded.classes { embedded } else { photos.spread(count) }
+        };
         Ok(match question {
             Question::Layers => Answer::Layers(layers::shifts(model, &device, &x, &attacked.x_adv).await?),
             Question::Maps(layer) => {
@@ -128,7 +133,7 @@ impl Session {
                 let reference = match self.embeddings.entry(slot) {
                     Entry::Occupied(made) => made.get().clone(),
                     Entry::Vacant(place) => {
-                        let (x, labels) = reference(&query, REFERENCE).await?;
+                        let (x, labels) = reference(&query, &known(REFERENCE)).await?;
                         place.insert(Embedding::new(model, &device, &x, &labels, CELLS).await?).clone()
                     }
                 };
@@ -139,7 +144,7 @@ impl Session {
             Question::Transport | Question::Jacobian => {
                 let twins = match self.twins.remove(&slot).filter(|twins| twins.suit(&attacked.config)) {
                     Some(twins) => twins,
-                    None => Twins::new(&query, model.classes, &attacked.config, line).await?,
+                    None => Twins::new(&query, &known(BATCH - 1), model.classes, &attacked.config, line).await?,
                 };
                 let twins = self.twins.entry(slot).insert_entry(twins).into_mut();
                 let (x, x_adv) = ([&x[..], &twins.x].concat(), [&attacked.x_adv[..], &twins.x_adv].concat());
@@ -151,7 +156,7 @@ impl Session {
                 if *question == Question::Transport {
                     return Ok(Answer::Transport(transport));
                 }
-                let random = jacobian::random_directions(seed, BATCH, model.classes, &device).await?;
+                let random = jacobian::random_directions(seed, z.len() / model.classes, model.classes, &device).await?;
                 Answer::Jacobian(Reactions {
                     transport: jacobian::reaction(&query, &x, &x_adv, &transport.direction, &[0]).await?,
                     random: jacobian::reaction(&query, &x, &x_adv, &random, &[0]).await?,
@@ -211,10 +216,9 @@ fn pgd_within(config: &AttackConfig) -> AttackConfig {
     AttackConfig { epsilon: config.epsilon, step, seed: config.seed, ..usual }
 }
 
-/// The first pictures of the embedded set with the classes that the model gives them: it may know others than theirs.
-async fn reference(query: &Query<'_, Model>, count: usize) -> Result<(Vec<f32>, Vec<u16>), Error> {
-    let Pictures { pixels, .. } = synthetic::generate(0, 0, count).test;
-    let x: Vec<f32> = pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
+/// Pictures with the classes that the model gives them: it may know others than theirs.
+async fn reference(query: &Query<'_, Model>, set: &Pictures) -> Result<(Vec<f32>, Vec<u16>), Error> {
+    let x: Vec<f32> = set.pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
     let seen = query.logits(&x).await?.rows().map(|z| top(z) as u16).collect();
     Ok((x, seen))
 }
@@ -227,11 +231,12 @@ impl Twins {
     /// Attacks reference pictures, by PGD in the ball of a config.
     async fn new(
         query: &Query<'_, Model>,
+        set: &Pictures,
         classes: usize,
         config: &AttackConfig,
         line: &mut Line<'_>,
     ) -> Result<Self, No> {
-        let (x, seen) = reference(query, BATCH - 1).await?;
+        let (x, seen) = reference(query, set).await?;
         let goals = seen.iter().map(|&class| Goal::Avoid(usize::from(class))).collect();
         let task = Task { x, goals, ids: (0..seen.len() as u64).collect() };
         let stage = stages(&pgd_within(config), classes)?.into_iter().next();

@@ -20,7 +20,7 @@ use crate::{
     },
     checkpoint::Checkpoint,
     config::{AttackConfig, AttackKind, Settings},
-    data::{Pictures, SIDE, picture::Upright, synthetic},
+    data::{Pictures, SIDE, VALUES, crop::Crop, picture::Upright, synthetic},
     evaluate::Evaluation,
     explore::embedding::Embedding,
     model::Model,
@@ -56,6 +56,8 @@ pub struct Session {
     upright: Option<Upright>,
     /// The set that the visitor brought to train on, and pictures that they labelled.
     brought: Option<Brought>,
+    /// What views compare with where a model tells apart other classes than the embedded set's; empty until it is there.
+    reference: Pictures,
     own: Pictures,
     run: Option<Run>,
     /// Bytes of the device's largest buffer, where that is known.
@@ -85,6 +87,7 @@ impl Session {
             Command::Open => self.open(choice, emit).await,
             Command::LoadModel { slot, name, bytes } => self.load_model(slot, name, &bytes, emit).await,
             Command::LoadPicture { name, bytes } => self.load_picture(name, &bytes, emit).await,
+            Command::LoadReference { bytes } => self.load_reference(&bytes),
             Command::Crop { crop } => self.crop(crop, emit).await,
             Command::LoadSample { index } => self.load_sample(index, emit).await,
             Command::Attack { id, slot, settings, target } => self.attack(id, slot, &settings, target, emit).await,
@@ -170,6 +173,18 @@ impl Session {
         };
         self.upright = None;
         self.take(info, emit).await
+    }
+
+    fn load_reference(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        let refuse = Refusal::new(Subject::Picture);
+        let sheet = Upright::open(bytes, "the photos to compare with").map_err(|e| refuse(&e))?;
+        let side = SIDE as u32;
+        let one = |i| sheet.seen(Crop { x: 0, y: i * side, side }).pixels;
+        let pixels: Vec<u8> = (0..sheet.size()[1] / side).flat_map(one).collect();
+        // Their classes are what a model says they are.
+        self.reference = Pictures { labels: vec![0; pixels.len() / VALUES], pixels, classes: Vec::new() };
+        (self.embeddings, self.twins) = Default::default();
+        Ok(())
     }
 
     async fn take(&mut self, picture: PictureInfo, emit: &dyn Fn(Event)) -> Result<(), Refusal> {

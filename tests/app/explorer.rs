@@ -32,7 +32,7 @@ fn both_attacked() -> (State, Vec<Task>) {
     let mut state = attacking("");
     let id = state.attack.id;
     let tasks = hear(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
-    assert_eq!(tasks, [Task::LoadModel(Source::Ours(Shipped::Standard))]);
+    assert_eq!(tasks, [Task::LoadModel(Source::Ours(Shipped::STANDARD))]);
     assert_eq!(hear(&mut state, model_at(Slot::Standard)), [], "it is to be classified first");
     let tasks = hear(&mut state, classified(Slot::Standard));
     let (id, slot) = attack_of(&tasks);
@@ -77,7 +77,7 @@ fn the_other_models_are_attacked_alike_and_compared() {
 #[test]
 fn a_model_that_was_attacked_comes_into_focus_at_once() {
     let (mut state, _) = both_attacked();
-    let tasks = visitor(&mut state, Intent::Model(Source::Ours(Shipped::Standard)));
+    let tasks = visitor(&mut state, Intent::Model(Source::Ours(Shipped::STANDARD)));
     assert!(!tasks.iter().any(|task| matches!(task, Task::LoadModel(_) | Task::Schedule(_))), "{tasks:?}");
     assert_eq!(state.slot(), Some(Slot::Standard));
     assert!(state.attack.result.as_ref().is_some_and(|r| r.reached));

@@ -14,7 +14,7 @@ use super::{attacking, picture, visitor};
 #[test]
 fn an_address_says_all_and_is_read_back() {
     let mut link =
-        Link { model: Shipped::Standard, sample: 12, target: Some(3), backend: Wish::Gpu, ..Link::default() };
+        Link { model: Shipped::STANDARD, sample: 12, target: Some(3), backend: Wish::Gpu, ..Link::default() };
     link.attack = AttackConfig::of(AttackKind::ApgdDlr, Norm::L2);
     for (key, value) in [("epsilon", "0.3"), ("seed", "7"), ("restarts", "3"), ("steps", "20")] {
         link.attack.set(key, value).unwrap();

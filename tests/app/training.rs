@@ -70,7 +70,7 @@ fn idle() -> State {
     let mut state = attacking("");
     let id = state.attack.id;
     let tasks = hear(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
-    assert_eq!(tasks, [Task::LoadModel(Source::Ours(Shipped::Standard))]);
+    assert_eq!(tasks, [Task::LoadModel(Source::Ours(Shipped::STANDARD))]);
     state.link.view = None;
     state.apply(Input::Unreadable(Subject::Model, "gone".into()));
     state

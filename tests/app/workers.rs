@@ -22,7 +22,7 @@ fn a_dead_worker_is_started_again_a_few_times_with_the_same_picture() {
         assert_eq!(crash(&mut state, Kind::Cpu), [Task::End, Task::Start(Kind::Cpu)]);
         let tasks = state.apply(Input::Worker(Kind::Cpu, opened()));
         let sample = Task::Send(Command::LoadSample { index: 3 });
-        assert_eq!(tasks, [Task::Promote, sample, Task::LoadModel(Source::Ours(Shipped::Robust))]);
+        assert_eq!(tasks, [Task::Promote, sample, Task::LoadModel(Source::Ours(Shipped::ROBUST))]);
     }
     assert_eq!(crash(&mut state, Kind::Cpu), [Task::End]);
     assert!(state.notices.iter().any(|n| n.text.contains("Reload")), "{:?}", state.notices);

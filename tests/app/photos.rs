@@ -1,0 +1,89 @@
+//! The world of photos: its files, its addresses, and the way into it and out.
+
+use std::fs;
+
+use otjr::{
+    app::{
+        link::{Link, Shipped, World},
+        message::{Input, Intent, Kind, Sort, Source, Task},
+        photos::PHOTOS,
+        state::State,
+    },
+    data::{crop::Crop, picture::Upright},
+    protocol::{Command, Slot},
+};
+
+use super::{attacked, attacking, hear, model_at, opened, picture, result, visitor};
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/public/photos");
+const ROBUST: Shipped = Shipped { world: World::Photos, standard: false };
+
+/// Each is there, square, credited with its author and licence, and on the sheet in its place.
+#[test]
+fn photos_are_there_and_credited() {
+    let credits = fs::read_to_string(format!("{FOLDER}/CREDITS.md")).unwrap();
+    let sheet = Upright::open(&fs::read(format!("{FOLDER}/reference.png")).unwrap(), "sheet").unwrap();
+    assert_eq!(sheet.size(), [32, 32 * PHOTOS.len() as u32]);
+    for (i, photo) in PHOTOS.iter().enumerate() {
+        let whole = Upright::open(&fs::read(format!("{FOLDER}/{}.jpg", photo.file)).unwrap(), photo.file).unwrap();
+        assert_eq!(whole.size(), [256, 256], "{}", photo.file);
+        let row = credits.lines().find(|row| row.contains(&format!("`{}.jpg`", photo.file))).expect(photo.file);
+        assert!(row.contains(photo.by) && row.to_lowercase().contains(&photo.licence.to_lowercase()), "{row}");
+        let small = sheet.seen(Crop { x: 0, y: 32 * i as u32, side: 32 }).pixels;
+        let shrunk = whole.seen(Crop::middle(whole.size())).pixels;
+        let error: u32 = small.iter().zip(&shrunk).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+        assert!(error / 3072 < 8, "{}: {} levels off", photo.file, error / 3072);
+    }
+}
+
+#[test]
+fn addresses_say_the_world() {
+    let link = Link { model: Shipped { standard: true, ..ROBUST }, sample: 3, ..Link::default() };
+    let hash = link.hash(false, false);
+    assert!(hash.starts_with("#model=photo-ce&sample=3&"), "{hash}");
+    assert_eq!(Link::parse(&hash), (link, vec![]));
+    let last = PHOTOS.len() as u64 - 1;
+    assert_eq!(Link::parse(&format!("#sample={last}&model=photo-otjr")).0.sample, last);
+    let (link, problems) = Link::parse(&format!("#sample={}&model=photo-otjr", last + 1));
+    assert!(link.sample == 0 && problems[0].contains("not so many pictures"), "{problems:?}");
+    let (_, tasks) = State::new("#model=photo-otjr&sample=5");
+    assert_eq!(tasks, [Task::Start(Kind::Cpu)]);
+    let mut state = State::new("#model=photo-otjr&sample=5").0;
+    let tasks = state.apply(Input::Worker(Kind::Cpu, opened()));
+    let model = Task::LoadModel(Source::Ours(ROBUST));
+    assert_eq!(tasks, [Task::Promote, Task::LoadReference, Task::LoadPhoto(5), model]);
+}
+
+/// The models of one world are not compared with those of the other, and the sample is one of the world's own.
+#[test]
+fn a_world_is_entered_and_left() {
+    let mut state = attacking("#sample=900");
+    let id = state.attack.id;
+    hear(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
+    hear(&mut state, model_at(Slot::Standard));
+    assert!(state.sides.loaded.contains_key(&Slot::Standard));
+    let tasks = visitor(&mut state, Intent::Model(Source::Ours(ROBUST)));
+    assert_eq!(tasks, [Task::LoadReference, Task::LoadPhoto(0), Task::LoadModel(Source::Ours(ROBUST))]);
+    assert!(state.sides.loaded.is_empty());
+    hear(&mut state, picture(None, 7));
+    hear(&mut state, model_at(Slot::Robust));
+    assert_eq!((state.model_in_use, state.sides.loaded.len()), (Some(Source::Ours(ROBUST)), 0));
+    let known: Vec<_> = state.known_models().collect();
+    assert_eq!(known, Shipped::all(World::Photos).map(Source::Ours));
+    assert_eq!(visitor(&mut state, Intent::Sample(PHOTOS.len() as u64 + 2)), [Task::LoadPhoto(2)]);
+
+    // By the address.
+    let tasks = visitor(&mut state, Intent::Address("#model=ce&sample=2".into()));
+    let standard = Task::LoadModel(Source::Ours(Shipped::STANDARD));
+    assert_eq!(tasks, [Task::Send(Command::LoadSample { index: 2 }), standard]);
+}
+
+/// What the visitor brought stays in view.
+#[test]
+fn an_own_picture_stays() {
+    let mut state = attacking("");
+    visitor(&mut state, Intent::File(0, Sort::Picture));
+    let tasks = visitor(&mut state, Intent::Model(Source::Ours(ROBUST)));
+    assert_eq!(tasks, [Task::LoadReference, Task::LoadModel(Source::Ours(ROBUST))]);
+    assert_eq!(state.picture_wanted, Some(Source::Own(0)));
+}
