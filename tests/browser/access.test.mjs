@@ -18,7 +18,7 @@ async function barriers(page) {
     .map(({ id, impact, nodes }) => ({ id, impact, nodes: nodes.map((node) => `${node.target} ${node.any[0]?.message ?? node.failureSummary}`).slice(0, 5) }));
 }
 
-const PLACES = [...VIEWS, 'none'].map((view) => [view, `view=${view}`]).concat([['none', 'view=none&tour=1'], ['layers', 'model=ce&tour=5']]);
+const PLACES = [...VIEWS, 'none'].map((view) => [view, `view=${view}`]).concat([['none', 'view=none&tour=1'], ['layers', 'model=ce&tour=5'], ['embedding', 'model=photo-otjr&view=embedding']]);
 
 for (const [view, hash] of PLACES) {
   test(`no barriers at ${hash}`, async (t) => {

@@ -1,0 +1,53 @@
+// The world of photos: its models, its samples with their credits, its views; each an address.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { attackAfter, attacked, explored, open, probabilities, turnTo } from './driver.mjs';
+import { launch, shoot, site, visit } from './harness.mjs';
+
+const CLASSES = ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck'];
+
+let server, browser;
+before(async () => { server = await site(); browser = await launch('cpu'); });
+after(async () => { await browser?.close(); await server?.close(); });
+
+/** What stands below the picture. */
+const caption = (page, words) => page.waitForFunction((words) => document.body.innerText.includes(words), words, { timeout: 30_000 });
+const world = (page, key) => page.locator('.pick', { has: page.locator(`[name=world][value=${key}]`) }).click();
+
+test('photos are entered, attacked, credited and left', async () => {
+  await visit(browser, server, { path: '#sample=4&view=none&backend=cpu' }, async (page) => {
+    await explored(page, 'none');
+    await world(page, 'photos');
+    await caption(page, 'Photo: Lt. Cmdr. John A. Ivancic');
+    await page.waitForFunction(() => [...document.querySelectorAll('.probabilities tbody th')].some((th) => th.textContent === 'frog'));
+    await attacked(page);
+    await explored(page, 'none');
+    const { names, clean, attacked: after } = await probabilities(page);
+    for (const name of names) assert.ok(CLASSES.includes(name), name);
+    assert.notDeepEqual(clean, after);
+    assert.match(page.url(), /#model=photo-otjr&sample=0&/);
+    const rows = await page.locator('#beside tbody tr').evaluateAll((rows) => rows.map((row) => row.dataset.slot));
+    assert.deepEqual(rows, ['otjr', 'ce'], 'both models of photos, and none of shapes');
+    await attackAfter(page, () => page.click('#sample'));
+    await caption(page, 'A biplane. Photo: Pexels, CC0');
+    await turnTo(page, 'ce');
+    assert.match(page.url(), /#model=photo-ce&sample=1&/);
+
+    await world(page, 'shapes');
+    await page.waitForFunction(() => [...document.querySelectorAll('.probabilities tbody th')].some((th) => th.textContent === 'disc'));
+    await explored(page, 'none');
+    assert.match(page.url(), /#model=ce&sample=0&/);
+  });
+});
+
+test('a photo and its views are an address', async () => {
+  await visit(browser, server, { path: '#model=photo-otjr&sample=11&view=embedding&backend=cpu' }, async (page) => {
+    await explored(page, 'embedding');
+    await caption(page, 'A cat. Photo: Pixabay, CC0');
+    await shoot(page, 'photos');
+    await open(page, 'transport');
+    await explored(page, 'transport');
+    await open(page, 'jacobian');
+    await explored(page, 'jacobian');
+  });
+});
