@@ -131,27 +131,23 @@ pub fn Toolbar() -> impl IntoView {
     };
     let world = Memo::new(move |_| state.with(|s| s.link.model.world));
     let worlds = World::ALL.map(|each| {
-        let enter = move |_| {
-            let standard = state.with_untracked(|s| s.link.model.standard);
-            desk.tell(Intent::Model(Source::Ours(Shipped { world: each, standard })));
-        };
-        view! {
-            <label class="pick">
-                <input type="radio" name="world" value=each.key() prop:checked=move || world.get() == each on:change=enter/>
-                {each.title()}
-            </label>
-        }
+        view! { <option value=each.key() prop:selected=move || world.get() == each>{each.title()}</option> }
     });
+    let enter = move |e: ev::Event| {
+        let key = event_target_value(&e);
+        let Some(world) = World::ALL.into_iter().find(|world| world.key() == key) else { return };
+        let standard = state.with_untracked(|s| s.link.model.standard);
+        desk.tell(Intent::Model(Source::Ours(Shipped { world, standard })));
+    };
     let next = move |_| desk.tell(Intent::Sample(state.with_untracked(|s| s.link.sample.wrapping_add(1))));
     view! {
         <div class="toolbar">
-            <fieldset title="What the models were trained on, and what the samples show">
-                <legend>"Of"</legend>
-                {worlds}
-            </fieldset>
             <fieldset>
                 <legend>"Model"</legend>
                 {move || Shipped::all(world.get()).map(|shipped| model(Source::Ours(shipped), shipped.title().into()))}
+                <label title="What the page's own models tell apart, and what its samples show">
+                    "of "<select id="world" on:change=enter>{worlds}</select>
+                </label>
                 {move || own.get().map(|(n, name)| model(Source::Own(n), name))}
                 <label class="button">
                     <input type="file" id="pick-model" accept=".safetensors" on:change=bring/>

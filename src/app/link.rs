@@ -32,8 +32,8 @@ impl World {
 
     pub fn title(self) -> &'static str {
         match self {
-            Self::Shapes => "Shapes",
-            Self::Photos => "Photos",
+            Self::Shapes => "drawn shapes",
+            Self::Photos => "photos",
         }
     }
 

@@ -12,7 +12,7 @@ after(async () => { await browser?.close(); await server?.close(); });
 
 /** What stands below the picture. */
 const caption = (page, words) => page.waitForFunction((words) => document.body.innerText.includes(words), words, { timeout: 30_000 });
-const world = (page, key) => page.locator('.pick', { has: page.locator(`[name=world][value=${key}]`) }).click();
+const world = (page, key) => page.selectOption('#world', key);
 
 test('photos are entered, attacked, credited and left', async () => {
   await visit(browser, server, { path: '#sample=4&view=none&backend=cpu' }, async (page) => {
