@@ -3,26 +3,28 @@
 use std::{fs::File, io::BufReader, path::Path};
 
 use anyhow::Context;
-use otjr::data::{Pictures, Splits, archive, folder};
+use otjr::data::{Pictures, Splits, archive, folder, npz};
 
 /// All pictures at `path`, a folder or an archive, if they go with those of `classes`: by the names of their classes, or
 /// by their numbers where they have no names.
 pub fn load(path: &str, classes: &[String]) -> anyhow::Result<Pictures> {
-    let Splits { mut train, test } = if Path::new(path).is_file() {
-        let file = File::open(path).with_context(|| format!("could not read {path}"))?;
-        archive::read(path, BufReader::new(file))?.1
+    let open = || File::open(path).map(BufReader::new).with_context(|| format!("could not read {path}"));
+    let mut all = if path.ends_with(".npz") {
+        npz::read(path, open()?)?
     } else {
-        folder::open(Path::new(path))?
+        let Splits { mut train, test } =
+            if Path::new(path).is_file() { archive::read(path, open()?)?.1 } else { folder::open(Path::new(path))? };
+        train.pixels.extend(test.pixels);
+        train.labels.extend(test.labels);
+        train
     };
-    train.pixels.extend(test.pixels);
-    train.labels.extend(test.labels);
-    let numbered = train.classes.iter().enumerate().all(|(i, class)| *class == i.to_string());
+    let numbered = all.classes.iter().enumerate().all(|(i, class)| *class == i.to_string());
     let label = |(i, class): (usize, &String)| {
         let found = classes.iter().position(|known| known == class).or((numbered && i < classes.len()).then_some(i));
         found.with_context(|| format!("--extra {path}: its class '{class}' is none of {}", classes.join(", ")))
     };
-    let labels: Vec<usize> = train.classes.iter().enumerate().map(label).collect::<anyhow::Result<_>>()?;
-    train.labels.iter_mut().for_each(|l| *l = labels[usize::from(*l)] as u16);
-    train.classes = classes.to_vec();
-    Ok(train)
+    let labels: Vec<usize> = all.classes.iter().enumerate().map(label).collect::<anyhow::Result<_>>()?;
+    all.labels.iter_mut().for_each(|l| *l = labels[usize::from(*l)] as u16);
+    all.classes = classes.to_vec();
+    Ok(all)
 }

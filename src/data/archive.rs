@@ -1,11 +1,10 @@
-//! A data set in one file, recognised by what is in it, whatever its name: CIFAR's `.tar.gz`, a zip of class folders, or
-//! NumPy's `.npz`.
+//! A data set in one file, recognised by what is in it, whatever its name: CIFAR's `.tar.gz`, or a zip of class folders.
 
 use std::io::{Read, Seek, SeekFrom};
 
 use zip::ZipArchive;
 
-use super::{Error, Pictures, Splits, cifar, folder, npz, refuse};
+use super::{Error, Splits, cifar, folder, refuse};
 use crate::config::Dataset;
 
 /// Of a zip's member, unpacked, in MB: no picture that can be decoded needs more.
@@ -14,12 +13,12 @@ const MAX_MEMBER: u64 = 64;
 const MAX_TOTAL: u64 = 2048;
 const MB: u64 = 1 << 20;
 
-/// Reads CIFAR-10 or CIFAR-100 from its `.tar.gz` (the binary version), class folders from a zip, or an `.npz`, which has no
-/// test pictures. Members are read one after the other and nothing is unpacked to disk; `name` is for messages.
+/// Reads CIFAR-10 or CIFAR-100 from its `.tar.gz` (the binary version), or class folders from a zip. Members are read one
+/// after the other and nothing is unpacked to disk; `name` is for messages.
 ///
 /// # Errors
 /// If it is neither, is damaged, cut short or protected by a password, or unpacks to more than a data set would; and
-/// those of [`cifar::read_either`], [`folder::read`] and [`npz::read`].
+/// those of [`cifar::read_either`] and [`folder::read`].
 pub fn read(name: &str, mut file: impl Read + Seek) -> Result<(Dataset, Splits), Error> {
     let mut start = Vec::new();
     let read = file.by_ref().take(512).read_to_end(&mut start).and_then(|_| file.seek(SeekFrom::Start(0)));
@@ -58,11 +57,6 @@ fn read_zip(name: &str, file: impl Read + Seek) -> Result<Splits, Error> {
     let mut zip = ZipArchive::new(file).map_err(|e| damaged(name, &e))?;
     let paths: Result<Vec<String>, _> = zip.file_names().map(|path| Ok(path?.replace('\\', "/"))).collect();
     let paths = paths.map_err(|e: zip::result::ZipError| damaged(name, &e))?;
-    if npz::is_npz(paths.iter().map(String::as_str)) {
-        let train = npz::read(name, &mut zip)?;
-        let test = Pictures { classes: train.classes.clone(), ..Pictures::default() };
-        return Ok(Splits { train, test });
-    }
     let mut left = MAX_TOTAL * MB;
     folder::read(name, &paths, |i| {
         let path = format!("{name}/{}", paths[i]);

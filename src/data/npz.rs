@@ -9,19 +9,16 @@ use super::{Error, Pictures, SIDE, VALUES, refuse};
 
 const IMAGE: &str = "image.npy";
 const LABEL: &str = "label.npy";
-/// Pictures that fit into memory along with the rest: 6 GB of them, 1 GB in a page.
+/// Pictures that fit into memory along with the rest: 6 GB of them, 1 GB where addresses have 32 bits.
 const MAX_PICTURES: usize = if usize::BITS > 32 { 2_000_000 } else { 300_000 };
-
-/// Whether a zip's member names are those of such a file.
-pub fn is_npz<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
-    names.any(|name| name == IMAGE)
-}
 
 /// Reads the pictures; classes are called by their numbers.
 ///
 /// # Errors
-/// If a member is missing, damaged, or of another type or shape.
-pub fn read(name: &str, zip: &mut ZipArchive<impl Read + Seek>) -> Result<Pictures, Error> {
+/// If it is no zip, or a member is missing, damaged, or of another type or shape.
+pub fn read(name: &str, file: impl Read + Seek) -> Result<Pictures, Error> {
+    let zip =
+        &mut ZipArchive::new(file).map_err(|e| refuse(name, format!("is no .npz, damaged or cut short ({e})")))?;
     let (shape, bytes) = member(name, zip, IMAGE, &["|u1"])?;
     let [n @ 1..=MAX_PICTURES, SIDE, SIDE, 3] = shape[..] else {
         let problem = format!("has shape {shape:?}, not [N, {SIDE}, {SIDE}, 3] with N from 1 to {MAX_PICTURES}");

@@ -1,6 +1,6 @@
 use std::io::Cursor;
 
-use otjr::data::{Error, Splits, archive::read};
+use otjr::data::{Error, Pictures, npz::read};
 use zip::CompressionMethod;
 
 use super::{archive::zip, assert_refused};
@@ -17,21 +17,20 @@ fn images() -> Vec<u8> {
     [[10, 20, 30], [40, 50, 60]].iter().flat_map(|pixel| pixel.repeat(1024)).collect()
 }
 
-fn open(image: Vec<u8>, label: Vec<u8>) -> Result<Splits, Error> {
+fn open(image: Vec<u8>, label: Vec<u8>) -> Result<Pictures, Error> {
     let members = [("image.npy", image), ("label.npy", label)];
-    Ok(read("x.npz", Cursor::new(zip(&members, CompressionMethod::Deflated)))?.1)
+    read("x.npz", Cursor::new(zip(&members, CompressionMethod::Deflated)))
 }
 
 #[test]
 fn pictures_and_labels_are_read() {
     for (of_type, width) in [("|u1", 1), ("<i4", 4), ("<i8", 8)] {
         let labels: Vec<u8> = [3u64, 1].iter().flat_map(|label| label.to_le_bytes()[..width].to_vec()).collect();
-        let Splits { train, test } =
-            open(npy("|u1", "(2, 32, 32, 3)", &images()), npy(of_type, "(2,)", &labels)).unwrap();
-        assert_eq!((train.labels.as_slice(), test.len()), ([3, 1].as_slice(), 0));
-        assert_eq!(train.classes, ["0", "1", "2", "3"]);
+        let set = open(npy("|u1", "(2, 32, 32, 3)", &images()), npy(of_type, "(2,)", &labels)).unwrap();
+        assert_eq!(set.labels, [3, 1]);
+        assert_eq!(set.classes, ["0", "1", "2", "3"]);
         for (picture, levels) in [[10, 20, 30], [40, 50, 60]].iter().enumerate() {
-            for (plane, level) in train.picture(picture).chunks(1024).zip(levels) {
+            for (plane, level) in set.picture(picture).chunks(1024).zip(levels) {
                 assert!(plane.iter().all(|v| v == level));
             }
         }
@@ -51,6 +50,7 @@ fn other_arrays_are_refused() {
     assert_refused(open(huge, label.clone()), &["more than 2000000 pictures"]);
     assert_refused(open(b"not an array".to_vec(), label.clone()), &["is no array"]);
     assert_refused(open(image.clone(), npy("|u1", "(3,)", &[0, 1, 2])), &["label.npy", "there are 2 pictures"]);
+    assert_refused(read("x.npz", Cursor::new(b"no zip")), &["x.npz", "is no .npz"]);
     let alone = zip(&[("image.npy", image)], CompressionMethod::Stored);
     assert_refused(read("x.npz", Cursor::new(alone)), &["x.npz/label.npy", "numpy.savez"]);
 }
