@@ -113,30 +113,7 @@ fn cpu() -> Result<Opened, Unavailable> {
     Err(Unavailable("this build has no CPU backend".into()))
 }
 
-/// The n-th GPU of CUDA or ROCm; whether there is one is known only when it is asked.
-#[cfg(any(feature = "cuda", feature = "rocm"))]
-async fn gpu(index: Option<usize>) -> Result<Opened, Unavailable> {
-    use burn::tensor::DeviceType;
-
-    #[cfg(feature = "cuda")]
-    let (kind, way) = (DeviceType::Cuda, "CUDA");
-    #[cfg(not(feature = "cuda"))]
-    let (kind, way) = (DeviceType::Rocm, "ROCm");
-    let refuse = |problem: &str| {
-        Unavailable(format!("no GPU by {way} ({problem}): choose the device cpu, or install its driver"))
-    };
-    // Without a driver the library panics rather than to say so.
-    let found =
-        std::panic::catch_unwind(|| Device::enumerate(kind)).map_err(|_| refuse("its library does not load"))?;
-    let index = index.unwrap_or(0);
-    let count = found.len();
-    let device = found.into_iter().nth(index).ok_or_else(|| refuse(&format!("there are {count}, counted from 0")))?;
-    let name =
-        device.identity().map_or_else(|| format!("GPU {index} ({way})"), |card| format!("{} ({way})", card.name));
-    Ok(Opened { device, name, emulated: false, largest_buffer: None })
-}
-
-#[cfg(all(feature = "gpu", not(any(feature = "cuda", feature = "rocm"))))]
+#[cfg(feature = "gpu")]
 async fn gpu(index: Option<usize>) -> Result<Opened, Unavailable> {
     use burn::tensor::{DeviceKind, wgpu::wgpu};
 
@@ -158,7 +135,7 @@ async fn gpu(index: Option<usize>) -> Result<Opened, Unavailable> {
     Ok(Opened { device, name, emulated: info.device_type == wgpu::DeviceType::Cpu, largest_buffer })
 }
 
-#[cfg(not(any(feature = "gpu", feature = "cuda", feature = "rocm")))]
+#[cfg(not(feature = "gpu"))]
 async fn gpu(_: Option<usize>) -> Result<Opened, Unavailable> {
     Err(Unavailable("this build has no GPU backend".into()))
 }
