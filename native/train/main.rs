@@ -116,7 +116,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         let config = TrainConfig { objective, ..config.clone() };
         let folder = out.join(objective.to_string());
         let machine = Machine { opened: &opened, others: &others, interrupt: &interrupt, console };
-        let Some((model, steps, log, seconds)) = train(&config, &data, &machine, &folder, save_every)
+        let Some(Trained { model, steps, log, seconds }) = train(&config, &data, &machine, &folder, save_every)
             .with_context(|| format!("stopped; once that is mended, go on with: train --resume {}", out.display()))?
         else {
             return stopped();
@@ -161,15 +161,23 @@ struct Machine<'a> {
     console: Console,
 }
 
+/// What a run has come to.
+struct Trained {
+    model: Model,
+    steps: u64,
+    log: Vec<Record>,
+    /// That all sittings took.
+    seconds: f64,
+}
+
 /// Trains to the end of the run, or until it is interrupted: then there is nothing to return but a checkpoint on disk.
-/// Gives the model, the steps done, their records and the time they took in seconds.
 fn train(
     config: &TrainConfig,
     Data { splits: data, held_out, extra }: &Data,
     &Machine { opened, others, interrupt, console }: &Machine,
     folder: &Path,
     save_every: Duration,
-) -> anyhow::Result<Option<(Model, u64, Vec<Record>, f64)>> {
+) -> anyhow::Result<Option<Trained>> {
     let mut trainer = match RunDirectory::checkpoint(folder)? {
         Some(checkpoint) => Trainer::resume(&checkpoint, &data.train, &opened.device)?,
         None => Trainer::new(config, &data.train, &opened.device)?,
@@ -243,7 +251,7 @@ fn train(
     }
     let model = directory.finish(&trainer, &opened.device)?;
     let seconds = directory.earlier() + begin.elapsed().as_secs_f64();
-    Ok(Some((model, trainer.step, directory.records, seconds)))
+    Ok(Some(Trained { model, steps: trainer.step, log: directory.records, seconds }))
 }
 
 /// `loss 1.234 = CE 1.1, L_SW 0.002, R 0.3`.
