@@ -14,6 +14,9 @@ use super::{
 };
 use crate::protocol::Slot;
 
+/// Who took the photos, and under which licences they are here.
+const CREDITS: &str = "public/photos/CREDITS.md";
+
 /// Takes what is dropped or pasted anywhere on the page: files, and addresses of pictures.
 pub fn listen(desk: Desk) {
     let mark = |on: bool| {
@@ -157,6 +160,7 @@ pub fn Toolbar() -> impl IntoView {
             <fieldset>
                 <legend>"Picture"</legend>
                 <button id="sample" on:click=next>"Another sample"</button>
+                {move || (world.get() == World::Photos).then(|| view! { <a id="credits" href=CREDITS target="_blank">"Credits"</a> })}
                 <label class="button">
                     <input type="file" id="pick-picture" accept="image/*" multiple on:change=bring/>
                     "Open a picture"

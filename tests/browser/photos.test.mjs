@@ -26,6 +26,8 @@ test('photos are entered, attacked, credited and left', async () => {
     for (const name of names) assert.ok(CLASSES.includes(name), name);
     assert.notDeepEqual(clean, after);
     assert.match(page.url(), /#model=photo-otjr&sample=0&/);
+    const credits = await page.evaluate(async () => (await fetch(document.querySelector('#credits').href)).text());
+    assert.ok(credits.includes('John A. Ivancic'), 'the link leads to the credits');
     const rows = await page.locator('#beside tbody tr').evaluateAll((rows) => rows.map((row) => row.dataset.slot));
     assert.deepEqual(rows, ['otjr', 'ce'], 'both models of photos, and none of shapes');
     await attackAfter(page, () => page.click('#sample'));
@@ -37,6 +39,7 @@ test('photos are entered, attacked, credited and left', async () => {
     await page.waitForFunction(() => [...document.querySelectorAll('.probabilities tbody th')].some((th) => th.textContent === 'disc'));
     await explored(page, 'none');
     assert.match(page.url(), /#model=ce&sample=0&/);
+    assert.equal(await page.locator('#credits').count(), 0);
   });
 });
 
