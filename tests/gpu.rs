@@ -4,6 +4,8 @@
 
 #[path = "core/invariants.rs"]
 mod invariants;
+#[path = "core/kernels.rs"]
+mod kernels;
 
 use std::sync::OnceLock;
 
@@ -30,6 +32,17 @@ fn gpu() -> Device {
         opened.device
     };
     GPU.get_or_init(open).clone()
+}
+
+#[test]
+fn operations_equal_burns_own_on_the_cpu() {
+    let device = gpu();
+    kernels::convolution_and_its_gradients_equal_burns_own(&device);
+    kernels::pictures_need_not_be_square_or_in_order(&device);
+    kernels::convolution_of_normalised_maps_equals_burns_own(&device);
+    kernels::convolution_of_tangents_equals_burns_own(&device);
+    kernels::normalisation_and_its_gradients_equal_burns_own(&device);
+    kernels::moments_and_their_gradients_equal_burns_own(&device);
 }
 
 #[test]

@@ -16,6 +16,8 @@ mod correlate;
 mod descent_op;
 #[cfg(feature = "cpu")]
 mod flex;
+#[cfg(feature = "gpu")]
+mod gpu;
 #[cfg(feature = "cpu")]
 mod layout_op;
 #[cfg(feature = "cpu")]
@@ -44,7 +46,7 @@ mod winograd;
 #[cfg(feature = "cpu")]
 use std::sync::Arc;
 
-use burn::tensor::{Tensor, activation, module, ops::ConvOptions};
+use burn::tensor::{DType, Tensor, activation, module, ops::ConvOptions};
 
 /// The weight of a convolution, `[out, in, k, k]`, k odd; one convolution's, which has one stride.
 #[derive(Clone, Debug)]
@@ -117,29 +119,50 @@ pub struct Tangent {
 
 impl Tangent {
     pub fn apply(&self, x: &Tensor<4>) -> Tensor<4> {
+        #[cfg(feature = "gpu")]
+        if in_quads_on_gpu(x) {
+            let [a, b, c] = [&self.a, &self.b, &self.c].map(Tensor::clone);
+            // A gate that is always open.
+            let gate = [a.zeros_like(), a.ones_like()];
+            return gpu::gated_tangent(x.clone(), self.t.clone(), gate, [a, b, c]);
+        }
         let [a, b, c] = [&self.a, &self.b, &self.c].map(|factor| per_channel(factor.clone(), x));
         self.t.clone() * a + x.clone() * b + c
     }
 }
 
-/// Whether maps like `x` are channels last.
-#[cfg(feature = "cpu")]
-fn channels_last(x: &Tensor<4>) -> bool {
-    flex::supports(x)
+/// Whether the CPU's kernels work on `x`.
+fn on_cpu<const D: usize>(x: &Tensor<D>) -> bool {
+    #[cfg(feature = "cpu")]
+    let on_cpu = flex::supports(x);
+    #[cfg(not(feature = "cpu"))]
+    let on_cpu = false;
+    on_cpu
 }
 
-#[cfg(not(feature = "cpu"))]
-fn channels_last(_: &Tensor<4>) -> bool {
-    false
+/// Whether the GPU's convolution works on `x`.
+fn on_gpu(x: &Tensor<4>) -> bool {
+    cfg!(feature = "gpu") && x.dtype() == DType::F32 && !on_cpu(x)
+}
+
+/// Whether the GPU's passes over channels work on maps `x`.
+#[cfg(feature = "gpu")]
+fn in_quads_on_gpu(x: &Tensor<4>) -> bool {
+    on_gpu(x) && x.dims()[3].is_multiple_of(4)
+}
+
+/// Whether maps like `x` are channels last.
+fn channels_last(x: &Tensor<4>) -> bool {
+    on_cpu(x) || on_gpu(x)
 }
 
 /// Pictures `[B, C, H, W]` as maps.
 pub fn maps(pictures: Tensor<4>) -> Tensor<4> {
     #[cfg(feature = "cpu")]
-    if channels_last(&pictures) {
+    if on_cpu(&pictures) {
         return layout_op::channels_last(pictures);
     }
-    pictures
+    if on_gpu(&pictures) { pictures.permute([0, 2, 3, 1]) } else { pictures }
 }
 
 /// Maps as `[B, C, H, W]`.
@@ -157,15 +180,23 @@ pub fn dims(maps: &Tensor<4>) -> [usize; 4] {
 /// `residual` is added.
 pub fn conv2d(x: Tensor<4>, weight: &Weight, stride: usize, residual: Option<Tensor<4>>) -> Tensor<4> {
     #[cfg(feature = "cpu")]
-    if channels_last(&x) {
+    if on_cpu(&x) {
         return conv_op::conv2d(x, weight, stride, residual);
     }
-    let pad = weight.tensor.dims()[2] / 2;
-    let y = module::conv2d(x, weight.tensor.clone(), None, ConvOptions::new([stride; 2], [pad; 2], [1; 2], 1));
+    let y = plain_conv2d(x, weight.tensor.clone(), stride);
     match residual {
         Some(residual) => y + residual,
         None => y,
     }
+}
+
+fn plain_conv2d(x: Tensor<4>, weight: Tensor<4>, stride: usize) -> Tensor<4> {
+    #[cfg(feature = "gpu")]
+    if on_gpu(&x) {
+        return gpu::conv2d(x, weight, stride);
+    }
+    let pad = weight.dims()[2] / 2;
+    module::conv2d(x, weight, None, ConvOptions::new([stride; 2], [pad; 2], [1; 2], 1))
 }
 
 /// [`conv2d`] of the positive part of normalised maps.
@@ -177,7 +208,7 @@ pub fn activated_conv2d(
     residual: Option<Tensor<4>>,
 ) -> Tensor<4> {
     #[cfg(feature = "cpu")]
-    if channels_last(&x) {
+    if on_cpu(&x) {
         return conv_op::activated_conv2d(x, norm, weight, stride, residual);
     }
     conv2d(norm.apply(x, true), weight, stride, residual)
@@ -193,9 +224,14 @@ pub fn activated_conv2d_tangent(
     residual: Option<Tensor<4>>,
 ) -> Tensor<4> {
     #[cfg(feature = "cpu")]
-    if channels_last(&x) {
+    if on_cpu(&x) {
         let gate = norm.scale_and_shift();
         return conv_op::activated_conv2d_tangent(x, gate, tangent, weight, stride, residual);
+    }
+    #[cfg(feature = "gpu")]
+    if in_quads_on_gpu(&x) {
+        let Tangent { t, a, b, c } = tangent;
+        return conv2d(gpu::gated_tangent(x, t, norm.scale_and_shift(), [a, b, c]), weight, stride, residual);
     }
     let passes = norm.apply(x.clone().detach(), false).detach().greater_scalar(0.0).float();
     conv2d(tangent.apply(&x) * passes, weight, stride, residual)
@@ -204,8 +240,12 @@ pub fn activated_conv2d_tangent(
 /// scale_c x + shift_c for each channel of maps, and with `relu` its positive part; scale, shift `[C]`.
 pub fn affine(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, relu: bool) -> Tensor<4> {
     #[cfg(feature = "cpu")]
-    if channels_last(&x) {
+    if on_cpu(&x) {
         return norm_op::affine(x, scale, shift, relu);
+    }
+    #[cfg(feature = "gpu")]
+    if in_quads_on_gpu(&x) {
+        return gpu::affine(x, scale, shift, relu);
     }
     let y = x.clone() * per_channel(scale, &x) + per_channel(shift, &x);
     if relu { activation::relu(y) } else { y }
@@ -214,8 +254,12 @@ pub fn affine(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, relu: bool) -> T
 /// Mean and biased variance of each channel of maps, `[C]` each.
 pub fn moments(x: Tensor<4>) -> [Tensor<1>; 2] {
     #[cfg(feature = "cpu")]
-    if channels_last(&x) {
+    if on_cpu(&x) {
         return rows(norm_op::moments(x));
+    }
+    #[cfg(feature = "gpu")]
+    if in_quads_on_gpu(&x) {
+        return rows(gpu::moments(x));
     }
     let mean = channel_mean(x.clone());
     let centred = x.clone() - per_channel(mean.clone(), &x);
@@ -224,14 +268,18 @@ pub fn moments(x: Tensor<4>) -> [Tensor<1>; 2] {
 
 /// [`moments`] for a [`Norm`] that [`activated_conv2d`] alone is given: on the CPU that sees to their gradients itself.
 pub fn moments_for_conv2d(x: Tensor<4>) -> [Tensor<1>; 2] {
-    moments(if channels_last(&x) { x.detach() } else { x })
+    moments(if on_cpu(&x) { x.detach() } else { x })
 }
 
 /// The means over each channel of t and of x t, `[C]` each.
 pub fn cross_moments(x: Tensor<4>, t: Tensor<4>) -> [Tensor<1>; 2] {
     #[cfg(feature = "cpu")]
-    if channels_last(&x) {
+    if on_cpu(&x) {
         return rows(norm_op::cross_moments(x, t));
+    }
+    #[cfg(feature = "gpu")]
+    if in_quads_on_gpu(&x) {
+        return rows(gpu::cross_moments(x, t));
     }
     [channel_mean(t.clone()), channel_mean(x * t)]
 }
@@ -247,7 +295,7 @@ pub fn mean_pool(x: Tensor<4>) -> Tensor<2> {
 /// `[B, 3, H, W]` outside of autodiff.
 pub fn sign_step(x: Tensor<4>, gradient: Tensor<4>, around: &Tensor<4>, epsilon: f32, step: f32) -> Tensor<4> {
     #[cfg(feature = "cpu")]
-    if flex::supports(&x) {
+    if on_cpu(&x) {
         return step_op::sign_step(x, gradient, around.clone(), epsilon, step);
     }
     let ahead = x + gradient.sign().mul_scalar(step);
@@ -264,7 +312,7 @@ pub fn descend(
     [rate, momentum, decay]: [f32; 3],
 ) -> [Tensor<1>; 2] {
     #[cfg(feature = "cpu")]
-    if flex::supports(&weight) {
+    if on_cpu(&weight) {
         return descent_op::descend(weight, velocity, gradient, [rate, momentum, decay]);
     }
     let gradient = gradient + weight.clone().mul_scalar(decay);
@@ -273,8 +321,9 @@ pub fn descend(
 }
 
 fn channel_mean(x: Tensor<4>) -> Tensor<1> {
-    let [_, c, _, _] = x.dims();
-    x.mean_dims(&[0, 2, 3]).reshape([c])
+    let [_, c, _, _] = dims(&x);
+    let axes = if channels_last(&x) { [0, 1, 2] } else { [0, 2, 3] };
+    x.mean_dims(&axes).reshape([c])
 }
 
 /// A value per channel, broadcast over maps like `x`.
@@ -283,7 +332,6 @@ fn per_channel(values: Tensor<1>, x: &Tensor<4>) -> Tensor<4> {
     values.reshape(if channels_last(x) { [1, 1, 1, c] } else { [1, c, 1, 1] })
 }
 
-#[cfg(feature = "cpu")]
 fn rows(both: Tensor<2>) -> [Tensor<1>; 2] {
     let [_, c] = both.dims();
     [0, 1].map(|row| both.clone().narrow(0, row, 1).reshape([c]))

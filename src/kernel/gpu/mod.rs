@@ -1,0 +1,39 @@
+//! The GPU's own convolution, in WGSL.
+//!
+//! burn's convolution computes each output by itself unless it is tuned at run time, which browsers do not offer, and its
+//! weight gradient runs on no more threads than there are weights. Here maps are channels last as on the CPU, tiles of
+//! them lie in workgroup memory, and sums in registers.
+
+mod channels;
+mod conv_op;
+mod correlate;
+mod norm_op;
+mod shader;
+mod weight_gradient;
+
+pub use conv_op::conv2d;
+pub use norm_op::{affine, cross_moments, gated_tangent, moments};
+
+/// What a convolution is of: `side` taps each way, padded by side / 2, maps `[B, height, width, channels]` to
+/// `[B, height', width', filters]`, channels and filters multiples of 4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Geometry {
+    height: usize,
+    width: usize,
+    channels: usize,
+    filters: usize,
+    side: usize,
+    stride: usize,
+}
+
+impl Geometry {
+    /// Height and width of the output.
+    fn output(&self) -> [usize; 2] {
+        [self.height, self.width].map(|size| size.div_ceil(self.stride))
+    }
+}
+
+/// The largest power of two that divides `n`, at most `most`.
+fn power_of_two(n: usize, most: usize) -> usize {
+    (1 << n.trailing_zeros()).min(most)
+}
