@@ -1,50 +1,18 @@
-//! What networks are made of, and the CPU's own kernels for it.
+//! What networks are made of, and kernels of our own for it: [`cpu`], [`gpu`].
 //!
-//! burn-flex convolves nearly on one thread and far below what its vectors can do, and takes a dozen passes for a batch
-//! normalisation. On the CPU in float32 feature maps are channels last, `[B, H, W, C]`, convolution runs near the peak
-//! rate of all cores, normalisation and ReLU are computed where a convolution reads them, and the backward pass computes
-//! only the gradients that are asked for. On other devices and in float64 maps are `[B, C, H, W]` and burn's own
-//! operations remain. Outside of this module the layout is seen through [`maps`] and [`pictures`] alone.
+//! In float32 feature maps are channels last, `[B, H, W, C]`; in float64 they are `[B, C, H, W]` and burn's own operations
+//! remain. Outside of this module the layout is seen through [`maps`] and [`pictures`] alone.
 
 #[cfg(feature = "cpu")]
-mod conv;
-#[cfg(feature = "cpu")]
-mod conv_op;
-#[cfg(feature = "cpu")]
-mod correlate;
-#[cfg(feature = "cpu")]
-mod descent_op;
-#[cfg(feature = "cpu")]
-mod flex;
+mod cpu;
 #[cfg(feature = "gpu")]
 mod gpu;
-#[cfg(feature = "cpu")]
-mod layout_op;
-#[cfg(feature = "cpu")]
-mod maps;
-#[cfg(feature = "cpu")]
-mod memory;
-#[cfg(feature = "cpu")]
-mod norm;
-#[cfg(feature = "cpu")]
-mod norm_op;
-#[cfg(feature = "cpu")]
-mod operands;
-#[cfg(feature = "cpu")]
-mod packed;
-#[cfg(feature = "cpu")]
-pub mod profile;
-#[cfg(feature = "cpu")]
-mod step_op;
-#[cfg(feature = "cpu")]
-mod weight_gradient;
-#[cfg(feature = "cpu")]
-mod window;
-#[cfg(feature = "cpu")]
-mod winograd;
 
 #[cfg(feature = "cpu")]
 use std::sync::Arc;
+
+#[cfg(feature = "cpu")]
+pub use cpu::profile;
 
 use burn::tensor::{DType, Tensor, activation, module, ops::ConvOptions};
 
@@ -54,7 +22,7 @@ pub struct Weight {
     tensor: Tensor<4>,
     /// The same numbers in other orders; shared by all copies, tracked or not.
     #[cfg(feature = "cpu")]
-    packed: Arc<packed::Packed>,
+    packed: Arc<cpu::Packed>,
 }
 
 impl Weight {
@@ -131,13 +99,13 @@ impl Tangent {
     }
 }
 
-/// Whether the CPU's kernels work on `x`.
-fn on_cpu<const D: usize>(x: &Tensor<D>) -> bool {
-    #[cfg(feature = "cpu")]
-    let on_cpu = flex::supports(x);
-    #[cfg(not(feature = "cpu"))]
-    let on_cpu = false;
-    on_cpu
+#[cfg(feature = "cpu")]
+use cpu::supports as on_cpu;
+
+/// Whether the CPU's kernels work on a tensor.
+#[cfg(not(feature = "cpu"))]
+fn on_cpu<const D: usize>(_: &Tensor<D>) -> bool {
+    false
 }
 
 /// Whether the GPU's convolution works on `x`.
@@ -160,7 +128,7 @@ fn channels_last(x: &Tensor<4>) -> bool {
 pub fn maps(pictures: Tensor<4>) -> Tensor<4> {
     #[cfg(feature = "cpu")]
     if on_cpu(&pictures) {
-        return layout_op::channels_last(pictures);
+        return cpu::channels_last(pictures);
     }
     if on_gpu(&pictures) { pictures.permute([0, 2, 3, 1]) } else { pictures }
 }
@@ -181,7 +149,7 @@ pub fn dims(maps: &Tensor<4>) -> [usize; 4] {
 pub fn conv2d(x: Tensor<4>, weight: &Weight, stride: usize, residual: Option<Tensor<4>>) -> Tensor<4> {
     #[cfg(feature = "cpu")]
     if on_cpu(&x) {
-        return conv_op::conv2d(x, weight, stride, residual);
+        return cpu::conv2d(x, weight, stride, residual);
     }
     let y = plain_conv2d(x, weight.tensor.clone(), stride);
     match residual {
@@ -209,7 +177,7 @@ pub fn activated_conv2d(
 ) -> Tensor<4> {
     #[cfg(feature = "cpu")]
     if on_cpu(&x) {
-        return conv_op::activated_conv2d(x, norm, weight, stride, residual);
+        return cpu::activated_conv2d(x, norm, weight, stride, residual);
     }
     conv2d(norm.apply(x, true), weight, stride, residual)
 }
@@ -226,7 +194,7 @@ pub fn activated_conv2d_tangent(
     #[cfg(feature = "cpu")]
     if on_cpu(&x) {
         let gate = norm.scale_and_shift();
-        return conv_op::activated_conv2d_tangent(x, gate, tangent, weight, stride, residual);
+        return cpu::activated_conv2d_tangent(x, gate, tangent, weight, stride, residual);
     }
     #[cfg(feature = "gpu")]
     if in_quads_on_gpu(&x) {
@@ -241,7 +209,7 @@ pub fn activated_conv2d_tangent(
 pub fn affine(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, relu: bool) -> Tensor<4> {
     #[cfg(feature = "cpu")]
     if on_cpu(&x) {
-        return norm_op::affine(x, scale, shift, relu);
+        return cpu::affine(x, scale, shift, relu);
     }
     #[cfg(feature = "gpu")]
     if in_quads_on_gpu(&x) {
@@ -255,7 +223,7 @@ pub fn affine(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, relu: bool) -> T
 pub fn moments(x: Tensor<4>) -> [Tensor<1>; 2] {
     #[cfg(feature = "cpu")]
     if on_cpu(&x) {
-        return rows(norm_op::moments(x));
+        return rows(cpu::moments(x));
     }
     #[cfg(feature = "gpu")]
     if in_quads_on_gpu(&x) {
@@ -275,7 +243,7 @@ pub fn moments_for_conv2d(x: Tensor<4>) -> [Tensor<1>; 2] {
 pub fn cross_moments(x: Tensor<4>, t: Tensor<4>) -> [Tensor<1>; 2] {
     #[cfg(feature = "cpu")]
     if on_cpu(&x) {
-        return rows(norm_op::cross_moments(x, t));
+        return rows(cpu::cross_moments(x, t));
     }
     #[cfg(feature = "gpu")]
     if in_quads_on_gpu(&x) {
@@ -296,7 +264,7 @@ pub fn mean_pool(x: Tensor<4>) -> Tensor<2> {
 pub fn sign_step(x: Tensor<4>, gradient: Tensor<4>, around: &Tensor<4>, epsilon: f32, step: f32) -> Tensor<4> {
     #[cfg(feature = "cpu")]
     if on_cpu(&x) {
-        return step_op::sign_step(x, gradient, around.clone(), epsilon, step);
+        return cpu::sign_step(x, gradient, around.clone(), epsilon, step);
     }
     let ahead = x + gradient.sign().mul_scalar(step);
     let (low, high) = (around.clone().sub_scalar(epsilon), around.clone().add_scalar(epsilon));
@@ -313,7 +281,7 @@ pub fn descend(
 ) -> [Tensor<1>; 2] {
     #[cfg(feature = "cpu")]
     if on_cpu(&weight) {
-        return descent_op::descend(weight, velocity, gradient, [rate, momentum, decay]);
+        return cpu::descend(weight, velocity, gradient, [rate, momentum, decay]);
     }
     let gradient = gradient + weight.clone().mul_scalar(decay);
     let velocity = velocity.mul_scalar(momentum) + gradient;
@@ -332,6 +300,7 @@ fn per_channel(values: Tensor<1>, x: &Tensor<4>) -> Tensor<4> {
     values.reshape(if channels_last(x) { [1, 1, 1, c] } else { [1, c, 1, 1] })
 }
 
+#[cfg(any(feature = "cpu", feature = "gpu"))]
 fn rows(both: Tensor<2>) -> [Tensor<1>; 2] {
     let [_, c] = both.dims();
     [0, 1].map(|row| both.clone().narrow(0, row, 1).reshape([c]))

@@ -49,11 +49,9 @@ impl Pass {
             Self::Activate => {
                 Parts { written: &[("y", "max(scale * x + shift, vec4f())")], ..parts(&["x"], &["scale", "shift"]) }
             }
-            Self::AffineBack => Parts {
-                written: &[("dx", "scale * dy")],
-                summed: &["x * dy", "dy"],
-                ..parts(&["x", "dy"], &["scale", "shift"])
-            },
+            Self::AffineBack => {
+                Parts { written: &[("dx", "scale * dy")], summed: &["x * dy", "dy"], ..parts(&["x", "dy"], &["scale"]) }
+            }
             Self::ActivateBack => Parts {
                 before: GATE,
                 written: &[("dx", "scale * gate * dy")],
@@ -69,12 +67,20 @@ impl Pass {
                 before: GATE,
                 written: &[("dx", "b * gate * dy"), ("dt", "a * gate * dy")],
                 summed: &["t * gate * dy", "x * gate * dy", "gate * dy"],
-                ..parts(&["x", "t", "dy"], &["scale", "shift", "a", "b", "c"])
+                ..parts(&["x", "t", "dy"], &["scale", "shift", "a", "b"])
             },
             Self::Sum => Parts { summed: &["x"], ..parts(&["x"], &[]) },
             Self::Spread => Parts { summed: &["(x - mean) * (x - mean)"], ..parts(&["x"], &["mean"]) },
             Self::Cross => Parts { summed: &["t", "x * t"], ..parts(&["x", "t"], &[]) },
         }
+    }
+}
+
+impl Pass {
+    /// Whether factors come in one buffer: WebGPU promises no more than eight.
+    fn stacked(self) -> bool {
+        let Parts { maps, factors, written, summed, .. } = self.parts();
+        maps.len() + factors.len() + written.len() + usize::from(!summed.is_empty()) > 8
     }
 }
 
@@ -109,7 +115,13 @@ pub fn run<const M: usize, const F: usize>(pass: Pass, maps: [&CubeTensor; M], f
     if !summed.is_empty() {
         shapes.push(vec![groups[0] * batch, summed.len() * channels]);
     }
-    let inputs = maps.map(|map| into_contiguous(map.clone())).into_iter().chain(stacked(factors)).collect();
+    let mut inputs = maps.map(|map| into_contiguous(map.clone())).to_vec();
+    let factors = factors.map(|factor| into_contiguous(factor.clone())).to_vec();
+    if pass.stacked() {
+        inputs.push(Cube::float_cat(factors, 0));
+    } else {
+        inputs.extend(factors);
+    }
     let mut maps = shader::launch(shader, groups, inputs, shapes);
     let sums = (!summed.is_empty()).then(|| maps.pop()).flatten();
     let sums = sums.map(|sums| Cube::float_reshape(sum_rows(sums), [summed.len(), channels].into()));
@@ -122,11 +134,6 @@ pub fn sum_rows(matrix: CubeTensor) -> CubeTensor {
     let shader = Channels { pass: Pass::Sum, pixels: rows, part: rows, channels: columns };
     let groups = [1, 1, shader.tiles()];
     shader::launch(shader, groups, vec![matrix], vec![vec![columns]]).swap_remove(0)
-}
-
-/// `[F, C]`.
-fn stacked<const F: usize>(factors: [&CubeTensor; F]) -> Option<CubeTensor> {
-    (F > 0).then(|| Cube::float_cat(factors.map(|factor| into_contiguous(factor.clone())).to_vec(), 0))
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -152,18 +159,25 @@ impl Channels {
 impl shader::Shader for Channels {
     fn text(&self) -> String {
         let Parts { maps, factors, before, written, summed } = self.pass.parts();
-        let mut buffers = maps.iter().map(|map| format!("{map}s")).collect::<Vec<_>>();
-        buffers.extend((!factors.is_empty()).then(|| "factors".to_owned()));
-        buffers.extend(written.iter().map(|(name, _)| format!("{name}s")));
+        let mut buffers = maps.iter().map(|map| format!("all_{map}")).collect::<Vec<_>>();
+        if self.pass.stacked() {
+            buffers.push("factors".to_owned());
+        } else {
+            buffers.extend(factors.iter().map(|factor| format!("all_{factor}")));
+        }
+        buffers.extend(written.iter().map(|(name, _)| format!("all_{name}")));
         buffers.extend((!summed.is_empty()).then(|| "sums".to_owned()));
         let buffers = buffers.iter().enumerate().map(|(binding, name)| {
             format!("@group(0) @binding({binding}) var<storage, read_write> {name}: array<vec4f>;\n")
         });
         let factors = factors.iter().enumerate();
-        let factors = factors.map(|(row, name)| format!("let {name} = factors[{row} * DEPTH4 + column];\n"));
+        let factors = factors.map(|(row, name)| match self.pass.stacked() {
+            true => format!("let {name} = factors[{row} * DEPTH4 + column];\n"),
+            false => format!("let {name} = all_{name}[column];\n"),
+        });
         let zeros = (0..summed.len()).map(|n| format!("var sum{n} = vec4f();\n"));
-        let maps = maps.iter().map(|name| format!("let {name} = {name}s[at];\n"));
-        let written = written.iter().map(|(name, value)| format!("{name}s[at] = {value};\n"));
+        let maps = maps.iter().map(|name| format!("let {name} = all_{name}[at];\n"));
+        let written = written.iter().map(|(name, value)| format!("all_{name}[at] = {value};\n"));
         let added = summed.iter().enumerate().map(|(n, value)| format!("sum{n} += {value};\n"));
         let sums = (0..summed.len()).map(|n| {
             let at = format!("((group.y * groups.x + group.x) * {} + {n}) * DEPTH4 + column", summed.len());

@@ -146,9 +146,9 @@ impl<C: CheckpointStrategy> Normalise for Autodiff<Cube, C> {
         c: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         let nodes = [&x, &t, &a, &b, &c].map(|tensor| tensor.node());
-        let kept = [x, t, scale, shift, a, b, c].map(|tensor| tensor.into_primitive());
-        let [x, t, scale, shift, a, b, c] = kept.clone();
-        let output = Cube::tangent_on_gpu(x, t, scale, shift, a, b, c);
+        let kept = [x, t, scale, shift, a, b].map(|tensor| tensor.into_primitive());
+        let [x, t, scale, shift, a, b] = kept.clone();
+        let output = Cube::tangent_on_gpu(x, t, scale, shift, a, b, c.into_primitive());
         match TangentBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish(kept, output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
@@ -193,8 +193,10 @@ impl Backward<Cube, 3> for AffineBackward {
         let dy = grads.consume::<Cube>(&ops.node);
         let ([x, scale, shift], relu) = ops.state;
         let [x_node, scale_node, shift_node] = ops.parents.map(|node| node.map(|node| node.id));
-        let pass = if relu { Pass::ActivateBack } else { Pass::AffineBack };
-        let passed = channels::run(pass, [&x, &dy], [&scale, &shift]);
+        let passed = match relu {
+            true => channels::run(Pass::ActivateBack, [&x, &dy], [&scale, &shift]),
+            false => channels::run(Pass::AffineBack, [&x, &dy], [&scale]),
+        };
         if scale_node.is_some() || shift_node.is_some() {
             let [dscale, dshift] = rows(passed.sums.as_ref().expect("the pass sums"));
             register(grads, scale_node, dscale);
@@ -208,14 +210,14 @@ impl Backward<Cube, 3> for AffineBackward {
 struct TangentBackward;
 
 impl Backward<Cube, 5> for TangentBackward {
-    /// x, t, scale, shift, a, b and c.
-    type State = [CubeTensor; 7];
+    /// x, t, scale, shift, a and b.
+    type State = [CubeTensor; 6];
 
     fn backward(self, ops: Ops<Self::State, 5>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<Cube>(&ops.node);
-        let [x, t, scale, shift, a, b, c] = ops.state;
+        let [x, t, scale, shift, a, b] = ops.state;
         let nodes = ops.parents.map(|node| node.map(|node| node.id));
-        let passed = channels::run(Pass::TangentBack, [&x, &t, &dy], [&scale, &shift, &a, &b, &c]);
+        let passed = channels::run(Pass::TangentBack, [&x, &t, &dy], [&scale, &shift, &a, &b]);
         let factors = rows::<3>(passed.sums.as_ref().expect("the pass sums"));
         for (node, gradient) in nodes.into_iter().zip(passed.maps.into_iter().chain(factors)) {
             register(grads, node, gradient);

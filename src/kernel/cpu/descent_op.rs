@@ -13,7 +13,7 @@ use super::{
 /// Floats that a thread takes at once.
 const UNIT: usize = 16384;
 
-/// See [`super::descend`].
+/// See [`crate::kernel::descend`].
 pub fn descend(
     weight: Tensor<1>,
     velocity: Tensor<1>,

@@ -20,7 +20,7 @@ use super::{
     profile,
 };
 
-/// See [`super::affine`].
+/// See [`crate::kernel::affine`].
 pub fn affine(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, relu: bool) -> Tensor<4> {
     let (x, scale, shift) = (x.into_dispatch(), scale.into_dispatch(), shift.into_dispatch());
     Tensor::from_dispatch(Dispatch::affine(x, scale, shift, relu))

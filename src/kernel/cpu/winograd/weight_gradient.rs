@@ -13,7 +13,7 @@ use super::{
     transform::{both, load, of_output, store, to_weight},
 };
 use crate::{
-    kernel::{
+    kernel::cpu::{
         conv::Conv,
         maps::Maps,
         weight_gradient::{self, tiles_of},

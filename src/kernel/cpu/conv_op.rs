@@ -17,6 +17,8 @@ use burn::{
     tensor::Tensor,
 };
 
+use crate::kernel;
+
 use super::{
     flex::{contiguous, dims, floats, tensor},
     norm::Channels,
@@ -25,18 +27,18 @@ use super::{
     profile,
 };
 
-/// See [`super::conv2d`].
-pub fn conv2d(x: Tensor<4>, weight: &super::Weight, stride: usize, residual: Option<Tensor<4>>) -> Tensor<4> {
+/// See [`crate::kernel::conv2d`].
+pub fn conv2d(x: Tensor<4>, weight: &kernel::Weight, stride: usize, residual: Option<Tensor<4>>) -> Tensor<4> {
     let packed = weight.packed.clone();
     let (x, weight, residual) = (x.into_dispatch(), weight.tensor.clone().into_dispatch(), added(residual));
     Tensor::from_dispatch(Dispatch::convolve(x, weight, packed, residual, stride))
 }
 
-/// See [`super::activated_conv2d`].
+/// See [`crate::kernel::activated_conv2d`].
 pub fn activated_conv2d(
     x: Tensor<4>,
-    norm: &super::Norm,
-    weight: &super::Weight,
+    norm: &kernel::Norm,
+    weight: &kernel::Weight,
     stride: usize,
     residual: Option<Tensor<4>>,
 ) -> Tensor<4> {
@@ -50,16 +52,16 @@ pub fn activated_conv2d(
     ))
 }
 
-/// See [`super::activated_conv2d_tangent`]; the gate is given as scale and shift.
+/// See [`crate::kernel::activated_conv2d_tangent`]; the gate is given as scale and shift.
 pub fn activated_conv2d_tangent(
     x: Tensor<4>,
     [scale, shift]: [Tensor<1>; 2],
-    tangent: super::Tangent,
-    weight: &super::Weight,
+    tangent: kernel::Tangent,
+    weight: &kernel::Weight,
     stride: usize,
     residual: Option<Tensor<4>>,
 ) -> Tensor<4> {
-    let super::Tangent { t, a, b, c } = tangent;
+    let kernel::Tangent { t, a, b, c } = tangent;
     let [scale, shift, a, b, c] = [scale, shift, a, b, c].map(Tensor::into_dispatch);
     let (x, t) = (x.into_dispatch(), t.into_dispatch());
     let packed = weight.packed.clone();

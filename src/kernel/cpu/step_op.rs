@@ -13,7 +13,7 @@ use super::{
 /// Floats that a thread takes at once.
 const UNIT: usize = 8192;
 
-/// See [`super::sign_step`].
+/// See [`crate::kernel::sign_step`].
 pub fn sign_step(x: Tensor<4>, gradient: Tensor<4>, around: Tensor<4>, epsilon: f32, step: f32) -> Tensor<4> {
     let (x, gradient, around) = (x.into_dispatch(), gradient.into_dispatch(), around.into_dispatch());
     Tensor::from_dispatch(Dispatch::sign_step(x, gradient, around, epsilon, step))
