@@ -14,8 +14,8 @@
 //! - [`data`]: bytes to pictures, and to corrupted ones; [`batch`]: pictures on a device.
 //! - [`model`]: networks; every layer takes a value and, if asked for, its tangent ([`model::dual`]); [`model::cost`]: what
 //!   going through one takes.
-//! - [`kernel`]: convolution, normalisation and steps of descent; the CPU's own, as operations of burn's with their own
-//!   backward, and the layout of feature maps.
+//! - [`kernel`]: convolution, normalisation and steps of descent; kernels of our own for the CPU and in WGSL for the GPU, as
+//!   operations of burn's with their own backward, and the layout of feature maps.
 //! - [`prediction`]: which class logits name, ties included.
 //! - [`loss`]: one term a file; [`loss::objective`] adds them up. [`attack`]: one attack a file.
 //! - [`explore`]: what the page shows of a representation: layers, embedding, transport, Jacobian, landscape.
