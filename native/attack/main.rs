@@ -11,10 +11,7 @@ mod shell;
 use std::{path::Path, process::ExitCode};
 
 use anyhow::Context;
-use judge::{
-    job::Job,
-    setup::{self, load},
-};
+use judge::{job::Job, setup, subject::load};
 use otjr::{
     attack::method::stages,
     config::{AttackConfig, Pixels, Settings},
@@ -51,17 +48,17 @@ fn run() -> anyhow::Result<ExitCode> {
     // All is loaded and looked at before anything is written or attacked.
     let judge = plan.judge.as_deref().map(|path| load(path, &pictures, &opened)).transpose()?;
     let models = plan.setup.models.iter().map(|path| load(path, &pictures, &opened)).collect::<Result<Vec<_>, _>>()?;
-    for (path, (model, _)) in plan.setup.models.iter().zip(&models) {
+    for (path, (model, ..)) in plan.setup.models.iter().zip(&models) {
         for config in plan.config(Pixels(0.0))? {
             check(&stages(&config, model.classes)?, plan.target()?, model.classes).with_context(|| path.clone())?;
         }
     }
-    let checksums = models.iter().chain(&judge).map(|(_, checksum)| *checksum).collect();
+    let checksums = models.iter().chain(&judge).map(|(_, checksum, _)| *checksum).collect();
     if plan.setup.sign(plan.judge.as_ref(), checksums)? {
         setup::keep(&out, &plan)?;
     }
     let mut report = Report::new(&plan, &pictures, &opened);
-    for (number, (model, _)) in models.iter().enumerate() {
+    for (number, (model, ..)) in models.iter().enumerate() {
         for (radius, epsilon) in plan.epsilons()?.into_iter().enumerate() {
             let job = Job {
                 setup: &plan.setup,
@@ -73,7 +70,7 @@ fn run() -> anyhow::Result<ExitCode> {
                 file: out.join(format!("adversarial-{}-{}.safetensors", number + 1, radius + 1)),
                 interrupt: &interrupt,
             };
-            let judge = judge.as_ref().map_or(model, |(judge, _)| judge);
+            let judge = judge.as_ref().map_or(model, |(judge, ..)| judge);
             let state = job.run(model, judge).with_context(|| resume(&out))?;
             if !state.finished {
                 println!("Stopped. {}", resume(&out));

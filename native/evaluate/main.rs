@@ -15,11 +15,7 @@ use std::{
 };
 
 use anyhow::Context;
-use judge::{
-    Progress,
-    job::Job,
-    setup::{self, load},
-};
+use judge::{Progress, job::Job, setup, subject::load};
 use otjr::{
     attack::method::stages,
     data::Pictures,
@@ -52,22 +48,22 @@ fn run() -> anyhow::Result<ExitCode> {
     // All is loaded and looked at before anything is written or attacked.
     let models = plan.setup.models.iter().map(|path| load(path, &pictures, &opened)).collect::<Result<Vec<_>, _>>()?;
     let tests = plan.tests()?;
-    for (path, (model, _)) in plan.setup.models.iter().zip(&models) {
+    for (path, (model, ..)) in plan.setup.models.iter().zip(&models) {
         for test in &tests {
             if let Test::Attack(config) = test {
                 check(&stages(config, model.classes)?, None, model.classes).with_context(|| path.clone())?;
             }
         }
     }
-    if plan.setup.sign(None, models.iter().map(|(_, checksum)| *checksum).collect())? {
+    if plan.setup.sign(None, models.iter().map(|(_, checksum, _)| *checksum).collect())? {
         setup::keep(&out, &plan)?;
     }
     let go_on = format!("To go on: evaluate --resume {}", out.display());
     let bench = Bench { plan: &plan, pictures: &pictures, opened: &opened, interrupt: &interrupt, out: &out };
-    let mut report = Report::new(&plan, &pictures, &opened, models.iter().map(|(model, _)| model));
+    let mut report = Report::new(&plan, &pictures, &opened, models.iter().map(|(model, ..)| model));
     // All models before the next test: the quick tests, which usually come first, are soon to be compared.
     for (name, test) in plan.tests.iter().zip(&tests) {
-        for (number, (model, _)) in models.iter().enumerate() {
+        for (number, (model, ..)) in models.iter().enumerate() {
             let run = Run { test: name, model, name: &names[number], number };
             let Some((scores, flags)) = bench.put(run, test).with_context(|| go_on.clone())? else {
                 println!("Stopped. {go_on}");

@@ -18,13 +18,11 @@ mod interrupt;
 mod measure;
 #[path = "../shell/style.rs"]
 mod style;
+#[path = "../shell/judge/subject.rs"]
+mod subject;
 mod write;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{fs, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, bail};
 use clap::Parser;
@@ -34,12 +32,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use interrupt::Interrupt;
 use measure::{Findings, Subject};
 use otjr::{
-    checkpoint::Checkpoint,
     config::Dataset,
-    data::Pictures,
-    model::Model,
-    platform::{self, DeviceChoice, Opened},
-    train,
+    platform::{self, DeviceChoice},
 };
 
 /// Compares trained models in robustness, in representation and in their Jacobians; writes tables and figures.
@@ -50,7 +44,7 @@ use otjr::{
 struct Arguments {
     /// The models, in the order in which they are to be shown
     #[arg(required = true, value_name = "MODEL.safetensors")]
-    models: Vec<PathBuf>,
+    models: Vec<String>,
     /// The data set that they were trained on
     #[arg(long, default_value = "cifar10", value_parser = parse_dataset)]
     dataset: Dataset,
@@ -92,8 +86,16 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let pictures = data.test;
     let opened = pollster::block_on(platform::open(arguments.device))?;
     // All are loaded before the first is measured.
-    let subjects: Vec<Subject> =
-        arguments.models.iter().map(|path| load(path, &pictures, &opened)).collect::<anyhow::Result<_>>()?;
+    let load = |path: &String| {
+        let (model, checksum, config) = subject::load(path, &pictures, &opened)?;
+        Ok(Subject { name: subject::stem(path), model, config, checksum })
+    };
+    let subjects = arguments.models.iter().map(load).collect::<anyhow::Result<Vec<_>>>()?;
+    if let Some(name) =
+        subjects.iter().map(|s| &s.name).find(|name| subjects.iter().filter(|s| s.name == **name).count() > 1)
+    {
+        bail!("two of the models are called {name}: give their files different names");
+    }
     fs::create_dir_all(&arguments.out).with_context(|| format!("could not create {}", arguments.out.display()))?;
     println!("{} models, {} pictures of {}, {}", subjects.len(), pictures.len(), arguments.dataset, opened.name);
 
@@ -126,19 +128,4 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     write::all(&all, &arguments.out)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// A model that tells the pictures' classes apart.
-fn load(path: &Path, pictures: &Pictures, opened: &Opened) -> anyhow::Result<Subject> {
-    let place = || path.display().to_string();
-    let bytes = fs::read(path).with_context(|| format!("could not read {}", place()))?;
-    let checkpoint = Checkpoint::from_bytes(&bytes).with_context(place)?;
-    let model = Model::from_arrays(&checkpoint.model(), &opened.device).with_context(place)?;
-    if model.classes != pictures.classes.len() {
-        bail!("{} tells {} classes apart, the pictures have {}", place(), model.classes, pictures.classes.len());
-    }
-    let mut checksum = flate2::Crc::new();
-    checksum.update(&bytes);
-    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Subject { name, model, config: train::config_of(&checkpoint).ok(), checksum: checksum.sum() })
 }

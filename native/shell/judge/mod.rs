@@ -3,5 +3,6 @@
 pub mod job;
 mod progress;
 pub mod setup;
+pub mod subject;
 
 pub use progress::Progress;

@@ -1,0 +1,43 @@
+//! Models from files, for programs that judge them.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, bail};
+use otjr::{checkpoint::Checkpoint, config::TrainConfig, data::Pictures, model::Model, platform::Opened, train};
+
+/// `otjr` of `models/otjr.safetensors`; of `run/otjr/model.safetensors` too.
+pub fn stem(path: &str) -> String {
+    let path = Path::new(path);
+    let name = |p: &Path| p.file_stem().map(|s| s.to_string_lossy().into_owned());
+    match name(path) {
+        Some(own) if own == "model" => path.parent().and_then(name).unwrap_or(own),
+        own => own.unwrap_or_default(),
+    }
+}
+
+/// The model in a file, if it tells the pictures' classes apart; the file's checksum, and what it says of the training.
+pub fn load(path: &str, pictures: &Pictures, opened: &Opened) -> anyhow::Result<(Model, u32, Option<TrainConfig>)> {
+    let bytes = fs::read(path).with_context(|| format!("could not read {path}"))?;
+    let checkpoint = Checkpoint::from_bytes(&bytes)
+        .with_context(|| format!("{path} (if PyTorch saved it: `convert` turns it into a file that can be read)"))?;
+    let model = Model::from_arrays(&checkpoint.model(), &opened.device).with_context(|| path.to_owned())?;
+    if model.classes != pictures.classes.len() {
+        bail!(
+            "{path} tells {} classes apart, the pictures have {}: choose the --dataset that it was trained on",
+            model.classes,
+            pictures.classes.len()
+        );
+    }
+    for (i, (own, class)) in checkpoint.classes(model.classes).iter().zip(&pictures.classes).enumerate() {
+        // What stands for a name where a file has none says nothing.
+        let unnamed = format!("class {i}");
+        if own != class && *own != unnamed && *class != unnamed {
+            bail!(
+                "{path} calls class {i} '{own}', in the pictures it is '{class}': choose the --dataset that it was trained on"
+            );
+        }
+    }
+    let mut checksum = flate2::Crc::new();
+    checksum.update(&bytes);
+    Ok((model, checksum.sum(), train::config_of(&checkpoint).ok()))
+}
