@@ -11,23 +11,25 @@ use otjr::{
 };
 
 use crate::{
-    plot::{self, Term},
+    plot::{self, Measure},
     report::{Outcome, Report, attack, shown},
 };
 
 const STYLE: &str = include_str!("report.css");
 
-/// What is drawn over the steps, and how it is called.
-const TERMS: [(&str, Term); 5] = [
-    ("Cross-entropy", |record| Some(record.ce)),
-    ("Distance between clean and attacked logits", |record| record.distance),
-    ("Jacobian penalty R", |record| record.jacobian),
-    ("Loss: all of these, weighted", |record| Some(record.loss)),
-    ("Learning rate", |record| Some(record.rate)),
+/// What is drawn, and how it is called.
+const MEASURES: [(&str, Measure); 7] = [
+    ("Cross-entropy", Measure::Step(|record| Some(record.ce))),
+    ("Distance between clean and attacked logits", Measure::Step(|record| record.distance)),
+    ("Jacobian penalty R", Measure::Step(|record| record.jacobian)),
+    ("Loss: all of these, weighted", Measure::Step(|record| Some(record.loss))),
+    ("Learning rate", Measure::Step(|record| Some(record.rate))),
+    ("Pictures set aside: right, %", Measure::Epoch(|judged| 100.0 * judged.clean)),
+    ("Pictures set aside: right under PGD-10, %", Measure::Epoch(|judged| 100.0 * judged.robust)),
 ];
 
 pub fn page(report: &Report) -> anyhow::Result<Markup> {
-    let curves = TERMS.map(|(name, term)| Ok((name, plot::curve(report.runs, term)?)));
+    let curves = MEASURES.map(|(name, measure)| Ok((name, plot::curve(report.runs, measure)?)));
     let curves = curves.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
     Ok(html! {
         (DOCTYPE)

@@ -5,6 +5,7 @@ mod estimate;
 mod events;
 mod extra;
 mod html;
+mod learn;
 #[path = "../shell/memory.rs"]
 mod memory;
 mod plan;
@@ -15,23 +16,18 @@ mod run;
 #[path = "../shell/mod.rs"]
 mod shell;
 
-use std::{
-    path::Path,
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, bail};
-use burn::tensor::Device;
 use clap::ArgMatches;
 use events::Events;
+use learn::{Data, Machine, Trained};
 use otjr::{
     config::{AttackConfig, TrainConfig},
-    data::{Pictures, Splits},
+    data::Pictures,
     evaluate::{self, Pair, State},
     model::Model,
-    platform::{self, Opened},
-    train::{self, Record, Trainer, validation},
+    platform, train,
 };
 use report::{Outcome, Report};
 use run::RunDirectory;
@@ -40,9 +36,6 @@ use shell::{
     dataset::{self, Fetching},
     interrupt::Interrupt,
 };
-
-/// Steps between two reads from the device.
-const READ_EVERY: u64 = 10;
 
 fn main() -> ExitCode {
     match run(&plan::command().get_matches()) {
@@ -88,7 +81,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let Some(first) = opened.next() else { bail!("--devices: none is named") };
     let (opened, others) = (first?, opened.collect::<Result<Vec<_>, _>>()?);
     let names: Vec<&str> = [&opened].into_iter().chain(&others).map(|opened| opened.name.as_str()).collect();
-    let others: Vec<Device> = others.iter().map(|other| other.device.clone()).collect();
+    let others = others.iter().map(|other| other.device.clone()).collect::<Vec<_>>();
     console.say(format_args!(
         "{} on {}: {} training and {} test pictures, {} classes, {}",
         config.model,
@@ -116,8 +109,10 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         let config = TrainConfig { objective, ..config.clone() };
         let folder = out.join(objective.to_string());
         let machine = Machine { opened: &opened, others: &others, interrupt: &interrupt, console };
-        let Some(Trained { model, steps, log, seconds }) = train(&config, &data, &machine, &folder, save_every)
-            .with_context(|| format!("stopped; once that is mended, go on with: train --resume {}", out.display()))?
+        let Some(Trained { model, steps, log, validations, seconds }) =
+            learn::train(&config, &data, &machine, &folder, save_every).with_context(|| {
+                format!("stopped; once that is mended, go on with: train --resume {}", out.display())
+            })?
         else {
             return stopped();
         };
@@ -138,132 +133,11 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             model: folder.join("model.safetensors"),
             pairs,
             log,
+            validations,
         });
     }
     Report { config: &config, opened: &opened, data: &data.splits, runs: &runs }.write(&out, console)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// What a run learns from and is judged by.
-struct Data {
-    splits: Splits,
-    /// Taken out of the training pictures to choose an epoch by.
-    held_out: Pictures,
-    /// From a second data set.
-    extra: Pictures,
-}
-
-/// What a run is computed on, and who is told.
-struct Machine<'a> {
-    opened: &'a Opened,
-    others: &'a [Device],
-    interrupt: &'a Interrupt,
-    console: Console,
-}
-
-/// What a run has come to.
-struct Trained {
-    model: Model,
-    steps: u64,
-    log: Vec<Record>,
-    /// That all sittings took.
-    seconds: f64,
-}
-
-/// Trains to the end of the run, or until it is interrupted: then there is nothing to return but a checkpoint on disk.
-fn train(
-    config: &TrainConfig,
-    Data { splits: data, held_out, extra }: &Data,
-    &Machine { opened, others, interrupt, console }: &Machine,
-    folder: &Path,
-    save_every: Duration,
-) -> anyhow::Result<Option<Trained>> {
-    let mut trainer = match RunDirectory::checkpoint(folder)? {
-        Some(checkpoint) => Trainer::resume(&checkpoint, &data.train, &opened.device)?,
-        None => Trainer::new(config, &data.train, &opened.device)?,
-    };
-    trainer.extra = extra.clone();
-    trainer.others = others.to_vec();
-    let steps = trainer.steps(&data.train);
-    let per_epoch = steps / config.epochs as u64;
-    let mut directory = RunDirectory::open(folder, trainer.step, per_epoch)?;
-    let bar = (console.bar(steps, "{prefix:>8} {bar:24} {pos}/{len} steps, {eta} left  {msg}")?)
-        .with_position(trainer.step)
-        .with_prefix(config.objective.to_string());
-    bar.reset_eta();
-    let (begin, mut saved, mut read) = (Instant::now(), Instant::now(), (Instant::now(), trainer.step));
-    loop {
-        let epoch = trainer.step / per_epoch;
-        let judged = directory.validations.last().map_or(0, |v| v.epoch);
-        if !held_out.is_empty() && trainer.step % per_epoch == 0 && judged < epoch {
-            let progress = |_: &State| interrupt.flow();
-            let Some(judged) = pollster::block_on(validation::validate(&trainer, epoch, held_out, progress))? else {
-                bar.abandon();
-                return Ok(None);
-            };
-            let [clean, robust] = [judged.clean, judged.robust].map(|share| 100.0 * share);
-            let text = format!("epoch {epoch}: clean {clean:.1} %, PGD-10 {robust:.1} % of those set aside");
-            bar.suspend(|| console.say(text));
-            directory.judge(&trainer, judged)?;
-        }
-        if trainer.step == steps || validation::is_over(&directory.validations, config.patience) {
-            break;
-        }
-        trainer.step(&data.train);
-        let stop = interrupt.raised();
-        let to_be_judged = !held_out.is_empty() && trainer.step % per_epoch == 0;
-        let save = stop || saved.elapsed() >= save_every || trainer.step == steps || to_be_judged;
-        if save || trainer.step % READ_EVERY == 0 {
-            let records = pollster::block_on(trainer.records(&data.train))?;
-            let pictures = (trainer.step - read.1) as f64 * trainer.batch_size(&data.train) as f64;
-            let rate = pictures / read.0.elapsed().as_secs_f64();
-            read = (Instant::now(), trainer.step);
-            if let Some(record) = records.last() {
-                bar.set_message(format!("{}  {rate:.0} pictures/s", describe(record)));
-            }
-            directory.append(records, rate)?;
-            bar.set_position(trainer.step);
-        }
-        if save {
-            if bar.is_hidden() {
-                // No terminal: a line now and then for whoever reads the log.
-                let text = directory.records.last().map(describe).unwrap_or_default();
-                console.say(format_args!("{} {}/{steps} steps: {text}", config.objective, trainer.step));
-            }
-            directory.save(&trainer)?;
-            saved = Instant::now();
-        }
-        if stop {
-            bar.abandon();
-            return Ok(None);
-        }
-    }
-    bar.finish();
-    let history = &directory.validations;
-    if let (Some(best), Some(last)) = (validation::best(history), history.last()) {
-        let [at_best, at_last] = [best.robust, last.robust].map(|share| 100.0 * share);
-        console.say(format_args!(
-            "Kept: epoch {} of {}, PGD-10 {at_best:.1} %; the last one had {at_last:.1} %: {:.1} points lost to robust overfitting",
-            best.epoch,
-            last.epoch,
-            at_best - at_last
-        ));
-    }
-    let model = directory.finish(&trainer, &opened.device)?;
-    let seconds = directory.earlier() + begin.elapsed().as_secs_f64();
-    Ok(Some(Trained { model, steps: trainer.step, log: directory.records, seconds }))
-}
-
-/// `loss 1.234 = CE 1.1, L_SW 0.002, R 0.3`.
-fn describe(record: &Record) -> String {
-    let mut text = format!("loss {:.3}, CE {:.3}", record.loss, record.ce);
-    if let Some(distance) = record.distance {
-        text += &format!(", distance {distance:.4}");
-    }
-    if let Some(jacobian) = record.jacobian {
-        text += &format!(", R {jacobian:.3}");
-    }
-    text
 }
 
 /// How the test pictures fare, clean and under PGD-20, and some of them to look at; none if interrupted.

@@ -1,7 +1,7 @@
 //! Pictures of results.
 
 use anyhow::anyhow;
-use otjr::train::Record;
+use otjr::train::{Record, validation::Validation};
 use plotters::{coord::Shift, prelude::*};
 
 use crate::{
@@ -12,8 +12,32 @@ use crate::{
 /// Points of a line at most: no picture shows more.
 const POINTS: usize = 600;
 
-/// What a step measures, if it does.
-pub type Term = fn(&Record) -> Option<f32>;
+/// What is measured over a run.
+#[derive(Clone, Copy)]
+pub enum Measure {
+    /// At each step, if it is there.
+    Step(fn(&Record) -> Option<f32>),
+    /// At each epoch that was judged.
+    Epoch(fn(&Validation) -> f64),
+}
+
+impl Measure {
+    fn points(self, run: &Outcome) -> Vec<(u64, f32)> {
+        match self {
+            Self::Step(term) => run.log.iter().filter_map(|r| Some((r.step, term(r)?))).collect(),
+            Self::Epoch(term) => run.validations.iter().map(|v| (v.epoch, term(v) as f32)).collect(),
+        }
+    }
+
+    /// What it is drawn over.
+    fn over(self) -> &'static str {
+        match self {
+            Self::Step(_) => "step",
+            Self::Epoch(_) => "epoch",
+        }
+    }
+}
+
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
@@ -22,15 +46,15 @@ pub fn curves(runs: &[Outcome]) -> anyhow::Result<String> {
     svg((960, 400), |area| {
         area.fill(&WHITE)?;
         let (left, right) = area.split_horizontally(640);
-        lines(&left, Some("Cross-entropy in training"), runs, |record| Some(record.ce))?;
+        lines(&left, Some("Cross-entropy in training"), runs, Measure::Step(|record| Some(record.ce)))?;
         bars(&right, runs)
     })
 }
 
-/// An SVG without background, caption or legend: a term of each run over its steps; none if no run has it.
-pub fn curve(runs: &[Outcome], term: Term) -> anyhow::Result<Option<String>> {
-    let measured = runs.iter().flat_map(|run| &run.log).any(|record| term(record).is_some());
-    measured.then(|| svg((480, 280), |area| lines(area, None, runs, term))).transpose()
+/// An SVG without background, caption or legend: a measure of each run; none if no run has it.
+pub fn curve(runs: &[Outcome], measure: Measure) -> anyhow::Result<Option<String>> {
+    let measured = runs.iter().any(|run| !measure.points(run).is_empty());
+    measured.then(|| svg((480, 280), |area| lines(area, None, runs, measure))).transpose()
 }
 
 fn svg(size: (u32, u32), draw: impl Fn(&Area) -> Drawn) -> anyhow::Result<String> {
@@ -43,9 +67,9 @@ fn svg(size: (u32, u32), draw: impl Fn(&Area) -> Drawn) -> anyhow::Result<String
     Ok(svg)
 }
 
-fn lines(area: &Area, caption: Option<&str>, runs: &[Outcome], term: Term) -> Drawn {
+fn lines(area: &Area, caption: Option<&str>, runs: &[Outcome], measure: Measure) -> Drawn {
     let points = |run: &Outcome| {
-        let all: Vec<(u64, f32)> = run.log.iter().filter_map(|r| Some((r.step, term(r)?))).collect();
+        let all = measure.points(run);
         // Means of neighbours, where there are too many.
         let together = all.len().div_ceil(POINTS).max(1);
         let mean =
@@ -63,7 +87,12 @@ fn lines(area: &Area, caption: Option<&str>, runs: &[Outcome], term: Term) -> Dr
     let mut chart = (chart.margin(16).x_label_area_size(40).y_label_area_size(56))
         .build_cartesian_2d(0u64..last, lowest * 1.05..highest * 1.05)?;
     let mesh = &mut chart.configure_mesh();
-    mesh.x_desc("step").x_labels(5).y_labels(6).light_line_style(TRANSPARENT).label_style(("sans-serif", 14)).draw()?;
+    mesh.x_desc(measure.over())
+        .x_labels(5)
+        .y_labels(6)
+        .light_line_style(TRANSPARENT)
+        .label_style(("sans-serif", 14))
+        .draw()?;
     for ((run, points), colour) in runs.iter().zip(all).zip(COLOURS) {
         let legend = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2));
         chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?.label(&run.objective).legend(legend);

@@ -34,6 +34,8 @@ pub struct Outcome {
     pub pairs: Vec<Pair>,
     #[serde(skip)]
     pub log: Vec<train::Record>,
+    #[serde(skip)]
+    pub validations: Vec<train::validation::Validation>,
 }
 
 /// A run that is over, with all that is said of it.

@@ -119,6 +119,8 @@ fn the_best_epoch_is_kept() {
     // Nothing is learnt at this rate: only the running statistics move.
     let (done, text) = output(small(folder, "run").args(["--rate", "0", "--epochs", "30", "--patience", "2"]));
     assert!(done.status.success(), "{text}");
+    let page = fs::read_to_string(folder.join("run/report.html")).unwrap();
+    assert_eq!(page.matches("Pictures set aside").count(), 2, "both accuracies of each epoch are drawn");
     let log = fs::read_to_string(folder.join("run/otjr/validation.jsonl")).unwrap();
     let history: Vec<Validation> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let (best, last) = (validation::best(&history).unwrap().epoch, history.len() as u64);
