@@ -3,9 +3,15 @@
 use std::time::{Duration, Instant};
 
 use indicatif::HumanDuration;
-use otjr::{config::TrainConfig, data::Pictures, model::cost::Passes, platform::Opened, train::Trainer};
+use otjr::{
+    config::TrainConfig,
+    data::{Pictures, Splits},
+    model::cost::Passes,
+    platform::Opened,
+    train::Trainer,
+};
 
-use crate::memory;
+use crate::{learn::Data, memory};
 
 /// The parts of the batch that are tried, the smaller first: the most memory that was held never falls.
 const SHARES: [usize; 2] = [4, 2];
@@ -35,10 +41,13 @@ impl Tried {
     }
 }
 
-/// Prints the plan of a run on `data`.
-pub fn print(config: &TrainConfig, data: &Pictures, extra: &Pictures, opened: &Opened) -> anyhow::Result<()> {
+/// Prints the plan of a run on the first device and the others.
+pub fn print(config: &TrainConfig, data: &Data, opened: &Opened, others: &[Opened]) -> anyhow::Result<()> {
+    let Data { splits: Splits { train: data, .. }, extra, .. } = data;
     let mut trainer = Trainer::new(config, data, &opened.device)?;
     trainer.extra = extra.clone();
+    trainer.others = others.iter().map(|other| other.device.clone()).collect();
+    let devices = [opened].into_iter().chain(others).map(|opened| opened.name.as_str()).collect::<Vec<_>>();
     let (batch, steps) = (trainer.batch_size(data), trainer.steps(data));
     let per_epoch = steps / config.epochs as u64;
     let parameters = trainer.model.parameters();
@@ -48,7 +57,7 @@ pub fn print(config: &TrainConfig, data: &Pictures, extra: &Pictures, opened: &O
         trainer.config = TrainConfig { batch, rate: 0.0, ..config.clone() };
         measure(&mut trainer, batch, data, opened)
     };
-    let [small, large] = SHARES.map(|share| tried((batch / share).max(2)));
+    let [small, large] = SHARES.map(|share| tried((batch / share).max(2 * devices.len())));
     let (small, large) = (small?, large?);
     let said = large.in_proportion(batch, small);
     let quick = said.seconds * (1 + STEPS) as f64 <= QUICK;
@@ -57,7 +66,7 @@ pub fn print(config: &TrainConfig, data: &Pictures, extra: &Pictures, opened: &O
     let rows = [
         ("network", format!("{}, {parameters} parameters", config.model)),
         ("objective", config.objective.to_string()),
-        ("device", opened.name.clone()),
+        ("device", devices.join(", ")),
         ("steps", format!("{steps} of {batch} pictures: {} epochs of {per_epoch}", config.epochs)),
         ("work", format!("{:.2} TFLOP a step, {:.2} PFLOP in all", flops as f64 / 1e12, (flops * steps) as f64 / 1e15)),
         ("speed", format!("{:.0} GFLOP/s", flops as f64 / 1e9 / seconds)),

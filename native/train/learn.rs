@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use burn::tensor::Device;
 use otjr::{
     config::TrainConfig,
     data::{Pictures, Splits},
@@ -38,7 +37,7 @@ pub struct Data {
 /// What a run is computed on, and who is told.
 pub struct Machine<'a> {
     pub opened: &'a Opened,
-    pub others: &'a [Device],
+    pub others: &'a [Opened],
     pub interrupt: &'a Interrupt,
     pub console: Console,
 }
@@ -66,7 +65,7 @@ pub fn train(
         None => Trainer::new(config, &data.train, &opened.device)?,
     };
     trainer.extra = extra.clone();
-    trainer.others = others.to_vec();
+    trainer.others = others.iter().map(|other| other.device.clone()).collect();
     let steps = trainer.steps(&data.train);
     let per_epoch = steps / config.epochs as u64;
     let mut directory = RunDirectory::open(folder, trainer.step, per_epoch)?;

@@ -81,7 +81,6 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let Some(first) = opened.next() else { bail!("--devices: none is named") };
     let (opened, others) = (first?, opened.collect::<Result<Vec<_>, _>>()?);
     let names: Vec<&str> = [&opened].into_iter().chain(&others).map(|opened| opened.name.as_str()).collect();
-    let others = others.iter().map(|other| other.device.clone()).collect::<Vec<_>>();
     console.say(format_args!(
         "{} on {}: {} training and {} test pictures, {} classes, {}",
         config.model,
@@ -100,7 +99,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         console.say(format_args!("{n} more in {}: {share:.0} % of each batch", config.extra));
     }
     if estimating {
-        estimate::print(&config, &data.splits.train, &data.extra, &opened)?;
+        estimate::print(&config, &data, &opened, &others)?;
         return Ok(ExitCode::SUCCESS);
     }
     let save_every = Duration::from_secs(*matches.get_one("save-every").expect("it has a default"));
