@@ -22,7 +22,7 @@ const MB: u64 = 1 << 20;
 pub fn read(name: &str, mut file: impl Read + Seek) -> Result<(Dataset, Splits), Error> {
     let mut start = Vec::new();
     let read = file.by_ref().take(512).read_to_end(&mut start).and_then(|_| file.seek(SeekFrom::Start(0)));
-    read.map_err(|source| Error::Io { path: name.to_owned(), source })?;
+    read.map_err(|reason| Error::Io { path: name.to_owned(), reason })?;
     match start.trim_ascii_start() {
         [0x1f, 0x8b, ..] => {
             let (version, splits) = cifar::read_either(name, file)?;

@@ -128,7 +128,7 @@ impl Version {
 /// As [`read_archive`] and [`read_records`]; and if files are missing.
 pub fn open(version: Version, path: &Path) -> Result<Splits, Error> {
     let open = |path: &Path| {
-        File::open(path).map(BufReader::new).map_err(|source| Error::Io { path: path.display().to_string(), source })
+        File::open(path).map(BufReader::new).map_err(|reason| Error::Io { path: path.display().to_string(), reason })
     };
     if !path.is_dir() {
         return read_archive(version, &path.display().to_string(), open(path)?);
@@ -164,7 +164,7 @@ pub fn read_either(path: &str, archive: impl Read) -> Result<(Version, Splits), 
 fn read_members(versions: &[Version], path: &str, mut archive: impl Read) -> Result<(Version, Splits), Error> {
     let get = || get_one_of(versions);
     let mut start = Vec::new();
-    archive.by_ref().take(512).read_to_end(&mut start).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    archive.by_ref().take(512).read_to_end(&mut start).map_err(|reason| Error::Io { path: path.to_owned(), reason })?;
     if !start.starts_with(&[0x1f, 0x8b]) {
         let what = match start.trim_ascii_start() {
             [] => "is empty",
@@ -286,7 +286,7 @@ impl Files {
             return Ok(());
         }
         let mut text = String::new();
-        file.take(MAX_NAMES).read_to_string(&mut text).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        file.take(MAX_NAMES).read_to_string(&mut text).map_err(|reason| Error::Io { path: path.to_owned(), reason })?;
         self.classes = text.split_whitespace().map(String::from).collect();
         if self.classes.len() != self.version.classes() {
             let (found, wanted) = (self.classes.len(), self.version.classes());

@@ -189,6 +189,6 @@ fn is_picture(name: &str) -> bool {
     extension.is_some_and(|e| ["png", "jpg", "jpeg", "gif", "webp", "bmp"].contains(&e.as_str()))
 }
 
-fn io(path: &Path, source: std::io::Error) -> Error {
-    Error::Io { path: path.display().to_string(), source }
+fn io(path: &Path, reason: std::io::Error) -> Error {
+    Error::Io { path: path.display().to_string(), reason }
 }

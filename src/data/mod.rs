@@ -119,12 +119,8 @@ impl Splits {
 /// What is wrong with the data, where, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{path}: {source}")]
-    Io {
-        path: String,
-        #[source]
-        source: std::io::Error,
-    },
+    #[error("{path}: {reason}")]
+    Io { path: String, reason: std::io::Error },
     /// `path` names the file; for archives `archive.tar.gz: member` or `set.zip/member`.
     #[error("{path}: {problem}")]
     Format { path: String, problem: String },

@@ -107,6 +107,6 @@ impl Session {
 /// The bytes of a file.
 fn whole(path: &str, file: &mut dyn Source) -> Result<Vec<u8>, data::Error> {
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(|source: io::Error| data::Error::Io { path: path.to_owned(), source })?;
+    file.read_to_end(&mut bytes).map_err(|reason: io::Error| data::Error::Io { path: path.to_owned(), reason })?;
     Ok(bytes)
 }

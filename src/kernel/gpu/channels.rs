@@ -74,9 +74,7 @@ impl Pass {
             Self::Cross => Parts { summed: &["t", "x * t"], ..parts(&["x", "t"], &[]) },
         }
     }
-}
 
-impl Pass {
     /// Whether factors come in one buffer: WebGPU promises no more than eight.
     fn stacked(self) -> bool {
         let Parts { maps, factors, written, summed, .. } = self.parts();

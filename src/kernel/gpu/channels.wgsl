@@ -1,5 +1,5 @@
-// Something for each channel of maps, and its sums over pixels. `PART` is a workgroup's share of a picture's pixels.
-// The lines between are written by channels.rs: buffers, then what is done with each quad of channels.
+// A pass over maps with factors for each channel, and sums over pixels; PART is a workgroup's share of a picture's pixels.
+// channels.rs puts the pass in place of the words in capitals, and the buffers above.
 
 var<workgroup> partial: array<vec4f, THREADS>;
 
