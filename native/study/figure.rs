@@ -1,7 +1,7 @@
 //! Lines over an axis, as an SVG.
 
 use anyhow::anyhow;
-use plotters::prelude::*;
+use plotters::{element::DashedPathElement, prelude::*};
 
 use crate::style::{self, COLOURS};
 
@@ -31,27 +31,41 @@ fn draw(svg: &mut String, axes: &Axes, lines: &[Line]) -> Result<(), Box<dyn std
         .caption(axes.title, ("sans-serif", 20))
         .margin(16)
         .margin_right(40)
-        .x_label_area_size(if axes.names.is_empty() { 40 } else { 110 })
+        .x_label_area_size(40)
         .y_label_area_size(48)
         .build_cartesian_2d(0.0..last, 0.0..axes.y_to)?;
     let name = |x: &f64| {
         let near = (x - x.round()).abs() < 1e-6;
-        axes.names.get(x.round() as usize).filter(|_| near).cloned().unwrap_or_default()
+        // `block1.0`: a whole `block1.layer.0` runs into its neighbour.
+        axes.names.get(x.round() as usize).filter(|_| near).map(|name| name.replace(".layer.", ".")).unwrap_or_default()
     };
     let mut mesh = chart.configure_mesh();
     mesh.x_desc(axes.x).light_line_style(TRANSPARENT).bold_line_style(BLACK.mix(0.1)).label_style(("sans-serif", 14));
     if !axes.names.is_empty() {
         mesh.x_labels(axes.names.len() + 1).x_label_formatter(&name);
-        mesh.x_label_style(("sans-serif", 12).into_font().transform(FontTransform::Rotate90));
+        mesh.x_label_style(("sans-serif", 12));
     }
     mesh.draw()?;
-    for ((name, points), colour) in lines.iter().zip(COLOURS.iter().cycle()) {
-        let legend = move |(x, y)| PathElement::new([(x, y), (x + 20, y)], colour.stroke_width(3));
-        chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?.label(name).legend(legend);
-        chart.draw_series(points.iter().map(|&p| Circle::new(p, 3, colour.filled())))?;
+    for (number, (name, points)) in lines.iter().enumerate() {
+        let colour = COLOURS[number % COLOURS.len()];
+        let style = colour.stroke_width(2);
+        let points = points.iter().copied();
+        let ends = |(x, y): (i32, i32)| [(x, y), (x + 20, y)];
+        // Dashed where colours come again.
+        if number < COLOURS.len() {
+            let legend = move |at| PathElement::new(ends(at), style);
+            chart.draw_series(LineSeries::new(points.clone(), style))?.label(name).legend(legend);
+        } else {
+            let legend = move |at| DashedPathElement::new(ends(at), 6, 4, style);
+            chart.draw_series(DashedLineSeries::new(points.clone(), 6, 4, style))?.label(name).legend(legend);
+        }
+        chart.draw_series(points.map(|p| Circle::new(p, 3, colour.filled())))?;
     }
     let labels = &mut chart.configure_series_labels();
-    labels.position(SeriesLabelPosition::UpperRight).border_style(BLACK.mix(0.2)).background_style(WHITE.mix(0.85));
+    labels
+        .position(if axes.names.is_empty() { SeriesLabelPosition::UpperRight } else { SeriesLabelPosition::UpperLeft })
+        .border_style(BLACK.mix(0.2))
+        .background_style(WHITE.mix(0.85));
     labels.label_font(("sans-serif", 14)).draw()?;
     area.present()?;
     Ok(())
