@@ -82,10 +82,11 @@ impl Pass {
     }
 }
 
-/// What a pass gives: maps, and sums `[n, C]` if there are any.
+/// What a pass gives.
 pub struct Passed {
     pub maps: Vec<CubeTensor>,
-    pub sums: Option<CubeTensor>,
+    /// What each workgroup has summed, `[workgroups, n C]`, and `[n, C]`.
+    parts: Option<(CubeTensor, [usize; 2])>,
 }
 
 impl Passed {
@@ -93,8 +94,10 @@ impl Passed {
         self.maps.swap_remove(0)
     }
 
-    pub fn only_sums(self) -> CubeTensor {
-        self.sums.expect("the pass sums")
+    /// The sums of a pass that has some, `[n, C]`. Not added up before somebody asks: attacks never do.
+    pub fn sums(&self) -> CubeTensor {
+        let (parts, shape) = self.parts.clone().expect("the pass sums");
+        Cube::float_reshape(sum_rows(parts), shape.into())
     }
 }
 
@@ -121,9 +124,8 @@ pub fn run<const M: usize, const F: usize>(pass: Pass, maps: [&CubeTensor; M], f
         inputs.extend(factors);
     }
     let mut maps = shader::launch(shader, groups, inputs, shapes);
-    let sums = (!summed.is_empty()).then(|| maps.pop()).flatten();
-    let sums = sums.map(|sums| Cube::float_reshape(sum_rows(sums), [summed.len(), channels].into()));
-    Passed { maps, sums }
+    let parts = (!summed.is_empty()).then(|| maps.pop()).flatten().map(|parts| (parts, [summed.len(), channels]));
+    Passed { maps, parts }
 }
 
 /// The sum over the rows of a matrix, by one workgroup for each tile of columns.

@@ -110,13 +110,13 @@ impl Normalise for Cube {
     }
 
     fn moments_on_gpu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let mean = times(channels::run(Pass::Sum, [&x], []).only_sums(), 1.0 / area(&x));
-        let variance = times(channels::run(Pass::Spread, [&x], [&rows::<1>(&mean)[0]]).only_sums(), 1.0 / area(&x));
+        let mean = times(channels::run(Pass::Sum, [&x], []).sums(), 1.0 / area(&x));
+        let variance = times(channels::run(Pass::Spread, [&x], [&rows::<1>(&mean)[0]]).sums(), 1.0 / area(&x));
         Cube::float_cat(vec![mean, variance], 0)
     }
 
     fn cross_moments_on_gpu(x: FloatTensor<Self>, t: FloatTensor<Self>) -> FloatTensor<Self> {
-        times(channels::run(Pass::Cross, [&x, &t], []).only_sums(), 1.0 / area(&x))
+        times(channels::run(Pass::Cross, [&x, &t], []).sums(), 1.0 / area(&x))
     }
 }
 
@@ -198,7 +198,7 @@ impl Backward<Cube, 3> for AffineBackward {
             false => channels::run(Pass::AffineBack, [&x, &dy], [&scale]),
         };
         if scale_node.is_some() || shift_node.is_some() {
-            let [dscale, dshift] = rows(passed.sums.as_ref().expect("the pass sums"));
+            let [dscale, dshift] = rows(&passed.sums());
             register(grads, scale_node, dscale);
             register(grads, shift_node, dshift);
         }
@@ -218,7 +218,7 @@ impl Backward<Cube, 5> for TangentBackward {
         let [x, t, scale, shift, a, b] = ops.state;
         let nodes = ops.parents.map(|node| node.map(|node| node.id));
         let passed = channels::run(Pass::TangentBack, [&x, &t, &dy], [&scale, &shift, &a, &b]);
-        let factors = rows::<3>(passed.sums.as_ref().expect("the pass sums"));
+        let factors = rows::<3>(&passed.sums());
         for (node, gradient) in nodes.into_iter().zip(passed.maps.into_iter().chain(factors)) {
             register(grads, node, gradient);
         }
