@@ -10,10 +10,19 @@ self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim(
 self.addEventListener('message', (event) => event.waitUntil(caches.open(KEPT).then(
   (cache) => Promise.allSettled(event.data.map((address) => cache.add(new Request(address, { cache: 'force-cache' })))))));
 
+// Browsers let a page have threads only if it is isolated from other origins, by two headers. Where the host does not send them,
+// documents get them here, from the second visit on.
+function isolated(response) {
+  const headers = new Headers(response.headers);
+  headers.set('Cross-Origin-Opener-Policy', 'same-origin');
+  headers.set('Cross-Origin-Embedder-Policy', 'require-corp');
+  return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
+}
+
 self.addEventListener('fetch', (event) => {
   const { request } = event;
   if (request.method !== 'GET' || new URL(request.url).origin !== self.location.origin) return;
-  event.respondWith((async () => {
+  const found = async () => {
     try {
       const response = await fetch(request);
       if (response.ok) {
@@ -26,5 +35,6 @@ self.addEventListener('fetch', (event) => {
       if (kept) return kept;
       throw failure;
     }
-  })());
+  };
+  event.respondWith(found().then((response) => (request.mode === 'navigate' && response.ok ? isolated(response) : response)));
 });

@@ -11,6 +11,7 @@ mod browser {
         collections::VecDeque,
         io::{self, BufReader, Read, Seek, SeekFrom},
         rc::Rc,
+        sync::atomic::{AtomicBool, Ordering},
     };
 
     use js_sys::{Array, ArrayBuffer, Uint8Array};
@@ -144,7 +145,19 @@ mod browser {
     }
 
     pub fn run() {
-        last_words();
+        // With threads, each of them begins here.
+        static BEGUN: AtomicBool = AtomicBool::new(false);
+        if !BEGUN.swap(true, Ordering::Relaxed) {
+            last_words();
+            wasm_bindgen_futures::spawn_local(listen());
+        }
+    }
+
+    async fn listen() {
+        #[cfg(target_feature = "atomics")]
+        if let Err(error) = otjr::platform::thread::start_pool().await {
+            web_sys::console::warn_2(&"there will be one thread:".into(), &error);
+        }
         let session = Session::default();
         let latest = session.latest.clone();
         let line = Rc::new(Line { waiting: RefCell::default(), session: Cell::new(Some(session)), latest });

@@ -248,7 +248,9 @@ impl Desk {
                     // Not at once: the worker's own handler is running, and it is about to be dropped.
                     Report::Crashed(why) => spawn_local(async move { self.apply(Input::Crashed(kind, why)) }),
                 };
-                match Client::start(kind, report) {
+                // After a crash without threads: memory that they share may be what was missing.
+                let threads = self.state.with_untracked(|s| s.backend.crashes == 0);
+                match Client::start(kind, threads, report) {
                     Ok(client) => {
                         client.send(&Command::Open, JsValue::UNDEFINED);
                         self.hands.update_value(|hands| hands.coming = Some(client));

@@ -9,10 +9,9 @@ use super::{
     browser,
     desk::MODELS,
     link::{Shipped, World},
+    message::Kind,
+    worker_client,
 };
-
-/// What workers fetch, which the page does not see, of the one that computes on the CPU.
-const WORKER: [&str; 3] = ["./worker-cpu_loader.js", "./worker-cpu.js", "./worker-cpu_bg.wasm"];
 
 /// Does nothing where browsers have no service workers: private windows, files, plain http.
 pub async fn keep() {
@@ -34,7 +33,10 @@ pub async fn keep() {
     let here = fetched.map(|entry| entry.name()).filter(|address| address.starts_with(&origin));
     // Photos and their models when they have been looked at.
     let models = Shipped::all(World::Shapes).map(|model| format!("{MODELS}/{}", model.file()));
-    let all = ["./"].into_iter().chain(WORKER).map(String::from).chain(models).chain(here);
+    // What workers fetch the page does not see.
+    let program = worker_client::program(Kind::Cpu, true);
+    let worker = ["_loader.js", ".js", "_bg.wasm"].map(|end| format!("./{program}{end}"));
+    let all = ["./".to_owned()].into_iter().chain(worker).chain(models).chain(here);
     let all: Array = all.map(JsValue::from).collect();
     if let Some(worker) = registration.active() {
         let _ = worker.post_message(&all);

@@ -5,12 +5,13 @@ use std::{cell::RefCell, rc::Rc};
 
 use js_sys::{Array, ArrayBuffer, Uint8Array};
 use wasm_bindgen::prelude::*;
-use web_sys::{
-    Blob, BlobPropertyBag, ErrorEvent, Event as DomEvent, MessageEvent, Url, Worker, WorkerOptions, WorkerType,
-};
+use web_sys::{BroadcastChannel, ErrorEvent, Event as DomEvent, MessageEvent, Url, Worker};
 
 use super::{browser, message::Kind};
-use crate::protocol::{Command, Event, decode, encode};
+use crate::{
+    platform::thread,
+    protocol::{Command, Event, decode, encode},
+};
 
 /// What comes from a worker.
 pub enum Report {
@@ -22,6 +23,7 @@ pub enum Report {
 /// A running worker; ended when dropped.
 pub struct Client {
     worker: Worker,
+    deaths: BroadcastChannel,
     /// Messages wait here until the worker listens.
     waiting: Rc<RefCell<Option<Vec<Array>>>>,
     _on_message: Closure<dyn FnMut(MessageEvent)>,
@@ -29,16 +31,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// Starts a worker; `report` hears of everything that it says.
-    pub fn start(kind: Kind, report: impl Fn(Report) + 'static) -> Result<Self, String> {
-        let path = match kind {
-            Kind::Cpu => "./worker-cpu_loader.js",
-            Kind::Gpu => "./worker-gpu_loader.js",
-        };
-        let options = WorkerOptions::new();
-        options.set_type(WorkerType::Module);
-        let worker = bound(path).and_then(|address| Worker::new_with_options(&address, &options));
-        let worker = worker.map_err(|e| format!("{e:?}"))?;
+    /// Starts a worker, with threads or without; `report` hears of everything that it says.
+    pub fn start(kind: Kind, threads: bool, report: impl Fn(Report) + 'static) -> Result<Self, String> {
+        let problem = |e| format!("{e:?}");
+        // A name of its own, for the channel on which its threads tell of their death.
+        let name = format!("otjr-{}-{}", js_sys::Date::now(), js_sys::Math::random());
+        let deaths = BroadcastChannel::new(&name).map_err(problem)?;
+        let module = module(program(kind, threads)).map_err(problem)?;
+        let worker = thread::worker(&module, &name).map_err(problem)?;
         let waiting = Rc::new(RefCell::new(Some(Vec::new())));
         let report = Rc::new(report);
 
@@ -62,8 +62,9 @@ impl Client {
             report(Report::Crashed(text.unwrap_or_else(|| "its program could not be loaded".into())));
         });
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        deaths.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
-        Ok(Self { worker, waiting, _on_message: on_message, _on_error: on_error })
+        Ok(Self { worker, deaths, waiting, _on_message: on_message, _on_error: on_error })
     }
 
     /// Sends a command and what lies beside it: a buffer is handed over, not copied; files are only named.
@@ -77,16 +78,28 @@ impl Client {
     }
 }
 
-/// An address for a worker's program that binds it to the page's Content-Security-Policy: started from its file, it would
-/// have that of the file's answer, which on a plain host is none; started from a blob, it inherits the page's, and so
-/// cannot connect to elsewhere either.
-fn bound(path: &str) -> Result<String, JsValue> {
+/// The file of a worker's program, without what follows its name. Where the page is isolated from other origins, that for the
+/// CPU may have `threads`, if it was built with them (`native/threads`).
+pub fn program(kind: Kind, threads: bool) -> &'static str {
+    let isolated =
+        || js_sys::Reflect::get(&js_sys::global(), &"crossOriginIsolated".into()).is_ok_and(|it| it.is_truthy());
+    match kind {
+        Kind::Cpu if threads && option_env!("OTJR_THREADS").is_some() && isolated() => "worker-threads",
+        Kind::Cpu => "worker-cpu",
+        Kind::Gpu => "worker-gpu",
+    }
+}
+
+/// A worker's module: its program, or, where that finds no memory to share, the one without threads.
+fn module(program: &str) -> Result<String, JsValue> {
     let base = browser::document().base_uri()?.unwrap_or_default();
-    let import = format!("import {:?};", Url::new_with_base(path, &base)?.href());
-    let kind = BlobPropertyBag::new();
-    kind.set_type("text/javascript");
-    let blob = Blob::new_with_str_sequence_and_options(&Array::of1(&import.into()), &kind)?;
-    Url::create_object_url_with_blob(&blob)
+    let loader = |name: &str| Url::new_with_base(&format!("./{name}_loader.js"), &base).map(|url| url.href());
+    Ok(if program == "worker-threads" {
+        let [threads, one] = [loader(program)?, loader("worker-cpu")?];
+        format!("await import({threads:?}).catch((e) => {{ console.warn(e); return import({one:?}); }});")
+    } else {
+        format!("import {:?};", loader(program)?)
+    })
 }
 
 fn post(worker: &Worker, message: &Array) {
@@ -102,5 +115,6 @@ impl Drop for Client {
         self.worker.set_onmessage(None);
         self.worker.set_onerror(None);
         self.worker.terminate();
+        self.deaths.close();
     }
 }

@@ -2,6 +2,8 @@
 //! of the core are here.
 
 pub mod simd;
+#[cfg(target_arch = "wasm32")]
+pub mod thread;
 
 use std::{fmt, str::FromStr};
 
@@ -99,9 +101,7 @@ pub async fn open(choice: DeviceChoice) -> Result<Opened, Unavailable> {
 
 #[cfg(feature = "cpu")]
 fn cpu() -> Result<Opened, Unavailable> {
-    // A worker in a browser has one thread and cannot ask for more: nothing to tell.
     let name = match rayon::current_num_threads() {
-        _ if cfg!(target_arch = "wasm32") => "CPU".to_owned(),
         1 => "CPU (1 thread)".to_owned(),
         threads => format!("CPU ({threads} threads)"),
     };

@@ -1,6 +1,7 @@
 // What the browser tests share: the site under a sub-path, Chromium with and without WebGPU, pages that fail on any
 // complaint, dropped files, screenshots, and measures of speed and size.
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { access, mkdir, readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +10,8 @@ import { brotli, gzipped, serve } from './server.mjs';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 export const DIST = resolve(process.env.DIST ?? join(HERE, '../../dist'));
+/** Whether the page was built with threads: native/serve says where it cannot. */
+export const THREADS = existsSync(join(DIST, 'worker-threads.js'));
 export const SHOTS = join(HERE, 'shots');
 
 const QUIET = [

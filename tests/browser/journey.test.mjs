@@ -174,8 +174,8 @@ test('after a visit the page opens and attacks without a network', async () => {
       await explored(page, 'layers');
       const kept = await page.waitForFunction(async () => {
         const kept = (await (await caches.open('otjr')).keys()).map(({ url }) => new URL(url).pathname);
-        const all = ['/sub/', 'page-', '_bg.wasm', '.css', 'worker-cpu_loader.js', 'worker-cpu.js', 'worker-cpu_bg.wasm', 'otjr.safetensors', 'ce.safetensors'];
-        return all.every((part) => kept.some((path) => path.includes(part))) && navigator.serviceWorker.controller !== null;
+        const all = ['/sub/', 'page-', '_bg.wasm', '.css', 'worker-\\w+_loader.js', 'worker-[a-z]+.js', 'worker-[a-z]+_bg.wasm', 'otjr.safetensors', 'ce.safetensors'];
+        return all.every((part) => kept.some((path) => path.match(part))) && navigator.serviceWorker.controller !== null;
       }, undefined, { timeout: 30_000 });
       await kept.dispose();
       const before = await probabilities(page);

@@ -27,7 +27,7 @@ export async function firstVisit(browser, server) {
 /** Lets `memory` see the WebAssembly memory of the page and of its worker. */
 async function open(page) {
   await page.addInitScript(() => addEventListener('TrunkApplicationStarted', ({ detail }) => { window.__wasm = detail.wasm; }));
-  await page.context().route('**/worker-cpu_loader.js', async (route) => {
+  await page.context().route('**/worker-*_loader.js', async (route) => {
     const response = await route.fetch();
     const keep = `const load = WebAssembly.instantiateStreaming;
       WebAssembly.instantiateStreaming = async (...all) => { const it = await load.apply(WebAssembly, all); self.__wasm = it.instance.exports; return it; };`;

@@ -15,6 +15,8 @@ const TYPES = {
 };
 const COMPRESSIBLE = new Set(['.css', '.html', '.js', '.json', '.mjs', '.svg', '.txt', '.wasm', '.webmanifest']);
 
+const ISOLATION = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
+
 /** Compresses as a static host would: once, well, ahead of time. */
 export const brotli = (bytes, quality = 11) => promisify(brotliCompress)(bytes, {
   params: { [constants.BROTLI_PARAM_QUALITY]: quality, [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
@@ -23,10 +25,11 @@ export const gzipped = (bytes) => promisify(gzip)(bytes, { level: 9 });
 
 /**
  * Serves `directory` under `base` (which ends in a slash).
+ * `isolated` says whether it sends the headers that isolate the page from other origins, without which it has one thread.
  * `before` has text to put before files, by their paths: a test's own code in a worker.
  * `transfers` lists what went over the wire: {path, bytes, raw, encoding}; empty it to start counting anew.
  */
-export async function serve(directory, { port = 0, base = '/', host = '127.0.0.1', before = {} } = {}) {
+export async function serve(directory, { port = 0, base = '/', host = '127.0.0.1', isolated = true, before = {} } = {}) {
   const root = resolve(directory);
   const transfers = [];
   const cache = new Map(); // path + modification time -> brotli bytes
@@ -45,6 +48,7 @@ export async function serve(directory, { port = 0, base = '/', host = '127.0.0.1
 
     const extension = extname(file);
     const headers = { 'Content-Type': TYPES[extension] ?? 'application/octet-stream', 'Cache-Control': 'no-cache' };
+    if (isolated) Object.assign(headers, ISOLATION);
     const ahead = before[path.slice(base.length)];
     const raw = ahead ? Buffer.concat([Buffer.from(ahead), await readFile(file)]) : await readFile(file);
     let body = raw;

@@ -2,12 +2,20 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { attacked, duration, longestWork, notice, probabilities, record, staysWithin } from './driver.mjs';
-import { launch, longestTask, paints, picture, shoot, site, sizes, visit } from './harness.mjs';
+import { THREADS, launch, longestTask, paints, picture, shoot, site, sizes, visit } from './harness.mjs';
 
 const FIRST_PAINT = 1000;
 const BLOCKED = 50;
 const WASM = 4e6;
 const PGD_20 = 3000;
+
+/** In front of the worker's code: threads, which are made of a compiled module, die when they begin. */
+const DEADLY = `const { instantiate } = WebAssembly;
+WebAssembly.instantiate = async (module, imports) => {
+  const { exports } = await instantiate(module, imports);
+  return { module, instance: { exports: { ...exports, run_thread() { throw new Error('no memory'); } } } };
+};
+`;
 
 let server;
 before(async () => { server = await site(); });
@@ -24,7 +32,7 @@ describe('without WebGPU', () => {
     await visit(browser, server, {}, async (page) => {
       await attacked(page);
       assert.equal(await page.evaluate(async () => Boolean(await navigator.gpu?.requestAdapter())), false);
-      assert.match(await page.innerText('#backend-line'), /^CPU, because .*WebGPU/);
+      assert.match(await page.innerText('#backend-line'), /^CPU \(\d+ threads?\), because .*WebGPU/);
     });
   });
 
@@ -59,11 +67,52 @@ describe('without WebGPU', () => {
     assert.ok(best.ms < PGD_20, `PGD-20 took ${best.ms} ms`);
   });
 
+  test('it computes on all cores where it is isolated, and the same on one where it is not', async (t) => {
+    const plain = await site({ isolated: false });
+    const seen = async (page) => {
+      await attacked(page);
+      const [threads] = (await page.innerText('#backend-line')).match(/\d+ threads?/);
+      return { threads, cores: await page.evaluate(() => navigator.hardwareConcurrency), found: await probabilities(page) };
+    };
+    const all = ({ threads, cores }) => assert.equal(threads, THREADS && cores > 1 ? `${Math.min(cores, 16)} threads` : '1 thread');
+    try {
+      const many = await visit(browser, server, {}, seen);
+      t.diagnostic(`${many.threads} on ${many.cores} cores`);
+      all(many);
+      await visit(browser, plain, {}, async (page) => {
+        const one = await seen(page);
+        assert.equal(one.threads, '1 thread');
+        assert.deepEqual(one.found, many.found);
+        // The service worker gives the page what the host does not.
+        await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+        await page.reload();
+        const again = await seen(page);
+        all(again);
+        assert.deepEqual(again.found, many.found);
+      });
+    } finally {
+      await plain.close();
+    }
+  });
+
+  if (THREADS) test('a thread that dies is noticed, and the page goes on with one', async () => {
+    const own = await site({ before: { 'worker-threads.js': DEADLY } });
+    try {
+      await visit(browser, own, {}, async (page) => {
+        await notice(page, 'a thread died: Error: no memory');
+        await attacked(page);
+        assert.match(await page.innerText('#backend-line'), /^CPU \(1 thread\)/);
+      });
+    } finally {
+      await own.close();
+    }
+  });
+
   test('asked for WebGPU, it says that there is none and goes on with the CPU', async () => {
     await visit(browser, server, { path: '#backend=gpu', allow: [/WebGPU|adapter|gpu/i] }, async (page) => {
       await notice(page, 'WebGPU failed');
       await attacked(page);
-      assert.match(await page.innerText('#backend-line'), /^CPU, because WebGPU failed/);
+      assert.match(await page.innerText('#backend-line'), /^CPU \(\d+ threads?\), because WebGPU failed/);
     });
   });
 
@@ -85,14 +134,14 @@ describe('with an emulated GPU', () => {
     await visit(browser, server, {}, async (page) => {
       assert.equal(await page.evaluate(async () => Boolean(await navigator.gpu?.requestAdapter())), true);
       await attacked(page);
-      assert.match(await page.innerText('#backend-line'), /^CPU, because WebGPU is only emulated/);
+      assert.match(await page.innerText('#backend-line'), /^CPU \(\d+ threads?\), because WebGPU is only emulated/);
     });
   });
 
   test('asked for the CPU, it takes the CPU', async () => {
     await visit(browser, server, { path: '#backend=cpu' }, async (page) => {
       await attacked(page);
-      assert.equal(await page.innerText('#backend-line'), 'CPU, as chosen');
+      assert.match(await page.innerText('#backend-line'), /^CPU \(\d+ threads?\), as chosen$/);
     });
   });
 });
@@ -102,7 +151,7 @@ test('dist/ is small', async (t) => {
   for (const { path, raw, gzip, brotli } of files.filter((f) => f.raw > 20_000)) {
     t.diagnostic(`${path}: ${kilobytes(raw)}, gzip ${kilobytes(gzip)}, brotli ${kilobytes(brotli)}`);
   }
-  const budget = { 'page-': 400, 'worker-cpu_bg': 1088, 'worker-gpu_bg': 3072 };
+  const budget = { 'page-': 400, 'worker-cpu_bg': 1088, 'worker-gpu_bg': 3072, ...(THREADS && { 'worker-threads_bg': 1120 }) };
   for (const [start, limit] of Object.entries(budget)) {
     const wasm = files.find((f) => f.path.startsWith(start) && f.path.endsWith('.wasm'));
     assert.ok(wasm, `no ${start}*.wasm in dist`);

@@ -78,7 +78,7 @@ impl Conv {
     fn forward_plan(&self, Weight { values, packed }: Weight) -> Plan {
         let (k, cin, cout) = (self.k, self.cin, self.cout);
         let winograd = winograd::fits(self);
-        let units = Units::new(self.output(), if winograd { 2 } else { 1 });
+        let units = Units::new(self.batch, self.output(), if winograd { 2 } else { 1 });
         let window = self.window(&units);
         let weights_of = |o: usize, i: usize| &values[(o * cin + i) * k * k..][..k * k];
         let method = if winograd {
@@ -138,7 +138,7 @@ impl Conv {
         let (k, s, pad, cin, cout) = (self.k, self.stride, self.k / 2, self.cin, self.cout);
         let [h, w] = self.output();
         let winograd = winograd::fits(self);
-        let units = Units::new([self.h, self.w], if winograd { 2 } else { s });
+        let units = Units::new(self.batch, [self.h, self.w], if winograd { 2 } else { s });
         // Input row r sees the output rows (r + pad - ky) / s; so the first row (or column) of a unit that begins at 0
         // looks back by this many output rows, and its last one, number n - 1, reaches this one.
         let back = (k - 1 - pad).div_euclid(s);

@@ -25,7 +25,7 @@ pub fn width() -> usize {
 pub fn run(conv: &Conv, maps: &Maps, dy: &[f32]) -> Vec<f32> {
     let [h, w] = conv.output();
     let (k, cin, cout) = (conv.k, conv.cin, conv.cout);
-    let units = Units::new([h, w], 1);
+    let units = Units::new(conv.batch, [h, w], 1);
     let window = conv.window(&units);
     let inputs: Vec<usize> = conv.inputs(&units, &window).collect();
     let width = width();

@@ -4,6 +4,8 @@ use super::maps::Maps;
 
 /// Pixels that a unit of work computes, about: enough to amortise the weights that it reads, few enough for a cache.
 const PIXELS: usize = 256;
+/// Units that there are at least, if they are not smaller than a quarter of that, so that threads share even one picture.
+const UNITS: usize = 4;
 
 /// How `[B, H, W]` pixels are cut into units of work: some whole pictures, or some rows of one. It does not depend on the
 /// number of threads, so that sums over units do not either.
@@ -17,12 +19,13 @@ pub struct Units {
 }
 
 impl Units {
-    /// Units that begin at a multiple of `step` rows.
-    pub fn new(size: [usize; 2], step: usize) -> Self {
+    /// Units of so many pictures that begin at a multiple of `step` rows.
+    pub fn new(batch: usize, size: [usize; 2], step: usize) -> Self {
         let [h, w] = size;
-        let fits = |rows: &usize| h.is_multiple_of(*rows) && rows.is_multiple_of(step) && rows * w <= PIXELS;
-        if h * w <= PIXELS {
-            Self { size, pictures: (PIXELS / 2 / (h * w)).max(1), rows: h }
+        let most = (batch * h * w / UNITS).clamp(PIXELS / 4, PIXELS);
+        let fits = |rows: &usize| h.is_multiple_of(*rows) && rows.is_multiple_of(step) && rows * w <= most;
+        if h * w <= most {
+            Self { size, pictures: (most / 2 / (h * w)).max(1), rows: h }
         } else {
             Self { size, pictures: 1, rows: (1..=h).rev().find(fits).unwrap_or(h) }
         }

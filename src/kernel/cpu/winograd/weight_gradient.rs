@@ -32,7 +32,7 @@ const SUMS: usize = 1 << 21;
 /// does not depend on the threads.
 pub fn weight_gradient(conv: &Conv, maps: &Maps, dy: &[f32]) -> Vec<f32> {
     let (cin, cout) = (conv.cin, conv.cout);
-    let units = Units::new([conv.h, conv.w], 2);
+    let units = Units::new(conv.batch, [conv.h, conv.w], 2);
     let window = conv.window(&units);
     let tiles = Tiles::new(window, &units);
     let most = tiles.count(units.pictures);
