@@ -11,7 +11,7 @@ mod shell;
 use std::{path::Path, process::ExitCode};
 
 use anyhow::Context;
-use judge::{job::Job, setup, subject::load};
+use judge::{job::Job, setup, subject::File};
 use otjr::{
     attack::method::stages,
     config::{AttackConfig, Pixels, Settings},
@@ -33,6 +33,8 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<ExitCode> {
     let (mut plan, out) = plan::read(&plan::command().get_matches())?;
     let interrupt = Interrupt::listen()?;
+    let judge = plan.judge.as_ref().map(File::read).transpose()?;
+    let files = plan.setup.models.iter().map(File::read).collect::<Result<Vec<_>, _>>()?;
     let Some((pictures, opened)) = plan.setup.open(&interrupt)? else {
         return Ok(interrupt.exit_code());
     };
@@ -46,8 +48,8 @@ fn run() -> anyhow::Result<ExitCode> {
         opened.name
     );
     // All is loaded and looked at before anything is written or attacked.
-    let judge = plan.judge.as_deref().map(|path| load(path, &pictures, &opened)).transpose()?;
-    let models = plan.setup.models.iter().map(|path| load(path, &pictures, &opened)).collect::<Result<Vec<_>, _>>()?;
+    let judge = judge.map(|file| file.load(&pictures, &opened)).transpose()?;
+    let models = files.iter().map(|file| file.load(&pictures, &opened)).collect::<Result<Vec<_>, _>>()?;
     for (path, (model, ..)) in plan.setup.models.iter().zip(&models) {
         for config in plan.config(Pixels(0.0))? {
             check(&stages(&config, model.classes)?, plan.target()?, model.classes).with_context(|| path.clone())?;

@@ -15,7 +15,7 @@ use std::{
 };
 
 use anyhow::Context;
-use judge::{Progress, job::Job, setup, subject::load};
+use judge::{Progress, job::Job, setup, subject::File};
 use otjr::{
     attack::method::stages,
     data::Pictures,
@@ -40,13 +40,14 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<ExitCode> {
     let (mut plan, out) = plan::read(&plan::command().get_matches())?;
     let interrupt = Interrupt::listen()?;
+    let files = plan.setup.models.iter().map(File::read).collect::<Result<Vec<_>, _>>()?;
     let Some((pictures, opened)) = plan.setup.open(&interrupt)? else {
         return Ok(interrupt.exit_code());
     };
     let names = plan.setup.names();
     println!("{}: {} pictures of {}, {}", names.join(", "), pictures.len(), plan.setup.dataset, opened.name);
     // All is loaded and looked at before anything is written or attacked.
-    let models = plan.setup.models.iter().map(|path| load(path, &pictures, &opened)).collect::<Result<Vec<_>, _>>()?;
+    let models = files.iter().map(|file| file.load(&pictures, &opened)).collect::<Result<Vec<_>, _>>()?;
     let tests = plan.tests()?;
     for (path, (model, ..)) in plan.setup.models.iter().zip(&models) {
         for test in &tests {

@@ -35,6 +35,7 @@ use otjr::{
     config::Dataset,
     platform::{self, DeviceChoice},
 };
+use subject::{File, stem};
 
 /// Compares trained models in robustness, in representation and in their Jacobians; writes tables and figures.
 ///
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
+    let files = arguments.models.iter().map(File::read).collect::<anyhow::Result<Vec<_>>>()?;
     let fetching = Fetching { url: None, console: Console::default(), interrupt: &interrupt };
     let limits = [1, usize::from(arguments.limit)];
     let Some(data) = dataset::load(arguments.dataset, &arguments.data_dir, limits, &fetching)? else {
@@ -86,11 +88,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let pictures = data.test;
     let opened = pollster::block_on(platform::open(arguments.device))?;
     // All are loaded before the first is measured.
-    let load = |path: &String| {
-        let (model, checksum, config) = subject::load(path, &pictures, &opened)?;
-        Ok(Subject { name: subject::stem(path), model, config, checksum })
+    let load = |(file, path): (&File, &String)| {
+        let (model, checksum, config) = file.load(&pictures, &opened)?;
+        Ok(Subject { name: stem(path), model, config, checksum })
     };
-    let subjects = arguments.models.iter().map(load).collect::<anyhow::Result<Vec<_>>>()?;
+    let subjects = files.iter().zip(&arguments.models).map(load).collect::<anyhow::Result<Vec<_>>>()?;
     if let Some(name) =
         subjects.iter().map(|s| &s.name).find(|name| subjects.iter().filter(|s| s.name == **name).count() > 1)
     {

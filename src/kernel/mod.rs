@@ -8,8 +8,7 @@ mod cpu;
 #[cfg(feature = "gpu")]
 mod gpu;
 
-#[cfg(feature = "cpu")]
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 #[cfg(feature = "cpu")]
 pub use cpu::profile;
@@ -23,6 +22,8 @@ pub struct Weight {
     /// The same numbers in other orders; shared by all copies, tracked or not.
     #[cfg(feature = "cpu")]
     packed: Arc<cpu::Packed>,
+    #[cfg(feature = "gpu")]
+    ordered: Arc<gpu::Ordered>,
 }
 
 impl Weight {
@@ -31,6 +32,8 @@ impl Weight {
             tensor,
             #[cfg(feature = "cpu")]
             packed: Arc::default(),
+            #[cfg(feature = "gpu")]
+            ordered: Arc::default(),
         }
     }
 
@@ -54,7 +57,12 @@ pub struct Norm {
     pub epsilon: f32,
     /// Whether mean and variance are those of the maps themselves, so that gradients go through them too.
     pub of_batch: bool,
+    pub folded: Folded,
 }
+
+/// A [`Norm`] as one factor and one summand for each channel, once they were needed. Who normalises the same way again, as an
+/// attack does at every step, hands it on.
+pub type Folded = Arc<OnceLock<[Tensor<1>; 2]>>;
 
 impl Norm {
     /// 1 / sigma, `[C]`.
@@ -63,10 +71,13 @@ impl Norm {
     }
 
     /// The same as one factor and one summand for each channel, `[C]` each.
-    fn scale_and_shift(&self) -> [Tensor<1>; 2] {
-        let scale = self.gamma.clone() * self.inverse_sigma();
-        let shift = self.beta.clone() - self.mean.clone() * scale.clone();
-        [scale, shift]
+    pub fn scale_and_shift(&self) -> [Tensor<1>; 2] {
+        let fold = || {
+            let scale = self.gamma.clone() * self.inverse_sigma();
+            let shift = self.beta.clone() - self.mean.clone() * scale.clone();
+            [scale, shift]
+        };
+        self.folded.get_or_init(fold).clone()
     }
 
     /// `x` normalised, and with `relu` its positive part.
@@ -151,20 +162,21 @@ pub fn conv2d(x: Tensor<4>, weight: &Weight, stride: usize, residual: Option<Ten
     if on_cpu(&x) {
         return cpu::conv2d(x, weight, stride, residual);
     }
-    let y = plain_conv2d(x, weight.tensor.clone(), stride);
+    let y = plain_conv2d(x, weight, stride);
     match residual {
         Some(residual) => y + residual,
         None => y,
     }
 }
 
-fn plain_conv2d(x: Tensor<4>, weight: Tensor<4>, stride: usize) -> Tensor<4> {
+fn plain_conv2d(x: Tensor<4>, weight: &Weight, stride: usize) -> Tensor<4> {
+    let tensor = weight.tensor.clone();
     #[cfg(feature = "gpu")]
     if on_gpu(&x) {
-        return gpu::conv2d(x, weight, stride);
+        return gpu::conv2d(x, tensor, weight.ordered.clone(), stride);
     }
-    let pad = weight.dims()[2] / 2;
-    module::conv2d(x, weight, None, ConvOptions::new([stride; 2], [pad; 2], [1; 2], 1))
+    let pad = tensor.dims()[2] / 2;
+    module::conv2d(x, tensor, None, ConvOptions::new([stride; 2], [pad; 2], [1; 2], 1))
 }
 
 /// [`conv2d`] of the positive part of normalised maps.

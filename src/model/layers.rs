@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Gradients, Tensor};
 
-use crate::kernel::{self, Norm, Tangent, Weight};
+use crate::kernel::{self, Folded, Norm, Tangent, Weight};
 
 use super::{
     Error, Mode, Pass,
@@ -114,6 +114,8 @@ pub struct BatchNorm {
     bias: Parameter<1>,
     running_mean: Parameter<1>,
     running_var: Parameter<1>,
+    /// In inference mode, of these values untracked.
+    folded: Folded,
 }
 
 impl BatchNorm {
@@ -126,6 +128,7 @@ impl BatchNorm {
             bias: builder.parameter(format!("{name}.bias"), [channels], Init::Constant(0.0))?,
             running_mean: builder.buffer(format!("{name}.running_mean"), [channels], Init::Constant(0.0))?,
             running_var: builder.buffer(format!("{name}.running_var"), [channels], Init::Constant(1.0))?,
+            folded: Folded::default(),
         })
     }
 
@@ -170,7 +173,9 @@ impl BatchNorm {
             statistics.push(BatchStatistics { mean: mean.clone().inner(), variance: unbiased });
         }
         let (gamma, beta) = (self.weight.tensor.clone(), self.bias.tensor.clone());
-        let norm = Norm { gamma, beta, mean, variance, epsilon: Self::EPSILON, of_batch };
+        let tracked = gamma.is_require_grad() || beta.is_require_grad();
+        let folded = if of_batch || tracked { Folded::default() } else { self.folded.clone() };
+        let norm = Norm { gamma, beta, mean, variance, epsilon: Self::EPSILON, of_batch, folded };
         let tangent = x.tangent.clone().map(|t| Self::tangent(&norm, &x.value, t));
         (norm, tangent)
     }
@@ -178,11 +183,11 @@ impl BatchNorm {
     /// The batch's statistics depend on x, so its tangent is gamma / sigma (t - mean t - x^ mean(x^ t)) with
     /// x^ = (x - mean) / sigma: what a change of one picture does to the others is part of it.
     fn tangent(norm: &Norm, x: &Tensor<4>, t: Tensor<4>) -> Tangent {
-        let inverse_sigma = norm.inverse_sigma();
-        let a = norm.gamma.clone() * inverse_sigma.clone();
+        let [a, _] = norm.scale_and_shift();
         if !norm.of_batch {
             return Tangent { t, b: a.zeros_like(), c: a.zeros_like(), a };
         }
+        let inverse_sigma = norm.inverse_sigma();
         let [mean_t, mean_xt] = kernel::cross_moments(x.clone(), t.clone());
         let along = (mean_xt - norm.mean.clone() * mean_t.clone()) * inverse_sigma.clone();
         let b = -(a.clone() * along * inverse_sigma);
@@ -196,9 +201,12 @@ impl BatchNorm {
         };
         self.running_mean.tensor = mix(&self.running_mean, batch.mean);
         self.running_var.tensor = mix(&self.running_var, batch.variance);
+        self.folded = Folded::default();
     }
 
     pub fn slots(&mut self) -> Vec<&mut dyn Slot> {
+        // Who has these may change them.
+        self.folded = Folded::default();
         vec![&mut self.weight, &mut self.bias, &mut self.running_mean, &mut self.running_var]
     }
 }

@@ -121,10 +121,12 @@ async fn gpu(index: Option<usize>) -> Result<Opened, Unavailable> {
     if let Some(index) = index {
         options = options.device_kind(DeviceKind::DiscreteGpu(index));
     }
-    let refuse = |e: &dyn fmt::Display| {
-        Unavailable(format!("no usable GPU ({e}): choose the device cpu, or install a Vulkan driver"))
-    };
-    let (device, setup) = options.init_with_setup_async().await.map_err(|e| refuse(&e))?;
+    let (device, setup) = options.init_with_setup_async().await.map_err(|e| {
+        Unavailable(match index {
+            Some(n) => format!("there is no discrete GPU number {n}: choose the device gpu, a lower number, or cpu"),
+            None => format!("no usable GPU ({e}): choose the device cpu, or install a Vulkan driver"),
+        })
+    })?;
     let info = setup.adapter.get_info();
     let name = if info.name.is_empty() { "WebGPU".to_owned() } else { format!("{} ({})", info.name, info.backend) };
     // What waits for a lost device waits for ever: the worker dies of it, and the page starts another.

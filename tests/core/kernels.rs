@@ -159,7 +159,8 @@ pub fn convolution_of_normalised_maps_equals_burns_own(device: &Device) {
                     [&running_mean, &running_variance].map(|t| moved(t.clone(), device))
                 };
                 let (gamma, beta) = (vectors[0].clone(), vectors[1].clone());
-                let norm = kernel::Norm { gamma, beta, mean, variance, epsilon: 1e-5, of_batch };
+                let norm =
+                    kernel::Norm { gamma, beta, mean, variance, epsilon: 1e-5, of_batch, folded: Default::default() };
                 let residual = kernel::maps(maps[2].clone());
                 kernel::pictures(kernel::activated_conv2d(
                     x,
@@ -204,7 +205,15 @@ pub fn convolution_of_tangents_equals_burns_own(device: &Device) {
         let operands = [x, t, random([cout, cin, k, k]), random([batch, cout, out, out])];
         let vectors = [0; 3].map(|_| channel(cin));
         let [gamma, beta, mean, variance] = [0; 4].map(|_| channel(cin));
-        let norm = kernel::Norm { gamma, beta, mean, variance: variance.square(), epsilon: 1e-5, of_batch: false };
+        let norm = kernel::Norm {
+            gamma,
+            beta,
+            mean,
+            variance: variance.square(),
+            epsilon: 1e-5,
+            of_batch: false,
+            folded: Default::default(),
+        };
         let r = random([batch, cout, out, out]);
         let ours = |maps: Vec<Tensor<4>>, vectors: Vec<Tensor<1>>| {
             let [x, t, residual] = [0, 1, 3].map(|i| kernel::maps(maps[i].clone()));
@@ -213,7 +222,7 @@ pub fn convolution_of_tangents_equals_burns_own(device: &Device) {
             let weight = &Weight::new(maps[2].clone());
             let [gamma, beta, mean, variance] =
                 [&norm.gamma, &norm.beta, &norm.mean, &norm.variance].map(|t| moved(t.clone(), device));
-            let norm = kernel::Norm { gamma, beta, mean, variance, ..norm };
+            let norm = kernel::Norm { gamma, beta, mean, variance, folded: Default::default(), ..norm };
             kernel::pictures(kernel::activated_conv2d_tangent(x, &norm, tangent, weight, stride, Some(residual)))
         };
         let burns = |maps: Vec<Tensor<4>>, vectors: Vec<Tensor<1>>| {

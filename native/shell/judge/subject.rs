@@ -15,29 +15,44 @@ pub fn stem(path: &str) -> String {
     }
 }
 
-/// The model in a file, if it tells the pictures' classes apart; the file's checksum, and what it says of the training.
-pub fn load(path: &str, pictures: &Pictures, opened: &Opened) -> anyhow::Result<(Model, u32, Option<TrainConfig>)> {
-    let bytes = fs::read(path).with_context(|| format!("could not read {path}"))?;
-    let checkpoint = Checkpoint::from_bytes(&bytes)
-        .with_context(|| format!("{path} (if PyTorch saved it: `convert` turns it into a file that can be read)"))?;
-    let model = Model::from_arrays(&checkpoint.model(), &opened.device).with_context(|| path.to_owned())?;
-    if model.classes != pictures.classes.len() {
-        bail!(
-            "{path} tells {} classes apart, the pictures have {}: choose the --dataset that it was trained on",
-            model.classes,
-            pictures.classes.len()
-        );
+/// A model's file. It is read before pictures are fetched: what is wrong with it shows at once.
+pub struct File {
+    path: String,
+    checkpoint: Checkpoint,
+    checksum: u32,
+}
+
+impl File {
+    pub fn read(path: &String) -> anyhow::Result<Self> {
+        let bytes = fs::read(path).with_context(|| format!("could not read {path}"))?;
+        let checkpoint = Checkpoint::from_bytes(&bytes).with_context(|| {
+            format!("{path} (if PyTorch saved it: `convert` turns it into a file that can be read)")
+        })?;
+        let mut checksum = flate2::Crc::new();
+        checksum.update(&bytes);
+        Ok(Self { path: path.clone(), checkpoint, checksum: checksum.sum() })
     }
-    for (i, (own, class)) in checkpoint.classes(model.classes).iter().zip(&pictures.classes).enumerate() {
-        // What stands for a name where a file has none says nothing.
-        let unnamed = format!("class {i}");
-        if own != class && *own != unnamed && *class != unnamed {
+
+    /// The model, if it tells the pictures' classes apart; the file's checksum, and what it says of the training.
+    pub fn load(&self, pictures: &Pictures, opened: &Opened) -> anyhow::Result<(Model, u32, Option<TrainConfig>)> {
+        let Self { path, checkpoint, checksum } = self;
+        let model = Model::from_arrays(&checkpoint.model(), &opened.device).with_context(|| path.to_owned())?;
+        if model.classes != pictures.classes.len() {
             bail!(
-                "{path} calls class {i} '{own}', in the pictures it is '{class}': choose the --dataset that it was trained on"
+                "{path} tells {} classes apart, the pictures have {}: choose the --dataset that it was trained on",
+                model.classes,
+                pictures.classes.len()
             );
         }
+        for (i, (own, class)) in checkpoint.classes(model.classes).iter().zip(&pictures.classes).enumerate() {
+            // What stands for a name where a file has none says nothing.
+            let unnamed = format!("class {i}");
+            if own != class && *own != unnamed && *class != unnamed {
+                bail!(
+                    "{path} calls class {i} '{own}', in the pictures it is '{class}': choose the --dataset that it was trained on"
+                );
+            }
+        }
+        Ok((model, *checksum, train::config_of(checkpoint).ok()))
     }
-    let mut checksum = flate2::Crc::new();
-    checksum.update(&bytes);
-    Ok((model, checksum.sum(), train::config_of(&checkpoint).ok()))
 }

@@ -8,11 +8,13 @@ mod channels;
 mod conv_op;
 mod correlate;
 mod norm_op;
+mod ordered;
 mod shader;
 mod weight_gradient;
 
 pub use conv_op::conv2d;
 pub use norm_op::{affine, cross_moments, gated_tangent, moments};
+pub use ordered::Ordered;
 
 /// What a convolution is of: `side` taps each way, padded by side / 2, maps `[B, height, width, channels]` to
 /// `[B, height', width', filters]`, channels and filters multiples of 4.
