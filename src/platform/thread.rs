@@ -4,9 +4,9 @@ use js_sys::Array;
 use wasm_bindgen::prelude::*;
 use web_sys::{Blob, BlobPropertyBag, Url, Worker, WorkerOptions, WorkerType};
 
-/// Starts a worker of this name on the JavaScript of a module, under the Content-Security-Policy of who calls: a worker that is started
-/// from a file has that of the file's answer, which on a plain host is none; one that is started from a blob inherits it, and
-/// so cannot connect to elsewhere either.
+/// Starts a worker of this name on the JavaScript of a module, under the Content-Security-Policy of who calls: a worker that
+/// is started from a file has that of the file's answer, which on a plain host is none; one that is started from a blob
+/// inherits it, and so cannot connect to elsewhere either.
 pub fn worker(module: &str, name: &str) -> Result<Worker, JsValue> {
     let kind = BlobPropertyBag::new();
     kind.set_type("text/javascript");
@@ -78,10 +78,13 @@ mod pool {
         );
         let worker = worker(&module, name)?;
         worker.post_message(&Array::of2(&wasm_bindgen::module(), &wasm_bindgen::memory()))?;
-        Ok(Promise::new(&mut |resolve, reject| {
+        let there = Promise::new(&mut |resolve, reject| {
             worker.set_onmessage(Some(&resolve));
             worker.set_onerror(Some(&reject));
-        }))
+        });
+        // Some browsers collect a worker that nobody holds, however busy it is.
+        std::mem::forget(worker);
+        Ok(there)
     }
 
     /// Runs a thread of the pool, as long as the pool lasts.
