@@ -88,11 +88,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let pictures = data.test;
     let opened = pollster::block_on(platform::open(arguments.device))?;
     // All are loaded before the first is measured.
-    let load = |(file, path): (&File, &String)| {
+    let load = |file: &File| {
         let (model, checksum, config) = file.load(&pictures, &opened)?;
-        Ok(Subject { name: stem(path), model, config, checksum })
+        Ok(Subject { name: stem(&file.path), model, config, checksum })
     };
-    let subjects = files.iter().zip(&arguments.models).map(load).collect::<anyhow::Result<Vec<_>>>()?;
+    let subjects = files.iter().map(load).collect::<anyhow::Result<Vec<_>>>()?;
     if let Some(name) =
         subjects.iter().map(|s| &s.name).find(|name| subjects.iter().filter(|s| s.name == **name).count() > 1)
     {

@@ -17,7 +17,7 @@ pub fn stem(path: &str) -> String {
 
 /// A model's file. It is read before pictures are fetched: what is wrong with it shows at once.
 pub struct File {
-    path: String,
+    pub path: String,
     checkpoint: Checkpoint,
     checksum: u32,
 }
