@@ -12,7 +12,9 @@ use crate::model::parameter::{Array, Arrays};
 /// What is wrong with a file of arrays.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("not a complete safetensors file ({0}): if it was downloaded or copied, fetch it again")]
+    #[error(
+        "not a complete safetensors file ({0}): if it was downloaded or copied, fetch it again; if PyTorch saved it, `convert` turns it into one"
+    )]
     Broken(String),
     #[error("tensor '{0}' has element type {1:?}; float32, float16, bfloat16, float64 and int64 can be read")]
     ElementType(String, Dtype),
@@ -106,8 +108,13 @@ impl Checkpoint {
     /// The classes' names, if the file names as many as `count`; else their numbers.
     pub fn classes(&self, count: usize) -> Vec<String> {
         let named = self.metadata.get("classes").and_then(|text| serde_json::from_str::<Vec<String>>(text).ok());
-        named.filter(|names| names.len() == count).unwrap_or_else(|| (0..count).map(|i| format!("class {i}")).collect())
+        named.filter(|names| names.len() == count).unwrap_or_else(|| (0..count).map(unnamed).collect())
     }
+}
+
+/// What stands for the name of class `i` where a file has none.
+pub fn unnamed(i: usize) -> String {
+    format!("class {i}")
 }
 
 /// An array's bytes, and whether they are float16. With `half` those of weights are; norms and biases are few, and a

@@ -77,8 +77,8 @@ pub enum Command {
     Explore { id: u64, slot: Slot, question: Question },
     /// Take up the data set in the file or files beside the message, to train on. `name` is for people.
     LoadData { name: String },
-    /// Add the picture in view to what is trained on, as one of a class; an unknown one is added to the classes.
-    Label { class: String },
+    /// Add a picture `[3, 32, 32]` to what is trained on, as one of a class; an unknown one is added to the classes.
+    Label { class: String, pixels: Vec<u8> },
     /// Train on none of the pictures that were labelled.
     Unlabel,
     /// Prepare a training run with the settings of a `TrainConfig`, in place of the one before.
@@ -231,6 +231,8 @@ pub enum Subject {
     Device,
     Model,
     Picture,
+    /// The photos that views compare with.
+    Reference,
     Attack,
     Evaluation,
     Fixture,

@@ -17,10 +17,12 @@ const BATCH: usize = 4;
 fn steps_cost_what_is_said() {
     let data = synthetic::generate(0, BATCH, 1).train;
     for model in ["wrn-10-1", "resnet-18-w4"] {
-        for (&objective, awp) in Objective::ALL.iter().flat_map(|objective| [(objective, 0.0), (objective, 0.01)]) {
+        let ways = [(0.0, false), (0.01, false), (0.0, true)];
+        for (&objective, (awp, head_only)) in Objective::ALL.iter().flat_map(|o| ways.map(|way| (o, way))) {
             let coefficients = ObjectiveConfig { train_steps: 2, ..ObjectiveConfig::default() };
             let model = model.parse().unwrap();
-            let config = TrainConfig { model, objective, awp, batch: BATCH, coefficients, ..TrainConfig::demo() };
+            let demo = TrainConfig::demo();
+            let config = TrainConfig { model, objective, awp, head_only, batch: BATCH, coefficients, ..demo };
             let mut trainer = Trainer::new(&config, &data, &Device::flex()).unwrap();
             profile::start();
             trainer.step(&data);
@@ -30,7 +32,7 @@ fn steps_cost_what_is_said() {
             let one: u64 = convolutions.iter().map(|conv| conv.multiply_adds()).sum();
             let ways = passes.forward + passes.pixels + passes.inputs + passes.weights;
             let said = ways * one - passes.inputs * convolutions[0].multiply_adds();
-            assert_eq!(done, BATCH as u64 * said, "{objective}, awp {awp}: {passes:?}");
+            assert_eq!(done, BATCH as u64 * said, "{objective}, awp {awp}, head {head_only}: {passes:?}");
         }
     }
 }

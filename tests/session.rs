@@ -342,7 +342,7 @@ fn other_worlds_have_pictures_of_their_own() {
     let sheet = include_bytes!("../public/photos/reference.png");
     assert!(visitor.send(Command::LoadReference { bytes: sheet.to_vec() }).is_empty());
     assert_eq!(count(&mut visitor), otjr::app::photos::PHOTOS.len());
-    visitor.refused(Command::LoadReference { bytes: b"no picture".to_vec() }, Subject::Picture, "is not a picture");
+    visitor.refused(Command::LoadReference { bytes: b"no picture".to_vec() }, Subject::Reference, "is not a picture");
     // The page's own set is for the models that know it.
     let bytes = include_bytes!("../public/models/otjr.safetensors").to_vec();
     visitor.send(Command::LoadModel { slot: Slot::Robust, name: "ten".into(), bytes });

@@ -38,6 +38,8 @@ pub struct Findings {
     pub name: String,
     pub checksum: u32,
     pub pictures: usize,
+    /// Checksum of the pictures and their labels.
+    pub data: u32,
     /// Objective, lambda_SW, lambda_R, if known.
     pub trained: Option<(String, f32, f32)>,
     /// Shares of the pictures, as those under attack.
@@ -140,6 +142,7 @@ pub async fn all(
         name: subject.name.clone(),
         checksum: subject.checksum,
         pictures: pictures.len(),
+        data: checksum(pictures),
         trained: trained.map(|c| (c.objective.to_string(), c.coefficients.lambda_sw, c.coefficients.lambda_jac)),
         clean,
         curves,
@@ -149,6 +152,14 @@ pub async fn all(
         distance: moved.value,
         logits: z.iter().map(|z| z * z).sum::<f32>() / z.len() as f32,
     }))
+}
+
+/// Of pixels and labels.
+pub fn checksum(pictures: &Pictures) -> u32 {
+    let mut sum = flate2::Crc::new();
+    sum.update(&pictures.pixels);
+    pictures.labels.iter().for_each(|label| sum.update(&label.to_le_bytes()));
+    sum.sum()
 }
 
 /// An attack with its usual parameters, its steps in proportion to the radius.

@@ -9,7 +9,7 @@ use crate::{
     measure::{Findings, RADII, Reaction},
 };
 
-/// Writes `tables.md`, `findings.json` and the figures.
+/// Writes `tables.md`, `estimates.json` and the figures.
 pub fn all(findings: &[Findings], out: &Path) -> anyhow::Result<()> {
     let mut text = String::from("# Tables\n\nWritten by `study`.\n");
     let percent = |share: f64| format!("{:.1}", 100.0 * share);
@@ -67,16 +67,25 @@ pub fn all(findings: &[Findings], out: &Path) -> anyhow::Result<()> {
 
     text +=
         "\n## How far each layer moves under PGD-20, 8/255\n\nMean over the pictures of ‖h(x~) - h(x)‖ / ‖h(x)‖.\n\n";
-    let layers: Vec<String> =
-        findings.first().map_or(Vec::new(), |f| f.shifts.iter().map(|s| s.layer.clone()).collect());
+    // Networks may differ: the deepest one's layers, then what the others alone have.
+    let mut layers: Vec<String> = Vec::new();
+    let mut by_depth: Vec<&Findings> = findings.iter().collect();
+    by_depth.sort_by_key(|f| std::cmp::Reverse(f.shifts.len()));
+    for shift in by_depth.iter().flat_map(|f| &f.shifts) {
+        if !layers.contains(&shift.layer) {
+            layers.push(shift.layer.clone());
+        }
+    }
     let head: Vec<String> = ["layer".into()].into_iter().chain(findings.iter().map(|f| f.name.clone())).collect();
-    let row = |(i, layer): (usize, &String)| {
-        let of = |f: &Findings| f.shifts.get(i).map_or(String::new(), |shift| format!("{:.3}", shift.relative_l2));
+    let moved = |f: &Findings, layer: &String| f.shifts.iter().find(|s| s.layer == *layer).map(|s| s.relative_l2);
+    let row = |layer: &String| {
+        let of = |f: &Findings| moved(f, layer).map_or(String::new(), |moved| format!("{moved:.3}"));
         [layer.clone()].into_iter().chain(findings.iter().map(of)).collect()
     };
-    text += &table(&head, layers.iter().enumerate().map(row));
+    text += &table(&head, layers.iter().map(row));
     let line = |f: &Findings| -> Line {
-        (f.name.clone(), f.shifts.iter().enumerate().map(|(i, shift)| (i as f64, shift.relative_l2)).collect())
+        let point = |(i, layer): (usize, &String)| Some((i as f64, moved(f, layer)?));
+        (f.name.clone(), layers.iter().enumerate().filter_map(point).collect())
     };
     let highest = findings.iter().flat_map(|f| &f.shifts).map(|s| s.relative_l2).fold(0.1, f64::max);
     let axes =

@@ -57,7 +57,7 @@ pub fn print(config: &TrainConfig, data: &Data, opened: &Opened, others: &[Opene
         trainer.config = TrainConfig { batch, rate: 0.0, ..config.clone() };
         measure(&mut trainer, batch, data, opened)
     };
-    let [small, large] = SHARES.map(|share| tried((batch / share).max(2 * devices.len())));
+    let [small, large] = SHARES.map(|share| tried((batch / share).max(2 * devices.len()).min(batch)));
     let (small, large) = (small?, large?);
     let said = large.in_proportion(batch, small);
     let quick = said.seconds * (1 + STEPS) as f64 <= QUICK;

@@ -6,10 +6,11 @@ use std::{
 };
 
 use otjr::{
+    checkpoint::Checkpoint,
     config::TrainConfig,
     data::{Pictures, Splits},
     evaluate::State,
-    model::Model,
+    model::{Architecture, Model, head},
     platform::Opened,
     train::{
         Record, Trainer,
@@ -25,13 +26,15 @@ use crate::{
 /// Steps between two reads from the device.
 const READ_EVERY: u64 = 10;
 
-/// What a run learns from and is judged by.
+/// What a run begins with, learns from and is judged by.
 pub struct Data {
     pub splits: Splits,
     /// Taken out of the training pictures to choose an epoch by.
     pub held_out: Pictures,
     /// From a second data set.
     pub extra: Pictures,
+    /// The model that it begins with, if not with fresh weights.
+    pub weights: Option<Checkpoint>,
 }
 
 /// What a run is computed on, and who is told.
@@ -55,14 +58,21 @@ pub struct Trained {
 /// Trains to the end of the run, or until it is interrupted: then there is nothing to return but a checkpoint on disk.
 pub fn train(
     config: &TrainConfig,
-    Data { splits: data, held_out, extra }: &Data,
+    Data { splits: data, held_out, extra, weights }: &Data,
     &Machine { opened, others, interrupt, console }: &Machine,
     folder: &Path,
     save_every: Duration,
 ) -> anyhow::Result<Option<Trained>> {
-    let mut trainer = match RunDirectory::checkpoint(folder)? {
-        Some(checkpoint) => Trainer::resume(&checkpoint, &data.train, &opened.device)?,
-        None => Trainer::new(config, &data.train, &opened.device)?,
+    let mut trainer = match (RunDirectory::checkpoint(folder)?, weights) {
+        (Some(checkpoint), _) => Trainer::resume(&checkpoint, &data.train, &opened.device)?,
+        (None, Some(model)) => {
+            let (arrays, classes) = (model.model(), &data.train.classes);
+            let known = model.classes(Architecture::infer(&arrays)?.1);
+            let anew = classes.len() - head::kept(&known, classes);
+            console.say(format_args!("The weights are those given; of {} classes {anew} begin anew", classes.len()));
+            Trainer::tuned(config, arrays, &known, &data.train, &opened.device)?
+        }
+        (None, None) => Trainer::new(config, &data.train, &opened.device)?,
     };
     trainer.extra = extra.clone();
     trainer.others = others.iter().map(|other| other.device.clone()).collect();

@@ -16,9 +16,9 @@ mod run;
 #[path = "../shell/mod.rs"]
 mod shell;
 
-use std::{process::ExitCode, time::Duration};
+use std::{path::Path, process::ExitCode, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::ArgMatches;
 use events::Events;
 use learn::{Data, Machine, Trained};
@@ -29,6 +29,7 @@ use otjr::{
     model::Model,
     platform, train,
 };
+use plan::Run;
 use report::{Outcome, Report};
 use run::RunDirectory;
 use shell::{
@@ -55,9 +56,11 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     if let Some(threads) = matches.get_one::<u16>("threads") {
         rayon::ThreadPoolBuilder::new().num_threads(usize::from(*threads)).build_global()?;
     }
-    let (config, baseline, out) = plan::read(matches)?;
+    let Run { config, baseline, out } = plan::read(matches)?;
+    let estimating = matches.get_flag("plan");
     let stopped = || {
-        println!("Stopped. To go on: train --resume {}", out.display());
+        let again = if estimating { String::new() } else { format!(" To go on: train --resume {}", out.display()) };
+        println!("Stopped.{again}");
         Ok(interrupt.exit_code())
     };
 
@@ -67,7 +70,6 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let Some(mut data) = dataset::load(config.dataset, &config.data_dir, limits, &fetching)? else {
         return stopped();
     };
-    let estimating = matches.get_flag("plan");
     if !estimating && let Some(checkpoint) = RunDirectory::checkpoint(&out.join(config.objective.to_string()))? {
         data.join(&train::own_of(&checkpoint)?);
     }
@@ -76,7 +78,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         "" => Pictures::default(),
         path => extra::load(path, &data.train.classes)?,
     };
-    let data = Data { splits: data, held_out, extra };
+    let data = Data { splits: data, held_out, extra, weights: run::weights(&out)? };
     let mut opened = devices.into_iter().map(|device| pollster::block_on(platform::open(device)));
     let Some(first) = opened.next() else { bail!("--devices: none is named") };
     let (opened, others) = (first?, opened.collect::<Result<Vec<_>, _>>()?);
@@ -109,9 +111,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         let folder = out.join(objective.to_string());
         let machine = Machine { opened: &opened, others: &others, interrupt: &interrupt, console };
         let Some(Trained { model, steps, log, validations, seconds }) =
-            learn::train(&config, &data, &machine, &folder, save_every).with_context(|| {
-                format!("stopped; once that is mended, go on with: train --resume {}", out.display())
-            })?
+            learn::train(&config, &data, &machine, &folder, save_every).map_err(|error| advise(error, &out))?
         else {
             return stopped();
         };
@@ -137,6 +137,17 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
     Report { config: &config, opened: &opened, data: &data.splits, runs: &runs }.write(&out, console)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the run can go on after an error: not if it would only come to it again.
+fn advise(error: anyhow::Error, out: &Path) -> anyhow::Error {
+    match error.downcast_ref::<train::Error>() {
+        None | Some(train::Error::Device(_)) => {
+            error.context(format!("stopped; once that is mended, go on with: train --resume {}", out.display()))
+        }
+        Some(train::Error::Diverged { .. }) => error.context("stopped; begin another run, with other settings"),
+        Some(_) => error,
+    }
 }
 
 /// How the test pictures fare, clean and under PGD-20, and some of them to look at; none if interrupted.

@@ -8,8 +8,8 @@ use std::{
 use anyhow::{Context, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
 use otjr::{
-    checkpoint::Checkpoint,
     config::{Dataset, Objective, Settings, TrainConfig},
+    model::Architecture,
     platform::DeviceChoice,
     train,
 };
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     recipe,
-    run::RunDirectory,
+    run::{self, RunDirectory, Saved},
     shell::{arguments, files, unused},
 };
 
@@ -54,7 +54,8 @@ pub fn command() -> Command {
             "auto (a real GPU if there is one, else the CPU), cpu, gpu or gpu:N",
         ))
         .arg(Arg::new("devices").long("devices").value_name("LIST").value_delimiter(',').conflicts_with("device").help(
-            "Several devices, 0,1 for the first two GPUs: each takes its part of every batch and normalises it by itself",
+            "Several devices, 0,1 for the first two GPUs, ws://HOST:PORT for one that `lend` lends there (in a build with \
+             --features remote): each takes its part of every batch and normalises it by itself",
         ))
         .arg(Arg::new("threads").long("threads").value_name("N").value_parser(clap::value_parser!(u16).range(1..))
             .help("Threads of the CPU [default: all cores]"))
@@ -62,6 +63,10 @@ pub fn command() -> Command {
         .arg(Arg::new("resume").long("resume").value_name("DIR|FILE|auto").help(
             "Go on with the run in DIR, exactly as it was, or with the run whose checkpoint is FILE, in a directory of its own; \
              auto: with the run in --out, or begin it there",
+        ))
+        .arg(Arg::new("weights").long("weights").value_name("FILE").conflicts_with("model").help(
+            "Begin with the weights of a model in place of fresh ones; for classes that it does not know its last layer \
+             begins anew",
         ))
         .arg(Arg::new("plan").long("plan").action(ArgAction::SetTrue).conflicts_with("resume")
             .help("Say what the run would take in time and memory, from a few steps of it, and do not train"))
@@ -80,8 +85,14 @@ struct Plan {
     baseline: Option<String>,
 }
 
-/// A run: its config, the objective to compare with, and its directory.
-pub type Run = (TrainConfig, Option<Objective>, PathBuf);
+/// A run, as it was asked for.
+pub struct Run {
+    pub config: TrainConfig,
+    /// The objective to compare with.
+    pub baseline: Option<Objective>,
+    /// Its directory.
+    pub out: PathBuf,
+}
 
 /// The run that is asked for.
 pub fn read(matches: &ArgMatches) -> anyhow::Result<Run> {
@@ -126,14 +137,24 @@ fn planned(matches: &ArgMatches) -> anyhow::Result<Run> {
     if baseline == Some(config.objective) {
         bail!("--baseline {}: it is the objective itself", config.objective);
     }
-    if matches.get_flag("plan") {
-        return Ok((config, baseline, PathBuf::new()));
+    let weights = matches.get_one::<String>("weights").map(|path| Saved::read(Path::new(path))).transpose()?;
+    if let Some(saved) = &weights {
+        (config.model, _) = Architecture::infer(&saved.checkpoint.model()).context("--weights")?;
     }
-    planned_at(matches, config, baseline)
+    if matches.get_flag("plan") {
+        return Ok(Run { config, baseline, out: PathBuf::new() });
+    }
+    let beginning = weights.map(|saved| (PathBuf::from(run::WEIGHTS), saved.bytes));
+    planned_at(matches, config, baseline, beginning)
 }
 
-/// Makes the directory of a run.
-fn planned_at(matches: &ArgMatches, config: TrainConfig, baseline: Option<Objective>) -> anyhow::Result<Run> {
+/// Makes the directory of a run, with the file that it begins with, if there is one: its path there and its bytes.
+fn planned_at(
+    matches: &ArgMatches,
+    config: TrainConfig,
+    baseline: Option<Objective>,
+    beginning: Option<(PathBuf, Vec<u8>)>,
+) -> anyhow::Result<Run> {
     let out = match matches.get_one::<String>("out") {
         Some(out) => {
             let out = PathBuf::from(out);
@@ -144,13 +165,19 @@ fn planned_at(matches: &ArgMatches, config: TrainConfig, baseline: Option<Object
         }
         None => unused(&format!("{}-{}-{}", config.dataset, config.model, config.objective)),
     };
-    fs::create_dir_all(&out).with_context(|| format!("could not create the directory {}", out.display()))?;
+    let path = beginning.as_ref().map_or(out.clone(), |(name, _)| out.join(name));
+    let folder = if beginning.is_some() { path.parent().unwrap_or(&out) } else { &out };
+    fs::create_dir_all(folder).with_context(|| format!("could not create the directory {}", folder.display()))?;
+    if let Some((_, bytes)) = &beginning {
+        files::write(&path, bytes)?;
+    }
+    // Last of all: with it the directory holds a run.
     let plan = Plan {
         config: config.pairs().into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
         baseline: baseline.map(|objective| objective.to_string()),
     };
     files::write(&out.join("run.json"), serde_json::to_string_pretty(&plan)?.as_bytes())?;
-    Ok((config, baseline, out))
+    Ok(Run { config, baseline, out })
 }
 
 /// Sets what was given on the command line.
@@ -168,22 +195,28 @@ fn apply(config: &mut TrainConfig, matches: &ArgMatches) -> anyhow::Result<()> {
 fn moved(matches: &ArgMatches, file: &Path) -> anyhow::Result<Run> {
     // The page knows of no directories.
     refuse_settings(matches, &["data-dir", "out"])?;
-    let bytes = fs::read(file).with_context(|| format!("could not read {}", file.display()))?;
-    let checkpoint = Checkpoint::from_bytes(&bytes).with_context(|| file.display().to_string())?;
-    let mut config = train::config_of(&checkpoint).with_context(|| file.display().to_string())?;
+    let Saved { bytes, checkpoint } = Saved::read(file)?;
+    let config = train::check_run(&checkpoint).and_then(|()| train::config_of(&checkpoint));
+    let mut config = config.with_context(|| file.display().to_string())?;
     apply(&mut config, matches)?;
-    let (config, _, out) = planned_at(matches, config, None)?;
-    let folder = out.join(config.objective.to_string());
-    fs::create_dir_all(&folder).with_context(|| format!("could not create the directory {}", folder.display()))?;
-    files::write(&RunDirectory::checkpoint_path(&folder), &bytes)?;
-    Ok((config, None, out))
+    let path = RunDirectory::checkpoint_path(Path::new(&config.objective.to_string()));
+    planned_at(matches, config, None, Some((path, bytes)))
 }
 
 /// The run in the directory that was named for it, or a new one there: the same command begins and goes on, as a
 /// scheduler gives it.
 fn found(matches: &ArgMatches) -> anyhow::Result<Run> {
     let out = matches.get_one::<String>("out").context("--resume auto needs --out: where the run is, or will be")?;
-    if Path::new(out).join("run.json").exists() { resumed(Path::new(out)) } else { planned(matches) }
+    if !Path::new(out).join("run.json").exists() {
+        return planned(matches);
+    }
+    let run = resumed(Path::new(out))?;
+    let mut asked = run.config.clone();
+    apply(&mut asked, matches)?;
+    if let Some(((key, is), (_, asked))) = run.config.pairs().into_iter().zip(asked.pairs()).find(|(a, b)| a != b) {
+        bail!("the run in {out} has {key} {is}, not {asked}: leave out --{key}, or begin another run in another --out");
+    }
+    Ok(run)
 }
 
 /// The run in a directory.
@@ -198,12 +231,13 @@ fn resumed(folder: &Path) -> anyhow::Result<Run> {
     }
     let baseline =
         plan.baseline.map(|name| name.parse().map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))).transpose()?;
-    Ok((config, baseline, folder.to_owned()))
+    Ok(Run { config, baseline, out: folder.to_owned() })
 }
 
 /// Settings are part of a run: giving others, but for some, would make it another run.
 fn refuse_settings(matches: &ArgMatches, but: &[&str]) -> anyhow::Result<()> {
-    let mut given = TrainConfig::settings().into_iter().map(|setting| setting.key).chain(["baseline", "out", "recipe"]);
+    let mut given =
+        TrainConfig::settings().into_iter().map(|setting| setting.key).chain(["baseline", "out", "recipe", "weights"]);
     let other =
         |key: &&str| !but.contains(key) && matches.value_source(key).is_some_and(|s| s != ValueSource::DefaultValue);
     match given.find(other) {

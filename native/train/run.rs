@@ -25,6 +25,8 @@ use crate::{
     shell::files,
 };
 
+/// Beside `run.json`: what [`weights`] reads.
+pub const WEIGHTS: &str = "weights.safetensors";
 const LOG: &str = "log.jsonl";
 const VALIDATION: &str = "validation.jsonl";
 const BEST: &str = "best.safetensors";
@@ -58,12 +60,7 @@ impl RunDirectory {
 
     /// The checkpoint in the directory, if there is one.
     pub fn checkpoint(path: &Path) -> anyhow::Result<Option<Checkpoint>> {
-        let path = Self::checkpoint_path(path);
-        if !path.exists() {
-            return Ok(None);
-        }
-        let bytes = fs::read(&path).with_context(|| format!("could not read {}", path.display()))?;
-        Ok(Some(Checkpoint::from_bytes(&bytes).with_context(|| path.display().to_string())?))
+        present(&Self::checkpoint_path(path))
     }
 
     /// Seconds that earlier sittings took.
@@ -121,15 +118,39 @@ impl RunDirectory {
             self.write_model(trainer, "model.safetensors")?;
             return Ok(trainer.result().clone());
         }
-        let bytes = fs::read(&best).with_context(|| format!("could not read {}", best.display()))?;
+        let Saved { bytes, checkpoint } = Saved::read(&best)?;
         files::write(&model, &bytes)?;
-        Ok(Model::from_arrays(&Checkpoint::from_bytes(&bytes)?.model(), device)?)
+        Ok(Model::from_arrays(&checkpoint.model(), device)?)
     }
 
     fn write_model(&self, trainer: &Trainer, name: &str) -> anyhow::Result<()> {
         let checkpoint = pollster::block_on(trainer.checkpoint())?;
         files::write(&self.path.join(name), &checkpoint.without_optimiser().to_bytes())
     }
+}
+
+/// A run or a model in a file: its bytes, and what they say.
+pub struct Saved {
+    pub bytes: Vec<u8>,
+    pub checkpoint: Checkpoint,
+}
+
+impl Saved {
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let bytes = fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
+        let checkpoint = Checkpoint::from_bytes(&bytes).with_context(|| path.display().to_string())?;
+        Ok(Self { bytes, checkpoint })
+    }
+}
+
+/// The model that the runs in a directory begin with, if not with fresh weights.
+pub fn weights(out: &Path) -> anyhow::Result<Option<Checkpoint>> {
+    present(&out.join(WEIGHTS))
+}
+
+/// What a file holds, if it is there.
+fn present(path: &Path) -> anyhow::Result<Option<Checkpoint>> {
+    if path.exists() { Ok(Some(Saved::read(path)?.checkpoint)) } else { Ok(None) }
 }
 
 /// The lines of a log that are wanted, up to the first one that is not whole; none if there is no log.

@@ -3,14 +3,14 @@
 //!
 //! "Nothing leaves the machine" is thus kept by the browser, not by good will: the page's and the workers'
 //! Content-Security-Policy lets them connect to nothing but where they lie, and the frame, whose policy allows more, has
-//! neither pictures nor models, runs one short script that only reads pictures, and cannot be reached into, as its sandbox
-//! makes it a stranger to the page.
+//! neither pictures nor models, runs one short script that only reads pictures, and cannot be reached into, as a sandbox
+//! makes it a stranger to the page: by its attribute, or by a header of `public/service-worker.js`.
 
 use gloo::{events::EventListener, timers::callback::Timeout};
 use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{File, HtmlIFrameElement, MessageEvent};
+use web_sys::{File, HtmlIFrameElement, MessageEvent, Window};
 
 use super::{
     browser,
@@ -19,7 +19,8 @@ use super::{
 
 const FRAME: &str = "public/fetch.html";
 
-/// Milliseconds until the frame is given up; it gives up itself before.
+/// Milliseconds until the frame is given up: until it begins, and until it answers, which it gives up itself before.
+const READY: u32 = 10_000;
 const PATIENCE: u32 = 40_000;
 
 /// The picture that lies at an address, as a file.
@@ -36,43 +37,53 @@ pub async fn read(address: &Address) -> Result<File, String> {
 
 /// The bytes at an address, or the frame's word on why there are none.
 async fn ask(address: &str) -> Result<JsValue, String> {
-    let frame = frame().await.ok_or("frame")?;
-    let stranger = frame.content_window().ok_or("frame")?;
+    let stranger = frame().await.ok_or("frame")?;
+    // To any origin, as the frame has none.
+    stranger.post_message(&address.into(), "*").map_err(|_| "frame")?;
+    let answer = said(&stranger, address.into(), PATIENCE).await.ok_or("time")?;
+    answer.as_string().map_or(Ok(answer), Err)
+}
+
+/// What the frame says about `what` within so many milliseconds.
+async fn said(stranger: &Window, what: JsValue, patience: u32) -> Option<JsValue> {
     let mut listener = None;
-    let answer = Promise::new(&mut |resolve, _| {
-        let late = resolve.clone();
-        Timeout::new(PATIENCE, move || drop(late.call1(&JsValue::NULL, &"time".into()))).forget();
-        let (stranger, address) = (JsValue::from(&stranger), JsValue::from(address));
-        // Whose answer, and to what.
+    let answer = Promise::new(&mut |resolve, reject| {
+        Timeout::new(patience, move || drop(reject.call0(&JsValue::NULL))).forget();
+        let (stranger, what) = (JsValue::from(stranger), what.clone());
         listener = Some(EventListener::new(&browser::window(), "message", move |event| {
             let event: &MessageEvent = event.unchecked_ref();
             let answer: Array = event.data().unchecked_into();
-            if event.source().is_some_and(|source| JsValue::from(source) == stranger) && answer.get(0) == address {
+            if event.source().is_some_and(|source| JsValue::from(source) == stranger) && answer.get(0) == what {
                 let _ = resolve.call1(&JsValue::NULL, &answer.get(1));
             }
         }));
     });
-    // To any origin, as the frame has none.
-    stranger.post_message(&address.into(), "*").map_err(|_| "frame")?;
-    let answer = JsFuture::from(answer).await.map_err(|_| "frame")?;
+    let answer = JsFuture::from(answer).await.ok();
     drop(listener);
-    answer.as_string().map_or(Ok(answer), Err)
+    answer
 }
 
-/// The frame, begun with the first address.
-async fn frame() -> Option<HtmlIFrameElement> {
+/// The frame, begun with the first address; none if it does not begin.
+async fn frame() -> Option<Window> {
+    const ID: &str = "fetch-frame";
     let document = browser::document();
-    if let Some(frame) = document.get_element_by_id("fetch-frame") {
-        return frame.dyn_into().ok();
+    if let Some(frame) = document.get_element_by_id(ID) {
+        return frame.unchecked_into::<HtmlIFrameElement>().content_window();
     }
     let frame: HtmlIFrameElement = document.create_element("iframe").ok()?.unchecked_into();
-    for (name, value) in [("id", "fetch-frame"), ("hidden", ""), ("sandbox", "allow-scripts"), ("src", FRAME)] {
-        frame.set_attribute(name, value).ok()?;
+    frame.set_hidden(true);
+    frame.set_src(FRAME);
+    // Where there is a service worker that makes it a stranger: of a frame with this attribute no service worker is asked,
+    // and then a page that is isolated by one would not load it.
+    if browser::service_worker().is_none_or(|worker| worker.controller().is_none()) {
+        frame.set_attribute("sandbox", "allow-scripts").ok()?;
     }
-    let loaded = Promise::new(&mut |resolve, _| {
-        let _ = frame.add_event_listener_with_callback("load", &resolve);
-    });
     document.body()?.append_child(&frame).ok()?;
-    JsFuture::from(loaded).await.ok()?;
-    Some(frame)
+    let stranger = frame.content_window()?;
+    if said(&stranger, "ready".into(), READY).await.is_none() {
+        frame.remove();
+        return None;
+    }
+    frame.set_id(ID);
+    Some(stranger)
 }

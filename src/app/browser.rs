@@ -1,11 +1,12 @@
 //! What the page asks of the browser.
 
+use gloo::timers::callback::Timeout;
 use js_sys::{ArrayBuffer, Function, Promise, Reflect};
 use wasm_bindgen::{Clamped, prelude::*};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    Blob, BlobPropertyBag, CanvasRenderingContext2d, File, HtmlAnchorElement, HtmlCanvasElement, ImageData, Response,
-    Url,
+    Blob, BlobPropertyBag, CanvasRenderingContext2d, File, HtmlAnchorElement, HtmlCanvasElement, HtmlElement,
+    ImageData, Response, ServiceWorkerContainer, Url,
 };
 
 use super::reading::Adapter;
@@ -35,6 +36,19 @@ pub fn scroll_to(id: &str) {
     if let Some(element) = document().get_element_by_id(id) {
         element.scroll_into_view();
     }
+}
+
+/// Not where browsers have no service workers: private windows, files, plain http.
+pub fn service_worker() -> Option<ServiceWorkerContainer> {
+    let navigator = window().navigator();
+    let has = Reflect::has(&navigator, &"serviceWorker".into()).unwrap_or(false);
+    has.then(|| navigator.service_worker())
+}
+
+/// Gives the focus to the first of these elements that is there.
+pub fn focus_first(ids: &[&str]) {
+    let found = ids.iter().find_map(|id| document().get_element_by_id(id)?.dyn_into::<HtmlElement>().ok());
+    found.map(|element| element.focus());
 }
 
 /// Fetches a file that comes with the page.
@@ -122,7 +136,10 @@ pub fn download(address: &str, name: &str) {
 /// Gives the visitor a file; of which kind tells its name.
 pub fn download_bytes(name: &str, bytes: &[u8]) {
     if let Ok(blob) = blob(name, bytes) {
-        download(&address_of(&blob), name);
+        let address = address_of(&blob);
+        download(&address, name);
+        // By then the browser has it; until then it is kept in memory.
+        Timeout::new(60_000, move || drop(Url::revoke_object_url(&address))).forget();
     }
 }
 

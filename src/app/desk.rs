@@ -248,8 +248,7 @@ impl Desk {
                     // Not at once: the worker's own handler is running, and it is about to be dropped.
                     Report::Crashed(why) => spawn_local(async move { self.apply(Input::Crashed(kind, why)) }),
                 };
-                // After a crash without threads: memory that they share may be what was missing.
-                let threads = self.state.with_untracked(|s| s.backend.crashes == 0);
+                let threads = self.state.with_untracked(|s| !s.backend.cpu_crashed);
                 match Client::start(kind, threads, report) {
                     Ok(client) => {
                         client.send(&Command::Open, JsValue::UNDEFINED);
@@ -292,7 +291,7 @@ impl Desk {
             }),
             Task::LoadReference => spawn_local(async move {
                 let bytes = browser::fetch(&format!("{PHOTO_FILES}/reference.png")).await;
-                self.hand_over(true, Subject::Picture, Command::LoadReference { bytes: Vec::new() }, bytes);
+                self.hand_over(true, Subject::Reference, Command::LoadReference { bytes: Vec::new() }, bytes);
             }),
             Task::Verify(n) => spawn_local(async move {
                 let (_, bytes) = self.read_own(n).await;

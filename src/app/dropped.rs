@@ -186,6 +186,7 @@ pub fn unreachable(address: &str, why: &str) -> String {
             format!("what lies there is {kind}, no picture. Open the picture itself and take its address")
         }
         ("size", limit) => format!("it is larger than {limit} MB"),
+        ("frame", _) => "the part of this page that fetches did not load. Check the connection, and try again".into(),
         ("time", _) => "that site does not answer in time".into(),
         _ => "that site does not allow other pages to read its pictures, or cannot be reached".into(),
     };

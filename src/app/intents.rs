@@ -1,7 +1,7 @@
 //! What the visitor wants, and what follows from it. Part of the fold in `state`.
 
 use super::{
-    link::Link,
+    link::{Link, Shipped},
     message::{Intent, Sort, Source, Task},
     own::Own,
     state::{Check, Many, Phase, State, owned},
@@ -20,10 +20,10 @@ impl State {
             Intent::Model(source) => {
                 let mut tasks = Vec::new();
                 if let Source::Ours(model) = source {
-                    let world = std::mem::replace(&mut self.link.model, model).world;
-                    if model.world != world {
+                    let before = std::mem::replace(&mut self.link.model, model);
+                    if model.world != before.world {
                         self.link.target = None;
-                        tasks = self.enter();
+                        tasks = self.enter(before, self.link.sample);
                         if !matches!(self.picture_wanted, Some(Source::Own(_))) {
                             tasks.extend(self.intend(Intent::Sample(0)));
                         }
@@ -112,12 +112,25 @@ impl State {
         }
     }
 
-    /// The models are of another world from now on.
-    fn enter(&mut self) -> Vec<Task> {
+    /// The models are of another world from now on, no longer of that of `model`, where `sample` was in view.
+    fn enter(&mut self, model: Shipped, sample: u64) -> Vec<Task> {
         self.sides.forget();
         self.stop_asking();
-        self.model_in_use = None;
+        self.left = self.model_in_use.take().map(|source| (source, model, sample)).or(self.left);
         self.load_reference()
+    }
+
+    /// Nothing can be had of the world that was entered: back to the one before.
+    pub(super) fn go_back(&mut self) -> Vec<Task> {
+        let Some((source, model, sample)) = self.left.take() else { return Vec::new() };
+        self.link.model = model;
+        let mut tasks = self.load_reference();
+        if !matches!(self.picture_wanted, Some(Source::Own(_))) {
+            tasks.extend(self.intend(Intent::Sample(sample)));
+        }
+        self.model_wanted = Some(source);
+        tasks.extend(self.load_model());
+        tasks
     }
 
     fn set(&mut self, key: &str, value: &str) -> Vec<Task> {
@@ -136,12 +149,35 @@ impl State {
         self.soon(PAUSE)
     }
 
-    /// The visitor changed the address by hand or went back in history.
+    /// The visitor changed the address by hand, went back in history or followed a link of the page.
     fn visit(&mut self, hash: &str) -> Vec<Task> {
         if hash == self.hash() {
             return Vec::new();
         }
-        let (link, problems) = Link::parse(hash);
+        // What an address cannot carry is still here.
+        let [own_model, own_picture] = self.own();
+        let pair = |pair: &str| match pair {
+            "model=own" if own_model => format!("model={}", self.link.model.key()),
+            "sample=own" if own_picture => format!("sample={}", self.link.sample),
+            pair => pair.to_owned(),
+        };
+        let pairs: Vec<&str> = hash.trim_start_matches('#').split('&').collect();
+        let (mut link, problems) = Link::parse(&pairs.iter().map(|p| pair(p)).collect::<Vec<_>>().join("&"));
+        let model_stays = own_model && pairs.contains(&"model=own");
+        let mut picture_stays = own_picture && pairs.contains(&"sample=own");
+        // A step of the tour says what it is about; the rest stays as it was.
+        if link.tour.is_some() {
+            let silent = |of: &str| !pairs.iter().any(|pair| pair.starts_with(of));
+            if silent("backend=") {
+                link.backend = self.link.backend;
+            }
+            if silent("train.") {
+                link.train = self.link.train.clone();
+            }
+            if silent("sample=") && link.model.world == self.link.model.world {
+                (link.sample, picture_stays) = (self.link.sample, true);
+            }
+        }
         problems.into_iter().for_each(|p| self.notice(p));
         let old = std::mem::replace(&mut self.link, link);
         let mut tasks = Vec::new();
@@ -150,15 +186,19 @@ impl State {
         }
         let entered = self.link.model.world != old.model.world;
         if entered {
-            tasks.extend(self.enter());
+            tasks.extend(self.enter(old.model, old.sample));
         }
-        if entered || self.picture_wanted != Some(Source::Ours(self.link.sample)) {
+        if entered || !picture_stays && self.picture_wanted != Some(Source::Ours(self.link.sample)) {
             tasks.extend(self.intend(Intent::Sample(self.link.sample)));
         }
-        if entered || self.model_wanted != Some(Source::Ours(self.link.model)) {
+        if entered || !model_stays && self.model_wanted != Some(Source::Ours(self.link.model)) {
             tasks.extend(self.intend(Intent::Model(Source::Ours(self.link.model))));
         }
-        tasks.extend(self.soon(PAUSE));
+        if (&self.link.attack, self.link.target) != (&old.attack, old.target) {
+            tasks.extend(self.soon(PAUSE));
+        } else if tasks.is_empty() {
+            tasks = self.go_on();
+        }
         tasks
     }
 }

@@ -26,12 +26,11 @@ pub async fn earlier() -> (Vec<Earlier>, Vec<File>) {
     numbers.sort_unstable_by(|a, b| b.cmp(a));
     let mut runs = Vec::new();
     for (i, number) in numbers.into_iter().enumerate() {
-        match read(&format!("{RUN}{number}{WORDS}")).await {
-            Ok(file) if i < RUNS => {
-                let words = JsFuture::from(file.text()).await.ok().and_then(|text| text.as_string());
-                runs.push(Earlier { number, words: words.unwrap_or_default() });
-            }
-            _ => forget_run(number).await,
+        if i >= RUNS {
+            forget_run(number).await;
+        } else if let Ok(file) = read(&format!("{RUN}{number}{WORDS}")).await {
+            let words = JsFuture::from(file.text()).await.ok().and_then(|text| text.as_string());
+            runs.push(Earlier { number, words: words.unwrap_or_default() });
         }
     }
     let mut data = Vec::new();
@@ -124,11 +123,18 @@ async fn write(name: &str, content: &Blob) -> Result<(), String> {
         options.set_create(true);
         let handle = directory().await?.get_file_handle_with_options(name, &options);
         let handle: FileSystemFileHandle = JsFuture::from(handle).await?.unchecked_into();
+        // Not in every browser: calling what is not there would end this task for good.
+        if !js_sys::Reflect::has(&handle, &"createWritable".into())? {
+            return Err(JsValue::UNDEFINED);
+        }
         let into: FileSystemWritableFileStream = JsFuture::from(handle.create_writable()).await?.unchecked_into();
         // In pieces, however large it is; closes the file at the end.
         JsFuture::from(content.stream().pipe_to(&into)).await
     };
-    written.await.map(|_| ()).map_err(|_| "this browser lets the page keep nothing (a private window?)".to_owned())
+    written
+        .await
+        .map(|_| ())
+        .map_err(|_| "this browser lets the page keep nothing (an old one, or a private window?)".to_owned())
 }
 
 async fn forget(name: &str) {

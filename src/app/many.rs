@@ -2,7 +2,13 @@
 
 use leptos::prelude::*;
 
-use super::{desk::Desk, link::World, message::Intent, reading::many, state::Many as Run};
+use super::{
+    desk::Desk,
+    link::World,
+    message::Intent,
+    reading::{many, many_said},
+    state::Many as Run,
+};
 use crate::evaluate::{Accuracy, Record, Report};
 
 /// How many pictures one may choose.
@@ -13,6 +19,7 @@ pub fn Many() -> impl IntoView {
     let desk = expect_context::<Desk>();
     let number = RwSignal::new(50usize);
     let run = Memo::new(move |_| desk.state.with(|s| s.many.clone()));
+    let said = Memo::new(move |_| run.with(|r| r.as_ref().map(many_said)));
     let running = move || run.with(|r| r.as_ref().is_some_and(|r| r.running));
     let ready = move || desk.state.with(|s| !s.clean.is_empty());
     let of_what = move || match desk.state.with(|s| s.link.model.world) {
@@ -37,7 +44,8 @@ pub fn Many() -> impl IntoView {
                     {move || if running() { "Stop" } else { "Attack them all" }}
                 </button>
             </div>
-            <p class="fine" id="many-words" role="status">{move || run.with(|r| r.as_ref().map(many))}</p>
+            <p class="fine" id="many-words">{move || run.with(|r| r.as_ref().map(many))}</p>
+            <p class="unseen" role="status">{move || said.get()}</p>
             {move || run.with(|r| r.as_ref().and_then(|r| r.report.clone().map(|report| table(r, report))))}
         </section>
     }

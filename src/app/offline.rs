@@ -15,11 +15,7 @@ use super::{
 
 /// Does nothing where browsers have no service workers: private windows, files, plain http.
 pub async fn keep() {
-    let navigator = browser::window().navigator();
-    if !js_sys::Reflect::has(&navigator, &"serviceWorker".into()).unwrap_or(false) {
-        return;
-    }
-    let container = navigator.service_worker();
+    let Some(container) = browser::service_worker() else { return };
     let (registered, ready) = (container.register("./service-worker.js"), container.ready());
     if JsFuture::from(registered).await.is_err() {
         return;

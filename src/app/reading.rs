@@ -87,7 +87,8 @@ pub fn reading(state: &State) -> (Verdict, String) {
 fn subject(state: &State) -> String {
     match state.model_in_use {
         Some(Source::Ours(model)) => format!("The {} model", model.title().to_lowercase()),
-        _ => "Your model".into(),
+        Some(Source::Own(_)) => "Your model".into(),
+        None => "The model".into(),
     }
 }
 
@@ -125,6 +126,11 @@ pub fn path(state: &State) -> String {
         text += &format!("; the smallest change found that does it has size {size}{beyond}");
     }
     text + "."
+}
+
+/// What is read aloud of an evaluation on many pictures: that it runs, and what came of it, but not each percent.
+pub fn many_said(run: &Many) -> String {
+    if run.running { "The pictures are attacked.".into() } else { many(run) }
 }
 
 /// How an evaluation on many pictures stands.

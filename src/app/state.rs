@@ -111,6 +111,9 @@ pub struct State {
     pub model_wanted: Option<Source<Shipped>>,
     /// The last model file of the visitor's that was taken.
     pub own_model: Option<usize>,
+    /// What to go back to if nothing of the world that was entered can be had: the model, the shipped one of its world, and
+    /// the sample.
+    pub(super) left: Option<(Source<Shipped>, Shipped, u64)>,
     pub picture_in_use: Option<Source<u64>>,
     pub picture_wanted: Option<Source<u64>>,
     noticed: usize,
@@ -144,9 +147,14 @@ impl State {
     }
 
     fn hash_of(&self, link: &Link) -> String {
-        let own_model = matches!(self.model_in_use, Some(Source::Own(_)));
-        let own_picture = matches!(self.picture_in_use, Some(Source::Own(_)));
+        let [own_model, own_picture] = self.own();
         link.hash(own_model, own_picture)
+    }
+
+    /// Whether model and picture in use are the visitor's own.
+    pub(super) fn own(&self) -> [bool; 2] {
+        let own_model = matches!(self.model_in_use, Some(Source::Own(_)));
+        [own_model, matches!(self.picture_in_use, Some(Source::Own(_)))]
     }
 
     /// Whether an attack runs or is about to.
@@ -205,6 +213,7 @@ impl State {
                         }
                         self.link.target = self.link.target.filter(|&class| class < model.classes.len());
                         (self.model, self.model_in_use) = (Some(model), Some(source));
+                        self.left = None;
                     }
                     // What it makes of the picture comes next.
                     None => {
@@ -329,6 +338,10 @@ impl State {
                 return self.judge_refused();
             }
             Subject::Model if self.model_wanted == self.model_in_use && self.sides.give_up() => {}
+            Subject::Model if self.left.is_some() => {
+                self.notice(text);
+                return self.go_back();
+            }
             Subject::Model => {
                 self.model_wanted = self.model_in_use;
                 if let Some(Source::Ours(model)) = self.model_in_use {
@@ -349,7 +362,7 @@ impl State {
             Subject::Evaluation => self.many = None,
             Subject::Fixture => self.check = None,
             Subject::Data | Subject::Training => self.training_refused(subject),
-            Subject::Device | Subject::Export => {}
+            Subject::Device | Subject::Export | Subject::Reference => {}
         }
         self.notice(text);
         self.go_on()
@@ -401,7 +414,10 @@ impl State {
         if self.attack.phase != Phase::Soon || self.backend.current.is_none() {
             return Vec::new();
         }
-        let Some(slot) = self.slot() else { return Vec::new() };
+        let Some(slot) = self.slot() else {
+            self.attack.phase = Phase::Idle;
+            return Vec::new();
+        };
         self.stop_asking();
         self.last_id += 1;
         self.attack.id = self.last_id;

@@ -69,6 +69,8 @@ pub struct Training {
     /// The runs before, oldest first.
     pub past: Vec<Run>,
     pub data: DataInfo,
+    /// Pictures `[3, 32, 32]` that the visitor labelled, with their classes.
+    labelled: Vec<(String, Vec<u8>)>,
     /// The set brought that is in use or on its way.
     pub(super) data_file: Option<usize>,
     pub data_coming: bool,
@@ -90,9 +92,15 @@ impl Training {
         self.past.iter().chain(&self.run)
     }
 
-    /// Puts the run among those before; one that never moved is forgotten.
-    fn put_away(&mut self) {
-        self.past.extend(self.run.take().filter(|run| run.step > 0));
+    /// Puts the run among those before; one that never moved is forgotten, with its copy.
+    fn put_away(&mut self) -> Vec<Task> {
+        match self.run.take() {
+            Some(run) if run.step == 0 => vec![Task::Forget(run.number)],
+            run => {
+                self.past.extend(run);
+                Vec::new()
+            }
+        }
     }
 
     pub(super) fn run_mut(&mut self, number: u64) -> Option<&mut Run> {
@@ -112,13 +120,15 @@ impl State {
             Wish::End => {
                 let mut tasks = self.drive(Phase::Paused);
                 tasks.extend(self.keep());
-                self.training.put_away();
+                tasks.extend(self.training.put_away());
                 return tasks;
             }
             Wish::Save(purpose) => {
                 let run = self.training.run.as_ref();
                 return run.map(|run| export(run.number, purpose)).into_iter().collect();
             }
+            // To write a copy would end what else is computed; and the run does not move meanwhile.
+            Wish::Keep if self.computes_otherwise() => {}
             Wish::Keep => return self.keep(),
             Wish::TakeUp(number) => return self.take_up(number, Phase::Paused, 0),
             Wish::Forget(number) => {
@@ -137,10 +147,16 @@ impl State {
                 self.training.earlier_data.retain(|(kept, _)| *kept != name);
                 return vec![Task::ForgetData(name)];
             }
-            Wish::Label(class) if self.picture.is_some() => return vec![Task::Send(Command::Label { class })],
-            Wish::Unlabel => return vec![Task::Send(Command::Unlabel)],
+            Wish::Label(class) => {
+                let labelled = self.picture.as_ref().map(|picture| (class, picture.pixels.clone()));
+                self.training.labelled.extend(labelled.clone());
+                return labelled.map(label).into_iter().collect();
+            }
+            Wish::Unlabel => {
+                self.training.labelled.clear();
+                return vec![Task::Send(Command::Unlabel)];
+            }
             Wish::Judge(pictures) => return self.judge(pictures),
-            Wish::Label(_) => {}
         }
         Vec::new()
     }
@@ -183,16 +199,21 @@ impl State {
         }
     }
 
-    /// Trains on, if nothing else is to be done.
-    pub(super) fn train_on(&mut self) -> Vec<Task> {
-        let others = self.busy()
+    /// Whether the worker does something other than training, or is about to.
+    fn computes_otherwise(&mut self) -> bool {
+        self.busy()
             || self.explored.busy()
             || self.sides.running().is_some()
             || self.sides.fetching.is_some()
             || self.many.as_ref().is_some_and(|many| many.running)
             || self.training.coming()
             || self.training.data_coming
-            || self.training.judging.is_some();
+            || self.training.judging.is_some()
+    }
+
+    /// Trains on, if nothing else is to be done.
+    pub(super) fn train_on(&mut self) -> Vec<Task> {
+        let others = self.computes_otherwise();
         let Some(run) = self.training.run.as_mut() else { return Vec::new() };
         let steps = match run.phase {
             Phase::Going => u64::MAX,
@@ -228,7 +249,8 @@ impl State {
     pub(super) fn train_again(&mut self) -> Vec<Task> {
         let training = &mut self.training;
         (training.data, training.coming, training.judging) = (DataInfo::default(), None, None);
-        let mut tasks = self.load_data();
+        let mut tasks: Vec<Task> = training.labelled.iter().cloned().map(label).collect();
+        tasks.extend(self.load_data());
         let Some(run) = &mut self.training.run else { return tasks };
         run.asked = None;
         // What fails twice may be short of memory.
@@ -243,6 +265,14 @@ impl State {
 
     /// The worker that trained is gone.
     pub(super) fn training_crashed(&mut self) {
+        if std::mem::take(&mut self.training.data_coming) {
+            self.training_refused(Subject::Data);
+            self.notice(
+                "The pictures to learn from were being read when the computation failed: they may be too many for this \
+                 device's memory. Open them once more to try again."
+                    .into(),
+            );
+        }
         if let Some(run) = &mut self.training.run {
             run.crashes += u32::from(run.asked.is_some());
             run.asked = None;
@@ -279,9 +309,10 @@ impl State {
 
     pub(super) fn hear_prepared(&mut self, info: RunInfo) -> Vec<Task> {
         let training = &mut self.training;
+        let mut tasks = Vec::new();
         match training.coming.take() {
             Some(Coming::Fresh(number)) => {
-                training.put_away();
+                tasks = training.put_away();
                 training.run = Some(Run { phase: Phase::Going, ..Run::new(number, info) });
             }
             Some(Coming::Copy(number, phase)) => {
@@ -289,7 +320,7 @@ impl State {
                 let step = info.step;
                 let same = training.run.as_ref().is_some_and(|run| run.number == number);
                 if !same {
-                    training.put_away();
+                    tasks = training.put_away();
                     training.past.retain(|run| run.number != number);
                     training.run = Some(Run::new(number, info));
                     self.notice(format!("The run is back where it was, after step {step}."));
@@ -313,7 +344,7 @@ impl State {
                 return self.go_on();
             }
         }
-        let mut tasks = self.keep();
+        tasks.extend(self.keep());
         tasks.extend(self.go_on());
         tasks
     }
@@ -391,6 +422,10 @@ impl State {
             _ => {}
         }
     }
+}
+
+fn label((class, pixels): (String, Vec<u8>)) -> Task {
+    Task::Send(Command::Label { class, pixels })
 }
 
 pub(super) fn export(number: u64, purpose: Purpose) -> Task {

@@ -23,6 +23,8 @@ pub struct Backend {
     /// Why the GPU was given up, if it was.
     pub given_up: Option<String>,
     pub crashes: u32,
+    /// The CPU's worker has died: it is started without threads, as memory that they share may be what was missing.
+    pub cpu_crashed: bool,
 }
 
 impl State {
@@ -86,6 +88,7 @@ impl State {
             self.picture_wanted = self.picture_in_use.or(self.picture_wanted);
         }
         self.backend.crashes += 1;
+        self.backend.cpu_crashed |= kind == Kind::Cpu;
         let next = match kind {
             Kind::Gpu if was_coming || self.backend.crashes > RESTARTS => {
                 self.backend.given_up = Some(why.to_owned());
@@ -110,7 +113,7 @@ impl State {
     /// Takes the visitor's word on who shall compute.
     pub(super) fn choose(&mut self, wish: Wish) -> Vec<Task> {
         self.link.backend = wish;
-        self.backend.crashes = 0;
+        (self.backend.crashes, self.backend.cpu_crashed) = (0, false);
         self.backend.given_up = None;
         // While the other worker starts: it takes the run up from the copy.
         let mut tasks = self.keep();

@@ -72,6 +72,8 @@ pub enum Flag {
     ZeroGradients(usize),
     /// Random search has felled so many pictures of all that gradients had left.
     SquareAhead { felled: usize, of: usize },
+    /// So many pictures were not attacked: the model attacked, which is not the one that judges, is wrong on them anyway.
+    LeftAlone { pictures: usize, of: usize },
     /// These attacks were left out since the model has too few classes for their loss.
     FewClasses { classes: usize, left_out: Vec<String> },
 }
@@ -97,6 +99,11 @@ impl fmt::Display for Flag {
                 f,
                 "square, which only guesses, felled {felled} of {of} pictures that the gradient attacks had left: a sign \
                  of masked gradients. Try more queries and restarts, or an attack made for this model"
+            ),
+            Self::LeftAlone { pictures, of } => write!(
+                f,
+                "{pictures} of {of} pictures were not attacked, since the model attacked is wrong on them anyway: the judge \
+                 looks the more robust for it"
             ),
             Self::FewClasses { classes, left_out } => write!(
                 f,

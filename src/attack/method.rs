@@ -97,8 +97,9 @@ impl Method {
             _ => 2,
         };
         if classes < needs {
+            let instead = if needs > 2 { ": choose the cross-entropy" } else { "" };
             return Err(Error::Unsuited(format!(
-                "the loss of this attack needs {needs} classes, the model has {classes}: choose the cross-entropy"
+                "the loss of this attack needs {needs} classes, the model has {classes}{instead}"
             )));
         }
         let any_class =

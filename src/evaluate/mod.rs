@@ -11,7 +11,7 @@ use burn::tensor::Device;
 
 use crate::{
     attack::{
-        Attack, Classifier, Error, Goal, Observer, Progress, Query, Task,
+        Attack, Classifier, Error, Found, Goal, Observer, Progress, Query, Task,
         autoattack::{Flag, SQUARE_AHEAD, check_outputs},
         method::{Stage, stages},
     },
@@ -164,6 +164,9 @@ impl Evaluation<'_> {
             if record.zero_gradients > 0 {
                 state.flags.push(Flag::ZeroGradients(record.zero_gradients));
             }
+            if record.left_alone > 0 && number == 0 {
+                state.flags.push(Flag::LeftAlone { pictures: record.left_alone, of: record.before });
+            }
             let felled = record.before - record.after;
             if stage.name == "square" && number > 0 && felled as f64 > SQUARE_AHEAD * state.fates.len() as f64 {
                 state.flags.push(Flag::SquareAhead { felled, of: record.before });
@@ -251,7 +254,9 @@ impl<M: Classifier, J: Classifier> Bench<'_, M, J> {
                 felled += 1;
             }
         }
+        let alone = |(found, goal): &(&Found, &Goal)| matches!(goal, Goal::Avoid(_)) && found.distance == Some(0.0);
         let record = &mut state.records[number];
+        record.left_alone += found.iter().zip(&task.goals).filter(alone).count();
         record.after -= felled;
         record.seconds += (platform::milliseconds() - begin) / 1e3;
         record.zero_gradients += query.zero_gradients();

@@ -47,6 +47,9 @@ pub struct Record {
     /// Pictures whose logits, and whose gradients, it asked for.
     pub queries: [u64; 2],
     pub zero_gradients: usize,
+    /// Pictures that it left alone, since the model that it attacks is wrong on them anyway: where another one judges.
+    #[serde(default)]
+    pub left_alone: usize,
 }
 
 /// All that an evaluation knows; enough to go on from.

@@ -1,7 +1,7 @@
 //! What networks are made of, and kernels of our own for it: [`cpu`], [`gpu`].
 //!
-//! In float32 feature maps are channels last, `[B, H, W, C]`; in float64 they are `[B, C, H, W]` and burn's own operations
-//! remain. Outside of this module the layout is seen through [`maps`] and [`pictures`] alone.
+//! In float32 feature maps are channels last, `[B, H, W, C]`; in float64 and on another host's device they are `[B, C, H, W]`
+//! and burn's own operations remain. Outside of this module the layout is seen through [`maps`] and [`pictures`] alone.
 
 #[cfg(feature = "cpu")]
 mod cpu;
@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 #[cfg(feature = "cpu")]
 pub use cpu::profile;
 
-use burn::tensor::{DType, Tensor, activation, module, ops::ConvOptions};
+use burn::tensor::{Tensor, activation, module, ops::ConvOptions};
 
 /// The weight of a convolution, `[out, in, k, k]`, k odd; one convolution's, which has one stride.
 #[derive(Clone, Debug)]
@@ -119,9 +119,13 @@ fn on_cpu<const D: usize>(_: &Tensor<D>) -> bool {
     false
 }
 
-/// Whether the GPU's convolution works on `x`.
-fn on_gpu(x: &Tensor<4>) -> bool {
-    cfg!(feature = "gpu") && x.dtype() == DType::F32 && !on_cpu(x)
+#[cfg(feature = "gpu")]
+use gpu::supports as on_gpu;
+
+/// Whether the GPU's convolution works on a tensor.
+#[cfg(not(feature = "gpu"))]
+fn on_gpu<const D: usize>(_: &Tensor<D>) -> bool {
+    false
 }
 
 /// Whether the GPU's passes over channels work on maps `x`.

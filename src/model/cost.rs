@@ -79,13 +79,15 @@ impl Passes {
         };
         // The attack of TRADES moves away from the clean prediction.
         let clean = u64::from(objective == Objective::Trades);
+        // The last layer's part is too small to count.
+        let back = if config.head_only { 0 } else { trained };
         // With perturbed weights all but the attack is done twice.
         let times = if config.awp > 0.0 { 2 } else { 1 };
         Self {
             forward: attack + clean + times * (trained + seen + to_pixels),
             pixels: attack + times * to_pixels,
-            inputs: times * trained,
-            weights: times * trained,
+            inputs: times * back,
+            weights: times * back,
         }
     }
 

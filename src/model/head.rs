@@ -5,7 +5,10 @@ use super::{
     layers::Linear,
     parameter::{Arrays, Builder, Init},
 };
-use crate::random::{self, Purpose};
+use crate::{
+    checkpoint::unnamed,
+    random::{self, Purpose},
+};
 
 /// What an architecture's last layer is called in a state dict, how many inputs it has, and how weight and bias begin.
 struct Head {
@@ -34,6 +37,13 @@ impl Head {
 pub(super) fn build(builder: &mut Builder, architecture: Architecture, classes: usize) -> Result<Linear, Error> {
     let Head { name, inputs, weight, bias } = Head::of(architecture);
     Linear::new(builder, name, [inputs, classes], weight, bias)
+}
+
+/// How many rows of a last layer go on being right where `classes` are to be told apart: all of them if the classes begin
+/// with those that it knows, by name or without any ([`unnamed`]); otherwise none.
+pub fn kept(known: &[String], classes: &[String]) -> usize {
+    let same = |(i, name): (usize, &String)| classes.get(i).is_some_and(|class| name == class || *name == unnamed(i));
+    if known.iter().enumerate().all(same) { known.len() } else { 0 }
 }
 
 /// The state dict of a model that knows `classes` classes. The rows of the last layer for the first `kept` of those that

@@ -5,7 +5,11 @@ pub mod simd;
 #[cfg(target_arch = "wasm32")]
 pub mod thread;
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    net::{SocketAddr, ToSocketAddrs},
+    str::FromStr,
+};
 
 use burn::tensor::{Device, FloatDType};
 
@@ -18,6 +22,8 @@ pub enum DeviceChoice {
     Cpu,
     /// The default adapter, even if it is emulated, or the n-th discrete one.
     Gpu(Option<usize>),
+    /// The device that `lend` lends there, with the feature `remote`.
+    Remote(SocketAddr),
 }
 
 impl FromStr for DeviceChoice {
@@ -31,7 +37,12 @@ impl FromStr for DeviceChoice {
             Some(("gpu", n)) => {
                 n.parse().map(|n| Self::Gpu(Some(n))).map_err(|_| "expected gpu:N, N = 0, 1, ...".into())
             }
-            _ => Err("expected auto, cpu, gpu or gpu:N".into()),
+            Some(("ws", host)) => {
+                let host = host.trim_start_matches('/');
+                let found = host.to_socket_addrs().map_err(|e| format!("expected ws://HOST:PORT: {e}"))?.next();
+                found.map(Self::Remote).ok_or_else(|| format!("no address is known for {host}"))
+            }
+            _ => Err("expected auto, cpu, gpu, gpu:N or ws://HOST:PORT".into()),
         }
     }
 }
@@ -92,6 +103,7 @@ pub async fn open(choice: DeviceChoice) -> Result<Opened, Unavailable> {
     match choice {
         DeviceChoice::Cpu => cpu(),
         DeviceChoice::Gpu(index) => gpu(index).await,
+        DeviceChoice::Remote(address) => remote(address),
         DeviceChoice::Auto => match gpu(None).await {
             Ok(gpu) if !gpu.emulated => Ok(gpu),
             _ => cpu(),
@@ -140,6 +152,22 @@ async fn gpu(index: Option<usize>) -> Result<Opened, Unavailable> {
 #[cfg(not(feature = "gpu"))]
 async fn gpu(_: Option<usize>) -> Result<Opened, Unavailable> {
     Err(Unavailable("this build has no GPU backend".into()))
+}
+
+#[cfg(feature = "remote")]
+fn remote(address: SocketAddr) -> Result<Opened, Unavailable> {
+    use burn::remote::RemoteHost;
+
+    let host = RemoteHost::websocket(&format!("ws://{address}"));
+    let device = Device::remote_options(&host)
+        .init()
+        .map_err(|e| Unavailable(format!("no device is lent at {address} ({e}): run `lend` there, and try again")))?;
+    Ok(Opened { device, name: format!("the device lent at {address}"), emulated: false, largest_buffer: None })
+}
+
+#[cfg(not(feature = "remote"))]
+fn remote(address: SocketAddr) -> Result<Opened, Unavailable> {
+    Err(Unavailable(format!("to reach {address} build with --features remote")))
 }
 
 /// What `f` makes of each number below `n`, in order: natively each in a thread of its own.

@@ -8,7 +8,7 @@ use std::{
 use super::{Refusal, Session};
 use crate::{
     config::{Dataset, TrainConfig},
-    data::{self, Splits, archive, folder, synthetic},
+    data::{self, Pictures, Splits, VALUES, archive, folder, synthetic},
     protocol::{DataInfo, Event, Subject},
 };
 
@@ -49,12 +49,14 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn label(&mut self, class: &str, emit: &dyn Fn(Event)) -> Result<(), Refusal> {
-        let picture = self.picture.as_ref().ok_or_else(|| refuse("load a picture first"))?;
+    pub(super) fn label(&mut self, class: &str, pixels: &[u8], emit: &dyn Fn(Event)) -> Result<(), Refusal> {
+        if pixels.len() != VALUES {
+            return Err(refuse("that is no picture of 32 x 32"));
+        }
         if class.is_empty() {
             return Err(refuse("give the picture's class a name"));
         }
-        self.own.add(&picture.pixels, class);
+        self.own.add(pixels, class);
         self.tell_data(emit);
         Ok(())
     }
@@ -77,8 +79,8 @@ impl Session {
         emit(Event::Data { data });
     }
 
-    /// The set of a run, with the pictures that the visitor labelled, which count as pictures to train on.
-    pub(super) fn splits(&self, config: &TrainConfig) -> Result<Rc<Splits>, Refusal> {
+    /// The set of a run, with pictures that a visitor labelled, which count as pictures to train on.
+    pub(super) fn splits(&self, config: &TrainConfig, own: &Pictures) -> Result<Rc<Splits>, Refusal> {
         let splits = match (&self.brought, config.dataset) {
             (_, Dataset::Synthetic) => Rc::new(synthetic::usual([config.limit, config.limit_test])),
             (Some(brought), dataset) if brought.dataset == dataset => brought.splits.clone(),
@@ -95,11 +97,20 @@ impl Session {
         if test.is_empty() {
             return Err(Refusal(Subject::Training, "there are no pictures to judge by".into()));
         }
-        if self.own.is_empty() && sizes == [train.len(), test.len()] {
+        if !config.extra.is_empty() {
+            let text = format!(
+                "this run also learns from {}, which the page does not have: go on with it natively, by train --resume",
+                config.extra
+            );
+            return Err(Refusal(Subject::Training, text));
+        }
+        if own.is_empty() && config.validation == 0 && sizes == [train.len(), test.len()] {
             return Ok(splits);
         }
         let mut splits = Splits { train: train.spread(sizes[0]), test: test.spread(sizes[1]) };
-        splits.join(&self.own);
+        splits.join(own);
+        // Natively an epoch is chosen by these: here they are just left out, so that all steps are the same.
+        splits.train.set_aside(config.validation);
         Ok(Rc::new(splits))
     }
 }

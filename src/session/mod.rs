@@ -99,7 +99,7 @@ impl Session {
                 self.save(slot, part, (&original, &attacked), (&settings, target), emit).await
             }
             Command::LoadData { name } => self.load_data(name, emit),
-            Command::Label { class } => self.label(class.trim(), emit),
+            Command::Label { class, pixels } => self.label(class.trim(), &pixels, emit),
             Command::Unlabel => {
                 self.own = Pictures::default();
                 self.tell_data(emit);
@@ -176,7 +176,7 @@ impl Session {
     }
 
     fn load_reference(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
-        let refuse = Refusal::new(Subject::Picture);
+        let refuse = Refusal::new(Subject::Reference);
         let sheet = Upright::open(bytes, "the photos to compare with").map_err(|e| refuse(&e))?;
         let side = SIDE as u32;
         let one = |i| sheet.seen(Crop { x: 0, y: i * side, side }).pixels;

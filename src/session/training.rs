@@ -12,7 +12,6 @@ use crate::{
     checkpoint::Checkpoint,
     config::{Settings, TrainConfig},
     data::{Pictures, Splits},
-    model::{Model, head},
     platform::{self, DeviceChoice},
     protocol::{Event, Look, Origin, Purpose, RunInfo, Subject},
     train::{self, Trainer},
@@ -96,18 +95,13 @@ impl Session {
                 Some((model.clone(), info.classes.clone()))
             }
         };
-        let data = self.splits(&config)?;
+        let data = self.splits(&config, &self.own)?;
         let notes = self.fit(&mut config, 0);
-        let classes = &data.train.classes;
         let mut trainer = match model {
             None => Trainer::new(&config, &data.train, &device),
             Some((model, known)) => {
-                // The classes that it knows keep their weights if the set begins with them.
-                let kept = if classes.starts_with(&known) { known.len() } else { 0 };
                 let arrays = model.arrays().await.map_err(|e| failed(train::Error::Device(e)))?;
-                let arrays = head::widen(arrays, kept, classes.len(), config.seed).map_err(refuse)?;
-                let model = Model::from_arrays(&arrays, &device).map_err(refuse)?;
-                Trainer::with_model(&config, model, &data.train, &device)
+                Trainer::tuned(&config, arrays, &known, &data.train, &device)
             }
         }
         .map_err(failed)?;
@@ -127,20 +121,18 @@ impl Session {
         let checkpoint = Checkpoint::from_bytes(bytes).map_err(|e| named(&e))?;
         let mut config = train::config_of(&checkpoint).map_err(|e| named(&e))?;
         let own = train::own_of(&checkpoint).map_err(|e| named(&e))?;
-        let before = std::mem::replace(&mut self.own, own);
-        let run = self.splits(&config).and_then(|data| {
-            let notes = self.fit(&mut config, batch);
-            let mut trainer = Trainer::resume(&checkpoint, &data.train, self.device()?).map_err(|e| match e {
-                train::Error::Device(_) => failed(e),
-                e => named(&e),
-            })?;
-            trainer.set_batch(config.batch, &data.train);
-            Ok(Run::new(trainer, data, notes))
-        });
-        if run.is_err() {
-            self.own = before;
+        let data = self.splits(&config, &own)?;
+        let notes = self.fit(&mut config, batch);
+        let mut trainer = Trainer::resume(&checkpoint, &data.train, self.device()?).map_err(|e| match e {
+            train::Error::Device(_) => failed(e),
+            e => named(&e),
+        })?;
+        trainer.set_batch(config.batch, &data.train);
+        self.prepared(Run::new(trainer, data, notes), emit);
+        // The next run learns from them too, if there are no others.
+        if self.own.is_empty() {
+            self.own = own;
         }
-        self.prepared(run?, emit);
         self.tell_data(emit);
         Ok(())
     }

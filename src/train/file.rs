@@ -26,6 +26,7 @@ impl Trainer {
     /// # Errors
     /// If the file is no run's, or its parts do not fit each other or the data.
     pub fn resume(checkpoint: &Checkpoint, data: &Pictures, device: &Device) -> Result<Self, Error> {
+        check_run(checkpoint)?;
         let result = Model::from_arrays(&checkpoint.model(), device)?;
         let latest = checkpoint.part(LATEST);
         let (model, averaged) =
@@ -35,14 +36,19 @@ impl Trainer {
         trainer.classes = checkpoint.classes(trainer.model.classes);
         trainer.own = own_of(checkpoint)?;
         trainer.optimiser = Sgd::from_arrays(&checkpoint.arrays, VELOCITY, &mut trainer.model, device)?;
-        trainer.step = text(checkpoint, "step")?.parse().map_err(|_| bad("step", "not a number"))?;
+        trainer.step = step_of(checkpoint)?;
         Ok(trainer)
     }
 
     /// The state of the run as a file: [`Trainer::resume`] goes on from it.
     pub async fn checkpoint(&self) -> Result<Checkpoint, Error> {
         let mut file = Checkpoint::default();
-        file.add(MODEL, self.result().arrays().await.map_err(Error::Device)?);
+        let weights = self.result().arrays().await.map_err(Error::Device)?;
+        // Better the last good checkpoint than this one.
+        if weights.values().flat_map(|array| &array.values).any(|v| !v.is_finite()) {
+            return Err(Error::Diverged { step: self.step, loss: f32::NAN });
+        }
+        file.add(MODEL, weights);
         if self.averaged.is_some() {
             file.add(LATEST, self.model.arrays().await.map_err(Error::Device)?);
         }
@@ -73,9 +79,20 @@ fn bad(key: &'static str, problem: impl Into<String>) -> checkpoint::Error {
     checkpoint::Error::Metadata { key, problem: problem.into() }
 }
 
+const NO_RUN: &str = "the file is a model, not a run";
+
 fn text<'a>(checkpoint: &'a Checkpoint, key: &'static str) -> Result<&'a str, checkpoint::Error> {
-    let missing = || bad(key, "missing: the file is a model, not a run");
-    checkpoint.metadata.get(key).map(String::as_str).ok_or_else(missing)
+    checkpoint.metadata.get(key).map(String::as_str).ok_or_else(|| bad(key, NO_RUN))
+}
+
+fn step_of(checkpoint: &Checkpoint) -> Result<u64, checkpoint::Error> {
+    text(checkpoint, "step")?.parse().map_err(|_| bad("step", "not a number"))
+}
+
+/// Refuses a file that holds the model of a run, but not what it takes to go on.
+pub fn check_run(checkpoint: &Checkpoint) -> Result<(), Error> {
+    let moves = checkpoint.arrays.keys().any(|name| name.starts_with(VELOCITY));
+    if step_of(checkpoint)? > 0 && !moves { Err(bad("step", NO_RUN).into()) } else { Ok(()) }
 }
 
 /// The settings of the run that a checkpoint was taken of.

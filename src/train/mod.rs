@@ -19,9 +19,9 @@ use crate::{
     config::TrainConfig,
     data::{Pictures, SIDE},
     loss::objective::Terms,
-    model::{self, Model},
+    model::{self, Model, head, parameter::Arrays},
 };
-pub use file::{config_of, own_of};
+pub use file::{check_run, config_of, own_of};
 use optimiser::Sgd;
 
 /// One training step, as logs show it. Parts that an objective does not have are none.
@@ -55,6 +55,8 @@ pub enum Error {
     Diverged { step: u64, loss: f32 },
     #[error("there are {0} training pictures: at least 2 are needed")]
     TooFewPictures(usize),
+    #[error("the training pictures are all of one class: at least 2 classes are needed")]
+    OneClass,
     #[error("the model knows {expected} classes, the data set has {found}")]
     Classes { expected: usize, found: usize },
 }
@@ -113,6 +115,22 @@ impl Trainer {
             device: device.clone(),
             pending: Vec::new(),
         })
+    }
+
+    /// A run that begins with the weights of a model that is known by its `arrays` and the names of its classes. Rows of
+    /// its last layer for classes that it does not know ([`head::kept`]) begin anew.
+    ///
+    /// # Errors
+    /// If the arrays are no network known here.
+    pub fn tuned(
+        config: &TrainConfig,
+        arrays: Arrays,
+        known: &[String],
+        data: &Pictures,
+        device: &Device,
+    ) -> Result<Self, Error> {
+        let arrays = head::widen(arrays, head::kept(known, &data.classes), data.classes.len(), config.seed)?;
+        Self::with_model(config, Model::from_arrays(&arrays, device)?, data, device)
     }
 
     /// What the run has made: the average of the weights, or the weights as they are.
@@ -205,7 +223,11 @@ impl Trainer {
 
 /// That there is something to train on.
 fn check(data: &Pictures) -> Result<(), Error> {
-    if data.len() < 2 { Err(Error::TooFewPictures(data.len())) } else { Ok(()) }
+    match (data.len(), data.classes.len()) {
+        (n @ ..2, _) => Err(Error::TooFewPictures(n)),
+        (_, ..2) => Err(Error::OneClass),
+        _ => Ok(()),
+    }
 }
 
 /// Mean and standard deviation of each channel, pixels in [0,1].

@@ -4,16 +4,17 @@ use otjr::{
     app::{
         compare,
         explore::View,
-        link::{Link, Shipped},
-        message::{Input, Intent, Source, Task},
+        link::{Link, Shipped, Wish},
+        message::{Input, Intent, Sort, Source, Task},
         state::State,
         tour,
     },
+    config::Objective,
     explore::question::{Answer, Question},
     protocol::{Command, Event, Slot, Subject, Transfer},
 };
 
-use super::{attacked, attacking, hear, model_at, result, visitor};
+use super::{attacked, attacking, hear, model_at, picture, result, visitor};
 
 fn classified(slot: Slot) -> Event {
     Event::Classified { slot, probabilities: vec![0.9, 0.06, 0.04] }
@@ -152,4 +153,37 @@ fn every_step_of_the_tour_is_an_address() {
     assert!(!state.hash_without_tour().contains("tour"));
     visitor(&mut state, Intent::Address(tour::Step::hash(5)));
     assert_eq!((state.link.tour, state.link.view), (Some(5), Some(View::Embedding)));
+}
+
+/// What a step of the tour does not speak of stays as it was, and so does what no address can carry.
+#[test]
+fn the_tour_takes_nothing_away() {
+    let mut state = attacking("#model=ce&sample=7&backend=cpu&train.objective=sw");
+    visitor(&mut state, Intent::Address(tour::Step::hash(1)));
+    let link = &state.link;
+    assert_eq!((link.tour, link.sample, link.backend, link.train.objective), (Some(1), 7, Wish::Cpu, Objective::Sw));
+    let whole = "#model=ce&sample=3&backend=auto&train.objective=ce&tour=2";
+    visitor(&mut state, Intent::Address(whole.into()));
+    let link = &state.link;
+    assert_eq!(
+        (link.sample, link.backend, link.train.objective),
+        (3, Wish::Auto, Objective::Ce),
+        "but a whole address counts"
+    );
+
+    visitor(&mut state, Intent::File(0, Sort::Picture));
+    hear(&mut state, picture(None, 1));
+    visitor(&mut state, Intent::File(1, Sort::Model));
+    hear(&mut state, model_at(Slot::Own));
+    let own = (Some(Source::Own(0)), Some(Source::Own(1)));
+    let before = state.hash();
+    assert!(before.contains("model=own") && before.contains("sample=own"), "{before}");
+    // The end of the tour, and back to a step of it in history.
+    for address in [state.hash_without_tour(), before] {
+        visitor(&mut state, Intent::Address(address.clone()));
+        assert_eq!((state.picture_wanted, state.model_wanted, state.hash()), (own.0, own.1, address));
+    }
+    assert_eq!(state.notices, []);
+    visitor(&mut state, Intent::Address(tour::Step::hash(4)));
+    assert_eq!((state.picture_wanted, state.model_wanted), (own.0, Some(Source::Ours(Shipped::STANDARD))));
 }

@@ -7,10 +7,11 @@ use otjr::{
         link::{Link, Shipped, World},
         message::{Input, Intent, Kind, Sort, Source, Task},
         photos::PHOTOS,
+        reading::reading,
         state::State,
     },
     data::{crop::Crop, picture::Upright},
-    protocol::{Command, Slot},
+    protocol::{Command, Slot, Subject},
 };
 
 use super::{attacked, attacking, hear, model_at, opened, picture, result, visitor};
@@ -76,6 +77,28 @@ fn a_world_is_entered_and_left() {
     let tasks = visitor(&mut state, Intent::Address("#model=ce&sample=2".into()));
     let standard = Task::LoadModel(Source::Ours(Shipped::STANDARD));
     assert_eq!(tasks, [Task::Send(Command::LoadSample { index: 2 }), standard]);
+}
+
+/// A world of which nothing can be had is left again for what was there before.
+#[test]
+fn a_world_that_cannot_be_had_is_left() {
+    let mut state = attacking("#sample=5");
+    visitor(&mut state, Intent::Model(Source::Ours(ROBUST)));
+    let verdict = reading(&state).1;
+    assert!(!verdict.contains("Your model"), "{verdict}");
+    for subject in [Subject::Reference, Subject::Picture] {
+        state.apply(Input::Unreadable(subject, "offline".into()));
+    }
+    let tasks = state.apply(Input::Unreadable(Subject::Model, "offline".into()));
+    let robust = Source::Ours(Shipped::default());
+    assert_eq!(tasks, [Task::Send(Command::LoadSample { index: 5 }), Task::LoadModel(robust)]);
+    assert_eq!((state.link.model, state.link.sample), (Shipped::default(), 5));
+    hear(&mut state, picture(Some(0), 9));
+    hear(&mut state, model_at(Slot::Robust));
+    assert_eq!(state.model_in_use, Some(robust));
+    // Nothing is left to go back to.
+    let tasks = state.apply(Input::Unreadable(Subject::Model, "gone".into()));
+    assert!(!tasks.contains(&Task::LoadModel(robust)), "{tasks:?}");
 }
 
 /// What the visitor brought stays in view.

@@ -128,6 +128,48 @@ fn everything_else_goes_before_training() {
     assert_eq!(wish(&mut state, Wish::Go), []);
 }
 
+/// A copy is kept now and then, but not while something else is computed: that would end it.
+#[test]
+fn a_copy_ends_nothing_else() {
+    let (mut state, id) = under_way();
+    hear(&mut state, trained(id, 5, false));
+    assert!(matches!(&wish(&mut state, Wish::Keep)[..], [Task::Send(Command::Export { .. })]));
+    visitor(&mut state, Intent::Many(50));
+    assert_eq!(wish(&mut state, Wish::Keep), []);
+    let (mut state, id) = under_way();
+    hear(&mut state, trained(id, 5, false));
+    visitor(&mut state, Intent::Again);
+    state.apply(Input::Due);
+    assert_eq!(wish(&mut state, Wish::Keep), []);
+}
+
+/// The copy of a run that never moved takes no place among those that are kept.
+#[test]
+fn a_run_that_never_moved_is_forgotten() {
+    let (mut state, _) = under_way();
+    assert!(wish(&mut state, Wish::End).contains(&Task::Forget(77)));
+    let (mut state, id) = under_way();
+    hear(&mut state, trained(id, 5, false));
+    assert!(!wish(&mut state, Wish::End).contains(&Task::Forget(77)));
+    assert_eq!(state.training.past.len(), 1);
+}
+
+/// A worker that starts anew is told of the pictures that were labelled; and not given again what it died of.
+#[test]
+fn labels_outlive_a_worker_and_a_deadly_set_does_not() {
+    let mut state = idle();
+    let label = Task::Send(Command::Label { class: "teapot".into(), pixels: vec![9; 3072] });
+    assert_eq!(wish(&mut state, Wish::Label("teapot".into())), std::slice::from_ref(&label));
+    assert_eq!(wish(&mut state, Wish::Data(4)), [Task::LoadData(4)]);
+    crash(&mut state, Kind::Cpu);
+    assert!(state.notices.iter().any(|n| n.text.contains("too many for this device's memory")), "{:?}", state.notices);
+    let tasks = hear(&mut state, opened());
+    assert!(tasks.contains(&label) && !tasks.contains(&Task::LoadData(4)), "{tasks:?}");
+    wish(&mut state, Wish::Unlabel);
+    crash(&mut state, Kind::Cpu);
+    assert!(!hear(&mut state, opened()).contains(&label));
+}
+
 #[test]
 fn pause_go_on_and_single_steps() {
     let (mut state, id) = under_way();

@@ -157,15 +157,34 @@ describe('addresses', () => {
           beacon: navigator.sendBeacon(url, 'x') && 'tried',
           worker: await new Promise((done) => { worker.onmessage = (e) => done(e.data); }),
           frame: await tried((async () => frame.contentWindow.fetch(url))()),
-          sandbox: frame.getAttribute('sandbox'),
+          strange: frame.contentDocument === null,
         };
       }, `${elsewhere.url}/open/leak`);
       const [computing] = page.workers();
       outcome.computing = await computing.evaluate((url) => fetch(url).then(() => 'sent', () => 'stopped'), `${elsewhere.url}/open/leak`);
       await page.waitForTimeout(300);
-      assert.deepEqual({ ...outcome, beacon: 0 }, { fetch: 'stopped', image: 'stopped', beacon: 0, worker: 'stopped', frame: 'stopped', computing: 'stopped', sandbox: 'allow-scripts' });
+      assert.deepEqual({ ...outcome, beacon: 0 }, { fetch: 'stopped', image: 'stopped', beacon: 0, worker: 'stopped', frame: 'stopped', computing: 'stopped', strange: true });
       assert.deepEqual(elsewhere.requests, []);
     });
+  });
+
+  test('from a host that does not isolate the page they are read too, on the first visit and later', async () => {
+    const plainHost = await site({ isolated: false });
+    try {
+      await visit(browser, plainHost, { allow: grumbles() }, async (page) => {
+        for (const isolated of [false, true]) {
+          await attacked(page);
+          assert.equal(await page.evaluate(() => crossOriginIsolated), isolated);
+          await attackAfter(page, () => dropText(page, 'body', { 'text/plain': `${elsewhere.url}/open/green.png` }));
+          assert.deepEqual(await colour(page), GREEN);
+          assert.ok(await page.evaluate(() => document.getElementById('fetch-frame').contentDocument === null));
+          await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+          if (!isolated) await page.reload();
+        }
+      });
+    } finally {
+      await plainHost.close();
+    }
   });
 
   test("the frame's policy names its script", async () => {

@@ -1,8 +1,8 @@
 // The explorer on the way: the guided tour, the keyboard alone, a slider that moves, what arrives late, no network.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { VIEWS, attackAfter, attacked, explored, notices, probabilities, shown } from './driver.mjs';
-import { NARROW, WIDE, launch, shoot, site, visit } from './harness.mjs';
+import { VIEWS, attackAfter, attacked, explored, notices, png, probabilities, shown } from './driver.mjs';
+import { NARROW, WIDE, dropFiles, file, launch, shoot, site, visit } from './harness.mjs';
 
 /** AutoAttack on two models on an idle machine is far quicker. */
 const SLOW = 300_000;
@@ -27,7 +27,6 @@ test('the tour shows at every step what it tells', async (t) => {
     for (const [i, [model, view]] of TOUR.entries()) {
       await step(page, i + 1);
       const began = Date.now();
-      await page.waitForFunction(() => document.querySelector('.progress').dataset.phase !== 'done');
       await attacked(page, SLOW);
       await explored(page, view, SLOW);
       assert.match(page.url(), new RegExp(`model=${model}&.*tour=${i + 1}$`));
@@ -57,6 +56,29 @@ test('the tour shows at every step what it tells', async (t) => {
     await page.waitForSelector('#guide', { state: 'detached' });
     assert.equal(page.url(), url.replace('&tour=2', ''), 'the tour leaves the visitor somewhere else');
     await explored(page, 'landscape');
+    assert.deepEqual(await notices(page), []);
+  });
+});
+
+test('the tour keeps the picture that the visitor brought, and the focus', async () => {
+  await visit(browser, server, { path: '#backend=cpu' }, async (page) => {
+    await attacked(page);
+    await page.click('#tour');
+    await step(page, 1);
+    await attackAfter(page, () => dropFiles(page, 'body', file('mine.png', 'image/png', png(32, 32, () => [40, 160, 40]))));
+    const mine = async () => assert.match(await page.locator('.pictures figcaption').first().innerText(), /mine\.png/);
+    await page.focus('#guide-next');
+    await page.keyboard.press('Enter');
+    await step(page, 2);
+    await page.waitForFunction(() => document.activeElement.id === 'guide-next');
+    await attacked(page);
+    await mine();
+    await page.focus('#guide-end');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('#guide', { state: 'detached' });
+    await page.waitForFunction(() => document.activeElement.id === 'tour');
+    await attacked(page);
+    await mine();
     assert.deepEqual(await notices(page), []);
   });
 });

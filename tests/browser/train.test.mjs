@@ -242,6 +242,16 @@ describe('training on the CPU', () => {
     });
   });
 
+  test('a browser in which nothing can be kept is told of, once, and trains', { timeout: 120_000 }, async () => {
+    const before = (page) => page.addInitScript(() => { delete FileSystemFileHandle.prototype.createWritable; });
+    await visit(browser, server, { path: SHORT, before }, async (page) => {
+      await attacked(page);
+      await press(page, 'train-begin');
+      await notice(page, 'The run is not kept for the next visit: this browser lets the page keep nothing');
+      await over(page);
+    });
+  });
+
   test('a folder of class folders is learnt from', { timeout: 120_000 }, async () => {
     const folder = await mkdtemp(join(tmpdir(), 'otjr-'));
     try {

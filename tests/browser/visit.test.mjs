@@ -112,7 +112,21 @@ describe('without WebGPU', () => {
     await visit(browser, server, { path: '#backend=gpu', allow: [/WebGPU|adapter|gpu/i] }, async (page) => {
       await notice(page, 'WebGPU failed');
       await attacked(page);
-      assert.match(await page.innerText('#backend-line'), /^CPU \(\d+ threads?\), because WebGPU failed/);
+      const cores = await page.evaluate(() => navigator.hardwareConcurrency);
+      const threads = THREADS && cores > 1 ? `${Math.min(cores, 16)} threads` : '1 thread';
+      assert.ok((await page.innerText('#backend-line')).startsWith(`CPU (${threads}), because WebGPU failed`));
+    });
+  });
+
+  test('where it cannot start, it says so', async () => {
+    const context = await browser.newContext({ javaScriptEnabled: false });
+    const page = await context.newPage();
+    await page.goto(server.url);
+    assert.ok(await page.getByText('needs JavaScript and WebAssembly').isVisible());
+    await context.close();
+    const broken = { before: (page) => page.route(/page-[^/]*_bg\.wasm$/, (route) => route.abort()), allow: [/./] };
+    await visit(browser, server, broken, async (page) => {
+      await page.getByText('This page could not start.').waitFor();
     });
   });
 

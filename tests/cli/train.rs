@@ -131,6 +131,49 @@ fn the_best_epoch_is_kept() {
     assert_eq!(file("checkpoint.safetensors").metadata["step"], (12 * last).to_string());
 }
 
+/// A run with `--weights` begins where that model is, network included, and also if it was killed before it saved anything;
+/// classes that the model does not know begin anew.
+#[test]
+fn a_run_begins_with_given_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let ten_classes = FIXTURE.replace("c3-b3", "c10-b2");
+    let begun = |run: &mut Command, out: &str, given: &str, anew: usize| {
+        let (done, text) = output(run);
+        assert!(done.status.success() && text.contains(&format!("of 10 classes {anew} begin anew")), "{text}");
+        let (given, kept) = (Checkpoint::from_bytes(&fs::read(given).unwrap()).unwrap(), checkpoint(folder, out));
+        for (name, array) in &given.model() {
+            // Nothing is learnt: only the running statistics move.
+            if !name.contains("running") && (anew == 0 || !name.starts_with("fc.")) {
+                assert_eq!(kept.model().get(name), Some(array), "{name}");
+            }
+        }
+    };
+    let copy = folder.join("given.safetensors");
+    fs::copy(&ten_classes, &copy).unwrap();
+    let still = |out: &str, given: &str| {
+        let mut command = small(folder, out);
+        command.args(["--weights", given, "--rate", "0"]);
+        command
+    };
+    begun(&mut still("run", "given.safetensors"), "run", &ten_classes, 0);
+    begun(&mut still("other-classes", FIXTURE), "other-classes", FIXTURE, 10);
+    // The file may be gone by then.
+    fs::remove_file(copy).unwrap();
+    fs::create_dir(folder.join("killed")).unwrap();
+    for file in ["weights.safetensors", "run.json"] {
+        fs::copy(folder.join("run").join(file), folder.join("killed").join(file)).unwrap();
+    }
+    begun(train(folder).args(["--resume", "killed"]), "killed", &ten_classes, 0);
+
+    refused(small(folder, "other").args(["--weights", FIXTURE, "--model", "wrn-10-1"]), "--model");
+    refused(small(folder, "other").args(["--weights", "nowhere"]), "could not read nowhere");
+    refused(train(folder).args(["--resume", "run", "--weights", FIXTURE]), "leave out --weights");
+    fs::write(folder.join("robust.pt"), "PK").unwrap();
+    refused(small(folder, "other").args(["--weights", "robust.pt"]), "`convert` turns it into one");
+    assert!(!folder.join("other").exists(), "nothing is left of what could not begin");
+}
+
 /// A second set takes its share of each batch if its classes are those of the first.
 #[test]
 fn extra_pictures_are_trained_on() {
@@ -200,6 +243,25 @@ fn a_run_from_elsewhere_goes_on() {
     assert!(here.metadata["classes"].contains("teapot"));
     refused(train(folder).args(["--resume", "page.safetensors", "--rate", "1"]), "leave out --rate");
     refused(train(folder).args(["--resume", FIXTURE]), "the file is a model, not a run");
+}
+
+/// What would come to the same end again is not advised; and a model is no run.
+#[test]
+fn a_run_that_cannot_go_on_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (done, text) = output(small(folder, "run").args(["--rate", "1000", "--schedule", "cosine", "--epochs", "9"]));
+    assert!(!done.status.success() && text.contains("begin another run") && !text.contains("--resume"), "{text}");
+    let (done, text) = output(&mut small(folder, "good"));
+    assert!(done.status.success(), "{text}");
+    for model in ["good/otjr/model.safetensors", "good/otjr/best.safetensors"] {
+        refused(train(folder).args(["--resume", model, "--out", "again"]), "the file is a model, not a run");
+    }
+    assert!(!folder.join("again").exists());
+    let auto = ["--resume", "auto", "--out", "good"];
+    refused(train(folder).args(auto).args(["--epochs", "3"]), "has epochs 2, not 3: leave out --epochs");
+    let (done, text) = output(train(folder).args(auto).args(["--epochs", "2"]));
+    assert!(done.status.success(), "{text}");
 }
 
 /// The program says what it wrote, and that is there: table, curves, a model that the page can open.

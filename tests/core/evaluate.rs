@@ -239,6 +239,11 @@ tests! {
         // The robust model does not fall to what fells the standard one.
         let own = whole(&model, &evaluation);
         assert!(state.accuracy().robust > own.accuracy().robust, "{:?} {:?}", state.accuracy(), own.accuracy());
+        // What the attacked model is wrong on anyway is attacked by nobody, and that is said.
+        let wrong = own.fates.iter().filter(|fate| **fate == Fate::Wrong).count();
+        let said = state.flags.contains(&Flag::LeftAlone { pictures: wrong, of: 6 });
+        assert_eq!(said, wrong > 0, "{wrong} {:?}", state.flags);
+        assert!(own.flags.iter().all(|flag| !matches!(flag, Flag::LeftAlone { .. })));
     }
 
     /// Of a model that answers at random one lucky draw is no success: attacks that average go on to their end.

@@ -171,7 +171,7 @@ fn a_loaded_model_is_tuned() {
 #[test]
 fn labelled_pictures_go_with_the_run() {
     let mut visitor = Visitor::with_model_and_sample();
-    let label = |class: &str| Command::Label { class: class.into() };
+    let label = |class: &str| Command::Label { class: class.into(), pixels: vec![200; 3072] };
     visitor.refused(label("  "), Subject::Data, "a name");
     let events = visitor.send(label("teapot"));
     let [Event::Data { data }] = &events[..] else { panic!("{events:?}") };
@@ -250,6 +250,8 @@ fn what_cannot_be_trained_is_refused_and_the_run_stays() {
     let resume = |bytes: &[u8]| Command::Resume { name: "r".into(), bytes: bytes.to_vec(), batch: 0 };
     visitor.refused(resume(&copy[..copy.len() / 2]), Subject::Training, "not a complete safetensors file");
     visitor.refused(resume(FIXTURE), Subject::Training, "the file is a model, not a run");
+    let (_, model) = export(&mut visitor, Purpose::SaveModel);
+    visitor.refused(resume(&model), Subject::Training, "the file is a model, not a run");
     let (records, _) = train(&mut visitor, 1);
     assert_eq!(records[0].step, 3, "the run goes on");
     // A rate that no loss survives.
@@ -260,6 +262,34 @@ fn what_cannot_be_trained_is_refused_and_the_run_stays() {
         matches!(last, Some(Event::Refused { subject: Subject::Training, text }) if text.contains("lower --rate")),
         "{last:?}"
     );
+}
+
+/// A native run that sets pictures aside learns from no others here; one that learns from a second set cannot go on.
+#[test]
+fn a_native_run_learns_from_the_same_pictures() {
+    let run = |more: &[(&str, &str)]| {
+        let (trainer, mut data) = natively(&settings(more));
+        data.train.set_aside(trainer.config.validation);
+        let mut trainer = Trainer::new(&trainer.config, &data.train, &burn::tensor::Device::flex()).unwrap();
+        trainer.step(&data.train);
+        (trainer, data)
+    };
+    let resume = |trainer: &Trainer| {
+        let bytes = pollster::block_on(trainer.checkpoint()).unwrap().to_bytes();
+        Command::Resume { name: "r".into(), bytes, batch: 0 }
+    };
+    let mut visitor = Visitor::new();
+    let (mut trainer, data) = run(&[("validation", "16")]);
+    let events = visitor.send(resume(&trainer));
+    let [Event::Prepared { run: info }, _] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((info.pictures, info.step, info.steps), (48, 1, 6));
+    while trainer.step < 6 {
+        trainer.step(&data.train);
+    }
+    train(&mut visitor, u64::MAX);
+    let there = pollster::block_on(trainer.checkpoint()).unwrap().to_bytes();
+    assert_eq!(export(&mut visitor, Purpose::Keep).1, there);
+    visitor.refused(resume(&run(&[("extra", "more.zip")]).0), Subject::Training, "also learns from more.zip");
 }
 
 /// After a worker died for want of memory: a smaller batch, at the same place of the run.

@@ -3,7 +3,14 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, bail};
-use otjr::{checkpoint::Checkpoint, config::TrainConfig, data::Pictures, model::Model, platform::Opened, train};
+use otjr::{
+    checkpoint::{Checkpoint, unnamed},
+    config::TrainConfig,
+    data::Pictures,
+    model::Model,
+    platform::Opened,
+    train,
+};
 
 /// `otjr` of `models/otjr.safetensors`; of `run/otjr/model.safetensors` too.
 pub fn stem(path: &str) -> String {
@@ -25,9 +32,7 @@ pub struct File {
 impl File {
     pub fn read(path: &String) -> anyhow::Result<Self> {
         let bytes = fs::read(path).with_context(|| format!("could not read {path}"))?;
-        let checkpoint = Checkpoint::from_bytes(&bytes).with_context(|| {
-            format!("{path} (if PyTorch saved it: `convert` turns it into a file that can be read)")
-        })?;
+        let checkpoint = Checkpoint::from_bytes(&bytes).with_context(|| path.to_owned())?;
         let mut checksum = flate2::Crc::new();
         checksum.update(&bytes);
         Ok(Self { path: path.clone(), checkpoint, checksum: checksum.sum() })
@@ -45,8 +50,7 @@ impl File {
             );
         }
         for (i, (own, class)) in checkpoint.classes(model.classes).iter().zip(&pictures.classes).enumerate() {
-            // What stands for a name where a file has none says nothing.
-            let unnamed = format!("class {i}");
+            let unnamed = unnamed(i);
             if own != class && *own != unnamed && *class != unnamed {
                 bail!(
                     "{path} calls class {i} '{own}', in the pictures it is '{class}': choose the --dataset that it was trained on"
