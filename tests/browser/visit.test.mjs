@@ -119,11 +119,15 @@ describe('without WebGPU', () => {
   });
 
   test('where it cannot start, it says so', async () => {
-    const context = await browser.newContext({ javaScriptEnabled: false });
-    const page = await context.newPage();
-    await page.goto(server.url);
-    assert.ok(await page.getByText('needs JavaScript and WebAssembly').isVisible());
-    await context.close();
+    const still = await launch('cpu', ['--blink-settings=scriptEnabled=false']);
+    try {
+      const page = await still.newPage();
+      await page.goto(server.url);
+      assert.ok((await page.locator('noscript p').boundingBox()).height > 0, 'nobody is told of JavaScript');
+      assert.equal(await page.locator('#skeleton').boundingBox(), null, 'the skeleton promises what never comes');
+    } finally {
+      await still.close();
+    }
     const broken = { before: (page) => page.route(/page-[^/]*_bg\.wasm$/, (route) => route.abort()), allow: [/./] };
     await visit(browser, server, broken, async (page) => {
       await page.getByText('This page could not start.').waitFor();
