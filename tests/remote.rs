@@ -7,6 +7,8 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
+    thread::sleep,
+    time::Duration,
 };
 
 use otjr::{
@@ -76,6 +78,25 @@ fn a_run_on_two_hosts() {
     println!("{two:?} {one:?}");
     assert!(one.len() == 3 && two.len() == 3, "{text}");
     assert!(one.iter().zip(&two).all(|(a, b)| (a - b).abs() <= 1e-4 * b.abs()), "{one:?} {two:?}");
+}
+
+/// A host that is gone ends the run with a sentence, and the run can go on.
+#[test]
+fn a_host_that_is_gone() {
+    let (mut lender, folder) = (Lender::new(), tempfile::tempdir().unwrap());
+    let folder = folder.path();
+    let devices = format!("cpu,{}", lender.device);
+    let log = folder.join("run/rand_jac/log.jsonl");
+    let (text, _) = std::thread::scope(|scope| {
+        let run = scope.spawn(|| train(folder, "run", &["--devices", &devices, "--epochs", "1000"]));
+        while fs::read_to_string(&log).unwrap_or_default().is_empty() && !run.is_finished() {
+            sleep(Duration::from_millis(20));
+        }
+        lender.process.kill().unwrap();
+        run.join().unwrap()
+    });
+    assert!(text.contains("one of the devices failed") && text.contains("train --resume run"), "{text}");
+    assert!(!text.contains("panicked"), "{text}");
 }
 
 /// Who lends nothing is named.

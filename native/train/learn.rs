@@ -1,10 +1,12 @@
 //! One objective trained to its end, in sittings: steps, progress, checkpoints, epochs judged.
 
 use std::{
+    panic::{self, AssertUnwindSafe},
     path::Path,
     time::{Duration, Instant},
 };
 
+use anyhow::anyhow;
 use otjr::{
     checkpoint::Checkpoint,
     config::TrainConfig,
@@ -101,7 +103,11 @@ pub fn train(
         if trainer.step == steps || validation::is_over(&directory.validations, config.patience) {
             break;
         }
-        trainer.step(&data.train);
+        if others.is_empty() {
+            trainer.step(&data.train);
+        } else {
+            whole_step(&mut trainer, &data.train)?;
+        }
         let stop = interrupt.raised();
         let to_be_judged = !held_out.is_empty() && trainer.step % per_epoch == 0;
         let save = stop || saved.elapsed() >= save_every || trainer.step == steps || to_be_judged;
@@ -150,6 +156,19 @@ pub fn train(
         validations: directory.validations,
         seconds,
     }))
+}
+
+/// A step on several devices. One that is lost, such as of a host that is gone, ends burn's operations in a panic: here it
+/// ends the run, which can go on from its checkpoint.
+fn whole_step(trainer: &mut Trainer, data: &Pictures) -> anyhow::Result<()> {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| ()));
+    let stepped = panic::catch_unwind(AssertUnwindSafe(|| trainer.step(data)));
+    panic::set_hook(hook);
+    stepped.map_err(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        anyhow!("one of the devices failed: {}", words.unwrap_or("no reason was given"))
+    })
 }
 
 /// `loss 1.234 = CE 1.1, L_SW 0.002, R 0.3`.

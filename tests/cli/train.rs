@@ -157,7 +157,7 @@ fn a_run_begins_with_given_weights() {
         command
     };
     begun(&mut still("run", "given.safetensors"), "run", &ten_classes, 0);
-    begun(&mut still("other-classes", FIXTURE), "other-classes", FIXTURE, 10);
+    begun(&mut still("other-classes", FIXTURE), "other-classes", FIXTURE, 7);
     // The file may be gone by then.
     fs::remove_file(copy).unwrap();
     fs::create_dir(folder.join("killed")).unwrap();
@@ -250,7 +250,7 @@ fn a_run_from_elsewhere_goes_on() {
 fn a_run_that_cannot_go_on_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let (done, text) = output(small(folder, "run").args(["--rate", "1000", "--schedule", "cosine", "--epochs", "9"]));
+    let (done, text) = output(small(folder, "run").args(["--rate", "100", "--schedule", "cosine", "--epochs", "9"]));
     assert!(!done.status.success() && text.contains("begin another run") && !text.contains("--resume"), "{text}");
     let (done, text) = output(&mut small(folder, "good"));
     assert!(done.status.success(), "{text}");
@@ -346,7 +346,7 @@ fn bad_input_is_refused_with_a_reason() {
     refused(train(folder).args(["--objective", "sgd"]), "possible values");
     refused(train(folder).args(["--dataset", "folder"]), "--data-dir");
     refused(train(folder).args(["--dataset", "cifar10", "--data-dir", "nowhere"]), "nowhere");
-    refused(train(folder).args(["--device", "tpu"]), "expected auto, cpu, gpu or gpu:N");
+    refused(train(folder).args(["--device", "tpu"]), "expected auto, cpu, gpu, gpu:N or ws:");
     refused(train(folder).args(["--out", "file/run"]), "could not create the directory file/run");
     refused(train(folder).args(["--resume", "nowhere"]), "nowhere is not a run");
 }
