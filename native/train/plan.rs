@@ -165,11 +165,14 @@ fn planned_at(
         }
         None => unused(&format!("{}-{}-{}", config.dataset, config.model, config.objective)),
     };
-    let path = beginning.as_ref().map_or(out.clone(), |(name, _)| out.join(name));
-    let folder = if beginning.is_some() { path.parent().unwrap_or(&out) } else { &out };
-    fs::create_dir_all(folder).with_context(|| format!("could not create the directory {}", folder.display()))?;
-    if let Some((_, bytes)) = &beginning {
-        files::write(&path, bytes)?;
+    let make = |folder: &Path| {
+        fs::create_dir_all(folder).with_context(|| format!("could not create the directory {}", folder.display()))
+    };
+    make(&out)?;
+    if let Some((name, bytes)) = beginning {
+        let path = out.join(name);
+        path.parent().map(make).transpose()?;
+        files::write(&path, &bytes)?;
     }
     // Last of all: with it the directory holds a run.
     let plan = Plan {

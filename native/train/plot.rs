@@ -99,6 +99,7 @@ fn lines(area: &Area, caption: Option<&str>, runs: &[Outcome], measure: Measure)
     }
     if caption.is_some() {
         let labels = &mut chart.configure_series_labels();
+        labels.position(SeriesLabelPosition::UpperRight);
         labels.label_font(("sans-serif", 14)).border_style(BLACK.mix(0.2)).background_style(WHITE).draw()?;
     }
     Ok(())
