@@ -20,8 +20,7 @@ use otjr::platform::{self, DeviceChoice};
     after_help = "There: train --devices cpu,ws://THIS_HOST:3000. Nothing is encrypted, and nobody is asked who he is."
 )]
 struct Arguments {
-    /// auto (a real GPU if there is one, else the CPU), cpu, gpu or gpu:N
-    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    #[arg(long, default_value = "auto", value_name = "DEVICE", help = DeviceChoice::NAMES)]
     device: DeviceChoice,
     /// Address to listen at; 0.0.0.0:3000 for all who reach this host
     #[arg(long, default_value = "127.0.0.1:3000", value_name = "IP:PORT")]

@@ -23,8 +23,7 @@ struct Arguments {
     /// Fixtures written by the oracle
     #[arg(required = true, value_name = "FIXTURE.safetensors")]
     fixtures: Vec<PathBuf>,
-    /// cpu, gpu or gpu:N
-    #[arg(long, default_value = "cpu")]
+    #[arg(long, default_value = "cpu", help = DeviceChoice::NAMES)]
     device: DeviceChoice,
     /// f32 or f64 [default: f64 on the CPU, f32 on a GPU]
     #[arg(long, value_name = "PRECISION")]

@@ -43,6 +43,7 @@ fn operations_equal_burns_own_on_the_cpu() {
     kernels::convolution_of_tangents_equals_burns_own(&device);
     kernels::normalisation_and_its_gradients_equal_burns_own(&device);
     kernels::moments_and_their_gradients_equal_burns_own(&device);
+    kernels::no_number_stays_one(&device);
 }
 
 #[test]

@@ -16,6 +16,7 @@ fn operations_equal_burns_own() {
     kernels::convolution_of_tangents_equals_burns_own(&device);
     kernels::normalisation_and_its_gradients_equal_burns_own(&device);
     kernels::moments_and_their_gradients_equal_burns_own(&device);
+    kernels::no_number_stays_one(&device);
 }
 
 #[test]

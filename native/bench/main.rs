@@ -45,8 +45,7 @@ struct Arguments {
     /// Threads of the CPU [default: all cores]
     #[arg(long, value_name = "N", value_parser = number())]
     threads: Option<usize>,
-    /// cpu, gpu or gpu:N
-    #[arg(long, default_value = "cpu")]
+    #[arg(long, default_value = "cpu", help = DeviceChoice::NAMES)]
     device: DeviceChoice,
     /// How long to repeat each workload, at least 3 times
     #[arg(long, value_name = "S", default_value_t = 3.0)]

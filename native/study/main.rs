@@ -55,8 +55,7 @@ struct Arguments {
     /// Test pictures to measure on
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(2..))]
     limit: u16,
-    /// auto, cpu, gpu or gpu:N
-    #[arg(long, default_value = "auto")]
+    #[arg(long, default_value = "auto", help = DeviceChoice::NAMES)]
     device: DeviceChoice,
     #[arg(long, value_name = "DIR", default_value = "runs/study")]
     out: PathBuf,

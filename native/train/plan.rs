@@ -50,12 +50,11 @@ pub fn command() -> Command {
             "Also train this objective on the same budget and compare; none for no comparison \
              [default: ce; with another --dataset none]",
         ))
-        .arg(Arg::new("device").long("device").value_name("DEVICE").default_value("auto").help(
-            "auto (a real GPU if there is one, else the CPU), cpu, gpu or gpu:N",
-        ))
+        .arg(Arg::new("device").long("device").value_name("DEVICE").default_value("auto")
+            .help(DeviceChoice::NAMES))
         .arg(Arg::new("devices").long("devices").value_name("LIST").value_delimiter(',').conflicts_with("device").help(
-            "Several devices, 0,1 for the first two GPUs, ws://HOST:PORT for one that `lend` lends there (in a build with \
-             --features remote): each takes its part of every batch and normalises it by itself",
+            "Several devices, 0,1 for the first two GPUs, ws://HOST:PORT for one that `lend` lends there (built with \
+             --features remote; cuda:N and rocm:N likewise): each takes its part of every batch and normalises it by itself",
         ))
         .arg(Arg::new("threads").long("threads").value_name("N").value_parser(clap::value_parser!(u16).range(1..))
             .help("Threads of the CPU [default: all cores]"))

@@ -6,6 +6,7 @@ use super::{
     desk::Desk,
     link::World,
     message::Intent,
+    path::flag,
     reading::{many, many_said},
     state::Many as Run,
 };
@@ -78,6 +79,6 @@ fn table(run: &Run, report: Report) -> impl IntoView + use<> {
                 {report.records.into_iter().enumerate().map(attack).collect_view()}
             </tbody>
         </table>
-        {report.flags.into_iter().map(|text| view! { <p class="flag"><strong>"Do not trust this as it is. "</strong>{text}"."</p> }).collect_view()}
+        {report.flags.into_iter().map(flag).collect_view()}
     }
 }

@@ -21,6 +21,7 @@ pub fn Path() -> impl IntoView {
     }
 }
 
-fn flag(text: String) -> impl IntoView {
+/// Why an outcome may not be trusted.
+pub fn flag(text: String) -> impl IntoView + use<> {
     view! { <p class="flag"><strong>"Do not trust this as it is. "</strong>{text}"."</p> }
 }

@@ -3,7 +3,7 @@
 use leptos::{html::Div, prelude::*};
 use wasm_bindgen::{JsCast, prelude::Closure};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, HtmlImageElement, ResizeObserver};
+use web_sys::{HtmlCanvasElement, HtmlImageElement, ResizeObserver};
 
 use super::{
     browser,
@@ -74,8 +74,7 @@ async fn save_picture(svg: String, [width, height]: [f32; 2], name: String) {
     let canvas: HtmlCanvasElement = canvas.unchecked_into();
     canvas.set_width(width as u32);
     canvas.set_height(height as u32);
-    let context = canvas.get_context("2d").ok().flatten().and_then(|c| c.dyn_into::<CanvasRenderingContext2d>().ok());
-    if let Some(context) = context {
+    if let Some(context) = browser::context(&canvas) {
         let (width, height) = (f64::from(width), f64::from(height));
         let _ = context.draw_image_with_html_image_element_and_dw_and_dh(&image, 0.0, 0.0, width, height);
         browser::save(&canvas, &name);

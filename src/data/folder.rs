@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Error, Pictures, Splits, picture, refuse};
 
-/// Without a test folder, one picture in so many of each class is held out.
+/// Without a test folder, one picture in so many of each class is held out, and one at least.
 const HELD_OUT: usize = 10;
 /// Folders around a picture at most: the one around all, `train`, the class.
 const DEEPEST: usize = 3;
@@ -138,20 +138,18 @@ impl<'a> Folder<'a> {
         Ok(self.folders.keys().map(|&class| class.to_owned()).collect())
     }
 
-    /// Takes every tenth picture of each class out, for the test. `path` is for messages.
+    /// Takes every tenth picture of each class out for the test, of fewer the last. `path` is for messages.
     fn hold_out(&mut self, path: &str) -> Result<Self, Error> {
         let mut test = Self::default();
         for (class, folder) in &mut self.folders {
             let n = folder.pictures.len();
-            if n < HELD_OUT {
-                let problem = format!(
-                    "has {n} pictures, but one in {HELD_OUT} is held out for the test: add some, or a folder 'test' to 'train'"
-                );
+            if n < 2 {
+                let problem =
+                    "has one picture, but one is held out for the test: add some, or a folder 'test' to 'train'";
                 return Err(refuse(&format!("{path}/{class}"), problem));
             }
-            let mut ordinals = 1..;
-            let held =
-                folder.pictures.extract_if(.., |_, _| ordinals.next().is_some_and(|i| i % HELD_OUT == 0)).collect();
+            let (mut ordinals, every) = (1.., HELD_OUT.min(n));
+            let held = folder.pictures.extract_if(.., |_, _| ordinals.next().is_some_and(|i| i % every == 0)).collect();
             test.folders.insert(class, Self { pictures: held, ..Self::default() });
         }
         Ok(test)

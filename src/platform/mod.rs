@@ -22,27 +22,38 @@ pub enum DeviceChoice {
     Cpu,
     /// The default adapter, even if it is emulated, or the n-th discrete one.
     Gpu(Option<usize>),
+    /// The n-th GPU of NVIDIA's runtime, with the feature `cuda`.
+    Cuda(usize),
+    /// The n-th GPU of AMD's runtime, with the feature `rocm`.
+    Rocm(usize),
     /// The device that `lend` lends there, with the feature `remote`.
     Remote(SocketAddr),
+}
+
+impl DeviceChoice {
+    /// What a person may write.
+    pub const NAMES: &str =
+        "auto (a real GPU if there is one, else the CPU), cpu, gpu, gpu:N, cuda:N, rocm:N or ws://HOST:PORT";
 }
 
 impl FromStr for DeviceChoice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once(':') {
-            None if text == "auto" => Ok(Self::Auto),
-            None if text == "cpu" => Ok(Self::Cpu),
-            None if text == "gpu" => Ok(Self::Gpu(None)),
-            Some(("gpu", n)) => {
-                n.parse().map(|n| Self::Gpu(Some(n))).map_err(|_| "expected gpu:N, N = 0, 1, ...".into())
-            }
-            Some(("ws", host)) => {
+        let (name, n) = text.split_once(':').map_or((text, None), |(name, n)| (name, Some(n)));
+        let index = |n: &str| n.parse().map_err(|_| format!("expected {name}:N, N = 0, 1, ..."));
+        match (name, n) {
+            ("auto", None) => Ok(Self::Auto),
+            ("cpu", None) => Ok(Self::Cpu),
+            ("gpu", n) => n.map(index).transpose().map(Self::Gpu),
+            ("cuda", n) => index(n.unwrap_or("0")).map(Self::Cuda),
+            ("rocm", n) => index(n.unwrap_or("0")).map(Self::Rocm),
+            ("ws", Some(host)) => {
                 let host = host.trim_start_matches('/');
                 let found = host.to_socket_addrs().map_err(|e| format!("expected ws://HOST:PORT: {e}"))?.next();
                 found.map(Self::Remote).ok_or_else(|| format!("no address is known for {host}"))
             }
-            _ => Err("expected auto, cpu, gpu, gpu:N or ws://HOST:PORT".into()),
+            _ => Err(format!("expected {}", Self::NAMES)),
         }
     }
 }
@@ -103,6 +114,8 @@ pub async fn open(choice: DeviceChoice) -> Result<Opened, Unavailable> {
     match choice {
         DeviceChoice::Cpu => cpu(),
         DeviceChoice::Gpu(index) => gpu(index).await,
+        DeviceChoice::Cuda(index) => cuda(index),
+        DeviceChoice::Rocm(index) => rocm(index),
         DeviceChoice::Remote(address) => remote(address),
         DeviceChoice::Auto => match gpu(None).await {
             Ok(gpu) if !gpu.emulated => Ok(gpu),
@@ -152,6 +165,34 @@ async fn gpu(index: Option<usize>) -> Result<Opened, Unavailable> {
 #[cfg(not(feature = "gpu"))]
 async fn gpu(_: Option<usize>) -> Result<Opened, Unavailable> {
     Err(Unavailable("this build has no GPU backend".into()))
+}
+
+#[cfg(feature = "cuda")]
+fn cuda(index: usize) -> Result<Opened, Unavailable> {
+    nth(index, "CUDA", burn::tensor::DeviceType::Cuda)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda(_: usize) -> Result<Opened, Unavailable> {
+    Err(Unavailable("to reach GPUs by CUDA build with --features cuda, or choose the device gpu".into()))
+}
+
+#[cfg(feature = "rocm")]
+fn rocm(index: usize) -> Result<Opened, Unavailable> {
+    nth(index, "ROCm", burn::tensor::DeviceType::Rocm)
+}
+
+#[cfg(not(feature = "rocm"))]
+fn rocm(_: usize) -> Result<Opened, Unavailable> {
+    Err(Unavailable("to reach GPUs by ROCm build with --features rocm, or choose the device gpu".into()))
+}
+
+#[cfg(any(feature = "cuda", feature = "rocm"))]
+fn nth(index: usize, runtime: &str, of: burn::tensor::DeviceType) -> Result<Opened, Unavailable> {
+    let device = Device::enumerate(of).into_iter().nth(index).ok_or_else(|| {
+        Unavailable(format!("{runtime} knows no GPU number {index}: choose a lower number, the device gpu, or cpu"))
+    })?;
+    Ok(Opened { device, name: format!("{runtime} GPU {index}"), emulated: false, largest_buffer: None })
 }
 
 #[cfg(feature = "remote")]

@@ -346,7 +346,9 @@ fn bad_input_is_refused_with_a_reason() {
     refused(train(folder).args(["--objective", "sgd"]), "possible values");
     refused(train(folder).args(["--dataset", "folder"]), "--data-dir");
     refused(train(folder).args(["--dataset", "cifar10", "--data-dir", "nowhere"]), "nowhere");
-    refused(train(folder).args(["--device", "tpu"]), "expected auto, cpu, gpu, gpu:N or ws:");
+    refused(train(folder).args(["--device", "tpu"]), "cpu, gpu, gpu:N");
+    refused(train(folder).args(["--device", "cuda:x"]), "expected cuda:N");
+    refused(train(folder).args(["--device", "cuda"]), "--features cuda");
     refused(train(folder).args(["--out", "file/run"]), "could not create the directory file/run");
     refused(train(folder).args(["--resume", "nowhere"]), "nowhere is not a run");
 }

@@ -275,6 +275,14 @@ pub fn normalisation_and_its_gradients_equal_burns_own(device: &Device) {
     }
 }
 
+/// A net that has come to no numbers must show it.
+pub fn no_number_stays_one(device: &Device) {
+    let x = Tensor::from_data(TensorData::new(vec![f32::NAN, -1.0, 2.0, -0.5], [1, 4, 1, 1]), device);
+    let [scale, shift] = [1.0, 0.0].map(|value| Tensor::<1>::full([4], value, device));
+    let y = floats(kernel::pictures(kernel::affine(kernel::maps(x), scale, shift, true)));
+    assert!(y[0].is_nan() && y[1..] == [0.0, 2.0, 0.0], "{y:?}");
+}
+
 pub fn moments_and_their_gradients_equal_burns_own(device: &Device) {
     for [batch, channels, size] in [[1, 3, 32], [2, 16, 5], [9, 20, 8], [3, 7, 1], [64, 64, 8]] {
         let shape = [batch, channels, size, size];

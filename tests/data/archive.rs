@@ -87,7 +87,7 @@ fn other_files_are_refused() {
     assert_refused(open(zip(&[], CompressionMethod::Stored)), &["x: holds no folders"]);
     assert_refused(
         open(zip(&[("cat/1.png", b"text".to_vec()); 1], CompressionMethod::Stored)),
-        &["x/cat: has 1 pictures"],
+        &["x/cat: has one picture"],
     );
     let mut bad = set();
     bad[2].1 = b"text".to_vec();

@@ -39,6 +39,15 @@ fn every_tenth_picture_of_a_class_is_held_out() {
 }
 
 #[test]
+fn of_few_pictures_the_last_is_held_out() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&dir.path().join("cat"), 2);
+    fill(&dir.path().join("dog"), 9);
+    let Splits { train, test } = open(dir.path()).unwrap();
+    assert_eq!((train.labels.len(), levels(&test.pixels)), (9, vec![1, 8]));
+}
+
+#[test]
 fn given_splits_are_kept() {
     for name in ["test", "val"] {
         let dir = tempfile::tempdir().unwrap();
@@ -107,7 +116,7 @@ fn a_folder_around_all_is_no_class() {
         classes(&[numbered("my/train/cat"), numbered("my/val/cow")].concat()),
         &["set/my/val: its", "set/my/train"],
     );
-    assert_refused(classes(&["my/cat/1.png".into()]), &["set/my/cat: has 1 pictures"]);
+    assert_refused(classes(&["my/cat/1.png".into()]), &["set/my/cat: has one picture"]);
     assert_refused(classes(&["1.png".into()]), &["set: holds no folders"]);
     assert_refused(classes(&[]), &["set: holds no folders"]);
 }
@@ -125,7 +134,7 @@ fn files_are_read_when_they_are_needed() {
     read_files.sort();
     assert_eq!(read_files, (0..20).collect::<Vec<_>>());
     let unread = |_| panic!("the paths alone are wrong");
-    assert_refused(read("set", &paths[..9], unread), &["has 9 pictures"]);
+    assert_refused(read("set", &paths[..1], unread), &["has one picture"]);
     let broken = |_| Err(Error::Format { path: "x".into(), problem: "was unplugged".into() });
     assert_refused(read("set", &paths, broken), &["x: was unplugged"]);
     assert_refused(read("set/", &paths, |_| Ok(b"text".to_vec())), &["set/cat/00.png: is not a picture"]);
@@ -138,8 +147,8 @@ fn what_is_wrong_is_named() {
     assert_refused(open(&dir.join("nowhere")), &["nowhere"]);
     assert_refused(open(dir), &[&dir.display().to_string(), "holds no folders", "named after it"]);
 
-    fill(&dir.join("cat"), 9);
-    assert_refused(open(dir), &["cat", "has 9 pictures", "one in 10"]);
+    fill(&dir.join("cat"), 1);
+    assert_refused(open(dir), &["cat", "has one picture", "held out"]);
 
     fill(&dir.join("cat"), 10);
     fs::create_dir(dir.join("dog")).unwrap();

@@ -45,7 +45,6 @@ pub struct Setup {
 /// Adds the options of a [`Setup`], and of where to write and what to go on with.
 pub fn options(command: Command) -> Command {
     let dataset = "synthetic (needs no files), cifar10, cifar100, or folder; the test half is used";
-    let device = "auto (a real GPU if there is one, else the CPU), cpu, gpu or gpu:N";
     let threads = option("threads", "N", "Threads of the CPU [default: all cores]");
     command
         .arg(option("dataset", "NAME", dataset).default_value("synthetic"))
@@ -61,7 +60,7 @@ pub fn options(command: Command) -> Command {
             "Use at most so many pictures, spread evenly over the set (0: all)",
         ))
         .arg(number("batch", "256", 1..=65_536, "Pictures on the device at once"))
-        .arg(option("device", "DEVICE", device).default_value("auto"))
+        .arg(option("device", "DEVICE", DeviceChoice::NAMES).default_value("auto"))
         .arg(threads.value_parser(clap::value_parser!(usize)))
         .arg(number("save-every", "30", 0..=86_400, "Seconds between saves to go on from"))
         .arg(option("out", "DIR", "Where to write [default: runs/PROGRAM-MODEL, numbered if taken]"))

@@ -43,12 +43,15 @@ struct Parts {
 impl Pass {
     fn parts(self) -> Parts {
         let parts = |maps, factors| Parts { maps, factors, before: "", written: &[], summed: &[] };
-        const GATE: &str = "let gate = select(vec4f(), vec4f(1), scale * x + shift > vec4f());";
+        // What is no number passes as on the CPU: it must not be hidden.
+        const GATE: &str = "let gate = select(vec4f(1), vec4f(), scale * x + shift <= vec4f());";
         match self {
             Self::Affine => Parts { written: &[("y", "scale * x + shift")], ..parts(&["x"], &["scale", "shift"]) },
-            Self::Activate => {
-                Parts { written: &[("y", "max(scale * x + shift, vec4f())")], ..parts(&["x"], &["scale", "shift"]) }
-            }
+            Self::Activate => Parts {
+                before: "let y = scale * x + shift;",
+                written: &[("y", "select(y, vec4f(), y <= vec4f())")],
+                ..parts(&["x"], &["scale", "shift"])
+            },
             Self::AffineBack => {
                 Parts { written: &[("dx", "scale * dy")], summed: &["x * dy", "dy"], ..parts(&["x", "dy"], &["scale"]) }
             }

@@ -16,14 +16,15 @@ use burn::{
     backend::DispatchDevice,
     tensor::{DType, Tensor},
 };
+use burn_cubecl::CubeDevice;
 
 pub use conv_op::conv2d;
 pub use norm_op::{affine, cross_moments, gated_tangent, moments};
 pub use ordered::Ordered;
 
-/// Whether the kernels work on a tensor: on a GPU of this machine.
+/// Whether the kernels work on a tensor: on a GPU of this machine that takes WGSL.
 pub fn supports<const D: usize>(x: &Tensor<D>) -> bool {
-    x.dtype() == DType::F32 && matches!(x.device().inner().as_dispatch(), DispatchDevice::Cube(_))
+    x.dtype() == DType::F32 && matches!(x.device().inner().as_dispatch(), DispatchDevice::Cube(CubeDevice::Wgpu(_)))
 }
 
 /// What a convolution is of: `side` taps each way, padded by side / 2, maps `[B, height, width, channels]` to
