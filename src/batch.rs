@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::data::{Pictures, SIDE, VALUES};
+use crate::data::{Pictures, SIDE, VALUES, unit};
 
 /// Pixels in [0,1] `[B, 3, 32, 32]` and labels `[B, C]`, one-hot or, where pictures are mixed, shares that sum to 1.
 #[derive(Clone, Debug)]
@@ -45,8 +45,7 @@ pub fn parts(b: usize, n: usize) -> Vec<Range<usize>> {
 
 /// Bytes `[B, 3, 32, 32]` as pixels in [0,1].
 pub fn pixels_of(bytes: &[u8], device: &Device) -> Tensor<4> {
-    let values: Vec<f32> = bytes.iter().map(|&v| v as f32 / 255.0).collect();
-    Tensor::from_data(TensorData::new(values, [bytes.len() / VALUES, 3, SIDE, SIDE]), device)
+    Tensor::from_data(TensorData::new(unit(bytes), [bytes.len() / VALUES, 3, SIDE, SIDE]), device)
 }
 
 /// Labels, each below `classes`, as rows of zeros and a one.

@@ -117,6 +117,12 @@ pub fn unnamed(i: usize) -> String {
     format!("class {i}")
 }
 
+/// The first class that two lists of names, equally long, call differently; [`unnamed`] goes with every name.
+pub fn disagreement(a: &[String], b: &[String]) -> Option<usize> {
+    let differs = |(i, (a, b)): (usize, (&String, &String))| a != b && ![a, b].contains(&&unnamed(i));
+    a.iter().zip(b).enumerate().position(differs)
+}
+
 /// An array's bytes, and whether they are float16. With `half` those of weights are; norms and biases are few, and a
 /// variance may be too small for it.
 ///

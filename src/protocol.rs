@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    data::crop::Crop,
+    data::{crop::Crop, unit},
     evaluate::Report,
     explore::{
         layers::Shift,
@@ -344,7 +344,7 @@ pub struct PictureInfo {
 impl PictureInfo {
     /// Its pixels in [0,1].
     pub fn unit(&self) -> Vec<f32> {
-        self.pixels.iter().map(|&v| f32::from(v) / 255.0).collect()
+        unit(&self.pixels)
     }
 }
 

@@ -55,8 +55,8 @@ fn run() -> anyhow::Result<ExitCode> {
             check(&stages(&config, model.classes)?, plan.target()?, model.classes).with_context(|| path.clone())?;
         }
     }
-    let checksums = models.iter().chain(&judge).map(|(_, checksum, _)| *checksum).collect();
-    if plan.setup.sign(plan.judge.as_ref(), checksums)? {
+    let checksums = models.iter().chain(&judge).map(|(_, checksum, _)| *checksum);
+    if plan.setup.sign(plan.judge.as_ref(), checksums, &pictures)? {
         setup::keep(&out, &plan)?;
     }
     let mut report = Report::new(&plan, &pictures, &opened);

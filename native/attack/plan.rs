@@ -68,7 +68,7 @@ pub fn command() -> Command {
              (one model, one radius)",
         ));
     let usual = |setting: &Setting| match setting.key {
-        "step" => "a quarter of the usual radius; simba 0.2".into(),
+        "step" => "a quarter of epsilon; simba 0.2".into(),
         "steps" => "20; bim, mi-fgsm 10; deepfool 50; apgd-*, fab* 100; cw 200".into(),
         key => AttackConfig::default().get(key).unwrap_or_default(),
     };
@@ -144,7 +144,7 @@ impl Plan {
             }
             // For another judge an attack that can goes on beyond the first success.
             let early_stop = self.judge.is_none();
-            let mut config = AttackConfig { epsilon, early_stop, ..AttackConfig::of(attack, norm) };
+            let mut config = AttackConfig { early_stop, ..AttackConfig::of(attack, norm).within(epsilon) };
             for (key, value) in &self.settings {
                 config.set(key, value).map_err(|e| anyhow!("--{e}"))?;
             }

@@ -56,7 +56,7 @@ fn run() -> anyhow::Result<ExitCode> {
             }
         }
     }
-    if plan.setup.sign(None, models.iter().map(|(_, checksum, _)| *checksum).collect())? {
+    if plan.setup.sign(None, models.iter().map(|(_, checksum, _)| *checksum), &pictures)? {
         setup::keep(&out, &plan)?;
     }
     let go_on = format!("To go on: evaluate --resume {}", out.display());

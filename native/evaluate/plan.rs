@@ -38,7 +38,7 @@ pub fn command() -> Command {
         .about("Puts models side by side: how often they are right on clean, corrupted and attacked pictures")
         .after_help(
             "Corruptions are made here, after CIFAR-10-C: twelve kinds in five severities. Each attack is run on its own, \
-             within L-inf; pgd-20 takes 20 steps of 2/255 from one random start.\n\n\
+             within L-inf; pgd-20 takes 20 steps of a quarter of epsilon from one random start.\n\n\
              Models of your own:\n  evaluate --weights a.safetensors b.safetensors --dataset cifar10\n\
              Interrupted runs go on with:\n  evaluate --resume DIR",
         )
@@ -95,6 +95,8 @@ impl Plan {
         for (key, value) in [("epsilon", &self.epsilon), ("seed", &self.seed)] {
             config.set(key, value).map_err(|e| anyhow!("--{e}"))?;
         }
+        let epsilon = config.epsilon;
+        config = config.within(epsilon);
         if let Some(steps) = steps {
             config.set("steps", steps).map_err(|e| anyhow!("--attacks {name}: {e}"))?;
         }

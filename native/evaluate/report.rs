@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use otjr::{
-    config::{AttackConfig, Corruption, Settings},
+    config::Corruption,
     data::{Pictures, corruption::SEVERITIES},
     evaluate::{Tally, View, wilson},
     model::Model,
@@ -123,9 +123,8 @@ impl<'a> Report<'a> {
 
     /// Prints the tables, writes all files and says which.
     pub fn write(&self, out: &Path) -> anyhow::Result<()> {
-        let step = AttackConfig::default().get("step").unwrap_or_default();
         let about = format!(
-            "{} pictures of {}, {}; attacks in L-inf {}, PGD in steps of {step} from one random start; seed {}.\n\
+            "{} pictures of {}, {}; attacks in L-inf {}, PGD in steps of a quarter of that from one random start; seed {}.\n\
              Accuracy, and where it lies with 95 % confidence (Wilson); a mean over corruptions is taken as if of one \
              look at each picture, which is cautious.\n\
              Corruptions are made here with CIFAR-10-C's severities; they are not its files.",

@@ -68,7 +68,7 @@ pub fn load(dataset: Dataset, path: &str, limits: [usize; 2], fetching: &Fetchin
 /// Keeps `n` pictures (0: all).
 fn limit(pictures: &mut Pictures, n: usize) {
     if n > 0 && n < pictures.len() {
-        *pictures = pictures.spread(n);
+        *pictures = pictures.every(n);
     }
 }
 

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use burn::tensor::Device;
 use otjr::{
     attack::{Error, Goal, Query, Task},
-    config::{AttackConfig, AttackKind, Norm, Pixels, TrainConfig},
-    data::{Pictures, SIDE, VALUES},
+    config::{AttackConfig, AttackKind, Norm, ObjectiveConfig, Pixels, TrainConfig},
+    data::{Pictures, SIDE, VALUES, unit},
     evaluate::{self, State},
     explore::{jacobian, layers, margins, transport},
     model::Model,
@@ -40,8 +40,8 @@ pub struct Findings {
     pub pictures: usize,
     /// Checksum of the pictures and their labels.
     pub data: u32,
-    /// Objective, lambda_SW, lambda_R, if known.
-    pub trained: Option<(String, f32, f32)>,
+    /// Objective, lambda_SW and lambda_R where it has them, if known.
+    pub trained: Option<(String, Option<f32>, Option<f32>)>,
     /// Shares of the pictures, as those under attack.
     pub clean: f64,
     pub curves: Vec<Curve>,
@@ -51,6 +51,15 @@ pub struct Findings {
     /// L_SW between clean and attacked logits, from 32 projections; and the clean logits' mean square, its scale.
     pub distance: f32,
     pub logits: f32,
+}
+
+impl Findings {
+    /// Whether it was measured as it would be now, on these pictures, of the model with this file.
+    pub fn holds(&self, model: u32, pictures: u32) -> bool {
+        let attacks = self.curves.iter().map(|curve| (curve.attack.clone(), curve.robust.len()));
+        let now = ATTACKS.map(|attack| (attack.to_string(), RADII.len()));
+        (self.checksum, self.data) == (model, pictures) && attacks.eq(now)
+    }
 }
 
 /// Accuracy at each of [`RADII`].
@@ -106,7 +115,7 @@ pub async fn all(
         return Ok(None);
     }
     let query = Query::new(model, device, [3, SIDE, SIDE], BATCH);
-    let x: Vec<f32> = pictures.pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
+    let x = unit(&pictures.pixels);
     let goals = pictures.labels.iter().map(|&label| Goal::Avoid(usize::from(label))).collect();
     let task = Task { x, goals, ids: (0..pictures.len() as u64).collect() };
     let pgd = within(AttackKind::Pgd, RADIUS);
@@ -142,8 +151,12 @@ pub async fn all(
         name: subject.name.clone(),
         checksum: subject.checksum,
         pictures: pictures.len(),
-        data: checksum(pictures),
-        trained: trained.map(|c| (c.objective.to_string(), c.coefficients.lambda_sw, c.coefficients.lambda_jac)),
+        data: pictures.checksum(),
+        trained: trained.map(|c| {
+            let of = |key, value| c.objective.uses(key).then_some(value);
+            let ObjectiveConfig { lambda_sw, lambda_jac, .. } = c.coefficients;
+            (c.objective.to_string(), of("lambda-sw", lambda_sw), of("lambda-jac", lambda_jac))
+        }),
         clean,
         curves,
         shifts,
@@ -154,19 +167,9 @@ pub async fn all(
     }))
 }
 
-/// Of pixels and labels.
-pub fn checksum(pictures: &Pictures) -> u32 {
-    let mut sum = flate2::Crc::new();
-    sum.update(&pictures.pixels);
-    pictures.labels.iter().for_each(|label| sum.update(&label.to_le_bytes()));
-    sum.sum()
-}
-
-/// An attack with its usual parameters, its steps in proportion to the radius.
+/// An attack with its usual parameters; the radius in 255ths.
 fn within(attack: AttackKind, radius: f32) -> AttackConfig {
-    let usual = AttackConfig::of(attack, Norm::Linf);
-    let epsilon = Pixels(radius / 255.0);
-    AttackConfig { epsilon, step: Pixels(usual.step.0 * epsilon.0 / usual.epsilon.0), ..usual }
+    AttackConfig::of(attack, Norm::Linf).within(Pixels(radius / 255.0))
 }
 
 fn reaction(of: jacobian::Reaction) -> Reaction {

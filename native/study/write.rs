@@ -50,9 +50,10 @@ pub fn all(findings: &[Findings], out: &Path) -> anyhow::Result<()> {
         "L_SW / z²",
     ];
     let row = |f: &Findings| {
+        let shown = |lambda: Option<f32>| lambda.map_or("-".to_owned(), |lambda| lambda.to_string());
         let (objective, lambda_sw, lambda_jac) = f.trained.clone().map_or_else(
             || ["?", "?", "?"].map(String::from).into(),
-            |(objective, sw, jac)| (objective, sw.to_string(), jac.to_string()),
+            |(objective, sw, jac)| (objective, shown(sw), shown(jac)),
         );
         let reaction = |r: Reaction| [format!("{:.3}", r.norm), format!("{:.3}", r.alignment)];
         let [along, along_cos] = reaction(f.along_transport);

@@ -18,12 +18,16 @@ pub fn load(path: &str, classes: &[String]) -> anyhow::Result<Pictures> {
         train.labels.extend(test.labels);
         train
     };
-    let numbered = all.classes.iter().enumerate().all(|(i, class)| *class == i.to_string());
-    let label = |(i, class): (usize, &String)| {
-        let found = classes.iter().position(|known| known == class).or((numbered && i < classes.len()).then_some(i));
+    let place = |class: &String| {
+        let found = classes.iter().position(|known| known == class);
         found.with_context(|| format!("--extra {path}: its class '{class}' is none of {}", classes.join(", ")))
     };
-    let labels: Vec<usize> = all.classes.iter().enumerate().map(label).collect::<anyhow::Result<_>>()?;
+    let named: anyhow::Result<Vec<usize>> = all.classes.iter().map(place).collect();
+    let numbered = all.classes.iter().enumerate().all(|(i, class)| *class == i.to_string());
+    let labels = match named {
+        Err(_) if numbered && all.classes.len() <= classes.len() => (0..all.classes.len()).collect(),
+        named => named?,
+    };
     all.labels.iter_mut().for_each(|l| *l = labels[usize::from(*l)] as u16);
     all.classes = classes.to_vec();
     Ok(all)

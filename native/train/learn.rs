@@ -3,6 +3,7 @@
 use std::{
     panic::{self, AssertUnwindSafe},
     path::Path,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -34,7 +35,7 @@ pub struct Data {
     /// Taken out of the training pictures to choose an epoch by.
     pub held_out: Pictures,
     /// From a second data set.
-    pub extra: Pictures,
+    pub extra: Arc<Pictures>,
     /// The model that it begins with, if not with fresh weights.
     pub weights: Option<Checkpoint>,
 }
@@ -161,14 +162,18 @@ pub fn train(
 /// A step on several devices. One that is lost, such as of a host that is gone, ends burn's operations in a panic: here it
 /// ends the run, which can go on from its checkpoint.
 fn whole_step(trainer: &mut Trainer, data: &Pictures) -> anyhow::Result<()> {
+    let said = Arc::new(Mutex::new(String::new()));
+    let heard = said.clone();
     let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| ()));
+    panic::set_hook(Box::new(move |panic| {
+        let mut first = heard.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.is_empty() {
+            *first = panic.to_string();
+        }
+    }));
     let stepped = panic::catch_unwind(AssertUnwindSafe(|| trainer.step(data)));
     panic::set_hook(hook);
-    stepped.map_err(|panic| {
-        let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        anyhow!("one of the devices failed: {}", words.unwrap_or("no reason was given"))
-    })
+    stepped.map_err(|_| anyhow!("one of the devices failed: {}", said.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
 /// `loss 1.234 = CE 1.1, L_SW 0.002, R 0.3`.

@@ -78,7 +78,8 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         "" => Pictures::default(),
         path => extra::load(path, &data.train.classes)?,
     };
-    let data = Data { splits: data, held_out, extra, weights: run::weights(&out)? };
+    let weights = if estimating { None } else { run::weights(&out)? };
+    let data = Data { splits: data, held_out, extra: extra.into(), weights };
     let mut opened = devices.into_iter().map(|device| pollster::block_on(platform::open(device)));
     let Some(first) = opened.next() else { bail!("--devices: none is named") };
     let (opened, others) = (first?, opened.collect::<Result<Vec<_>, _>>()?);

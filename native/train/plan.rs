@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
 use otjr::{
     config::{Dataset, Objective, Settings, TrainConfig},
-    model::Architecture,
+    model::{Architecture, Model},
     platform::DeviceChoice,
     train,
 };
@@ -29,7 +29,7 @@ pub fn command() -> Command {
         match setting.key {
             "dataset" => demo,
             _ if paper == demo => paper,
-            _ => format!("{demo}; with another --dataset {paper}"),
+            _ => format!("{demo}; with --recipe or another --dataset {paper}"),
         }
     };
     let command = Command::new("train")
@@ -48,7 +48,7 @@ pub fn command() -> Command {
         ))
         .arg(Arg::new("baseline").long("baseline").value_name("OBJECTIVE").help(
             "Also train this objective on the same budget and compare; none for no comparison \
-             [default: ce; with another --dataset none]",
+             [default: ce; with --recipe or another --dataset none]",
         ))
         .arg(Arg::new("device").long("device").value_name("DEVICE").default_value("auto")
             .help(DeviceChoice::NAMES))
@@ -63,7 +63,7 @@ pub fn command() -> Command {
             "Go on with the run in DIR, exactly as it was, or with the run whose checkpoint is FILE, in a directory of its own; \
              auto: with the run in --out, or begin it there",
         ))
-        .arg(Arg::new("weights").long("weights").value_name("FILE").conflicts_with("model").help(
+        .arg(Arg::new("weights").long("weights").value_name("FILE").conflicts_with_all(["model", "normalize"]).help(
             "Begin with the weights of a model in place of fresh ones; for classes that it does not know its last layer \
              begins anew",
         ))
@@ -138,7 +138,9 @@ fn planned(matches: &ArgMatches) -> anyhow::Result<Run> {
     }
     let weights = matches.get_one::<String>("weights").map(|path| Saved::read(Path::new(path))).transpose()?;
     if let Some(saved) = &weights {
-        (config.model, _) = Architecture::infer(&saved.checkpoint.model()).context("--weights")?;
+        let arrays = saved.checkpoint.model();
+        (config.model, _) = Architecture::infer(&arrays).context("--weights")?;
+        config.normalize = Model::normalises(&arrays);
     }
     if matches.get_flag("plan") {
         return Ok(Run { config, baseline, out: PathBuf::new() });
@@ -213,8 +215,27 @@ fn found(matches: &ArgMatches) -> anyhow::Result<Run> {
         return planned(matches);
     }
     let run = resumed(Path::new(out))?;
-    let mut asked = run.config.clone();
+    let mut asked = match matches.get_one::<String>("recipe") {
+        Some(name) => recipe::read(name)?,
+        None => run.config.clone(),
+    };
     apply(&mut asked, matches)?;
+    if let Some(path) = matches.get_one::<String>("weights") {
+        let [given, kept] = [path.into(), Path::new(out).join(run::WEIGHTS)].map(|path: PathBuf| fs::read(path).ok());
+        if given.is_none() || given != kept {
+            bail!(
+                "the run in {out} did not begin with {path}: leave out --weights, or begin another run in another --out"
+            );
+        }
+        // They are the weights'.
+        (asked.model, asked.normalize) = (run.config.model, run.config.normalize);
+    }
+    let is = run.baseline.map_or("none".to_owned(), |objective| objective.to_string());
+    if let Some(given) = matches.get_one::<String>("baseline").filter(|given| **given != is) {
+        bail!(
+            "the run in {out} has baseline {is}, not {given}: leave out --baseline, or begin another run in another --out"
+        );
+    }
     if let Some(((key, is), (_, asked))) = run.config.pairs().into_iter().zip(asked.pairs()).find(|(a, b)| a != b) {
         bail!("the run in {out} has {key} {is}, not {asked}: leave out --{key}, or begin another run in another --out");
     }

@@ -124,8 +124,8 @@ impl RunDirectory {
     }
 
     fn write_model(&self, trainer: &Trainer, name: &str) -> anyhow::Result<()> {
-        let checkpoint = pollster::block_on(trainer.checkpoint())?;
-        files::write(&self.path.join(name), &checkpoint.without_optimiser().to_bytes())
+        let model = pollster::block_on(trainer.model_file())?;
+        files::write(&self.path.join(name), &model.to_bytes())
     }
 }
 

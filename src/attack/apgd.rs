@@ -36,7 +36,8 @@ const RISING: f64 = 0.75;
 const SHORTER: f32 = 1.5;
 
 /// The iterations after which the step size is looked at: the first 22 % of all, then periods that shrink by 3 % down to
-/// 6 % (section 3.2: w_j = ceil(p_j N), p_{j+1} = p_j + max(p_j - p_{j-1} - 0.03, 0.06)); L1: every 4 %.
+/// 6 % (section 3.2: w_j = p_j N, p_{j+1} = p_j + max(p_j - p_{j-1} - 0.03, 0.06), rounded down as in the official code); L1:
+/// every 4 %.
 pub fn checkpoints(norm: Norm, iterations: usize) -> Vec<usize> {
     let share = |percent: usize| (percent * iterations / 100).max(1);
     let (mut period, shrink, least) = match norm {
@@ -187,7 +188,8 @@ impl<M: Classifier> Run<'_, M> {
                 points.retain(|p| !found[p.i].fallen());
             }
             if points.is_empty() {
-                let progress = Progress { done: done + iteration, total, found };
+                // That the start is enough shows after one step too.
+                let progress = Progress { done: (done + iteration).max(1), total, found };
                 return Ok(observer.step(progress).await.is_continue().then(Vec::new));
             }
             points.iter_mut().for_each(|p| p.advance(&self.threat, iteration == 0));

@@ -54,12 +54,13 @@ impl Attack for SimBa {
                     let (i, x, best, _) = &mut points[k];
                     let (candidate, z) = tried.next().expect("a candidate for each");
                     let value = loss(*i, z);
+                    let distance = || self.threat.distance(candidate, task.picture(*i));
+                    // Of many classes one may win while the odds of them all fall.
+                    found[*i].offer(candidate, task.goals[*i].margin(z), distance);
                     let better = value > *best;
                     if better {
                         x.copy_from_slice(candidate);
                         *best = value;
-                        let distance = || self.threat.distance(candidate, task.picture(*i));
-                        found[*i].offer(candidate, task.goals[*i].margin(z), distance);
                     }
                     !better
                 });

@@ -262,10 +262,10 @@ impl AttackConfig {
     /// An attack with the parameters that are usual for it; `norm` is overruled where it knows only one.
     pub fn of(attack: AttackKind, norm: Norm) -> Self {
         let norm = if attack == AttackKind::Cw { Norm::L2 } else { norm };
-        let (epsilon, step) = match norm {
-            Norm::Linf => (8.0 / 255.0, 2.0 / 255.0),
-            Norm::L2 => (128.0 / 255.0, 32.0 / 255.0),
-            Norm::L1 => (12.0, 3.0),
+        let epsilon = match norm {
+            Norm::Linf => 8.0 / 255.0,
+            Norm::L2 => 128.0 / 255.0,
+            Norm::L1 => 12.0,
         };
         let steps = match attack {
             AttackKind::Bim | AttackKind::MiFgsm => 10,
@@ -274,11 +274,13 @@ impl AttackConfig {
             AttackKind::ApgdCe | AttackKind::ApgdDlr | AttackKind::ApgdT | AttackKind::Fab | AttackKind::FabT => 100,
             _ => 20,
         };
-        let step = match attack {
-            AttackKind::Simba => 0.2,
-            _ => step,
-        };
-        Self { attack, norm, epsilon: Pixels(epsilon), step: Pixels(step), steps, ..Self::default() }
+        Self { attack, norm, steps, ..Self::default() }.within(Pixels(epsilon))
+    }
+
+    /// The same within another radius. Steps are a quarter of it, but SimBA's, which the ball cuts short.
+    pub fn within(self, epsilon: Pixels) -> Self {
+        let step = if self.attack == AttackKind::Simba { 0.2 } else { epsilon.0 / 4.0 };
+        Self { epsilon, step: Pixels(step), ..self }
     }
 }
 

@@ -44,19 +44,40 @@ impl Pictures {
         }
     }
 
-    /// At most `n` of the pictures, spread evenly over the set: files may be sorted by class.
-    pub fn spread(&self, n: usize) -> Self {
-        let n = n.min(self.len());
-        self.select(&(0..n).map(|i| i * self.len() / n).collect::<Vec<_>>())
+    /// At most `n` of the pictures, at even distances in the set.
+    pub fn every(&self, n: usize) -> Self {
+        if n >= self.len() { self.clone() } else { self.select(&evenly(self.len(), n).collect::<Vec<_>>()) }
     }
 
-    /// Takes `n` of the pictures out, spread evenly over the set.
+    /// At most `n` of the pictures, of each class its share, in the order of the set.
+    pub fn spread(&self, n: usize) -> Self {
+        if n >= self.len() { self.clone() } else { self.select(&self.share_of_each_class(n)) }
+    }
+
+    /// Takes at most `n` of the pictures out, of each class its share.
     pub fn set_aside(&mut self, n: usize) -> Self {
-        let taken = self.spread(n);
-        let n = taken.len();
-        let ids: std::collections::BTreeSet<usize> = (0..n).map(|i| i * self.len() / n).collect();
-        *self = self.select(&(0..self.len()).filter(|i| !ids.contains(i)).collect::<Vec<_>>());
-        taken
+        let taken = self.share_of_each_class(n.min(self.len()));
+        let left: Vec<usize> = (0..self.len()).filter(|i| taken.binary_search(i).is_err()).collect();
+        let aside = self.select(&taken);
+        *self = self.select(&left);
+        aside
+    }
+
+    /// Ids of `n` pictures, in order. Even distances would not do in a set whose labels recur at even distances.
+    fn share_of_each_class(&self, n: usize) -> Vec<usize> {
+        let mut by_class: Vec<usize> = (0..self.len()).collect();
+        by_class.sort_by_key(|&i| self.labels[i]);
+        let mut ids: Vec<usize> = evenly(self.len(), n).map(|i| by_class[i]).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// CRC-32 of pixels and labels.
+    pub fn checksum(&self) -> u32 {
+        let mut sum = flate2::Crc::new();
+        sum.update(&self.pixels);
+        self.labels.iter().for_each(|label| sum.update(&label.to_le_bytes()));
+        sum.sum()
     }
 
     /// Adds the pictures of a small set, by the names of their classes. One of a new class is repeated until the class has
@@ -99,6 +120,17 @@ impl Pictures {
     pub fn picture(&self, i: usize) -> &[u8] {
         &self.pixels[i * VALUES..(i + 1) * VALUES]
     }
+}
+
+/// `n` numbers below `len`, n at most len, at even distances.
+fn evenly(len: usize, n: usize) -> impl Iterator<Item = usize> {
+    // Addresses may have 32 bits, and the product more.
+    (0..n as u64).map(move |i| (i * len as u64 / n as u64) as usize)
+}
+
+/// Bytes as pixels in [0,1].
+pub fn unit(bytes: &[u8]) -> Vec<f32> {
+    bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect()
 }
 
 /// A data set: what to train on and what to judge by.

@@ -19,15 +19,16 @@ const MAX_PICTURES: usize = if usize::BITS > 32 { 2_000_000 } else { 300_000 };
 pub fn read(name: &str, file: impl Read + Seek) -> Result<Pictures, Error> {
     let zip =
         &mut ZipArchive::new(file).map_err(|e| refuse(name, format!("is no .npz, damaged or cut short ({e})")))?;
-    let (shape, bytes) = member(name, zip, IMAGE, &["|u1"])?;
+    let (shape, mut pixels) = member(name, zip, IMAGE, &["|u1"])?;
     let [n @ 1..=MAX_PICTURES, SIDE, SIDE, 3] = shape[..] else {
         let problem = format!("has shape {shape:?}, not [N, {SIDE}, {SIDE}, 3] with N from 1 to {MAX_PICTURES}");
         return Err(refuse(&format!("{name}/{IMAGE}"), problem));
     };
-    let mut pixels = vec![0; n * VALUES];
-    for (picture, planes) in bytes.chunks_exact(VALUES).zip(pixels.chunks_exact_mut(VALUES)) {
-        for (i, value) in planes.iter_mut().enumerate() {
-            *value = picture[i % (SIDE * SIDE) * 3 + i / (SIDE * SIDE)];
+    // Channels first, in place: there is no room for a second copy.
+    for picture in pixels.chunks_exact_mut(VALUES) {
+        let channels_last = picture.to_vec();
+        for (i, value) in picture.iter_mut().enumerate() {
+            *value = channels_last[i % (SIDE * SIDE) * 3 + i / (SIDE * SIDE)];
         }
     }
     let (shape, bytes) = member(name, zip, LABEL, &["|u1", "<i4", "<i8"])?;
@@ -35,7 +36,15 @@ pub fn read(name: &str, file: impl Read + Seek) -> Result<Pictures, Error> {
         return Err(refuse(&format!("{name}/{LABEL}"), format!("has shape {shape:?}, but there are {n} pictures")));
     }
     let wide = bytes.chunks_exact(bytes.len() / n);
-    let labels: Vec<u16> = wide.map(|label| u16::from_le_bytes([label[0], *label.get(1).unwrap_or(&0)])).collect();
+    let label = |bytes: &[u8]| {
+        let mut wide = [0; 8];
+        wide[..bytes.len()].copy_from_slice(bytes);
+        u16::try_from(u64::from_le_bytes(wide))
+    };
+    let labels: Result<Vec<u16>, _> = wide.map(label).collect();
+    let labels = labels.map_err(|_| {
+        refuse(&format!("{name}/{LABEL}"), format!("has labels below 0 or above {}: no classes have them", u16::MAX))
+    })?;
     let classes = labels.iter().max().map_or(0, |&label| usize::from(label) + 1);
     Ok(Pictures { pixels, labels, classes: (0..classes).map(|class| class.to_string()).collect() })
 }

@@ -16,7 +16,7 @@ use crate::{
         method::{Stage, stages},
     },
     config::AttackConfig,
-    data::{Pictures, SIDE, VALUES},
+    data::{Pictures, SIDE, VALUES, unit},
     model::Model,
     platform,
     prediction::{ranking, seen},
@@ -95,7 +95,7 @@ pub trait Watch {
 
 impl Evaluation<'_> {
     fn pixels(&self, ids: &[usize]) -> Vec<f32> {
-        ids.iter().flat_map(|&i| self.pictures.picture(i)).map(|&v| f32::from(v) / 255.0).collect()
+        unit(&self.pictures.select(ids).pixels)
     }
 
     fn label(&self, i: usize) -> usize {

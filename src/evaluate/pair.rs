@@ -9,7 +9,7 @@ use crate::{
         rounding::{self, Change, change},
     },
     config::AttackConfig,
-    data::{Pictures, SIDE},
+    data::{Pictures, SIDE, unit},
     model::Model,
     prediction::seen,
 };
@@ -36,7 +36,7 @@ pub async fn pairs(
     let query = Query::new(model, device, [3, SIDE, SIDE], ids.len());
     let labels: Vec<usize> = ids.iter().map(|&i| usize::from(pictures.labels[i])).collect();
     let task = Task {
-        x: pictures.select(ids).pixels.iter().map(|&v| f32::from(v) / 255.0).collect(),
+        x: unit(&pictures.select(ids).pixels),
         goals: labels.iter().map(|&label| Goal::Avoid(label)).collect(),
         ids: ids.iter().map(|&i| i as u64).collect(),
     };

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     attack::autoattack::Flag,
     checkpoint::{Checkpoint, Error},
-    data::{Pictures, SIDE, VALUES},
+    data::{Pictures, SIDE, VALUES, unit},
     model::parameter::Array,
 };
 
@@ -143,7 +143,7 @@ impl State {
         let images = |values: Vec<f32>| Array { shape: vec![n, 3, SIDE, SIDE], values };
         let numbers = |values: Vec<f32>| Array { shape: vec![n], values };
         let arrays = [
-            (CLEAN, images(pictures.pixels.iter().map(|&v| f32::from(v) / 255.0).collect())),
+            (CLEAN, images(unit(&pictures.pixels))),
             (ADVERSARIAL, images(self.adversarial.clone())),
             (LABELS, numbers(pictures.labels.iter().map(|&v| f32::from(v)).collect())),
             (PREDICTIONS, numbers(self.predictions.iter().map(|&v| v as f32).collect())),

@@ -10,6 +10,7 @@ use crate::{
     attack::{Error, query::read},
     data::VALUES,
     model::{Model, Pass},
+    prediction::top,
 };
 
 /// Reference pictures that go through the network at once.
@@ -111,8 +112,7 @@ impl Regions {
             cells.flat_map(|(row, column)| plane.lift([middle(0, column), middle(1, row)])).collect();
         let latents: Tensor<2> = Tensor::from_data(TensorData::new(latents, [side * side, plane.mean.len()]), device);
         let logits = read(model.classify(latents).value).await?;
-        let top = |z: &[f32]| (0..z.len()).max_by(|&a, &b| z[a].total_cmp(&z[b])).unwrap_or(0) as u16;
-        Ok(Self { bounds, side, classes: logits.chunks(model.classes).map(top).collect() })
+        Ok(Self { bounds, side, classes: logits.chunks(model.classes).map(|z| top(z) as u16).collect() })
     }
 }
 

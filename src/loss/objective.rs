@@ -121,7 +121,11 @@ pub fn evaluate(
         _ if has_jacobian => Some(forward(model, pixels.clone())),
         _ => Some(forward(&tracked, batch.x.clone())),
     };
-    let a = objective.needs_attack().then(|| forward(&tracked, x_adv.clone()));
+    let a = objective.needs_attack().then(|| match objective {
+        // Only the direction u is made of them.
+        Objective::SwJac => forward(model, x_adv.clone()).autodiff(),
+        _ => forward(&tracked, x_adv.clone()),
+    });
 
     let (z, penalty) = match z {
         Some(z) if has_jacobian => {

@@ -248,7 +248,7 @@ impl Model {
     /// The model that a state dict holds; its architecture is read off the tensors' names and shapes.
     pub fn from_arrays(arrays: &Arrays, device: &Device) -> Result<Self, Error> {
         let (architecture, classes) = Architecture::infer(arrays)?;
-        let normalised = arrays.contains_key(Model::MEAN);
+        let normalised = Self::normalises(arrays);
         let mut model = Self::build(&mut Builder::named(arrays, device), architecture, classes, normalised)?;
         let known: std::collections::BTreeSet<_> = model.slots().iter().map(|s| s.name().to_owned()).collect();
         let foreign = |name: &&String| !known.contains(*name) && !name.ends_with(".num_batches_tracked");
@@ -256,6 +256,15 @@ impl Model {
             Some(name) => Err(Error::Unexpected(name.clone(), architecture)),
             None => Ok(model),
         }
+    }
+
+    /// Whether the model that a state dict holds normalises its input.
+    pub fn normalises(arrays: &Arrays) -> bool {
+        arrays.contains_key(Self::MEAN)
+    }
+
+    pub fn is_normalised(&self) -> bool {
+        self.normalisation.is_some()
     }
 
     fn build(b: &mut Builder, architecture: Architecture, classes: usize, normalised: bool) -> Result<Self, Error> {

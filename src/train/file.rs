@@ -4,7 +4,7 @@ use burn::tensor::Device;
 
 use super::{Error, Trainer, optimiser::Sgd};
 use crate::{
-    checkpoint::{self, Checkpoint, MODEL},
+    checkpoint::{self, Checkpoint, MODEL, disagreement},
     config::{Settings, TrainConfig},
     data::{Pictures, SIDE, VALUES},
     model::{Model, parameter::Array},
@@ -34,14 +34,18 @@ impl Trainer {
         let mut trainer = Self::with_model(&config_of(checkpoint)?, model, data, device)?;
         trainer.averaged = averaged;
         trainer.classes = checkpoint.classes(trainer.model.classes);
+        if let Some(i) = disagreement(&trainer.classes, &data.classes) {
+            let [of_run, found] = [&trainer.classes, &data.classes].map(|names| names[i].clone());
+            return Err(Error::ClassNames { number: i, of_run, found });
+        }
         trainer.own = own_of(checkpoint)?;
         trainer.optimiser = Sgd::from_arrays(&checkpoint.arrays, VELOCITY, &mut trainer.model, device)?;
         trainer.step = step_of(checkpoint)?;
         Ok(trainer)
     }
 
-    /// The state of the run as a file: [`Trainer::resume`] goes on from it.
-    pub async fn checkpoint(&self) -> Result<Checkpoint, Error> {
+    /// What the run has made as a file, for others to open.
+    pub async fn model_file(&self) -> Result<Checkpoint, Error> {
         let mut file = Checkpoint::default();
         let weights = self.result().arrays().await.map_err(Error::Device)?;
         // Better the last good checkpoint than this one.
@@ -49,6 +53,21 @@ impl Trainer {
             return Err(Error::Diverged { step: self.step, loss: f32::NAN });
         }
         file.add(MODEL, weights);
+        let metadata = [
+            ("format", FORMAT.to_owned()),
+            ("architecture", self.model.architecture.to_string()),
+            ("classes", serde_json::json!(self.classes).to_string()),
+            ("objective", self.config.objective.to_string()),
+            ("config", serde_json::json!(self.config.pairs()).to_string()),
+            ("step", self.step.to_string()),
+        ];
+        file.metadata.extend(metadata.map(|(key, value)| (key.to_owned(), value)));
+        Ok(file)
+    }
+
+    /// The state of the run as a file: [`Trainer::resume`] goes on from it.
+    pub async fn checkpoint(&self) -> Result<Checkpoint, Error> {
+        let mut file = self.model_file().await?;
         if self.averaged.is_some() {
             file.add(LATEST, self.model.arrays().await.map_err(Error::Device)?);
         }
@@ -62,15 +81,6 @@ impl Trainer {
             file.arrays.insert(OWN_LABELS.to_owned(), Array { shape: vec![n], values: labels });
             file.metadata.insert(OWN_CLASSES.to_owned(), serde_json::json!(self.own.classes).to_string());
         }
-        let metadata = [
-            ("format", FORMAT.to_owned()),
-            ("architecture", self.model.architecture.to_string()),
-            ("classes", serde_json::json!(self.classes).to_string()),
-            ("objective", self.config.objective.to_string()),
-            ("config", serde_json::json!(self.config.pairs()).to_string()),
-            ("step", self.step.to_string()),
-        ];
-        file.metadata.extend(metadata.map(|(key, value)| (key.to_owned(), value)));
         Ok(file)
     }
 }

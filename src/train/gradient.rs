@@ -14,13 +14,13 @@ pub fn of(evaluation: &mut Evaluation) -> Gradient {
     slots.map(|leaf| if leaf.learnt() { leaf.gradient(&mut gradients) } else { None }).collect()
 }
 
-/// The mean of the gradients of a batch's parts, each with its share of the batch.
-pub fn mean(parts: Vec<(Gradient, f32)>) -> Gradient {
-    let scaled = |(gradient, share): (Gradient, f32)| -> Gradient {
-        gradient.into_iter().map(|g| g.map(|g| if share == 1.0 { g } else { g.mul_scalar(share) })).collect()
-    };
-    let sum = |a: Gradient, b: Gradient| a.into_iter().zip(b).map(|(a, b)| Some(a? + b?)).collect();
-    parts.into_iter().map(scaled).reduce(sum).unwrap_or_default()
+/// `gradient` times `factor`.
+pub fn scaled(gradient: Gradient, factor: f32) -> Gradient {
+    gradient.into_iter().map(|g| g.map(|g| if factor == 1.0 { g } else { g.mul_scalar(factor) })).collect()
+}
+
+pub fn sum(a: Gradient, b: Gradient) -> Gradient {
+    a.into_iter().zip(b).map(|(a, b)| Some(a? + b?)).collect()
 }
 
 /// The gradient, no longer than `longest` (the Euclidean norm over all weights). Nothing is read back.

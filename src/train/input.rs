@@ -7,7 +7,7 @@ use rand_distr::{Beta, Distribution};
 use crate::{
     batch::Batch,
     config::TrainConfig,
-    data::{Pictures, SIDE, VALUES, augment},
+    data::{Pictures, SIDE, VALUES, augment, unit},
     random::{self, Purpose, RngExt},
 };
 
@@ -32,7 +32,7 @@ pub fn draw(config: &TrainConfig, [data, extra]: [&Pictures; 2], step: u64, size
         if config.augment {
             augment::crop_and_flip(pictures.picture(i), &mut rng, out);
         } else {
-            out.iter_mut().zip(pictures.picture(i)).for_each(|(out, &byte)| *out = f32::from(byte) / 255.0);
+            out.copy_from_slice(&unit(pictures.picture(i)));
         }
         if config.cutout > 0 {
             augment::cut_out(config.cutout, &mut rng, out);

@@ -18,9 +18,8 @@ use crate::{
     random::{self, Purpose},
 };
 
-/// What one part of a batch gave.
+/// What one part of a batch gave beside its gradient.
 pub(super) struct Learnt {
-    pub gradient: Gradient,
     pub terms: Terms,
     /// For the running statistics.
     pub passes: Vec<Pass>,
@@ -30,7 +29,6 @@ pub(super) struct Learnt {
 impl Learnt {
     fn on_device(self, device: &Device) -> Self {
         Self {
-            gradient: self.gradient.into_iter().map(|g| g.map(|g| g.to_device(device))).collect(),
             terms: self.terms.to_device(device),
             passes: self.passes.into_iter().map(|pass| pass.on_device(device)).collect(),
             x_adv: self.x_adv.to_device(device),
@@ -39,8 +37,8 @@ impl Learnt {
 }
 
 impl Trainer {
-    /// What each part of a batch gives, with its share of the batch, in order.
-    pub(super) fn learn(&self, batch: &Batch) -> Vec<(Learnt, f32)> {
+    /// The mean of the gradients of a batch's parts, and what else each of them gives, with its share of the batch, in order.
+    pub(super) fn learn(&self, batch: &Batch) -> (Gradient, Vec<(Learnt, f32)>) {
         let (config, size) = (&self.config, batch.x.dims()[0]);
         let stream = |purpose| random::stream(config.seed, purpose, self.step);
         let noise =
@@ -51,29 +49,41 @@ impl Trainer {
 
         let devices: Vec<&Device> = [&self.device].into_iter().chain(&self.others).collect();
         let parts = parts(size, config.accumulate * devices.len());
-        // Each device takes every so many parts, with a copy of the model.
-        let learn = |number: usize| -> Vec<Learnt> {
+        let share = |rows: &Range<usize>| rows.len() as f32 / size as f32;
+        // Each device takes every so many parts, with a copy of the model, and holds the sum of their gradients alone.
+        let learn = |number: usize| -> (Option<Gradient>, Vec<Learnt>) {
             let device = devices[number];
             let model = if number == 0 { self.model.clone() } else { self.model.to_device(device) };
-            let mine = parts.iter().skip(number).step_by(devices.len());
-            mine.map(|rows| {
+            let (mut sum, mut learnt) = (None, Vec::new());
+            for rows in parts.iter().skip(number).step_by(devices.len()) {
                 let noise = noise.as_ref().map(|n| n.clone().narrow(0, rows.start, rows.len()).to_device(device));
                 let (batch, directions) = (batch.rows(rows.clone(), device), directions.rows(rows.clone(), device));
-                self.learn_part(&model, batch, noise, directions).on_device(&self.device)
-            })
-            .collect()
+                let (gradient, part) = self.learn_part(&model, batch, noise, directions);
+                let gradient = gradient::scaled(gradient, share(rows));
+                sum = Some(match sum {
+                    Some(sum) => gradient::sum(sum, gradient),
+                    None => gradient,
+                });
+                learnt.push(part.on_device(&self.device));
+            }
+            let home = |g: Option<Tensor<1>>| g.map(|g| g.to_device(&self.device));
+            (sum.map(|sum| sum.into_iter().map(home).collect()), learnt)
         };
-        let mut learnt: Vec<_> = platform::at_once(devices.len(), learn).into_iter().map(Vec::into_iter).collect();
-        let share = |rows: &Range<usize>| rows.len() as f32 / size as f32;
-        parts
-            .iter()
-            .enumerate()
-            .filter_map(|(i, rows)| Some((learnt[i % devices.len()].next()?, share(rows))))
-            .collect()
+        let (sums, learnt): (Vec<_>, Vec<_>) = platform::at_once(devices.len(), learn).into_iter().unzip();
+        let mut learnt: Vec<_> = learnt.into_iter().map(Vec::into_iter).collect();
+        let parts = parts.iter().enumerate();
+        let parts = parts.filter_map(|(i, rows)| Some((learnt[i % devices.len()].next()?, share(rows)))).collect();
+        (sums.into_iter().flatten().reduce(gradient::sum).unwrap_or_default(), parts)
     }
 
     /// What a part of a batch says of how to move the weights of `model`.
-    fn learn_part(&self, model: &Model, batch: Batch, noise: Option<Tensor<4>>, directions: Directions) -> Learnt {
+    fn learn_part(
+        &self,
+        model: &Model,
+        batch: Batch,
+        noise: Option<Tensor<4>>,
+        directions: Directions,
+    ) -> (Gradient, Learnt) {
         let config = &self.config;
         let (objective, coefficients) = (config.objective, &config.coefficients);
         let x_adv = match noise {
@@ -90,6 +100,6 @@ impl Trainer {
             evaluation = evaluate(&gradient::perturb(model, &gradient, config.awp));
             gradient = gradient::of(&mut evaluation);
         }
-        Learnt { gradient, terms: evaluation.terms, passes: evaluation.passes, x_adv }
+        (gradient, Learnt { terms: evaluation.terms, passes: evaluation.passes, x_adv })
     }
 }

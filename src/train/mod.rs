@@ -10,6 +10,8 @@ mod optimiser;
 pub mod schedule;
 pub mod validation;
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, ExecutionError, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +53,7 @@ pub enum Error {
     Checkpoint(#[from] checkpoint::Error),
     #[error("the device failed: {0:?}")]
     Device(ExecutionError),
-    #[error("the loss became {loss} at step {step}: lower --rate or the coefficients")]
+    #[error("training diverged, the loss is {loss} at step {step}: lower the learning rate or the coefficients")]
     Diverged { step: u64, loss: f32 },
     #[error("there are {0} training pictures: at least 2 are needed")]
     TooFewPictures(usize),
@@ -59,6 +61,10 @@ pub enum Error {
     OneClass,
     #[error("the model knows {expected} classes, the data set has {found}")]
     Classes { expected: usize, found: usize },
+    #[error(
+        "class {number} is '{of_run}' in the run and '{found}' in the data set: give the pictures that it began with"
+    )]
+    ClassNames { number: usize, of_run: String, found: String },
 }
 
 /// The state of a run.
@@ -72,7 +78,7 @@ pub struct Trainer {
     /// Pictures that were added to the data set for this run; they are kept in its checkpoints.
     pub own: Pictures,
     /// Pictures of the same classes from which a share of each batch comes, if there are any.
-    pub extra: Pictures,
+    pub extra: Arc<Pictures>,
     /// Further devices: each takes as large a part of every batch as the first, normalised by itself, and their gradients
     /// are averaged.
     pub others: Vec<Device>,
@@ -102,12 +108,12 @@ impl Trainer {
             return Err(Error::Classes { expected: model.classes, found: data.classes.len() });
         }
         Ok(Self {
-            config: TrainConfig { model: model.architecture, ..config.clone() },
+            config: TrainConfig { model: model.architecture, normalize: model.is_normalised(), ..config.clone() },
             model,
             averaged: None,
             classes: data.classes.clone(),
             own: Pictures::default(),
-            extra: Pictures::default(),
+            extra: Arc::default(),
             others: Vec::new(),
             last: None,
             optimiser: Sgd::default(),
@@ -176,15 +182,10 @@ impl Trainer {
         let size = self.batch_size(data);
         let batch = input::draw(&self.config, [data, &self.extra], self.step, size, &self.device);
         let config = &self.config;
-        let parts = self.learn(&batch);
+        let (mut gradient, parts) = self.learn(&batch);
         let x_adv = parts.iter().map(|(part, _)| part.x_adv.clone()).collect();
         let terms = Terms::mean(parts.iter().map(|(part, share)| (&part.terms, *share)));
-        let mut gradients = Vec::new();
-        for (part, share) in parts {
-            part.passes.into_iter().for_each(|pass| self.model.update_running(pass));
-            gradients.push((part.gradient, share));
-        }
-        let mut gradient = gradient::mean(gradients);
+        parts.into_iter().flat_map(|(part, _)| part.passes).for_each(|pass| self.model.update_running(pass));
         if config.clip > 0.0 {
             gradient = gradient::clip(gradient, config.clip);
         }
@@ -223,9 +224,9 @@ impl Trainer {
 
 /// That there is something to train on.
 fn check(data: &Pictures) -> Result<(), Error> {
-    match (data.len(), data.classes.len()) {
-        (n @ ..2, _) => Err(Error::TooFewPictures(n)),
-        (_, ..2) => Err(Error::OneClass),
+    match data.labels.as_slice() {
+        few @ ([] | [_]) => Err(Error::TooFewPictures(few.len())),
+        [first, others @ ..] if others.iter().all(|label| label == first) => Err(Error::OneClass),
         _ => Ok(()),
     }
 }

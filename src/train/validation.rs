@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Trainer;
 use crate::{
     attack::Error,
-    config::{AttackConfig, AttackKind, Norm, Pixels},
+    config::{AttackConfig, AttackKind, Norm},
     data::Pictures,
     evaluate::{State, accuracy},
 };
@@ -37,12 +37,7 @@ pub async fn validate(
     progress: impl FnMut(&State) -> ControlFlow<()>,
 ) -> Result<Option<Validation>, Error> {
     let epsilon = trainer.config.coefficients.train_epsilon;
-    let attack = AttackConfig {
-        epsilon,
-        step: Pixels(epsilon.0 / 4.0),
-        steps: STEPS,
-        ..AttackConfig::of(AttackKind::Pgd, Norm::Linf)
-    };
+    let attack = AttackConfig { steps: STEPS, ..AttackConfig::of(AttackKind::Pgd, Norm::Linf).within(epsilon) };
     let state = accuracy(trainer.result(), pictures, &attack, BATCH, &trainer.device, progress).await?;
     let [clean, robust] = state.accuracy().shares();
     Ok(state.finished.then_some(Validation { epoch, clean, robust }))

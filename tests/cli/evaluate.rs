@@ -67,7 +67,7 @@ fn an_evaluation_leaves_a_report() {
         };
         let checkpoint = Checkpoint::from_bytes(&fs::read(file).unwrap()).unwrap();
         let model = Model::from_arrays(&checkpoint.model(), &device).unwrap();
-        let pgd = AttackConfig { steps: 3, seed: 5, epsilon: otjr::config::Pixels(4.0 / 255.0), ..Default::default() };
+        let pgd = AttackConfig { steps: 3, seed: 5, ..Default::default() }.within(otjr::config::Pixels(4.0 / 255.0));
         let state = evaluate::accuracy(&model, &pictures, &pgd, 12, &device, |_| std::ops::ControlFlow::Continue(()));
         let shares = pollster::block_on(state).unwrap().accuracy().shares();
         same(&[score("clean", None, None), score("pgd-3", None, None)], &shares);
@@ -140,6 +140,39 @@ fn a_stopped_evaluation_goes_on() {
     let (finished, text) = output(&mut resume());
     assert!(finished.status.success(), "{text}");
     assert_eq!(json(&folder.join("parts/report.json")), json(&folder.join("whole/report.json")));
+}
+
+/// What was found on other pictures says nothing of these.
+#[test]
+fn a_changed_set_of_pictures_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let grey = otjr::data::picture::encode_png(&[9; 3072]);
+    let classes = otjr::data::synthetic::usual([1, 1]).train.classes;
+    for class in &classes {
+        fs::create_dir_all(folder.join("set").join(class)).unwrap();
+        for name in ["1.png", "2.png"] {
+            fs::write(folder.join("set").join(class).join(name), &grey).unwrap();
+        }
+    }
+    let mut command = evaluate(folder);
+    command.args([
+        "--weights",
+        FIXTURE,
+        "--attacks",
+        "clean",
+        "--out",
+        "run",
+        "--dataset",
+        "folder",
+        "--data-dir",
+        "set",
+    ]);
+    let (done, text) = output(&mut command);
+    assert!(done.status.success(), "{text}");
+    let white = otjr::data::picture::encode_png(&[255; 3072]);
+    fs::write(folder.join("set").join(&classes[0]).join("2.png"), white).unwrap();
+    refused(evaluate(folder).args(["--resume", "run"]), "the set of pictures has changed");
 }
 
 #[test]

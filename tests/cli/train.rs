@@ -260,6 +260,9 @@ fn a_run_that_cannot_go_on_says_so() {
     assert!(!folder.join("again").exists());
     let auto = ["--resume", "auto", "--out", "good"];
     refused(train(folder).args(auto).args(["--epochs", "3"]), "has epochs 2, not 3: leave out --epochs");
+    refused(train(folder).args(auto).args(["--recipe", "trades-cifar10"]), "leave out --");
+    refused(train(folder).args(auto).args(["--baseline", "pgd"]), "has baseline none, not pgd");
+    refused(train(folder).args(auto).args(["--weights", FIXTURE]), "did not begin with");
     let (done, text) = output(train(folder).args(auto).args(["--epochs", "2"]));
     assert!(done.status.success(), "{text}");
 }

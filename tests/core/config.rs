@@ -1,6 +1,6 @@
 //! Settings by name, as command lines and URLs use them.
 
-use otjr::config::{AttackConfig, Norm, Pixels, Settings, TrainConfig, Value};
+use otjr::config::{AttackConfig, AttackKind, Norm, Pixels, Settings, TrainConfig, Value};
 
 use crate::tests;
 
@@ -29,6 +29,14 @@ tests! {
         keys.sort();
         keys.dedup();
         assert_eq!(keys.len(), TrainConfig::settings().len());
+    }
+
+    fn steps_are_a_quarter_of_the_radius() {
+        for (norm, usual) in [(Norm::Linf, 2.0 / 255.0), (Norm::L2, 32.0 / 255.0), (Norm::L1, 3.0)] {
+            let pgd = AttackConfig::of(AttackKind::Pgd, norm);
+            assert_eq!(pgd.step.0, usual);
+            assert_eq!(pgd.within(Pixels(1.0 / 255.0)).step.0, 0.25 / 255.0);
+        }
     }
 
     fn fractions_of_255() {

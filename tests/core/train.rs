@@ -193,7 +193,7 @@ tests! {
         let data = data();
         let mut trainer = Trainer::new(&config(Objective::Ce), &data, &Device::flex()).unwrap();
         let steps = trainer.steps(&data);
-        trainer.extra = Pictures { pixels: vec![255; 20 * VALUES], labels: vec![3; 20], classes: data.classes.clone() };
+        trainer.extra = Pictures { pixels: vec![255; 20 * VALUES], labels: vec![3; 20], classes: data.classes.clone() }.into();
         assert_eq!(trainer.steps(&data), steps);
         for _ in 0..2 {
             trainer.step(&data);
@@ -356,6 +356,9 @@ tests! {
         let mut fewer = data.clone();
         fewer.classes.pop();
         assert!(matches!(Trainer::resume(&checkpoint, &fewer, &device), Err(Error::Classes { expected: 10, found: 9 })));
+        let mut others = data.clone();
+        others.classes.reverse();
+        assert!(matches!(Trainer::resume(&checkpoint, &others, &device), Err(Error::ClassNames { number: 0, .. })));
         let model = Checkpoint { arrays: checkpoint.arrays, ..Checkpoint::default() };
         assert!(matches!(Trainer::resume(&model, &data, &device), Err(Error::Checkpoint(_))));
         assert!(matches!(Trainer::new(&config(Objective::Ce), &Pictures::default(), &device), Err(Error::TooFewPictures(0))));

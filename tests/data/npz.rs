@@ -51,6 +51,10 @@ fn other_arrays_are_refused() {
     assert_refused(open(b"not an array".to_vec(), label.clone()), &["is no array"]);
     assert_refused(open(image.clone(), npy("|u1", "(3,)", &[0, 1, 2])), &["label.npy", "there are 2 pictures"]);
     assert_refused(read("x.npz", Cursor::new(b"no zip")), &["x.npz", "is no .npz"]);
+    for label in [-1i32, 65_536] {
+        let wide = [0, label].map(i32::to_le_bytes).concat();
+        assert_refused(open(image.clone(), npy("<i4", "(2,)", &wide)), &["label.npy", "above 65535"]);
+    }
     let alone = zip(&[("image.npy", image)], CompressionMethod::Stored);
     assert_refused(read("x.npz", Cursor::new(alone)), &["x.npz/label.npy", "numpy.savez"]);
 }

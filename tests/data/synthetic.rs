@@ -11,6 +11,20 @@ fn the_first_pictures_are_these() {
     assert_eq!(hash(&splits.test.pixels), 0x2974_a48d_e033_cc2b);
 }
 
+/// Its labels recur every ten pictures.
+#[test]
+fn a_part_has_its_share_of_each_class() {
+    let mut set = synthetic::generate(0, 200, 0).train;
+    let each =
+        |pictures: &Pictures| (0..10).map(|c| pictures.labels.iter().filter(|&&l| l == c).count()).collect::<Vec<_>>();
+    assert_eq!(each(&set.spread(20)), [2; 10]);
+    let whole = set.clone();
+    let aside = set.set_aside(40);
+    assert_eq!((each(&aside), each(&set)), (vec![4; 10], vec![16; 10]));
+    assert_eq!(aside.picture(0), whole.picture(0), "in the order of the set");
+    assert_eq!(set.every(16).labels, set.labels.iter().copied().step_by(10).collect::<Vec<_>>());
+}
+
 #[test]
 fn labels_are_balanced_and_splits_share_nothing() {
     let splits = synthetic::generate(5, 200, 100);

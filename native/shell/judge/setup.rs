@@ -38,7 +38,7 @@ pub struct Setup {
     device: String,
     threads: Option<usize>,
     pub save_every: u64,
-    /// Of the models' files, once the run has begun.
+    /// Of the models' files, of the judge's, if there is one, and of the pictures, once the run has begun.
     checksums: Vec<u32>,
 }
 
@@ -155,14 +155,21 @@ impl Setup {
         Ok(Some((data.test, pollster::block_on(platform::open(self.device()?))?)))
     }
 
-    /// Notes the checksums of a new run's models and of what else judges them, and says that it is new; of an old run sees
-    /// that they are still the same.
-    pub fn sign(&mut self, judge: Option<&String>, checksums: Vec<u32>) -> anyhow::Result<bool> {
+    /// Notes the checksums of a new run's models and of what else judges them, and of the pictures, and says that it is
+    /// new; of an old run sees that they are still the same.
+    pub fn sign(
+        &mut self,
+        judge: Option<&String>,
+        models: impl Iterator<Item = u32>,
+        pictures: &Pictures,
+    ) -> anyhow::Result<bool> {
+        let checksums: Vec<u32> = models.chain([pictures.checksum()]).collect();
+        let names = self.models.iter().chain(judge).map(String::as_str).chain(["the set of pictures"]);
         if self.checksums.is_empty() {
             self.checksums = checksums;
             return Ok(true);
         }
-        match self.models.iter().chain(judge).zip(self.checksums.iter().zip(&checksums)).find(|(_, (a, b))| a != b) {
+        match names.zip(self.checksums.iter().zip(&checksums)).find(|(_, (a, b))| a != b) {
             Some((name, _)) => bail!(
                 "{name} has changed since the run began: what it withstood then says nothing now; start another run"
             ),

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, bail};
 use otjr::{
-    checkpoint::{Checkpoint, unnamed},
+    checkpoint::{Checkpoint, disagreement},
     config::TrainConfig,
     data::Pictures,
     model::Model,
@@ -49,13 +49,12 @@ impl File {
                 pictures.classes.len()
             );
         }
-        for (i, (own, class)) in checkpoint.classes(model.classes).iter().zip(&pictures.classes).enumerate() {
-            let unnamed = unnamed(i);
-            if own != class && *own != unnamed && *class != unnamed {
-                bail!(
-                    "{path} calls class {i} '{own}', in the pictures it is '{class}': choose the --dataset that it was trained on"
-                );
-            }
+        let classes = checkpoint.classes(model.classes);
+        if let Some(i) = disagreement(&classes, &pictures.classes) {
+            let (own, class) = (&classes[i], &pictures.classes[i]);
+            bail!(
+                "{path} calls class {i} '{own}', in the pictures it is '{class}': choose the --dataset that it was trained on"
+            );
         }
         Ok((model, *checksum, train::config_of(checkpoint).ok()))
     }

@@ -12,7 +12,7 @@ mod colour;
 mod fog;
 mod noise;
 
-use super::VALUES;
+use super::{VALUES, unit};
 use crate::{
     config::Corruption,
     random::{Purpose, RngExt, stream},
@@ -31,7 +31,7 @@ impl Corruption {
         assert_eq!(picture.len(), VALUES);
         let s = severity - 1;
         let rng = &mut stream(seed, Purpose::Corruption, (index << 8) | self as u64);
-        let mut x: Vec<f32> = picture.iter().map(|&v| f32::from(v) / 255.0).collect();
+        let mut x = unit(picture);
         match self {
             Self::GaussianNoise => noise::gaussian(&mut x, [0.04, 0.06, 0.08, 0.09, 0.1][s], rng),
             Self::ShotNoise => noise::shot(&mut x, [500.0, 250.0, 100.0, 75.0, 50.0][s], rng),
