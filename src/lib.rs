@@ -26,9 +26,9 @@
 //!
 //! # Invariants
 //!
-//! - The core touches no DOM and no clock; [`platform`] does. It reads no files but in [`data::cifar::open`] and
-//!   [`data::folder::open`], and has no threads but rayon's, in the CPU's [`kernel`]s and in [`attack::fab`]. Every read-back
-//!   from a device is async.
+//! - The core touches no DOM and no clock; [`platform`] does. It opens files in [`data::cifar::open`] and
+//!   [`data::folder::open`] alone, and takes rayon's threads in [`kernel`] and [`attack::fab`] alone. Every read-back from
+//!   a device is async.
 //! - Pixels are in [0,1]; attacks run in inference mode and leave the model as it was; epsilon is in pixel units.
 //! - Everything random is a function of (seed, purpose, index), drawn on the host: the same on every backend.
 //! - Errors are handled once, at the shell, and say what was wrong and what to do. The core does not panic on input.
