@@ -17,7 +17,7 @@
 //! - [`kernel`]: convolution, normalisation and steps of descent; kernels of our own for the CPU and in WGSL for the GPU, as
 //!   operations of burn's with their own backward, and the layout of feature maps.
 //! - [`prediction`]: which class logits name, ties included.
-//! - [`loss`]: one term a file; [`loss::objective`] adds them up. [`attack`]: one attack a file.
+//! - [`loss`]: one term a file; [`loss::objective`] adds them up. [`attack`]: one family of attacks a file.
 //! - [`explore`]: what the page shows of a representation: layers, embedding, transport, Jacobian, landscape.
 //! - [`train`], [`evaluate`], [`verify`]: what the programs do. [`checkpoint`]: their files;
 //!   [`pytorch`]: PyTorch's, whose names [`model::names`] tells apart.
@@ -26,7 +26,9 @@
 //!
 //! # Invariants
 //!
-//! - The core touches no DOM, file, clock or thread; [`platform`] does. Every read-back from a device is async.
+//! - The core touches no DOM and no clock; [`platform`] does. It opens files in [`data::cifar::open`] and
+//!   [`data::folder::open`] alone, and takes rayon's threads in [`kernel`] and [`attack::fab`] alone. Every read-back from
+//!   a device is async.
 //! - Pixels are in [0,1]; attacks run in inference mode and leave the model as it was; epsilon is in pixel units.
 //! - Everything random is a function of (seed, purpose, index), drawn on the host: the same on every backend.
 //! - Errors are handled once, at the shell, and say what was wrong and what to do. The core does not panic on input.

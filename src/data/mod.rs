@@ -1,4 +1,4 @@
-//! Bytes -> pictures -> batches. Readers take `impl Read`; opening files is the shells' business.
+//! Bytes -> pictures -> batches. Readers take `impl Read`; only [`cifar::open`] and [`folder::open`] open files.
 
 pub mod archive;
 pub mod augment;
