@@ -47,6 +47,9 @@ struct Arguments {
     threads: Option<usize>,
     #[arg(long, default_value = "cpu", help = DeviceChoice::NAMES)]
     device: DeviceChoice,
+    /// Multiply in float16 inside convolutions, where the GPU can
+    #[arg(long)]
+    mixed: bool,
     /// How long to repeat each workload, at least 3 times
     #[arg(long, value_name = "S", default_value_t = 3.0)]
     seconds: f64,

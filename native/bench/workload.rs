@@ -90,12 +90,16 @@ pub struct Work {
 
 /// The model of --weights, or a fresh one.
 pub fn model(arguments: &Arguments, device: &Device) -> anyhow::Result<Model> {
-    let Some(path) = &arguments.weights else {
-        return Ok(Model::new(arguments.model, CLASSES, None, SEED, device)?);
+    let model = match &arguments.weights {
+        None => Model::new(arguments.model, CLASSES, None, SEED, device)?,
+        Some(path) => {
+            let bytes = fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
+            let load =
+                || -> anyhow::Result<_> { Ok(Model::from_arrays(&Checkpoint::from_bytes(&bytes)?.model(), device)?) };
+            load().with_context(|| path.display().to_string())?
+        }
     };
-    let bytes = fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
-    let load = || Model::from_arrays(&Checkpoint::from_bytes(&bytes)?.model(), device).map_err(anyhow::Error::from);
-    load().with_context(|| path.display().to_string())
+    Ok(if arguments.mixed { model.halved() } else { model })
 }
 
 /// Pictures of a batch: fewer for a wide network, of which an OTJR step holds gigabytes.

@@ -26,6 +26,7 @@ use otjr::{
     config::{AttackConfig, TrainConfig},
     data::Pictures,
     evaluate::{self, Pair, State},
+    kernel,
     model::Model,
     platform, train,
 };
@@ -93,6 +94,13 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         data.splits.train.classes.len(),
         names.join(", ")
     ));
+    if config.mixed {
+        let exact = [&opened].into_iter().chain(&others).find(|opened| !kernel::has_half(&opened.device));
+        console.say(match exact {
+            None => "Convolutions multiply in float16 and add in float32".to_owned(),
+            Some(exact) => format!("{} cannot multiply in float16: there convolutions stay in float32", exact.name),
+        });
+    }
     if !data.held_out.is_empty() {
         let n = data.held_out.len();
         console.say(format_args!("{n} pictures are set aside: the epoch that withstands best on them is kept"));

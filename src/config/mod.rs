@@ -359,6 +359,8 @@ settings! {
         extra_share: f32 = 0.7, in [0.0, 1.0];
         /// Subtract each channel's mean and divide by its deviation, inside the model
         normalize: bool = false;
+        /// Multiply in float16 and add in float32 inside convolutions, where the GPU can (mixed precision)
+        mixed: bool = false;
         /// Train the last layer alone, on the representation as it is
         head_only: bool = false;
         /// Train on at most this many pictures (0: all)

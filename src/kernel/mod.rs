@@ -13,12 +13,14 @@ use std::sync::{Arc, OnceLock};
 #[cfg(feature = "cpu")]
 pub use cpu::profile;
 
-use burn::tensor::{Tensor, activation, module, ops::ConvOptions};
+use burn::tensor::{Device, Tensor, activation, module, ops::ConvOptions};
 
 /// The weight of a convolution, `[out, in, k, k]`, k odd; one convolution's, which has one stride.
 #[derive(Clone, Debug)]
 pub struct Weight {
     tensor: Tensor<4>,
+    /// Multiply in float16 and add in float32, where a GPU can.
+    half: bool,
     /// The same numbers in other orders; shared by all copies, tracked or not.
     #[cfg(feature = "cpu")]
     packed: Arc<cpu::Packed>,
@@ -30,6 +32,7 @@ impl Weight {
     pub fn new(tensor: Tensor<4>) -> Self {
         Self {
             tensor,
+            half: false,
             #[cfg(feature = "cpu")]
             packed: Arc::default(),
             #[cfg(feature = "gpu")]
@@ -39,6 +42,16 @@ impl Weight {
 
     pub fn tensor(&self) -> &Tensor<4> {
         &self.tensor
+    }
+
+    /// Other values, used in the same way.
+    pub fn with(&self, tensor: Tensor<4>) -> Self {
+        Self { half: self.half, ..Self::new(tensor) }
+    }
+
+    /// The same, to be multiplied in float16 and added in float32 where a GPU can.
+    pub fn half(&self) -> Self {
+        Self { half: true, ..self.clone() }
     }
 
     /// The same as a leaf of the autodiff graph.
@@ -139,6 +152,14 @@ fn channels_last(x: &Tensor<4>) -> bool {
     on_cpu(x) || on_gpu(x)
 }
 
+/// Whether convolutions on a device can multiply in float16.
+pub fn has_half(device: &Device) -> bool {
+    #[cfg(feature = "gpu")]
+    return gpu::has_half(&Tensor::<1>::zeros([1], device));
+    #[cfg(not(feature = "gpu"))]
+    return false;
+}
+
 /// Pictures `[B, C, H, W]` as maps.
 pub fn maps(pictures: Tensor<4>) -> Tensor<4> {
     #[cfg(feature = "cpu")]
@@ -177,7 +198,7 @@ fn plain_conv2d(x: Tensor<4>, weight: &Weight, stride: usize) -> Tensor<4> {
     let tensor = weight.tensor.clone();
     #[cfg(feature = "gpu")]
     if on_gpu(&x) {
-        return gpu::conv2d(x, tensor, weight.ordered.clone(), stride);
+        return gpu::conv2d(x, tensor, weight.ordered.clone(), stride, weight.half);
     }
     let pad = tensor.dims()[2] / 2;
     module::conv2d(x, tensor, None, ConvOptions::new([stride; 2], [pad; 2], [1; 2], 1))

@@ -83,7 +83,11 @@ impl Slot for ConvWeight {
     }
 
     fn set_flat(&mut self, values: Tensor<1>) {
-        self.weight = Weight::new(values.reshape(self.weight.tensor().dims()));
+        self.weight = self.weight.with(values.reshape(self.weight.tensor().dims()));
+    }
+
+    fn halve(&mut self) {
+        self.weight = self.weight.half();
     }
 
     fn track(&mut self) {

@@ -337,6 +337,13 @@ impl Model {
         model
     }
 
+    /// A copy whose convolutions multiply in float16 and add in float32, where a GPU can.
+    pub fn halved(&self) -> Self {
+        let mut model = self.clone();
+        model.slots().into_iter().for_each(|slot| slot.halve());
+        model
+    }
+
     /// A copy on a device.
     pub fn to_device(&self, device: &Device) -> Self {
         let mut model = self.clone();

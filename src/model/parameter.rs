@@ -34,6 +34,8 @@ pub trait Slot {
     /// The values, `[n]`, outside autodiff.
     fn flat(&self) -> Tensor<1>;
     fn set_flat(&mut self, values: Tensor<1>);
+    /// Multiplies by it in float16 from now on, where that is offered: in convolutions on some GPUs.
+    fn halve(&mut self) {}
     /// Makes the tensor a leaf of the autodiff graph whose gradient is kept.
     fn track(&mut self);
     /// The gradient `[n]` of a tracked tensor; none if the loss does not depend on it.

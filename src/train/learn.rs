@@ -54,6 +54,7 @@ impl Trainer {
         let learn = |number: usize| -> (Option<Gradient>, Vec<Learnt>) {
             let device = devices[number];
             let model = if number == 0 { self.model.clone() } else { self.model.to_device(device) };
+            let model = if config.mixed { model.halved() } else { model };
             let (mut sum, mut learnt) = (None, Vec::new());
             for rows in parts.iter().skip(number).step_by(devices.len()) {
                 let noise = noise.as_ref().map(|n| n.clone().narrow(0, rows.start, rows.len()).to_device(device));

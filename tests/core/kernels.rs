@@ -34,7 +34,7 @@ pub fn ours(device: &Device, stride: usize) -> impl Fn(Tensor<4>, Tensor<4>) -> 
 }
 
 /// The same on `device`, tracked or not as it is.
-fn moved<const D: usize>(tensor: Tensor<D>, device: &Device) -> Tensor<D> {
+pub fn moved<const D: usize>(tensor: Tensor<D>, device: &Device) -> Tensor<D> {
     let device = if tensor.device().is_autodiff() { device.clone().autodiff() } else { device.clone() };
     tensor.to_device(&device)
 }

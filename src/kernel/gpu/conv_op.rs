@@ -19,14 +19,15 @@ use burn::{
 use burn_cubecl::{kernel::into_contiguous, tensor::CubeTensor};
 
 use super::{
-    Geometry, correlate,
+    Geometry, correlate, has_half,
     ordered::{Ordered, filled_up},
     weight_gradient::weight_gradient,
 };
 
 /// Maps `[B, H, W, C]` convolved with `weight` `[out, C, k, k]`, padding k/2.
-pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, ordered: Arc<Ordered>, stride: usize) -> Tensor<4> {
-    Tensor::from_dispatch(Dispatch::convolve_on_gpu(x.into_dispatch(), weight.into_dispatch(), ordered, stride))
+pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, ordered: Arc<Ordered>, stride: usize, half: bool) -> Tensor<4> {
+    let half = half && has_half(&x);
+    Tensor::from_dispatch(Dispatch::convolve_on_gpu(x.into_dispatch(), weight.into_dispatch(), ordered, stride, half))
 }
 
 #[backend_extension(Cube, Autodiff)]
@@ -36,6 +37,7 @@ trait Convolve: Backend {
         weight: FloatTensor<Self>,
         ordered: Arc<Ordered>,
         stride: usize,
+        half: bool,
     ) -> FloatTensor<Self>;
 }
 
@@ -45,8 +47,9 @@ impl Convolve for Cube {
         weight: FloatTensor<Self>,
         ordered: Arc<Ordered>,
         stride: usize,
+        half: bool,
     ) -> FloatTensor<Self> {
-        Operands::new(x, weight, ordered, stride).forward()
+        Operands::new(x, weight, ordered, stride, half).forward()
     }
 }
 
@@ -56,8 +59,9 @@ impl<C: CheckpointStrategy> Convolve for Autodiff<Cube, C> {
         weight: FloatTensor<Self>,
         ordered: Arc<Ordered>,
         stride: usize,
+        half: bool,
     ) -> FloatTensor<Self> {
-        let operands = Operands::new(x.primitive().clone(), weight.primitive().clone(), ordered, stride);
+        let operands = Operands::new(x.primitive().clone(), weight.primitive().clone(), ordered, stride, half);
         let output = operands.forward();
         match ConvolveBackward.prepare::<C>([x.node(), weight.node()]).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish(operands, output),
@@ -79,11 +83,11 @@ struct Operands {
 }
 
 impl Operands {
-    fn new(x: CubeTensor, weight: CubeTensor, ordered: Arc<Ordered>, stride: usize) -> Self {
+    fn new(x: CubeTensor, weight: CubeTensor, ordered: Arc<Ordered>, stride: usize, half: bool) -> Self {
         let [_, height, width, _] = x.shape().dims();
         let [filters, channels, side, _] = weight.shape().dims();
         let [all_channels, all_filters] = [channels, filters].map(|n| n.next_multiple_of(4));
-        let geometry = Geometry { height, width, channels: all_channels, filters: all_filters, side, stride };
+        let geometry = Geometry { height, width, channels: all_channels, filters: all_filters, side, stride, half };
         Self { x: into_contiguous(filled_up(x, 3)), weight, ordered, channels, filters, geometry }
     }
 

@@ -3,20 +3,21 @@
 use burn::backend::TensorMetadata;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{Geometry, power_of_two, shader};
+use super::{Geometry, loss_scale, power_of_two, shader};
 
 /// What a convolution gives, `[B, height', width', filters]`; weight `[side, side, channels, filters]`.
 pub fn forward(geometry: Geometry, maps: CubeTensor, weight: CubeTensor) -> CubeTensor {
-    launch(Correlate { geometry, back: false }, [maps, weight])
+    launch(Correlate { geometry, back: false, scale: 1 }, [maps, weight])
 }
 
 /// The gradient of the maps, from that of the output; weight `[side, side, filters, channels]`.
 pub fn input_gradient(geometry: Geometry, gradient: CubeTensor, weight: CubeTensor) -> CubeTensor {
-    launch(Correlate { geometry, back: true }, [gradient, weight])
+    launch(Correlate { geometry, back: true, scale: 1 }, [gradient, weight])
 }
 
 fn launch(shader: Correlate, inputs: [CubeTensor; 2]) -> CubeTensor {
     let [batch, ..] = inputs[0].shape().dims::<4>();
+    let shader = if shader.back { Correlate { scale: loss_scale(shader.geometry, batch), ..shader } } else { shader };
     let [_, [height, width, out]] = shader.ends();
     let groups = shader.groups(batch);
     shader::launch(shader, groups, inputs.to_vec(), vec![vec![batch, height, width, out]]).swap_remove(0)
@@ -26,6 +27,8 @@ fn launch(shader: Correlate, inputs: [CubeTensor; 2]) -> CubeTensor {
 struct Correlate {
     geometry: Geometry,
     back: bool,
+    /// What the source is multiplied by where it is rounded to float16.
+    scale: usize,
 }
 
 /// How a workgroup's work is cut.
@@ -101,11 +104,16 @@ impl shader::Shader for Correlate {
             ("COLUMN_TILES", out / 4 / columns),
             ("SLAB4", slab),
             ("BACK", self.back.into()),
+            ("SCALE", self.scale),
         ]
     }
 
     fn repeats(&self) -> usize {
         self.tile().own
+    }
+
+    fn half(&self) -> bool {
+        self.geometry.half
     }
 
     fn threads(&self) -> usize {

@@ -16,7 +16,10 @@ use burn::{
     backend::DispatchDevice,
     tensor::{DType, Tensor},
 };
-use burn_cubecl::CubeDevice;
+use burn_cubecl::{
+    CubeDevice,
+    cubecl::ir::{ElemType, FloatKind},
+};
 
 pub use conv_op::conv2d;
 pub use norm_op::{affine, cross_moments, gated_tangent, moments};
@@ -25,6 +28,13 @@ pub use ordered::Ordered;
 /// Whether the kernels work on a tensor: on a GPU of this machine that takes WGSL.
 pub fn supports<const D: usize>(x: &Tensor<D>) -> bool {
     x.dtype() == DType::F32 && matches!(x.device().inner().as_dispatch(), DispatchDevice::Cube(CubeDevice::Wgpu(_)))
+}
+
+/// Whether the kernels can multiply in float16 where a tensor is.
+pub fn has_half<const D: usize>(x: &Tensor<D>) -> bool {
+    let device = x.device().inner();
+    let DispatchDevice::Cube(device) = device.as_dispatch() else { return false };
+    supports(x) && device.client().properties().supports_type(ElemType::Float(FloatKind::F16))
 }
 
 /// What a convolution is of: `side` taps each way, padded by side / 2, maps `[B, height, width, channels]` to
@@ -37,6 +47,8 @@ struct Geometry {
     filters: usize,
     side: usize,
     stride: usize,
+    /// Multiply in float16.
+    half: bool,
 }
 
 impl Geometry {
@@ -44,6 +56,12 @@ impl Geometry {
     fn output(&self) -> [usize; 2] {
         [self.height, self.width].map(|size| size.div_ceil(self.stride))
     }
+}
+
+/// What gradients of means over a batch are multiplied by before they are rounded to float16, so that what is small is not
+/// lost (Micikevicius et al., 2018, sec. 3.2); they are divided by it again in float32.
+fn loss_scale(geometry: Geometry, batch: usize) -> usize {
+    if geometry.half { batch.next_power_of_two() } else { 1 }
 }
 
 /// The largest power of two that divides `n`, at most `most`.

@@ -22,6 +22,11 @@ pub trait Shader: Clone + Debug + Eq + Hash + Send + Sync + 'static {
     fn repeats(&self) -> usize;
     /// Threads of a workgroup; THREADS in the text.
     fn threads(&self) -> usize;
+    /// Whether `real` in the text is float16, and not float32. Then lines marked HALF are there, and `PART_x` is `part_x`
+    /// in place of `x`.
+    fn half(&self) -> bool {
+        false
+    }
 }
 
 /// Runs so many workgroups of `shader` on contiguous float32 tensors; gives outputs of these shapes.
@@ -69,11 +74,14 @@ impl<S: Shader> CubeKernel for Kernel<S> {
         let constants = shader.constants().into_iter().chain([threads]);
         let constants = constants.map(|(name, value)| format!("const {name} = {value};\n"));
         let text = shader.text();
-        let lines = text.lines().flat_map(|line| {
+        let half = shader.half();
+        let [real, part] =
+            if half { ["enable f16;\nalias real = f16;\n", "part_"] } else { ["alias real = f32;\n", ""] };
+        let lines = text.lines().filter(|line| half || !line.ends_with("// HALF")).flat_map(|line| {
             let times = if line.contains("$i") && !line.starts_with("//") { shader.repeats() } else { 1 };
-            (0..times).map(move |i| line.replace("$i", &i.to_string()) + "\n")
+            (0..times).map(move |i| line.replace("$i", &i.to_string()).replace("PART_", part) + "\n")
         });
-        let source = constants.chain(lines).collect();
+        let source = [real.to_owned()].into_iter().chain(constants).chain(lines).collect();
         Some(PrecompiledSource { source, entrypoint_name: "main".into(), lang: "wgsl" })
     }
 }

@@ -3,7 +3,7 @@
 use burn::backend::{Cube, TensorMetadata, ops::FloatTensorOps};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{Geometry, channels::sum_rows, power_of_two, shader};
+use super::{Geometry, channels::sum_rows, loss_scale, power_of_two, shader};
 
 /// `[side, side, channels, filters]`, from the maps and the gradient of the output.
 pub fn weight_gradient(geometry: Geometry, maps: CubeTensor, gradient: CubeTensor) -> CubeTensor {
@@ -21,6 +21,8 @@ struct WeightGradient {
     geometry: Geometry,
     /// Pictures of a workgroup, a divisor of the batch.
     pictures: usize,
+    /// What the gradient is multiplied by where it is rounded to float16.
+    scale: usize,
 }
 
 /// Workgroups that keep a large GPU busy.
@@ -30,9 +32,9 @@ const PIXELS: usize = 16;
 
 impl WeightGradient {
     fn new(geometry: Geometry, batch: usize) -> Self {
-        let whole = Self { geometry, pictures: batch };
+        let whole = Self { geometry, pictures: batch, scale: loss_scale(geometry, batch) };
         let enough = |parts: &usize| batch.is_multiple_of(*parts) && parts * whole.tiles() >= ENOUGH;
-        Self { geometry, pictures: batch / (1..=batch).find(enough).unwrap_or(batch) }
+        Self { pictures: batch / (1..=batch).find(enough).unwrap_or(batch), ..whole.clone() }
     }
 
     fn tiles(&self) -> usize {
@@ -85,11 +87,16 @@ impl shader::Shader for WeightGradient {
             ("OWN4", self.own()),
             ("COLUMNS", self.columns()),
             ("COLUMN_TILES", filters / 4 / self.columns()),
+            ("SCALE", self.scale),
         ]
     }
 
     fn repeats(&self) -> usize {
         self.own()
+    }
+
+    fn half(&self) -> bool {
+        self.geometry.half
     }
 
     fn threads(&self) -> usize {
