@@ -117,6 +117,8 @@ pub struct State {
     pub picture_in_use: Option<Source<u64>>,
     pub picture_wanted: Option<Source<u64>>,
     noticed: usize,
+    /// Something long took the worker from the attack on the picture, which is made anew after it.
+    pub(super) displaced: bool,
     /// The number of the last attack or evaluation.
     pub(super) last_id: u64,
 }
@@ -187,6 +189,15 @@ impl State {
                 (self.training.earlier, self.training.earlier_data) = (runs, data);
                 Vec::new()
             }
+            Input::Remembered(number, bytes) => {
+                self.training.remember(number, &bytes);
+                Vec::new()
+            }
+            Input::KeptData(name, file) => {
+                self.training.earlier_data.retain(|(kept, _)| *kept != name);
+                self.training.earlier_data.push((name, file));
+                Vec::new()
+            }
             Input::Due => self.begin(),
             Input::Visitor(intent) => self.intend(intent),
         }
@@ -203,6 +214,7 @@ impl State {
             Event::ModelLoaded { slot: Slot::Run, .. } => return self.judge_loaded(),
             Event::ModelLoaded { slot, model } => {
                 self.sides.fetching.take_if(|source| source.slot() == slot);
+                self.forget_judge(slot);
                 match self.model_wanted.filter(|source| source.slot() == slot) {
                     Some(source) => {
                         if self.slot() != Some(slot) {
@@ -283,10 +295,9 @@ impl State {
                 if let Some(tasks) = self.hear_judged(id, &report, over, stopped) {
                     return tasks;
                 }
-                if let Some(many) = self.many.as_mut().filter(|many| many.id == id) {
-                    (many.report, many.running, many.stopped) = (Some(report), !over, stopped);
-                }
-                return self.go_on();
+                let Some(many) = self.many.as_mut().filter(|many| many.id == id) else { return self.go_on() };
+                (many.report, many.running, many.stopped) = (Some(report), !over, stopped);
+                return if over { self.attack_again() } else { Vec::new() };
             }
             Event::Explored { id, answer, over, .. } => return self.hear_answer(id, answer, over),
             Event::Unanswered { id } => return self.hear_nothing(id),
@@ -315,6 +326,23 @@ impl State {
         Vec::new()
     }
 
+    /// Something long takes the worker from the attack on the picture, if there is one, whose outcome is then unknown.
+    pub(super) fn displace(&mut self) -> bool {
+        let busy = self.busy();
+        if busy {
+            self.forget_attack();
+            self.attack.phase = Phase::Idle;
+            self.displaced = true;
+        }
+        busy
+    }
+
+    /// What took the worker from the attack on the picture is over.
+    pub(super) fn attack_again(&mut self) -> Vec<Task> {
+        let over = self.busy() || matches!(self.attack.phase, Phase::Done { stopped: false, .. });
+        if std::mem::take(&mut self.displaced) && !over { self.soon(0) } else { self.go_on() }
+    }
+
     /// The worker that attacked many pictures is gone.
     pub(super) fn cut_short(&mut self) {
         if let Some(many) = self.many.as_mut().filter(|many| many.running) {
@@ -332,11 +360,17 @@ impl State {
 
     /// Something could not be had: say why, go on with what there is.
     fn refused(&mut self, subject: Subject, text: String) -> Vec<Task> {
+        let mut tasks = Vec::new();
         match subject {
             Subject::Model | Subject::Evaluation if self.training.judging.is_some() => {
                 self.notice(text);
                 return self.judge_refused();
             }
+            Subject::Export | Subject::Training if self.training.judge_waits() => {
+                self.notice(text);
+                return self.judge_refused();
+            }
+            Subject::Diverged => return self.hear_diverged(text),
             Subject::Model if self.model_wanted == self.model_in_use && self.sides.give_up() => {}
             Subject::Model if self.left.is_some() => {
                 self.notice(text);
@@ -359,13 +393,19 @@ impl State {
                 Some(attack) => attack.phase = Phase::Done { steps: 0, milliseconds: 0.0, stopped: false },
                 None => self.attack.phase = Phase::Idle,
             },
-            Subject::Evaluation => self.many = None,
+            Subject::Evaluation => {
+                self.many = None;
+                self.notice(text);
+                return self.attack_again();
+            }
             Subject::Fixture => self.check = None,
-            Subject::Data | Subject::Training => self.training_refused(subject),
+            Subject::Data => self.training.data_coming = None,
+            Subject::Training => tasks = self.training_refused(),
             Subject::Device | Subject::Export | Subject::Reference => {}
         }
         self.notice(text);
-        self.go_on()
+        tasks.extend(self.go_on());
+        tasks
     }
 
     // --- what is in view ---------------------------------------------------------------------------------------------

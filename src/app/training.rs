@@ -2,11 +2,11 @@
 //!
 //! A run trains whenever the worker has nothing else to do: every other command interrupts it, and `State::go_on` sends it on.
 
-pub use super::run::{Phase, Point, Run};
+pub use super::run::{Judged, Phase, Point, Run};
 use super::{message::Task, runs::Judging, state::State};
 use crate::{
-    config::{Dataset, Settings, TrainConfig},
-    protocol::{Command, DataInfo, Look, Origin, Pairs, Purpose, RunInfo, Subject},
+    config::{Settings, TrainConfig},
+    protocol::{Command, DataInfo, Look, Origin, Pairs, Purpose, RunInfo, decode},
     train::Record,
 };
 
@@ -58,6 +58,8 @@ enum Coming {
     Fresh(u64),
     /// A copy, to go on at once if it did before.
     Copy(u64, Phase),
+    /// The n-th file brought, as number so and so.
+    File(usize, u64),
 }
 
 /// All that the page knows of training.
@@ -71,11 +73,13 @@ pub struct Training {
     pub data: DataInfo,
     /// Pictures `[3, 32, 32]` that the visitor labelled, with their classes.
     labelled: Vec<(String, Vec<u8>)>,
-    /// The set brought that is in use or on its way.
-    pub(super) data_file: Option<usize>,
-    pub data_coming: bool,
+    /// The set brought that the worker has, and the one that it reads.
+    data_file: Option<usize>,
+    pub data_coming: Option<usize>,
     pub earlier: Vec<Earlier>,
-    /// Data sets that were kept in earlier visits, with the numbers of their files.
+    /// What was kept of the course of a run that is taken up.
+    remembered: Option<(u64, Run)>,
+    /// Data sets that are kept in this browser, with the numbers of their files.
     pub earlier_data: Vec<(String, usize)>,
     coming: Option<Coming>,
     pub judging: Option<Judging>,
@@ -106,6 +110,19 @@ impl Training {
     pub(super) fn run_mut(&mut self, number: u64) -> Option<&mut Run> {
         self.past.iter_mut().chain(&mut self.run).find(|run| run.number == number)
     }
+
+    /// Takes what was kept of a run's course; what an older page has written may be lost.
+    pub(super) fn remember(&mut self, number: u64, history: &[u8]) {
+        let course: Result<(Vec<Record>, Vec<Point>, Judged), _> = decode(history);
+        let run = |(records, points, judged)| (number, Run { number, records, points, judged, ..Run::default() });
+        self.remembered = course.ok().map(run);
+    }
+
+    /// Takes out what is known of a run.
+    fn take_out(&mut self, number: u64) -> Option<Run> {
+        let place = self.past.iter().position(|run| run.number == number);
+        self.run.take_if(|run| run.number == number).or_else(|| place.map(|place| self.past.remove(place)))
+    }
 }
 
 impl State {
@@ -113,7 +130,7 @@ impl State {
         match wish {
             Wish::Set(key, value) => return self.set_training(key, value),
             Wish::Origin(origin) => self.training.origin = origin,
-            Wish::Begin(number) => return self.begin_run(number),
+            Wish::Begin(number) => return self.another(Coming::Fresh(number)),
             Wish::Go => return self.drive(Phase::Going),
             Wish::Step => return self.drive(Phase::Stepping),
             Wish::Pause => return self.drive(Phase::Paused),
@@ -127,20 +144,23 @@ impl State {
                 let run = self.training.run.as_ref();
                 return run.map(|run| export(run.number, purpose)).into_iter().collect();
             }
-            // To write a copy would end what else is computed; and the run does not move meanwhile.
+            // The copy would wait for what else is computed; and the run does not move meanwhile.
             Wish::Keep if self.computes_otherwise() => {}
             Wish::Keep => return self.keep(),
-            Wish::TakeUp(number) => return self.take_up(number, Phase::Paused, 0),
+            Wish::TakeUp(number) => return self.another(Coming::Copy(number, Phase::Paused)),
             Wish::Forget(number) => {
                 self.training.earlier.retain(|earlier| earlier.number != number);
+                self.training.past.retain(|run| run.number != number);
                 return vec![Task::Forget(number)];
             }
-            Wish::Resume(file, number) => {
-                self.training.coming = Some(Coming::Copy(number, Phase::Paused));
-                return vec![Task::Resume(file)];
+            Wish::Resume(..) if !self.can_begin() => {
+                self.notice("The page prepares something else: open the run's file again in a moment.".into());
             }
+            Wish::Resume(file, number) => return self.another(Coming::File(file, number)),
             Wish::Data(file) => {
-                self.training.data_file = Some(file);
+                // Chosen once more it is to be used, too.
+                self.training.data_file.take_if(|used| *used == file);
+                self.training.data_coming = Some(file);
                 return self.load_data();
             }
             Wish::ForgetData(name) => {
@@ -176,20 +196,39 @@ impl State {
         Vec::new()
     }
 
-    fn begin_run(&mut self, number: u64) -> Vec<Task> {
-        if self.backend.current.is_none() || self.training.coming() {
+    /// Whether a run can be prepared now.
+    pub fn can_begin(&self) -> bool {
+        self.backend.current.is_some() && !self.training.coming() && self.training.data_coming.is_none()
+    }
+
+    /// Prepares a run in place of the one there is, of which a copy is kept.
+    fn another(&mut self, coming: Coming) -> Vec<Task> {
+        if !self.can_begin() {
             return Vec::new();
         }
-        let settings = pairs(&self.link.train);
-        // Of the run before, which is put away.
         let mut tasks = self.keep();
-        self.training.coming = Some(Coming::Fresh(number));
-        tasks.push(Task::Send(Command::Begin { origin: self.training.origin, settings }));
+        tasks.push(self.prepare(coming, 0));
         tasks
+    }
+
+    /// With at most `batch` pictures a step, if it is a copy (0: as many as it had).
+    fn prepare(&mut self, coming: Coming, batch: usize) -> Task {
+        self.training.coming = Some(coming);
+        match coming {
+            Coming::Fresh(_) => {
+                Task::Send(Command::Begin { origin: self.training.origin, settings: pairs(&self.link.train) })
+            }
+            Coming::Copy(number, _) => Task::TakeUp(number, batch),
+            Coming::File(file, _) => Task::Resume(file),
+        }
     }
 
     fn drive(&mut self, phase: Phase) -> Vec<Task> {
         let Some(run) = self.training.run.as_mut().filter(|run| run.phase != Phase::Over) else { return Vec::new() };
+        if run.broken && phase != Phase::Paused {
+            let copy = Coming::Copy(run.number, phase);
+            return vec![self.prepare(copy, 0)];
+        }
         let runs = run.asked.is_some();
         run.phase = phase;
         match (phase, runs) {
@@ -207,7 +246,7 @@ impl State {
             || self.sides.fetching.is_some()
             || self.many.as_ref().is_some_and(|many| many.running)
             || self.training.coming()
-            || self.training.data_coming
+            || self.training.data_coming.is_some()
             || self.training.judging.is_some()
     }
 
@@ -230,64 +269,88 @@ impl State {
 
     /// Keeps a copy of the run, if it has moved since the last one.
     pub(super) fn keep(&self) -> Vec<Task> {
-        let moved = self.training.run.as_ref().filter(|run| run.kept != Some(run.step) && !self.training.coming());
+        let can = self.backend.current.is_some() && !self.training.coming();
+        let moved = self.training.run.as_ref().filter(|run| can && run.is_new());
         moved.map(|run| export(run.number, Purpose::Keep)).into_iter().collect()
     }
 
-    fn take_up(&mut self, number: u64, phase: Phase, batch: usize) -> Vec<Task> {
-        self.training.coming = Some(Coming::Copy(number, phase));
-        vec![Task::TakeUp(number, batch)]
+    fn load_data(&mut self) -> Vec<Task> {
+        let training = &mut self.training;
+        let file = training.data_coming.or(training.data_file).filter(|_| self.backend.current.is_some());
+        training.data_coming = file.or(training.data_coming);
+        file.map(Task::LoadData).into_iter().collect()
     }
 
-    pub(super) fn load_data(&mut self) -> Vec<Task> {
-        let Some(file) = self.training.data_file.filter(|_| self.backend.current.is_some()) else { return Vec::new() };
-        self.training.data_coming = true;
-        vec![Task::LoadData(file)]
-    }
-
-    /// A new worker knows nothing of the data nor of the run.
+    /// A new worker knows nothing of the data nor of the run, nor of what the one before was preparing.
     pub(super) fn train_again(&mut self) -> Vec<Task> {
         let training = &mut self.training;
-        (training.data, training.coming, training.judging) = (DataInfo::default(), None, None);
+        let coming = training.coming.take();
+        (training.data, training.judging) = (DataInfo::default(), None);
         let mut tasks: Vec<Task> = training.labelled.iter().cloned().map(label).collect();
         tasks.extend(self.load_data());
-        let Some(run) = &mut self.training.run else { return tasks };
+        let run = self.training.run.as_mut();
+        let Some((phase, run)) = run.and_then(|run| match coming {
+            None => Some((run.phase, run)),
+            Some(Coming::Copy(number, phase)) if number == run.number => Some((phase, run)),
+            Some(_) => None,
+        }) else {
+            // It takes the place of the run, if there is one, here as there.
+            if let Some(coming) = coming {
+                tasks.extend(self.training.put_away());
+                tasks.push(self.prepare(coming, 0));
+            }
+            return tasks;
+        };
         run.asked = None;
         // What fails twice may be short of memory.
         let batch = if run.crashes > 1 { (run.info.batch / 2).max(2) } else { 0 };
-        let (number, phase, kept) = (run.number, run.phase, run.kept);
-        match kept {
-            Some(_) => tasks.extend(self.take_up(number, phase, batch)),
+        match run.kept {
+            Some(_) => {
+                let copy = Coming::Copy(run.number, phase);
+                tasks.push(self.prepare(copy, batch));
+            }
             None => self.training.run = None,
         }
         tasks
     }
 
-    /// The worker that trained is gone.
+    /// The worker that trained is gone. Whatever it was preparing may have been the cause.
     pub(super) fn training_crashed(&mut self) {
-        if std::mem::take(&mut self.training.data_coming) {
-            self.training_refused(Subject::Data);
+        let training = &mut self.training;
+        training.coming = None;
+        let file = training.data_coming.take();
+        if let Some(run) = &mut training.run {
+            run.crashes += u32::from(run.asked.is_some());
+            run.asked = None;
+        }
+        if file.is_some() {
+            training.data_file.take_if(|used| Some(*used) == file);
             self.notice(
                 "The pictures to learn from were being read when the computation failed: they may be too many for this \
                  device's memory. Open them once more to try again."
                     .into(),
             );
         }
-        if let Some(run) = &mut self.training.run {
-            run.crashes += u32::from(run.asked.is_some());
-            run.asked = None;
-        }
     }
 
     pub(super) fn hear_data(&mut self, data: DataInfo) -> Vec<Task> {
-        if std::mem::take(&mut self.training.data_coming)
-            && let Some((_, kind, _)) = &data.brought
-            && self.link.train.set("dataset", kind).is_ok()
+        let mut tasks = Vec::new();
+        if let Some((_, kind, _)) = &data.brought
+            && let Some(file) = self.training.data_coming.take()
+            // Else a new worker has it again, whatever is learnt from now.
+            && self.training.data_file.replace(file) != Some(file)
         {
-            self.suit_data();
+            let before = self.link.train.dataset;
+            if self.link.train.set("dataset", kind).is_ok() && self.link.train.dataset != before {
+                self.suit_data();
+            }
+            if !self.training.earlier_data.iter().any(|(_, kept)| *kept == file) {
+                tasks.push(Task::KeepData(file));
+            }
         }
         self.training.data = data;
-        self.go_on()
+        tasks.extend(self.go_on());
+        tasks
     }
 
     /// Real pictures are many, and alike under a flip.
@@ -309,43 +372,56 @@ impl State {
 
     pub(super) fn hear_prepared(&mut self, info: RunInfo) -> Vec<Task> {
         let training = &mut self.training;
-        let mut tasks = Vec::new();
-        match training.coming.take() {
+        let mut tasks = match training.coming.take() {
             Some(Coming::Fresh(number)) => {
-                tasks = training.put_away();
+                let tasks = training.put_away();
                 training.run = Some(Run { phase: Phase::Going, ..Run::new(number, info) });
+                tasks
             }
-            Some(Coming::Copy(number, phase)) => {
-                training.earlier.retain(|earlier| earlier.number != number);
-                let step = info.step;
-                let same = training.run.as_ref().is_some_and(|run| run.number == number);
-                if !same {
-                    tasks = training.put_away();
-                    training.past.retain(|run| run.number != number);
-                    training.run = Some(Run::new(number, info));
-                    self.notice(format!("The run is back where it was, after step {step}."));
-                } else if let Some(run) = &mut training.run {
-                    let lost = run.step.saturating_sub(step);
-                    run.take(info);
-                    (run.kept, run.asked) = (Some(step), None);
-                    self.notice(format!(
-                        "The run goes on from the copy kept at step {step}, {lost} step{} back.",
-                        if lost == 1 { "" } else { "s" }
-                    ));
-                }
-                if let Some(run) = &mut self.training.run {
-                    run.phase = if run.step >= run.info.steps { Phase::Over } else { phase };
-                }
-            }
+            Some(Coming::Copy(number, phase)) => self.take_back(number, phase, Some(info.step), info),
+            Some(Coming::File(_, number)) => self.take_back(number, Phase::Paused, None, info),
             None => {
                 if let Some(run) = &mut training.run {
                     run.take(info);
                 }
                 return self.go_on();
             }
-        }
+        };
         tasks.extend(self.keep());
         tasks.extend(self.go_on());
+        tasks
+    }
+
+    /// The worker has a run again, from a copy of the step `kept` or from a file.
+    fn take_back(&mut self, number: u64, phase: Phase, kept: Option<u64>, info: RunInfo) -> Vec<Task> {
+        let (training, step) = (&mut self.training, info.step);
+        training.earlier.retain(|earlier| earlier.number != number);
+        let same = training.run.as_ref().is_some_and(|run| run.number == number);
+        let known = training.take_out(number);
+        let mut tasks = training.put_away();
+        // Settings that have changed since the copy.
+        let changed = |run: &Run| {
+            let live = pairs(&run.config).into_iter().filter(|pair| TrainConfig::live(&pair.0));
+            live.filter(|pair| !info.settings.contains(pair)).collect::<Pairs>()
+        };
+        let settings = known.as_ref().map(changed).unwrap_or_default();
+        if !settings.is_empty() {
+            tasks.push(Task::Send(Command::Tune { settings }));
+        }
+        let remembered = || training.remembered.take_if(|(of, _)| *of == number).map(|(_, run)| run);
+        let mut run = known.or_else(remembered).unwrap_or_else(|| Run { number, ..Run::default() });
+        let lost = run.step.saturating_sub(step);
+        run.take(info);
+        (run.kept, run.asked, run.broken) = (kept, None, false);
+        run.phase = if run.step >= run.info.steps { Phase::Over } else { phase };
+        training.run = Some(run);
+        self.notice(match same {
+            true => format!(
+                "The run goes on from the copy kept at step {step}, {lost} step{} back.",
+                if lost == 1 { "" } else { "s" }
+            ),
+            false => format!("The run is back where it was, after step {step}."),
+        });
         tasks
     }
 
@@ -397,7 +473,7 @@ impl State {
             Purpose::Keep => {
                 let Some(run) = self.training.run_mut(number) else { return Vec::new() };
                 run.kept = Some(step);
-                let mut tasks = vec![Task::Keep { number, words: run.words(), bytes }];
+                let mut tasks = vec![Task::Keep { number, words: run.words(), history: run.history(), bytes }];
                 tasks.extend(self.judge_on());
                 tasks
             }
@@ -406,21 +482,27 @@ impl State {
         }
     }
 
-    /// What could not be done about training.
-    pub(super) fn training_refused(&mut self, subject: Subject) {
-        match subject {
-            Subject::Data => {
-                (self.training.data_coming, self.training.data_file) = (false, None);
-                self.link.train.dataset = Dataset::Synthetic;
-            }
-            Subject::Training => {
-                let coming = self.training.coming.take();
-                if let (None, Some(run)) = (coming, &mut self.training.run) {
-                    (run.phase, run.asked) = (Phase::Paused, None);
-                }
-            }
+    /// A run could not begin or go on.
+    pub(super) fn training_refused(&mut self) -> Vec<Task> {
+        let coming = self.training.coming.take();
+        match (&mut self.training.run, coming) {
+            // The worker does not have it.
+            (Some(run), Some(Coming::Copy(number, _))) if run.number == number => return self.training.put_away(),
+            (Some(run), None) => (run.phase, run.asked) = (Phase::Paused, None),
             _ => {}
         }
+        Vec::new()
+    }
+
+    /// The run's numbers are no longer finite: if it was to be judged, its last copy is.
+    pub(super) fn hear_diverged(&mut self, text: String) -> Vec<Task> {
+        if let Some(run) = &mut self.training.run {
+            (run.phase, run.asked, run.broken) = (Phase::Paused, None, true);
+        }
+        self.notice(text);
+        let mut tasks = self.judge_on();
+        tasks.extend(self.go_on());
+        tasks
     }
 }
 
