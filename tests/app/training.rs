@@ -293,7 +293,14 @@ fn runs_are_judged_alike() {
     };
     // The run under way is judged as it is now.
     let tasks = judge(&mut state, 120);
-    assert_eq!(tasks, [Task::Send(Command::Export { number: 90, purpose: Purpose::Keep })]);
+    let [Task::Remember(77, history), export] = &tasks[..] else { panic!("{tasks:?}") };
+    assert_eq!(*export, Task::Send(Command::Export { number: 90, purpose: Purpose::Keep }));
+    // The judgement is kept beside the copy.
+    let mut later = idle();
+    wish(&mut later, Wish::TakeUp(77));
+    later.apply(Input::Remembered(77, history.clone()));
+    hear(&mut later, prepared(400));
+    assert_eq!(later.training.run.as_ref().unwrap().judged, state.training.past[0].judged);
     let tasks = hear(&mut state, exported(90, 10));
     assert!(tasks.contains(&Task::LoadRun(90)), "{tasks:?}");
     let tasks = judge(&mut state, 60);
