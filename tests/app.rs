@@ -19,10 +19,11 @@ mod workers;
 
 use otjr::{
     app::{
+        dropped::{is_archive, sort},
         link::{Shipped, Wish},
         message::{Input, Intent, Kind, Sort, Source, Task},
         reading::many,
-        state::{Phase, State, is_archive, sort},
+        state::{Phase, State},
     },
     config::{AttackConfig, AttackKind, Norm},
     evaluate::{Accuracy, Record, Report},

@@ -11,13 +11,13 @@ use web_sys::{Blob, File};
 
 use super::{
     address, browser,
-    dropped::Address,
+    dropped::{self, Address},
     kept,
     link::World,
     message::{Input, Intent, Sort, Source, Task},
     photos::PHOTOS,
     state::State,
-    training::Wish as Training,
+    wishes::Wish as Training,
     worker_client::{Client, Report},
 };
 use crate::protocol::{Command, Slot, Subject};
@@ -117,12 +117,12 @@ impl Desk {
         let name = file.name();
         let start = file.slice_with_i32_and_i32(0, START).map_err(|_| format!("{name} cannot be read."))?;
         let start = js_sys::Uint8Array::new(&browser::read(&start).await?.into()).to_vec();
-        if super::state::is_archive(&start) {
+        if dropped::is_archive(&start) {
             self.say(format!("{name} is read as pictures to learn from: see “Train one yourself”."));
             self.bring_data(vec![file]);
             return Ok(None);
         }
-        let sort = super::state::sort(&name, &start);
+        let sort = dropped::sort(&name, &start);
         let n = self.keep_file(file)?;
         if sort == Sort::Picture {
             self.tell(Intent::Keep(n, name));

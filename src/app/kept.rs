@@ -9,7 +9,7 @@ use web_sys::{
     FileSystemWritableFileStream, StorageEstimate,
 };
 
-use super::{browser, training::Earlier};
+use super::{browser, wishes::Earlier};
 
 /// Copies of runs that are offered; older ones are deleted.
 const RUNS: usize = 5;

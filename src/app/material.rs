@@ -8,8 +8,8 @@ use super::{
     intake::files,
     message::Intent,
     state::State,
-    training::Wish,
     views::progress::{material, sets},
+    wishes::Wish,
 };
 
 /// What was kept, and what can be done about it.

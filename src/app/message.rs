@@ -4,7 +4,7 @@ use super::{
     explore::View,
     link::{Shipped, Wish},
     reading::Adapter,
-    training::{Earlier, Wish as Training},
+    wishes::{Earlier, Wish as Training},
 };
 use crate::{
     data::crop::Crop,

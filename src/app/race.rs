@@ -9,8 +9,8 @@ use super::{
     message::Intent,
     plot::Plot,
     state::State,
-    training::Wish,
     views::runs::{self, HEAD},
+    wishes::Wish,
 };
 
 /// Held-out pictures by which all runs are judged.

@@ -11,7 +11,8 @@ use super::{
     progress::{Course, Progress},
     race::Race,
     state::State,
-    training::{Earlier, Phase, Wish},
+    training::Phase,
+    wishes::{Earlier, Wish},
 };
 use crate::protocol::{Origin, Purpose, Slot};
 

@@ -1,60 +1,18 @@
-//! Training in the page: what the next run shall be, the run, the copies that are kept of it. Part of the fold in `state`.
+//! Training in the page: the run, the copies that are kept of it, what the worker says of both. Part of the fold in `state`.
 //!
 //! A run trains whenever the worker has nothing else to do: every other command interrupts it, and `State::go_on` sends it on.
 
 pub use super::run::{Judged, Phase, Point, Run};
-use super::{message::Task, runs::Judging, state::State};
+use super::{message::Task, runs::Judging, state::State, wishes::Earlier};
 use crate::{
     config::{Settings, TrainConfig},
     protocol::{Command, DataInfo, Look, Origin, Pairs, Purpose, RunInfo, decode},
     train::Record,
 };
 
-/// What the visitor wants of training.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Wish {
-    /// Change a setting of the next run, and of the one under way if it may change while that runs.
-    Set(&'static str, String),
-    Origin(Origin),
-    /// Begin a run. The number names its copies: milliseconds since 1970.
-    Begin(u64),
-    Go,
-    Pause,
-    /// Train one step.
-    Step,
-    /// Put the run away; it stays among those compared.
-    End,
-    Save(Purpose),
-    /// Keep a copy, if there is something new.
-    Keep,
-    /// Go on with the run that was kept under a number.
-    TakeUp(u64),
-    /// Delete what was kept under a number.
-    Forget(u64),
-    /// Go on with the run in the n-th file brought, as number so and so.
-    Resume(usize, u64),
-    /// Train on the n-th set brought or kept.
-    Data(usize),
-    /// Delete the set of this name that was kept.
-    ForgetData(String),
-    /// Train on the picture in view, too, as one of this class.
-    Label(String),
-    Unlabel,
-    /// Judge all runs by the attack that is chosen, on so many held-out pictures.
-    Judge(usize),
-}
-
-/// A run that was kept in an earlier visit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Earlier {
-    pub number: u64,
-    /// What it is, for people.
-    pub words: String,
-}
-
 /// What the worker is preparing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Coming {
+pub(super) enum Coming {
     Fresh(u64),
     /// A copy, to go on at once if it did before.
     Copy(u64, Phase),
@@ -72,16 +30,16 @@ pub struct Training {
     pub past: Vec<Run>,
     pub data: DataInfo,
     /// Pictures `[3, 32, 32]` that the visitor labelled, with their classes.
-    labelled: Vec<(String, Vec<u8>)>,
+    pub(super) labelled: Vec<(String, Vec<u8>)>,
     /// The set brought that the worker has, and the one that it reads.
-    data_file: Option<usize>,
+    pub(super) data_file: Option<usize>,
     pub data_coming: Option<usize>,
     pub earlier: Vec<Earlier>,
     /// What was kept of the course of a run that is taken up.
     remembered: Option<(u64, Run)>,
     /// Data sets that are kept in this browser, with the numbers of their files.
     pub earlier_data: Vec<(String, usize)>,
-    coming: Option<Coming>,
+    pub(super) coming: Option<Coming>,
     pub judging: Option<Judging>,
 }
 
@@ -97,7 +55,7 @@ impl Training {
     }
 
     /// Puts the run among those before; one that never moved is forgotten, with its copy.
-    fn put_away(&mut self) -> Vec<Task> {
+    pub(super) fn put_away(&mut self) -> Vec<Task> {
         match self.run.take() {
             Some(run) if run.step == 0 => vec![Task::Forget(run.number)],
             run => {
@@ -126,120 +84,8 @@ impl Training {
 }
 
 impl State {
-    pub(super) fn wish(&mut self, wish: Wish) -> Vec<Task> {
-        match wish {
-            Wish::Set(key, value) => return self.set_training(key, value),
-            Wish::Origin(origin) => self.training.origin = origin,
-            Wish::Begin(number) => return self.another(Coming::Fresh(number)),
-            Wish::Go => return self.drive(Phase::Going),
-            Wish::Step => return self.drive(Phase::Stepping),
-            Wish::Pause => return self.drive(Phase::Paused),
-            Wish::End => {
-                let mut tasks = self.drive(Phase::Paused);
-                tasks.extend(self.keep());
-                tasks.extend(self.training.put_away());
-                return tasks;
-            }
-            Wish::Save(purpose) => {
-                let run = self.training.run.as_ref();
-                return run.map(|run| export(run.number, purpose)).into_iter().collect();
-            }
-            // The copy would wait for what else is computed; and the run does not move meanwhile.
-            Wish::Keep if self.computes_otherwise() => {}
-            Wish::Keep => return self.keep(),
-            Wish::TakeUp(number) => return self.another(Coming::Copy(number, Phase::Paused)),
-            Wish::Forget(number) => {
-                self.training.earlier.retain(|earlier| earlier.number != number);
-                self.training.past.retain(|run| run.number != number);
-                return vec![Task::Forget(number)];
-            }
-            Wish::Resume(..) if !self.can_begin() => {
-                self.notice("The page prepares something else: open the run's file again in a moment.".into());
-            }
-            Wish::Resume(file, number) => return self.another(Coming::File(file, number)),
-            Wish::Data(file) => {
-                // Chosen once more it is to be used, too.
-                self.training.data_file.take_if(|used| *used == file);
-                self.training.data_coming = Some(file);
-                return self.load_data();
-            }
-            Wish::ForgetData(name) => {
-                self.training.earlier_data.retain(|(kept, _)| *kept != name);
-                return vec![Task::ForgetData(name)];
-            }
-            Wish::Label(class) => {
-                let labelled = self.picture.as_ref().map(|picture| (class, picture.pixels.clone()));
-                self.training.labelled.extend(labelled.clone());
-                return labelled.map(label).into_iter().collect();
-            }
-            Wish::Unlabel => {
-                self.training.labelled.clear();
-                return vec![Task::Send(Command::Unlabel)];
-            }
-            Wish::Judge(pictures) => return self.judge(pictures),
-        }
-        Vec::new()
-    }
-
-    fn set_training(&mut self, key: &'static str, value: String) -> Vec<Task> {
-        if let Err(error) = self.link.train.set(key, &value) {
-            self.notice(error.to_string());
-            return Vec::new();
-        }
-        if key == "dataset" {
-            self.suit_data();
-        }
-        let under_way = self.training.run.as_ref().is_some_and(|run| run.phase != Phase::Over);
-        if under_way && TrainConfig::live(key) {
-            return vec![Task::Send(Command::Tune { settings: vec![(key.into(), value)] })];
-        }
-        Vec::new()
-    }
-
-    /// Whether a run can be prepared now.
-    pub fn can_begin(&self) -> bool {
-        self.backend.current.is_some() && !self.training.coming() && self.training.data_coming.is_none()
-    }
-
-    /// Prepares a run in place of the one there is, of which a copy is kept.
-    fn another(&mut self, coming: Coming) -> Vec<Task> {
-        if !self.can_begin() {
-            return Vec::new();
-        }
-        let mut tasks = self.keep();
-        tasks.push(self.prepare(coming, 0));
-        tasks
-    }
-
-    /// With at most `batch` pictures a step, if it is a copy (0: as many as it had).
-    fn prepare(&mut self, coming: Coming, batch: usize) -> Task {
-        self.training.coming = Some(coming);
-        match coming {
-            Coming::Fresh(_) => {
-                Task::Send(Command::Begin { origin: self.training.origin, settings: pairs(&self.link.train) })
-            }
-            Coming::Copy(number, _) => Task::TakeUp(number, batch),
-            Coming::File(file, _) => Task::Resume(file),
-        }
-    }
-
-    fn drive(&mut self, phase: Phase) -> Vec<Task> {
-        let Some(run) = self.training.run.as_mut().filter(|run| run.phase != Phase::Over) else { return Vec::new() };
-        if run.broken && phase != Phase::Paused {
-            let copy = Coming::Copy(run.number, phase);
-            return vec![self.prepare(copy, 0)];
-        }
-        let runs = run.asked.is_some();
-        run.phase = phase;
-        match (phase, runs) {
-            (Phase::Paused, true) => vec![Task::Send(Command::Stop)],
-            (Phase::Paused, false) | (_, true) => Vec::new(),
-            (_, false) => self.train_on(),
-        }
-    }
-
     /// Whether the worker does something other than training, or is about to.
-    fn computes_otherwise(&mut self) -> bool {
+    pub(super) fn computes_otherwise(&mut self) -> bool {
         self.busy()
             || self.explored.busy()
             || self.sides.running().is_some()
@@ -274,7 +120,7 @@ impl State {
         moved.map(|run| export(run.number, Purpose::Keep)).into_iter().collect()
     }
 
-    fn load_data(&mut self) -> Vec<Task> {
+    pub(super) fn load_data(&mut self) -> Vec<Task> {
         let training = &mut self.training;
         let file = training.data_coming.or(training.data_file).filter(|_| self.backend.current.is_some());
         training.data_coming = file.or(training.data_coming);
@@ -354,7 +200,7 @@ impl State {
     }
 
     /// Real pictures are many, and alike under a flip.
-    fn suit_data(&mut self) {
+    pub(super) fn suit_data(&mut self) {
         let usual = TrainConfig::demo();
         let drawn = self.link.train.dataset == usual.dataset;
         (self.link.train.limit, self.link.train.augment) = if drawn { (usual.limit, usual.augment) } else { (0, true) };
@@ -506,7 +352,7 @@ impl State {
     }
 }
 
-fn label((class, pixels): (String, Vec<u8>)) -> Task {
+pub(super) fn label((class, pixels): (String, Vec<u8>)) -> Task {
     Task::Send(Command::Label { class, pixels })
 }
 
@@ -515,6 +361,6 @@ pub(super) fn export(number: u64, purpose: Purpose) -> Task {
 }
 
 /// Settings as they travel.
-fn pairs(config: &TrainConfig) -> Pairs {
+pub(super) fn pairs(config: &TrainConfig) -> Pairs {
     config.pairs().into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
