@@ -117,11 +117,17 @@ impl State {
         if key == "dataset" {
             self.suit_data();
         }
-        let under_way = self.training.run.as_ref().is_some_and(|run| run.phase != Phase::Over);
-        if under_way && TrainConfig::live(key) {
-            return vec![Task::Send(Command::Tune { settings: vec![(key.into(), value)] })];
+        let awaited = matches!(self.training.coming, Some(Coming::Copy(..)));
+        let Some(run) = self.training.run.as_mut().filter(|run| run.phase != Phase::Over && TrainConfig::live(key))
+        else {
+            return Vec::new();
+        };
+        if awaited {
+            // The worker may not have it yet: it is tuned as soon as it is there.
+            let _ = run.config.set(key, &value);
+            return Vec::new();
         }
-        Vec::new()
+        vec![Task::Send(Command::Tune { settings: vec![(key.into(), value)] })]
     }
 
     /// Whether a run can be prepared now.

@@ -217,7 +217,11 @@ fn a_crash_costs_the_steps_since_the_copy() {
         let tasks = state.apply(Input::Worker(Kind::Cpu, opened()));
         assert!(tasks.contains(&Task::TakeUp(77, batch)), "{restart}: {tasks:?}");
         assert_eq!(training(&tasks), None, "not before it is there");
+        // What is set meanwhile is told the worker once it has the run.
+        let rate = restart.to_string();
+        assert_eq!(wish(&mut state, Wish::Set("rate", rate.clone())), []);
         let tasks = hear(&mut state, prepared(20));
+        assert_eq!(tasks[0], Task::Send(Command::Tune { settings: vec![("rate".into(), rate)] }));
         assert!(training(&tasks).is_some(), "{tasks:?}");
         let run = state.training.run.as_ref().unwrap();
         assert_eq!((run.step, run.phase, run.records.len()), (20, Phase::Going, 1));
