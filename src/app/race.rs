@@ -26,12 +26,16 @@ pub fn Race() -> impl IntoView {
 
 fn race() -> AnyView {
     let desk = expect_context::<Desk>();
-    let rows = Memo::new(move |_| {
+    // Those that were put away can be taken up again, or deleted. The one under way changes all the time: it is apart, so that
+    // their buttons stay.
+    let past = Memo::new(move |_| {
         desk.state.with(|s| {
-            // One that was put away can be taken up again, or deleted.
-            let past = s.training.past.iter().map(|run| Some(run.number)).chain([None]);
-            runs::rows(&s.training).into_iter().zip(past).collect::<Vec<_>>()
+            let numbers = s.training.past.iter().map(|run| Some(run.number));
+            runs::rows(&s.training).into_iter().zip(numbers).collect::<Vec<_>>()
         })
+    });
+    let now = Memo::new(move |_| {
+        desk.state.with(|s| runs::rows(&s.training).pop().filter(|_| s.training.run.is_some()).map(|row| (row, None)))
     });
     let free = Memo::new(move |_| desk.state.with(State::can_begin));
     let chart = Memo::new(move |_| desk.state.with(|s| runs::compared(&s.training)));
@@ -86,7 +90,7 @@ fn race() -> AnyView {
                 <table>
                     <thead><tr>{HEAD.map(|name| view! { <th scope="col">{name}</th> })}
                         <th scope="col"><span class="unseen">"Actions"</span></th></tr></thead>
-                    <tbody>{move || rows.get().into_iter().map(row).collect_view()}</tbody>
+                    <tbody>{move || past.get().into_iter().map(row).collect_view()}{move || now.get().map(row)}</tbody>
                 </table>
             </div>
             <Plot chart id="train-chart-runs"/>
