@@ -181,7 +181,9 @@ impl State {
 
     pub(super) fn hear_data(&mut self, data: DataInfo) -> Vec<Task> {
         let mut tasks = Vec::new();
-        if let Some((_, kind, _)) = &data.brought
+        // Else a picture was labelled meanwhile.
+        if data.own == self.training.data.own
+            && let Some((_, kind, _)) = &data.brought
             && let Some(file) = self.training.data_coming.take()
             // Else a new worker has it again, whatever is learnt from now.
             && self.training.data_file.replace(file) != Some(file)

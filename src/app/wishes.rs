@@ -85,6 +85,9 @@ impl State {
                 self.notice("The page prepares something else: open the run's file again in a moment.".into());
             }
             Wish::Resume(file, number) => return self.another(Coming::File(file, number)),
+            Wish::Data(_) if self.training.data_coming.is_some() => {
+                self.notice("Another set is being read: open this one again in a moment.".into());
+            }
             Wish::Data(file) => {
                 // Chosen once more it is to be used, too.
                 self.training.data_file.take_if(|used| *used == file);

@@ -464,13 +464,18 @@ fn the_course_of_a_run_is_kept_beside_its_copy() {
 #[test]
 fn a_set_is_kept_once_it_is_read() {
     let mut state = idle();
-    let data = |name: &str| {
-        let brought = Some((name.into(), "cifar10".into(), [50_000, 10_000]));
-        Event::Data { data: DataInfo { brought, ..DataInfo::default() } }
-    };
     wish(&mut state, Wish::Data(0));
     assert_eq!(hear(&mut state, refused(Subject::Data)), []);
     wish(&mut state, Wish::Data(1));
+    assert_eq!(wish(&mut state, Wish::Data(2)), [], "one at a time");
+    // A picture that is labelled meanwhile says nothing of the set.
+    let own = vec![("teapot".to_owned(), 1)];
+    let labelled = DataInfo { brought: Some(("before".into(), "folder".into(), [9, 1])), own, ..DataInfo::default() };
+    assert_eq!(hear(&mut state, Event::Data { data: labelled.clone() }), []);
+    let data = |name: &str| {
+        let brought = Some((name.into(), "cifar10".into(), [50_000, 10_000]));
+        Event::Data { data: DataInfo { brought, ..labelled.clone() } }
+    };
     assert_eq!(hear(&mut state, data("c.tar.gz")), [Task::KeepData(1)]);
     state.apply(Input::KeptData("c.tar.gz".into(), 1));
     assert_eq!(state.training.earlier_data, [("c.tar.gz".to_owned(), 1)]);
@@ -480,6 +485,7 @@ fn a_set_is_kept_once_it_is_read() {
     assert_eq!((state.link.train.get("dataset").unwrap().as_str(), state.link.train.limit), ("cifar10", 500));
     crash(&mut state, Kind::Cpu);
     assert!(state.apply(Input::Worker(Kind::Cpu, opened())).contains(&Task::LoadData(1)));
+    hear(&mut state, Event::Data { data: DataInfo { brought: None, ..labelled.clone() } });
     // What was chosen since stays.
     wish(&mut state, Wish::Set("dataset", "synthetic".into()));
     assert_eq!(hear(&mut state, data("c.tar.gz")), []);
