@@ -59,6 +59,8 @@ pub enum Command {
     Open,
     /// Take a safetensors file as the model of a place from now on.
     LoadModel { slot: Slot, name: String, bytes: Vec<u8> },
+    /// Forget the models that come with the page: those of another world take their places.
+    ForgetShipped,
     /// Decode a picture file, shrink it to what models see, classify it.
     LoadPicture { name: String, bytes: Vec<u8> },
     /// Take the pictures in a PNG file, 32 x 32 one under the other, as those that views compare with, for models that tell
@@ -240,6 +242,8 @@ pub enum Subject {
     Data,
     /// That could not begin or go on.
     Training,
+    /// Of the run, whose numbers are no longer finite: it can only be taken up from a copy.
+    Diverged,
     /// Of the run, into a file.
     Export,
 }
@@ -407,6 +411,16 @@ impl Command {
                 Some(*id)
             }
             _ => None,
+        }
+    }
+
+    /// Whether it waits for what is computed, which it has nothing to do with. Training alone ends for it: that goes on
+    /// right after it.
+    pub fn waits(&self) -> bool {
+        match self {
+            Self::Export { purpose, .. } => *purpose != Purpose::Try,
+            Self::Tune { .. } | Self::Label { .. } | Self::Unlabel | Self::Save { .. } => true,
+            _ => false,
         }
     }
 

@@ -1,14 +1,13 @@
 //! The worker: a [`Session`] at the end of a line to the page. One source, two binaries: with the feature `cpu` it
 //! computes on the CPU, with `gpu` on WebGPU.
 //!
-//! Commands are carried out one after another. What arrives meanwhile waits in line, but at once tells a running attack
-//! that it is no longer wanted.
+//! Commands are carried out one after another. What arrives meanwhile waits in line, but most of it at once tells a running
+//! attack that it is no longer wanted.
 
 #[cfg(target_arch = "wasm32")]
 mod browser {
     use std::{
         cell::{Cell, RefCell},
-        collections::VecDeque,
         io::{self, BufReader, Read, Seek, SeekFrom},
         rc::Rc,
         sync::atomic::{AtomicBool, Ordering},
@@ -18,7 +17,7 @@ mod browser {
     use otjr::{
         platform::DeviceChoice,
         protocol::{Command, Event, decode, encode},
-        session::{Files, Latest, Session},
+        session::{Files, Queue, Session},
     };
     use wasm_bindgen::prelude::*;
     use web_sys::{Blob, DedicatedWorkerGlobalScope, File, FileReaderSync, MessageEvent, PromiseRejectionEvent};
@@ -40,16 +39,14 @@ mod browser {
     }
 
     struct Line {
-        waiting: RefCell<VecDeque<(Command, Option<Files>)>>,
+        waiting: RefCell<Queue>,
         /// Away while a command is carried out.
         session: Cell<Option<Session>>,
-        latest: Latest,
     }
 
     impl Line {
         fn receive(self: &Rc<Self>, (command, files): (Command, Option<Files>)) {
-            self.latest.set(command.attack().unwrap_or(0));
-            self.waiting.borrow_mut().push_back((command, files));
+            self.waiting.borrow_mut().push(command, files);
             if let Some(session) = self.session.take() {
                 wasm_bindgen_futures::spawn_local(self.clone().work(session));
             }
@@ -64,7 +61,7 @@ mod browser {
         }
 
         fn next(&self) -> Option<(Command, Option<Files>)> {
-            self.waiting.borrow_mut().pop_front()
+            self.waiting.borrow_mut().pop()
         }
     }
 
@@ -159,8 +156,8 @@ mod browser {
             web_sys::console::warn_2(&"there will be one thread:".into(), &error);
         }
         let session = Session::default();
-        let latest = session.latest.clone();
-        let line = Rc::new(Line { waiting: RefCell::default(), session: Cell::new(Some(session)), latest });
+        let waiting = RefCell::new(Queue::new(session.latest.clone()));
+        let line = Rc::new(Line { waiting, session: Cell::new(Some(session)) });
         let listen = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
             match read(&message.data().unchecked_into()) {
                 Ok(command) => line.receive(command),

@@ -19,10 +19,11 @@ mod workers;
 
 use otjr::{
     app::{
+        dropped::{is_archive, sort},
         link::{Shipped, Wish},
         message::{Input, Intent, Kind, Sort, Source, Task},
         reading::many,
-        state::{Phase, State, is_archive, sort},
+        state::{Phase, State},
     },
     config::{AttackConfig, AttackKind, Norm},
     evaluate::{Accuracy, Record, Report},
@@ -232,6 +233,27 @@ fn many_pictures_are_attacked_and_counted() {
     let refused = Event::Refused { subject: Subject::Evaluation, text: "other classes".into() };
     state.apply(Input::Worker(Kind::Cpu, refused));
     assert_eq!((state.many, state.notices.len()), (None, 1));
+}
+
+/// Many pictures take the worker from the one in view, which is attacked anew after them; once that is over, not again.
+#[test]
+fn many_pictures_give_the_worker_back() {
+    for interrupted in [true, false] {
+        let mut state = attacking("");
+        let attack = state.attack.id;
+        if !interrupted {
+            hear(&mut state, attacked(attack, false, result([0.9, 0.05, 0.05], false)));
+        }
+        visitor(&mut state, Intent::Many(50));
+        if interrupted {
+            hear(&mut state, attacked(attack, true, result([0.9, 0.05, 0.05], false)));
+        }
+        let id = state.many.as_ref().unwrap().id;
+        let accuracy = Accuracy { pictures: 50, clean: 40, robust: 30 };
+        let report = Report { accuracy, records: Vec::new(), flags: Vec::new(), part: 1.0 };
+        let tasks = hear(&mut state, Event::Evaluated { id, report, over: true, stopped: false });
+        assert_eq!(tasks.contains(&Task::Schedule(0)), interrupted, "{tasks:?}");
+    }
 }
 
 #[test]

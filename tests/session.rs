@@ -296,6 +296,13 @@ fn questions_are_answered_for_each_model() {
     }
     let (robust, standard) = (Slot::Robust, Slot::Standard);
     assert_eq!(judged, [vec![(robust, standard)], vec![(standard, robust), (robust, standard)]]);
+    // On the way into another world the page's own models judge no more.
+    let mut left = Visitor::with_model_and_sample();
+    left.send(Command::LoadModel { slot: Slot::Own, name: "m".into(), bytes: FIXTURE.to_vec() });
+    left.send(Command::ForgetShipped);
+    let attack = Command::Attack { id: 4, slot: Slot::Own, settings: settings.clone(), target: None };
+    let events = left.send(attack);
+    assert!(matches!(events.last(), Some(Event::AttackDone { transfer, .. }) if transfer.is_empty()), "{events:?}");
 
     for (slot, _) in shipped {
         let mut ask = |question: Question| match visitor.send(explore(slot, question.clone())).pop() {

@@ -11,13 +11,13 @@ use web_sys::{Blob, File};
 
 use super::{
     address, browser,
-    dropped::Address,
+    dropped::{self, Address},
     kept,
     link::World,
     message::{Input, Intent, Sort, Source, Task},
     photos::PHOTOS,
     state::State,
-    training::Wish as Training,
+    wishes::Wish as Training,
     worker_client::{Client, Report},
 };
 use crate::protocol::{Command, Slot, Subject};
@@ -27,7 +27,7 @@ pub const MODELS: &str = "public/models";
 /// And its photos.
 const PHOTO_FILES: &str = "public/photos";
 
-/// Bytes of the largest file taken: a WideResNet-34-10 has 185 MB, and WebAssembly's memory ends at 4 GB.
+/// Bytes of the largest file that is read whole: a WideResNet-34-10 has 185 MB, and WebAssembly's memory ends at 4 GB.
 const LARGEST: f64 = 500e6;
 
 /// Milliseconds between two copies of a run.
@@ -56,8 +56,8 @@ struct Hands {
     data: Vec<Vec<File>>,
     /// The last copy of each run, by its number.
     copies: BTreeMap<u64, Blob>,
-    /// The numbers of those that are still to be written, and what to say of them.
-    unwritten: BTreeMap<u64, String>,
+    /// The numbers of those that are still to be written, with what to say of them and their courses.
+    unwritten: BTreeMap<u64, (String, Vec<u8>)>,
     /// The visitor knows that none can be written: once is enough.
     told_unkept: bool,
     pause: Option<Timeout>,
@@ -115,40 +115,37 @@ impl Desk {
     /// Keeps a file and gives its number and kind; an archive goes to training instead.
     async fn keep(self, file: File) -> Result<Option<(usize, Sort)>, String> {
         let name = file.name();
-        if file.size() > LARGEST {
-            return Err(format!("{name} is larger than {} MB, too large for this page.", LARGEST / 1e6));
-        }
         let start = file.slice_with_i32_and_i32(0, START).map_err(|_| format!("{name} cannot be read."))?;
         let start = js_sys::Uint8Array::new(&browser::read(&start).await?.into()).to_vec();
-        if super::state::is_archive(&start) {
+        if dropped::is_archive(&start) {
             self.say(format!("{name} is read as pictures to learn from: see “Train one yourself”."));
             self.bring_data(vec![file]);
             return Ok(None);
         }
-        let sort = super::state::sort(&name, &start);
-        let kept = self.hands.try_update_value(|hands| {
-            hands.files.push(file);
-            hands.files.len() - 1
-        });
-        let n = kept.unwrap_or_default();
+        let sort = dropped::sort(&name, &start);
+        let n = self.keep_file(file)?;
         if sort == Sort::Picture {
             self.tell(Intent::Keep(n, name));
         }
         Ok(Some((n, sort)))
     }
 
-    /// Takes data to train on: an archive, or all files of a folder.
+    /// Keeps a file that is read whole, and gives its number.
+    fn keep_file(self, file: File) -> Result<usize, String> {
+        if file.size() > LARGEST {
+            return Err(format!("{} is larger than {} MB, too large for this page.", file.name(), LARGEST / 1e6));
+        }
+        let kept = self.hands.try_update_value(|hands| {
+            hands.files.push(file);
+            hands.files.len() - 1
+        });
+        Ok(kept.unwrap_or_default())
+    }
+
+    /// Takes data to train on: an archive, or all files of a folder. They are read in pieces, however large they are.
     pub fn bring_data(self, files: Vec<File>) {
         if files.is_empty() {
             return;
-        }
-        if let [file] = &files[..] {
-            let file = file.clone();
-            spawn_local(async move {
-                if let Err(why) = kept::keep_data(&file).await {
-                    self.say(format!("{} is used but not kept for the next visit: {why}.", file.name()));
-                }
-            });
         }
         self.tell(Intent::Train(Training::Data(self.keep_data(files))));
     }
@@ -163,14 +160,10 @@ impl Desk {
 
     /// Takes the file of a run, to go on with.
     pub fn bring_run(self, file: File) {
-        if file.size() > LARGEST {
-            return self.say(format!("{} is larger than {} MB, too large for this page.", file.name(), LARGEST / 1e6));
+        match self.keep_file(file) {
+            Ok(n) => self.tell(Intent::Train(Training::Resume(n, js_sys::Date::now() as u64))),
+            Err(text) => self.say(text),
         }
-        let kept = self.hands.try_update_value(|hands| {
-            hands.files.push(file);
-            hands.files.len() - 1
-        });
-        self.tell(Intent::Train(Training::Resume(kept.unwrap_or_default(), js_sys::Date::now() as u64)));
     }
 
     /// Finds what earlier visits have left.
@@ -187,8 +180,8 @@ impl Desk {
             let copy = self
                 .hands
                 .with_value(|hands| hands.copies.get(&number).cloned().zip(hands.unwritten.get(&number).cloned()));
-            if let Some((copy, words)) = &copy
-                && let Err(why) = kept::keep_run(number, words, copy).await
+            if let Some((copy, (words, history))) = &copy
+                && let Err(why) = kept::keep_run(number, words, history, copy).await
                 && self.hands.try_update_value(|hands| !std::mem::replace(&mut hands.told_unkept, true)) == Some(true)
             {
                 self.say(format!("The run is not kept for the next visit: {why}. Save it before you leave."));
@@ -298,24 +291,48 @@ impl Desk {
                 self.hand_over(true, Subject::Fixture, Command::Verify { bytes: Vec::new() }, bytes);
             }),
             Task::Download(name, bytes) => browser::download_bytes(&name, &bytes),
-            Task::Keep { number, words, bytes } => {
+            Task::Keep { number, words, history, bytes } => {
                 let Ok(copy) = browser::blob("", &bytes) else { return };
-                let idle = self.hands.try_update_value(|hands| {
+                let before = self.hands.try_update_value(|hands| {
+                    let before = [hands.copies.is_empty(), hands.unwritten.is_empty()];
                     hands.copies.insert(number, copy);
-                    let idle = hands.unwritten.is_empty();
-                    hands.unwritten.insert(number, words);
-                    idle
+                    hands.unwritten.insert(number, (words, history));
+                    before
                 });
-                if idle == Some(true) {
+                let [first, idle] = before.unwrap_or_default();
+                if first {
+                    spawn_local(kept::persist());
+                }
+                if idle {
                     spawn_local(self.write_copies());
                 }
             }
+            Task::Remember(number, history) => spawn_local(async move {
+                // What cannot be kept was said of the copy.
+                let _ = kept::keep_history(number, &history).await;
+            }),
             Task::Forget(number) => {
                 self.hands.update_value(|hands| drop(hands.copies.remove(&number)));
                 spawn_local(kept::forget_run(number));
             }
+            Task::KeepData(n) => {
+                let files = self.hands.with_value(|hands| hands.data.get(n).cloned()).unwrap_or_default();
+                let [file] = &files[..] else { return };
+                let file = file.clone();
+                spawn_local(async move {
+                    match kept::keep_data(&file).await {
+                        Ok(()) => self.apply(Input::KeptData(file.name(), n)),
+                        Err(why) => {
+                            self.say(format!("{} is used but not kept for the next visit: {why}.", file.name()));
+                        }
+                    }
+                });
+            }
             Task::ForgetData(name) => spawn_local(async move { kept::forget_data(&name).await }),
             Task::TakeUp(number, batch) => spawn_local(async move {
+                if let Ok(history) = kept::read_history(number).await {
+                    self.apply(Input::Remembered(number, history));
+                }
                 let bytes = self.copy(number).await;
                 let command = Command::Resume { name: "the copy".into(), bytes: Vec::new(), batch };
                 self.hand_over(true, Subject::Training, command, bytes);

@@ -1,6 +1,7 @@
-//! What the visitor drops, pastes or types, read as addresses of pictures: `text/uri-list`, HTML, plain text. Pure.
+//! What the visitor drops, pastes or types: what kind of file it is, or the addresses of pictures that it names, as
+//! `text/uri-list`, HTML or plain text. Pure.
 
-use super::link::percent_decoded;
+use super::{link::percent_decoded, message::Sort};
 
 /// Of the file that a picture with this address becomes, in characters.
 const LONGEST_NAME: usize = 60;
@@ -191,4 +192,21 @@ pub fn unreachable(address: &str, why: &str) -> String {
         _ => "that site does not allow other pages to read its pictures, or cannot be reached".into(),
     };
     format!("{short}{dots} could not be fetched: {problem}. {instead}")
+}
+
+/// Whether a file is an archive, gzip or zip, by its start: pictures to learn from.
+pub fn is_archive(start: &[u8]) -> bool {
+    [&[0x1f, 0x8b, 8][..], b"PK\x03\x04", b"PK\x05\x06"].iter().any(|magic| start.starts_with(magic))
+}
+
+/// What a file is, by its name or else by its start: a safetensors file is a length and then JSON, which names the
+/// pictures if the file is a fixture.
+pub fn sort(name: &str, start: &[u8]) -> Sort {
+    let named = name.to_ascii_lowercase().ends_with(".safetensors");
+    let pictures = br#""input.x""#;
+    if named || (start.get(5..9) == Some(&[0, 0, 0, b'{'])) {
+        if start.windows(pictures.len()).any(|w| w == pictures) { Sort::Fixture } else { Sort::Model }
+    } else {
+        Sort::Picture
+    }
 }

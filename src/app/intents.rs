@@ -78,11 +78,7 @@ impl State {
                 let (id, config) = (self.last_id, self.link.attack.clone());
                 let settings = owned(&config);
                 self.many = Some(Many { id, config, running: true, ..Many::default() });
-                // It takes the worker from the attack on the one picture, whose outcome is then unknown.
-                if self.busy() {
-                    self.forget_attack();
-                    self.attack.phase = Phase::Idle;
-                }
+                self.displace();
                 vec![Task::Send(Command::Evaluate { id, slot, settings, pictures })]
             }
             Intent::View(view) => {
@@ -117,7 +113,11 @@ impl State {
         self.sides.forget();
         self.stop_asking();
         self.left = self.model_in_use.take().map(|source| (source, model, sample)).or(self.left);
-        self.load_reference()
+        let mut tasks = self.load_reference();
+        if self.backend.current.is_some() {
+            tasks.push(Task::Send(Command::ForgetShipped));
+        }
+        tasks
     }
 
     /// Nothing can be had of the world that was entered: back to the one before.

@@ -9,13 +9,14 @@ use web_sys::{
     FileSystemWritableFileStream, StorageEstimate,
 };
 
-use super::{browser, training::Earlier};
+use super::{browser, wishes::Earlier};
 
 /// Copies of runs that are offered; older ones are deleted.
 const RUNS: usize = 5;
 const RUN: &str = "run-";
 const WORDS: &str = ".txt";
 const ARRAYS: &str = ".safetensors";
+const HISTORY: &str = ".history";
 const DATA: &str = "data-";
 
 /// What earlier visits have left: runs, the latest first, and data sets.
@@ -44,9 +45,18 @@ pub async fn earlier() -> (Vec<Earlier>, Vec<File>) {
     (runs, data)
 }
 
-/// Keeps a copy of a run, and what to say of it.
-pub async fn keep_run(number: u64, words: &str, copy: &Blob) -> Result<(), String> {
+/// Asks the browser not to clear away what is kept when it runs short of room.
+pub async fn persist() {
+    if let Ok(asked) = storage().persist() {
+        // Whatever it says, there is nothing more to do.
+        let _ = JsFuture::from(asked).await;
+    }
+}
+
+/// Keeps a copy of a run, what to say of it, and its course.
+pub async fn keep_run(number: u64, words: &str, history: &[u8], copy: &Blob) -> Result<(), String> {
     write(&format!("{RUN}{number}{ARRAYS}"), copy).await?;
+    keep_history(number, history).await?;
     let words = Blob::new_with_str_sequence(&js_sys::Array::of1(&words.into()));
     write(&format!("{RUN}{number}{WORDS}"), &words.map_err(|_| "no memory".to_owned())?).await
 }
@@ -55,8 +65,19 @@ pub async fn read_run(number: u64) -> Result<File, String> {
     read(&format!("{RUN}{number}{ARRAYS}")).await
 }
 
+/// Keeps the course of a run beside its copy.
+pub async fn keep_history(number: u64, history: &[u8]) -> Result<(), String> {
+    let history = browser::blob("", history).map_err(|_| "no memory".to_owned())?;
+    write(&format!("{RUN}{number}{HISTORY}"), &history).await
+}
+
+pub async fn read_history(number: u64) -> Result<Vec<u8>, String> {
+    let history = read(&format!("{RUN}{number}{HISTORY}")).await?;
+    Ok(js_sys::Uint8Array::new(&browser::read(&history).await?.into()).to_vec())
+}
+
 pub async fn forget_run(number: u64) {
-    for ending in [WORDS, ARRAYS] {
+    for ending in [WORDS, ARRAYS, HISTORY] {
         forget(&format!("{RUN}{number}{ending}")).await;
     }
 }

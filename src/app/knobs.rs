@@ -1,10 +1,6 @@
 //! What can be set on the page: of the attack, and of the next training run. One set of controls serves both. Pure.
 
-use super::{
-    message::Intent,
-    state::State,
-    training::{Phase, Wish},
-};
+use super::{message::Intent, state::State, training::Phase, wishes::Wish};
 use crate::{
     config::{AttackConfig, Error, Norm, Setting, Settings, TrainConfig},
     protocol::Origin,

@@ -3,8 +3,14 @@
 use leptos::{ev, html::Input, prelude::*};
 use web_sys::{File, HtmlInputElement};
 
-use super::{desk::Desk, intake::files, message::Intent, state::State, training::Wish, views::progress::material};
-use crate::config::Dataset;
+use super::{
+    desk::Desk,
+    intake::files,
+    message::Intent,
+    state::State,
+    views::progress::{material, sets},
+    wishes::Wish,
+};
 
 /// What was kept, and what can be done about it.
 type Kept = Vec<(String, [(&'static str, Wish); 2])>;
@@ -13,20 +19,24 @@ type Kept = Vec<(String, [(&'static str, Wish); 2])>;
 pub fn Material() -> impl IntoView {
     let desk = expect_context::<Desk>();
     let words = Memo::new(move |_| desk.state.with(material));
-    // Its name and kind.
-    let brought = Memo::new(move |_| {
-        desk.state.with(|s| s.training.data.brought.as_ref().map(|(name, kind, _)| (name.clone(), kind.clone())))
-    });
-    let used = Memo::new(move |_| desk.state.with(|s| s.link.train.dataset != Dataset::Synthetic));
+    let sets = Memo::new(move |_| desk.state.with(sets));
+    let used = Memo::new(move |_| desk.state.with(|s| s.link.train.dataset.to_string()));
+    let option = move |(kind, name): (String, String)| {
+        let selected = {
+            let kind = kind.clone();
+            move || used.get() == kind
+        };
+        view! { <option value=kind prop:selected=selected>{name}</option> }
+    };
     let choice = move || {
-        brought.get().map(|(name, kind)| {
+        let sets = sets.get();
+        (sets.len() > 1).then(|| {
             view! {
                 <div class="control">
                     <label for="fit-dataset">"Learn from"</label>
                     <select id="fit-dataset"
                         on:change=move |e| desk.tell(Intent::Train(Wish::Set("dataset", event_target_value(&e))))>
-                        <option value=Dataset::Synthetic.name() prop:selected=move || !used.get()>"the embedded set"</option>
-                        <option value=kind prop:selected=move || used.get()>{name}</option>
+                        {sets.into_iter().map(option).collect_view()}
                     </select>
                 </div>
             }
@@ -44,7 +54,7 @@ pub fn Material() -> impl IntoView {
                 {pick("train-data-file", "CIFAR-10/100 archive or zip of class folders", ".tar.gz,.gz,.zip", false, bring)}
                 {pick("train-data-folder", "Folder of class folders", "", true, bring)}
             </div>
-            {kept("train-data-kept", "Sets of earlier visits", |s| {
+            {kept("train-data-kept", "Sets kept in this browser", |s| {
                 let one = |(name, n): &(String, usize)| {
                     (name.clone(), [("Use", Wish::Data(*n)), ("Delete", Wish::ForgetData(name.clone()))])
                 };
@@ -108,14 +118,22 @@ pub fn pick(
     .into_any()
 }
 
-/// A list of what earlier visits have left; none if there is nothing.
+/// A list of what is kept in this browser; none if there is nothing.
 pub fn kept(id: &'static str, title: &'static str, of: fn(&State) -> Kept) -> AnyView {
     let desk = expect_context::<Desk>();
     let list = Memo::new(move |_| desk.state.with(of));
+    let ready = Memo::new(move |_| desk.state.with(State::can_begin));
     let item = move |(words, acts): (String, [(&'static str, Wish); 2])| {
         let button = |(title, wish): (&'static str, Wish)| {
             let label = format!("{title}: {words}");
-            view! { <button aria-label=label on:click=move |_| desk.tell(Intent::Train(wish.clone()))>{title}</button> }
+            let deletes = matches!(wish, Wish::Forget(_) | Wish::ForgetData(_));
+            let can = move || deletes || ready.get();
+            let press = move |_| {
+                if untrack(can) {
+                    desk.tell(Intent::Train(wish.clone()));
+                }
+            };
+            view! { <button aria-label=label aria-disabled=move || (!can()).to_string() on:click=press>{title}</button> }
         };
         let buttons = acts.map(button);
         view! { <li><span>{words}</span>{buttons}</li> }

@@ -4,7 +4,7 @@ use super::{
     explore::View,
     link::{Shipped, Wish},
     reading::Adapter,
-    training::{Earlier, Wish as Training},
+    wishes::{Earlier, Wish as Training},
 };
 use crate::{
     data::crop::Crop,
@@ -62,6 +62,10 @@ pub enum Input {
     Told(String),
     /// What earlier visits have left: runs, and data sets with the numbers of their files.
     Earlier(Vec<Earlier>, Vec<(String, usize)>),
+    /// What was kept of the course of the run of this number, as [`super::run::Run::history`] told it.
+    Remembered(u64, Vec<u8>),
+    /// The set of this name, the n-th file brought, is kept for later visits.
+    KeptData(String, usize),
     /// Nothing changed for a moment after [`Task::Schedule`].
     Due,
     Visitor(Intent),
@@ -126,10 +130,14 @@ pub enum Task {
     Verify(usize),
     /// Give the visitor a file of this name.
     Download(String, Vec<u8>),
-    /// Keep a copy of the run of this number, and what to say of it.
-    Keep { number: u64, words: String, bytes: Vec<u8> },
+    /// Keep a copy of the run of this number, what to say of it, and its course.
+    Keep { number: u64, words: String, history: Vec<u8>, bytes: Vec<u8> },
+    /// Keep the course of the run of this number beside its copy.
+    Remember(u64, Vec<u8>),
     /// Delete what was kept of the run of this number.
     Forget(u64),
+    /// Keep the n-th set brought for later visits, if it is one file.
+    KeepData(usize),
     /// Delete the data set of this name that was kept.
     ForgetData(String),
     /// Get the copy of the run of this number to the current worker, to go on with at most so many pictures a step (0: as

@@ -1,6 +1,8 @@
-//! The page. `state` (with `message`, `intents`, `workers`, `sides`, `explore`, `training`, `run`, `runs`, `own`, `frame` and `saved`),
-//! `compare`, `link`, `photos`, `knobs`, `dropped`, `reading`, `scale`, `pixels`, `tour`, `chart` and `views` are plain functions, tested
-//! natively; the rest shows them in a browser: `desk` carries out what the state decides, `page` lays out the views, `kept` is what it keeps there.
+//! The page. `state` is what it knows; `intents` and `wishes` are what the visitor wants, `hear` is what the worker says, and
+//! `message`, `workers`, `sides`, `explore`, `training`, `run`, `runs`, `own`, `frame` and `saved` are parts of both. With
+//! `compare`, `link`, `photos`, `knobs`, `dropped`, `reading`, `scale`, `pixels`, `tour`, `chart` and `views` these are plain
+//! functions, tested natively; the rest shows them in a browser: `desk` carries out what the state decides, `page` lays out
+//! the views, `kept` is what it keeps there.
 //!
 //! The page knows nothing of burn: all computing happens in a worker (`worker_client` here, `src/worker.rs` there), so
 //! that the page is small and never blocks.
@@ -10,6 +12,7 @@ pub mod compare;
 pub mod dropped;
 pub mod explore;
 pub mod frame;
+pub mod hear;
 pub mod intents;
 pub mod knobs;
 pub mod link;
@@ -27,6 +30,7 @@ pub mod state;
 pub mod tour;
 pub mod training;
 pub mod views;
+pub mod wishes;
 pub mod workers;
 
 #[cfg(target_arch = "wasm32")]

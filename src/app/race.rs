@@ -9,8 +9,8 @@ use super::{
     message::Intent,
     plot::Plot,
     state::State,
-    training::Wish,
     views::runs::{self, HEAD},
+    wishes::Wish,
 };
 
 /// Held-out pictures by which all runs are judged.
@@ -26,7 +26,18 @@ pub fn Race() -> impl IntoView {
 
 fn race() -> AnyView {
     let desk = expect_context::<Desk>();
-    let rows = Memo::new(move |_| desk.state.with(|s| runs::rows(&s.training)));
+    // Those that were put away can be taken up again, or deleted. The one under way changes all the time: it is apart, so that
+    // their buttons stay.
+    let past = Memo::new(move |_| {
+        desk.state.with(|s| {
+            let numbers = s.training.past.iter().map(|run| Some(run.number));
+            runs::rows(&s.training).into_iter().zip(numbers).collect::<Vec<_>>()
+        })
+    });
+    let now = Memo::new(move |_| {
+        desk.state.with(|s| runs::rows(&s.training).pop().filter(|_| s.training.run.is_some()).map(|row| (row, None)))
+    });
+    let free = Memo::new(move |_| desk.state.with(State::can_begin));
     let chart = Memo::new(move |_| desk.state.with(|s| runs::compared(&s.training)));
     let can = |s: &State| s.backend.current.is_some() && s.training.judging.is_none();
     let ready = Memo::new(move |_| desk.state.with(can));
@@ -49,8 +60,21 @@ fn race() -> AnyView {
             });
         });
     };
-    let row = |[name, cells @ ..]: [String; HEAD.len()]| {
-        view! { <tr><th scope="row">{name}</th>{cells.map(|cell| view! { <td>{cell}</td> })}</tr> }
+    let acts = move |name: &str, number: u64| {
+        let [go_on, delete] = ["Go on", "Delete"].map(|title| format!("{title}: {name}"));
+        let take_up = move |_| {
+            if free.get_untracked() {
+                desk.tell(Intent::Train(Wish::TakeUp(number)));
+            }
+        };
+        view! {
+            <button aria-label=go_on aria-disabled=move || (!free.get()).to_string() on:click=take_up>"Go on"</button>
+            <button aria-label=delete on:click=move |_| desk.tell(Intent::Train(Wish::Forget(number)))>"Delete"</button>
+        }
+    };
+    let row = move |([name, cells @ ..], past): ([String; HEAD.len()], Option<u64>)| {
+        let acts = past.map(|number| acts(&name, number));
+        view! { <tr><th scope="row">{name}</th>{cells.map(|cell| view! { <td>{cell}</td> })}<td>{acts}</td></tr> }
     };
     view! {
         <div class="race" id="train-runs">
@@ -64,8 +88,9 @@ fn race() -> AnyView {
             <p class="fine" id="train-race-words" role="status">{move || words.get()}</p>
             <div class="wide" tabindex="0" role="group" aria-labelledby="train-runs-title">
                 <table>
-                    <thead><tr>{HEAD.map(|name| view! { <th scope="col">{name}</th> })}</tr></thead>
-                    <tbody>{move || rows.get().into_iter().map(row).collect_view()}</tbody>
+                    <thead><tr>{HEAD.map(|name| view! { <th scope="col">{name}</th> })}
+                        <th scope="col"><span class="unseen">"Actions"</span></th></tr></thead>
+                    <tbody>{move || past.get().into_iter().map(row).collect_view()}{move || now.get().map(row)}</tbody>
                 </table>
             </div>
             <Plot chart id="train-chart-runs"/>

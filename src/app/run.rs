@@ -1,9 +1,11 @@
 //! A training run as the page knows it: its settings, how far it is, what was seen of it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     config::{Settings, TrainConfig},
     evaluate::Report,
-    protocol::{Look, RunInfo},
+    protocol::{Look, RunInfo, encode},
     train::Record,
 };
 
@@ -19,13 +21,16 @@ pub enum Phase {
 }
 
 /// What a look found, in numbers.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     pub step: u64,
     /// Shares of the held-out pictures that are right, clean and under attack.
     pub clean: f32,
     pub robust: f32,
 }
+
+/// By which attack a run was judged, and how it fared.
+pub type Judged = Option<(String, Report)>;
 
 /// A training run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,10 +53,11 @@ pub struct Run {
     pub memory: u64,
     /// The step of the last copy.
     pub kept: Option<u64>,
-    /// By which attack it was judged, and how it fared.
-    pub judged: Option<(String, Report)>,
+    pub judged: Judged,
     /// The number of the command under which it trains now.
     pub(super) asked: Option<u64>,
+    /// Its numbers are no longer finite: only its last copy is worth something.
+    pub broken: bool,
     /// Workers that died under it.
     pub(super) crashes: u32,
 }
@@ -72,6 +78,16 @@ impl Run {
         self.records.retain(|record| record.step <= info.step);
         self.points.retain(|point| point.step <= info.step);
         (self.step, self.config, self.info) = (info.step, config, info);
+    }
+
+    /// Its course so far, as it is kept beside a copy.
+    pub(super) fn history(&self) -> Vec<u8> {
+        encode(&(&self.records, &self.points, &self.judged))
+    }
+
+    /// Whether it has moved to where no copy is, and is worth one.
+    pub(super) fn is_new(&self) -> bool {
+        !self.broken && self.kept != Some(self.step)
     }
 
     /// Seconds to the end, once the pace is known.

@@ -3,7 +3,7 @@
 use super::{
     message::Task,
     state::{State, owned},
-    training::export,
+    training::{Training, export},
 };
 use crate::{
     config::{AttackConfig, Settings},
@@ -24,6 +24,13 @@ pub struct Judging {
     waits: bool,
 }
 
+impl Training {
+    /// Whether what is judged next waits for a copy of the run.
+    pub(super) fn judge_waits(&self) -> bool {
+        !self.coming() && self.judging.as_ref().is_some_and(|judging| judging.waits)
+    }
+}
+
 impl State {
     pub(super) fn judge(&mut self, pictures: usize) -> Vec<Task> {
         let left: Vec<u64> = self.training.runs().map(|run| run.number).collect();
@@ -33,16 +40,17 @@ impl State {
         self.stop_asking();
         let attack = self.link.attack.clone();
         self.training.judging = Some(Judging { left, attack, pictures, id: None, waits: false });
-        self.judge_next()
+        let stop = self.displace().then_some(Task::Send(Command::Stop));
+        stop.into_iter().chain(self.judge_next()).collect()
     }
 
     /// Turns to the next run, as it is now.
     fn judge_next(&mut self) -> Vec<Task> {
-        let current = self.training.run.as_ref().map(|run| (run.number, run.kept == Some(run.step)));
+        let current = self.training.run.as_ref().map(|run| (run.number, !run.is_new()));
         let Some(judging) = &mut self.training.judging else { return Vec::new() };
         let Some(&number) = judging.left.first() else {
             self.training.judging = None;
-            return self.go_on();
+            return self.attack_again();
         };
         judging.waits = current == Some((number, false));
         if judging.waits {
@@ -73,17 +81,20 @@ impl State {
             return Some(Vec::new());
         }
         if stopped {
-            // Something else was wanted.
             self.training.judging = None;
-            return Some(self.go_on());
+            self.notice("Judging the runs was interrupted: what was judged by then is in the table.".into());
+            return Some(self.attack_again());
         }
         let config = &judging.attack;
         let attack = format!("{} {} {}", config.attack, config.norm, config.get("epsilon").unwrap_or_default());
         let number = judging.left.remove(0);
+        let mut tasks = Vec::new();
         if let Some(run) = self.training.run_mut(number) {
             run.judged = Some((attack, report.clone()));
+            tasks.push(Task::Remember(number, run.history()));
         }
-        Some(self.judge_next())
+        tasks.extend(self.judge_next());
+        Some(tasks)
     }
 
     /// The run could not be judged: the others still may.

@@ -16,7 +16,7 @@ pub struct Saved {
 }
 
 impl State {
-    /// Makes a file of the attack in view, once it is over: a command would end it.
+    /// Makes a file of the attack in view, once it is over.
     pub(super) fn save(&self, part: Part) -> Vec<Task> {
         let (Some(picture), Some(result), false) = (&self.picture, &self.attack.result, self.busy()) else {
             return Vec::new();

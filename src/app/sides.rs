@@ -82,6 +82,14 @@ impl State {
         self.sides.loaded.get_mut(&slot).map(|side| &mut side.attack)
     }
 
+    /// There is another model in a place: what the one before made of attacked pictures says nothing about it.
+    pub(super) fn forget_judge(&mut self, slot: Slot) {
+        let sides = self.sides.loaded.values_mut().map(|side| &mut side.attack);
+        for attack in sides.chain([&mut self.attack]) {
+            attack.transfer.retain(|(judge, _)| *judge != slot);
+        }
+    }
+
     /// The file's name of the model in a place.
     pub fn name_of(&self, slot: Slot) -> Option<&str> {
         let side = || self.sides.loaded.get(&slot).map(|side| &side.model);

@@ -4,19 +4,18 @@
 use super::{
     explore::Explored,
     frame::Frame,
-    intents::PAUSE,
     link::{Link, Shipped, Wish, World},
-    message::{Input, Kind, Sort, Source, Task},
+    message::{Input, Kind, Source, Task},
     own::Own,
     saved::Saved,
-    sides::{Side, Sides},
+    sides::Sides,
     training::Training,
     workers::Backend,
 };
 use crate::{
     config::{AttackConfig, Settings, TrainConfig},
     evaluate::Report,
-    protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Slot, Subject, Trace, Transfer},
+    protocol::{AttackResult, Command, ModelInfo, PictureInfo, Slot, Trace},
     verify,
 };
 
@@ -117,6 +116,8 @@ pub struct State {
     pub picture_in_use: Option<Source<u64>>,
     pub picture_wanted: Option<Source<u64>>,
     noticed: usize,
+    /// Something long took the worker from the attack on the picture, which is made anew after it.
+    pub(super) displaced: bool,
     /// The number of the last attack or evaluation.
     pub(super) last_id: u64,
 }
@@ -187,6 +188,15 @@ impl State {
                 (self.training.earlier, self.training.earlier_data) = (runs, data);
                 Vec::new()
             }
+            Input::Remembered(number, bytes) => {
+                self.training.remember(number, &bytes);
+                Vec::new()
+            }
+            Input::KeptData(name, file) => {
+                self.training.earlier_data.retain(|(kept, _)| *kept != name);
+                self.training.earlier_data.push((name, file));
+                Vec::new()
+            }
             Input::Due => self.begin(),
             Input::Visitor(intent) => self.intend(intent),
         }
@@ -198,121 +208,21 @@ impl State {
         self.notices.push(Notice { id: self.noticed, text });
     }
 
-    fn hear_current(&mut self, kind: Kind, event: Event) -> Vec<Task> {
-        match event {
-            Event::ModelLoaded { slot: Slot::Run, .. } => return self.judge_loaded(),
-            Event::ModelLoaded { slot, model } => {
-                self.sides.fetching.take_if(|source| source.slot() == slot);
-                match self.model_wanted.filter(|source| source.slot() == slot) {
-                    Some(source) => {
-                        if self.slot() != Some(slot) {
-                            self.put_aside(source);
-                        }
-                        if let Source::Own(n) = source {
-                            self.own_model = Some(n);
-                        }
-                        self.link.target = self.link.target.filter(|&class| class < model.classes.len());
-                        (self.model, self.model_in_use) = (Some(model), Some(source));
-                        self.left = None;
-                    }
-                    // What it makes of the picture comes next.
-                    None => {
-                        self.sides.loaded.insert(slot, Side::new(model));
-                    }
-                }
-            }
-            Event::PictureLoaded { picture } => {
-                if self.picture.as_ref().is_none_or(|p| p.pixels != picture.pixels) {
-                    // The old picture's attack says nothing about the new one.
-                    self.forget_attack();
-                    self.attack.phase = Phase::Idle;
-                    self.clean.clear();
-                    self.sides.forget_picture();
-                    self.explored = Explored::default();
-                    self.follow_anew();
-                }
-                let ask = self.seen(picture.crop);
-                self.picture = Some(picture);
-                self.picture_in_use = self.picture_wanted;
-                return ask;
-            }
-            Event::Whole { whole } => self.framed(whole),
-            Event::Classified { slot, probabilities } if self.slot() != Some(slot) => {
-                if let Some(side) = self.sides.loaded.get_mut(&slot) {
-                    side.clean = probabilities;
-                    side.attack = Attack::default();
-                }
-                return self.go_on();
-            }
-            Event::Classified { probabilities, .. } => {
-                // Two backends differ in the last digits: what one found may stay in view while the other starts.
-                let same = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-3;
-                if probabilities.len() != self.clean.len() || !probabilities.iter().zip(&self.clean).all(same) {
-                    self.forget_attack();
-                }
-                self.clean = probabilities;
-                // A square on its way starts no attack.
-                return self.soon(if self.frame.is_some() { PAUSE } else { 0 });
-            }
-            Event::AttackProgress { id, done, total, result, traces } if id == self.attack.id => {
-                // Settings may have changed since: then the next attack is due already.
-                if self.attack.phase != Phase::Soon {
-                    self.attack.phase = Phase::Running { done, total };
-                }
-                (self.attack.result, self.attack.traces) = (Some(result), traces);
-            }
-            Event::AttackDone { id, stopped, milliseconds, result, traces, flags, transfer } => {
-                let steps = traces.iter().map(|trace| trace.steps).sum();
-                let side = self.sides.attack(id);
-                if let Some(attack) = if id == self.attack.id { Some(&mut self.attack) } else { side } {
-                    if attack.phase != Phase::Soon {
-                        attack.phase = Phase::Done { steps, milliseconds, stopped };
-                    }
-                    (attack.result, attack.traces) = (Some(result), traces);
-                    (attack.flags, attack.transfer) = (flags, Vec::new());
-                }
-                for Transfer { under, judge, probabilities } in transfer {
-                    if let Some(attack) = self.attack_under(under) {
-                        attack.transfer.retain(|(other, _)| *other != judge);
-                        attack.transfer.push((judge, probabilities));
-                    }
-                }
-                return self.go_on();
-            }
-            Event::Evaluated { id, report, over, stopped } => {
-                if let Some(tasks) = self.hear_judged(id, &report, over, stopped) {
-                    return tasks;
-                }
-                if let Some(many) = self.many.as_mut().filter(|many| many.id == id) {
-                    (many.report, many.running, many.stopped) = (Some(report), !over, stopped);
-                }
-                return self.go_on();
-            }
-            Event::Explored { id, answer, over, .. } => return self.hear_answer(id, answer, over),
-            Event::Unanswered { id } => return self.hear_nothing(id),
-            Event::Refused { subject: Subject::Device, text } => return self.crashed(kind, &text),
-            Event::Refused { subject, text } => return self.refused(subject, text),
-            Event::Verified { checks, milliseconds } => {
-                if let Some(check) = &mut self.check {
-                    (check.groups, check.milliseconds) = (checks, milliseconds);
-                }
-            }
-            Event::Saved { name, png, probabilities, fools } => {
-                // Once the next attack is due it says nothing about what is in view.
-                self.saved = (!self.busy()).then(|| Saved { name: name.clone(), probabilities, fools });
-                return vec![Task::Download(name, png)];
-            }
-            Event::Data { data } => return self.hear_data(data),
-            Event::Prepared { run } => return self.hear_prepared(*run),
-            Event::Trained { id, step, records, look, speed, memory, over } => {
-                return self.hear_trained((id, over), step, records, look, [speed, memory as f64]);
-            }
-            Event::Exported { number, purpose, name, step, bytes } => {
-                return self.hear_exported((number, step), purpose, name, bytes);
-            }
-            Event::Opened { .. } | Event::AttackProgress { .. } => {}
+    /// Something long takes the worker from the attack on the picture, if there is one, whose outcome is then unknown.
+    pub(super) fn displace(&mut self) -> bool {
+        let busy = self.busy();
+        if busy {
+            self.forget_attack();
+            self.attack.phase = Phase::Idle;
+            self.displaced = true;
         }
-        Vec::new()
+        busy
+    }
+
+    /// What took the worker from the attack on the picture is over.
+    pub(super) fn attack_again(&mut self) -> Vec<Task> {
+        let over = self.busy() || matches!(self.attack.phase, Phase::Done { stopped: false, .. });
+        if std::mem::take(&mut self.displaced) && !over { self.soon(0) } else { self.go_on() }
     }
 
     /// The worker that attacked many pictures is gone.
@@ -329,46 +239,6 @@ impl State {
         self.attack.flags.clear();
         self.attack.transfer.clear();
     }
-
-    /// Something could not be had: say why, go on with what there is.
-    fn refused(&mut self, subject: Subject, text: String) -> Vec<Task> {
-        match subject {
-            Subject::Model | Subject::Evaluation if self.training.judging.is_some() => {
-                self.notice(text);
-                return self.judge_refused();
-            }
-            Subject::Model if self.model_wanted == self.model_in_use && self.sides.give_up() => {}
-            Subject::Model if self.left.is_some() => {
-                self.notice(text);
-                return self.go_back();
-            }
-            Subject::Model => {
-                self.model_wanted = self.model_in_use;
-                if let Some(Source::Ours(model)) = self.model_in_use {
-                    self.link.model = model;
-                }
-            }
-            Subject::Picture => {
-                self.drop_unreadable();
-                self.picture_wanted = self.picture_in_use;
-                if let Some(Source::Ours(sample)) = self.picture_in_use {
-                    self.link.sample = sample;
-                }
-            }
-            Subject::Attack => match self.sides.running() {
-                Some(attack) => attack.phase = Phase::Done { steps: 0, milliseconds: 0.0, stopped: false },
-                None => self.attack.phase = Phase::Idle,
-            },
-            Subject::Evaluation => self.many = None,
-            Subject::Fixture => self.check = None,
-            Subject::Data | Subject::Training => self.training_refused(subject),
-            Subject::Device | Subject::Export | Subject::Reference => {}
-        }
-        self.notice(text);
-        self.go_on()
-    }
-
-    // --- what is in view ---------------------------------------------------------------------------------------------
 
     pub(super) fn load_model(&self) -> Vec<Task> {
         let ready = self.backend.current.is_some();
@@ -434,21 +304,4 @@ impl State {
 /// Settings as they travel.
 pub(super) fn owned(config: &AttackConfig) -> Vec<(String, String)> {
     config.pairs().into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
-}
-
-/// Whether a file is an archive, gzip or zip, by its start: pictures to learn from.
-pub fn is_archive(start: &[u8]) -> bool {
-    [&[0x1f, 0x8b, 8][..], b"PK\x03\x04", b"PK\x05\x06"].iter().any(|magic| start.starts_with(magic))
-}
-
-/// What a file is, by its name or else by its start: a safetensors file is a length and then JSON, which names the
-/// pictures if the file is a fixture.
-pub fn sort(name: &str, start: &[u8]) -> Sort {
-    let named = name.to_ascii_lowercase().ends_with(".safetensors");
-    let pictures = br#""input.x""#;
-    if named || (start.get(5..9) == Some(&[0, 0, 0, b'{'])) {
-        if start.windows(pictures.len()).any(|w| w == pictures) { Sort::Fixture } else { Sort::Model }
-    } else {
-        Sort::Picture
-    }
 }

@@ -11,7 +11,8 @@ use super::{
     progress::{Course, Progress},
     race::Race,
     state::State,
-    training::{Earlier, Phase, Wish},
+    training::Phase,
+    wishes::{Earlier, Wish},
 };
 use crate::protocol::{Origin, Purpose, Slot};
 
@@ -62,7 +63,7 @@ const ACTS: [Act; 7] = [
     Act {
         id: |_| "train-begin",
         title: |_| "Begin a run",
-        can: |s| s.backend.current.is_some() && !s.training.coming() && !s.training.data_coming,
+        can: State::can_begin,
         wish: |_| Wish::Begin(js_sys::Date::now() as u64),
     },
     Act {

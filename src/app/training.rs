@@ -1,63 +1,23 @@
-//! Training in the page: what the next run shall be, the run, the copies that are kept of it. Part of the fold in `state`.
+//! Training in the page: the run, the copies that are kept of it, what the worker says of both. Part of the fold in `state`.
 //!
 //! A run trains whenever the worker has nothing else to do: every other command interrupts it, and `State::go_on` sends it on.
 
-pub use super::run::{Phase, Point, Run};
-use super::{message::Task, runs::Judging, state::State};
+pub use super::run::{Judged, Phase, Point, Run};
+use super::{message::Task, runs::Judging, state::State, wishes::Earlier};
 use crate::{
-    config::{Dataset, Settings, TrainConfig},
-    protocol::{Command, DataInfo, Look, Origin, Pairs, Purpose, RunInfo, Subject},
+    config::{Settings, TrainConfig},
+    protocol::{Command, DataInfo, Look, Origin, Pairs, Purpose, RunInfo, decode},
     train::Record,
 };
 
-/// What the visitor wants of training.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Wish {
-    /// Change a setting of the next run, and of the one under way if it may change while that runs.
-    Set(&'static str, String),
-    Origin(Origin),
-    /// Begin a run. The number names its copies: milliseconds since 1970.
-    Begin(u64),
-    Go,
-    Pause,
-    /// Train one step.
-    Step,
-    /// Put the run away; it stays among those compared.
-    End,
-    Save(Purpose),
-    /// Keep a copy, if there is something new.
-    Keep,
-    /// Go on with the run that was kept under a number.
-    TakeUp(u64),
-    /// Delete what was kept under a number.
-    Forget(u64),
-    /// Go on with the run in the n-th file brought, as number so and so.
-    Resume(usize, u64),
-    /// Train on the n-th set brought or kept.
-    Data(usize),
-    /// Delete the set of this name that was kept.
-    ForgetData(String),
-    /// Train on the picture in view, too, as one of this class.
-    Label(String),
-    Unlabel,
-    /// Judge all runs by the attack that is chosen, on so many held-out pictures.
-    Judge(usize),
-}
-
-/// A run that was kept in an earlier visit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Earlier {
-    pub number: u64,
-    /// What it is, for people.
-    pub words: String,
-}
-
 /// What the worker is preparing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Coming {
+pub(super) enum Coming {
     Fresh(u64),
     /// A copy, to go on at once if it did before.
     Copy(u64, Phase),
+    /// The n-th file brought, as number so and so.
+    File(usize, u64),
 }
 
 /// All that the page knows of training.
@@ -70,14 +30,16 @@ pub struct Training {
     pub past: Vec<Run>,
     pub data: DataInfo,
     /// Pictures `[3, 32, 32]` that the visitor labelled, with their classes.
-    labelled: Vec<(String, Vec<u8>)>,
-    /// The set brought that is in use or on its way.
+    pub(super) labelled: Vec<(String, Vec<u8>)>,
+    /// The set brought that the worker has, and the one that it reads.
     pub(super) data_file: Option<usize>,
-    pub data_coming: bool,
+    pub data_coming: Option<usize>,
     pub earlier: Vec<Earlier>,
-    /// Data sets that were kept in earlier visits, with the numbers of their files.
+    /// What was kept of the course of a run that is taken up.
+    remembered: Option<(u64, Run)>,
+    /// Data sets that are kept in this browser, with the numbers of their files.
     pub earlier_data: Vec<(String, usize)>,
-    coming: Option<Coming>,
+    pub(super) coming: Option<Coming>,
     pub judging: Option<Judging>,
 }
 
@@ -93,7 +55,7 @@ impl Training {
     }
 
     /// Puts the run among those before; one that never moved is forgotten, with its copy.
-    fn put_away(&mut self) -> Vec<Task> {
+    pub(super) fn put_away(&mut self) -> Vec<Task> {
         match self.run.take() {
             Some(run) if run.step == 0 => vec![Task::Forget(run.number)],
             run => {
@@ -106,108 +68,31 @@ impl Training {
     pub(super) fn run_mut(&mut self, number: u64) -> Option<&mut Run> {
         self.past.iter_mut().chain(&mut self.run).find(|run| run.number == number)
     }
+
+    /// Takes what was kept of a run's course; what an older page has written may be lost.
+    pub(super) fn remember(&mut self, number: u64, history: &[u8]) {
+        let course: Result<(Vec<Record>, Vec<Point>, Judged), _> = decode(history);
+        let run = |(records, points, judged)| (number, Run { number, records, points, judged, ..Run::default() });
+        self.remembered = course.ok().map(run);
+    }
+
+    /// Takes out what is known of a run.
+    fn take_out(&mut self, number: u64) -> Option<Run> {
+        let place = self.past.iter().position(|run| run.number == number);
+        self.run.take_if(|run| run.number == number).or_else(|| place.map(|place| self.past.remove(place)))
+    }
 }
 
 impl State {
-    pub(super) fn wish(&mut self, wish: Wish) -> Vec<Task> {
-        match wish {
-            Wish::Set(key, value) => return self.set_training(key, value),
-            Wish::Origin(origin) => self.training.origin = origin,
-            Wish::Begin(number) => return self.begin_run(number),
-            Wish::Go => return self.drive(Phase::Going),
-            Wish::Step => return self.drive(Phase::Stepping),
-            Wish::Pause => return self.drive(Phase::Paused),
-            Wish::End => {
-                let mut tasks = self.drive(Phase::Paused);
-                tasks.extend(self.keep());
-                tasks.extend(self.training.put_away());
-                return tasks;
-            }
-            Wish::Save(purpose) => {
-                let run = self.training.run.as_ref();
-                return run.map(|run| export(run.number, purpose)).into_iter().collect();
-            }
-            // To write a copy would end what else is computed; and the run does not move meanwhile.
-            Wish::Keep if self.computes_otherwise() => {}
-            Wish::Keep => return self.keep(),
-            Wish::TakeUp(number) => return self.take_up(number, Phase::Paused, 0),
-            Wish::Forget(number) => {
-                self.training.earlier.retain(|earlier| earlier.number != number);
-                return vec![Task::Forget(number)];
-            }
-            Wish::Resume(file, number) => {
-                self.training.coming = Some(Coming::Copy(number, Phase::Paused));
-                return vec![Task::Resume(file)];
-            }
-            Wish::Data(file) => {
-                self.training.data_file = Some(file);
-                return self.load_data();
-            }
-            Wish::ForgetData(name) => {
-                self.training.earlier_data.retain(|(kept, _)| *kept != name);
-                return vec![Task::ForgetData(name)];
-            }
-            Wish::Label(class) => {
-                let labelled = self.picture.as_ref().map(|picture| (class, picture.pixels.clone()));
-                self.training.labelled.extend(labelled.clone());
-                return labelled.map(label).into_iter().collect();
-            }
-            Wish::Unlabel => {
-                self.training.labelled.clear();
-                return vec![Task::Send(Command::Unlabel)];
-            }
-            Wish::Judge(pictures) => return self.judge(pictures),
-        }
-        Vec::new()
-    }
-
-    fn set_training(&mut self, key: &'static str, value: String) -> Vec<Task> {
-        if let Err(error) = self.link.train.set(key, &value) {
-            self.notice(error.to_string());
-            return Vec::new();
-        }
-        if key == "dataset" {
-            self.suit_data();
-        }
-        let under_way = self.training.run.as_ref().is_some_and(|run| run.phase != Phase::Over);
-        if under_way && TrainConfig::live(key) {
-            return vec![Task::Send(Command::Tune { settings: vec![(key.into(), value)] })];
-        }
-        Vec::new()
-    }
-
-    fn begin_run(&mut self, number: u64) -> Vec<Task> {
-        if self.backend.current.is_none() || self.training.coming() {
-            return Vec::new();
-        }
-        let settings = pairs(&self.link.train);
-        // Of the run before, which is put away.
-        let mut tasks = self.keep();
-        self.training.coming = Some(Coming::Fresh(number));
-        tasks.push(Task::Send(Command::Begin { origin: self.training.origin, settings }));
-        tasks
-    }
-
-    fn drive(&mut self, phase: Phase) -> Vec<Task> {
-        let Some(run) = self.training.run.as_mut().filter(|run| run.phase != Phase::Over) else { return Vec::new() };
-        let runs = run.asked.is_some();
-        run.phase = phase;
-        match (phase, runs) {
-            (Phase::Paused, true) => vec![Task::Send(Command::Stop)],
-            (Phase::Paused, false) | (_, true) => Vec::new(),
-            (_, false) => self.train_on(),
-        }
-    }
-
     /// Whether the worker does something other than training, or is about to.
-    fn computes_otherwise(&mut self) -> bool {
+    pub(super) fn computes_otherwise(&mut self) -> bool {
         self.busy()
             || self.explored.busy()
             || self.sides.running().is_some()
             || self.sides.fetching.is_some()
             || self.many.as_ref().is_some_and(|many| many.running)
             || self.training.coming()
-            || self.training.data_coming
+            || self.training.data_coming.is_some()
             || self.training.judging.is_some()
     }
 
@@ -230,68 +115,94 @@ impl State {
 
     /// Keeps a copy of the run, if it has moved since the last one.
     pub(super) fn keep(&self) -> Vec<Task> {
-        let moved = self.training.run.as_ref().filter(|run| run.kept != Some(run.step) && !self.training.coming());
+        let can = self.backend.current.is_some() && !self.training.coming();
+        let moved = self.training.run.as_ref().filter(|run| can && run.is_new());
         moved.map(|run| export(run.number, Purpose::Keep)).into_iter().collect()
     }
 
-    fn take_up(&mut self, number: u64, phase: Phase, batch: usize) -> Vec<Task> {
-        self.training.coming = Some(Coming::Copy(number, phase));
-        vec![Task::TakeUp(number, batch)]
-    }
-
     pub(super) fn load_data(&mut self) -> Vec<Task> {
-        let Some(file) = self.training.data_file.filter(|_| self.backend.current.is_some()) else { return Vec::new() };
-        self.training.data_coming = true;
-        vec![Task::LoadData(file)]
+        let training = &mut self.training;
+        let file = training.data_coming.or(training.data_file).filter(|_| self.backend.current.is_some());
+        training.data_coming = file.or(training.data_coming);
+        file.map(Task::LoadData).into_iter().collect()
     }
 
-    /// A new worker knows nothing of the data nor of the run.
+    /// A new worker knows nothing of the data nor of the run, nor of what the one before was preparing.
     pub(super) fn train_again(&mut self) -> Vec<Task> {
         let training = &mut self.training;
-        (training.data, training.coming, training.judging) = (DataInfo::default(), None, None);
+        let coming = training.coming.take();
+        (training.data, training.judging) = (DataInfo::default(), None);
         let mut tasks: Vec<Task> = training.labelled.iter().cloned().map(label).collect();
         tasks.extend(self.load_data());
-        let Some(run) = &mut self.training.run else { return tasks };
+        let run = self.training.run.as_mut();
+        let Some((phase, run)) = run.and_then(|run| match coming {
+            None => Some((run.phase, run)),
+            Some(Coming::Copy(number, phase)) if number == run.number => Some((phase, run)),
+            Some(_) => None,
+        }) else {
+            // It takes the place of the run, if there is one, here as there.
+            if let Some(coming) = coming {
+                tasks.extend(self.training.put_away());
+                tasks.push(self.prepare(coming, 0));
+            }
+            return tasks;
+        };
         run.asked = None;
         // What fails twice may be short of memory.
         let batch = if run.crashes > 1 { (run.info.batch / 2).max(2) } else { 0 };
-        let (number, phase, kept) = (run.number, run.phase, run.kept);
-        match kept {
-            Some(_) => tasks.extend(self.take_up(number, phase, batch)),
+        match run.kept {
+            Some(_) => {
+                let copy = Coming::Copy(run.number, phase);
+                tasks.push(self.prepare(copy, batch));
+            }
             None => self.training.run = None,
         }
         tasks
     }
 
-    /// The worker that trained is gone.
+    /// The worker that trained is gone. Whatever it was preparing may have been the cause.
     pub(super) fn training_crashed(&mut self) {
-        if std::mem::take(&mut self.training.data_coming) {
-            self.training_refused(Subject::Data);
+        let training = &mut self.training;
+        training.coming = None;
+        let file = training.data_coming.take();
+        if let Some(run) = &mut training.run {
+            run.crashes += u32::from(run.asked.is_some());
+            run.asked = None;
+        }
+        if file.is_some() {
+            training.data_file.take_if(|used| Some(*used) == file);
             self.notice(
                 "The pictures to learn from were being read when the computation failed: they may be too many for this \
                  device's memory. Open them once more to try again."
                     .into(),
             );
         }
-        if let Some(run) = &mut self.training.run {
-            run.crashes += u32::from(run.asked.is_some());
-            run.asked = None;
-        }
     }
 
     pub(super) fn hear_data(&mut self, data: DataInfo) -> Vec<Task> {
-        if std::mem::take(&mut self.training.data_coming)
+        let mut tasks = Vec::new();
+        // Else a picture was labelled meanwhile.
+        if data.own == self.training.data.own
             && let Some((_, kind, _)) = &data.brought
-            && self.link.train.set("dataset", kind).is_ok()
+            && let Some(file) = self.training.data_coming.take()
+            // Else a new worker has it again, whatever is learnt from now.
+            && self.training.data_file.replace(file) != Some(file)
         {
-            self.suit_data();
+            let before = self.link.train.dataset;
+            if self.link.train.set("dataset", kind).is_ok() && self.link.train.dataset != before {
+                self.suit_data();
+            }
+            if !self.training.earlier_data.iter().any(|(_, kept)| *kept == file) {
+                tasks.push(Task::KeepData(file));
+            }
         }
         self.training.data = data;
-        self.go_on()
+        tasks.extend(self.go_on());
+        tasks
     }
 
     /// Real pictures are many, and alike under a flip.
-    fn suit_data(&mut self) {
+    pub(super) fn suit_data(&mut self) {
         let usual = TrainConfig::demo();
         let drawn = self.link.train.dataset == usual.dataset;
         (self.link.train.limit, self.link.train.augment) = if drawn { (usual.limit, usual.augment) } else { (0, true) };
@@ -309,43 +220,56 @@ impl State {
 
     pub(super) fn hear_prepared(&mut self, info: RunInfo) -> Vec<Task> {
         let training = &mut self.training;
-        let mut tasks = Vec::new();
-        match training.coming.take() {
+        let mut tasks = match training.coming.take() {
             Some(Coming::Fresh(number)) => {
-                tasks = training.put_away();
+                let tasks = training.put_away();
                 training.run = Some(Run { phase: Phase::Going, ..Run::new(number, info) });
+                tasks
             }
-            Some(Coming::Copy(number, phase)) => {
-                training.earlier.retain(|earlier| earlier.number != number);
-                let step = info.step;
-                let same = training.run.as_ref().is_some_and(|run| run.number == number);
-                if !same {
-                    tasks = training.put_away();
-                    training.past.retain(|run| run.number != number);
-                    training.run = Some(Run::new(number, info));
-                    self.notice(format!("The run is back where it was, after step {step}."));
-                } else if let Some(run) = &mut training.run {
-                    let lost = run.step.saturating_sub(step);
-                    run.take(info);
-                    (run.kept, run.asked) = (Some(step), None);
-                    self.notice(format!(
-                        "The run goes on from the copy kept at step {step}, {lost} step{} back.",
-                        if lost == 1 { "" } else { "s" }
-                    ));
-                }
-                if let Some(run) = &mut self.training.run {
-                    run.phase = if run.step >= run.info.steps { Phase::Over } else { phase };
-                }
-            }
+            Some(Coming::Copy(number, phase)) => self.take_back(number, phase, Some(info.step), info),
+            Some(Coming::File(_, number)) => self.take_back(number, Phase::Paused, None, info),
             None => {
                 if let Some(run) = &mut training.run {
                     run.take(info);
                 }
                 return self.go_on();
             }
-        }
+        };
         tasks.extend(self.keep());
         tasks.extend(self.go_on());
+        tasks
+    }
+
+    /// The worker has a run again, from a copy of the step `kept` or from a file.
+    fn take_back(&mut self, number: u64, phase: Phase, kept: Option<u64>, info: RunInfo) -> Vec<Task> {
+        let (training, step) = (&mut self.training, info.step);
+        training.earlier.retain(|earlier| earlier.number != number);
+        let same = training.run.as_ref().is_some_and(|run| run.number == number);
+        let known = training.take_out(number);
+        let mut tasks = training.put_away();
+        // Settings that have changed since the copy.
+        let changed = |run: &Run| {
+            let live = pairs(&run.config).into_iter().filter(|pair| TrainConfig::live(&pair.0));
+            live.filter(|pair| !info.settings.contains(pair)).collect::<Pairs>()
+        };
+        let settings = known.as_ref().map(changed).unwrap_or_default();
+        if !settings.is_empty() {
+            tasks.push(Task::Send(Command::Tune { settings }));
+        }
+        let remembered = || training.remembered.take_if(|(of, _)| *of == number).map(|(_, run)| run);
+        let mut run = known.or_else(remembered).unwrap_or_else(|| Run { number, ..Run::default() });
+        let lost = run.step.saturating_sub(step);
+        run.take(info);
+        (run.kept, run.asked, run.broken) = (kept, None, false);
+        run.phase = if run.step >= run.info.steps { Phase::Over } else { phase };
+        training.run = Some(run);
+        self.notice(match same {
+            true => format!(
+                "The run goes on from the copy kept at step {step}, {lost} step{} back.",
+                if lost == 1 { "" } else { "s" }
+            ),
+            false => format!("The run is back where it was, after step {step}."),
+        });
         tasks
     }
 
@@ -397,7 +321,7 @@ impl State {
             Purpose::Keep => {
                 let Some(run) = self.training.run_mut(number) else { return Vec::new() };
                 run.kept = Some(step);
-                let mut tasks = vec![Task::Keep { number, words: run.words(), bytes }];
+                let mut tasks = vec![Task::Keep { number, words: run.words(), history: run.history(), bytes }];
                 tasks.extend(self.judge_on());
                 tasks
             }
@@ -406,25 +330,31 @@ impl State {
         }
     }
 
-    /// What could not be done about training.
-    pub(super) fn training_refused(&mut self, subject: Subject) {
-        match subject {
-            Subject::Data => {
-                (self.training.data_coming, self.training.data_file) = (false, None);
-                self.link.train.dataset = Dataset::Synthetic;
-            }
-            Subject::Training => {
-                let coming = self.training.coming.take();
-                if let (None, Some(run)) = (coming, &mut self.training.run) {
-                    (run.phase, run.asked) = (Phase::Paused, None);
-                }
-            }
+    /// A run could not begin or go on.
+    pub(super) fn training_refused(&mut self) -> Vec<Task> {
+        let coming = self.training.coming.take();
+        match (&mut self.training.run, coming) {
+            // The worker does not have it.
+            (Some(run), Some(Coming::Copy(number, _))) if run.number == number => return self.training.put_away(),
+            (Some(run), None) => (run.phase, run.asked) = (Phase::Paused, None),
             _ => {}
         }
+        Vec::new()
+    }
+
+    /// The run's numbers are no longer finite: if it was to be judged, its last copy is.
+    pub(super) fn hear_diverged(&mut self, text: String) -> Vec<Task> {
+        if let Some(run) = &mut self.training.run {
+            (run.phase, run.asked, run.broken) = (Phase::Paused, None, true);
+        }
+        self.notice(text);
+        let mut tasks = self.judge_on();
+        tasks.extend(self.go_on());
+        tasks
     }
 }
 
-fn label((class, pixels): (String, Vec<u8>)) -> Task {
+pub(super) fn label((class, pixels): (String, Vec<u8>)) -> Task {
     Task::Send(Command::Label { class, pixels })
 }
 
@@ -433,6 +363,6 @@ pub(super) fn export(number: u64, purpose: Purpose) -> Task {
 }
 
 /// Settings as they travel.
-fn pairs(config: &TrainConfig) -> Pairs {
+pub(super) fn pairs(config: &TrainConfig) -> Pairs {
     config.pairs().into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

@@ -32,11 +32,16 @@ impl State {
         let current = self.backend.current.as_ref().map(|(kind, _)| *kind);
         let discard =
             self.backend.coming.take_if(|coming| *coming != kind || current == Some(kind)).map(|_| Task::Discard);
-        let start = (current != Some(kind) && self.backend.coming != Some(kind)).then(|| {
+        let mut tasks = Vec::new();
+        let start = current != Some(kind) && self.backend.coming != Some(kind);
+        if start {
+            // While it starts: it takes the run up from the copy.
+            tasks = self.keep();
             self.backend.coming = Some(kind);
-            Task::Start(kind)
-        });
-        discard.into_iter().chain(start).collect()
+        }
+        tasks.extend(discard);
+        tasks.extend(start.then_some(Task::Start(kind)));
+        tasks
     }
 
     /// A real GPU takes over from the CPU, once that is at work: something is to be seen meanwhile.
@@ -115,14 +120,11 @@ impl State {
         self.link.backend = wish;
         (self.backend.crashes, self.backend.cpu_crashed) = (0, false);
         self.backend.given_up = None;
-        // While the other worker starts: it takes the run up from the copy.
-        let mut tasks = self.keep();
-        tasks.extend(match wish {
+        match wish {
             Wish::Cpu => self.start(Kind::Cpu),
             Wish::Gpu => self.start(Kind::Gpu),
             Wish::Auto if self.backend.adapter.as_ref().is_some_and(Adapter::is_real) => self.start(Kind::Gpu),
             Wish::Auto => self.start(Kind::Cpu),
-        });
-        tasks
+        }
     }
 }

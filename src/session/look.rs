@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData, Transaction};
 
 use super::{
     Refusal,
-    training::{Run, refuse},
+    training::{Run, diverged, refuse},
     watch::Line,
 };
 use crate::{
@@ -35,6 +35,7 @@ const SHOWN: usize = 8;
 fn lost(error: crate::attack::Error) -> Refusal {
     match error {
         crate::attack::Error::Device(text) => Refusal(Subject::Device, text),
+        crate::attack::Error::NotFinite => diverged("The model's outputs are no longer finite"),
         error => refuse(error),
     }
 }

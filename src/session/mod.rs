@@ -4,6 +4,7 @@ mod data;
 mod explore;
 mod look;
 mod own;
+mod queue;
 mod save;
 pub mod training;
 mod watch;
@@ -32,6 +33,7 @@ use crate::{
 use data::Brought;
 pub use data::{Files, Source};
 use explore::{Attacked, Twins};
+pub use queue::Queue;
 use training::Run;
 use watch::{Line, Watch, WatchSet};
 
@@ -86,6 +88,10 @@ impl Session {
         let outcome = match command {
             Command::Open => self.open(choice, emit).await,
             Command::LoadModel { slot, name, bytes } => self.load_model(slot, name, &bytes, emit).await,
+            Command::ForgetShipped => {
+                self.models.retain(|slot, _| ![Slot::Robust, Slot::Standard].contains(slot));
+                Ok(())
+            }
             Command::LoadPicture { name, bytes } => self.load_picture(name, &bytes, emit).await,
             Command::LoadReference { bytes } => self.load_reference(&bytes),
             Command::Crop { crop } => self.crop(crop, emit).await,

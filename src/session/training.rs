@@ -67,10 +67,17 @@ pub(super) fn refuse(problem: impl std::fmt::Display) -> Refusal {
     Refusal(Subject::Training, problem.to_string())
 }
 
+/// The run's numbers are no longer finite.
+pub(super) fn diverged(how: impl std::fmt::Display) -> Refusal {
+    let text = format!("{how}: lower the rate or the coefficients, then “Go on” takes up the last copy of the run.");
+    Refusal(Subject::Diverged, text)
+}
+
 /// A device that fails is lost for all; the rest is the run's own.
 fn failed(error: train::Error) -> Refusal {
     match error {
         train::Error::Device(e) => Refusal(Subject::Device, format!("{e:?}")),
+        train::Error::Diverged { step, loss } => diverged(format_args!("The loss became {loss} at step {step}")),
         error => refuse(error),
     }
 }
@@ -182,7 +189,7 @@ impl Session {
         let (began, first, mut looking) = (platform::milliseconds(), run.trainer.step, 0.0);
         loop {
             let now = platform::milliseconds();
-            let due = run.trainer.step.is_multiple_of(every) || run.trainer.step == run.steps();
+            let due = run.trainer.step.is_multiple_of(every) || run.trainer.step >= run.steps();
             if due && run.looked != Some(run.trainer.step) && !line.stopped {
                 let look = run.look(followed.as_ref(), gpu, &device, &mut line).await?;
                 run.looked = look.as_ref().map(|look| look.step);
@@ -228,7 +235,10 @@ impl Session {
 
     pub(super) async fn export(&mut self, number: u64, purpose: Purpose, emit: &dyn Fn(Event)) -> Result<(), Refusal> {
         let run = self.run.as_ref().ok_or_else(|| Refusal(Subject::Export, "begin a run first".into()))?;
-        let checkpoint = run.trainer.checkpoint().await.map_err(failed)?;
+        let checkpoint = run.trainer.checkpoint().await.map_err(|e| match e {
+            train::Error::Device(_) => failed(e),
+            e => Refusal(Subject::Export, failed(e).1),
+        })?;
         let (step, objective) = (run.trainer.step, run.trainer.config.objective);
         let (checkpoint, kind) = match purpose {
             Purpose::Keep | Purpose::SaveRun => (checkpoint, "run"),

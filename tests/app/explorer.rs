@@ -75,6 +75,15 @@ fn the_other_models_are_attacked_alike_and_compared() {
     );
 }
 
+/// What the model before made of attacked pictures is not shown as the new one's.
+#[test]
+fn another_model_in_a_place_has_judged_nothing_yet() {
+    let (mut state, _) = both_attacked();
+    hear(&mut state, model_at(Slot::Standard));
+    hear(&mut state, classified(Slot::Standard));
+    assert_eq!(compare::rows(&state)[1].attacked, [None, None]);
+}
+
 #[test]
 fn a_model_that_was_attacked_comes_into_focus_at_once() {
     let (mut state, _) = both_attacked();

@@ -64,7 +64,9 @@ fn a_world_is_entered_and_left() {
     hear(&mut state, model_at(Slot::Standard));
     assert!(state.sides.loaded.contains_key(&Slot::Standard));
     let tasks = visitor(&mut state, Intent::Model(Source::Ours(ROBUST)));
-    assert_eq!(tasks, [Task::LoadReference, Task::LoadPhoto(0), Task::LoadModel(Source::Ours(ROBUST))]);
+    let forget = Task::Send(Command::ForgetShipped);
+    let expected = [Task::LoadReference, forget.clone(), Task::LoadPhoto(0), Task::LoadModel(Source::Ours(ROBUST))];
+    assert_eq!(tasks, expected);
     assert!(state.sides.loaded.is_empty());
     hear(&mut state, picture(None, 7));
     hear(&mut state, model_at(Slot::Robust));
@@ -76,7 +78,7 @@ fn a_world_is_entered_and_left() {
     // By the address.
     let tasks = visitor(&mut state, Intent::Address("#model=ce&sample=2".into()));
     let standard = Task::LoadModel(Source::Ours(Shipped::STANDARD));
-    assert_eq!(tasks, [Task::Send(Command::LoadSample { index: 2 }), standard]);
+    assert_eq!(tasks, [forget, Task::Send(Command::LoadSample { index: 2 }), standard]);
 }
 
 /// A world of which nothing can be had is left again for what was there before.
@@ -107,6 +109,7 @@ fn an_own_picture_stays() {
     let mut state = attacking("");
     visitor(&mut state, Intent::File(0, Sort::Picture));
     let tasks = visitor(&mut state, Intent::Model(Source::Ours(ROBUST)));
-    assert_eq!(tasks, [Task::LoadReference, Task::LoadModel(Source::Ours(ROBUST))]);
+    let forget = Task::Send(Command::ForgetShipped);
+    assert_eq!(tasks, [Task::LoadReference, forget, Task::LoadModel(Source::Ours(ROBUST))]);
     assert_eq!(state.picture_wanted, Some(Source::Own(0)));
 }

@@ -5,7 +5,8 @@ use otjr::{
         link::Shipped,
         message::{Input, Intent, Kind, Source, Task},
         state::State,
-        training::{Earlier, Phase, Wish},
+        training::Phase,
+        wishes::{Earlier, Wish},
     },
     config::{Settings, TrainConfig},
     evaluate::{Accuracy, Report},
@@ -216,7 +217,11 @@ fn a_crash_costs_the_steps_since_the_copy() {
         let tasks = state.apply(Input::Worker(Kind::Cpu, opened()));
         assert!(tasks.contains(&Task::TakeUp(77, batch)), "{restart}: {tasks:?}");
         assert_eq!(training(&tasks), None, "not before it is there");
+        // What is set meanwhile is told the worker once it has the run.
+        let rate = restart.to_string();
+        assert_eq!(wish(&mut state, Wish::Set("rate", rate.clone())), []);
         let tasks = hear(&mut state, prepared(20));
+        assert_eq!(tasks[0], Task::Send(Command::Tune { settings: vec![("rate".into(), rate)] }));
         assert!(training(&tasks).is_some(), "{tasks:?}");
         let run = state.training.run.as_ref().unwrap();
         assert_eq!((run.step, run.phase, run.records.len()), (20, Phase::Going, 1));
@@ -293,7 +298,14 @@ fn runs_are_judged_alike() {
     };
     // The run under way is judged as it is now.
     let tasks = judge(&mut state, 120);
-    assert_eq!(tasks, [Task::Send(Command::Export { number: 90, purpose: Purpose::Keep })]);
+    let [Task::Remember(77, history), export] = &tasks[..] else { panic!("{tasks:?}") };
+    assert_eq!(*export, Task::Send(Command::Export { number: 90, purpose: Purpose::Keep }));
+    // The judgement is kept beside the copy.
+    let mut later = idle();
+    wish(&mut later, Wish::TakeUp(77));
+    later.apply(Input::Remembered(77, history.clone()));
+    hear(&mut later, prepared(400));
+    assert_eq!(later.training.run.as_ref().unwrap().judged, state.training.past[0].judged);
     let tasks = hear(&mut state, exported(90, 10));
     assert!(tasks.contains(&Task::LoadRun(90)), "{tasks:?}");
     let tasks = judge(&mut state, 60);
@@ -301,6 +313,186 @@ fn runs_are_judged_alike() {
     let judged = |run: &otjr::app::training::Run| run.judged.as_ref().map(|(a, r)| (a.clone(), r.accuracy.robust));
     let all: Vec<_> = state.training.runs().map(judged).collect();
     assert_eq!(all, [Some(("pgd linf 8/255".into(), 120)), Some(("pgd linf 8/255".into(), 60))]);
+}
+
+fn refused(subject: Subject) -> Event {
+    Event::Refused { subject, text: format!("{subject:?}") }
+}
+
+/// Fewer epochs than are done end the run with a last look; the worker is not asked for more.
+#[test]
+fn a_run_ends_where_it_is_when_its_epochs_are_done() {
+    let (mut state, id) = under_way();
+    hear(&mut state, trained(id, 130, false));
+    assert!(matches!(&wish(&mut state, Wish::Set("epochs", "2".into()))[..], [Task::Send(Command::Tune { .. })]));
+    let tasks = hear(&mut state, trained(id, 131, true));
+    let (id, _) = training(&tasks).unwrap();
+    hear(&mut state, Event::Prepared { run: Box::new(RunInfo { steps: 100, ..info(131) }) });
+    let tasks = hear(&mut state, trained(id, 131, true));
+    assert_eq!(training(&tasks), None);
+    assert_eq!(state.training.run.as_ref().unwrap().phase, Phase::Over);
+}
+
+/// A run whose loss is no number keeps its last good copy: that is judged, and gone on with, as it was tuned since.
+#[test]
+fn a_diverged_run_is_taken_up_from_its_copy() {
+    let (mut state, id) = under_way();
+    hear(&mut state, trained(id, 20, false));
+    assert_eq!(hear(&mut state, refused(Subject::Diverged)), []);
+    assert_eq!(wish(&mut state, Wish::Keep), [], "nothing worth a copy");
+    assert_eq!(wish(&mut state, Wish::Judge(200)), [Task::LoadRun(77)]);
+    hear(&mut state, refused(Subject::Evaluation));
+    assert!(matches!(&wish(&mut state, Wish::Set("rate", "0.01".into()))[..], [Task::Send(Command::Tune { .. })]));
+    let mut tuned = info(20);
+    tuned.settings.iter_mut().filter(|(key, _)| key == "rate").for_each(|(_, value)| *value = "0.01".into());
+    hear(&mut state, Event::Prepared { run: Box::new(tuned) });
+    assert_eq!(wish(&mut state, Wish::Go), [Task::TakeUp(77, 0)]);
+    let tasks = hear(&mut state, prepared(0));
+    assert_eq!(tasks[0], Task::Send(Command::Tune { settings: vec![("rate".into(), "0.01".into())] }));
+    assert!(training(&tasks).is_some() && !state.training.run.as_ref().unwrap().broken, "{tasks:?}");
+}
+
+/// A copy that cannot be had for judging is not waited for: what diverged is judged as it was, others are left out.
+#[test]
+fn judging_does_not_wait_for_a_copy_that_does_not_come() {
+    for (subject, next) in [(Subject::Diverged, true), (Subject::Training, false), (Subject::Export, false)] {
+        let (mut state, id) = under_way();
+        hear(&mut state, trained(id, 20, false));
+        assert!(matches!(&wish(&mut state, Wish::Judge(200))[..], [Task::Send(Command::Export { .. })]));
+        let tasks = hear(&mut state, refused(subject));
+        assert_eq!(tasks.contains(&Task::LoadRun(77)), next, "{subject:?}: {tasks:?}");
+        assert_eq!(state.training.judging.is_some(), next, "{subject:?}");
+    }
+}
+
+/// To judge runs ends an attack, which is made anew after it.
+#[test]
+fn judging_gives_the_worker_back() {
+    let (mut state, id) = under_way();
+    visitor(&mut state, Intent::Again);
+    state.apply(Input::Due);
+    hear(&mut state, trained(id, 6, true));
+    let tasks = wish(&mut state, Wish::Judge(200));
+    assert_eq!(tasks[0], Task::Send(Command::Stop));
+    let attack = state.attack.id;
+    hear(&mut state, attacked(attack, true, result([0.9, 0.05, 0.05], false)));
+    assert!(hear(&mut state, refused(Subject::Export)).contains(&Task::Schedule(0)));
+}
+
+/// What a worker was preparing when another took its place is prepared there; what one may have died of is not.
+#[test]
+fn a_click_outlives_a_worker() {
+    type Asked = fn(&Task) -> bool;
+    let cases: [(Wish, Asked); 4] = [
+        (Wish::Begin(90), |task| matches!(task, Task::Send(Command::Begin { .. }))),
+        (Wish::TakeUp(7), |task| *task == Task::TakeUp(7, 0)),
+        (Wish::Resume(3, 9), |task| *task == Task::Resume(3)),
+        (Wish::Data(4), |task| *task == Task::LoadData(4)),
+    ];
+    for (asks, asked) in cases {
+        let (mut state, id) = under_way();
+        hear(&mut state, trained(id, 5, false));
+        assert!(wish(&mut state, asks.clone()).iter().any(asked), "{asks:?}");
+        assert_eq!(wish(&mut state, Wish::TakeUp(8)), [], "one at a time");
+        visitor(&mut state, Intent::Backend(otjr::app::link::Wish::Gpu));
+        let gpu = Event::Opened { name: "WebGPU".into(), emulated: false };
+        let tasks = state.apply(Input::Worker(Kind::Gpu, gpu));
+        assert!(tasks.iter().any(asked), "{asks:?}: {tasks:?}");
+        let tasks = state.apply(Input::Crashed(Kind::Gpu, "panicked".into()));
+        assert!(tasks.contains(&Task::Start(Kind::Gpu)), "{tasks:?}");
+        let gpu = Event::Opened { name: "WebGPU".into(), emulated: false };
+        let tasks = state.apply(Input::Worker(Kind::Gpu, gpu));
+        assert!(!tasks.iter().any(asked), "{asks:?}: {tasks:?}");
+    }
+}
+
+/// The copy that a GPU takes the run up from is made while that starts, whoever wanted it.
+#[test]
+fn a_copy_is_made_for_the_next_worker() {
+    let (mut state, id) = under_way();
+    hear(&mut state, trained(id, 5, false));
+    let tasks = state.apply(Input::Adapter(otjr::app::reading::Adapter::Real("x".into())));
+    assert_eq!(tasks, [Task::Send(Command::Export { number: 77, purpose: Purpose::Keep }), Task::Start(Kind::Gpu)]);
+}
+
+/// A run that was put away is taken up with all that is known of it, in place of the one under way, which is kept.
+#[test]
+fn a_run_that_was_put_away_comes_back() {
+    let (mut state, id) = under_way();
+    hear(&mut state, trained(id, 5, false));
+    wish(&mut state, Wish::End);
+    hear(&mut state, trained(id, 5, true));
+    hear(&mut state, exported(77, 5));
+    wish(&mut state, Wish::Begin(90));
+    let (id, _) = training(&hear(&mut state, prepared(0))).unwrap();
+    hear(&mut state, trained(id, 9, false));
+    let keep = Task::Send(Command::Export { number: 90, purpose: Purpose::Keep });
+    assert_eq!(wish(&mut state, Wish::TakeUp(77)), [keep, Task::TakeUp(77, 0)]);
+    hear(&mut state, prepared(5));
+    let run = state.training.run.as_ref().unwrap();
+    assert_eq!((run.number, run.step, run.records.len(), run.points.len()), (77, 5, 1, 1));
+    assert_eq!(state.training.past.iter().map(|run| run.number).collect::<Vec<_>>(), [90]);
+    assert_eq!(wish(&mut state, Wish::Forget(90)), [Task::Forget(90)]);
+    assert!(state.training.past.is_empty());
+    // One that a new worker refuses is put away: it can be tried again.
+    crash(&mut state, Kind::Cpu);
+    assert!(state.apply(Input::Worker(Kind::Cpu, opened())).contains(&Task::TakeUp(77, 0)));
+    hear(&mut state, refused(Subject::Training));
+    assert!(state.training.run.is_none() && wish(&mut state, Wish::TakeUp(77)) == [Task::TakeUp(77, 0)]);
+}
+
+/// The course of a run, and how it was judged, outlive the page.
+#[test]
+fn the_course_of_a_run_is_kept_beside_its_copy() {
+    let (mut state, id) = under_way();
+    hear(&mut state, trained(id, 5, false));
+    hear(&mut state, trained(id, 8, false));
+    let tasks = hear(&mut state, exported(77, 5));
+    let [Task::Keep { history, .. }] = &tasks[..] else { panic!("{tasks:?}") };
+    for (history, records) in [(history.clone(), 1), (b"older".to_vec(), 0)] {
+        let mut later = idle();
+        later.apply(Input::Earlier(vec![Earlier { number: 77, words: "otjr".into() }], Vec::new()));
+        wish(&mut later, Wish::TakeUp(77));
+        later.apply(Input::Remembered(77, history));
+        hear(&mut later, prepared(5));
+        let run = later.training.run.as_ref().unwrap();
+        assert_eq!((run.number, run.records.len(), run.points.len()), (77, records, records), "up to the copy");
+    }
+}
+
+/// A set is kept once it has been read, and offered at once; one that cannot be read leaves what there is.
+#[test]
+fn a_set_is_kept_once_it_is_read() {
+    let mut state = idle();
+    wish(&mut state, Wish::Data(0));
+    assert_eq!(hear(&mut state, refused(Subject::Data)), []);
+    wish(&mut state, Wish::Data(1));
+    assert_eq!(wish(&mut state, Wish::Data(2)), [], "one at a time");
+    // A picture that is labelled meanwhile says nothing of the set.
+    let own = vec![("teapot".to_owned(), 1)];
+    let labelled = DataInfo { brought: Some(("before".into(), "folder".into(), [9, 1])), own, ..DataInfo::default() };
+    assert_eq!(hear(&mut state, Event::Data { data: labelled.clone() }), []);
+    let data = |name: &str| {
+        let brought = Some((name.into(), "cifar10".into(), [50_000, 10_000]));
+        Event::Data { data: DataInfo { brought, ..labelled.clone() } }
+    };
+    assert_eq!(hear(&mut state, data("c.tar.gz")), [Task::KeepData(1)]);
+    state.apply(Input::KeptData("c.tar.gz".into(), 1));
+    assert_eq!(state.training.earlier_data, [("c.tar.gz".to_owned(), 1)]);
+    wish(&mut state, Wish::Set("limit", "500".into()));
+    wish(&mut state, Wish::Data(2));
+    hear(&mut state, refused(Subject::Data));
+    assert_eq!((state.link.train.get("dataset").unwrap().as_str(), state.link.train.limit), ("cifar10", 500));
+    crash(&mut state, Kind::Cpu);
+    assert!(state.apply(Input::Worker(Kind::Cpu, opened())).contains(&Task::LoadData(1)));
+    hear(&mut state, Event::Data { data: DataInfo { brought: None, ..labelled.clone() } });
+    // What was chosen since stays.
+    wish(&mut state, Wish::Set("dataset", "synthetic".into()));
+    assert_eq!(hear(&mut state, data("c.tar.gz")), []);
+    assert_eq!(state.link.train.get("dataset").unwrap(), "synthetic");
+    wish(&mut state, Wish::Data(1));
+    assert_eq!(hear(&mut state, data("c.tar.gz")), []);
+    assert_eq!(state.link.train.get("dataset").unwrap(), "cifar10");
 }
 
 #[test]

@@ -128,6 +128,7 @@ describe('training on the CPU', () => {
       await over(page);
       const moved = await saved(page, 'train-save-run');
       assert.ok(moved.bytes.equals(whole.bytes), 'the interrupted run ended elsewhere');
+      assert.equal(means(await numbers(page, 'train-chart-losses'), 'total')[2], 50, 'its losses before the reload are there');
       // The model is attacked like any other.
       await attackAfter(page, () => press(page, 'train-try'));
       assert.match(await page.innerText('#about-model'), /trained with otjr/);
@@ -224,14 +225,20 @@ describe('training on the CPU', () => {
       await dropFiles(page, 'body', file('small.tar.gz', 'application/gzip', cifar()));
       await notice(page, 'small.tar.gz is read as pictures to learn from');
       await page.locator('#train-material', { hasText: 'small.tar.gz: 50 pictures to learn from, 10 to judge by, 10 classes' }).waitFor();
+      await page.locator('#train-data-kept li', { hasText: 'small.tar.gz' }).waitFor();
+      assert.doesNotMatch(await page.innerText('#train-data-kept'), /broken/, 'what cannot be read is not kept');
       await page.fill('#train-label', 'teapot');
       await press(page, 'train-label-add');
       await page.locator('#train-material', { hasText: 'yours: 1 teapot' }).waitFor();
       await press(page, 'train-begin');
       await over(page);
       assert.match(await page.innerText('#train-runs'), /cifar10, 55 pictures/);
+      await kept(page, /cifar10.*step (\d+) of \1/);
       await page.reload();
       await attacked(page);
+      assert.match(await page.innerText('#train-material'), /^cifar10, which is not opened yet/);
+      await page.selectOption('#fit-dataset', 'synthetic');
+      await page.locator('#train-material', { hasText: 'The embedded set' }).waitFor();
       await page.locator('#train-data summary').click();
       await page.locator('#train-data-kept li', { hasText: 'small.tar.gz' }).locator('button', { hasText: 'Use' }).click();
       await page.locator('#train-material', { hasText: 'small.tar.gz: 50 pictures' }).waitFor();
@@ -239,6 +246,36 @@ describe('training on the CPU', () => {
       await page.locator('#train-earlier button', { hasText: 'Go on' }).first().click();
       await notice(page, 'The run is back where it was');
       await page.locator('#train-material', { hasText: 'yours: 1 teapot' }).waitFor();
+      assert.ok((await numbers(page, 'train-chart-losses')).length > 0, 'with its losses');
+    });
+  });
+
+  test('a run that diverges goes on from its copy, ends where its epochs do, is put away and taken up', { timeout: 300_000 }, async () => {
+    const path = '#view=none&backend=cpu&train.limit=64&train.limit-test=20&train.batch=16&train.epochs=50&train.train-steps=1&train.rate=100&train.schedule=cosine';
+    await visit(browser, server, { path }, async (page) => {
+      await attacked(page);
+      await press(page, 'train-begin');
+      await page.locator('#train-words', { hasText: /^Diverged after step \d+ of 200/ }).waitFor({ timeout: 120_000 });
+      await notice(page, /The loss became|no longer finite/);
+      await set(page, 'fit-rate', '0.01');
+      await press(page, 'train-go');
+      await notice(page, /The run goes on from the copy kept at step \d+/);
+      await reached(page, 10);
+      await set(page, 'fit-epochs', '1');
+      await page.locator('#train-words', { hasText: 'All 4 steps are done' }).waitFor();
+      await press(page, 'train-end');
+      await page.locator('#train-runs tbody button', { hasText: 'Go on' }).click();
+      await notice(page, 'The run is back where it was');
+      assert.match(await page.innerText('#train-words'), /^All 4 steps are done/);
+      // A small command waits for what is computed.
+      await page.selectOption('#many-number', '20');
+      await page.click('#many-begin');
+      await page.locator('#train-data summary').click();
+      await page.fill('#train-label', 'teapot');
+      await press(page, 'train-label-add');
+      await page.locator('#train-material', { hasText: 'yours: 1 teapot' }).waitFor();
+      assert.match(await page.innerText('#many-words'), /of 20 pictures withstand/);
+      assert.doesNotMatch(await page.innerText('#many-words'), /stopped early/);
     });
   });
 

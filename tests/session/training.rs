@@ -11,7 +11,7 @@ use otjr::{
     data::{Splits, picture, synthetic},
     platform::DeviceChoice,
     protocol::{Command, Event, Look, Origin, Pairs, Purpose, RunInfo, Slot, Subject},
-    session::{Files, training::largest_batch},
+    session::{Files, Latest, Queue, training::largest_batch},
     train::{Record, Trainer, config_of, own_of},
 };
 
@@ -130,6 +130,47 @@ fn settings_change_while_it_runs_if_they_may() {
     // It goes on in a copy.
     let (_, copy) = export(&mut visitor, Purpose::Keep);
     assert_eq!(config_of(&Checkpoint::from_bytes(&copy).unwrap()).unwrap().rate, 0.01);
+}
+
+/// A run with fewer epochs than are done is over, and looked at a last time.
+#[test]
+fn fewer_epochs_end_a_run() {
+    let mut visitor = Visitor::new();
+    begin(&mut visitor, &[]);
+    train(&mut visitor, 6);
+    let events = visitor.send(Command::Tune { settings: vec![("epochs".into(), "1".into())] });
+    assert!(matches!(&events[..], [Event::Prepared { run }] if run.steps == 4), "{events:?}");
+    let (records, looks) = train(&mut visitor, u64::MAX);
+    assert_eq!((records.len(), looks.iter().map(|look| look.step).collect::<Vec<_>>()), (0, vec![6]));
+}
+
+/// A small command ends training alone, and even that only in its turn; all else ends at once what is computed.
+#[test]
+fn small_commands_wait_in_line() {
+    let latest = Latest::default();
+    let mut queue = Queue::new(latest.clone());
+    let small = || Command::Tune { settings: Pairs::new() };
+    let attack = |id| Command::Attack { id, slot: Slot::Robust, settings: Pairs::new(), target: None };
+    queue.push(attack(1), None);
+    assert!(queue.pop().is_some());
+    queue.push(small(), None);
+    queue.push(Command::Export { number: 5, purpose: Purpose::Keep }, None);
+    assert_eq!(latest.get(), 1, "the attack goes on");
+    queue.push(Command::Train { id: 2, steps: 9 }, None);
+    queue.push(small(), None);
+    queue.pop();
+    queue.pop();
+    assert!(latest.get() == 2 && queue.pop().is_some());
+    assert_eq!(latest.get(), 0, "training ends for what waits behind it");
+    queue.pop();
+    queue.push(Command::Train { id: 3, steps: 9 }, None);
+    queue.pop();
+    assert_eq!(latest.get(), 3);
+    queue.push(attack(4), None);
+    queue.push(small(), None);
+    assert_eq!(latest.get(), 4, "an attack that waits is not ended");
+    queue.push(Command::Export { number: 5, purpose: Purpose::Try }, None);
+    assert_eq!(latest.get(), 0, "a model that is to be attacked does not wait for an attack");
 }
 
 /// From a model that was loaded; the model itself stays as it was.
@@ -259,9 +300,10 @@ fn what_cannot_be_trained_is_refused_and_the_run_stays() {
     let events = visitor.send(Command::Train { id: 3, steps: u64::MAX });
     let last = events.last();
     assert!(
-        matches!(last, Some(Event::Refused { subject: Subject::Training, text }) if text.contains("lower --rate")),
+        matches!(last, Some(Event::Refused { subject: Subject::Diverged, text }) if text.contains("lower the rate")),
         "{last:?}"
     );
+    visitor.refused(Command::Export { number: 1, purpose: Purpose::Keep }, Subject::Export, "lower the rate");
 }
 
 /// A native run that sets pictures aside learns from no others here; one that learns from a second set cannot go on.

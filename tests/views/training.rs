@@ -6,8 +6,9 @@ use otjr::{
         knobs::Knobs,
         scale,
         state::State,
-        training::{Phase, Point, Run, Training, Wish},
+        training::{Phase, Point, Run, Training},
         views::{View, progress, runs, training},
+        wishes::Wish,
     },
     config::{Dataset, Norm, Objective, TrainConfig},
     evaluate::{Accuracy, Report},
@@ -159,6 +160,9 @@ fn what_a_run_does_is_said_now_and_then() {
     assert_eq!(put(&|run| run.step = 20).1, "The run has begun.");
     let (now, said) = put(&|run| (run.phase, run.step) = (Phase::Over, 400));
     assert_eq!((now.as_str(), said.as_str()), ("All 400 steps are done; memory 85 MB.", "The run is over."));
+    let broken = |run: &mut Run| (run.phase, run.broken, run.step, run.kept) = (Phase::Paused, true, 30, Some(25));
+    assert!(put(&broken).0.starts_with("Diverged after step 30 of 400: “Go on” takes up the copy of step 25;"));
+    put(&|run| run.broken = false);
     let slow = |run: &mut Run| (run.phase, run.step, run.speed, run.memory) = (Phase::Paused, 0, 1.5, 0);
     assert_eq!(put(&slow).0, "Paused after step 0 of 400, epoch 1 of 8; 1.5 pictures/s, about 4.7 h left.");
 }
@@ -177,6 +181,14 @@ fn what_is_learnt_from_is_named() {
     );
     state.link.train.dataset = Dataset::Synthetic;
     assert!(progress::material(&state).starts_with("The embedded set"));
+    let embedded = ("synthetic".to_owned(), "the embedded set".to_owned());
+    let opened = ("cifar10".to_owned(), "cifar.tar.gz".to_owned());
+    assert_eq!(progress::sets(&state), [embedded.clone(), opened.clone()]);
+    // An address names a set that is not there.
+    state.link.train.dataset = Dataset::Cifar100;
+    let missing = ("cifar100".to_owned(), "cifar100 (not opened yet)".to_owned());
+    assert_eq!(progress::sets(&state), [embedded, opened, missing]);
+    assert!(progress::material(&state).starts_with("cifar100, which is not opened yet"));
 }
 
 #[test]

@@ -22,6 +22,10 @@ pub fn now(training: &Training) -> String {
     let epoch = (step.saturating_sub(1) / (steps / epochs).max(1) + 1).min(epochs);
     let place = match run.phase {
         Phase::Over => format!("All {steps} steps are done"),
+        _ if run.broken => {
+            let copy = run.kept.unwrap_or_default();
+            format!("Diverged after step {step} of {steps}: “Go on” takes up the copy of step {copy}")
+        }
         Phase::Paused => format!("Paused after step {step} of {steps}, epoch {epoch} of {epochs}"),
         Phase::Going | Phase::Stepping => format!("Step {step} of {steps}, epoch {epoch} of {epochs}"),
     };
@@ -71,13 +75,17 @@ pub fn part(training: &Training) -> f64 {
 /// What the next run learns from.
 pub fn material(state: &State) -> String {
     let (data, limit) = (&state.training.data, state.link.train.limit);
-    if state.training.data_coming {
+    if state.training.data_coming.is_some() {
         return "The pictures are being read.".into();
     }
+    let dataset = state.link.train.dataset;
     let mut text = match &data.brought {
-        Some((name, _, [train, test])) if state.link.train.dataset != Dataset::Synthetic => {
+        Some((name, kind, [train, test])) if *kind == dataset.to_string() => {
             let some = if limit > 0 && limit < *train { format!("{limit} of its {train}") } else { train.to_string() };
             format!("{name}: {some} pictures to learn from, {test} to judge by, {} classes", data.classes.len())
+        }
+        _ if dataset != Dataset::Synthetic => {
+            format!("{dataset}, which is not opened yet: bring it below, or learn from the embedded set")
         }
         _ if limit > 0 => format!("The embedded set of drawn shapes, {limit} pictures"),
         _ => "The embedded set of drawn shapes".into(),
@@ -86,6 +94,19 @@ pub fn material(state: &State) -> String {
         text += &format!("; and yours: {}", own(&data.own));
     }
     text + "."
+}
+
+/// The sets that the next run may learn from: their kinds and what they are called.
+pub fn sets(state: &State) -> Vec<(String, String)> {
+    let mut sets = vec![(Dataset::Synthetic.to_string(), "the embedded set".to_owned())];
+    sets.extend(state.training.data.brought.as_ref().map(|(name, kind, _)| (kind.clone(), name.clone())));
+    let wanted = state.link.train.dataset.to_string();
+    if sets.iter().all(|(kind, _)| *kind != wanted) {
+        // From an address, or from before a reload.
+        let name = format!("{wanted} (not opened yet)");
+        sets.push((wanted, name));
+    }
+    sets
 }
 
 /// `2 cat, 1 dog`.
