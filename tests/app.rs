@@ -40,13 +40,13 @@ fn model_at(slot: Slot) -> Event {
     Event::ModelLoaded { slot, model }
 }
 
-fn picture(label: Option<usize>, grey: u8) -> Event {
+fn picture(label: Option<&str>, grey: u8) -> Event {
     let picture = PictureInfo {
         name: "p".into(),
         pixels: vec![grey; 3 * 32 * 32],
         original: [32, 32],
         crop: None,
-        label,
+        label: label.map(String::from),
         notes: Vec::new(),
     };
     Event::PictureLoaded { picture }
@@ -84,7 +84,7 @@ fn attacking(hash: &str) -> State {
     assert!(tasks.contains(&Task::Send(Command::LoadSample { index })), "{tasks:?}");
     let slot = state.link.model.slot();
     for event in
-        [picture(Some(0), 9), model_at(slot), Event::Classified { slot, probabilities: vec![0.98, 0.015, 0.005] }]
+        [picture(Some("disc"), 9), model_at(slot), Event::Classified { slot, probabilities: vec![0.98, 0.015, 0.005] }]
     {
         state.apply(Input::Worker(Kind::Cpu, event));
     }
@@ -257,7 +257,7 @@ fn messages_survive_the_way() {
     let back: Event = decode(&encode(&event)).unwrap();
     assert_eq!(format!("{back:?}"), format!("{event:?}"));
     assert!(decode::<Event>(&[200, 1, 2]).unwrap_err().contains("reload"));
-    let mut command = Command::LoadPicture { name: "a".into(), bytes: vec![] };
+    let mut command = Command::LoadPicture { name: "a".into(), label: None, bytes: vec![] };
     command.file().unwrap().extend([1, 2, 3]);
-    assert_eq!(command, Command::LoadPicture { name: "a".into(), bytes: vec![1, 2, 3] });
+    assert_eq!(command, Command::LoadPicture { name: "a".into(), label: None, bytes: vec![1, 2, 3] });
 }

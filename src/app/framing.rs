@@ -1,4 +1,4 @@
-//! The visitor's whole picture with the square that the model sees, and what it sees there. The square is dragged; wheel,
+//! The whole picture, the visitor's or a photo, with the square that the model sees, and what it sees there. The square is dragged; wheel,
 //! two fingers, keys and buttons look closer or wider.
 
 use std::sync::Arc;
@@ -143,9 +143,9 @@ fn Square(whole: Arc<Whole>) -> impl IntoView {
     let part = move |of: u32, whole: u32| format!("{}%", 100.0 * f64::from(of) / f64::from(whole));
 
     view! {
-        <section class="framing" aria-label="What of your picture the model sees">
+        <section class="framing" aria-label="What of the picture the model sees">
             <div node_ref=area class="whole" id="whole" tabindex="0" role="application" aria-roledescription="movable square"
-                aria-label="Your whole picture with the square that the model sees" aria-describedby="crop-place crop-help"
+                aria-label="The whole picture with the square that the model sees" aria-describedby="crop-place crop-help"
                 style:--shape=(f64::from(size[0]) / f64::from(size[1])).to_string()
                 on:pointerdown=down on:pointermove=moved on:pointerup=up on:pointercancel=up on:wheel=wheel on:keydown=pressed>
                 <canvas node_ref=canvas width=shown[0].to_string() height=shown[1].to_string() aria-hidden="true"></canvas>

@@ -153,6 +153,7 @@ fn Sentence() -> impl IntoView {
         Verdict::Waiting => "verdict waiting",
         Verdict::Withstands => "verdict withstands",
         Verdict::Fooled => "verdict fooled",
+        Verdict::Mistaken => "verdict",
     };
     view! {
         <p class=class id="verdict"><span class="sign" aria-hidden="true"></span>{move || now.get().1}</p>

@@ -43,6 +43,8 @@ pub enum Verdict {
     Waiting,
     Withstands,
     Fooled,
+    /// The model was wrong before any attack.
+    Mistaken,
 }
 
 /// The sentence above the pictures, and what it amounts to.
@@ -55,11 +57,10 @@ pub fn reading(state: &State) -> (Verdict, String) {
     }
     let (who, class) = (subject(state), |c: usize| model.classes[c].as_str());
     let seen = top(&state.clean);
-    let truth = match picture.label {
-        Some(label) if label != seen && label < model.classes.len() => format!(", though it is {}", class(label)),
-        _ => String::new(),
-    };
-    let before = format!("{} ({}{truth})", class(seen), percent(state.clean[seen]));
+    // Of a class that the model does not know nothing can be said.
+    let truth = picture.label.as_ref().filter(|&label| label != class(seen) && model.classes.contains(label));
+    let though = truth.map(|truth| format!(", though it is {truth}")).unwrap_or_default();
+    let before = format!("{} ({}{though})", class(seen), percent(state.clean[seen]));
     let Some(result) = state.attack.result.as_ref().filter(|r| r.probabilities.len() == model.classes.len()) else {
         return (Verdict::Waiting, format!("{who} sees {before}."));
     };
@@ -67,6 +68,11 @@ pub fn reading(state: &State) -> (Verdict, String) {
     let after = format!("{} ({})", class(got), percent(result.probabilities[got]));
     let change = change(state);
     match (result.reached, state.attack.target) {
+        // Then an attack that fails proves nothing, and one that succeeds little.
+        (reached, None) if truth.is_some() => {
+            let then = if reached { format!("{change} makes it") } else { format!("under {change} it stays") };
+            (Verdict::Mistaken, format!("{who} is wrong without any attack: it sees {before}; {then} {after}."))
+        }
         (true, _) if got != seen => {
             (Verdict::Fooled, format!("{who} is fooled: {before} becomes {after} by {change}."))
         }
@@ -79,7 +85,7 @@ pub fn reading(state: &State) -> (Verdict, String) {
             Verdict::Withstands,
             format!("{who} is not brought to {}: {before} stays {after} under {change}.", class(target)),
         ),
-        _ => (Verdict::Withstands, format!("{who} withstands: {before} stays {after} under {change}.")),
+        _ => (Verdict::Withstands, format!("{who} holds: {before} stays {after} under {change}.")),
     }
 }
 

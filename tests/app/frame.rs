@@ -70,7 +70,7 @@ fn each_picture_keeps_its_square() {
     assert_eq!(load(&mut state), ask(at(3)));
     // A sample is no square of anything.
     visitor(&mut state, Intent::Sample(2));
-    hear(&mut state, super::picture(Some(0), 200));
+    hear(&mut state, super::picture(Some("disc"), 200));
     assert_eq!(state.frame, None);
     assert_eq!(visitor(&mut state, Intent::Crop(at(4))), []);
     assert_eq!(state.tray.len(), 2);
