@@ -154,17 +154,17 @@ impl State {
         if hash == self.hash() {
             return Vec::new();
         }
+        let mut pairs: Vec<&str> = hash.trim_start_matches('#').split('&').collect();
         // What an address cannot carry is still here.
-        let [own_model, own_picture] = self.own();
-        let pair = |pair: &str| match pair {
-            "model=own" if own_model => format!("model={}", self.link.model.key()),
-            "sample=own" if own_picture => format!("sample={}", self.link.sample),
-            pair => pair.to_owned(),
+        let mut own = |pair: &str, last: Option<usize>| {
+            let last = last.filter(|_| pairs.contains(&pair));
+            pairs.retain(|p| last.is_none() || *p != pair);
+            last
         };
-        let pairs: Vec<&str> = hash.trim_start_matches('#').split('&').collect();
-        let (mut link, problems) = Link::parse(&pairs.iter().map(|p| pair(p)).collect::<Vec<_>>().join("&"));
-        let model_stays = own_model && pairs.contains(&"model=own");
-        let mut picture_stays = own_picture && pairs.contains(&"sample=own");
+        let (own_model, own_picture) = (own("model=own", self.own_model), own("sample=own", self.own_picture));
+        let (mut link, problems) = Link::parse(&pairs.join("&"));
+        let entered = link.model.world != self.link.model.world;
+        let mut picture_stays = false;
         // A step of the tour says what it is about; the rest stays as it was.
         if link.tour.is_some() {
             let silent = |of: &str| !pairs.iter().any(|pair| pair.starts_with(of));
@@ -174,25 +174,33 @@ impl State {
             if silent("train.") {
                 link.train = self.link.train.clone();
             }
-            if silent("sample=") && link.model.world == self.link.model.world {
-                (link.sample, picture_stays) = (self.link.sample, true);
-            }
+            picture_stays = silent("sample=") && (!entered || matches!(self.picture_wanted, Some(Source::Own(_))));
         }
+        if !entered && (picture_stays || own_picture.is_some()) {
+            link.sample = self.link.sample;
+        }
+        let model = own_model.map_or(Source::Ours(link.model), Source::Own);
+        let picture = match own_picture {
+            Some(n) => Some(Source::Own(n)),
+            None if picture_stays => self.picture_wanted,
+            None => Some(Source::Ours(link.sample)),
+        };
         problems.into_iter().for_each(|p| self.notice(p));
         let old = std::mem::replace(&mut self.link, link);
         let mut tasks = Vec::new();
         if self.link.backend != old.backend {
             tasks.extend(self.choose(self.link.backend));
         }
-        let entered = self.link.model.world != old.model.world;
         if entered {
             tasks.extend(self.enter(old.model, old.sample));
         }
-        if entered || !picture_stays && self.picture_wanted != Some(Source::Ours(self.link.sample)) {
-            tasks.extend(self.intend(Intent::Sample(self.link.sample)));
+        // The same number is another sample in another world.
+        if self.picture_wanted != picture || entered && matches!(picture, Some(Source::Ours(_))) {
+            self.picture_wanted = picture;
+            tasks.extend(self.load_picture());
         }
-        if entered || !model_stays && self.model_wanted != Some(Source::Ours(self.link.model)) {
-            tasks.extend(self.intend(Intent::Model(Source::Ours(self.link.model))));
+        if entered || self.model_wanted != Some(model) {
+            tasks.extend(self.intend(Intent::Model(model)));
         }
         if (&self.link.attack, self.link.target) != (&old.attack, old.target) {
             tasks.extend(self.soon(PAUSE));

@@ -183,7 +183,8 @@ impl Link {
         let pairs = hash.trim_start_matches('#').split('&').filter(|pair| !pair.is_empty());
         let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         // First what the usual values of the other settings depend on.
-        let (first, rest): (Vec<_>, Vec<_>) = pairs.partition(|(key, _)| matches!(*key, "attack" | "norm" | "model"));
+        let (first, rest): (Vec<_>, Vec<_>) =
+            pairs.partition(|(key, _)| matches!(*key, "attack" | "norm" | "model" | "world"));
         problems.extend(first.iter().filter_map(|(key, value)| link.take(key, &decoded(value)).err()));
         link.attack = AttackConfig::of(link.attack.attack, link.attack.norm);
         problems.extend(rest.iter().filter_map(|(key, value)| link.take(key, &decoded(value)).err()));
@@ -203,6 +204,11 @@ impl Link {
                         .into());
                 }
                 None => return refuse("expected otjr, ce, photo-otjr or photo-ce", "The robust model"),
+            },
+            // An own model's.
+            "world" => match World::ALL.into_iter().find(|world| world.key() == value) {
+                Some(world) => self.model.world = world,
+                None => return refuse("expected shapes or photos", self.model.world.key()),
             },
             "sample" => match value.parse() {
                 Ok(sample) if sample < self.model.world.samples() => self.sample = sample,
@@ -256,6 +262,9 @@ impl Link {
     pub fn hash(&self, own_model: bool, own_picture: bool) -> String {
         let mut hash = format!("#model={}", if own_model { OWN } else { self.model.key() });
         let mut add = |key: &str, value: &str| hash.extend(["&", key, "=", value]);
+        if own_model && self.model.world != World::default() {
+            add("world", self.model.world.key());
+        }
         add("sample", if own_picture { OWN.into() } else { self.sample.to_string() }.as_str());
         let usual = AttackConfig::of(self.attack.attack, self.attack.norm);
         for (key, value) in self.attack.pairs().into_iter().filter(|(key, _)| self.attack.attack.uses(key)) {

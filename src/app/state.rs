@@ -109,8 +109,9 @@ pub struct State {
     /// What is in use; and what was asked for last, which is on its way if it differs.
     pub model_in_use: Option<Source<Shipped>>,
     pub model_wanted: Option<Source<Shipped>>,
-    /// The last model file of the visitor's that was taken.
+    /// The last model file of the visitor's that was taken, and the last picture.
     pub own_model: Option<usize>,
+    pub(super) own_picture: Option<usize>,
     /// What to go back to if nothing of the world that was entered can be had: the model, the shipped one of its world, and
     /// the sample.
     pub(super) left: Option<(Source<Shipped>, Shipped, u64)>,
@@ -147,14 +148,8 @@ impl State {
     }
 
     fn hash_of(&self, link: &Link) -> String {
-        let [own_model, own_picture] = self.own();
-        link.hash(own_model, own_picture)
-    }
-
-    /// Whether model and picture in use are the visitor's own.
-    pub(super) fn own(&self) -> [bool; 2] {
         let own_model = matches!(self.model_in_use, Some(Source::Own(_)));
-        [own_model, matches!(self.picture_in_use, Some(Source::Own(_)))]
+        link.hash(own_model, matches!(self.picture_in_use, Some(Source::Own(_))))
     }
 
     /// Whether an attack runs or is about to.
@@ -234,6 +229,9 @@ impl State {
                 let ask = self.seen(picture.crop);
                 self.picture = Some(picture);
                 self.picture_in_use = self.picture_wanted;
+                if let Some(Source::Own(n)) = self.picture_in_use {
+                    self.own_picture = Some(n);
+                }
                 return ask;
             }
             Event::Whole { whole } => self.framed(whole),

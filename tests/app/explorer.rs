@@ -4,7 +4,7 @@ use otjr::{
     app::{
         compare,
         explore::View,
-        link::{Link, Shipped, Wish},
+        link::{Link, Shipped, Wish, World},
         message::{Input, Intent, Sort, Source, Task},
         state::State,
         tour,
@@ -186,4 +186,43 @@ fn the_tour_takes_nothing_away() {
     assert_eq!(state.notices, []);
     visitor(&mut state, Intent::Address(tour::Step::hash(4)));
     assert_eq!((state.picture_wanted, state.model_wanted), (own.0, Some(Source::Ours(Shipped::STANDARD))));
+}
+
+/// Back from the tour: what no address can carry is what it was, also where the tour leads to another world.
+#[test]
+fn back_from_the_tour_the_own_model_and_picture_are_there() {
+    let mut state = attacking("");
+    visitor(&mut state, Intent::File(0, Sort::Picture));
+    hear(&mut state, picture(None, 1));
+    visitor(&mut state, Intent::File(1, Sort::Model));
+    hear(&mut state, model_at(Slot::Own));
+    let before = state.hash();
+    visitor(&mut state, Intent::Address(tour::Step::hash(0)));
+    hear(&mut state, model_at(Slot::Standard));
+    assert_eq!(
+        (state.model_in_use, state.picture_in_use),
+        (Some(Source::Ours(Shipped::STANDARD)), Some(Source::Own(0)))
+    );
+    visitor(&mut state, Intent::Sample(3));
+    hear(&mut state, picture(None, 2));
+    let tasks = visitor(&mut state, Intent::Address(before.clone()));
+    assert!(tasks.contains(&Task::LoadPicture(0)), "{tasks:?}");
+    hear(&mut state, picture(None, 1));
+    assert_eq!((state.model_in_use, state.hash()), (Some(Source::Own(1)), before));
+
+    let photos = Shipped { world: World::Photos, standard: false };
+    visitor(&mut state, Intent::Model(Source::Ours(photos)));
+    hear(&mut state, model_at(Slot::Robust));
+    visitor(&mut state, Intent::Model(Source::Own(1)));
+    hear(&mut state, model_at(Slot::Own));
+    let before = state.hash();
+    assert!(before.starts_with("#model=own&world=photos&sample=own&"), "{before}");
+    let tasks = visitor(&mut state, Intent::Address(tour::Step::hash(0)));
+    assert_eq!(tasks, [Task::LoadModel(Source::Ours(Shipped::STANDARD))], "the picture stays");
+    hear(&mut state, model_at(Slot::Standard));
+    let tasks = visitor(&mut state, Intent::Address(before.clone()));
+    assert_eq!(tasks, [Task::LoadReference, Task::LoadModel(Source::Own(1))]);
+    hear(&mut state, model_at(Slot::Own));
+    assert_eq!((state.picture_in_use, state.hash()), (Some(Source::Own(0)), before));
+    assert_eq!(state.notices, []);
 }
