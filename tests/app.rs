@@ -21,12 +21,12 @@ use otjr::{
     app::{
         link::{Shipped, Wish},
         message::{Input, Intent, Kind, Sort, Source, Task},
-        reading::many,
+        reading::{many, set},
         state::{Phase, State, is_archive, sort},
     },
     config::{AttackConfig, AttackKind, Norm},
     evaluate::{Accuracy, Record, Report},
-    protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Slot, Subject, Trace, decode, encode},
+    protocol::{AttackResult, Command, DataInfo, Event, ModelInfo, PictureInfo, Slot, Subject, Trace, decode, encode},
 };
 
 fn opened() -> Event {
@@ -206,6 +206,10 @@ fn another_attack_begins_with_its_own_usual_values() {
 #[test]
 fn many_pictures_are_attacked_and_counted() {
     let mut state = attacking("#attack=autoattack");
+    assert_eq!(set(&state), None, "the embedded set has other classes than the model");
+    let classes = ["disc", "ring", "star"].map(String::from).to_vec();
+    let brought = Some(("small.zip".into(), "folder".into(), [90, 60]));
+    hear(&mut state, Event::Data { data: DataInfo { brought, classes, own: Vec::new() } });
     let tasks = visitor(&mut state, Intent::Many(50));
     let id = state.many.as_ref().unwrap().id;
     assert!(matches!(&tasks[..], [Task::Send(Command::Evaluate { pictures: 50, .. })]), "{tasks:?}");
@@ -218,8 +222,11 @@ fn many_pictures_are_attacked_and_counted() {
     };
     assert!(hear(id + 1, true, false).contains("looks at the pictures"), "of another evaluation");
     assert!(hear(id, false, false).contains("apgd-ce, 50 % done; 60 % still stand"));
-    assert!(hear(id, true, true).contains("stopped early: at most 60.0 % of 50 pictures withstand"));
-    assert!(hear(id, true, false).contains("60.0 % of 50 pictures withstand, 80.0 % are right without attack"));
+    assert!(hear(id, true, true).contains("stopped early: the model holds on at most 60.0 % of 50 pictures"));
+    assert!(hear(id, true, false).ends_with(
+        ": the model holds on 60.0 % (95 % interval: 46 to 72 %) of 50 pictures of small.zip; without attack it is right on \
+         80.0 %."
+    ));
     // A worker that is gone, or another that takes its place, ends it.
     for gone in [Input::Crashed(Kind::Cpu, "panicked".into()), Input::Worker(Kind::Gpu, opened())] {
         let mut state = attacking("");

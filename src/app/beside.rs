@@ -38,7 +38,7 @@ pub fn Beside() -> impl IntoView {
     };
     view! {
         <section class="beside" id="beside" aria-labelledby="beside-title">
-            <h2 id="beside-title">"Side by side"<span>"the same attack on each model, and what the other makes of the picture"</span></h2>
+            <h2 id="beside-title">"Side by side"<span>"the same attack on each model, and what the others make of its picture"</span></h2>
             <div class="scroll" tabindex="0" role="group" aria-labelledby="beside-title">
             <table>
                 <thead><tr>

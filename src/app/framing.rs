@@ -138,7 +138,7 @@ fn Square(whole: Arc<Whole>) -> impl IntoView {
     };
     let place = move || {
         let Crop { x, y, side } = crop.get();
-        format!("{side} × {side} of {} × {} pixels, from {x}, {y} on", size[0], size[1])
+        format!("{side} × {side} of {} × {} pixels, from ({x}, {y})", size[0], size[1])
     };
     let part = move |of: u32, whole: u32| format!("{}%", 100.0 * f64::from(of) / f64::from(whole));
 
@@ -163,7 +163,7 @@ fn Square(whole: Arc<Whole>) -> impl IntoView {
                         {button("wider", "-", "Wider", "−")}
                         {button("middle", "0", "All that fits, from the middle", "Middle")}
                     </div>
-                    <p class="fine" id="crop-help">"Drag it; wheel or two fingers look closer. Keys: arrows, + and −, 0."</p>
+                    <p class="fine" id="crop-help">"Drag it; zoom with the wheel or two fingers. Keys: arrows, + and −, 0."</p>
                 </div>
             </div>
         </section>

@@ -4,6 +4,7 @@ use super::{
     link::{Link, Shipped},
     message::{Intent, Sort, Source, Task},
     own::Own,
+    reading,
     state::{Check, Many, Phase, State, owned},
 };
 use crate::{
@@ -77,7 +78,8 @@ impl State {
                 self.last_id += 1;
                 let (id, config) = (self.last_id, self.link.attack.clone());
                 let settings = owned(&config);
-                self.many = Some(Many { id, config, running: true, ..Many::default() });
+                let set = reading::set(self).unwrap_or_default();
+                self.many = Some(Many { id, config, set, running: true, ..Many::default() });
                 // It takes the worker from the attack on the one picture, whose outcome is then unknown.
                 if self.busy() {
                     self.forget_attack();

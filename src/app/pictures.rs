@@ -166,7 +166,7 @@ pub fn Pictures() -> impl IntoView {
 
 fn amplified(state: &State) -> String {
     let scale = scale(state);
-    if scale > 0.0 { format!("{:.0} × amplified", 1.0 / scale) } else { String::new() }
+    if scale > 0.0 { format!("amplified {:.0} ×", 1.0 / scale) } else { String::new() }
 }
 
 /// How far the attack is.

@@ -11,6 +11,7 @@ use super::{
     saved::Saved,
     sides::{Side, Sides},
     training::Training,
+    views::sentence,
     workers::Backend,
 };
 use crate::{
@@ -60,6 +61,8 @@ pub struct Attack {
 pub struct Many {
     pub id: u64,
     pub config: AttackConfig,
+    /// What they are taken from.
+    pub set: String,
     pub running: bool,
     pub stopped: bool,
     pub report: Option<Report>,
@@ -187,7 +190,11 @@ impl State {
         }
     }
 
+    /// A problem as the worker words it becomes a sentence, unless it begins with the name of a file or a setting.
     pub(super) fn notice(&mut self, text: String) {
+        let first = text.split(' ').next().unwrap_or_default();
+        let text = if first.chars().all(char::is_alphabetic) { sentence(&text) } else { text };
+        let text = if text.ends_with(['.', '!', '?']) { text } else { text + "." };
         self.notices.retain(|n| n.text != text);
         self.noticed += 1;
         self.notices.push(Notice { id: self.noticed, text });

@@ -121,7 +121,9 @@ fn Begin() -> impl IntoView {
     let options = move || {
         let shipped =
             [Slot::Robust, Slot::Standard].map(|slot| (slot, format!("the {} model", slot.title().to_lowercase())));
-        let models = shipped.into_iter().chain(own.get().map(|name| (Slot::Own, format!("yours, {name}"))));
+        let chosen = now.get() == Origin::Model(Slot::Own);
+        let own = own.get().map(|name| format!("yours, {name}")).or_else(|| chosen.then(|| "yours".into()));
+        let models = shipped.into_iter().chain(own.map(|title| (Slot::Own, title)));
         let option = |(slot, title): (Slot, String)| {
             let selected = move || now.get() == Origin::Model(slot);
             view! { <option value=slot.key() prop:selected=selected>{title}</option> }

@@ -8,9 +8,13 @@ use otjr::{
         message::{Input, Intent, Sort, Source, Task},
         state::State,
         tour,
+        views::show::layer_names,
     },
     config::Objective,
-    explore::question::{Answer, Question},
+    explore::{
+        layers::Shift,
+        question::{Answer, Question},
+    },
     protocol::{Command, Event, Slot, Subject, Transfer},
 };
 
@@ -63,16 +67,38 @@ fn the_other_models_are_attacked_alike_and_compared() {
     assert!(cell(0, 1).is_some_and(|c| !c.fooled && c.p == 0.5), "transfer");
     assert!(cell(1, 0).is_some_and(|c| !c.fooled && c.p == 0.6), "the other way");
     let words = compare::words(&rows);
-    assert!(words.starts_with("Attacked in turn, standard falls and robust holds"), "{words}");
-    assert!(words.contains("the picture made against standard does not fool robust (disc, 50 %)"), "{words}");
+    assert!(words.starts_with("Attacked in turn, the standard model falls, the robust model holds;"), "{words}");
+    let kept = "the picture made against the standard model does not fool the robust model (disc, 50 %)";
+    assert!(words.contains(kept), "{words}");
     // A picture that the model it was made against withstands may still fool another.
     let mut fools = rows.clone();
     fools[1].attacked[0].as_mut().unwrap().fooled = true;
     assert!(
-        compare::words(&fools).contains("the picture made against robust fools standard"),
+        compare::words(&fools).contains("the picture made against the robust model fools the standard model"),
         "{}",
         compare::words(&fools)
     );
+}
+
+/// A layer that the model in view does not have can be left again, and nobody is asked for it.
+#[test]
+fn a_layer_of_another_network_is_not_asked_for() {
+    let (mut state, tasks) = both_attacked();
+    visitor(&mut state, Intent::Layer("stage 9".into()));
+    let mut layers = |tasks: Vec<Task>| {
+        let [Task::Send(Command::Explore { id, slot, question: Question::Layers })] = tasks[..] else {
+            panic!("{tasks:?}")
+        };
+        let shift = Shift { name: "pixels".into(), shape: [3, 32, 32], relative_l2: None, cosine: None };
+        let answer = Ok(Answer::Layers(vec![shift]).into());
+        hear(&mut state, Event::Explored { id, slot, question: Question::Layers, answer, over: true })
+    };
+    let tasks = layers(tasks);
+    assert_eq!(layers(tasks), []);
+    assert_eq!(layer_names(&state), ["pixels", "stage 9"]);
+    let tasks = visitor(&mut state, Intent::Layer("pixels".into()));
+    assert!(matches!(&tasks[..], [Task::Send(Command::Explore { question: Question::Maps(_), .. })]), "{tasks:?}");
+    assert_eq!(layer_names(&state), ["pixels"]);
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn a_picture_that_cannot_be_read_is_not_offered_again() {
     let before = (state.picture_wanted, state.tray.clone());
     assert_eq!(state.apply(Input::Told("no".into())), []);
     assert_eq!((state.picture_wanted, state.tray.clone()), before);
-    assert_eq!(state.notices.last().unwrap().text, "no");
+    assert_eq!(state.notices.last().unwrap().text, "No.");
 }
 
 #[test]
