@@ -49,7 +49,7 @@ pub fn Beside() -> impl IntoView {
                 <tbody>{body}</tbody>
             </table>
             </div>
-            <p class="fine" id="beside-words" role="status">{move || said.get()}</p>
+            <p class="fine" id="beside-words">{move || said.get()}</p>
         </section>
     }
 }

@@ -45,10 +45,15 @@ pub fn service_worker() -> Option<ServiceWorkerContainer> {
     has.then(|| navigator.service_worker())
 }
 
-/// Gives the focus to the first of these elements that is there.
-pub fn focus_first(ids: &[&str]) {
-    let found = ids.iter().find_map(|id| document().get_element_by_id(id)?.dyn_into::<HtmlElement>().ok());
+/// Gives the focus to what the first of these selectors finds that finds anything.
+pub fn focus_first(selectors: &[&str]) {
+    let found = selectors.iter().find_map(|s| document().query_selector(s).ok()??.dyn_into::<HtmlElement>().ok());
     found.map(|element| element.focus());
+}
+
+/// Whether nothing has the focus: what had it is gone, say.
+pub fn is_focus_lost() -> bool {
+    document().active_element().is_none_or(|element| element.tag_name() == "BODY")
 }
 
 /// Fetches a file that comes with the page.

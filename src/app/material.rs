@@ -3,7 +3,9 @@
 use leptos::{ev, html::Input, prelude::*};
 use web_sys::{File, HtmlInputElement};
 
-use super::{desk::Desk, intake::files, message::Intent, state::State, training::Wish, views::progress::material};
+use super::{
+    browser, desk::Desk, intake::files, message::Intent, state::State, training::Wish, views::progress::material,
+};
 use crate::config::Dataset;
 
 /// What was kept, and what can be done about it.
@@ -112,10 +114,26 @@ pub fn pick(
 pub fn kept(id: &'static str, title: &'static str, of: fn(&State) -> Kept) -> AnyView {
     let desk = expect_context::<Desk>();
     let list = Memo::new(move |_| desk.state.with(of));
+    // What is done about one takes it from the list, sooner or later, and the focus with it.
+    let pressed = StoredValue::new(false);
+    Effect::new(move |_| {
+        list.track();
+        if pressed.get_value() {
+            let refocus = move || {
+                if browser::is_focus_lost() {
+                    browser::focus_first(&[&format!("#{id} button"), "#train-title"]);
+                }
+            };
+            request_animation_frame(refocus);
+        }
+    });
     let item = move |(words, acts): (String, [(&'static str, Wish); 2])| {
         let button = |(title, wish): (&'static str, Wish)| {
             let label = format!("{title}: {words}");
-            view! { <button aria-label=label on:click=move |_| desk.tell(Intent::Train(wish.clone()))>{title}</button> }
+            view! { <button aria-label=label on:click=move |_| {
+                pressed.set_value(true);
+                desk.tell(Intent::Train(wish.clone()));
+            }>{title}</button> }
         };
         let buttons = acts.map(button);
         view! { <li><span>{words}</span>{buttons}</li> }

@@ -23,7 +23,7 @@ pub fn Trainer() -> impl IntoView {
     });
     view! {
         <section class="train" id="train" aria-labelledby="train-title">
-            <h2 id="train-title">"Train one yourself"
+            <h2 id="train-title" tabindex="-1">"Train one yourself"
                 <span>"a small network learns in this page, from its first step on; watch what becomes of it, and attack it"</span></h2>
             <div class="workbench">
                 <div class="setup">
