@@ -1,9 +1,9 @@
 //! The models side by side: one row a model, one column a picture.
 
-use leptos::{html::Canvas, prelude::*};
+use leptos::prelude::*;
 
 use super::{
-    browser::draw,
+    browser::painted,
     compare::{Cell, Row, rows, words},
     desk::Desk,
     pixels,
@@ -86,11 +86,5 @@ fn original() -> impl IntoView {
 }
 
 fn small(rgba: Memo<Option<Vec<u8>>>) -> impl IntoView {
-    let canvas = NodeRef::<Canvas>::new();
-    Effect::new(move |_| {
-        if let (Some(canvas), Some(rgba)) = (canvas.get(), rgba.get()) {
-            draw(&canvas, &rgba);
-        }
-    });
-    view! { <canvas node_ref=canvas width="32" height="32" aria-hidden="true"></canvas> }
+    view! { <canvas node_ref=painted(move || rgba.get()) width="32" height="32" aria-hidden="true"></canvas> }
 }

@@ -2,6 +2,7 @@
 
 use gloo::timers::callback::Timeout;
 use js_sys::{ArrayBuffer, Function, Promise, Reflect};
+use leptos::{html::Canvas, prelude::*};
 use wasm_bindgen::{Clamped, prelude::*};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
@@ -161,8 +162,18 @@ pub fn file(name: &str, parts: &js_sys::Array) -> Result<File, String> {
     File::new_with_blob_sequence(parts, name).map_err(|_| format!("{name} could not be kept."))
 }
 
-/// Draws RGBA pixels `[height, width, 4]` on a canvas of that size.
-pub fn draw(canvas: &HtmlCanvasElement, rgba: &[u8]) {
+/// A canvas on which `rgba`, pixels `[height, width, 4]` of its size, is drawn whenever there is something new.
+pub fn painted(rgba: impl Fn() -> Option<Vec<u8>> + 'static) -> NodeRef<Canvas> {
+    let canvas = NodeRef::<Canvas>::new();
+    Effect::new(move |_| {
+        if let (Some(canvas), Some(rgba)) = (canvas.get(), rgba()) {
+            draw(&canvas, &rgba);
+        }
+    });
+    canvas
+}
+
+fn draw(canvas: &HtmlCanvasElement, rgba: &[u8]) {
     let image = ImageData::new_with_u8_clamped_array_and_sh(Clamped(rgba), canvas.width(), canvas.height());
     if let (Some(context), Ok(image)) = (context(canvas), image) {
         let _ = context.put_image_data(&image, 0.0, 0.0);

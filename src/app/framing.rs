@@ -3,13 +3,9 @@
 
 use std::sync::Arc;
 
-use leptos::{
-    ev,
-    html::{Canvas, Div},
-    prelude::*,
-};
+use leptos::{ev, html::Div, prelude::*};
 
-use super::{browser::draw, desk::Desk, frame::Frame, message::Intent, pixels};
+use super::{browser::painted, desk::Desk, frame::Frame, message::Intent, pixels};
 use crate::{
     data::{SIDE, VALUES, crop::Crop},
     protocol::Whole,
@@ -61,24 +57,16 @@ pub fn Framing() -> impl IntoView {
 fn Square(whole: Arc<Whole>) -> impl IntoView {
     let desk = expect_context::<Desk>();
     let state = desk.state;
-    let (area, canvas, seen) = (NodeRef::<Div>::new(), NodeRef::<Canvas>::new(), NodeRef::<Canvas>::new());
+    let area = NodeRef::<Div>::new();
     let grip = StoredValue::new(Grip::default());
     let Whole { size, shown, .. } = *whole;
     let crop = Memo::new(move |_| state.with(|s| s.frame.as_ref().map_or(Crop::middle(size), |frame| frame.crop)));
     let put = move |crop: Crop| desk.tell(Intent::Crop(crop));
     let key = move |key: &str| state.with_untracked(|s| s.frame.as_ref().and_then(|frame| Frame::key(frame, key)));
 
-    Effect::new(move |_| {
-        if let Some(canvas) = canvas.get() {
-            draw(&canvas, &pixels::of_rgb(&whole.rgb));
-        }
-    });
+    let canvas = painted(move || Some(pixels::of_rgb(&whole.rgb)));
     let pixels = Memo::new(move |_| state.with(|s| s.picture.as_ref().map(|p| p.pixels.clone())));
-    Effect::new(move |_| {
-        if let (Some(canvas), Some(pixels)) = (seen.get(), pixels.get().filter(|p| p.len() == VALUES)) {
-            draw(&canvas, &pixels::of_bytes(&pixels));
-        }
-    });
+    let seen = painted(move || pixels.get().filter(|p| p.len() == VALUES).map(|p| pixels::of_bytes(&p)));
 
     // Nothing inside the area takes events, so they count from its corner.
     let at = move |e: &web_sys::MouseEvent| {

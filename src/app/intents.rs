@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     config::{AttackConfig, Settings},
+    data::crop::Crop,
     protocol::Command,
 };
 
@@ -36,7 +37,7 @@ impl State {
             }
             Intent::Sample(index) => {
                 let index = index % self.link.model.world.samples();
-                self.link.sample = index;
+                (self.link.sample, self.link.crop) = (index, None);
                 self.picture_wanted = Some(Source::Ours(index));
                 self.load_picture()
             }
@@ -179,7 +180,7 @@ impl State {
             picture_stays = silent("sample=") && (!entered || matches!(self.picture_wanted, Some(Source::Own(_))));
         }
         if !entered && (picture_stays || own_picture.is_some()) {
-            link.sample = self.link.sample;
+            (link.sample, link.crop) = (self.link.sample, self.link.crop);
         }
         let model = own_model.map_or(Source::Ours(link.model), Source::Own);
         let picture = match own_picture {
@@ -197,9 +198,15 @@ impl State {
             tasks.extend(self.enter(old.model, old.sample));
         }
         // The same number is another sample in another world.
-        if self.picture_wanted != picture || entered && matches!(picture, Some(Source::Ours(_))) {
+        let ours = matches!(picture, Some(Source::Ours(_)));
+        if self.picture_wanted != picture || entered && ours {
             self.picture_wanted = picture;
             tasks.extend(self.load_picture());
+        } else if ours
+            && self.link.crop != old.crop
+            && let Some(frame) = &self.frame
+        {
+            tasks.extend(self.crop(self.link.crop.unwrap_or(Crop::middle(frame.whole.size))));
         }
         if entered || self.model_wanted != Some(model) {
             tasks.extend(self.intend(Intent::Model(model)));

@@ -3,7 +3,7 @@
 use super::{explore::View, photos::PHOTOS, tour::STEPS};
 use crate::{
     config::{AttackConfig, Settings, TrainConfig},
-    data::synthetic::TEST_PICTURES,
+    data::{crop::Crop, synthetic::TEST_PICTURES},
     protocol::Slot,
 };
 
@@ -136,6 +136,8 @@ impl Wish {
 pub struct Link {
     pub model: Shipped,
     pub sample: u64,
+    /// The square of a photo that is shown; none for the middle.
+    pub crop: Option<Crop>,
     pub attack: AttackConfig,
     /// What the next training run shall be.
     pub train: TrainConfig,
@@ -157,6 +159,7 @@ impl Default for Link {
         Self {
             model: Shipped::default(),
             sample: 0,
+            crop: None,
             attack: AttackConfig::default(),
             train: TrainConfig::demo(),
             target: None,
@@ -220,6 +223,10 @@ impl Link {
                 }
                 Err(_) => return refuse("expected a whole number", "Sample 0"),
             },
+            "crop" => match value.split(',').map(str::parse).collect::<Result<Vec<_>, _>>().as_deref() {
+                Ok(&[x, y, side]) => self.crop = Some(Crop { x, y, side }),
+                _ => return refuse("expected x,y,side in pixels", "The middle"),
+            },
             "target" => match value.parse() {
                 Ok(class) => self.target = Some(class),
                 Err(_) => return refuse("expected the number of a class", "Any other class"),
@@ -266,6 +273,9 @@ impl Link {
             add("world", self.model.world.key());
         }
         add("sample", if own_picture { OWN.into() } else { self.sample.to_string() }.as_str());
+        if let Some(Crop { x, y, side }) = self.crop.filter(|_| self.model.world == World::Photos && !own_picture) {
+            add("crop", &format!("{x},{y},{side}"));
+        }
         let usual = AttackConfig::of(self.attack.attack, self.attack.norm);
         for (key, value) in self.attack.pairs().into_iter().filter(|(key, _)| self.attack.attack.uses(key)) {
             if ESSENTIAL.contains(&key) || usual.get(key).as_ref() != Some(&value) {

@@ -1,9 +1,9 @@
 //! The views of representations: one open at a time, a sentence and its charts, and what only that view has.
 
-use leptos::{html::Canvas, prelude::*};
+use leptos::prelude::*;
 
 use super::{
-    browser::draw,
+    browser::painted,
     desk::Desk,
     explore::View,
     message::Intent,
@@ -137,12 +137,7 @@ fn channels((slot, Maps { shape: [all, height, width], channels, .. }): (Slot, M
 /// Values around zero as colours, `full` being a full step: `[height, width]`.
 #[component]
 fn Map(values: Vec<f32>, size: [usize; 2], full: f32, words: String) -> impl IntoView {
-    let canvas = NodeRef::<Canvas>::new();
-    Effect::new(move |_| {
-        if let Some(canvas) = canvas.get() {
-            draw(&canvas, &pixels::of_values(&values, full));
-        }
-    });
+    let canvas = painted(move || Some(pixels::of_values(&values, full)));
     view! {
         <canvas node_ref=canvas width=size[0].to_string() height=size[1].to_string() role="img" aria-label=words></canvas>
     }

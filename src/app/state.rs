@@ -423,6 +423,7 @@ impl State {
             self.attack.phase = Phase::Idle;
             return Vec::new();
         };
+        self.settle();
         self.stop_asking();
         self.last_id += 1;
         self.attack.id = self.last_id;
