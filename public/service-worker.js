@@ -5,10 +5,20 @@ const KEPT = 'otjr';
 self.addEventListener('install', () => self.skipWaiting());
 self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
 
-// The page names what it had fetched before this worker was there: from the browser's own cache, not sent once more. One that
-// is missing does not keep the others out.
-self.addEventListener('message', (event) => event.waitUntil(caches.open(KEPT).then(
-  (cache) => Promise.allSettled(event.data.map((address) => cache.add(new Request(address, { cache: 'force-cache' })))))));
+// The host is always asked whether it has something newer: what the browser's own cache holds may be of another version than
+// the page.
+const FRESH = { cache: 'no-cache' };
+// In the names of files that change with every version.
+const HASH = /-[0-9a-f]{16}/;
+
+// The page names what it is made of and had fetched before this worker was there. One that is missing does not keep the others
+// out. Files of versions before go.
+self.addEventListener('message', (event) => event.waitUntil(caches.open(KEPT).then(async (cache) => {
+  await Promise.allSettled(event.data.map((address) => cache.add(new Request(address, FRESH))));
+  const named = new Set(event.data.map((address) => new URL(address, self.location).href));
+  const old = (await cache.keys()).filter(({ url }) => HASH.test(url) && !named.has(url));
+  await Promise.all(old.map((request) => cache.delete(request)));
+})));
 
 // Browsers let a page have threads only if it is isolated from other origins, by two headers. Where the host does not send them,
 // documents get them here, from the second visit on.
@@ -25,16 +35,18 @@ self.addEventListener('fetch', (event) => {
   const { request } = event;
   if (request.method !== 'GET' || new URL(request.url).origin !== self.location.origin) return;
   const found = async () => {
+    const kept = () => caches.match(request, { ignoreSearch: true });
     try {
-      const response = await fetch(request);
+      const response = await fetch(request, FRESH);
       if (response.ok) {
         const copy = response.clone();
         event.waitUntil(caches.open(KEPT).then((cache) => cache.put(request, copy)));
       }
-      return response;
+      // A host in trouble is no better than none.
+      return response.status < 400 ? response : await kept() ?? response;
     } catch (failure) {
-      const kept = await caches.match(request, { ignoreSearch: true });
-      if (kept) return kept;
+      const copy = await kept();
+      if (copy) return copy;
       throw failure;
     }
   };

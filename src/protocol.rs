@@ -61,8 +61,8 @@ pub enum Command {
     LoadModel { slot: Slot, name: String, bytes: Vec<u8> },
     /// Forget the models that come with the page: those of another world take their places.
     ForgetShipped,
-    /// Decode a picture file, shrink it to what models see, classify it.
-    LoadPicture { name: String, bytes: Vec<u8> },
+    /// Decode a picture file, shrink it to what models see, classify it. `label` is its class, where that is known.
+    LoadPicture { name: String, label: Option<String>, bytes: Vec<u8> },
     /// Take the pictures in a PNG file, 32 x 32 one under the other, as those that views compare with, for models that tell
     /// apart other classes than those of the embedded set.
     LoadReference { bytes: Vec<u8> },
@@ -339,8 +339,8 @@ pub struct PictureInfo {
     pub original: [u32; 2],
     /// The square of the upright file that the model sees; none if that is all there is.
     pub crop: Option<Crop>,
-    /// Its true class, where it is known (the embedded set).
-    pub label: Option<usize>,
+    /// The name of its true class, where it is known (the page's own pictures).
+    pub label: Option<String>,
     /// What was done to it on the way (rotated by EXIF, transparency laid on white), for people.
     pub notes: Vec<String>,
 }

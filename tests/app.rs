@@ -22,12 +22,12 @@ use otjr::{
         dropped::{is_archive, sort},
         link::{Shipped, Wish},
         message::{Input, Intent, Kind, Sort, Source, Task},
-        reading::many,
+        reading::{many, set},
         state::{Phase, State},
     },
     config::{AttackConfig, AttackKind, Norm},
     evaluate::{Accuracy, Record, Report},
-    protocol::{AttackResult, Command, Event, ModelInfo, PictureInfo, Slot, Subject, Trace, decode, encode},
+    protocol::{AttackResult, Command, DataInfo, Event, ModelInfo, PictureInfo, Slot, Subject, Trace, decode, encode},
 };
 
 fn opened() -> Event {
@@ -41,13 +41,13 @@ fn model_at(slot: Slot) -> Event {
     Event::ModelLoaded { slot, model }
 }
 
-fn picture(label: Option<usize>, grey: u8) -> Event {
+fn picture(label: Option<&str>, grey: u8) -> Event {
     let picture = PictureInfo {
         name: "p".into(),
         pixels: vec![grey; 3 * 32 * 32],
         original: [32, 32],
         crop: None,
-        label,
+        label: label.map(String::from),
         notes: Vec::new(),
     };
     Event::PictureLoaded { picture }
@@ -85,7 +85,7 @@ fn attacking(hash: &str) -> State {
     assert!(tasks.contains(&Task::Send(Command::LoadSample { index })), "{tasks:?}");
     let slot = state.link.model.slot();
     for event in
-        [picture(Some(0), 9), model_at(slot), Event::Classified { slot, probabilities: vec![0.98, 0.015, 0.005] }]
+        [picture(Some("disc"), 9), model_at(slot), Event::Classified { slot, probabilities: vec![0.98, 0.015, 0.005] }]
     {
         state.apply(Input::Worker(Kind::Cpu, event));
     }
@@ -207,6 +207,10 @@ fn another_attack_begins_with_its_own_usual_values() {
 #[test]
 fn many_pictures_are_attacked_and_counted() {
     let mut state = attacking("#attack=autoattack");
+    assert_eq!(set(&state), None, "the embedded set has other classes than the model");
+    let classes = ["disc", "ring", "star"].map(String::from).to_vec();
+    let brought = Some(("small.zip".into(), "folder".into(), [90, 60]));
+    hear(&mut state, Event::Data { data: DataInfo { brought, classes, own: Vec::new() } });
     let tasks = visitor(&mut state, Intent::Many(50));
     let id = state.many.as_ref().unwrap().id;
     assert!(matches!(&tasks[..], [Task::Send(Command::Evaluate { pictures: 50, .. })]), "{tasks:?}");
@@ -219,8 +223,11 @@ fn many_pictures_are_attacked_and_counted() {
     };
     assert!(hear(id + 1, true, false).contains("looks at the pictures"), "of another evaluation");
     assert!(hear(id, false, false).contains("apgd-ce, 50 % done; 60 % still stand"));
-    assert!(hear(id, true, true).contains("stopped early: at most 60.0 % of 50 pictures withstand"));
-    assert!(hear(id, true, false).contains("60.0 % of 50 pictures withstand, 80.0 % are right without attack"));
+    assert!(hear(id, true, true).contains("stopped early: the model holds on at most 60.0 % of 50 pictures"));
+    assert!(hear(id, true, false).ends_with(
+        ": the model holds on 60.0 % (95 % interval: 46 to 72 %) of 50 pictures of small.zip; without attack it is right on \
+         80.0 %."
+    ));
     // A worker that is gone, or another that takes its place, ends it.
     for gone in [Input::Crashed(Kind::Cpu, "panicked".into()), Input::Worker(Kind::Gpu, opened())] {
         let mut state = attacking("");
@@ -279,7 +286,7 @@ fn messages_survive_the_way() {
     let back: Event = decode(&encode(&event)).unwrap();
     assert_eq!(format!("{back:?}"), format!("{event:?}"));
     assert!(decode::<Event>(&[200, 1, 2]).unwrap_err().contains("reload"));
-    let mut command = Command::LoadPicture { name: "a".into(), bytes: vec![] };
+    let mut command = Command::LoadPicture { name: "a".into(), label: None, bytes: vec![] };
     command.file().unwrap().extend([1, 2, 3]);
-    assert_eq!(command, Command::LoadPicture { name: "a".into(), bytes: vec![1, 2, 3] });
+    assert_eq!(command, Command::LoadPicture { name: "a".into(), label: None, bytes: vec![1, 2, 3] });
 }

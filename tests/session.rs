@@ -135,7 +135,7 @@ fn many_pictures_are_counted() {
 fn a_dropped_picture_is_classified() {
     let mut visitor = Visitor::with_model_and_sample();
     let png = picture::encode_png(&[128; 3072]);
-    let events = visitor.send(Command::LoadPicture { name: "grey.png".into(), bytes: png });
+    let events = visitor.send(Command::LoadPicture { name: "grey.png".into(), label: None, bytes: png });
     let [Event::PictureLoaded { picture }, Event::Classified { .. }] = &events[..] else { panic!("{events:?}") };
     assert_eq!((picture.pixels.as_slice(), picture.original), ([128u8; 3072].as_slice(), [32, 32]));
 }
@@ -170,7 +170,7 @@ fn bad_input_is_refused_and_changes_nothing() {
     let before = visitor.attack(&[], None);
     let model =
         |bytes: &[u8]| Command::LoadModel { slot: Slot::Robust, name: "m.safetensors".into(), bytes: bytes.to_vec() };
-    let picture = |bytes: &[u8]| Command::LoadPicture { name: "p.png".into(), bytes: bytes.to_vec() };
+    let picture = |bytes: &[u8]| Command::LoadPicture { name: "p.png".into(), label: None, bytes: bytes.to_vec() };
     let attack = |key: &str, value: &str| Command::Attack {
         id: 9,
         slot: Slot::Robust,
@@ -198,7 +198,9 @@ fn a_large_picture_comes_whole_and_is_seen_square_by_square() {
     visitor.refused(Command::Crop { crop: Crop::middle([9, 9]) }, Subject::Picture, "load a picture");
     // 64 x 64: left half dark, right half bright.
     let pixels: Vec<u8> = (0..3 * 64 * 64).map(|i| if i % 64 < 32 { 20 } else { 230 }).collect();
-    let events = visitor.send(Command::LoadPicture { name: "p.png".into(), bytes: picture::encode_png(&pixels) });
+    let (name, label) = ("p.png".to_owned(), Some("ring".to_owned()));
+    let load = Command::LoadPicture { name, label: label.clone(), bytes: picture::encode_png(&pixels) };
+    let events = visitor.send(load);
     let [Event::Whole { whole }, Event::PictureLoaded { picture: info }, Event::Classified { .. }] = &events[..] else {
         panic!("{events:?}")
     };
@@ -207,8 +209,13 @@ fn a_large_picture_comes_whole_and_is_seen_square_by_square() {
     let events = visitor.send(Command::Crop { crop: Crop { x: 32, y: 5, side: 32 } });
     let [Event::PictureLoaded { picture: info }, Event::Classified { .. }] = &events[..] else { panic!("{events:?}") };
     assert_eq!((info.pixels.as_slice(), info.name.as_str()), (&[230; 3072][..], "p.png"));
+    assert_eq!(info.label, label, "a square of it shows the same");
     // One of the right size has nothing to choose.
-    let events = visitor.send(Command::LoadPicture { name: "q.png".into(), bytes: picture::encode_png(&[9; 3072]) });
+    let events = visitor.send(Command::LoadPicture {
+        name: "q.png".into(),
+        label: None,
+        bytes: picture::encode_png(&[9; 3072]),
+    });
     let [Event::PictureLoaded { picture: info }, Event::Classified { .. }] = &events[..] else { panic!("{events:?}") };
     assert_eq!(info.crop, None);
 }
@@ -244,7 +251,7 @@ fn an_attacked_picture_survives_its_file() {
         let saved = visitor.send(save(Part::Change));
         let [Event::Saved { name: change_name, png: change, .. }] = &saved[..] else { panic!("{saved:?}") };
         let factor: i32 = change_name.strip_prefix("change-x").unwrap().strip_suffix(".png").unwrap().parse().unwrap();
-        let events = visitor.send(Command::LoadPicture { name: name.clone(), bytes: png.clone() });
+        let events = visitor.send(Command::LoadPicture { name: name.clone(), label: None, bytes: png.clone() });
         let [Event::PictureLoaded { picture: after }, Event::Classified { probabilities: seen, .. }] = &events[..]
         else {
             panic!("{events:?}")

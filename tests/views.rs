@@ -168,7 +168,7 @@ fn the_transport_says_what_lines_and_pulls_amount_to() {
     sound(&view, 3);
     assert_eq!(
         view.words,
-        "Along line 2 the attacked values have to go 2 logits to lie as the clean ones do (root mean square); that is 25 % of L_SW. \
+        "Along line 2 the attacked values have to move 2 logits to lie as the clean ones do (root mean square); that is 25 % of L_SW. \
          With 4 lines L_SW = 4 has settled: the second half of them changed it by 0 %. The logits that the robust model gives \
          to this picture are pulled 5 logits back, 1.7 times the mean of the 2 pictures."
     );
@@ -194,9 +194,9 @@ fn the_jacobian_compares_directions_and_models() {
     sound(&view, 2);
     assert_eq!(
         view.words,
-        "Along the transport's directions the logits of the standard model change by 12 a unit of brightness, 2 times as much \
+        "Along the transport's directions the logits of the standard model change by 12 per unit of brightness, 2 times as much \
          as along random ones (6); the attack goes along this gradient (cosine 0.5). Along the transport's directions the \
-         logits of the robust model change by 3 a unit of brightness, about as much as along random ones (3); the attack goes \
+         logits of the robust model change by 3 per unit of brightness, about as much as along random ones (3); the attack goes \
          mostly elsewhere (cosine −0.01). The robust model reacts 4 times less than the standard one."
     );
     let Form::Bars(bars) = &view.charts[0].marks[0].form else { panic!("no histogram") };

@@ -1,9 +1,9 @@
 //! The models side by side: one row a model, one column a picture.
 
-use leptos::{html::Canvas, prelude::*};
+use leptos::prelude::*;
 
 use super::{
-    browser::draw,
+    browser::painted,
     compare::{Cell, Row, rows, words},
     desk::Desk,
     pixels,
@@ -38,7 +38,7 @@ pub fn Beside() -> impl IntoView {
     };
     view! {
         <section class="beside" id="beside" aria-labelledby="beside-title">
-            <h2 id="beside-title">"Side by side"<span>"the same attack on each model, and what the other makes of the picture"</span></h2>
+            <h2 id="beside-title">"Side by side"<span>"the same attack on each model, and what the others make of its picture"</span></h2>
             <div class="scroll" tabindex="0" role="group" aria-labelledby="beside-title">
             <table>
                 <thead><tr>
@@ -49,7 +49,7 @@ pub fn Beside() -> impl IntoView {
                 <tbody>{body}</tbody>
             </table>
             </div>
-            <p class="fine" id="beside-words" role="status">{move || said.get()}</p>
+            <p class="fine" id="beside-words">{move || said.get()}</p>
         </section>
     }
 }
@@ -86,11 +86,5 @@ fn original() -> impl IntoView {
 }
 
 fn small(rgba: Memo<Option<Vec<u8>>>) -> impl IntoView {
-    let canvas = NodeRef::<Canvas>::new();
-    Effect::new(move |_| {
-        if let (Some(canvas), Some(rgba)) = (canvas.get(), rgba.get()) {
-            draw(&canvas, &rgba);
-        }
-    });
-    view! { <canvas node_ref=canvas width="32" height="32" aria-hidden="true"></canvas> }
+    view! { <canvas node_ref=painted(move || rgba.get()) width="32" height="32" aria-hidden="true"></canvas> }
 }

@@ -2,6 +2,7 @@
 
 use gloo::timers::callback::Timeout;
 use js_sys::{ArrayBuffer, Function, Promise, Reflect};
+use leptos::{html::Canvas, prelude::*};
 use wasm_bindgen::{Clamped, prelude::*};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
@@ -45,10 +46,15 @@ pub fn service_worker() -> Option<ServiceWorkerContainer> {
     has.then(|| navigator.service_worker())
 }
 
-/// Gives the focus to the first of these elements that is there.
-pub fn focus_first(ids: &[&str]) {
-    let found = ids.iter().find_map(|id| document().get_element_by_id(id)?.dyn_into::<HtmlElement>().ok());
+/// Gives the focus to what the first of these selectors finds that finds anything.
+pub fn focus_first(selectors: &[&str]) {
+    let found = selectors.iter().find_map(|s| document().query_selector(s).ok()??.dyn_into::<HtmlElement>().ok());
     found.map(|element| element.focus());
+}
+
+/// Whether nothing has the focus: what had it is gone, say.
+pub fn is_focus_lost() -> bool {
+    document().active_element().is_none_or(|element| element.tag_name() == "BODY")
 }
 
 /// Fetches a file that comes with the page.
@@ -156,8 +162,18 @@ pub fn file(name: &str, parts: &js_sys::Array) -> Result<File, String> {
     File::new_with_blob_sequence(parts, name).map_err(|_| format!("{name} could not be kept."))
 }
 
-/// Draws RGBA pixels `[height, width, 4]` on a canvas of that size.
-pub fn draw(canvas: &HtmlCanvasElement, rgba: &[u8]) {
+/// A canvas on which `rgba`, pixels `[height, width, 4]` of its size, is drawn whenever there is something new.
+pub fn painted(rgba: impl Fn() -> Option<Vec<u8>> + 'static) -> NodeRef<Canvas> {
+    let canvas = NodeRef::<Canvas>::new();
+    Effect::new(move |_| {
+        if let (Some(canvas), Some(rgba)) = (canvas.get(), rgba()) {
+            draw(&canvas, &rgba);
+        }
+    });
+    canvas
+}
+
+fn draw(canvas: &HtmlCanvasElement, rgba: &[u8]) {
     let image = ImageData::new_with_u8_clamped_array_and_sh(Clamped(rgba), canvas.width(), canvas.height());
     if let (Some(context), Ok(image)) = (context(canvas), image) {
         let _ = context.put_image_data(&image, 0.0, 0.0);

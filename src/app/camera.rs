@@ -40,7 +40,8 @@ async fn open() -> Result<Stream, String> {
             "NotAllowedError" => "it was refused. Allow it for this page beside the address, then try again",
             "NotFoundError" | "OverconstrainedError" => "there is none on this machine",
             "NotReadableError" => "another program uses it. Close that, then try again",
-            _ => "this browser gives it to no page without https",
+            _ if !browser::window().is_secure_context() => "this browser gives it to no page without https",
+            _ => "the browser gave no reason",
         };
         format!("The camera cannot be used: {problem}. You can also open or drop a picture.")
     })?;

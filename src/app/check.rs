@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{desk::Desk, message::Intent, state::Check};
+use super::{browser, desk::Desk, message::Intent, state::Check};
 use crate::verify;
 
 #[component]
@@ -18,7 +18,10 @@ pub fn CheckTable() -> impl IntoView {
                     <h2 id="check-title">"This browser's arithmetic against PyTorch"</h2>
                     <p class="fine" role="status">{summary}</p>
                     {table(check.groups)}
-                    <button on:click=move |_| desk.tell(Intent::CloseCheck)>"Close"</button>
+                    <button on:click=move |_| {
+                        desk.tell(Intent::CloseCheck);
+                        browser::focus_first(&["#verdict"]);
+                    }>"Close"</button>
                 </section>
             }
         })

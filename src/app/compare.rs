@@ -4,6 +4,7 @@
 use super::{
     reading::{percent, top},
     state::State,
+    views::Whose,
 };
 use crate::protocol::Slot;
 
@@ -55,13 +56,18 @@ pub fn words(rows: &[Row]) -> String {
     if rows.is_empty() || (0..rows.len()).any(|i| own(i).is_none()) {
         return "The same attack is made on the other models.".into();
     }
-    let title = |i: usize| rows[i].slot.title().to_lowercase();
-    let names = |of: Vec<usize>| of.into_iter().map(title).collect::<Vec<_>>().join(" and ");
+    let the = |i: usize| Whose::from(rows[i].slot).the();
+    let verb = |of: &[usize], one: &str, many: &str| {
+        let names: Vec<_> = of.iter().map(|&i| the(i)).collect();
+        format!("{} {}", names.join(" and "), if of.len() == 1 { one } else { many })
+    };
     let (fell, held): (Vec<_>, Vec<_>) = (0..rows.len()).partition(|&i| own(i).is_some_and(|cell| cell.fooled));
     let first = match (fell.is_empty(), held.is_empty()) {
         (true, _) => "Every model holds under its own attack".to_owned(),
         (_, true) => "Every model falls to its own attack".to_owned(),
-        _ => format!("Attacked in turn, {} falls and {} holds", names(fell.clone()), names(held)),
+        _ => {
+            format!("Attacked in turn, {}, {}", verb(&fell, "falls", "fall"), verb(&held, "holds", "hold"))
+        }
     };
     let pairs = (0..rows.len()).flat_map(|under| (0..rows.len()).map(move |judge| (under, judge)));
     let others = pairs.filter(|(under, judge)| under != judge);
@@ -72,7 +78,7 @@ pub fn words(rows: &[Row]) -> String {
     let told = |(under, judge): (usize, usize), verb: &str| {
         let cell = rows[judge].attacked[under].as_ref();
         let seen = cell.map(|c| format!(" ({}, {})", c.class, percent(c.p))).unwrap_or_default();
-        format!("the picture made against {} {verb} {}{seen}", title(under), title(judge))
+        format!("the picture made against {} {verb} {}{seen}", the(under), the(judge))
     };
     let second: Vec<String> = (moved.into_iter().map(|pair| told(pair, "fools")))
         .chain(kept.map(|pair| told(pair, "does not fool")))

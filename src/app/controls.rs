@@ -183,7 +183,7 @@ fn Target() -> impl IntoView {
                 <option value="" prop:selected=move || desk.state.with(|s| s.link.target.is_none())>"any other class"</option>
                 {options}
             </select>
-            <p class="help" id="target-help">"The class that the model shall be brought to see."</p>
+            <p class="help" id="target-help">"The class that the attack shall make the model see."</p>
         </div>
     }
 }

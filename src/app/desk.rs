@@ -272,14 +272,23 @@ impl Desk {
             Task::LoadPicture(n) => spawn_local(async move {
                 let (name, bytes) = self.read_own(n).await;
                 let wanted = self.state.with_untracked(|s| s.picture_wanted) == Some(Source::Own(n));
-                self.hand_over(wanted, Subject::Picture, Command::LoadPicture { name, bytes: Vec::new() }, bytes);
+                self.hand_over(
+                    wanted,
+                    Subject::Picture,
+                    Command::LoadPicture { name, label: None, bytes: Vec::new() },
+                    bytes,
+                );
             }),
             Task::LoadPhoto(index) => spawn_local(async move {
                 let Some(photo) = PHOTOS.get(index as usize) else { return };
                 let bytes = browser::fetch(&format!("{PHOTO_FILES}/{}.jpg", photo.file)).await;
                 let asked = |s: &State| (s.picture_wanted, s.link.model.world);
                 let wanted = self.state.with_untracked(asked) == (Some(Source::Ours(index)), World::Photos);
-                let command = Command::LoadPicture { name: photo.caption(), bytes: Vec::new() };
+                let command = Command::LoadPicture {
+                    name: photo.caption(),
+                    label: Some(photo.class().into()),
+                    bytes: Vec::new(),
+                };
                 self.hand_over(wanted, Subject::Picture, command, bytes);
             }),
             Task::LoadReference => spawn_local(async move {

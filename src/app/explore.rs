@@ -106,9 +106,17 @@ impl State {
             .map(|(slot, .., attack)| (slot, attack.id))
             .collect();
         let questions = self.link.view.map(|view| view.questions(&self.link.layer)).unwrap_or_default();
+        // A layer was perhaps chosen in another network.
+        let has = |slot, layer: &String| match self.known(slot, &Question::Layers).map(|known| &known.answer) {
+            Some(Ok(Answer::Layers(shifts))) => shifts.iter().any(|shift| shift.name == *layer),
+            _ => false,
+        };
         // These show the model in focus only.
         let of_one = |question: &Question| matches!(question, Question::Transport | Question::Landscape);
-        let of = |question: &Question, slot| !of_one(question) || self.slot() == Some(slot);
+        let of = |question: &Question, slot| match question {
+            Question::Maps(layer) => has(slot, layer),
+            _ => !of_one(question) || self.slot() == Some(slot),
+        };
         let mut all = Vec::new();
         for question in questions {
             let models = attacked.iter().filter(|(slot, _)| of(&question, *slot));

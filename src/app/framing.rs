@@ -1,15 +1,11 @@
-//! The visitor's whole picture with the square that the model sees, and what it sees there. The square is dragged; wheel,
+//! The whole picture, the visitor's or a photo, with the square that the model sees, and what it sees there. The square is dragged; wheel,
 //! two fingers, keys and buttons look closer or wider.
 
 use std::sync::Arc;
 
-use leptos::{
-    ev,
-    html::{Canvas, Div},
-    prelude::*,
-};
+use leptos::{ev, html::Div, prelude::*};
 
-use super::{browser::draw, desk::Desk, frame::Frame, message::Intent, pixels};
+use super::{browser::painted, desk::Desk, frame::Frame, message::Intent, pixels};
 use crate::{
     data::{SIDE, VALUES, crop::Crop},
     protocol::Whole,
@@ -61,24 +57,16 @@ pub fn Framing() -> impl IntoView {
 fn Square(whole: Arc<Whole>) -> impl IntoView {
     let desk = expect_context::<Desk>();
     let state = desk.state;
-    let (area, canvas, seen) = (NodeRef::<Div>::new(), NodeRef::<Canvas>::new(), NodeRef::<Canvas>::new());
+    let area = NodeRef::<Div>::new();
     let grip = StoredValue::new(Grip::default());
     let Whole { size, shown, .. } = *whole;
     let crop = Memo::new(move |_| state.with(|s| s.frame.as_ref().map_or(Crop::middle(size), |frame| frame.crop)));
     let put = move |crop: Crop| desk.tell(Intent::Crop(crop));
     let key = move |key: &str| state.with_untracked(|s| s.frame.as_ref().and_then(|frame| Frame::key(frame, key)));
 
-    Effect::new(move |_| {
-        if let Some(canvas) = canvas.get() {
-            draw(&canvas, &pixels::of_rgb(&whole.rgb));
-        }
-    });
+    let canvas = painted(move || Some(pixels::of_rgb(&whole.rgb)));
     let pixels = Memo::new(move |_| state.with(|s| s.picture.as_ref().map(|p| p.pixels.clone())));
-    Effect::new(move |_| {
-        if let (Some(canvas), Some(pixels)) = (seen.get(), pixels.get().filter(|p| p.len() == VALUES)) {
-            draw(&canvas, &pixels::of_bytes(&pixels));
-        }
-    });
+    let seen = painted(move || pixels.get().filter(|p| p.len() == VALUES).map(|p| pixels::of_bytes(&p)));
 
     // Nothing inside the area takes events, so they count from its corner.
     let at = move |e: &web_sys::MouseEvent| {
@@ -138,14 +126,14 @@ fn Square(whole: Arc<Whole>) -> impl IntoView {
     };
     let place = move || {
         let Crop { x, y, side } = crop.get();
-        format!("{side} × {side} of {} × {} pixels, from {x}, {y} on", size[0], size[1])
+        format!("{side} × {side} of {} × {} pixels, from ({x}, {y})", size[0], size[1])
     };
     let part = move |of: u32, whole: u32| format!("{}%", 100.0 * f64::from(of) / f64::from(whole));
 
     view! {
-        <section class="framing" aria-label="What of your picture the model sees">
+        <section class="framing" aria-label="What of the picture the model sees">
             <div node_ref=area class="whole" id="whole" tabindex="0" role="application" aria-roledescription="movable square"
-                aria-label="Your whole picture with the square that the model sees" aria-describedby="crop-place crop-help"
+                aria-label="The whole picture with the square that the model sees" aria-describedby="crop-place crop-help"
                 style:--shape=(f64::from(size[0]) / f64::from(size[1])).to_string()
                 on:pointerdown=down on:pointermove=moved on:pointerup=up on:pointercancel=up on:wheel=wheel on:keydown=pressed>
                 <canvas node_ref=canvas width=shown[0].to_string() height=shown[1].to_string() aria-hidden="true"></canvas>
@@ -163,7 +151,7 @@ fn Square(whole: Arc<Whole>) -> impl IntoView {
                         {button("wider", "-", "Wider", "−")}
                         {button("middle", "0", "All that fits, from the middle", "Middle")}
                     </div>
-                    <p class="fine" id="crop-help">"Drag it; wheel or two fingers look closer. Keys: arrows, + and −, 0."</p>
+                    <p class="fine" id="crop-help">"Drag it; zoom with the wheel or two fingers. Keys: arrows, + and −, 0."</p>
                 </div>
             </div>
         </section>

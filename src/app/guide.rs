@@ -20,7 +20,8 @@ pub fn Guide() -> impl IntoView {
         let id = followed.get_value();
         if before.is_some_and(|before| before != now) && !id.is_empty() {
             followed.set_value("");
-            request_animation_frame(move || browser::focus_first(&[id, "guide-title", "tour"]));
+            let selector = format!("#{id}");
+            request_animation_frame(move || browser::focus_first(&[&selector, "#guide-title", "#tour"]));
         }
         now
     });
@@ -34,7 +35,10 @@ pub fn Guide() -> impl IntoView {
                 <p>{text}</p>
                 <p class="actions">
                     {now.has_view().then(|| view! {
-                        <button id="guide-show" on:click=move |_| browser::scroll_to("views")>"Show me"</button>
+                        <button id="guide-show" on:click=move |_| {
+                            browser::scroll_to("views");
+                            browser::focus_first(&["#views-title"]);
+                        }>"Show me"</button>
                     })}
                     {(n > 0).then(|| link(n - 1, "Back", "guide-back"))}
                     {(n + 1 < STEPS.len()).then(|| link(n + 1, "Next", "guide-next"))}

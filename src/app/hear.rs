@@ -48,6 +48,9 @@ impl State {
                 let ask = self.seen(picture.crop);
                 self.picture = Some(picture);
                 self.picture_in_use = self.picture_wanted;
+                if let Some(Source::Own(n)) = self.picture_in_use {
+                    self.own_picture = Some(n);
+                }
                 return ask;
             }
             Event::Whole { whole } => self.framed(whole),

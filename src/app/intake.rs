@@ -106,8 +106,8 @@ fn AddressBox() -> impl IntoView {
     view! {
         <form class="address" on:submit=submit aria-busy=move || fetching().to_string()>
             <input node_ref=text type="text" id="address" inputmode="url" autocomplete="off" spellcheck="false"
-                placeholder="drop, paste, address" aria-label="Address of a picture"/>
-            <button id="fetch">{move || if fetching() { "Coming" } else { "Fetch" }}</button>
+                placeholder="Drop, paste or type an address" aria-label="Address of a picture"/>
+            <button id="fetch">{move || if fetching() { "Fetching…" } else { "Fetch" }}</button>
         </form>
     }
 }
@@ -149,7 +149,7 @@ pub fn Toolbar() -> impl IntoView {
                 <legend>"Model"</legend>
                 {move || Shipped::all(world.get()).map(|shipped| model(Source::Ours(shipped), shipped.title().into()))}
                 <label title="What the page's own models tell apart, and what its samples show">
-                    "of "<select id="world" on:change=enter>{worlds}</select>
+                    "trained on "<select id="world" aria-label="Models trained on" on:change=enter>{worlds}</select>
                 </label>
                 {move || own.get().map(|(n, name)| model(Source::Own(n), name))}
                 <label class="button">

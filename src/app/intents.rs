@@ -4,10 +4,12 @@ use super::{
     link::{Link, Shipped},
     message::{Intent, Sort, Source, Task},
     own::Own,
+    reading,
     state::{Check, Many, Phase, State, owned},
 };
 use crate::{
     config::{AttackConfig, Settings},
+    data::crop::Crop,
     protocol::Command,
 };
 
@@ -35,7 +37,7 @@ impl State {
             }
             Intent::Sample(index) => {
                 let index = index % self.link.model.world.samples();
-                self.link.sample = index;
+                (self.link.sample, self.link.crop) = (index, None);
                 self.picture_wanted = Some(Source::Ours(index));
                 self.load_picture()
             }
@@ -77,7 +79,8 @@ impl State {
                 self.last_id += 1;
                 let (id, config) = (self.last_id, self.link.attack.clone());
                 let settings = owned(&config);
-                self.many = Some(Many { id, config, running: true, ..Many::default() });
+                let set = reading::set(self).unwrap_or_default();
+                self.many = Some(Many { id, config, set, running: true, ..Many::default() });
                 self.displace();
                 vec![Task::Send(Command::Evaluate { id, slot, settings, pictures })]
             }
@@ -154,17 +157,17 @@ impl State {
         if hash == self.hash() {
             return Vec::new();
         }
+        let mut pairs: Vec<&str> = hash.trim_start_matches('#').split('&').collect();
         // What an address cannot carry is still here.
-        let [own_model, own_picture] = self.own();
-        let pair = |pair: &str| match pair {
-            "model=own" if own_model => format!("model={}", self.link.model.key()),
-            "sample=own" if own_picture => format!("sample={}", self.link.sample),
-            pair => pair.to_owned(),
+        let mut own = |pair: &str, last: Option<usize>| {
+            let last = last.filter(|_| pairs.contains(&pair));
+            pairs.retain(|p| last.is_none() || *p != pair);
+            last
         };
-        let pairs: Vec<&str> = hash.trim_start_matches('#').split('&').collect();
-        let (mut link, problems) = Link::parse(&pairs.iter().map(|p| pair(p)).collect::<Vec<_>>().join("&"));
-        let model_stays = own_model && pairs.contains(&"model=own");
-        let mut picture_stays = own_picture && pairs.contains(&"sample=own");
+        let (own_model, own_picture) = (own("model=own", self.own_model), own("sample=own", self.own_picture));
+        let (mut link, problems) = Link::parse(&pairs.join("&"));
+        let entered = link.model.world != self.link.model.world;
+        let mut picture_stays = false;
         // A step of the tour says what it is about; the rest stays as it was.
         if link.tour.is_some() {
             let silent = |of: &str| !pairs.iter().any(|pair| pair.starts_with(of));
@@ -174,25 +177,39 @@ impl State {
             if silent("train.") {
                 link.train = self.link.train.clone();
             }
-            if silent("sample=") && link.model.world == self.link.model.world {
-                (link.sample, picture_stays) = (self.link.sample, true);
-            }
+            picture_stays = silent("sample=") && (!entered || matches!(self.picture_wanted, Some(Source::Own(_))));
         }
+        if !entered && (picture_stays || own_picture.is_some()) {
+            (link.sample, link.crop) = (self.link.sample, self.link.crop);
+        }
+        let model = own_model.map_or(Source::Ours(link.model), Source::Own);
+        let picture = match own_picture {
+            Some(n) => Some(Source::Own(n)),
+            None if picture_stays => self.picture_wanted,
+            None => Some(Source::Ours(link.sample)),
+        };
         problems.into_iter().for_each(|p| self.notice(p));
         let old = std::mem::replace(&mut self.link, link);
         let mut tasks = Vec::new();
         if self.link.backend != old.backend {
             tasks.extend(self.choose(self.link.backend));
         }
-        let entered = self.link.model.world != old.model.world;
         if entered {
             tasks.extend(self.enter(old.model, old.sample));
         }
-        if entered || !picture_stays && self.picture_wanted != Some(Source::Ours(self.link.sample)) {
-            tasks.extend(self.intend(Intent::Sample(self.link.sample)));
+        // The same number is another sample in another world.
+        let ours = matches!(picture, Some(Source::Ours(_)));
+        if self.picture_wanted != picture || entered && ours {
+            self.picture_wanted = picture;
+            tasks.extend(self.load_picture());
+        } else if ours
+            && self.link.crop != old.crop
+            && let Some(frame) = &self.frame
+        {
+            tasks.extend(self.crop(self.link.crop.unwrap_or(Crop::middle(frame.whole.size))));
         }
-        if entered || !model_stays && self.model_wanted != Some(Source::Ours(self.link.model)) {
-            tasks.extend(self.intend(Intent::Model(Source::Ours(self.link.model))));
+        if entered || self.model_wanted != Some(model) {
+            tasks.extend(self.intend(Intent::Model(model)));
         }
         if (&self.link.attack, self.link.target) != (&old.attack, old.target) {
             tasks.extend(self.soon(PAUSE));

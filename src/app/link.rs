@@ -3,7 +3,7 @@
 use super::{explore::View, photos::PHOTOS, tour::STEPS};
 use crate::{
     config::{AttackConfig, Settings, TrainConfig},
-    data::synthetic::TEST_PICTURES,
+    data::{crop::Crop, synthetic::TEST_PICTURES},
     protocol::Slot,
 };
 
@@ -136,6 +136,8 @@ impl Wish {
 pub struct Link {
     pub model: Shipped,
     pub sample: u64,
+    /// The square of a photo that is shown; none for the middle.
+    pub crop: Option<Crop>,
     pub attack: AttackConfig,
     /// What the next training run shall be.
     pub train: TrainConfig,
@@ -157,6 +159,7 @@ impl Default for Link {
         Self {
             model: Shipped::default(),
             sample: 0,
+            crop: None,
             attack: AttackConfig::default(),
             train: TrainConfig::demo(),
             target: None,
@@ -183,7 +186,8 @@ impl Link {
         let pairs = hash.trim_start_matches('#').split('&').filter(|pair| !pair.is_empty());
         let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         // First what the usual values of the other settings depend on.
-        let (first, rest): (Vec<_>, Vec<_>) = pairs.partition(|(key, _)| matches!(*key, "attack" | "norm" | "model"));
+        let (first, rest): (Vec<_>, Vec<_>) =
+            pairs.partition(|(key, _)| matches!(*key, "attack" | "norm" | "model" | "world"));
         problems.extend(first.iter().filter_map(|(key, value)| link.take(key, &decoded(value)).err()));
         link.attack = AttackConfig::of(link.attack.attack, link.attack.norm);
         problems.extend(rest.iter().filter_map(|(key, value)| link.take(key, &decoded(value)).err()));
@@ -204,6 +208,11 @@ impl Link {
                 }
                 None => return refuse("expected otjr, ce, photo-otjr or photo-ce", "The robust model"),
             },
+            // An own model's.
+            "world" => match World::ALL.into_iter().find(|world| world.key() == value) {
+                Some(world) => self.model.world = world,
+                None => return refuse("expected shapes or photos", self.model.world.key()),
+            },
             "sample" => match value.parse() {
                 Ok(sample) if sample < self.model.world.samples() => self.sample = sample,
                 Ok(_) => return refuse("there are not so many pictures", "Sample 0"),
@@ -213,6 +222,10 @@ impl Link {
                         .into());
                 }
                 Err(_) => return refuse("expected a whole number", "Sample 0"),
+            },
+            "crop" => match value.split(',').map(str::parse).collect::<Result<Vec<_>, _>>().as_deref() {
+                Ok(&[x, y, side]) => self.crop = Some(Crop { x, y, side }),
+                _ => return refuse("expected x,y,side in pixels", "The middle"),
             },
             "target" => match value.parse() {
                 Ok(class) => self.target = Some(class),
@@ -256,7 +269,13 @@ impl Link {
     pub fn hash(&self, own_model: bool, own_picture: bool) -> String {
         let mut hash = format!("#model={}", if own_model { OWN } else { self.model.key() });
         let mut add = |key: &str, value: &str| hash.extend(["&", key, "=", value]);
+        if own_model && self.model.world != World::default() {
+            add("world", self.model.world.key());
+        }
         add("sample", if own_picture { OWN.into() } else { self.sample.to_string() }.as_str());
+        if let Some(Crop { x, y, side }) = self.crop.filter(|_| self.model.world == World::Photos && !own_picture) {
+            add("crop", &format!("{x},{y},{side}"));
+        }
         let usual = AttackConfig::of(self.attack.attack, self.attack.norm);
         for (key, value) in self.attack.pairs().into_iter().filter(|(key, _)| self.attack.attack.uses(key)) {
             if ESSENTIAL.contains(&key) || usual.get(key).as_ref() != Some(&value) {

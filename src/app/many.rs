@@ -4,10 +4,9 @@ use leptos::prelude::*;
 
 use super::{
     desk::Desk,
-    link::World,
     message::Intent,
     path::flag,
-    reading::{many, many_said},
+    reading::{many, many_said, set},
     state::Many as Run,
 };
 use crate::evaluate::{Accuracy, Record, Report};
@@ -23,10 +22,13 @@ pub fn Many() -> impl IntoView {
     let said = Memo::new(move |_| run.with(|r| r.as_ref().map(many_said)));
     let running = move || run.with(|r| r.as_ref().is_some_and(|r| r.running));
     let ready = move || desk.state.with(|s| !s.clean.is_empty());
-    let of_what = move || match desk.state.with(|s| s.link.model.world) {
-        World::Shapes => "of the embedded set",
-        World::Photos => "of CIFAR-10, once you have opened its archive under “Train one yourself”",
-    };
+    let of_what = Memo::new(move |_| match desk.state.with(set) {
+        Some(set) => format!("of {set}"),
+        None => {
+            "of the model's own classes (CIFAR-10 for photos), once you have opened them under “Train one yourself”"
+                .into()
+        }
+    });
     let option = |n: usize| view! { <option value=n selected=n == 50>{n.to_string()}</option> };
     let begin = move |_| {
         if running() {
@@ -37,7 +39,7 @@ pub fn Many() -> impl IntoView {
     };
     view! {
         <section class="many" id="many" aria-labelledby="many-title">
-            <h2 id="many-title">"On many pictures"<span>{of_what}", with the attack chosen above, to any wrong class"</span></h2>
+            <h2 id="many-title">"On many pictures"<span>{move || of_what.get()}", with the attack chosen above, to any wrong class"</span></h2>
             <div class="actions">
                 <label>"Pictures "<select id="many-number"
                     on:change=move |e| number.set(event_target_value(&e).parse().unwrap_or(50))>{NUMBERS.map(option)}</select></label>
@@ -69,13 +71,13 @@ fn table(run: &Run, report: Report) -> impl IntoView + use<> {
     let busy = run.running;
     let attack = move |(i, r): (usize, Record)| {
         let took = if busy && i + 1 == last { "…".to_owned() } else { format!("{:.1} s", r.seconds) };
-        row(format!("after {}", r.name), r.after, took)
+        row(r.name, r.after, took)
     };
     view! {
         <table id="many-table">
-            <thead><tr><th scope="col">"Model right"</th><th scope="col">"of all"</th><th scope="col"></th><th scope="col">"took"</th></tr></thead>
+            <thead><tr><th scope="col">"After"</th><th scope="col">"Still right"</th><td></td><th scope="col">"Time"</th></tr></thead>
             <tbody>
-                {row("without attack".into(), clean, String::new())}
+                {row("no attack".into(), clean, String::new())}
                 {report.records.into_iter().enumerate().map(attack).collect_view()}
             </tbody>
         </table>

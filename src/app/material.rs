@@ -4,6 +4,7 @@ use leptos::{ev, html::Input, prelude::*};
 use web_sys::{File, HtmlInputElement};
 
 use super::{
+    browser,
     desk::Desk,
     intake::files,
     message::Intent,
@@ -123,6 +124,19 @@ pub fn kept(id: &'static str, title: &'static str, of: fn(&State) -> Kept) -> An
     let desk = expect_context::<Desk>();
     let list = Memo::new(move |_| desk.state.with(of));
     let ready = Memo::new(move |_| desk.state.with(State::can_begin));
+    // What is done about one takes it from the list, sooner or later, and the focus with it.
+    let pressed = StoredValue::new(false);
+    Effect::new(move |_| {
+        list.track();
+        if pressed.get_value() {
+            let refocus = move || {
+                if browser::is_focus_lost() {
+                    browser::focus_first(&[&format!("#{id} button"), "#train-title"]);
+                }
+            };
+            request_animation_frame(refocus);
+        }
+    });
     let item = move |(words, acts): (String, [(&'static str, Wish); 2])| {
         let button = |(title, wish): (&'static str, Wish)| {
             let label = format!("{title}: {words}");
@@ -130,6 +144,7 @@ pub fn kept(id: &'static str, title: &'static str, of: fn(&State) -> Kept) -> An
             let can = move || deletes || ready.get();
             let press = move |_| {
                 if untrack(can) {
+                    pressed.set_value(true);
                     desk.tell(Intent::Train(wish.clone()));
                 }
             };

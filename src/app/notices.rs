@@ -2,18 +2,23 @@
 
 use leptos::prelude::*;
 
-use super::{desk::Desk, message::Intent};
+use super::{browser, desk::Desk, message::Intent};
 
 #[component]
 pub fn Notices() -> impl IntoView {
     let desk = expect_context::<Desk>();
     let notices = Memo::new(move |_| desk.state.with(|s| s.notices.clone()));
+    let dismiss = move |id| {
+        desk.tell(Intent::Dismiss(id));
+        // The button is gone, and the focus with it.
+        request_animation_frame(|| browser::focus_first(&[".notice button", "#verdict"]));
+    };
     view! {
         <section class="notices" aria-label="Notices" aria-live="polite">
             <For each=move || notices.get() key=|n| n.id let:notice>
                 <div class="notice">
                     <p>{notice.text}</p>
-                    <button aria-label="Dismiss" on:click=move |_| desk.tell(Intent::Dismiss(notice.id))>"×"</button>
+                    <button aria-label="Dismiss" on:click=move |_| dismiss(notice.id)>"×"</button>
                 </div>
             </For>
         </section>

@@ -27,7 +27,8 @@ impl Own {
 impl State {
     /// A file is shown of which the model sees a square.
     pub(super) fn framed(&mut self, whole: Whole) {
-        let before = self.tray.iter().find(|own| own.source() == self.picture_wanted).and_then(|own| own.crop);
+        let own = self.tray.iter().find(|own| own.source() == self.picture_wanted);
+        let before = own.map_or(self.link.crop, |own| own.crop);
         self.frame = Some(Frame::new(whole, before));
     }
 
@@ -45,6 +46,15 @@ impl State {
             own.crop = Some(crop);
         }
         self.frame.as_mut().and_then(|frame| frame.put(crop)).map(Task::Send).into_iter().collect()
+    }
+
+    /// The square has come to rest: a photo's belongs in the address, unless it is the middle.
+    pub(super) fn settle(&mut self) {
+        if let (Some(Source::Ours(_)), Some(frame)) = (self.picture_in_use, &self.frame)
+            && self.picture_in_use == self.picture_wanted
+        {
+            self.link.crop = Some(frame.crop).filter(|crop| *crop != Crop::middle(frame.whole.size));
+        }
     }
 
     /// The picture that was asked for last cannot be had: it is not offered again.

@@ -29,6 +29,14 @@ use super::{
     tray::Tray,
 };
 
+/// What the page comes with, to read.
+const LINKS: [(&str, &str); 4] = [
+    ("public/models/README.md", "The models"),
+    ("public/study/README.md", "The study"),
+    ("public/photos/CREDITS.md", "Photo credits"),
+    ("LICENSE.txt", "Licence (MIT)"),
+];
+
 /// Starts the worker, then builds the page beside what `index.html` shows meanwhile.
 pub fn mount() {
     let desk = Desk::open();
@@ -99,6 +107,13 @@ fn App(desk: Desk) -> impl IntoView {
                 "Nothing leaves this machine: pictures and models are read, classified and attacked in this page alone. \
                  Only a picture's address that you give is fetched, by a part of the page that can do nothing else."
             </p>
+            <p id="about">
+                "OTJR, Optimal Transport with Jacobian Regularization, is a way to train by Le, Tariq and Woo: adversarial \
+                 training that also brings the attacked logits back to the clean ones, by their sliced Wasserstein distance, \
+                 and makes the logits react little to pixels along that transport, by a penalty on the input Jacobian. The \
+                 study shows what that comes to here, and what not: "
+                {LINKS.map(|(href, title)| view! { <a href=href target="_blank">{title}</a>" " })}
+            </p>
         </footer>
         <Notices/>
     }
@@ -153,9 +168,10 @@ fn Sentence() -> impl IntoView {
         Verdict::Waiting => "verdict waiting",
         Verdict::Withstands => "verdict withstands",
         Verdict::Fooled => "verdict fooled",
+        Verdict::Mistaken => "verdict",
     };
     view! {
-        <p class=class id="verdict"><span class="sign" aria-hidden="true"></span>{move || now.get().1}</p>
+        <p class=class id="verdict" tabindex="-1"><span class="sign" aria-hidden="true"></span>{move || now.get().1}</p>
         <p class="unseen" role="status" aria-live="polite">{move || said.get()}</p>
     }
 }

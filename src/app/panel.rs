@@ -1,9 +1,9 @@
 //! The views of representations: one open at a time, a sentence and its charts, and what only that view has.
 
-use leptos::{html::Canvas, prelude::*};
+use leptos::prelude::*;
 
 use super::{
-    browser::draw,
+    browser::painted,
     desk::Desk,
     explore::View,
     message::Intent,
@@ -39,7 +39,7 @@ pub fn Views() -> impl IntoView {
     let tabs = View::ALL.map(|view| (Some(view), view.title())).into_iter().chain([(None, "None")]);
     view! {
         <section class="views" id="views" aria-labelledby="views-title">
-            <h2 id="views-title">"Inside the models"<span>"what the attack does to the representation of this picture"</span></h2>
+            <h2 id="views-title" tabindex="-1">"Inside the models"<span>"what the attack does to the representation of this picture"</span></h2>
             <fieldset class="tabs"><legend>"View"</legend>{tabs.map(tab).collect_view()}</fieldset>
             {move || open.get().map(|view| view! { <Open view/> })}
         </section>
@@ -52,6 +52,12 @@ fn Open(view: View) -> impl IntoView {
     let shown = Memo::new(move |_| state.with(show::show));
     let busy = Memo::new(move |_| state.with(|s| s.explored.busy() || s.busy()));
     let stale = move || shown.with(|s| s.stale);
+    // Read aloud once, when all is known: after that it is the verdict that speaks.
+    let said = Memo::new(move |before: Option<&String>| {
+        let ready = || !busy.get() && shown.with(|s| !s.stale && !s.charts.is_empty());
+        let words = before.filter(|words| !words.is_empty()).cloned();
+        words.unwrap_or_else(|| if ready() { shown.with(|s| s.words.clone()) } else { String::new() })
+    });
     let plots = CHARTS.into_iter().enumerate().take(show::charts_of(view)).map(|(i, id)| {
         let chart = Memo::new(move |_| shown.with(|s: &Shown| s.charts.get(i).cloned()));
         view! { <Plot chart id class=show::shape_of(view, i)/> }
@@ -64,7 +70,8 @@ fn Open(view: View) -> impl IntoView {
     };
     view! {
         <div class="view" id=format!("view-{}", view.key()) aria-busy=move || busy.get().to_string()>
-            <p id="view-words" role="status">{move || shown.with(|s| s.words.clone())}</p>
+            <p id="view-words">{move || shown.with(|s| s.words.clone())}</p>
+            <p class="unseen" role="status">{move || said.get()}</p>
             <div class="plots" class:stale=stale>{plots.collect_view()}</div>
             {more}
         </div>
@@ -130,12 +137,7 @@ fn channels((slot, Maps { shape: [all, height, width], channels, .. }): (Slot, M
 /// Values around zero as colours, `full` being a full step: `[height, width]`.
 #[component]
 fn Map(values: Vec<f32>, size: [usize; 2], full: f32, words: String) -> impl IntoView {
-    let canvas = NodeRef::<Canvas>::new();
-    Effect::new(move |_| {
-        if let Some(canvas) = canvas.get() {
-            draw(&canvas, &pixels::of_values(&values, full));
-        }
-    });
+    let canvas = painted(move || Some(pixels::of_values(&values, full)));
     view! {
         <canvas node_ref=canvas width=size[0].to_string() height=size[1].to_string() role="img" aria-label=words></canvas>
     }

@@ -23,5 +23,5 @@ pub fn Path() -> impl IntoView {
 
 /// Why an outcome may not be trusted.
 pub fn flag(text: String) -> impl IntoView + use<> {
-    view! { <p class="flag"><strong>"Do not trust this as it is. "</strong>{text}"."</p> }
+    view! { <p class="flag"><strong>"Do not trust this number as it stands. "</strong>{text}"."</p> }
 }

@@ -1,7 +1,7 @@
 //! The photos that come with the page, in `public/photos` with their credits: of the classes of CIFAR-10, which the models of
 //! photos tell apart.
 
-/// A photo, `photos/FILE.jpg`.
+/// A photo, `photos/FILE.jpg`; its file is named after its class.
 pub struct Photo {
     pub file: &'static str,
     pub shows: &'static str,
@@ -11,6 +11,10 @@ pub struct Photo {
 }
 
 impl Photo {
+    pub fn class(&self) -> &'static str {
+        self.file.split('-').next().unwrap_or_default()
+    }
+
     /// What stands beside it: `A cat. Photo: Stéfan van der Walt, CC0`.
     pub fn caption(&self) -> String {
         let Self { shows, by, licence, .. } = self;

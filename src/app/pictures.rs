@@ -1,9 +1,9 @@
 //! The heroes: the picture, the attacked picture, and what changed.
 
-use leptos::{html::Canvas, prelude::*};
+use leptos::prelude::*;
 
 use super::{
-    browser::draw,
+    browser::painted,
     desk::Desk,
     message::Intent,
     pixels,
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     config::Norm,
     data::{SIDE, VALUES},
-    protocol::Part,
+    protocol::{Part, PictureInfo},
 };
 
 /// `disc 99 %`, or nothing before it is known.
@@ -38,29 +38,23 @@ fn scale(state: &State) -> f32 {
 pub fn Pictures() -> impl IntoView {
     let desk = expect_context::<Desk>();
     let state = desk.state;
-    let (original, under, attacked, change) =
-        (NodeRef::<Canvas>::new(), NodeRef::<Canvas>::new(), NodeRef::<Canvas>::new(), NodeRef::<Canvas>::new());
     // Of 100 parts of the second picture, so many show the original.
     let wipe = RwSignal::new(0.0);
     let wiping = move || wipe.get() > 0.0;
 
-    let clean = Memo::new(move |_| state.with(|s| s.picture.as_ref().map(|p| p.pixels.clone())));
-    let bent = Memo::new(move |_| state.with(|s| s.attack.result.as_ref().map(|r| r.pixels.clone())));
+    let clean = Memo::new(move |_| state.with(|s| s.picture.as_ref().filter(|p| p.pixels.len() == VALUES).cloned()));
+    // Until it is attacked, the picture itself.
+    let bent = Memo::new(move |_| {
+        let result = state.with(|s| s.attack.result.as_ref().map(|r| r.pixels.clone()));
+        result.filter(|p| p.len() == VALUES).or_else(|| clean.with(|p| p.as_ref().map(PictureInfo::unit)))
+    });
     let full = Memo::new(move |_| state.with(scale));
-    Effect::new(move |_| {
-        let Some(clean) = clean.get().filter(|p| p.len() == VALUES) else {
-            return;
-        };
-        let rgba = pixels::of_bytes(&clean);
-        let after = bent.get().filter(|p| p.len() == VALUES);
-        let rgba_after = after.as_ref().map_or_else(|| rgba.clone(), |p| pixels::of_floats(p));
-        let changed = after.unwrap_or_else(|| clean.iter().map(|&v| v as f32 / 255.0).collect());
-        let changed = pixels::of_change(&clean, &changed, full.get());
-        for (canvas, rgba) in [(original, &rgba), (under, &rgba), (attacked, &rgba_after), (change, &changed)] {
-            if let Some(canvas) = canvas.get() {
-                draw(&canvas, rgba);
-            }
-        }
+    let before = move || clean.with(|p| p.as_ref().map(|p| pixels::of_bytes(&p.pixels)));
+    let (original, under) = (painted(before), painted(before));
+    let attacked = painted(move || bent.with(|p| p.as_ref().map(|p| pixels::of_floats(p))));
+    let change = painted(move || {
+        let (clean, bent) = (clean.get()?, bent.get()?);
+        Some(pixels::of_change(&clean.pixels, &bent, full.get()))
     });
 
     let before = Memo::new(move |_| state.with(|s| seen(s, &s.clean)));
@@ -166,7 +160,7 @@ pub fn Pictures() -> impl IntoView {
 
 fn amplified(state: &State) -> String {
     let scale = scale(state);
-    if scale > 0.0 { format!("{:.0} × amplified", 1.0 / scale) } else { String::new() }
+    if scale > 0.0 { format!("amplified {:.0} ×", 1.0 / scale) } else { String::new() }
 }
 
 /// How far the attack is.

@@ -43,7 +43,7 @@ fn rows(state: &State) -> (Vec<Row>, usize) {
 
 fn bar(kind: &'static str, p: Option<f32>, first: bool) -> impl IntoView {
     view! {
-        <td class=format!("bar {kind}") class:top=first>
+        <td role="cell" class=format!("bar {kind}") class:top=first>
             <span class="line" style:--p=p.unwrap_or(0.0).to_string()></span>
             <span class="number">{p.map_or("–".to_owned(), percent)}</span>
             <span class="unseen">{if first { "likeliest" } else { "" }}</span>
@@ -58,8 +58,8 @@ pub fn Probabilities() -> impl IntoView {
     let body = move || {
         let row = |r: Row| {
             view! {
-                <tr data-clean=r.clean.to_string() data-attacked=r.attacked.map(|p| p.to_string())>
-                    <th scope="row">{r.name}</th>
+                <tr role="row" data-clean=r.clean.to_string() data-attacked=r.attacked.map(|p| p.to_string())>
+                    <th role="rowheader" scope="row">{r.name}</th>
                     {bar("clean", Some(r.clean), r.clean_top)}
                     {bar("attacked", r.attacked, r.attacked_top)}
                 </tr>
@@ -75,15 +75,15 @@ pub fn Probabilities() -> impl IntoView {
         <section class="probabilities" aria-labelledby="probabilities-title">
             <h2 id="probabilities-title">"What the model sees"</h2>
             <p class="fine" id="about-model">{move || state.with(about_model)}</p>
-            <table>
-                <thead>
-                    <tr>
-                        <th scope="col">"Class"</th>
-                        <th scope="col" class="clean"><span class="sign" aria-hidden="true"></span>"Original"</th>
-                        <th scope="col" class="attacked"><span class="sign" aria-hidden="true"></span>"Attacked"</th>
+            <table role="table">
+                <thead role="rowgroup">
+                    <tr role="row">
+                        <th role="columnheader" scope="col" class="unseen">"Class"</th>
+                        <th role="columnheader" scope="col" class="clean"><span class="sign" aria-hidden="true"></span>"Original"</th>
+                        <th role="columnheader" scope="col" class="attacked"><span class="sign" aria-hidden="true"></span>"Attacked"</th>
                     </tr>
                 </thead>
-                <tbody>{body}</tbody>
+                <tbody role="rowgroup">{body}</tbody>
             </table>
             <p class="fine">{left_out}</p>
         </section>

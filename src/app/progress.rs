@@ -1,10 +1,10 @@
 //! What a training run shows: how far it is, its charts, its last batch, the picture that is followed.
 
-use leptos::{html::Canvas, prelude::*};
+use leptos::prelude::*;
 use web_sys::Element;
 
 use super::{
-    browser::draw,
+    browser::painted,
     chart::Chart,
     desk::Desk,
     pixels,
@@ -149,12 +149,7 @@ fn batch() -> AnyView {
 
 /// What it shows is said beside it.
 fn picture(rgba: Vec<u8>) -> AnyView {
-    let canvas = NodeRef::<Canvas>::new();
-    Effect::new(move |_| {
-        if let Some(canvas) = canvas.get() {
-            draw(&canvas, &rgba);
-        }
-    });
+    let canvas = painted(move || Some(rgba.clone()));
     view! { <canvas node_ref=canvas width=SIDE.to_string() height=SIDE.to_string() aria-hidden="true"></canvas> }
         .into_any()
 }

@@ -1,13 +1,15 @@
 //! What the numbers say, in words: the sentence above the pictures, who computes and why, which classes to list. Pure.
 
 use super::{
-    link::Wish,
+    link::{Wish, World},
     message::{Kind, Source},
     state::{Many, State},
 };
 pub use crate::prediction::top;
 use crate::{
     config::{Norm, Settings},
+    data::synthetic,
+    evaluate::wilson,
     protocol::Trace,
 };
 
@@ -43,6 +45,8 @@ pub enum Verdict {
     Waiting,
     Withstands,
     Fooled,
+    /// The model was wrong before any attack.
+    Mistaken,
 }
 
 /// The sentence above the pictures, and what it amounts to.
@@ -55,11 +59,10 @@ pub fn reading(state: &State) -> (Verdict, String) {
     }
     let (who, class) = (subject(state), |c: usize| model.classes[c].as_str());
     let seen = top(&state.clean);
-    let truth = match picture.label {
-        Some(label) if label != seen && label < model.classes.len() => format!(", though it is {}", class(label)),
-        _ => String::new(),
-    };
-    let before = format!("{} ({}{truth})", class(seen), percent(state.clean[seen]));
+    // Of a class that the model does not know nothing can be said.
+    let truth = picture.label.as_ref().filter(|&label| label != class(seen) && model.classes.contains(label));
+    let though = truth.map(|truth| format!(", though it is {truth}")).unwrap_or_default();
+    let before = format!("{} ({}{though})", class(seen), percent(state.clean[seen]));
     let Some(result) = state.attack.result.as_ref().filter(|r| r.probabilities.len() == model.classes.len()) else {
         return (Verdict::Waiting, format!("{who} sees {before}."));
     };
@@ -67,19 +70,24 @@ pub fn reading(state: &State) -> (Verdict, String) {
     let after = format!("{} ({})", class(got), percent(result.probabilities[got]));
     let change = change(state);
     match (result.reached, state.attack.target) {
+        // Then an attack that fails proves nothing, and one that succeeds little.
+        (reached, None) if truth.is_some() => {
+            let then = if reached { format!("{change} makes it") } else { format!("under {change} it stays") };
+            (Verdict::Mistaken, format!("{who} is wrong without any attack: it sees {before}; {then} {after}."))
+        }
         (true, _) if got != seen => {
             (Verdict::Fooled, format!("{who} is fooled: {before} becomes {after} by {change}."))
         }
         (true, _) => (Verdict::Fooled, format!("{who} already sees {before}, the class to reach.")),
         (false, Some(target)) if target < model.classes.len() && got != seen => (
             Verdict::Withstands,
-            format!("{who} is not brought to {}: {before} becomes {after} by {change}.", class(target)),
+            format!("{who} is not made to see {}: {before} becomes {after} by {change}.", class(target)),
         ),
         (false, Some(target)) if target < model.classes.len() => (
             Verdict::Withstands,
-            format!("{who} is not brought to {}: {before} stays {after} under {change}.", class(target)),
+            format!("{who} is not made to see {}: {before} stays {after} under {change}.", class(target)),
         ),
-        _ => (Verdict::Withstands, format!("{who} withstands: {before} stays {after} under {change}.")),
+        _ => (Verdict::Withstands, format!("{who} holds: {before} stays {after} under {change}.")),
     }
 }
 
@@ -146,13 +154,40 @@ pub fn many(many: &Many) -> String {
             let now = report.records.last().map(|r| r.name.as_str()).unwrap_or_default();
             match (many.running, many.stopped) {
                 (true, _) => format!("{attack}: {now}, {:.0} % done; {robust:.0} % still stand.", 100.0 * report.part),
-                (_, true) => format!("{attack}, stopped early: at most {robust:.1} % of {n} pictures withstand."),
-                _ => {
-                    format!("{attack}: {robust:.1} % of {n} pictures withstand, {clean:.1} % are right without attack.")
+                (_, true) => {
+                    format!("{attack}, stopped early: the model holds on at most {robust:.1} % of {n} pictures.")
                 }
+                _ => format!(
+                    "{attack}: the model holds on {robust:.1} % (95 % interval: {}) of {n} pictures of {}; without attack it \
+                     is right on {clean:.1} %.",
+                    interval(robust / 100.0, n),
+                    many.set
+                ),
             }
         }
     }
+}
+
+/// What many pictures are taken from, as the worker chooses it: a set that was brought, or else the embedded one, if the
+/// model knows its classes.
+pub fn set(state: &State) -> Option<String> {
+    let embedded = || "the embedded set".to_owned();
+    let Some(model) = &state.model else {
+        return (state.link.model.world == World::Shapes).then(embedded);
+    };
+    let data = &state.training.data;
+    let alike = model.classes.iter().zip(&data.classes).all(|(a, b)| a == b);
+    let mut classes = model.classes.iter();
+    match &data.brought {
+        Some((name, ..)) if alike => Some(name.clone()),
+        _ => synthetic::classes().all(|class| classes.next().is_some_and(|own| own == class)).then(embedded),
+    }
+}
+
+/// How far a share of so many pictures may be from that of all: `22 to 48 %`, in 95 of 100 cases.
+pub fn interval(share: f64, pictures: usize) -> String {
+    let [low, high] = wilson(share, pictures).map(|end| 100.0 * end);
+    format!("{low:.0} to {high:.0} %")
 }
 
 /// Who computes, and why.
@@ -169,7 +204,9 @@ pub fn backend(state: &State) -> (String, String) {
         (Some(_), Some(Kind::Gpu)) => ("CPU".into(), "while WebGPU starts".into()),
         (Some(_), Some(Kind::Cpu)) => ("WebGPU".into(), "while the CPU starts".into()),
         (Some((Kind::Gpu, _)), None) => match (&b.adapter, state.link.backend) {
-            (Some(Adapter::Emulated(_)), _) => (gpu, "as chosen; software plays the GPU, so it is slow".into()),
+            (Some(Adapter::Emulated(_)), _) => {
+                (gpu, "as chosen; the GPU is emulated in software, so it is slow".into())
+            }
             (_, Wish::Gpu) => (gpu, "as chosen".into()),
             _ => (gpu, "because this browser offers a GPU".into()),
         },

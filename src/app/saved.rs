@@ -52,6 +52,6 @@ pub fn words(state: &State) -> String {
         (false, true) => {
             format!("{file} is saved. Rounded to whole bytes the picture no longer fools the model, which sees {sees}.")
         }
-        (false, false) => format!("{file} is saved. In the picture rounded to whole bytes the model sees {sees}."),
+        (false, false) => format!("{file} is saved. Rounded to whole bytes, the model sees {sees}."),
     }
 }

@@ -10,6 +10,7 @@ use super::{
     saved::Saved,
     sides::Sides,
     training::Training,
+    views::sentence,
     workers::Backend,
 };
 use crate::{
@@ -59,6 +60,8 @@ pub struct Attack {
 pub struct Many {
     pub id: u64,
     pub config: AttackConfig,
+    /// What they are taken from.
+    pub set: String,
     pub running: bool,
     pub stopped: bool,
     pub report: Option<Report>,
@@ -108,8 +111,9 @@ pub struct State {
     /// What is in use; and what was asked for last, which is on its way if it differs.
     pub model_in_use: Option<Source<Shipped>>,
     pub model_wanted: Option<Source<Shipped>>,
-    /// The last model file of the visitor's that was taken.
+    /// The last model file of the visitor's that was taken, and the last picture.
     pub own_model: Option<usize>,
+    pub(super) own_picture: Option<usize>,
     /// What to go back to if nothing of the world that was entered can be had: the model, the shipped one of its world, and
     /// the sample.
     pub(super) left: Option<(Source<Shipped>, Shipped, u64)>,
@@ -148,14 +152,8 @@ impl State {
     }
 
     fn hash_of(&self, link: &Link) -> String {
-        let [own_model, own_picture] = self.own();
-        link.hash(own_model, own_picture)
-    }
-
-    /// Whether model and picture in use are the visitor's own.
-    pub(super) fn own(&self) -> [bool; 2] {
         let own_model = matches!(self.model_in_use, Some(Source::Own(_)));
-        [own_model, matches!(self.picture_in_use, Some(Source::Own(_)))]
+        link.hash(own_model, matches!(self.picture_in_use, Some(Source::Own(_))))
     }
 
     /// Whether an attack runs or is about to.
@@ -202,7 +200,11 @@ impl State {
         }
     }
 
+    /// A problem as the worker words it becomes a sentence, unless it begins with the name of a file or a setting.
     pub(super) fn notice(&mut self, text: String) {
+        let first = text.split(' ').next().unwrap_or_default();
+        let text = if first.chars().all(char::is_alphabetic) { sentence(&text) } else { text };
+        let text = if text.ends_with(['.', '!', '?']) { text } else { text + "." };
         self.notices.retain(|n| n.text != text);
         self.noticed += 1;
         self.notices.push(Notice { id: self.noticed, text });
@@ -288,6 +290,7 @@ impl State {
             self.attack.phase = Phase::Idle;
             return Vec::new();
         };
+        self.settle();
         self.stop_asking();
         self.last_id += 1;
         self.attack.id = self.last_id;

@@ -19,7 +19,7 @@ pub const STEPS: [Step; 9] = [
         shows: "model=ce&view=none",
     },
     Step {
-        title: "It is aimed, not noise",
+        title: "It is aimed, not random",
         text: "Each pixel moves the way that raises the model's error fastest: the sign of the gradient, a few small steps \
                of it. In the map further down, the attack goes to the right and a random change of the same size goes up. Along the one \
                the loss climbs within a step; along the other it hardly moves. That is why noise does no harm and an attack does.",
@@ -32,10 +32,10 @@ pub const STEPS: [Step; 9] = [
         shows: "model=ce&epsilon=1/255&step=0.25/255&view=landscape",
     },
     Step {
-        title: "A model that withstands",
+        title: "A model that holds",
         text: "The robust model was trained on attacked pictures (Madry et al., 2018) with two more terms: one that pulls \
                the attacked predictions back onto the clean ones, one that flattens the network. Under the same attack it \
-               keeps its word. It pays for that: it is less sure, of clean pictures too.",
+               keeps its answer. It pays for that: it is less sure, of clean pictures too.",
         shows: "model=otjr&view=none",
     },
     Step {
@@ -48,28 +48,28 @@ pub const STEPS: [Step; 9] = [
     Step {
         title: "Where the representation went",
         text: "The last layer before the decision, flattened to the plane in which many pictures spread widest. Each tint is \
-               the ground of a class. The path is this picture's, step of attack by step of attack. Under the standard model \
-               it walks into the ground of another class.",
+               the region of a class. The path is this picture's, step of attack by step of attack. Under the standard model \
+               it walks into the region of another class.",
         shows: "model=ce&view=embedding",
     },
     Step {
         title: "What the transport penalty does",
         text: "The sliced Wasserstein distance L_SW compares a batch of attacked logits with the clean ones along random \
-               lines: sort both, and the lowest belongs to the lowest. How far they lie apart is what training pays for, \
+               lines: sort both, and the lowest is matched with the lowest. How far apart they lie is what training penalises, \
                and the directions in which they would have to move are the arrows. Try several projections.",
         shows: "model=otjr&view=transport",
     },
     Step {
         title: "What the Jacobian penalty does",
         text: "How strongly do the logits react to a small change of the pixels along the directions of that transport? The \
-               penalty R makes this small, there and not everywhere: so the robust model can stay able to tell classes \
+               penalty R makes this small, there and not everywhere: so the robust model can still tell classes \
                apart. Compare both models' reactions, and where in the picture they are.",
         shows: "model=otjr&view=jacobian",
     },
     Step {
         title: "Do not trust one attack",
         text: "A model may look robust because one attack fails. AutoAttack (Croce and Hein, 2020) tries four, one of which \
-               never looks at a gradient, and the page warns when the outcome smells of hidden gradients. Only what \
+               never looks at a gradient, and the page warns when the result suggests masked gradients. Only what \
                withstands them all counts as robust. Attack many pictures to get a number.",
         shows: "model=otjr&attack=autoattack&view=none",
     },

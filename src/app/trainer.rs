@@ -24,7 +24,7 @@ pub fn Trainer() -> impl IntoView {
     });
     view! {
         <section class="train" id="train" aria-labelledby="train-title">
-            <h2 id="train-title">"Train one yourself"
+            <h2 id="train-title" tabindex="-1">"Train one yourself"
                 <span>"a small network learns in this page, from its first step on; watch what becomes of it, and attack it"</span></h2>
             <div class="workbench">
                 <div class="setup">
@@ -122,7 +122,9 @@ fn Begin() -> impl IntoView {
     let options = move || {
         let shipped =
             [Slot::Robust, Slot::Standard].map(|slot| (slot, format!("the {} model", slot.title().to_lowercase())));
-        let models = shipped.into_iter().chain(own.get().map(|name| (Slot::Own, format!("yours, {name}"))));
+        let chosen = now.get() == Origin::Model(Slot::Own);
+        let own = own.get().map(|name| format!("yours, {name}")).or_else(|| chosen.then(|| "yours".into()));
+        let models = shipped.into_iter().chain(own.map(|title| (Slot::Own, title)));
         let option = |(slot, title): (Slot, String)| {
             let selected = move || now.get() == Origin::Model(slot);
             view! { <option value=slot.key() prop:selected=selected>{title}</option> }

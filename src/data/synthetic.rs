@@ -71,6 +71,11 @@ const PENTAGRAM: [(f32, f32); 5] = [
     (-0.587_785_2, -0.809_017),
 ];
 
+/// The names of the classes, by label.
+pub fn classes() -> impl Iterator<Item = &'static str> {
+    CLASSES.iter().map(|class| class.name)
+}
+
 /// A data set of `train` and `test` pictures, which share no picture. Labels go round 0, 1, .. 9.
 pub fn generate(seed: u64, train: usize, test: usize) -> Splits {
     Splits { train: pictures(seed, 0..train as u64), test: pictures(seed, FIRST_TEST..FIRST_TEST + test as u64) }
@@ -92,7 +97,7 @@ fn pictures(seed: u64, indices: Range<u64>) -> Pictures {
     Pictures {
         pixels: indices.clone().flat_map(|i| picture(seed, i)).collect(),
         labels: indices.map(label).collect(),
-        classes: CLASSES.iter().map(|class| class.name.to_owned()).collect(),
+        classes: classes().map(String::from).collect(),
     }
 }
 

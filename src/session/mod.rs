@@ -92,7 +92,7 @@ impl Session {
                 self.models.retain(|slot, _| ![Slot::Robust, Slot::Standard].contains(slot));
                 Ok(())
             }
-            Command::LoadPicture { name, bytes } => self.load_picture(name, &bytes, emit).await,
+            Command::LoadPicture { name, label, bytes } => self.load_picture(name, label, &bytes, emit).await,
             Command::LoadReference { bytes } => self.load_reference(&bytes),
             Command::Crop { crop } => self.crop(crop, emit).await,
             Command::LoadSample { index } => self.load_sample(index, emit).await,
@@ -168,13 +168,13 @@ impl Session {
             let text = format!("the embedded set has no picture number {index}");
             return Err(Refusal(Subject::Picture, text));
         }
-        let Pictures { pixels, labels, .. } = synthetic::test_picture(index);
+        let Pictures { pixels, labels, mut classes } = synthetic::test_picture(index);
         let info = PictureInfo {
             name: format!("sample {index}"),
             pixels,
             original: [SIDE as u32; 2],
             crop: None,
-            label: Some(labels[0] as usize),
+            label: Some(classes.swap_remove(labels[0].into())),
             notes: Vec::new(),
         };
         self.upright = None;

@@ -17,6 +17,7 @@ impl Session {
     pub(super) async fn load_picture(
         &mut self,
         name: String,
+        label: Option<String>,
         bytes: &[u8],
         emit: &dyn Fn(Event),
     ) -> Result<(), Refusal> {
@@ -31,7 +32,7 @@ impl Session {
         }
         let crop = may_choose.then_some(crop);
         self.upright = Some(upright);
-        self.take(PictureInfo { name, pixels, original, crop, label: None, notes }, emit).await
+        self.take(PictureInfo { name, pixels, original, crop, label, notes }, emit).await
     }
 
     pub(super) async fn crop(&mut self, crop: Crop, emit: &dyn Fn(Event)) -> Result<(), Refusal> {
@@ -40,7 +41,8 @@ impl Session {
         };
         let crop = crop.inside(upright.size());
         let Decoded { pixels, original, notes } = upright.seen(crop);
-        let info = PictureInfo { name: picture.name.clone(), pixels, original, crop: Some(crop), label: None, notes };
+        let (name, label) = (picture.name.clone(), picture.label.clone());
+        let info = PictureInfo { name, pixels, original, crop: Some(crop), label, notes };
         self.take(info, emit).await
     }
 }

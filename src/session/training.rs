@@ -180,8 +180,9 @@ impl Session {
     ) -> Result<(), Refusal> {
         let latest = self.latest.clone();
         let device = self.device()?.clone();
-        let followed = self.picture.as_ref().map(|p| (p.unit(), p.label));
         let run = self.run.as_mut().ok_or_else(|| refuse("begin a run first"))?;
+        let class = |label: &String| run.data.train.classes.iter().position(|class| class == label);
+        let followed = self.picture.as_ref().map(|p| (p.unit(), p.label.as_ref().and_then(class)));
         let gpu = choice != DeviceChoice::Cpu;
         let every = if gpu { LOOK_EVERY_GPU } else { LOOK_EVERY };
         let mut line = Line::new(id, &latest, emit);

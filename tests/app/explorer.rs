@@ -4,13 +4,17 @@ use otjr::{
     app::{
         compare,
         explore::View,
-        link::{Link, Shipped, Wish},
+        link::{Link, Shipped, Wish, World},
         message::{Input, Intent, Sort, Source, Task},
         state::State,
         tour,
+        views::show::layer_names,
     },
     config::Objective,
-    explore::question::{Answer, Question},
+    explore::{
+        layers::Shift,
+        question::{Answer, Question},
+    },
     protocol::{Command, Event, Slot, Subject, Transfer},
 };
 
@@ -63,13 +67,14 @@ fn the_other_models_are_attacked_alike_and_compared() {
     assert!(cell(0, 1).is_some_and(|c| !c.fooled && c.p == 0.5), "transfer");
     assert!(cell(1, 0).is_some_and(|c| !c.fooled && c.p == 0.6), "the other way");
     let words = compare::words(&rows);
-    assert!(words.starts_with("Attacked in turn, standard falls and robust holds"), "{words}");
-    assert!(words.contains("the picture made against standard does not fool robust (disc, 50 %)"), "{words}");
+    assert!(words.starts_with("Attacked in turn, the standard model falls, the robust model holds;"), "{words}");
+    let kept = "the picture made against the standard model does not fool the robust model (disc, 50 %)";
+    assert!(words.contains(kept), "{words}");
     // A picture that the model it was made against withstands may still fool another.
     let mut fools = rows.clone();
     fools[1].attacked[0].as_mut().unwrap().fooled = true;
     assert!(
-        compare::words(&fools).contains("the picture made against robust fools standard"),
+        compare::words(&fools).contains("the picture made against the robust model fools the standard model"),
         "{}",
         compare::words(&fools)
     );
@@ -82,6 +87,27 @@ fn another_model_in_a_place_has_judged_nothing_yet() {
     hear(&mut state, model_at(Slot::Standard));
     hear(&mut state, classified(Slot::Standard));
     assert_eq!(compare::rows(&state)[1].attacked, [None, None]);
+}
+
+/// A layer that the model in view does not have can be left again, and nobody is asked for it.
+#[test]
+fn a_layer_of_another_network_is_not_asked_for() {
+    let (mut state, tasks) = both_attacked();
+    visitor(&mut state, Intent::Layer("stage 9".into()));
+    let mut layers = |tasks: Vec<Task>| {
+        let [Task::Send(Command::Explore { id, slot, question: Question::Layers })] = tasks[..] else {
+            panic!("{tasks:?}")
+        };
+        let shift = Shift { name: "pixels".into(), shape: [3, 32, 32], relative_l2: None, cosine: None };
+        let answer = Ok(Answer::Layers(vec![shift]).into());
+        hear(&mut state, Event::Explored { id, slot, question: Question::Layers, answer, over: true })
+    };
+    let tasks = layers(tasks);
+    assert_eq!(layers(tasks), []);
+    assert_eq!(layer_names(&state), ["pixels", "stage 9"]);
+    let tasks = visitor(&mut state, Intent::Layer("pixels".into()));
+    assert!(matches!(&tasks[..], [Task::Send(Command::Explore { question: Question::Maps(_), .. })]), "{tasks:?}");
+    assert_eq!(layer_names(&state), ["pixels"]);
 }
 
 #[test]
@@ -195,4 +221,43 @@ fn the_tour_takes_nothing_away() {
     assert_eq!(state.notices, []);
     visitor(&mut state, Intent::Address(tour::Step::hash(4)));
     assert_eq!((state.picture_wanted, state.model_wanted), (own.0, Some(Source::Ours(Shipped::STANDARD))));
+}
+
+/// Back from the tour: what no address can carry is what it was, also where the tour leads to another world.
+#[test]
+fn back_from_the_tour_the_own_model_and_picture_are_there() {
+    let mut state = attacking("");
+    visitor(&mut state, Intent::File(0, Sort::Picture));
+    hear(&mut state, picture(None, 1));
+    visitor(&mut state, Intent::File(1, Sort::Model));
+    hear(&mut state, model_at(Slot::Own));
+    let before = state.hash();
+    visitor(&mut state, Intent::Address(tour::Step::hash(0)));
+    hear(&mut state, model_at(Slot::Standard));
+    assert_eq!(
+        (state.model_in_use, state.picture_in_use),
+        (Some(Source::Ours(Shipped::STANDARD)), Some(Source::Own(0)))
+    );
+    visitor(&mut state, Intent::Sample(3));
+    hear(&mut state, picture(None, 2));
+    let tasks = visitor(&mut state, Intent::Address(before.clone()));
+    assert!(tasks.contains(&Task::LoadPicture(0)), "{tasks:?}");
+    hear(&mut state, picture(None, 1));
+    assert_eq!((state.model_in_use, state.hash()), (Some(Source::Own(1)), before));
+
+    let photos = Shipped { world: World::Photos, standard: false };
+    visitor(&mut state, Intent::Model(Source::Ours(photos)));
+    hear(&mut state, model_at(Slot::Robust));
+    visitor(&mut state, Intent::Model(Source::Own(1)));
+    hear(&mut state, model_at(Slot::Own));
+    let before = state.hash();
+    assert!(before.starts_with("#model=own&world=photos&sample=own&"), "{before}");
+    let tasks = visitor(&mut state, Intent::Address(tour::Step::hash(0)));
+    assert_eq!(tasks, [Task::LoadModel(Source::Ours(Shipped::STANDARD))], "the picture stays");
+    hear(&mut state, model_at(Slot::Standard));
+    let tasks = visitor(&mut state, Intent::Address(before.clone()));
+    assert_eq!(tasks, [Task::LoadReference, Task::LoadModel(Source::Own(1))]);
+    hear(&mut state, model_at(Slot::Own));
+    assert_eq!((state.picture_in_use, state.hash()), (Some(Source::Own(0)), before));
+    assert_eq!(state.notices, []);
 }

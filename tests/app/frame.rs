@@ -2,6 +2,7 @@
 
 use otjr::{
     app::{
+        link::{Shipped, World},
         message::{Input, Intent, Sort, Source, Task},
         saved::words,
         state::{Phase, State},
@@ -10,7 +11,7 @@ use otjr::{
     protocol::{Command, Event, Part, PictureInfo, Slot, Subject, Whole},
 };
 
-use super::{attacked, attacking, hear, result, visitor};
+use super::{attacked, attacking, hear, model_at, opened, result, visitor};
 
 fn square(crop: Crop) -> Event {
     let pixels = vec![crop.x as u8; 3072];
@@ -70,10 +71,44 @@ fn each_picture_keeps_its_square() {
     assert_eq!(load(&mut state), ask(at(3)));
     // A sample is no square of anything.
     visitor(&mut state, Intent::Sample(2));
-    hear(&mut state, super::picture(Some(0), 200));
+    hear(&mut state, super::picture(Some("disc"), 200));
     assert_eq!(state.frame, None);
     assert_eq!(visitor(&mut state, Intent::Crop(at(4))), []);
     assert_eq!(state.tray.len(), 2);
+}
+
+/// A photo's square is in the address once it rests, is found there again, and goes with the photo.
+#[test]
+fn the_square_of_a_photo_is_in_the_address() {
+    let mut state = attacking("");
+    visitor(&mut state, Intent::Model(Source::Ours(Shipped { world: World::Photos, standard: false })));
+    load(&mut state);
+    hear(&mut state, model_at(Slot::Robust));
+    let seen = || Event::Classified { slot: Slot::Robust, probabilities: vec![0.9, 0.06, 0.04] };
+    let put = |state: &mut State, crop: Crop| {
+        let before = state.hash();
+        assert_eq!(visitor(state, Intent::Crop(crop)), ask(crop));
+        assert_eq!(state.hash(), before, "it is still on its way");
+        hear(state, square(crop));
+        hear(state, seen());
+        state.apply(Input::Due);
+        state.hash()
+    };
+    let there = put(&mut state, at(20));
+    assert!(there.starts_with("#model=photo-otjr&sample=0&crop=20,0,60&"), "{there}");
+    let middle = put(&mut state, at(15));
+    assert!(!middle.contains("crop="), "{middle}");
+    assert_eq!(visitor(&mut state, Intent::Address(there.clone())), ask(at(20)));
+    assert_eq!(state.hash(), there);
+    visitor(&mut state, Intent::Sample(1));
+    assert!(!state.hash().contains("crop="));
+
+    let (mut state, _) = State::new(&there);
+    hear(&mut state, opened());
+    assert_eq!(load(&mut state), ask(at(20)));
+    assert_eq!((state.hash(), &state.notices[..]), (there, &[][..]));
+    let (state, _) = State::new("#crop=1,2");
+    assert!(state.notices[0].text.contains("The middle is used instead"), "{:?}", state.notices);
 }
 
 #[test]
@@ -107,7 +142,7 @@ fn a_picture_that_cannot_be_read_is_not_offered_again() {
     let before = (state.picture_wanted, state.tray.clone());
     assert_eq!(state.apply(Input::Told("no".into())), []);
     assert_eq!((state.picture_wanted, state.tray.clone()), before);
-    assert_eq!(state.notices.last().unwrap().text, "no");
+    assert_eq!(state.notices.last().unwrap().text, "No.");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use otjr::{
         reading::reading,
         state::State,
     },
+    checkpoint::Checkpoint,
     data::{crop::Crop, picture::Upright},
     protocol::{Command, Slot, Subject},
 };
@@ -25,7 +26,10 @@ fn photos_are_there_and_credited() {
     let credits = fs::read_to_string(format!("{FOLDER}/CREDITS.md")).unwrap();
     let sheet = Upright::open(&fs::read(format!("{FOLDER}/reference.png")).unwrap(), "sheet").unwrap();
     assert_eq!(sheet.size(), [32, 32 * PHOTOS.len() as u32]);
+    let bytes = fs::read(format!("{FOLDER}/../models/photo-otjr.safetensors")).unwrap();
+    let classes = Checkpoint::from_bytes(&bytes).unwrap().classes(10);
     for (i, photo) in PHOTOS.iter().enumerate() {
+        assert!(classes.iter().any(|class| class == photo.class()), "{} is none of {classes:?}", photo.class());
         let whole = Upright::open(&fs::read(format!("{FOLDER}/{}.jpg", photo.file)).unwrap(), photo.file).unwrap();
         assert_eq!(whole.size(), [256, 256], "{}", photo.file);
         let row = credits.lines().find(|row| row.contains(&format!("`{}.jpg`", photo.file))).expect(photo.file);
@@ -95,7 +99,7 @@ fn a_world_that_cannot_be_had_is_left() {
     let robust = Source::Ours(Shipped::default());
     assert_eq!(tasks, [Task::Send(Command::LoadSample { index: 5 }), Task::LoadModel(robust)]);
     assert_eq!((state.link.model, state.link.sample), (Shipped::default(), 5));
-    hear(&mut state, picture(Some(0), 9));
+    hear(&mut state, picture(Some("disc"), 9));
     hear(&mut state, model_at(Slot::Robust));
     assert_eq!(state.model_in_use, Some(robust));
     // Nothing is left to go back to.

@@ -31,11 +31,30 @@ fn the_sentence_says_what_happened() {
     assert_eq!(verdict, Verdict::Withstands);
     assert_eq!(
         text,
-        "The standard model withstands: disc (98 %) stays disc (90 %) under a change of at most 8/255 a pixel."
+        "The standard model holds: disc (98 %) stays disc (90 %) under a change of at most 8/255 a pixel."
     );
-    state.apply(Input::Worker(Kind::Cpu, picture(Some(1), 7)));
+    state.apply(Input::Worker(Kind::Cpu, picture(Some("ring"), 7)));
     state.clean = vec![0.98, 0.01, 0.01];
     assert_eq!(reading(&state).1, "The standard model sees disc (98 %, though it is ring).");
+    // Then it does not hold, whatever the attack comes to.
+    let mut after = |p, reached| {
+        state.attack.result = Some(result(p, reached));
+        reading(&state)
+    };
+    let (verdict, text) = after([0.9, 0.05, 0.05], false);
+    assert_eq!(verdict, Verdict::Mistaken);
+    assert_eq!(
+        text,
+        "The standard model is wrong without any attack: it sees disc (98 %, though it is ring); under a change of at most \
+         8/255 a pixel it stays disc (90 %)."
+    );
+    let (verdict, text) = after([0.02, 0.97, 0.01], true);
+    assert_eq!(verdict, Verdict::Mistaken);
+    assert!(text.ends_with("; a change of at most 8/255 a pixel makes it ring (97 %)."), "{text}");
+    // A model of other classes is not wrong about one that it does not know.
+    state.apply(Input::Worker(Kind::Cpu, picture(Some("cat"), 8)));
+    state.clean = vec![0.98, 0.01, 0.01];
+    assert_eq!(reading(&state).1, "The standard model sees disc (98 %).");
 }
 
 #[test]

@@ -135,6 +135,15 @@ test('a layer is looked into, a projection chosen: both are in the address', asy
       assert.ok(looked[layer].length >= 6 && new Set(looked[layer]).size > looked[layer].length / 2, `maps of ${layer} are alike`);
     }
     assert.notDeepEqual(...Object.values(looked));
+    // One that is in neither network can be left again.
+    const known = new URL(page.url()).hash;
+    await visit(browser, server, { path: known.replace(/layer=[^&]+/, 'layer=elsewhere') }, async (other) => {
+      await explored(other, 'layers');
+      assert.equal(await other.inputValue('#layer'), 'elsewhere');
+      assert.ok(!(await shown(other)).words.includes('Not everything'));
+      await other.selectOption('#layer', '');
+      await other.waitForFunction(() => !location.hash.includes('layer='));
+    });
     await shoot(page, 'view-layers-maps');
     const url = page.url();
     await visit(browser, server, { path: new URL(url).hash }, async (other) => {

@@ -1,7 +1,7 @@
 // The explorer on the way: the guided tour, the keyboard alone, a slider that moves, what arrives late, no network.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { VIEWS, attackAfter, attacked, explored, notices, png, probabilities, shown } from './driver.mjs';
+import { VIEWS, attackAfter, attacked, explored, notices, png, probabilities, shipped, shown } from './driver.mjs';
 import { NARROW, WIDE, dropFiles, file, launch, shoot, site, visit } from './harness.mjs';
 
 /** AutoAttack on two models on an idle machine is far quicker. */
@@ -39,6 +39,7 @@ test('the tour shows at every step what it tells', async (t) => {
       if (view !== 'none') {
         await page.click('#guide-show');
         const top = await page.locator('#views').evaluate((views) => views.getBoundingClientRect().top);
+        assert.equal(await page.evaluate(() => document.activeElement.id), 'views-title', 'the focus stays behind');
         assert.ok(top >= -1 && top < page.viewportSize().height / 2, `step ${i + 1}: what it tells of is ${top} px down`);
       }
       if (i + 1 < TOUR.length) await page.click('#guide-next');
@@ -145,6 +146,24 @@ test('all of it by the keyboard alone', async () => {
   });
 });
 
+test('back from the tour, the model and the picture that the visitor brought are there', async () => {
+  await visit(browser, server, { path: '#view=none&backend=cpu' }, async (page) => {
+    await attacked(page);
+    await attackAfter(page, () => dropFiles(page, 'body', file('mine.png', 'image/png', png(32, 32, () => [40, 160, 40]))));
+    await attackAfter(page, async () => dropFiles(page, 'body', file('mine.safetensors', '', await shipped('ce'))));
+    const url = page.url();
+    assert.match(url, /#model=own&sample=own&/);
+    await page.click('#tour');
+    await step(page, 1);
+    await page.waitForFunction(() => location.hash.includes('model=ce&'));
+    await attacked(page);
+    await page.goBack();
+    await page.waitForFunction((url) => location.href === url, url);
+    assert.match(await page.locator('.pictures figcaption').first().innerText(), /mine\.png/);
+    assert.deepEqual(await notices(page), []);
+  });
+});
+
 test('while a slider moves, the view says that it is about what was before', async () => {
   await visit(browser, server, { path: '#model=ce&backend=cpu' }, async (page) => {
     await explored(page, 'layers');
@@ -187,6 +206,36 @@ for (const [size, viewport] of [['wide', WIDE], ['narrow', NARROW]]) {
     assert.deepEqual(over, []);
   });
 }
+
+test('a new version is seen whole though the old one may be kept, and a host in trouble is no hindrance', async () => {
+  const before = {};
+  let down = false;
+  const own = await site({ before, caching: 'max-age=600', failing: () => down });
+  try {
+    await visit(browser, own, { path: '#backend=cpu', allow: [/503/] }, async (page) => {
+      await attacked(page);
+      await page.waitForFunction(async () => {
+        const kept = (await (await caches.open('otjr')).keys()).map(({ url }) => url);
+        return ['worker-\\w+_bg.wasm', 'page-\\w+_bg.wasm', 'otjr.safetensors'].every((part) => kept.some((url) => url.match(part)))
+          && navigator.serviceWorker.controller !== null;
+      }, undefined, { timeout: 30_000 });
+      before['public/start.js'] = 'window.version = 2;\n';
+      await page.reload();
+      await attacked(page);
+      assert.equal(await page.evaluate(() => window.version), 2, 'a file of the version before is used');
+      // What versions before have left goes.
+      await page.evaluate(async () => (await caches.open('otjr')).put('page-0123456789abcdef.js', new Response('old')));
+      await page.reload();
+      await attacked(page);
+      await page.waitForFunction(async () => !await caches.match('page-0123456789abcdef.js'));
+      down = true;
+      await page.reload();
+      await attacked(page);
+    });
+  } finally {
+    await own.close();
+  }
+});
 
 test('after a visit the page opens and attacks without a network', async () => {
   const own = await site();

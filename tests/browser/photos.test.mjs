@@ -1,7 +1,7 @@
 // The world of photos: its models, its samples with their credits, its views; each an address.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { attackAfter, attacked, explored, open, probabilities, turnTo } from './driver.mjs';
+import { attackAfter, attacked, explored, open, pixels, probabilities, top, turnTo } from './driver.mjs';
 import { launch, shoot, site, visit } from './harness.mjs';
 
 const CLASSES = ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck'];
@@ -40,6 +40,40 @@ test('photos are entered, attacked, credited and left', async () => {
     await explored(page, 'none');
     assert.match(page.url(), /#model=ce&sample=0&/);
     assert.equal(await page.locator('#credits').count(), 0);
+  });
+});
+
+test('a photo that is misread without any attack is not said to hold', async (t) => {
+  await visit(browser, server, { path: '#model=photo-otjr&view=none&backend=cpu' }, async (page) => {
+    await attacked(page);
+    let misread = 0;
+    for (let sample = 0; sample < 26; sample++) {
+      if (sample > 0) await attackAfter(page, () => page.click('#sample'));
+      const { names, clean } = await probabilities(page);
+      const verdict = await page.innerText('#verdict');
+      const [, truth] = verdict.match(/though it is (\w+)/) ?? [];
+      if (truth) misread += 1;
+      assert.equal(verdict.includes('is wrong without any attack'), Boolean(truth), verdict);
+      assert.ok(!truth || (names.includes(truth) && truth !== names[top(clean)]), verdict);
+    }
+    t.diagnostic(`${misread} of 26 photos are misread`);
+    assert.ok(misread > 0 && misread < 13);
+  });
+});
+
+test('the square of a photo is in its address', async () => {
+  await visit(browser, server, { path: '#model=photo-otjr&sample=11&view=none&backend=cpu' }, async (page) => {
+    await attacked(page);
+    await page.focus('#whole');
+    await attackAfter(page, () => page.keyboard.press('+'));
+    assert.match(page.url(), /&crop=\d+,\d+,\d+&/);
+    const seen = await pixels(page, 'original');
+    await visit(browser, server, { path: new URL(page.url()).hash }, async (other) => {
+      await attacked(other);
+      await other.waitForFunction((place) => document.querySelector('#crop-place').innerText === place, await page.innerText('#crop-place'));
+      await attacked(other);
+      assert.deepEqual(await pixels(other, 'original'), seen);
+    });
   });
 });
 

@@ -26,10 +26,11 @@ export const gzipped = (bytes) => promisify(gzip)(bytes, { level: 9 });
 /**
  * Serves `directory` under `base` (which ends in a slash).
  * `isolated` says whether it sends the headers that isolate the page from other origins, without which it has one thread.
- * `before` has text to put before files, by their paths: a test's own code in a worker.
+ * `before` has text to put before files, by their paths: a test's own code in a worker. It may change meanwhile.
+ * `caching` is what the server says of how long its files may be kept; while `failing()` it answers 503.
  * `transfers` lists what went over the wire: {path, bytes, raw, encoding}; empty it to start counting anew.
  */
-export async function serve(directory, { port = 0, base = '/', host = '127.0.0.1', isolated = true, before = {} } = {}) {
+export async function serve(directory, { port = 0, base = '/', host = '127.0.0.1', isolated = true, before = {}, caching = 'no-cache', failing = () => false } = {}) {
   const root = resolve(directory);
   const transfers = [];
   const cache = new Map(); // path + modification time -> brotli bytes
@@ -37,6 +38,7 @@ export async function serve(directory, { port = 0, base = '/', host = '127.0.0.1
   async function answer(request, response) {
     const refuse = (status, text) => response.writeHead(status, { 'Content-Type': 'text/plain' }).end(text);
     if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(405, 'only GET and HEAD');
+    if (failing()) return refuse(503, 'in trouble');
     const path = decodeURIComponent(new URL(request.url, 'http://host').pathname);
     if (path + '/' === base) return response.writeHead(302, { Location: base }).end();
     if (!path.startsWith(base)) return refuse(404, `nothing outside ${base}`);
@@ -47,13 +49,13 @@ export async function serve(directory, { port = 0, base = '/', host = '127.0.0.1
     if (!facts?.isFile()) return refuse(404, `no ${path}`);
 
     const extension = extname(file);
-    const headers = { 'Content-Type': TYPES[extension] ?? 'application/octet-stream', 'Cache-Control': 'no-cache' };
+    const headers = { 'Content-Type': TYPES[extension] ?? 'application/octet-stream', 'Cache-Control': caching };
     if (isolated) Object.assign(headers, ISOLATION);
     const ahead = before[path.slice(base.length)];
     const raw = ahead ? Buffer.concat([Buffer.from(ahead), await readFile(file)]) : await readFile(file);
     let body = raw;
     if (COMPRESSIBLE.has(extension) && /\bbr\b/.test(request.headers['accept-encoding'] ?? '')) {
-      const key = `${file} ${facts.mtimeMs}`;
+      const key = `${file} ${facts.mtimeMs} ${ahead ?? ''}`;
       if (!cache.has(key)) cache.set(key, brotli(raw, 9));
       body = await cache.get(key);
       headers['Content-Encoding'] = 'br';

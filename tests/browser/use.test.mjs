@@ -31,6 +31,8 @@ describe('bad input is refused with a clear message, and everything else is kept
         await attacked(page);
         assert.equal(await everything(page), before, `${what} changed something`);
       }
+      // Who dismissed them by the keyboard is not left nowhere.
+      await page.waitForFunction(() => document.activeElement.id === 'verdict');
       // And the page still works.
       await attackAfter(page, () => page.click('#again'));
       assert.deepEqual(await notices(page), []);

@@ -134,6 +134,16 @@ describe('without WebGPU', () => {
     });
   });
 
+  test('what it is and comes with is told, and can be read', async () => {
+    await visit(browser, server, {}, async (page) => {
+      await attacked(page);
+      assert.match(await page.innerText('#about'), /Optimal Transport with Jacobian Regularization/);
+      const links = await page.locator('#about a').evaluateAll((list) => Promise.all(list.map(async ({ href }) => (await fetch(href)).text())));
+      assert.equal(links.length, 4);
+      for (const text of links) assert.ok(text.length > 500 && !text.startsWith('<'), text.slice(0, 80));
+    });
+  });
+
   test('it looks right in every size and scheme', async () => {
     await visit(browser, server, {}, async (page) => {
       await attacked(page);

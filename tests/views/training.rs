@@ -82,6 +82,8 @@ fn losses_are_shown_as_they_count() {
         chart.words,
         "The loss fell from 1.81 to 0.183 (means of 20 steps). The last step: cross-entropy 0.136, distance 0.5, R 20."
     );
+    run.records.iter_mut().for_each(|record| record.loss = 1.2);
+    assert!(training::fallen(&run).starts_with("The loss stayed at about 1.2 (means"), "{}", training::fallen(&run));
     run.records.truncate(3);
     assert!(training::fallen(&run).starts_with("The last step: cross-entropy"), "too few to compare");
     for record in &mut run.records {
@@ -155,7 +157,7 @@ fn what_a_run_does_is_said_now_and_then() {
         all.run.as_mut().map(change);
         says(&all)
     };
-    let waits = "Step 120 of 400, epoch 3 of 8; waits for what else the page computes; memory 85 MB.";
+    let waits = "Step 120 of 400, epoch 3 of 8; waiting for the page's other computations; memory 85 MB.";
     assert_eq!(put(&|run| run.phase = Phase::Going), (waits.into(), "30 % of the run is done.".into()));
     assert_eq!(put(&|run| run.step = 20).1, "The run has begun.");
     let (now, said) = put(&|run| (run.phase, run.step) = (Phase::Over, 400));
@@ -203,7 +205,7 @@ fn runs_stand_side_by_side() {
     past.points.pop();
     all.past = vec![past];
     let [first, second] = &runs::rows(&all)[..] else { panic!("two runs") };
-    let judged = ["pgd linf 8/255, 200 pictures", "90 %", "45 %"];
+    let judged = ["pgd linf 8/255, 200 pictures", "90 % (85 to 93 %)", "45 % (38 to 52 %)"];
     assert_eq!((first[0].as_str(), &first[7..]), ("1 ce", &judged.map(String::from)[..]));
     let words =
         ["2 otjr", "wrn-10-1", "synthetic, 3200 pictures", "120 of 400, 64 pictures each", "0.182", "88 %", "50 %"];
@@ -212,7 +214,7 @@ fn runs_stand_side_by_side() {
     let text = runs::text(&all);
     assert_eq!(text.lines().map(|line| line.split('\t').count()).collect::<Vec<_>>(), [runs::HEAD.len(); 3]);
     let chart = drawn(runs::compared(&all));
-    assert_eq!(chart.words, "Run 2 otjr withstands most: 50 % right under attack.");
+    assert_eq!(chart.words, "Run 2 otjr is the most robust: 50 % right under attack.");
     assert_eq!(lines(&chart)[3], ("2 otjr", &[[0.0, 25.0], [120.0, 50.0]][..]));
     let dashed = chart.marks.iter().find(|mark| mark.series == "2 otjr, clean").unwrap();
     assert!(matches!((&dashed.form, dashed.tone), (Form::Line(_), Tone::Beside(1))));

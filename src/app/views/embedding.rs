@@ -32,7 +32,7 @@ pub fn view(whose: Whose, embedding: &Embedding, classes: &[String], path: &[[f3
         }
     }
     let steps = path.windows(2).map(|w| [w[0][0], w[0][1], w[1][0], w[1][1]]).collect();
-    marks.push(Mark::new("way of the attack", Tone::Standard, Form::Segments(steps)));
+    marks.push(Mark::new("path of the attack", Tone::Standard, Form::Segments(steps)));
     marks.push(Mark::new("original", Tone::Clean, Form::Points(vec![first])));
     marks.push(Mark::new("attacked", Tone::Attacked, Form::Points(vec![last])));
     let [x, y] = axes(&embedding.plane);

@@ -33,7 +33,7 @@ pub fn view(models: &Reactions<'_>) -> View {
             name: name.into(),
             title: title.into(),
             words: words.clone(),
-            x: Axis::new("gradient", "logits a unit of brightness").least(0.0, largest),
+            x: Axis::new("gradient", "logits per unit of brightness").least(0.0, largest),
             y: Axis::new("pictures", ""),
             marks: models.iter().map(bars).collect(),
             ..Chart::default()
@@ -75,7 +75,7 @@ fn tell(whose: Whose, [transport, random]: [&Reaction; 2]) -> Option<String> {
     };
     let along = short(along);
     Some(sentence(&format!(
-        "along the transport's directions the logits of {the} change by {along} a unit of brightness, {than}{aligned}."
+        "along the transport's directions the logits of {the} change by {along} per unit of brightness, {than}{aligned}."
     )))
 }
 

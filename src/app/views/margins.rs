@@ -32,7 +32,8 @@ pub fn view(curves: &[(Whose, &[Radius])], norm: Norm) -> View {
         name: "margins".into(),
         title: "How the margin shrinks as more is allowed".into(),
         words: words.clone(),
-        x: Axis::new("radius ε", if norm == Norm::Linf { "255ths" } else { "in pixels' unit" }).least(0.0, 0.0),
+        x: Axis::new("radius ε", if norm == Norm::Linf { "255ths" } else { "pixel values from 0 to 1" })
+            .least(0.0, 0.0),
         y: Axis::new("margin; at 0 the picture has fallen", "logits"),
         marks,
         ..Chart::default()

@@ -59,7 +59,7 @@ impl Whose {
     }
 
     /// In a sentence.
-    fn the(self) -> &'static str {
+    pub fn the(self) -> &'static str {
         match self {
             Self::Standard => "the standard model",
             Self::Robust => "the robust model",
@@ -109,7 +109,7 @@ fn times(a: f32, b: f32) -> Option<String> {
 }
 
 /// A sentence, from its beginning: with a capital letter.
-fn sentence(text: &str) -> String {
+pub fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }

@@ -32,7 +32,7 @@ pub fn now(training: &Training) -> String {
     let mut parts = vec![place];
     match run.phase {
         Phase::Going | Phase::Stepping if run.asked.is_none() => {
-            parts.push("waits for what else the page computes".into())
+            parts.push("waiting for the page's other computations".into())
         }
         Phase::Over => {}
         _ if run.speed > 0.0 => parts.push(pace(run)),

@@ -3,7 +3,7 @@
 use super::training::shares;
 use crate::app::{
     chart::{Axis, Chart, Form, Mark, Tone, numbers::short},
-    reading::percent,
+    reading::{interval, percent},
     training::{Run, Training},
 };
 
@@ -17,8 +17,8 @@ pub const HEAD: [&str; 10] = [
     "Right",
     "Right under attack",
     "Judged by",
-    "Judged right",
-    "Judged right under attack",
+    "Judged right (95 % interval)",
+    "Judged right under attack (95 % interval)",
 ];
 
 /// What a run is called: its place among all and its objective.
@@ -37,8 +37,10 @@ pub fn rows(training: &Training) -> Vec<[String; HEAD.len()]> {
         };
         let judged = match &run.judged {
             Some((attack, report)) => {
-                let [clean, robust] = report.accuracy.shares().map(|share| percent(share as f32));
-                [format!("{attack}, {} pictures", report.accuracy.pictures), clean, robust]
+                let n = report.accuracy.pictures;
+                let shares = report.accuracy.shares();
+                let [clean, robust] = shares.map(|s| format!("{} ({})", percent(s as f32), interval(s, n)));
+                [format!("{attack}, {n} pictures"), clean, robust]
             }
             None => [none(), none(), none()],
         };
@@ -102,12 +104,12 @@ pub fn compared(training: &Training) -> Option<Chart> {
     })
 }
 
-/// Which run withstands most.
+/// Which run is the most robust.
 fn best(training: &Training) -> String {
     let last = training.runs().enumerate().filter_map(|(place, run)| Some((place, run, run.points.last()?.robust)));
     let best = last.max_by(|a, b| a.2.total_cmp(&b.2));
     best.map(|(place, run, robust)| {
-        format!("Run {} withstands most: {} right under attack.", title(place, run), percent(robust))
+        format!("Run {} is the most robust: {} right under attack.", title(place, run), percent(robust))
     })
     .unwrap_or_default()
 }

@@ -143,11 +143,16 @@ pub fn projections(state: &State) -> usize {
     lines(state).map_or(0, |(_, transport)| transport.projections.len())
 }
 
-/// The layers that can be looked into.
+/// The layers that can be looked into; the chosen one among them, so that it can be left again.
 pub fn layer_names(state: &State) -> Vec<String> {
     let shifts = state.slot().and_then(|slot| state.known(slot, &Question::Layers));
-    match shifts.map(|known| &known.answer) {
+    let mut names: Vec<String> = match shifts.map(|known| &known.answer) {
         Some(Ok(Answer::Layers(shifts))) => shifts.iter().map(|shift| shift.name.clone()).collect(),
         _ => Vec::new(),
+    };
+    let chosen = &state.link.layer;
+    if !chosen.is_empty() && !names.contains(chosen) {
+        names.push(chosen.clone());
     }
+    names
 }

@@ -59,7 +59,7 @@ pub fn losses(run: &Run) -> Option<Chart> {
     }
     Some(Chart {
         name: "training-losses".into(),
-        title: "The loss of each step, and what it adds up".into(),
+        title: "The loss of each step and its terms".into(),
         words: fallen(run),
         x: Axis::new("step", "").counts(),
         y: Axis::new("loss", "").least(0.0, 0.0),
@@ -82,13 +82,13 @@ pub fn fallen(run: &Run) -> String {
     }
     let (before, after) = (mean(&all[..MEAN]), mean(&all[all.len() - MEAN..]));
     let how = if after < 0.98 * before {
-        "fell"
+        format!("fell from {} to {}", short(before), short(after))
     } else if after > 1.02 * before {
-        "rose"
+        format!("rose from {} to {}", short(before), short(after))
     } else {
-        "stayed"
+        format!("stayed at about {}", short(after))
     };
-    format!("The loss {how} from {} to {} (means of {MEAN} steps). {now}", short(before), short(after))
+    format!("The loss {how} (means of {MEAN} steps). {now}")
 }
 
 /// The learning rate of each step.
@@ -97,7 +97,7 @@ pub fn rates(run: &Run) -> Option<Chart> {
     let points = thinned(&run.records).map(|r| [r.step as f32, r.rate]).collect();
     Some(Chart {
         name: "training-rate".into(),
-        title: "How far each step goes".into(),
+        title: "Learning rate".into(),
         words: format!("The learning rate is {} at step {}.", short(last.rate), last.step),
         x: Axis::new("step", "").counts(),
         y: Axis::new("learning rate", "").least(0.0, 0.0),

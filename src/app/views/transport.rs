@@ -17,7 +17,7 @@ pub fn view(whose: Whose, transport: &Transport, line: usize, picture: usize) ->
     let words = tell(whose, transport, line, picture);
     let charts = vec![
         Chart {
-            title: format!("Line {} of {lines}: who must go where", line + 1),
+            title: format!("Line {} of {lines}: what must move where", line + 1),
             words: along(projection, line),
             ..matching(projection)
         },
@@ -45,7 +45,7 @@ fn tell(whose: Whose, transport: &Transport, line: usize, picture: usize) -> Str
 fn along(projection: &Projection, line: usize) -> String {
     let far = projection.mean_square.sqrt();
     format!(
-        "Along line {} the attacked values have to go {} logits to lie as the clean ones do (root mean square); that is {} of L_SW.",
+        "Along line {} the attacked values have to move {} logits to lie as the clean ones do (root mean square); that is {} of L_SW.",
         line + 1,
         short(far),
         share(projection.share)
