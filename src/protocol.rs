@@ -20,6 +20,8 @@ pub enum Slot {
     #[default]
     Robust,
     Standard,
+    /// Of adversarial training alone, to compare the robust one with.
+    Adversarial,
     /// A file of the visitor's.
     Own,
     /// A training run's model, while runs are compared. It looks at no picture of the visitor's.

@@ -83,7 +83,7 @@ fn attacking(hash: &str) -> State {
     assert!(tasks.contains(&Task::LoadModel(Source::Ours(state.link.model))), "{tasks:?}");
     let index = state.link.sample;
     assert!(tasks.contains(&Task::Send(Command::LoadSample { index })), "{tasks:?}");
-    let slot = state.link.model.slot();
+    let slot = state.link.model.slot;
     for event in
         [picture(Some("disc"), 9), model_at(slot), Event::Classified { slot, probabilities: vec![0.98, 0.015, 0.005] }]
     {

@@ -168,7 +168,8 @@ fn whole_step(trainer: &mut Trainer, data: &Pictures) -> anyhow::Result<()> {
     panic::set_hook(Box::new(move |panic| {
         let mut first = heard.lock().unwrap_or_else(PoisonError::into_inner);
         if first.is_empty() {
-            *first = panic.to_string();
+            let place = panic.location().map_or(String::new(), |place| format!(" ({place})"));
+            *first = panic.payload_as_str().unwrap_or("no reason was given").to_owned() + &place;
         }
     }));
     let stepped = panic::catch_unwind(AssertUnwindSafe(|| trainer.step(data)));

@@ -139,15 +139,18 @@ pub fn Toolbar() -> impl IntoView {
     let enter = move |e: ev::Event| {
         let key = event_target_value(&e);
         let Some(world) = World::ALL.into_iter().find(|world| world.key() == key) else { return };
-        let standard = state.with_untracked(|s| s.link.model.standard);
-        desk.tell(Intent::Model(Source::Ours(Shipped { world, standard })));
+        let model = state.with_untracked(|s| s.link.model.in_world(world));
+        desk.tell(Intent::Model(Source::Ours(model)));
     };
     let next = move |_| desk.tell(Intent::Sample(state.with_untracked(|s| s.link.sample.wrapping_add(1))));
     view! {
         <div class="toolbar">
             <fieldset>
                 <legend>"Model"</legend>
-                {move || Shipped::all(world.get()).map(|shipped| model(Source::Ours(shipped), shipped.title().into()))}
+                {move || {
+                    let shipped = Shipped::all(world.get());
+                    shipped.map(|shipped| model(Source::Ours(shipped), shipped.title().into())).collect_view()
+                }}
                 <label title="What the page's own models tell apart, and what its samples show">
                     "trained on "<select id="world" aria-label="Models trained on" on:change=enter>{worlds}</select>
                 </label>

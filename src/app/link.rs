@@ -50,30 +50,35 @@ impl World {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shipped {
     pub world: World,
-    /// Trained without attacks, rather than with OTJR.
-    pub standard: bool,
+    /// Its place in the worker, which holds the models of one world: robust (OTJR), standard or adversarial.
+    pub slot: Slot,
 }
 
 impl Shipped {
-    pub const ROBUST: Self = Self { world: World::Shapes, standard: false };
-    pub const STANDARD: Self = Self { world: World::Shapes, standard: true };
+    pub const ROBUST: Self = Self { world: World::Shapes, slot: Slot::Robust };
+    pub const STANDARD: Self = Self { world: World::Shapes, slot: Slot::Standard };
 
     /// Those of a world.
-    pub fn all(world: World) -> [Self; 2] {
-        [false, true].map(|standard| Self { world, standard })
+    pub fn all(world: World) -> impl Iterator<Item = Self> {
+        let slots: &[Slot] = match world {
+            World::Shapes => &[Slot::Robust, Slot::Standard],
+            World::Photos => &[Slot::Robust, Slot::Standard, Slot::Adversarial],
+        };
+        slots.iter().map(move |&slot| Self { world, slot })
     }
 
-    /// Its place in the worker, which holds the models of one world.
-    pub fn slot(self) -> Slot {
-        if self.standard { Slot::Standard } else { Slot::Robust }
+    /// The one that goes with it in a world.
+    pub fn in_world(self, world: World) -> Self {
+        Self::all(world).find(|other| other.slot == self.slot).unwrap_or(Self { world, slot: Slot::Robust })
     }
 
     /// Its name in addresses, and of its file.
     pub fn key(self) -> &'static str {
-        match (self.world, self.standard) {
-            (World::Shapes, _) => self.slot().key(),
-            (World::Photos, false) => "photo-otjr",
-            (World::Photos, true) => "photo-ce",
+        match (self.world, self.slot) {
+            (World::Shapes, slot) => slot.key(),
+            (World::Photos, Slot::Standard) => "photo-ce",
+            (World::Photos, Slot::Adversarial) => "photo-pgd",
+            (World::Photos, _) => "photo-otjr",
         }
     }
 
@@ -82,7 +87,7 @@ impl Shipped {
     }
 
     pub fn title(self) -> &'static str {
-        self.slot().title()
+        self.slot.title()
     }
 }
 
@@ -91,6 +96,7 @@ impl Slot {
         match self {
             Self::Robust => "otjr",
             Self::Standard => "ce",
+            Self::Adversarial => "pgd",
             Self::Own => OWN,
             Self::Run => "run",
         }
@@ -100,6 +106,7 @@ impl Slot {
         match self {
             Self::Robust => "Robust",
             Self::Standard => "Standard",
+            Self::Adversarial => "PGD-trained",
             Self::Own => "Yours",
             Self::Run => "Run",
         }
@@ -206,11 +213,11 @@ impl Link {
                                 The robust model is used instead."
                         .into());
                 }
-                None => return refuse("expected otjr, ce, photo-otjr or photo-ce", "The robust model"),
+                None => return refuse("expected otjr, ce, photo-otjr, photo-ce or photo-pgd", "The robust model"),
             },
             // An own model's.
             "world" => match World::ALL.into_iter().find(|world| world.key() == value) {
-                Some(world) => self.model.world = world,
+                Some(world) => self.model = self.model.in_world(world),
                 None => return refuse("expected shapes or photos", self.model.world.key()),
             },
             "sample" => match value.parse() {

@@ -40,7 +40,7 @@ impl Source<Shipped> {
     /// The place in the worker of the model that comes from here.
     pub fn slot(self) -> Slot {
         match self {
-            Self::Ours(model) => model.slot(),
+            Self::Ours(model) => model.slot,
             Self::Own(_) => Slot::Own,
         }
     }

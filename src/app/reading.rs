@@ -1,7 +1,7 @@
 //! What the numbers say, in words: the sentence above the pictures, who computes and why, which classes to list. Pure.
 
 use super::{
-    link::{Wish, World},
+    link::{Shipped, Wish, World},
     message::{Kind, Source},
     state::{Many, State},
 };
@@ -10,7 +10,7 @@ use crate::{
     config::{Norm, Settings},
     data::synthetic,
     evaluate::wilson,
-    protocol::Trace,
+    protocol::{Slot, Trace},
 };
 
 /// What GPU the browser offers.
@@ -259,7 +259,8 @@ pub fn about_model(state: &State) -> String {
         return "loading".into();
     };
     let trained = match (state.model_in_use, model.objective.as_deref()) {
-        (Some(Source::Ours(model)), _) if model.standard => "trained without attacks".into(),
+        (Some(Source::Ours(Shipped { slot: Slot::Standard, .. })), _) => "trained without attacks".into(),
+        (Some(Source::Ours(Shipped { slot: Slot::Adversarial, .. })), _) => "trained on attacked pictures alone".into(),
         (Some(Source::Ours(_)), _) => "trained with OTJR against attacks".into(),
         (_, Some(objective)) => format!("trained with {objective}"),
         _ => model.name.clone(),

@@ -99,7 +99,7 @@ impl State {
 
     /// The models that the page has or can have.
     pub fn known_models(&self) -> impl Iterator<Item = Source<Shipped>> + use<> {
-        Shipped::all(self.link.model.world).into_iter().map(Source::Ours).chain(self.own_model.map(Source::Own))
+        Shipped::all(self.link.model.world).map(Source::Ours).chain(self.own_model.map(Source::Own))
     }
 
     /// The models that can be compared: what is in focus, and what knows the same classes.

@@ -6,12 +6,14 @@ use wasm_bindgen::JsValue;
 use super::{
     controls::fit,
     desk::Desk,
+    link::Shipped,
     material::{Material, kept, pick},
     message::Intent,
     progress::{Course, Progress},
     race::Race,
     state::State,
     training::Phase,
+    views::Whose,
     wishes::{Earlier, Wish},
 };
 use crate::protocol::{Origin, Purpose, Slot};
@@ -119,12 +121,13 @@ fn Begin() -> impl IntoView {
     let desk = expect_context::<Desk>();
     let own = Memo::new(move |_| desk.state.with(|s| s.name_of(Slot::Own).map(str::to_owned)));
     let now = Memo::new(move |_| desk.state.with(|s| s.training.origin));
+    let world = Memo::new(move |_| desk.state.with(|s| s.link.model.world));
     let options = move || {
         let shipped =
-            [Slot::Robust, Slot::Standard].map(|slot| (slot, format!("the {} model", slot.title().to_lowercase())));
+            Shipped::all(world.get()).map(|shipped| (shipped.slot, Whose::from(shipped.slot).the().to_owned()));
         let chosen = now.get() == Origin::Model(Slot::Own);
         let own = own.get().map(|name| format!("yours, {name}")).or_else(|| chosen.then(|| "yours".into()));
-        let models = shipped.into_iter().chain(own.map(|title| (Slot::Own, title)));
+        let models = shipped.chain(own.map(|title| (Slot::Own, title)));
         let option = |(slot, title): (Slot, String)| {
             let selected = move || now.get() == Origin::Model(slot);
             view! { <option value=slot.key() prop:selected=selected>{title}</option> }
@@ -132,7 +135,8 @@ fn Begin() -> impl IntoView {
         models.map(option).collect_view()
     };
     let choose = move |key: String| {
-        let slot = [Slot::Robust, Slot::Standard, Slot::Own].into_iter().find(|slot| slot.key() == key);
+        let slots = [Slot::Robust, Slot::Standard, Slot::Adversarial, Slot::Own];
+        let slot = slots.into_iter().find(|slot| slot.key() == key);
         desk.tell(Intent::Train(Wish::Origin(slot.map_or(Origin::Scratch, Origin::Model))));
     };
     view! {

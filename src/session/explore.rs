@@ -6,7 +6,7 @@ use super::{Refusal, Session, watch::Line};
 use crate::{
     attack::{Attack, Error, Goal, Observer, Progress, Query, Task, method::stages},
     config::{AttackConfig, AttackKind, Norm, Pixels},
-    data::{Pictures, SIDE, synthetic},
+    data::{Pictures, SIDE, synthetic, unit},
     explore::{
         embedding::Embedding,
         jacobian,
@@ -218,7 +218,7 @@ fn pgd_within(config: &AttackConfig) -> AttackConfig {
 
 /// Pictures with the classes that the model gives them: it may know others than theirs.
 async fn reference(query: &Query<'_, Model>, set: &Pictures) -> Result<(Vec<f32>, Vec<u16>), Error> {
-    let x: Vec<f32> = set.pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
+    let x = unit(&set.pixels);
     let seen = query.logits(&x).await?.rows().map(|z| top(z) as u16).collect();
     Ok((x, seen))
 }

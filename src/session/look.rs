@@ -11,10 +11,10 @@ use crate::{
     attack::training::{noise, perturb},
     batch::{one_hot, pixels_of},
     config::{Objective, ObjectiveConfig, Pixels},
-    data::Pictures,
+    data::{Pictures, unit},
     explore::{embedding::Embedding, layers, question::Way, transport},
     model::{Model, Pass},
-    prediction::top,
+    prediction::{seen, top},
     protocol::{Followed, Look, Seen, Subject},
     random::{self, Purpose},
 };
@@ -56,9 +56,9 @@ impl Run {
             let [z, a, _] = self.pair(&x, &labels, device).await?;
             let c = self.trainer.result().classes;
             for ((z, a), label) in z.chunks(c).zip(a.chunks(c)).zip(labels) {
-                let clean = top(z) == label;
+                let clean = seen(z, label) == label;
                 right[0] += usize::from(clean);
-                right[1] += usize::from(clean && top(a) == label);
+                right[1] += usize::from(clean && seen(a, label) == label);
             }
             if line.tell(None).await.is_break() {
                 return Ok(None);
@@ -128,8 +128,7 @@ impl Run {
         let [z, a, x_adv] = self.pair(&pixels, &[label], device).await?;
         let shifts = layers::shifts(model, device, x, &x_adv).await.map_err(lost)?;
         let Pictures { pixels, labels, .. } = &self.reference;
-        let values: Vec<f32> = pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
-        let reference = Embedding::new(model, device, &values, labels, CELLS).await.map_err(lost)?;
+        let reference = Embedding::new(model, device, &unit(pixels), labels, CELLS).await.map_err(lost)?;
         let path = reference.project(model, device, &[x, &x_adv].concat()).await.map_err(lost)?;
         let way = Way { reference, path };
         Ok(Followed { clean: super::softmax(&z), attacked: super::softmax(&a), shifts, way })

@@ -89,7 +89,7 @@ impl Session {
             Command::Open => self.open(choice, emit).await,
             Command::LoadModel { slot, name, bytes } => self.load_model(slot, name, &bytes, emit).await,
             Command::ForgetShipped => {
-                self.models.retain(|slot, _| ![Slot::Robust, Slot::Standard].contains(slot));
+                self.models.retain(|slot, _| matches!(slot, Slot::Own | Slot::Run));
                 Ok(())
             }
             Command::LoadPicture { name, label, bytes } => self.load_picture(name, label, &bytes, emit).await,

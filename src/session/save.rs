@@ -4,7 +4,7 @@ use super::{Refusal, Session, failed, softmax};
 use crate::{
     attack::{Goal, Query, Threat, rounding},
     config::{AttackConfig, Settings},
-    data::{SIDE, VALUES, picture::encode_png},
+    data::{SIDE, VALUES, picture::encode_png, unit},
     prediction::top,
     protocol::{Event, Part, Slot, Subject},
 };
@@ -34,7 +34,7 @@ impl Session {
         let goal = match target.filter(|class| *class < model.classes) {
             Some(class) => Goal::Reach(class),
             None => {
-                let x: Vec<f32> = original.iter().map(|&v| f32::from(v) / 255.0).collect();
+                let x = unit(original);
                 Goal::Avoid(top(query.logits(&x).await.map_err(failed)?.row(0)))
             }
         };

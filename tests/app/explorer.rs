@@ -245,7 +245,7 @@ fn back_from_the_tour_the_own_model_and_picture_are_there() {
     hear(&mut state, picture(None, 1));
     assert_eq!((state.model_in_use, state.hash()), (Some(Source::Own(1)), before));
 
-    let photos = Shipped { world: World::Photos, standard: false };
+    let photos = Shipped { world: World::Photos, slot: Slot::Robust };
     visitor(&mut state, Intent::Model(Source::Ours(photos)));
     hear(&mut state, model_at(Slot::Robust));
     visitor(&mut state, Intent::Model(Source::Own(1)));
@@ -253,10 +253,11 @@ fn back_from_the_tour_the_own_model_and_picture_are_there() {
     let before = state.hash();
     assert!(before.starts_with("#model=own&world=photos&sample=own&"), "{before}");
     let tasks = visitor(&mut state, Intent::Address(tour::Step::hash(0)));
-    assert_eq!(tasks, [Task::LoadModel(Source::Ours(Shipped::STANDARD))], "the picture stays");
+    let forget = Task::Send(Command::ForgetShipped);
+    assert_eq!(tasks, [forget.clone(), Task::LoadModel(Source::Ours(Shipped::STANDARD))], "the picture stays");
     hear(&mut state, model_at(Slot::Standard));
     let tasks = visitor(&mut state, Intent::Address(before.clone()));
-    assert_eq!(tasks, [Task::LoadReference, Task::LoadModel(Source::Own(1))]);
+    assert_eq!(tasks, [Task::LoadReference, forget, Task::LoadModel(Source::Own(1))]);
     hear(&mut state, model_at(Slot::Own));
     assert_eq!((state.picture_in_use, state.hash()), (Some(Source::Own(0)), before));
     assert_eq!(state.notices, []);

@@ -81,7 +81,7 @@ fn each_picture_keeps_its_square() {
 #[test]
 fn the_square_of_a_photo_is_in_the_address() {
     let mut state = attacking("");
-    visitor(&mut state, Intent::Model(Source::Ours(Shipped { world: World::Photos, standard: false })));
+    visitor(&mut state, Intent::Model(Source::Ours(Shipped { world: World::Photos, slot: Slot::Robust })));
     load(&mut state);
     hear(&mut state, model_at(Slot::Robust));
     let seen = || Event::Classified { slot: Slot::Robust, probabilities: vec![0.9, 0.06, 0.04] };

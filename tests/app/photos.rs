@@ -18,7 +18,7 @@ use otjr::{
 use super::{attacked, attacking, hear, model_at, opened, picture, result, visitor};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/public/photos");
-const ROBUST: Shipped = Shipped { world: World::Photos, standard: false };
+const ROBUST: Shipped = Shipped { world: World::Photos, slot: Slot::Robust };
 
 /// Each is there, square, credited with its author and licence, and on the sheet in its place.
 #[test]
@@ -43,7 +43,7 @@ fn photos_are_there_and_credited() {
 
 #[test]
 fn addresses_say_the_world() {
-    let link = Link { model: Shipped { standard: true, ..ROBUST }, sample: 3, ..Link::default() };
+    let link = Link { model: Shipped { slot: Slot::Standard, ..ROBUST }, sample: 3, ..Link::default() };
     let hash = link.hash(false, false);
     assert!(hash.starts_with("#model=photo-ce&sample=3&"), "{hash}");
     assert_eq!(Link::parse(&hash), (link, vec![]));
@@ -76,13 +76,23 @@ fn a_world_is_entered_and_left() {
     hear(&mut state, model_at(Slot::Robust));
     assert_eq!((state.model_in_use, state.sides.loaded.len()), (Some(Source::Ours(ROBUST)), 0));
     let known: Vec<_> = state.known_models().collect();
-    assert_eq!(known, Shipped::all(World::Photos).map(Source::Ours));
+    assert!(known.into_iter().eq(Shipped::all(World::Photos).map(Source::Ours)));
     assert_eq!(visitor(&mut state, Intent::Sample(PHOTOS.len() as u64 + 2)), [Task::LoadPhoto(2)]);
 
     // By the address.
     let tasks = visitor(&mut state, Intent::Address("#model=ce&sample=2".into()));
     let standard = Task::LoadModel(Source::Ours(Shipped::STANDARD));
     assert_eq!(tasks, [forget, Task::Send(Command::LoadSample { index: 2 }), standard]);
+}
+
+/// Adversarial training alone has a model among the photos, and none among the shapes.
+#[test]
+fn the_rival_is_one_of_the_photos_models() {
+    let rival = Shipped { slot: Slot::Adversarial, ..ROBUST };
+    assert_eq!(Link::parse("#model=photo-pgd").0.model, rival);
+    assert_eq!((rival.file(), rival.title()), ("photo-pgd.safetensors".into(), "PGD-trained"));
+    assert_eq!(rival.in_world(World::Shapes), Shipped::ROBUST);
+    assert_eq!(Shipped::STANDARD.in_world(World::Photos).key(), "photo-ce");
 }
 
 /// A world of which nothing can be had is left again for what was there before.

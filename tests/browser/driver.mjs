@@ -41,7 +41,7 @@ export async function set(page, key, value) {
 export async function turnTo(page, model, timeout = 60_000) {
   await page.locator('.pick', { has: page.locator(`[name=model][value=${model}]`) }).click();
   await page.waitForFunction((words) => document.querySelector('#about-model').innerText.includes(words)
-    && document.querySelector('.progress').dataset.phase === 'done', { otjr: 'with OTJR', ce: 'without attacks' }[model], { timeout });
+    && document.querySelector('.progress').dataset.phase === 'done', { otjr: 'with OTJR', ce: 'without attacks', pgd: 'attacked pictures alone' }[model], { timeout });
 }
 
 /** Records what the page's main thread does, from before it loads. */

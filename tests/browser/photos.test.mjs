@@ -28,10 +28,13 @@ test('photos are entered, attacked, credited and left', async () => {
     assert.match(page.url(), /#model=photo-otjr&sample=0&/);
     const credits = await page.evaluate(async () => (await fetch(document.querySelector('#credits').href)).text());
     assert.ok(credits.includes('John A. Ivancic'), 'the link leads to the credits');
+    await page.waitForFunction(() => document.querySelectorAll('#beside tbody tr').length === 3, null, { timeout: 60_000 });
     const rows = await page.locator('#beside tbody tr').evaluateAll((rows) => rows.map((row) => row.dataset.slot));
-    assert.deepEqual(rows, ['otjr', 'ce'], 'both models of photos, and none of shapes');
+    assert.deepEqual(rows, ['otjr', 'ce', 'pgd'], 'the models of photos, and none of shapes');
     await attackAfter(page, () => page.click('#sample'));
     await caption(page, 'A biplane. Photo: Pexels, CC0');
+    await turnTo(page, 'pgd');
+    assert.match(page.url(), /#model=photo-pgd&sample=1&/);
     await turnTo(page, 'ce');
     assert.match(page.url(), /#model=photo-ce&sample=1&/);
 

@@ -171,7 +171,8 @@ fn a_changed_set_of_pictures_is_refused() {
     assert!(done.status.success(), "{text}");
     let white = otjr::data::picture::encode_png(&[255; 3072]);
     fs::write(folder.join("set").join("a/2.png"), white).unwrap();
-    refused(evaluate(folder).args(["--resume", "run"]), "the set of pictures has changed");
+    let mut resume = Command::new(env!("CARGO_BIN_EXE_evaluate"));
+    refused(resume.current_dir(folder).args(["--resume", "run"]), "the set of pictures has changed");
 }
 
 #[test]

@@ -13,6 +13,8 @@ pub enum Tone {
     Robust,
     /// Of the standard model: ink, a square, dotted.
     Standard,
+    /// Of the model of adversarial training alone: amber, a ring, in long dashes.
+    Adversarial,
     /// Of a model that the visitor brought: violet, a cross, dashed and dotted.
     Own,
     /// What only helps to read the rest: grey.
@@ -46,6 +48,7 @@ impl Tone {
             Self::Attacked => "var(--attacked, #d55e00)",
             Self::Robust => "var(--robust, #009e73)",
             Self::Standard => "var(--ink, #14181d)",
+            Self::Adversarial => "#b08400",
             Self::Own => "#8a6fc9",
             Self::Soft => "var(--edge, #7b8794)",
             Self::Class(class) | Self::Beside(class) => CLASSES[class % CLASSES.len()],
@@ -59,6 +62,7 @@ impl Tone {
             Self::Attacked => (Shape::Triangle, false),
             Self::Robust => (Shape::Diamond, false),
             Self::Standard => (Shape::Square, false),
+            Self::Adversarial => (Shape::Disc, true),
             Self::Own => (Shape::Cross, false),
             Self::Class(class) | Self::Beside(class) => {
                 (SHAPES[class % SHAPES.len()], class % CLASSES.len() >= SHAPES.len())
@@ -71,6 +75,7 @@ impl Tone {
         match self {
             Self::Attacked | Self::Beside(_) => "6 3",
             Self::Standard => "2 3",
+            Self::Adversarial => "12 4",
             Self::Own => "8 3 2 3",
             Self::Soft => "1 3",
             Self::Clean | Self::Robust | Self::Class(_) => "none",

@@ -29,6 +29,8 @@ pub struct View {
 pub enum Whose {
     Standard,
     Robust,
+    /// Of adversarial training alone.
+    Adversarial,
     /// The visitor's.
     Own,
     /// The run's, at its first look and at its last.
@@ -41,6 +43,7 @@ impl From<Slot> for Whose {
         match slot {
             Slot::Standard => Self::Standard,
             Slot::Robust => Self::Robust,
+            Slot::Adversarial => Self::Adversarial,
             Slot::Own | Slot::Run => Self::Own,
         }
     }
@@ -52,6 +55,7 @@ impl Whose {
         match self {
             Self::Standard => "standard model",
             Self::Robust => "robust model",
+            Self::Adversarial => "PGD-trained model",
             Self::Own => "your model",
             Self::First => "at first",
             Self::Now => "now",
@@ -63,6 +67,7 @@ impl Whose {
         match self {
             Self::Standard => "the standard model",
             Self::Robust => "the robust model",
+            Self::Adversarial => "the PGD-trained model",
             Self::Own => "your model",
             Self::First => "the model at first",
             Self::Now => "the model now",
@@ -73,6 +78,7 @@ impl Whose {
         match self {
             Self::Standard | Self::First => Tone::Standard,
             Self::Robust => Tone::Robust,
+            Self::Adversarial => Tone::Adversarial,
             Self::Own | Self::Now => Tone::Own,
         }
     }
