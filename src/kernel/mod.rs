@@ -153,11 +153,15 @@ fn channels_last(x: &Tensor<4>) -> bool {
 }
 
 /// Whether convolutions on a device can multiply in float16.
+#[cfg(feature = "gpu")]
 pub fn has_half(device: &Device) -> bool {
-    #[cfg(feature = "gpu")]
-    return gpu::has_half(&Tensor::<1>::zeros([1], device));
-    #[cfg(not(feature = "gpu"))]
-    return false;
+    gpu::has_half(&Tensor::<1>::zeros([1], device))
+}
+
+/// Not without the GPU's kernels.
+#[cfg(not(feature = "gpu"))]
+pub fn has_half(_: &Device) -> bool {
+    false
 }
 
 /// Pictures `[B, C, H, W]` as maps.
