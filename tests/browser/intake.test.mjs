@@ -236,7 +236,7 @@ const MAP = png(96, 64, (x, y) => [2 * x + 20, 3 * y + 20, 128]);
 /** Where the square is, once the model sees what is there: {side, x, y}. */
 async function square(page, expected) {
   const place = async () => {
-    const [, side, x, y] = (await page.innerText('#crop-place')).match(/^(\d+) × .* from (\d+), (\d+) on/).map(Number);
+    const [, side, x, y] = (await page.innerText('#crop-place')).match(/^(\d+) × .* from \((\d+), (\d+)\)/).map(Number);
     return { side, x, y };
   };
   let now;

@@ -171,10 +171,13 @@ test('while a slider moves, the view says that it is about what was before', asy
     await page.focus('#epsilon-slider');
     for (let i = 0; i < 6; i++) {
       await page.keyboard.press('ArrowLeft');
-      await page.waitForSelector('.view[aria-busy=true] .plots.stale', { timeout: 1000 });
+      const dimmed = await page.waitForFunction(() => {
+        const plots = document.querySelector('.view[aria-busy=true] .plots.stale');
+        return plots && getComputedStyle(plots).opacity;
+      }, null, { timeout: 1000 });
+      assert.ok(Number(await dimmed.jsonValue()) < 0.7);
       assert.deepEqual((await shown(page)).charts.length, before.charts.length, 'what was known is gone');
     }
-    await page.waitForFunction(() => getComputedStyle(document.querySelector('.plots')).opacity < 0.7);
     await explored(page, 'layers');
     await page.waitForFunction(() => getComputedStyle(document.querySelector('.plots')).opacity === '1');
     assert.notDeepEqual((await shown(page)).charts.map(({ svg }) => svg), before.charts.map(({ svg }) => svg));
