@@ -9,14 +9,14 @@ self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim(
 // the page.
 const FRESH = { cache: 'no-cache' };
 // In the names of files that change with every version.
-const HASH = /-[0-9a-f]{16}/;
+const HASH = /-[0-9a-f]{8,16}(_bg)?\.(js|wasm|css)$/;
 
 // The page names what it is made of and had fetched before this worker was there. One that is missing does not keep the others
 // out. Files of versions before go.
 self.addEventListener('message', (event) => event.waitUntil(caches.open(KEPT).then(async (cache) => {
   await Promise.allSettled(event.data.map((address) => cache.add(new Request(address, FRESH))));
   const named = new Set(event.data.map((address) => new URL(address, self.location).href));
-  const old = (await cache.keys()).filter(({ url }) => HASH.test(url) && !named.has(url));
+  const old = (await cache.keys()).filter(({ url }) => HASH.test(new URL(url).pathname) && !named.has(url));
   await Promise.all(old.map((request) => cache.delete(request)));
 })));
 

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     config::{AttackConfig, Settings},
     data::crop::Crop,
-    protocol::Command,
+    protocol::{Command, Origin, Slot},
 };
 
 /// Milliseconds without a further change after which an attack begins: a slider on its way starts none.
@@ -115,6 +115,10 @@ impl State {
     fn enter(&mut self, model: Shipped, sample: u64) -> Vec<Task> {
         self.sides.forget();
         self.stop_asking();
+        let here = |slot| slot == Slot::Own || Shipped::all(self.link.model.world).any(|model| model.slot == slot);
+        if matches!(self.training.origin, Origin::Model(slot) if !here(slot)) {
+            self.training.origin = Origin::Scratch;
+        }
         self.left = self.model_in_use.take().map(|source| (source, model, sample)).or(self.left);
         let mut tasks = self.load_reference();
         if self.backend.current.is_some() {

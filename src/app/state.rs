@@ -55,7 +55,7 @@ pub struct Attack {
     pub transfer: Vec<(Slot, Vec<f32>)>,
 }
 
-/// The same attack on many pictures of the embedded set.
+/// The same attack on many pictures.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Many {
     pub id: u64,

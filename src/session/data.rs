@@ -107,7 +107,7 @@ impl Session {
         if own.is_empty() && config.validation == 0 && sizes == [train.len(), test.len()] {
             return Ok(splits);
         }
-        let mut splits = Splits { train: train.spread(sizes[0]), test: test.spread(sizes[1]) };
+        let mut splits = Splits { train: train.every(sizes[0]), test: test.every(sizes[1]) };
         splits.join(own);
         // Natively an epoch is chosen by these: here they are just left out, so that all steps are the same.
         splits.train.set_aside(config.validation);

@@ -12,7 +12,7 @@ use otjr::{
     },
     checkpoint::Checkpoint,
     data::{crop::Crop, picture::Upright},
-    protocol::{Command, Slot, Subject},
+    protocol::{Command, Origin, Slot, Subject},
 };
 
 use super::{attacked, attacking, hear, model_at, opened, picture, result, visitor};
@@ -93,6 +93,18 @@ fn the_rival_is_one_of_the_photos_models() {
     assert_eq!((rival.file(), rival.title()), ("photo-pgd.safetensors".into(), "PGD-trained"));
     assert_eq!(rival.in_world(World::Shapes), Shipped::ROBUST);
     assert_eq!(Shipped::STANDARD.in_world(World::Photos).key(), "photo-ce");
+}
+
+/// A run does not begin with a model that the world entered has not.
+#[test]
+fn the_origin_of_runs_is_of_this_world() {
+    let mut state = attacking("#model=photo-otjr");
+    for (slot, after) in [(Slot::Adversarial, Origin::Scratch), (Slot::Standard, Origin::Model(Slot::Standard))] {
+        visitor(&mut state, Intent::Model(Source::Ours(ROBUST)));
+        state.training.origin = Origin::Model(slot);
+        visitor(&mut state, Intent::Model(Source::Ours(Shipped::ROBUST)));
+        assert_eq!(state.training.origin, after);
+    }
 }
 
 /// A world of which nothing can be had is left again for what was there before.

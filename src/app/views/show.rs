@@ -31,7 +31,9 @@ pub struct Shown {
 pub fn charts_of(view: explore::View) -> usize {
     match view {
         explore::View::Layers | explore::View::Jacobian => 2,
-        explore::View::Embedding | explore::View::Transport | explore::View::Landscape => 3,
+        explore::View::Transport | explore::View::Landscape => 3,
+        // One a model: three of the photos, and the visitor's.
+        explore::View::Embedding => 4,
     }
 }
 

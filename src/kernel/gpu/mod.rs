@@ -58,10 +58,11 @@ impl Geometry {
     }
 }
 
-/// What gradients of means over a batch are multiplied by before they are rounded to float16, so that what is small is not
-/// lost (Micikevicius et al., 2018, sec. 3.2); they are divided by it again in float32.
+/// What gradients are multiplied by before they are rounded to float16, so that those of means over a batch, which are small,
+/// are not lost (Micikevicius et al., 2018, sec. 3.2); they are divided by it again in float32. Those of sums have room for it
+/// up to 1,000.
 fn loss_scale(geometry: Geometry, batch: usize) -> usize {
-    if geometry.half { batch.next_power_of_two() } else { 1 }
+    if geometry.half { batch.next_power_of_two().min(64) } else { 1 }
 }
 
 /// The largest power of two that divides `n`, at most `most`.
