@@ -98,7 +98,7 @@ fn the_rival_is_one_of_the_photos_models() {
 /// A run does not begin with a model that the world entered has not.
 #[test]
 fn the_origin_of_runs_is_of_this_world() {
-    let mut state = attacking("#model=photo-otjr");
+    let mut state = attacking("#sample=5");
     for (slot, after) in [(Slot::Adversarial, Origin::Scratch), (Slot::Standard, Origin::Model(Slot::Standard))] {
         visitor(&mut state, Intent::Model(Source::Ours(ROBUST)));
         state.training.origin = Origin::Model(slot);
