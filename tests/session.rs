@@ -322,6 +322,14 @@ fn questions_are_answered_for_each_model() {
         assert!(!maps.channels.is_empty() && maps.channels[0].difference > 0.0);
         let Answer::Embedding(way) = ask(Question::Embedding) else { panic!() };
         assert!(way.path.len() > 10 && way.path.first() != way.path.last());
+        let Answer::Moments(moments) = ask(Question::Moments) else { panic!() };
+        assert_eq!((moments.len(), way.path.len()), (21, 22), "the picture, 20 points, and for the plane the outcome");
+        assert_eq!(moments.iter().map(|m| m.step).collect::<Vec<_>>(), (0..=20).collect::<Vec<_>>());
+        let [first, .., last] = &moments[..] else { panic!() };
+        assert_eq!((&first.attack[..], &last.attack[..]), ("", "pgd"));
+        assert!(first.x.iter().zip(&last.x).all(|(a, b)| (a - b).abs() <= 8.0 / 255.0) && first.x != last.x);
+        assert!(moments.iter().all(|m| (m.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5));
+        assert!(first.probabilities != last.probabilities);
         let Answer::Transport(transport) = ask(Question::Transport) else { panic!() };
         assert_eq!((transport.arrows.len(), transport.projections.len()), (32, 32));
         let Answer::Jacobian(reactions) = ask(Question::Jacobian) else { panic!() };

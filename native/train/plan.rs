@@ -159,7 +159,7 @@ fn planned_at(
     let out = match matches.get_one::<String>("out") {
         Some(out) => {
             let out = PathBuf::from(out);
-            if out.join("run.json").exists() {
+            if out.join("run.json").exists() && RunDirectory::begun(&out)? {
                 bail!("{0} holds a run: go on with it by --resume {0}, or choose another --out", out.display());
             }
             out
@@ -170,6 +170,11 @@ fn planned_at(
         fs::create_dir_all(folder).with_context(|| format!("could not create the directory {}", folder.display()))
     };
     make(&out)?;
+    // What a start that never came to training has left is not this run's.
+    let stale = out.join(run::WEIGHTS);
+    if stale.exists() {
+        fs::remove_file(&stale).with_context(|| format!("could not remove {}", stale.display()))?;
+    }
     if let Some((name, bytes)) = beginning {
         let path = out.join(name);
         path.parent().map(make).transpose()?;

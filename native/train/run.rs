@@ -58,6 +58,13 @@ impl RunDirectory {
         path.join("checkpoint.safetensors")
     }
 
+    /// Whether any run below `out` has come to training, or has been brought as a checkpoint.
+    pub fn begun(out: &Path) -> anyhow::Result<bool> {
+        let entries = fs::read_dir(out).with_context(|| format!("could not read {}", out.display()))?;
+        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        Ok(paths.into_iter().any(|path| path.join(LOG).exists() || Self::checkpoint_path(&path).exists()))
+    }
+
     /// The checkpoint in the directory, if there is one.
     pub fn checkpoint(path: &Path) -> anyhow::Result<Option<Checkpoint>> {
         present(&Self::checkpoint_path(path))

@@ -97,7 +97,7 @@ impl State {
         self.explored.known.get(&(slot, question.clone()))
     }
 
-    /// What the open view needs to know: the place of a model, the number of the attack on it, the question.
+    /// What the open view needs to know, and the attack if it is rewound: the place of a model, the number of the attack on it, the question.
     pub fn questions(&self) -> Vec<(Slot, u64, Question)> {
         let over = |phase| matches!(phase, Phase::Done { stopped: false, .. });
         let attacked: Vec<(Slot, u64)> = self
@@ -117,7 +117,9 @@ impl State {
             Question::Maps(layer) => has(slot, layer),
             _ => !of_one(question) || self.slot() == Some(slot),
         };
-        let mut all = Vec::new();
+        // The picture itself, which the visitor has at hand, comes before the view.
+        let back = attacked.iter().filter(|(slot, _)| self.slot() == Some(*slot) && self.attack.rewound.is_some());
+        let mut all: Vec<_> = back.map(|&(slot, attack)| (slot, attack, Question::Moments)).collect();
         for question in questions {
             let models = attacked.iter().filter(|(slot, _)| of(&question, *slot));
             all.extend(models.map(|&(slot, attack)| (slot, attack, question.clone())));

@@ -9,6 +9,7 @@ use super::{
     camera::Camera,
     desk::Desk,
     dropped::{self, Address},
+    gallery::Gallery,
     link::{Shipped, World},
     message::{Intent, Source},
 };
@@ -145,8 +146,8 @@ pub fn Toolbar() -> impl IntoView {
     let next = move |_| desk.tell(Intent::Sample(state.with_untracked(|s| s.link.sample.wrapping_add(1))));
     view! {
         <div class="toolbar">
-            <fieldset>
-                <legend>"Model"</legend>
+            <div class="group" role="group" aria-labelledby="of-model">
+                <span id="of-model">"Model"</span>
                 {move || {
                     let shipped = Shipped::all(world.get());
                     shipped.map(|shipped| model(Source::Ours(shipped), shipped.title().into())).collect_view()
@@ -159,18 +160,18 @@ pub fn Toolbar() -> impl IntoView {
                     <input type="file" id="pick-model" accept=".safetensors" on:change=bring/>
                     "Open a model"
                 </label>
-            </fieldset>
-            <fieldset>
-                <legend>"Picture"</legend>
+            </div>
+            <div class="group" role="group" aria-labelledby="of-picture">
+                <span id="of-picture">"Picture"</span>
                 <button id="sample" on:click=next>"Another sample"</button>
-                {move || (world.get() == World::Photos).then(|| view! { <a id="credits" href=CREDITS target="_blank">"Credits"</a> })}
+                {move || (world.get() == World::Photos).then(|| view! { <Gallery/> <a id="credits" href=CREDITS target="_blank">"Credits"</a> })}
                 <label class="button">
                     <input type="file" id="pick-picture" accept="image/*" multiple on:change=bring/>
                     "Open a picture"
                 </label>
                 <Camera/>
                 <AddressBox/>
-            </fieldset>
+            </div>
         </div>
         <div class="drop" aria-hidden="true"><p>"Drop a picture, or a model (.safetensors)"</p></div>
     }

@@ -84,6 +84,11 @@ impl State {
                 self.displace();
                 vec![Task::Send(Command::Evaluate { id, slot, settings, pictures })]
             }
+            Intent::Rewind(stop) => self.rewind(stop),
+            Intent::Pictures(pictures) => {
+                self.link.pictures = pictures;
+                Vec::new()
+            }
             Intent::View(view) => {
                 self.link.view = view;
                 self.go_on()
@@ -116,8 +121,8 @@ impl State {
         self.sides.forget();
         self.stop_asking();
         let here = |slot| slot == Slot::Own || Shipped::all(self.link.model.world).any(|model| model.slot == slot);
-        if matches!(self.training.origin, Origin::Model(slot) if !here(slot)) {
-            self.training.origin = Origin::Scratch;
+        if matches!(self.link.origin, Origin::Model(slot) if !here(slot)) {
+            self.link.origin = Origin::Scratch;
         }
         self.left = self.model_in_use.take().map(|source| (source, model, sample)).or(self.left);
         let mut tasks = self.load_reference();
@@ -181,7 +186,16 @@ impl State {
             if silent("train.") {
                 link.train = self.link.train.clone();
             }
+            if silent("begin=") {
+                link.origin = self.link.origin;
+            }
+            if silent("pictures=") {
+                link.pictures = self.link.pictures;
+            }
             picture_stays = silent("sample=") && (!entered || matches!(self.picture_wanted, Some(Source::Own(_))));
+        }
+        if self.link.origin == Origin::Model(Slot::Own) && link.origin == Origin::Scratch {
+            link.origin = self.link.origin;
         }
         if !entered && (picture_stays || own_picture.is_some()) {
             (link.sample, link.crop) = (self.link.sample, self.link.crop);

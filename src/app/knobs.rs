@@ -1,6 +1,11 @@
 //! What can be set on the page: of the attack, and of the next training run. One set of controls serves both. Pure.
 
-use super::{message::Intent, state::State, training::Phase, wishes::Wish};
+use super::{
+    message::{Intent, Kind},
+    state::State,
+    training::Phase,
+    wishes::Wish,
+};
 use crate::{
     config::{AttackConfig, Error, Norm, Setting, Settings, TrainConfig},
     protocol::Origin,
@@ -83,7 +88,8 @@ impl Knobs {
     pub fn used(self, state: &State, key: &str) -> bool {
         match self {
             Self::Attack => state.link.attack.attack.uses(key),
-            Self::Train if key == "model" => state.training.origin == Origin::Scratch,
+            Self::Train if key == "model" => state.link.origin == Origin::Scratch,
+            Self::Train if key == "mixed" => matches!(state.backend.current, Some((Kind::Gpu, _))),
             Self::Train => state.link.train.objective.uses(key),
         }
     }
@@ -99,6 +105,7 @@ impl Knobs {
             (Self::Train, "model") if !self.used(state, key) => {
                 format!("{help}. Not used: the run begins from a model.")
             }
+            (Self::Train, "mixed") if !self.used(state, key) => format!("{help}. Not used on the CPU."),
             (Self::Train, _) if !self.used(state, key) => {
                 format!("{help}. Not used by {}.", state.link.train.objective)
             }

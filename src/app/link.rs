@@ -4,11 +4,14 @@ use super::{explore::View, photos::PHOTOS, tour::STEPS};
 use crate::{
     config::{AttackConfig, Settings, TrainConfig},
     data::{crop::Crop, synthetic::TEST_PICTURES},
-    protocol::Slot,
+    protocol::{Origin, Slot},
 };
 
 /// The settings of an attack that always stand in the address and are in view; the others only if changed.
 pub const ESSENTIAL: [&str; 5] = ["attack", "norm", "epsilon", "step", "steps"];
+
+/// How many pictures an attack on many may take.
+pub const PICTURES: [usize; 4] = [20, 50, 100, 500];
 
 /// What the models that come with the page tell apart, and what its samples show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -146,8 +149,11 @@ pub struct Link {
     /// The square of a photo that is shown; none for the middle.
     pub crop: Option<Crop>,
     pub attack: AttackConfig,
-    /// What the next training run shall be.
+    /// What the next training run shall be, and begin with.
     pub train: TrainConfig,
+    pub origin: Origin,
+    /// How many pictures an attack on many takes.
+    pub pictures: usize,
     /// The class to reach; any other if none.
     pub target: Option<usize>,
     pub backend: Wish,
@@ -169,6 +175,8 @@ impl Default for Link {
             crop: None,
             attack: AttackConfig::default(),
             train: TrainConfig::demo(),
+            origin: Origin::Scratch,
+            pictures: PICTURES[1],
             target: None,
             backend: Wish::default(),
             view: Some(View::default()),
@@ -242,6 +250,15 @@ impl Link {
                 Some(wish) => self.backend = wish,
                 None => return refuse("expected auto, cpu or gpu", "auto"),
             },
+            // One of the page's own models: another's cannot be carried.
+            "begin" => match Shipped::all(self.model.world).find(|model| model.slot.key() == value) {
+                Some(model) => self.origin = Origin::Model(model.slot),
+                None => return refuse("there is no such model to begin with", "Fresh weights"),
+            },
+            "pictures" => match value.parse().ok().filter(|n| PICTURES.contains(n)) {
+                Some(pictures) => self.pictures = pictures,
+                None => return refuse("expected 20, 50, 100 or 500", "50"),
+            },
             "view" if value == NONE => self.view = None,
             "view" => match View::ALL.into_iter().find(|v| v.key() == value) {
                 Some(view) => self.view = Some(view),
@@ -306,6 +323,14 @@ impl Link {
         for (key, value) in self.train.pairs().into_iter().filter(|(key, value)| usual.get(key).as_ref() != Some(value))
         {
             add(&format!("{TRAIN}{key}"), &value);
+        }
+        if let Origin::Model(slot) = self.origin
+            && slot != Slot::Own
+        {
+            add("begin", slot.key());
+        }
+        if self.pictures != Self::default().pictures {
+            add("pictures", &self.pictures.to_string());
         }
         if let Some(step) = self.tour {
             add("tour", &(step + 1).to_string());

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::{
     desk::Desk,
+    link::PICTURES,
     message::Intent,
     path::flag,
     reading::{many, many_said, set},
@@ -11,13 +12,10 @@ use super::{
 };
 use crate::evaluate::{Accuracy, Record, Report};
 
-/// How many pictures one may choose.
-const NUMBERS: [usize; 4] = [20, 50, 100, 500];
-
 #[component]
 pub fn Many() -> impl IntoView {
     let desk = expect_context::<Desk>();
-    let number = RwSignal::new(50usize);
+    let number = Memo::new(move |_| desk.state.with(|s| s.link.pictures));
     let run = Memo::new(move |_| desk.state.with(|s| s.many.clone()));
     let said = Memo::new(move |_| run.with(|r| r.as_ref().map(many_said)));
     let running = move || run.with(|r| r.as_ref().is_some_and(|r| r.running));
@@ -29,7 +27,7 @@ pub fn Many() -> impl IntoView {
                 .into()
         }
     });
-    let option = |n: usize| view! { <option value=n selected=n == 50>{n.to_string()}</option> };
+    let option = |n: usize| view! { <option value=n prop:selected=move || number.get() == n>{n.to_string()}</option> };
     let begin = move |_| {
         if running() {
             desk.tell(Intent::Stop);
@@ -42,7 +40,7 @@ pub fn Many() -> impl IntoView {
             <h2 id="many-title">"On many pictures"<span>{move || of_what.get()}", with the attack chosen above, to any wrong class"</span></h2>
             <div class="actions">
                 <label>"Pictures "<select id="many-number"
-                    on:change=move |e| number.set(event_target_value(&e).parse().unwrap_or(50))>{NUMBERS.map(option)}</select></label>
+                    on:change=move |e| desk.tell(Intent::Pictures(event_target_value(&e).parse().unwrap_or(50)))>{PICTURES.map(option)}</select></label>
                 <button id="many-begin" aria-disabled=move || (!ready()).to_string() on:click=begin>
                     {move || if running() { "Stop" } else { "Attack them all" }}
                 </button>

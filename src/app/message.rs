@@ -90,12 +90,16 @@ pub enum Intent {
     /// Attack once more from another random start.
     Again,
     Stop,
+    /// Show the attack as it was at a stop of [`super::rewind::STOPS`].
+    Rewind(usize),
     /// Open a view, or none.
     View(Option<View>),
     /// Look into a layer, by its name.
     Layer(String),
     /// Show one projection of the transport.
     Projection(usize),
+    /// How many pictures an attack on many shall take.
+    Pictures(usize),
     /// Attack so many pictures of the embedded set.
     Many(usize),
     Dismiss(usize),

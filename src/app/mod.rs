@@ -1,8 +1,8 @@
 //! The page. `state` is what it knows; `intents` and `wishes` are what the visitor wants, `hear` is what the worker says, and
-//! `message`, `workers`, `sides`, `explore`, `training`, `run`, `runs`, `own`, `frame` and `saved` are parts of both. With
+//! `message`, `workers`, `sides`, `explore`, `training`, `run`, `runs`, `own`, `frame`, `rewind` and `saved` are parts of both. With
 //! `compare`, `link`, `photos`, `knobs`, `dropped`, `reading`, `scale`, `pixels`, `tour`, `chart` and `views` these are plain
-//! functions, tested natively; the rest shows them in a browser: `desk` carries out what the state decides, `page` lays out
-//! the views, `kept` is what it keeps there.
+//! functions, tested natively; the rest shows them in a browser: `desk` holds the state, `carry` does what it decides, `page` lays
+//! out the views, `kept` is what it keeps there.
 //!
 //! The page knows nothing of burn: all computing happens in a worker (`worker_client` here, `src/worker.rs` there), so
 //! that the page is small and never blocks.
@@ -21,6 +21,7 @@ pub mod own;
 pub mod photos;
 pub mod pixels;
 pub mod reading;
+pub mod rewind;
 pub mod run;
 pub mod runs;
 pub mod saved;
@@ -42,6 +43,8 @@ mod browser;
 #[cfg(target_arch = "wasm32")]
 mod camera;
 #[cfg(target_arch = "wasm32")]
+mod carry;
+#[cfg(target_arch = "wasm32")]
 mod check;
 #[cfg(target_arch = "wasm32")]
 mod controls;
@@ -49,6 +52,8 @@ mod controls;
 mod desk;
 #[cfg(target_arch = "wasm32")]
 mod framing;
+#[cfg(target_arch = "wasm32")]
+mod gallery;
 #[cfg(target_arch = "wasm32")]
 mod guide;
 #[cfg(target_arch = "wasm32")]

@@ -7,7 +7,7 @@ use web_sys::{PerformanceResourceTiming, ServiceWorkerRegistration};
 
 use super::{
     browser,
-    desk::MODELS,
+    carry::MODELS,
     link::{Shipped, World},
     message::Kind,
     worker_client,

@@ -62,6 +62,8 @@ fn Open(view: View) -> impl IntoView {
         let chart = Memo::new(move |_| shown.with(|s: &Shown| s.charts.get(i).cloned()));
         view! { <Plot chart id class=show::shape_of(view, i)/> }
     });
+    // How many there are to come decides how much room is kept for them.
+    let models = Memo::new(move |_| state.with(|s| s.known_models().count()));
     let more = match view {
         View::Layers => view! { <Layer/> }.into_any(),
         View::Transport => view! { <Projection/> }.into_any(),
@@ -72,7 +74,7 @@ fn Open(view: View) -> impl IntoView {
         <div class="view" id=format!("view-{}", view.key()) aria-busy=move || busy.get().to_string()>
             <p id="view-words">{move || shown.with(|s| s.words.clone())}</p>
             <p class="unseen" role="status">{move || said.get()}</p>
-            <div class="plots" class:stale=stale>{plots.collect_view()}</div>
+            <div class="plots" class:stale=stale data-models=move || models.get().to_string()>{plots.collect_view()}</div>
             {more}
         </div>
     }

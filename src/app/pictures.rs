@@ -8,6 +8,7 @@ use super::{
     message::Intent,
     pixels,
     reading::{in_255ths, percent, top},
+    rewind::{self, STOPS},
     saved,
     state::{Phase, State},
 };
@@ -45,8 +46,8 @@ pub fn Pictures() -> impl IntoView {
     let clean = Memo::new(move |_| state.with(|s| s.picture.as_ref().filter(|p| p.pixels.len() == VALUES).cloned()));
     // Until it is attacked, the picture itself.
     let bent = Memo::new(move |_| {
-        let result = state.with(|s| s.attack.result.as_ref().map(|r| r.pixels.clone()));
-        result.filter(|p| p.len() == VALUES).or_else(|| clean.with(|p| p.as_ref().map(PictureInfo::unit)))
+        let shown = state.with(|s| s.shown().map(|shown| shown.pixels.to_vec()));
+        shown.filter(|p| p.len() == VALUES).or_else(|| clean.with(|p| p.as_ref().map(PictureInfo::unit)))
     });
     let full = Memo::new(move |_| state.with(scale));
     let before = move || clean.with(|p| p.as_ref().map(|p| pixels::of_bytes(&p.pixels)));
@@ -58,9 +59,8 @@ pub fn Pictures() -> impl IntoView {
     });
 
     let before = Memo::new(move |_| state.with(|s| seen(s, &s.clean)));
-    let after = Memo::new(move |_| {
-        state.with(|s| s.attack.result.as_ref().map_or(String::new(), |r| seen(s, &r.probabilities)))
-    });
+    let after =
+        Memo::new(move |_| state.with(|s| s.shown().map_or(String::new(), |shown| seen(s, shown.probabilities))));
     let of_what = Memo::new(move |_| {
         let Some(p) = state.with(|s| s.picture.clone()) else {
             return String::new();
@@ -73,11 +73,14 @@ pub fn Pictures() -> impl IntoView {
         facts.join(", ")
     });
     let size = Memo::new(move |_| {
-        state.with(|s| match &s.attack.result {
-            Some(r) => [in_255ths(r.linf), format!("{:.2}", r.l2), format!("{:.1}", r.l1)],
+        state.with(|s| match s.moved() {
+            Some([linf, l2, l1]) => [in_255ths(linf), format!("{l2:.2}"), format!("{l1:.1}")],
             None => ["–", "–", "–"].map(String::from),
         })
     });
+    let stop = Memo::new(move |_| state.with(|s| s.attack.rewound.unwrap_or(STOPS)));
+    let over = Memo::new(move |_| state.with(|s| !s.busy() && s.attack.result.is_some()));
+    let moment = Memo::new(move |_| state.with(rewind::words));
     let cannot_save = Memo::new(move |_| state.with(|s| s.busy() || s.attack.result.is_none()));
     let save = move |id, part, title| {
         view! {
@@ -108,7 +111,7 @@ pub fn Pictures() -> impl IntoView {
                 </figcaption>
             </figure>
             <figure>
-                <h2>"Attacked"</h2>
+                <h2>"Attacked"<span id="moment">{move || moment.get()}</span></h2>
                 <div class="frame" class:wiping=wiping style:--wipe=move || format!("{}%", wipe.get())>
                     <canvas node_ref=attacked id="attacked" width=side.clone() height=side.clone() role="img"
                         aria-label=move || format!("Attacked picture. The model sees {}.", after.get())></canvas>
@@ -116,12 +119,17 @@ pub fn Pictures() -> impl IntoView {
                 </div>
                 <figcaption>
                     <p class="seen attacked" class:blank=move || after.get().is_empty()><span class="sign" aria-hidden="true"></span>{move || after.get()}</p>
-                    <label class="fine wipe">
-                        <span>"Lay the original over it"</span>
+                    <div class="fine sliders">
+                        <label for="rewind">"Rewind"</label>
+                        <input type="range" id="rewind" min="0" max=STOPS prop:value=move || stop.get()
+                            prop:disabled=move || !over.get()
+                            aria-valuetext=move || if stop.get() == STOPS { "the outcome".into() } else { moment.get() }
+                            on:input=move |e| desk.tell(Intent::Rewind(event_target_value(&e).parse().unwrap_or(STOPS)))/>
+                        <label for="wipe">"Lay the original over it"</label>
                         <input type="range" id="wipe" min="0" max="100" prop:value=move || wipe.get()
                             aria-valuetext=move || format!("{} %", wipe.get())
                             on:input=move |e| wipe.set(event_target_value(&e).parse().unwrap_or(0.0))/>
-                    </label>
+                    </div>
                 </figcaption>
             </figure>
             <figure>

@@ -27,7 +27,7 @@ fn rows(state: &State) -> (Vec<Row>, usize) {
     if state.clean.len() != model.classes.len() {
         return Default::default();
     }
-    let after = state.attack.result.as_ref().map(|r| &r.probabilities[..]).filter(|p| p.len() == state.clean.len());
+    let after = state.shown().map(|shown| shown.probabilities).filter(|p| p.len() == state.clean.len());
     let (best, best_after) = (top(&state.clean), after.map(top));
     let classes = listed(&state.clean, after.unwrap_or_default(), AT_MOST);
     let left_out = state.clean.len() - classes.len();

@@ -47,6 +47,8 @@ pub struct Attack {
     pub config: AttackConfig,
     pub target: Option<usize>,
     pub result: Option<AttackResult>,
+    /// Which stop of its way is in view; none: its outcome.
+    pub rewound: Option<usize>,
     /// The way of each of its attacks.
     pub traces: Vec<Trace>,
     /// Why not to trust it.
@@ -236,6 +238,7 @@ impl State {
 
     pub(super) fn forget_attack(&mut self) {
         self.attack.result = None;
+        self.attack.rewound = None;
         self.saved = None;
         self.attack.traces.clear();
         self.attack.flags.clear();
@@ -297,6 +300,7 @@ impl State {
         self.attack.config = self.link.attack.clone();
         self.attack.target = self.link.target;
         self.attack.flags.clear();
+        self.attack.rewound = None;
         self.saved = None;
         self.attack.phase = Phase::Running { done: 0, total: 0 };
         let settings = owned(&self.attack.config);

@@ -120,7 +120,7 @@ fn button(desk: Desk, act: &'static Act) -> AnyView {
 fn Begin() -> impl IntoView {
     let desk = expect_context::<Desk>();
     let own = Memo::new(move |_| desk.state.with(|s| s.name_of(Slot::Own).map(str::to_owned)));
-    let now = Memo::new(move |_| desk.state.with(|s| s.training.origin));
+    let now = Memo::new(move |_| desk.state.with(|s| s.link.origin));
     let world = Memo::new(move |_| desk.state.with(|s| s.link.model.world));
     let options = move || {
         let shipped =

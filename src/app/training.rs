@@ -6,7 +6,7 @@ pub use super::run::{Judged, Phase, Point, Run};
 use super::{message::Task, runs::Judging, state::State, wishes::Earlier};
 use crate::{
     config::{Settings, TrainConfig},
-    protocol::{Command, DataInfo, Look, Origin, Pairs, Purpose, RunInfo, decode},
+    protocol::{Command, DataInfo, Look, Pairs, Purpose, RunInfo, decode},
     train::Record,
 };
 
@@ -23,8 +23,6 @@ pub(super) enum Coming {
 /// All that the page knows of training.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Training {
-    /// What the next run begins with; its settings are in the address.
-    pub origin: Origin,
     pub run: Option<Run>,
     /// The runs before, oldest first.
     pub past: Vec<Run>,

@@ -57,7 +57,7 @@ impl State {
     pub(super) fn wish(&mut self, wish: Wish) -> Vec<Task> {
         match wish {
             Wish::Set(key, value) => return self.set_training(key, value),
-            Wish::Origin(origin) => self.training.origin = origin,
+            Wish::Origin(origin) => self.link.origin = origin,
             Wish::Begin(number) => return self.another(Coming::Fresh(number)),
             Wish::Go => return self.drive(Phase::Going),
             Wish::Step => return self.drive(Phase::Stepping),
@@ -153,7 +153,7 @@ impl State {
         self.training.coming = Some(coming);
         match coming {
             Coming::Fresh(_) => {
-                Task::Send(Command::Begin { origin: self.training.origin, settings: pairs(&self.link.train) })
+                Task::Send(Command::Begin { origin: self.link.origin, settings: pairs(&self.link.train) })
             }
             Coming::Copy(number, _) => Task::TakeUp(number, batch),
             Coming::File(file, _) => Task::Resume(file),

@@ -27,6 +27,8 @@ pub enum Question {
     Landscape,
     /// The margin as the ball grows.
     Margins,
+    /// Where the attack was on its way, and what the model saw there.
+    Moments,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +41,21 @@ pub enum Answer {
     Jacobian(Reactions),
     Landscape(Surroundings),
     Margins(Vec<Radius>),
+    /// The picture itself first.
+    Moments(Vec<Moment>),
+}
+
+/// The worst point that an attack had found after a step of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Moment {
+    /// Its name; of a suite the one under way.
+    pub attack: String,
+    /// Steps of it done.
+    pub step: usize,
+    /// `[3, 32, 32]` in [0,1].
+    pub x: Vec<f32>,
+    /// `[C]`
+    pub probabilities: Vec<f32>,
 }
 
 /// A picture under attack in the plane of its model's latents.

@@ -199,10 +199,13 @@ fn nth(index: usize, runtime: &str, of: burn::tensor::DeviceType) -> Result<Open
 fn remote(address: SocketAddr) -> Result<Opened, Unavailable> {
     use burn::remote::RemoteHost;
 
+    let absent = |e: &dyn fmt::Display| {
+        Unavailable(format!("no device is lent at {address} ({e}): run `lend` there, and try again"))
+    };
+    // burn would try for a quarter of a minute.
+    std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_secs(3)).map_err(|e| absent(&e))?;
     let host = RemoteHost::websocket(&format!("ws://{address}"));
-    let device = Device::remote_options(&host)
-        .init()
-        .map_err(|e| Unavailable(format!("no device is lent at {address} ({e}): run `lend` there, and try again")))?;
+    let device = Device::remote_options(&host).init().map_err(|e| absent(&e))?;
     Ok(Opened { device, name: format!("the device lent at {address}"), emulated: false, largest_buffer: None })
 }
 

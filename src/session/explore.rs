@@ -2,7 +2,10 @@
 
 use std::{collections::btree_map::Entry, ops::ControlFlow};
 
-use super::{Refusal, Session, watch::Line};
+use super::{
+    Refusal, Session, softmax,
+    watch::{Line, Point},
+};
 use crate::{
     attack::{Attack, Error, Goal, Observer, Progress, Query, Task, method::stages},
     config::{AttackConfig, AttackKind, Norm, Pixels},
@@ -13,7 +16,7 @@ use crate::{
         landscape::{Landscape, Window},
         layers,
         margins::{Radius, attack_within},
-        question::{Answer, Question, Reactions, Surroundings, Way},
+        question::{Answer, Moment, Question, Reactions, Surroundings, Way},
         transport,
     },
     model::Model,
@@ -41,8 +44,7 @@ pub struct Attacked {
     pub config: AttackConfig,
     pub goal: Goal,
     pub x_adv: Vec<f32>,
-    /// `[n, 3, 32, 32]`, points on its way.
-    pub path: Vec<f32>,
+    pub path: Vec<Point>,
 }
 
 /// A batch of reference pictures and their adversarial twins.
@@ -137,7 +139,8 @@ impl Session {
                         place.insert(Embedding::new(model, &device, &x, &labels, CELLS).await?).clone()
                     }
                 };
-                let way = [&x[..], &attacked.path, &attacked.x_adv].concat();
+                let path: Vec<f32> = attacked.path.iter().flat_map(|point| &point.x).copied().collect();
+                let way = [&x[..], &path, &attacked.x_adv].concat();
                 let path = reference.project(model, &device, &way).await?;
                 Answer::Embedding(Way { reference, path })
             }
@@ -197,6 +200,20 @@ impl Session {
                     }
                 }
                 Answer::Margins(curve)
+            }
+            Question::Moments => {
+                let start = ("", 0, &x);
+                let path = attacked.path.iter().map(|Point { attack, step, x }| (attack.as_str(), *step, x));
+                let points: Vec<_> = [start].into_iter().chain(path).collect();
+                let all: Vec<f32> = points.iter().flat_map(|(.., x)| x.iter().copied()).collect();
+                let seen = query.logits(&all).await?;
+                let moment = |((attack, step, x), z): ((&str, usize, &Vec<f32>), _)| Moment {
+                    attack: attack.into(),
+                    step,
+                    x: x.clone(),
+                    probabilities: softmax(z),
+                };
+                Answer::Moments(points.into_iter().zip(seen.rows()).map(moment).collect())
             }
         })
     }

@@ -53,8 +53,15 @@ pub struct Watch<'a> {
     looks: Query<'a, Model>,
     task: &'a Task,
     pub traces: Vec<Trace>,
-    /// `[n, 3, 32, 32]`: the worst points so far, evenly chosen.
-    pub path: Vec<f32>,
+    /// The worst points so far, evenly chosen.
+    pub path: Vec<Point>,
+}
+
+/// The worst point `[3, 32, 32]` that an attack had found after a step of it.
+pub struct Point {
+    pub attack: String,
+    pub step: usize,
+    pub x: Vec<f32>,
 }
 
 /// Points of a path that are kept, of each attack.
@@ -113,8 +120,9 @@ impl<'a> Watch<'a> {
 impl Observer for Watch<'_> {
     async fn step(&mut self, Progress { done, total, found }: Progress<'_>) -> ControlFlow<()> {
         self.note(found[0].margin, done, total);
-        if done * PATH / total != (done - 1) * PATH / total && self.path.len() < 2 * PATH * found[0].x.len() {
-            self.path.extend(&found[0].x);
+        if done * PATH / total != (done - 1) * PATH / total && self.path.len() < 2 * PATH {
+            let attack = self.traces.last().map(|trace| trace.attack.clone()).unwrap_or_default();
+            self.path.push(Point { attack, step: done, x: found[0].x.clone() });
         }
         if done == total || !self.line.due() {
             return ControlFlow::Continue(());

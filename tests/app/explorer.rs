@@ -6,6 +6,7 @@ use otjr::{
         explore::View,
         link::{Link, Shipped, Wish, World},
         message::{Input, Intent, Sort, Source, Task},
+        rewind,
         state::State,
         tour,
         views::show::layer_names,
@@ -13,7 +14,7 @@ use otjr::{
     config::Objective,
     explore::{
         layers::Shift,
-        question::{Answer, Question},
+        question::{Answer, Moment, Question},
     },
     protocol::{Command, Event, Slot, Subject, Transfer},
 };
@@ -87,6 +88,48 @@ fn another_model_in_a_place_has_judged_nothing_yet() {
     hear(&mut state, model_at(Slot::Standard));
     hear(&mut state, classified(Slot::Standard));
     assert_eq!(compare::rows(&state)[1].attacked, [None, None]);
+}
+
+/// A moment of the attack stands in for its outcome while it is in view; only the model in focus is asked, once an attack.
+#[test]
+fn an_attack_can_be_rewound() {
+    let (mut state, _) = both_attacked();
+    visitor(&mut state, Intent::View(None));
+    let outcome = state.shown().unwrap().pixels.to_vec();
+    assert_eq!(rewind::words(&state), "");
+    let tasks = visitor(&mut state, Intent::Rewind(10));
+    let [Task::Send(Command::Explore { id, slot: Slot::Robust, question: Question::Moments })] = tasks[..] else {
+        panic!("{tasks:?}")
+    };
+    assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&outcome[..], "not known yet"));
+    let original = state.picture.as_ref().unwrap().unit();
+    let moment = |step: usize| Moment {
+        attack: if step == 0 { String::new() } else { "pgd".into() },
+        step,
+        x: original.iter().map(|x| x + step as f32 / 255.0).collect(),
+        probabilities: vec![1.0 - 0.1 * step as f32, 0.1 * step as f32, 0.0],
+    };
+    // Fewer moments than stops.
+    let answer = Ok(Answer::Moments((0..=4).map(moment).collect()).into());
+    hear(&mut state, Event::Explored { id, slot: Slot::Robust, question: Question::Moments, answer, over: true });
+    assert_eq!(
+        (state.shown().unwrap().probabilities, rewind::words(&state).as_str()),
+        (&[0.8, 0.2, 0.0][..], "after step 2 of 20")
+    );
+    assert!((state.moved().unwrap()[0] - 2.0 / 255.0).abs() < 1e-6);
+    assert_eq!(visitor(&mut state, Intent::Rewind(0)), [], "it is known");
+    assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&original[..], "before the attack"));
+    assert_eq!(visitor(&mut state, Intent::Rewind(rewind::STOPS)), []);
+    assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&outcome[..], ""));
+    // The next attack begins at its outcome, and its moments are others.
+    visitor(&mut state, Intent::Rewind(5));
+    visitor(&mut state, Intent::Again);
+    state.apply(Input::Due);
+    assert_eq!(state.attack.rewound, None);
+    let again = attacked(state.attack.id, false, result([0.9, 0.05, 0.05], false));
+    hear(&mut state, again);
+    visitor(&mut state, Intent::Rewind(5));
+    assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&outcome[..], "not known yet"));
 }
 
 /// A layer that the model in view does not have can be left again, and nobody is asked for it.

@@ -7,6 +7,7 @@ use otjr::{
         state::State,
     },
     config::{AttackConfig, AttackKind, Norm, Settings},
+    protocol::{Origin, Slot},
 };
 
 use super::{attacking, picture, visitor};
@@ -19,7 +20,9 @@ fn an_address_says_all_and_is_read_back() {
     for (key, value) in [("epsilon", "0.3"), ("seed", "7"), ("restarts", "3"), ("steps", "20")] {
         link.attack.set(key, value).unwrap();
     }
+    (link.origin, link.pictures) = (Origin::Model(Slot::Robust), 100);
     let hash = link.hash(false, false);
+    assert!(hash.ends_with("&begin=otjr&pictures=100"), "{hash}");
     assert_eq!(Link::parse(&hash), (link, vec![]));
     let (usual, problems) = Link::parse(&Link::default().hash(false, false));
     assert_eq!((usual, problems.len()), (Link::default(), 0));
@@ -48,6 +51,9 @@ fn bad_values_in_an_address_are_named_and_the_rest_is_kept() {
         ("backend=tpu", "backend"),
         ("attack=%%%", "attack"),
         ("speed=3", "speed"),
+        ("begin=pgd", "begin"),
+        ("begin=own", "begin"),
+        ("pictures=7", "pictures"),
         ("steps", "steps"),
     ] {
         let (link, problems) = Link::parse(&format!("#seed=5&{bad}&restarts=2"));

@@ -101,9 +101,9 @@ fn the_origin_of_runs_is_of_this_world() {
     let mut state = attacking("#sample=5");
     for (slot, after) in [(Slot::Adversarial, Origin::Scratch), (Slot::Standard, Origin::Model(Slot::Standard))] {
         visitor(&mut state, Intent::Model(Source::Ours(ROBUST)));
-        state.training.origin = Origin::Model(slot);
+        state.link.origin = Origin::Model(slot);
         visitor(&mut state, Intent::Model(Source::Ours(Shipped::ROBUST)));
-        assert_eq!(state.training.origin, after);
+        assert_eq!(state.link.origin, after);
     }
 }
 

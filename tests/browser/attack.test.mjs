@@ -36,6 +36,33 @@ describe('on the CPU', () => {
   before(async () => { browser = await launch('cpu'); });
   after(() => browser?.close());
 
+  test('an attack is rewound to the picture itself and forward again', async () => {
+    await visit(browser, server, { path: '#model=ce&view=none&backend=cpu' }, async (page) => {
+      await attacked(page);
+      const [outcome, original] = [await pixels(page, 'attacked'), await pixels(page, 'original')];
+      const seen = await probabilities(page);
+      const moment = (words) => page.waitForFunction((words) => document.querySelector('#moment').innerText === words, words);
+      await page.focus('#rewind');
+      await page.keyboard.press('Home');
+      await moment('before the attack');
+      assert.deepEqual(await pixels(page, 'attacked'), original);
+      const before = await probabilities(page);
+      assert.ok(before.clean.every((p, i) => Math.abs(p - before.attacked[i]) < 1e-3), 'it is seen as the original');
+      await page.keyboard.press('ArrowRight');
+      await moment('after step 1 of 20');
+      await staysWithin(page, 8);
+      assert.notDeepEqual(await pixels(page, 'attacked'), original);
+      await page.keyboard.press('End');
+      await moment('');
+      assert.deepEqual([await pixels(page, 'attacked'), await probabilities(page)], [outcome, seen]);
+      // The next attack is shown as it ends.
+      await page.keyboard.press('Home');
+      await moment('before the attack');
+      await attackAfter(page, () => page.click('#again'));
+      await moment('');
+    });
+  });
+
   test('a dropped picture is attacked within epsilon', async (t) => {
     await visit(browser, server, { path: '#backend=cpu' }, async (page) => {
       await attacked(page);

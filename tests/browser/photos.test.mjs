@@ -64,6 +64,29 @@ test('a photo that is misread without any attack is not said to hold', async (t)
   });
 });
 
+test('a photo is chosen among small ones', async () => {
+  await visit(browser, server, { path: '#model=photo-otjr&view=none&backend=cpu' }, async (page) => {
+    await attacked(page);
+    await page.click('#choose');
+    const small = page.locator('#photos button');
+    assert.equal(await small.count(), 26);
+    assert.equal(await small.nth(0).getAttribute('aria-pressed'), 'true');
+    const sheet = await small.nth(13).evaluate((button) => getComputedStyle(button).backgroundImage.match(/url\("(.*)"\)/)[1]);
+    assert.equal(await page.evaluate(async (sheet) => (await fetch(sheet)).ok, sheet), true, sheet);
+    await shoot(page, 'gallery', { fullPage: false });
+    await attackAfter(page, () => small.nth(13).click());
+    await caption(page, 'A moose, lying. Photo: Ryan Hagerty');
+    assert.match(page.url(), /&sample=13&/);
+    assert.equal(await page.isVisible('#photos'), false, 'it closes');
+    await page.focus('#choose');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('#photos', { state: 'visible' });
+    await page.keyboard.press('Escape');
+    await page.waitForSelector('#photos', { state: 'hidden' });
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'choose');
+  });
+});
+
 test('the square of a photo is in its address', async () => {
   await visit(browser, server, { path: '#model=photo-otjr&sample=11&view=none&backend=cpu' }, async (page) => {
     await attacked(page);
@@ -84,6 +107,8 @@ test('a photo and its views are an address', async () => {
   await visit(browser, server, { path: '#model=photo-otjr&sample=11&view=embedding&backend=cpu' }, async (page) => {
     await explored(page, 'embedding');
     await caption(page, 'A cat. Photo: Pixabay, CC0');
+    const kept = await page.locator('#view-embedding .plot').evaluateAll((all) => all.filter((plot) => getComputedStyle(plot).display !== 'none').length);
+    assert.equal(kept, 3, 'room for a chart a model and no more');
     await shoot(page, 'photos');
     await open(page, 'transport');
     await explored(page, 'transport');

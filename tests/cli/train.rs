@@ -288,6 +288,11 @@ fn a_run_leaves_a_report() {
     let model = Checkpoint::from_bytes(&fs::read(folder.join("run/otjr/model.safetensors")).unwrap()).unwrap();
     assert!(model.arrays.keys().all(|name| name.starts_with("model.")));
     refused(&mut small(folder, "run"), "holds a run");
+    // A start that never came to training is in nobody's way.
+    let absent = ["--dataset", "cifar10", "--data-dir", "nowhere"];
+    refused(small(folder, "again").args(absent), "nowhere");
+    assert!(folder.join("again/run.json").exists());
+    output(small(folder, "again").args(["--epochs", "1"]));
     refused(train(folder).args(["--resume", "run", "--epochs", "9"]), "leave out --epochs");
 }
 

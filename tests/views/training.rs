@@ -4,6 +4,7 @@ use otjr::{
     app::{
         chart::{Chart, Form, Tone},
         knobs::Knobs,
+        message::{Intent, Kind},
         scale,
         state::State,
         training::{Phase, Point, Run, Training},
@@ -196,9 +197,11 @@ fn what_is_learnt_from_is_named() {
 #[test]
 fn runs_stand_side_by_side() {
     let mut all = Training::default();
-    all.run = Some(run());
+    let mut now = run();
+    now.config.coefficients.lambda_sw = 4.0;
     let accuracy = Accuracy { pictures: 200, clean: 180, robust: 90 };
-    let mut past = run();
+    let mut past = now.clone();
+    all.run = Some(now);
     past.config.objective = Objective::Ce;
     past.judged =
         Some(("pgd linf 8/255".into(), Report { accuracy, records: Vec::new(), flags: Vec::new(), part: 1.0 }));
@@ -206,11 +209,20 @@ fn runs_stand_side_by_side() {
     all.past = vec![past];
     let [first, second] = &runs::rows(&all)[..] else { panic!("two runs") };
     let judged = ["pgd linf 8/255, 200 pictures", "90 % (85 to 93 %)", "45 % (38 to 52 %)"];
-    assert_eq!((first[0].as_str(), &first[7..]), ("1 ce", &judged.map(String::from)[..]));
-    let words =
-        ["2 otjr", "wrn-10-1", "synthetic, 3200 pictures", "120 of 400, 64 pictures each", "0.182", "88 %", "50 %"];
-    assert_eq!(second[..7], words.map(String::from));
-    assert_eq!(second[7..], ["–", "–", "–"].map(String::from));
+    assert_eq!((first[0].as_str(), &first[8..]), ("1 ce", &judged.map(String::from)[..]));
+    let words = [
+        "2 otjr",
+        "wrn-10-1",
+        "synthetic, 3200 pictures",
+        "lambda-sw 4",
+        "120 of 400, 64 pictures each",
+        "0.182",
+        "88 %",
+        "50 %",
+    ];
+    assert_eq!(second[..8], words.map(String::from));
+    assert_eq!(second[8..], ["–", "–", "–"].map(String::from));
+    assert_eq!(first[3], "–", "ce has no lambda");
     let text = runs::text(&all);
     assert_eq!(text.lines().map(|line| line.split('\t').count()).collect::<Vec<_>>(), [runs::HEAD.len(); 3]);
     let chart = drawn(runs::compared(&all));
@@ -230,10 +242,7 @@ fn training_has_controls_of_its_own() {
     assert!(all.iter().all(|s| !attack.contains(&Knobs::Train.id(s.key)) && s.key != "dataset"));
     assert!(Knobs::Train.settings()[0].iter().any(|s| s.key == "train-epsilon"));
     assert_eq!(Knobs::Train.get(&state, "batch"), "64");
-    assert_eq!(
-        Knobs::Train.intent("rate", "1".into()),
-        otjr::app::message::Intent::Train(Wish::Set("rate", "1".into()))
-    );
+    assert_eq!(Knobs::Train.intent("rate", "1".into()), Intent::Train(Wish::Set("rate", "1".into())));
     assert!(Knobs::Train.check("rate", "x").is_err() && Knobs::Train.check("rate", "0.3").is_ok());
     for setting in &all {
         let stops = scale::stops(setting, Norm::Linf);
@@ -246,12 +255,15 @@ fn training_has_controls_of_its_own() {
         Knobs::Train.help(state, setting)
     };
     assert_eq!(help(&state, "batch"), "Pictures a step.");
+    assert!(!Knobs::Train.used(&state, "mixed") && help(&state, "mixed").ends_with("Not used on the CPU."));
+    state.backend.current = Some((Kind::Gpu, "a GPU".into()));
+    assert!(Knobs::Train.used(&state, "mixed") && !help(&state, "mixed").contains("Not used"));
     assert!(help(&state, "objective").ends_with("along its directions."));
     state.training.run = Some(run());
     assert_eq!(help(&state, "batch"), "Pictures a step (fixed while a run is under way).");
     assert_eq!(help(&state, "rate"), "Peak learning rate.");
     state.link.train.objective = Objective::Ce;
     assert!(help(&state, "train-steps").ends_with("Not used by ce."));
-    state.training.origin = Origin::Model(Slot::Robust);
+    state.link.origin = Origin::Model(Slot::Robust);
     assert!(!Knobs::Train.used(&state, "model") && help(&state, "model").ends_with("begins from a model."));
 }

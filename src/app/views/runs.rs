@@ -1,17 +1,21 @@
 //! Training runs side by side: as a table, and as one chart.
 
 use super::training::shares;
-use crate::app::{
-    chart::{Axis, Chart, Form, Mark, Tone, numbers::short},
-    reading::{interval, percent},
-    training::{Run, Training},
+use crate::{
+    app::{
+        chart::{Axis, Chart, Form, Mark, Tone, numbers::short},
+        reading::{interval, percent},
+        training::{Run, Training},
+    },
+    config::{Settings, TrainConfig},
 };
 
 /// The columns of the table.
-pub const HEAD: [&str; 10] = [
+pub const HEAD: [&str; 11] = [
     "Run",
     "Network",
     "Data",
+    "Settings of its own",
     "Steps",
     "Loss",
     "Right",
@@ -24,6 +28,17 @@ pub const HEAD: [&str; 10] = [
 /// What a run is called: its place among all and its objective.
 pub fn title(place: usize, run: &Run) -> String {
     format!("{} {}", place + 1, run.config.objective)
+}
+
+/// The settings that are not as the page proposes them, but for those that have columns of their own.
+fn special(config: &TrainConfig) -> String {
+    let elsewhere = ["objective", "model", "dataset", "data-dir", "batch"];
+    let usual = TrainConfig::demo();
+    let changed = config.pairs().into_iter().filter(|(key, value)| {
+        !elsewhere.contains(key) && config.objective.uses(key) && usual.get(key).as_ref() != Some(value)
+    });
+    let changed: Vec<_> = changed.map(|(key, value)| format!("{key} {value}")).collect();
+    if changed.is_empty() { "–".into() } else { changed.join(", ") }
 }
 
 /// A row a run, oldest first.
@@ -49,6 +64,7 @@ pub fn rows(training: &Training) -> Vec<[String; HEAD.len()]> {
             title(place, run),
             info.architecture.clone(),
             format!("{}, {} pictures", config.dataset, info.pictures),
+            special(config),
             format!("{} of {}, {} pictures each", run.step, info.steps, info.batch),
             run.records.last().map_or_else(none, |record| short(record.loss)),
             clean,

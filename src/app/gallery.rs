@@ -1,0 +1,29 @@
+//! The page's photos, small, to choose one from.
+
+use leptos::prelude::*;
+
+use super::{
+    desk::Desk,
+    message::{Intent, Source},
+    photos::{PHOTOS, Photo},
+};
+
+/// A button, and what it opens. The browser closes it on Escape and on a click elsewhere.
+#[component]
+pub fn Gallery() -> impl IntoView {
+    let desk = expect_context::<Desk>();
+    let photo = move |(index, photo): (u64, &'static Photo)| {
+        let in_view = move || desk.state.with(|s| s.picture_wanted == Some(Source::Ours(index)));
+        view! {
+            <button class="thumbnail" title=photo.shows aria-label=photo.shows style:--row=index.to_string()
+                aria-pressed=move || in_view().to_string() popovertarget="photos" popovertargetaction="hide"
+                on:click=move |_| desk.tell(Intent::Sample(index))></button>
+        }
+    };
+    view! {
+        <button id="choose" popovertarget="photos">"Choose a photo"</button>
+        <div id="photos" class="gallery" popover role="group" aria-label="Photos">
+            {(0..).zip(&PHOTOS).map(photo).collect_view()}
+        </div>
+    }
+}

@@ -1,0 +1,66 @@
+//! The attack rewound: which moment of its way is in view. Part of the fold in `state`.
+
+use super::{message::Task, state::State};
+use crate::{
+    config::Norm,
+    explore::question::{Answer, Moment, Question},
+};
+
+/// Stops of the control: its way in so many parts, with the outcome at the last.
+pub const STOPS: usize = 20;
+
+/// What stands as the attacked picture: pixels `[3, 32, 32]` in [0,1], and what the model sees there, as probabilities.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shown<'a> {
+    pub pixels: &'a [f32],
+    pub probabilities: &'a [f32],
+}
+
+impl State {
+    pub(super) fn rewind(&mut self, stop: usize) -> Vec<Task> {
+        self.attack.rewound = (stop < STOPS).then_some(stop);
+        self.go_on()
+    }
+
+    /// The moment in view, if it is not the outcome.
+    pub fn moment(&self) -> Option<&Moment> {
+        let stop = self.attack.rewound?;
+        let known = self.known(self.slot()?, &Question::Moments).filter(|known| known.attack == self.attack.id)?;
+        let Ok(Answer::Moments(moments)) = &known.answer else { return None };
+        moments.get(stop * moments.len().saturating_sub(1) / STOPS)
+    }
+
+    /// The attacked picture in view.
+    pub fn shown(&self) -> Option<Shown<'_>> {
+        let result = self.attack.result.as_ref()?;
+        Some(match self.moment() {
+            Some(moment) => Shown { pixels: &moment.x, probabilities: &moment.probabilities },
+            None => Shown { pixels: &result.pixels, probabilities: &result.probabilities },
+        })
+    }
+
+    /// How far the picture in view has moved, in L-infinity, L2 and L1, pixels in [0,1].
+    pub fn moved(&self) -> Option<[f32; 3]> {
+        let (shown, picture) = (self.shown()?, self.picture.as_ref()?.unit());
+        let same = shown.pixels.len() == picture.len();
+        same.then(|| [Norm::Linf, Norm::L2, Norm::L1].map(|norm| norm.distance(shown.pixels, &picture)))
+    }
+}
+
+/// Which moment is in view; nothing for the outcome.
+pub fn words(state: &State) -> String {
+    if state.attack.rewound.is_none() {
+        return String::new();
+    }
+    let Some(Moment { attack, step, .. }) = state.moment() else {
+        let known = state.slot().and_then(|slot| state.known(slot, &Question::Moments));
+        return known.and_then(|known| known.answer.clone().err()).unwrap_or_else(|| "not known yet".into());
+    };
+    let traces = &state.attack.traces;
+    let steps = traces.iter().find(|trace| trace.attack == *attack).map_or(*step, |trace| trace.steps);
+    match (step, traces.len()) {
+        (0, _) => "before the attack".into(),
+        (_, 1) => format!("after step {step} of {steps}"),
+        _ => format!("{attack}, after step {step} of {steps}"),
+    }
+}

@@ -1,0 +1,211 @@
+//! Settings of a training run.
+
+use super::{
+    Dataset,
+    settings::{Error, Pixels, Setting, Settings, Value, check_range, choices, kebab, settings},
+};
+use crate::model::Architecture;
+
+choices! {
+    /// What training minimises.
+    pub enum Objective {
+        /// The cross-entropy of clean pictures: no defence.
+        Ce = "ce",
+        /// The cross-entropy of attacked pictures (Madry et al., 2018).
+        Pgd = "pgd",
+        /// Clean pictures, and attacked ones kept near them by their divergence (Zhang et al., 2019).
+        Trades = "trades",
+        /// Both, their logits paired (Kannan et al., 2018).
+        Alp = "alp",
+        /// Attacked pictures, their logits brought to clean ones by regularised optimal transport.
+        Sinkhorn = "sinkhorn",
+        /// Attacked pictures, their logits brought to clean ones by optimal transport along random lines.
+        Sw = "sw",
+        /// Clean pictures, their logits made to react little to pixels along random directions.
+        RandJac = "rand_jac",
+        /// Clean pictures, their logits made to react little along the directions of the transport.
+        SwJac = "sw_jac",
+        /// sw and sw_jac together: the transport, and little reaction along its directions.
+        Otjr = "otjr",
+    }
+}
+
+impl Objective {
+    /// Whether it looks at adversarial pictures.
+    pub fn needs_attack(self) -> bool {
+        !matches!(self, Self::Ce | Self::RandJac)
+    }
+
+    /// Whether it looks at a setting of a [`TrainConfig`].
+    pub fn uses(self, key: &str) -> bool {
+        match key {
+            "lambda-sw" | "projections" => {
+                matches!(self, Self::Sw | Self::Otjr) || key == "projections" && self == Self::SwJac
+            }
+            "lambda-jac" => matches!(self, Self::RandJac | Self::SwJac | Self::Otjr),
+            "beta-trades" => self == Self::Trades,
+            "beta-alp" => self == Self::Alp,
+            "lambda-sinkhorn" => self == Self::Sinkhorn,
+            "train-epsilon" | "train-step" | "train-steps" | "train-noise" => self.needs_attack(),
+            _ => true,
+        }
+    }
+}
+
+choices! {
+    /// How the learning rate goes over a run.
+    pub enum Schedule {
+        /// x 0.1 at 75 % and x 0.01 at 90 % of the run (epochs 75 and 90 of the paper's 100).
+        Steps = "steps",
+        /// Half a cosine from the rate to 0.
+        Cosine = "cosine",
+        /// Up linearly for 30 % of the run, then half a cosine to 0.
+        OneCycle = "one-cycle",
+    }
+}
+
+settings! {
+    /// Coefficients of the objectives and the attack inside training; the reference's values.
+    pub struct ObjectiveConfig {
+        /// Weight of the sliced Wasserstein distance (sw, otjr)
+        lambda_sw: f32 = 64.0, symbol "λ_SW", in [0.0, 1e6];
+        /// Weight of the Jacobian penalty (rand_jac, sw_jac, otjr)
+        lambda_jac: f32 = 0.005, symbol "λ_R", in [0.0, 1e6];
+        /// Weight of the KL divergence (trades)
+        beta_trades: f32 = 6.0, symbol "β", in [0.0, 1e6];
+        /// Weight of logit pairing (alp)
+        beta_alp: f32 = 0.5, symbol "β", in [0.0, 1e6];
+        /// Weight of the Sinkhorn divergence (sinkhorn)
+        lambda_sinkhorn: f32 = 1.0, symbol "λ_S", in [0.0, 1e6];
+        /// Projections of the sliced Wasserstein distance, drawn anew each step
+        projections: usize = 32, symbol "K", in [1.0, 4096.0];
+        /// Radius of the training attack (L-inf, pixels in [0,1])
+        train_epsilon: Pixels = Pixels(0.031), symbol "ε", in [0.0, 1.0];
+        /// Step of the training attack
+        train_step: Pixels = Pixels(0.007), symbol "α", in [0.0, 1.0];
+        /// Steps of the training attack
+        train_steps: usize = 10, in [1.0, 1000.0];
+        /// Standard deviation of the noise at which the training attack starts
+        train_noise: f32 = 0.001, symbol "σ", in [0.0, 1.0];
+    }
+}
+
+settings! {
+    /// A training run. The defaults are the paper's recipe; [`TrainConfig::demo`] is what fits into minutes on a laptop.
+    pub struct TrainConfig {
+        /// What to train on: synthetic needs no files, cifar10 and cifar100 are fetched, folder needs --data-dir
+        dataset: Dataset = Dataset::Cifar10;
+        /// Where the data is: a directory, CIFAR's .tar.gz itself (fetched if it is not given), or a zip of class folders
+        data_dir: String = String::new();
+        /// The network: wrn-D-W (wrn-10-1 ... wrn-34-10), resnet-18 or preact-resnet-18
+        model: Architecture = Architecture::WideResNet { depth: 34, width: 10 };
+        /// What to minimise
+        objective: Objective = Objective::Otjr;
+        /// Passes over the training pictures
+        epochs: usize = 100, in [1.0, 100000.0];
+        /// Pictures a step
+        batch: usize = 128, in [2.0, 65536.0];
+        /// Peak learning rate
+        rate: f32 = 0.1, symbol "η", in [0.0, 100.0];
+        /// How the rate goes over the run
+        schedule: Schedule = Schedule::Steps;
+        /// Epochs in which the rate first rises linearly (0: none)
+        warm_up: f32 = 0.0, in [0.0, 100000.0];
+        /// Momentum
+        momentum: f32 = 0.9, symbol "μ", in [0.0, 1.0];
+        /// Weight decay
+        weight_decay: f32 = 2e-4, in [0.0, 1.0];
+        /// Weight decay on biases and batch normalisation too
+        decay_all: bool = true;
+        /// Longest gradient; a longer one is shortened to it (0: as it is)
+        clip: f32 = 0.0, in [0.0, 1e6];
+        /// Parts of a batch computed one after the other, to save memory; each is normalised by itself
+        accumulate: usize = 1, in [1.0, 65536.0];
+        /// Decay of a running average of the weights, which is then what is judged and kept (0: the weights as they are)
+        average: f32 = 0.0, in [0.0, 0.99999];
+        /// Crop from 4 pixels of padding and flip at random
+        augment: bool = true;
+        /// Side of a square that is blanked in each picture, in pixels (cutout; 0: none)
+        cutout: usize = 0, in [0.0, 32.0];
+        /// Mix pairs of pictures and of their labels, by a share drawn from Beta(α, α) (mixup; 0: none)
+        mixup: f32 = 0.0, symbol "α", in [0.0, 100.0];
+        /// Share of a label's weight that is spread over all classes
+        label_smoothing: f32 = 0.0, in [0.0, 1.0];
+        /// Move each layer's weights uphill by this share of their length before the gradient is taken (AWP; 0: not)
+        awp: f32 = 0.0, symbol "γ", in [0.0, 1.0];
+        /// More training pictures of the same classes: a folder, a zip, or an .npz of pictures and labels
+        extra: String = String::new();
+        /// Share of each batch that comes from them
+        extra_share: f32 = 0.7, in [0.0, 1.0];
+        /// Subtract each channel's mean and divide by its deviation, inside the model
+        normalize: bool = false;
+        /// Multiply in float16 and add in float32 inside convolutions, where the GPU can (mixed precision)
+        mixed: bool = false;
+        /// Train the last layer alone, on the representation as it is
+        head_only: bool = false;
+        /// Train on at most this many pictures (0: all)
+        limit: usize = 0;
+        /// Evaluate on at most this many pictures (0: all)
+        limit_test: usize = 0;
+        /// Training pictures set aside, to measure each epoch's robust accuracy on and keep the best epoch (0: none)
+        validation: usize = 0;
+        /// Stop after this many epochs that were no better on them (0: never)
+        patience: usize = 0;
+        /// Seed of everything random
+        seed: u64 = 0;
+    }
+    /// Coefficients of the objective and its attack.
+    + coefficients: ObjectiveConfig
+}
+
+impl TrainConfig {
+    /// Whether a setting may change while a run is under way: what decides the order of the pictures may not, nor what the
+    /// network is.
+    pub fn live(key: &str) -> bool {
+        let fixed = [
+            "dataset",
+            "data-dir",
+            "extra",
+            "model",
+            "batch",
+            "normalize",
+            "limit",
+            "limit-test",
+            "validation",
+            "seed",
+            "head-only",
+        ];
+        !fixed.contains(&key)
+    }
+
+    /// What a phone does in the same minutes.
+    pub fn small() -> Self {
+        Self { batch: 16, epochs: 4, limit: 1600, limit_test: 200, ..Self::demo() }
+    }
+
+    /// The embedded set, a small network, a short attack and a high rate: minutes on two cores. In so few steps the
+    /// paper's weight on L_SW costs more than it gives.
+    pub fn demo() -> Self {
+        let coefficients = ObjectiveConfig {
+            train_epsilon: Pixels(8.0 / 255.0),
+            train_step: Pixels(5.0 / 255.0),
+            train_steps: 2,
+            lambda_sw: 1.0,
+            ..ObjectiveConfig::default()
+        };
+        Self {
+            dataset: Dataset::Synthetic,
+            model: Architecture::WideResNet { depth: 10, width: 1 },
+            epochs: 8,
+            batch: 64,
+            rate: 0.2,
+            schedule: Schedule::OneCycle,
+            weight_decay: 5e-4,
+            augment: false,
+            limit: 3200,
+            limit_test: 500,
+            coefficients,
+            ..Self::default()
+        }
+    }
+}
