@@ -344,6 +344,29 @@ fn questions_are_answered_for_each_model() {
     }
 }
 
+/// An attack that is over after a few of its many steps can be rewound too; of a suite each attack keeps its own.
+#[test]
+fn short_ways_have_moments() {
+    let mut visitor = Visitor::with_model_and_sample();
+    let mut moments = |settings: &[(&str, &str)]| {
+        visitor.attack(settings, None);
+        let events = visitor.send(Command::Explore { id: 5, slot: Slot::Robust, question: Question::Moments });
+        match events.into_iter().next_back() {
+            Some(Event::Explored { answer: Ok(answer), over: true, .. }) => match *answer {
+                Answer::Moments(moments) => moments,
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    };
+    let deepfool = moments(&[("attack", "deepfool"), ("epsilon", "1")]);
+    assert!(deepfool.len() > 1, "it takes a few of 50 steps");
+    let long = moments(&[("attack", "apgd-ce"), ("epsilon", "0.1/255")]);
+    let steps: Vec<usize> = long.iter().map(|m| m.step).collect();
+    assert!(steps.is_sorted_by(|a, b| a < b) && steps[..21].iter().copied().eq(0..=20), "{steps:?}");
+    assert!(steps.len() > 30 && steps.len() <= 41 && steps.last() == Some(&100), "{steps:?}");
+}
+
 /// A model of other classes than the embedded set's is compared with the pictures on the sheet, once it is there.
 #[test]
 fn other_worlds_have_pictures_of_their_own() {

@@ -159,7 +159,7 @@ fn planned_at(
     let out = match matches.get_one::<String>("out") {
         Some(out) => {
             let out = PathBuf::from(out);
-            if out.join("run.json").exists() && RunDirectory::begun(&out)? {
+            if RunDirectory::begun(&out)? {
                 bail!("{0} holds a run: go on with it by --resume {0}, or choose another --out", out.display());
             }
             out
@@ -170,10 +170,12 @@ fn planned_at(
         fs::create_dir_all(folder).with_context(|| format!("could not create the directory {}", folder.display()))
     };
     make(&out)?;
-    // What a start that never came to training has left is not this run's.
     let stale = out.join(run::WEIGHTS);
-    if stale.exists() {
-        fs::remove_file(&stale).with_context(|| format!("could not remove {}", stale.display()))?;
+    match (stale.exists(), out.join("run.json").exists()) {
+        // Of a start that never came to training: not this run's.
+        (true, true) => fs::remove_file(&stale).with_context(|| format!("could not remove {}", stale.display()))?,
+        (true, false) => bail!("{} is there and of no run: choose another --out", stale.display()),
+        (false, _) => {}
     }
     if let Some((name, bytes)) = beginning {
         let path = out.join(name);
@@ -216,7 +218,7 @@ fn moved(matches: &ArgMatches, file: &Path) -> anyhow::Result<Run> {
 /// scheduler gives it.
 fn found(matches: &ArgMatches) -> anyhow::Result<Run> {
     let out = matches.get_one::<String>("out").context("--resume auto needs --out: where the run is, or will be")?;
-    if !Path::new(out).join("run.json").exists() {
+    if !RunDirectory::begun(Path::new(out))? {
         return planned(matches);
     }
     let run = resumed(Path::new(out))?;

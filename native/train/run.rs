@@ -58,8 +58,11 @@ impl RunDirectory {
         path.join("checkpoint.safetensors")
     }
 
-    /// Whether any run below `out` has come to training, or has been brought as a checkpoint.
+    /// Whether a run in `out` has come to training, or has been brought as a checkpoint.
     pub fn begun(out: &Path) -> anyhow::Result<bool> {
+        if !out.join("run.json").exists() {
+            return Ok(false);
+        }
         let entries = fs::read_dir(out).with_context(|| format!("could not read {}", out.display()))?;
         let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
         Ok(paths.into_iter().any(|path| path.join(LOG).exists() || Self::checkpoint_path(&path).exists()))

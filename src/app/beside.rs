@@ -19,7 +19,7 @@ pub fn Beside() -> impl IntoView {
     let slots = Memo::new(move |_| table.with(|rows| rows.iter().map(|row| row.slot).collect::<Vec<_>>()));
     let head = move || {
         let column = |slot: Slot| {
-            let title = format!("Attacked: {}", slot.title().to_lowercase());
+            let title = format!("Attacked: {}", slot.title());
             view! { <th scope="col" class="attacked">{thumbnail(slot)}<span class="sign" aria-hidden="true"></span>{title}</th> }
         };
         slots.get().into_iter().map(column).collect_view()

@@ -117,7 +117,7 @@ impl State {
             Question::Maps(layer) => has(slot, layer),
             _ => !of_one(question) || self.slot() == Some(slot),
         };
-        // The picture itself, which the visitor has at hand, comes before the view.
+        // The visitor waits for it with a hand on the slider.
         let back = attacked.iter().filter(|(slot, _)| self.slot() == Some(*slot) && self.attack.rewound.is_some());
         let mut all: Vec<_> = back.map(|&(slot, attack)| (slot, attack, Question::Moments)).collect();
         for question in questions {

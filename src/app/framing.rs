@@ -6,10 +6,7 @@ use std::sync::Arc;
 use leptos::{ev, html::Div, prelude::*};
 
 use super::{browser::painted, desk::Desk, frame::Frame, message::Intent, pixels};
-use crate::{
-    data::{SIDE, VALUES, crop::Crop},
-    protocol::Whole,
-};
+use crate::{data::crop::Crop, protocol::Whole};
 
 /// How much closer a turn of the wheel by one pixel looks.
 const WHEEL: f64 = 0.002;
@@ -65,8 +62,6 @@ fn Square(whole: Arc<Whole>) -> impl IntoView {
     let key = move |key: &str| state.with_untracked(|s| s.frame.as_ref().and_then(|frame| Frame::key(frame, key)));
 
     let canvas = painted(move || Some(pixels::of_rgb(&whole.rgb)));
-    let pixels = Memo::new(move |_| state.with(|s| s.picture.as_ref().map(|p| p.pixels.clone())));
-    let seen = painted(move || pixels.get().filter(|p| p.len() == VALUES).map(|p| pixels::of_bytes(&p)));
 
     // Nothing inside the area takes events, so they count from its corner.
     let at = move |e: &web_sys::MouseEvent| {
@@ -141,18 +136,14 @@ fn Square(whole: Arc<Whole>) -> impl IntoView {
                     style:--y=move || part(crop.get().y, size[1]) style:--side=move || part(crop.get().side, size[0])></div>
             </div>
             <div class="result">
-                <canvas node_ref=seen id="seen" width=SIDE.to_string() height=SIDE.to_string() role="img"
-                    aria-label="What the model sees of it"></canvas>
-                <div>
-                    <p>"The model sees the square."</p>
-                    <p class="fine" id="crop-place" aria-live="polite">{place}</p>
-                    <div class="actions">
-                        {button("closer", "+", "Closer", "+")}
-                        {button("wider", "-", "Wider", "−")}
-                        {button("middle", "0", "All that fits, from the middle", "Middle")}
-                    </div>
-                    <p class="fine" id="crop-help">"Drag it; zoom with the wheel or two fingers. Keys: arrows, + and −, 0."</p>
+                <p>"The model sees the square, as “Original” below."</p>
+                <p class="fine" id="crop-place" aria-live="polite">{place}</p>
+                <div class="actions">
+                    {button("closer", "+", "Closer", "+")}
+                    {button("wider", "-", "Wider", "−")}
+                    {button("middle", "0", "All that fits, from the middle", "Middle")}
                 </div>
+                <p class="fine" id="crop-help">"Drag it; zoom with the wheel or two fingers. Keys: arrows, + and −, 0."</p>
             </div>
         </section>
     }

@@ -143,6 +143,7 @@ pub fn Toolbar() -> impl IntoView {
         let model = state.with_untracked(|s| s.link.model.in_world(world));
         desk.tell(Intent::Model(Source::Ours(model)));
     };
+    let photos = move || world.get() == World::Photos;
     let next = move |_| desk.tell(Intent::Sample(state.with_untracked(|s| s.link.sample.wrapping_add(1))));
     view! {
         <div class="toolbar">
@@ -164,13 +165,14 @@ pub fn Toolbar() -> impl IntoView {
             <div class="group" role="group" aria-labelledby="of-picture">
                 <span id="of-picture">"Picture"</span>
                 <button id="sample" on:click=next>"Another sample"</button>
-                {move || (world.get() == World::Photos).then(|| view! { <Gallery/> <a id="credits" href=CREDITS target="_blank">"Credits"</a> })}
+                {move || photos().then(|| view! { <Gallery/> })}
                 <label class="button">
                     <input type="file" id="pick-picture" accept="image/*" multiple on:change=bring/>
                     "Open a picture"
                 </label>
                 <Camera/>
                 <AddressBox/>
+                {move || photos().then(|| view! { <a id="credits" href=CREDITS target="_blank">"Credits"</a> })}
             </div>
         </div>
         <div class="drop" aria-hidden="true"><p>"Drop a picture, or a model (.safetensors)"</p></div>

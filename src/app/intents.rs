@@ -120,10 +120,7 @@ impl State {
     fn enter(&mut self, model: Shipped, sample: u64) -> Vec<Task> {
         self.sides.forget();
         self.stop_asking();
-        let here = |slot| slot == Slot::Own || Shipped::all(self.link.model.world).any(|model| model.slot == slot);
-        if matches!(self.link.origin, Origin::Model(slot) if !here(slot)) {
-            self.link.origin = Origin::Scratch;
-        }
+        self.begin_with_what_is_here();
         self.left = self.model_in_use.take().map(|source| (source, model, sample)).or(self.left);
         let mut tasks = self.load_reference();
         if self.backend.current.is_some() {
@@ -132,10 +129,19 @@ impl State {
         tasks
     }
 
+    /// The next run begins with no model of another world.
+    fn begin_with_what_is_here(&mut self) {
+        let here = |slot| slot == Slot::Own || Shipped::all(self.link.model.world).any(|model| model.slot == slot);
+        if matches!(self.link.origin, Origin::Model(slot) if !here(slot)) {
+            self.link.origin = Origin::Scratch;
+        }
+    }
+
     /// Nothing can be had of the world that was entered: back to the one before.
     pub(super) fn go_back(&mut self) -> Vec<Task> {
         let Some((source, model, sample)) = self.left.take() else { return Vec::new() };
         self.link.model = model;
+        self.begin_with_what_is_here();
         let mut tasks = self.load_reference();
         if !matches!(self.picture_wanted, Some(Source::Own(_))) {
             tasks.extend(self.intend(Intent::Sample(sample)));

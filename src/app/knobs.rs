@@ -12,18 +12,8 @@ use crate::{
 };
 
 /// The settings of training that are in view at once.
-const ESSENTIAL: [&str; 10] = [
-    "objective",
-    "epochs",
-    "batch",
-    "rate",
-    "schedule",
-    "head-only",
-    "lambda-sw",
-    "lambda-jac",
-    "train-epsilon",
-    "train-steps",
-];
+const ESSENTIAL: [&str; 8] =
+    ["objective", "epochs", "batch", "rate", "lambda-sw", "lambda-jac", "train-epsilon", "train-steps"];
 /// What is chosen elsewhere, or is for the native program.
 const ELSEWHERE: [&str; 6] = ["dataset", "data-dir", "extra", "extra-share", "validation", "patience"];
 

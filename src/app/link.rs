@@ -253,7 +253,7 @@ impl Link {
             // One of the page's own models: another's cannot be carried.
             "begin" => match Shipped::all(self.model.world).find(|model| model.slot.key() == value) {
                 Some(model) => self.origin = Origin::Model(model.slot),
-                None => return refuse("there is no such model to begin with", "Fresh weights"),
+                None => return refuse("there is no such model to begin with", "A fresh network"),
             },
             "pictures" => match value.parse().ok().filter(|n| PICTURES.contains(n)) {
                 Some(pictures) => self.pictures = pictures,

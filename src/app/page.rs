@@ -134,7 +134,7 @@ fn Header() -> impl IntoView {
     view! {
         <header>
             <h1>"OTJR"<span>"How little it takes to fool a picture classifier"</span></h1>
-            <a class="tour" id="tour" href=Step::hash(0)>"Take the tour"</a>
+            <a class="tour button" id="tour" href=Step::hash(0)>"Take the tour"</a>
             <div class="backend">
                 <p id="backend-line">
                     <strong>{move || line.get().0}</strong>

@@ -1,6 +1,7 @@
 //! The heroes: the picture, the attacked picture, and what changed.
 
 use leptos::prelude::*;
+use web_sys::HtmlInputElement;
 
 use super::{
     browser::painted,
@@ -79,9 +80,18 @@ pub fn Pictures() -> impl IntoView {
         })
     });
     let stop = Memo::new(move |_| state.with(|s| s.attack.rewound.unwrap_or(STOPS)));
-    let over = Memo::new(move |_| state.with(|s| !s.busy() && s.attack.result.is_some()));
+    let over = Memo::new(move |_| state.with(State::can_rewind));
     let moment = Memo::new(move |_| state.with(rewind::words));
-    let cannot_save = Memo::new(move |_| state.with(|s| s.busy() || s.attack.result.is_none()));
+    let rewind = move |e| {
+        let input: HtmlInputElement = event_target(&e);
+        if over.get_untracked() {
+            desk.tell(Intent::Rewind(input.value().parse().unwrap_or(STOPS)));
+        } else {
+            input.set_value(&stop.get_untracked().to_string());
+        }
+    };
+    let cannot_save =
+        Memo::new(move |_| state.with(|s| s.busy() || s.attack.result.is_none() || s.attack.rewound.is_some()));
     let save = move |id, part, title| {
         view! {
             <button id=id aria-disabled=move || cannot_save.get().to_string()
@@ -111,7 +121,7 @@ pub fn Pictures() -> impl IntoView {
                 </figcaption>
             </figure>
             <figure>
-                <h2>"Attacked"<span id="moment">{move || moment.get()}</span></h2>
+                <h2>"Attacked"</h2>
                 <div class="frame" class:wiping=wiping style:--wipe=move || format!("{}%", wipe.get())>
                     <canvas node_ref=attacked id="attacked" width=side.clone() height=side.clone() role="img"
                         aria-label=move || format!("Attacked picture. The model sees {}.", after.get())></canvas>
@@ -120,12 +130,12 @@ pub fn Pictures() -> impl IntoView {
                 <figcaption>
                     <p class="seen attacked" class:blank=move || after.get().is_empty()><span class="sign" aria-hidden="true"></span>{move || after.get()}</p>
                     <div class="fine sliders">
-                        <label for="rewind">"Rewind"</label>
-                        <input type="range" id="rewind" min="0" max=STOPS prop:value=move || stop.get()
-                            prop:disabled=move || !over.get()
+                        <label for="rewind" id="moment">{move || if stop.get() == STOPS { "Rewind".into() } else { moment.get() }}</label>
+                        <input type="range" id="rewind" min="0" max=STOPS prop:value=move || stop.get() aria-label="Rewind the attack"
+                            aria-disabled=move || (!over.get()).to_string()
                             aria-valuetext=move || if stop.get() == STOPS { "the outcome".into() } else { moment.get() }
-                            on:input=move |e| desk.tell(Intent::Rewind(event_target_value(&e).parse().unwrap_or(STOPS)))/>
-                        <label for="wipe">"Lay the original over it"</label>
+                            on:input=rewind/>
+                        <label for="wipe">"Show the original"</label>
                         <input type="range" id="wipe" min="0" max="100" prop:value=move || wipe.get()
                             aria-valuetext=move || format!("{} %", wipe.get())
                             on:input=move |e| wipe.set(event_target_value(&e).parse().unwrap_or(0.0))/>

@@ -1,6 +1,9 @@
 //! The attack rewound: which moment of its way is in view. Part of the fold in `state`.
 
-use super::{message::Task, state::State};
+use super::{
+    message::Task,
+    state::{Phase, State},
+};
 use crate::{
     config::Norm,
     explore::question::{Answer, Moment, Question},
@@ -17,16 +20,32 @@ pub struct Shown<'a> {
 }
 
 impl State {
+    /// Whether there is an attack to rewind.
+    pub fn can_rewind(&self) -> bool {
+        matches!(self.attack.phase, Phase::Done { stopped: false, .. }) && self.attack.result.is_some()
+    }
+
     pub(super) fn rewind(&mut self, stop: usize) -> Vec<Task> {
+        if !self.can_rewind() {
+            return Vec::new();
+        }
         self.attack.rewound = (stop < STOPS).then_some(stop);
         self.go_on()
     }
 
+    /// What is known of the way of the attack in view, or why nothing is.
+    pub(super) fn moments(&self) -> Option<Result<&[Moment], &str>> {
+        let known = self.known(self.slot()?, &Question::Moments).filter(|known| known.attack == self.attack.id)?;
+        Some(match &known.answer {
+            Ok(Answer::Moments(moments)) => Ok(moments),
+            Ok(_) => Err(""),
+            Err(why) => Err(why),
+        })
+    }
+
     /// The moment in view, if it is not the outcome.
     pub fn moment(&self) -> Option<&Moment> {
-        let stop = self.attack.rewound?;
-        let known = self.known(self.slot()?, &Question::Moments).filter(|known| known.attack == self.attack.id)?;
-        let Ok(Answer::Moments(moments)) = &known.answer else { return None };
+        let (stop, moments) = (self.attack.rewound?, self.moments()?.ok()?);
         moments.get(stop * moments.len().saturating_sub(1) / STOPS)
     }
 
@@ -53,14 +72,14 @@ pub fn words(state: &State) -> String {
         return String::new();
     }
     let Some(Moment { attack, step, .. }) = state.moment() else {
-        let known = state.slot().and_then(|slot| state.known(slot, &Question::Moments));
-        return known.and_then(|known| known.answer.clone().err()).unwrap_or_else(|| "not known yet".into());
+        let why = state.moments().and_then(Result::err);
+        return why.unwrap_or("not known yet").into();
     };
     let traces = &state.attack.traces;
     let steps = traces.iter().find(|trace| trace.attack == *attack).map_or(*step, |trace| trace.steps);
     match (step, traces.len()) {
         (0, _) => "before the attack".into(),
-        (_, 1) => format!("after step {step} of {steps}"),
-        _ => format!("{attack}, after step {step} of {steps}"),
+        (_, 1) => format!("at step {step} of {steps}"),
+        _ => format!("{attack} {step} of {steps}"),
     }
 }

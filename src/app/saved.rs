@@ -16,9 +16,10 @@ pub struct Saved {
 }
 
 impl State {
-    /// Makes a file of the attack in view, once it is over.
+    /// Makes a file of the attack in view, once it is over, if its outcome is what is in view.
     pub(super) fn save(&self, part: Part) -> Vec<Task> {
-        let (Some(picture), Some(result), false) = (&self.picture, &self.attack.result, self.busy()) else {
+        let rewound = self.attack.rewound.is_some();
+        let (Some(picture), Some(result), false) = (&self.picture, &self.attack.result, self.busy() || rewound) else {
             return Vec::new();
         };
         let Some(slot) = self.slot() else { return Vec::new() };

@@ -160,6 +160,9 @@ impl State {
         if !idle || at_work || self.explored.busy() {
             return Vec::new();
         }
+        if self.attack.rewound.is_some() && self.moments().is_none() {
+            return self.ask();
+        }
         let known = |source: &Source<Shipped>| {
             self.slot() == Some(source.slot()) || self.sides.loaded.contains_key(&source.slot())
         };

@@ -39,13 +39,13 @@ pub fn Trainer() -> impl IntoView {
                     <Progress/>
                     <div class="actions">{ACTS[4..].iter().map(|act| button(desk, act)).collect_view()}{resume}</div>
                     {kept("train-earlier", "Runs of earlier visits", earlier)}
+                    <Course/>
                     <p class="fine">
                         "Training goes on whenever nothing else is computed, also while this tab is hidden, though browsers \
                          slow hidden tabs down. Every 20 seconds a copy of the run is kept in this browser's own storage: a \
                          crash or a reload costs no more than that. The copies of the five latest runs stay; save what you \
                          want to have for longer."
                     </p>
-                    <Course/>
                 </div>
             </div>
             <Race/>

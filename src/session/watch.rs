@@ -64,7 +64,7 @@ pub struct Point {
     pub x: Vec<f32>,
 }
 
-/// Points of a path that are kept, of each attack.
+/// Steps at an attack's begin of which each point is kept, and parts of its way at whose ends others are.
 const PATH: usize = 20;
 
 impl<'a> Watch<'a> {
@@ -120,8 +120,12 @@ impl<'a> Watch<'a> {
 impl Observer for Watch<'_> {
     async fn step(&mut self, Progress { done, total, found }: Progress<'_>) -> ControlFlow<()> {
         self.note(found[0].margin, done, total);
-        if done * PATH / total != (done - 1) * PATH / total && self.path.len() < 2 * PATH {
-            let attack = self.traces.last().map(|trace| trace.attack.clone()).unwrap_or_default();
+        let attack = self.traces.last().map(|trace| trace.attack.clone()).unwrap_or_default();
+        let kept = self.path.iter().rev().take_while(|point| point.attack == attack).count();
+        let noted = kept > 0 && self.path.last().is_some_and(|point| point.step == done);
+        // The first steps one by one: many an attack is over by then.
+        let due = done <= PATH || done * PATH / total != (done - 1) * PATH / total;
+        if due && !noted && kept < 2 * PATH {
             self.path.push(Point { attack, step: done, x: found[0].x.clone() });
         }
         if done == total || !self.line.due() {

@@ -16,7 +16,7 @@ use otjr::{
         layers::Shift,
         question::{Answer, Moment, Question},
     },
-    protocol::{Command, Event, Slot, Subject, Transfer},
+    protocol::{Command, Event, Part, Slot, Subject, Transfer},
 };
 
 use super::{attacked, attacking, hear, model_at, picture, result, visitor};
@@ -114,17 +114,21 @@ fn an_attack_can_be_rewound() {
     hear(&mut state, Event::Explored { id, slot: Slot::Robust, question: Question::Moments, answer, over: true });
     assert_eq!(
         (state.shown().unwrap().probabilities, rewind::words(&state).as_str()),
-        (&[0.8, 0.2, 0.0][..], "after step 2 of 20")
+        (&[0.8, 0.2, 0.0][..], "at step 2 of 20")
     );
     assert!((state.moved().unwrap()[0] - 2.0 / 255.0).abs() < 1e-6);
     assert_eq!(visitor(&mut state, Intent::Rewind(0)), [], "it is known");
     assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&original[..], "before the attack"));
     assert_eq!(visitor(&mut state, Intent::Rewind(rewind::STOPS)), []);
     assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&outcome[..], ""));
+    // A file is made of what is in view, which is no longer the outcome.
+    visitor(&mut state, Intent::Rewind(5));
+    assert_eq!(visitor(&mut state, Intent::Save(Part::Attacked)), []);
     // The next attack begins at its outcome, and its moments are others.
     visitor(&mut state, Intent::Rewind(5));
     visitor(&mut state, Intent::Again);
     state.apply(Input::Due);
+    assert_eq!(visitor(&mut state, Intent::Rewind(5)), [], "it is not over");
     assert_eq!(state.attack.rewound, None);
     let again = attacked(state.attack.id, false, result([0.9, 0.05, 0.05], false));
     hear(&mut state, again);

@@ -114,6 +114,7 @@ fn a_world_that_cannot_be_had_is_left() {
     visitor(&mut state, Intent::Model(Source::Ours(ROBUST)));
     let verdict = reading(&state).1;
     assert!(!verdict.contains("Your model"), "{verdict}");
+    state.link.origin = Origin::Model(Slot::Adversarial);
     for subject in [Subject::Reference, Subject::Picture] {
         state.apply(Input::Unreadable(subject, "offline".into()));
     }
@@ -121,6 +122,7 @@ fn a_world_that_cannot_be_had_is_left() {
     let robust = Source::Ours(Shipped::default());
     assert_eq!(tasks, [Task::Send(Command::LoadSample { index: 5 }), Task::LoadModel(robust)]);
     assert_eq!((state.link.model, state.link.sample), (Shipped::default(), 5));
+    assert_eq!(state.link.origin, Origin::Scratch, "of a world that is not there");
     hear(&mut state, picture(Some("disc"), 9));
     hear(&mut state, model_at(Slot::Robust));
     assert_eq!(state.model_in_use, Some(robust));

@@ -49,17 +49,21 @@ describe('on the CPU', () => {
       const before = await probabilities(page);
       assert.ok(before.clean.every((p, i) => Math.abs(p - before.attacked[i]) < 1e-3), 'it is seen as the original');
       await page.keyboard.press('ArrowRight');
-      await moment('after step 1 of 20');
+      await moment('at step 1 of 20');
+      const start = await pixels(page, 'attacked');
+      await page.keyboard.press('ArrowRight');
+      await moment('at step 2 of 20');
       await staysWithin(page, 8);
-      assert.notDeepEqual(await pixels(page, 'attacked'), original);
+      assert.notDeepEqual(await pixels(page, 'attacked'), start);
+      assert.equal(await page.getAttribute('#save', 'aria-disabled'), 'true', 'a file is of the outcome');
       await page.keyboard.press('End');
-      await moment('');
+      await moment('Rewind');
       assert.deepEqual([await pixels(page, 'attacked'), await probabilities(page)], [outcome, seen]);
       // The next attack is shown as it ends.
       await page.keyboard.press('Home');
       await moment('before the attack');
       await attackAfter(page, () => page.click('#again'));
-      await moment('');
+      await moment('Rewind');
     });
   });
 

@@ -242,7 +242,7 @@ async function square(page, expected) {
   let now;
   for (let i = 0; i < 50; i++) {
     now = await place();
-    const seen = await pixels(page, 'seen');
+    const seen = await pixels(page, 'original');
     const off = [[4, 9], [16, 16], [27, 5]].map(([i, j]) => {
       const [x, y] = [now.x + (i + 0.5) * now.side / 32 - 0.5, now.y + (j + 0.5) * now.side / 32 - 0.5];
       const at = 4 * (32 * j + i);

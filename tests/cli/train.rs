@@ -292,7 +292,13 @@ fn a_run_leaves_a_report() {
     let absent = ["--dataset", "cifar10", "--data-dir", "nowhere"];
     refused(small(folder, "again").args(absent), "nowhere");
     assert!(folder.join("again/run.json").exists());
-    output(small(folder, "again").args(["--epochs", "1"]));
+    refused(small(folder, "again").args(["--resume", "auto"]).args(absent), "nowhere");
+    output(small(folder, "again").args(["--resume", "auto", "--epochs", "1"]));
+    // What is not a run's is left alone.
+    fs::create_dir(folder.join("mine")).unwrap();
+    fs::write(folder.join("mine/weights.safetensors"), b"mine").unwrap();
+    refused(&mut small(folder, "mine"), "of no run");
+    assert_eq!(fs::read(folder.join("mine/weights.safetensors")).unwrap(), b"mine");
     refused(train(folder).args(["--resume", "run", "--epochs", "9"]), "leave out --epochs");
 }
 

@@ -22,8 +22,8 @@ fn mark(frame: &Frame, Mark { tone, form, .. }: &Mark) -> String {
         Form::Points(points) => {
             let many = matches!(tone, Tone::Class(_)) || points.len() > 40;
             let finite = points.iter().filter(|p| p.iter().all(|v| v.is_finite()));
-            let all: String = finite.map(|p| marker(*tone, frame.at(*p), if many { 2.5 } else { 4.5 })).collect();
-            if many { format!(r#"<g opacity="0.55">{all}</g>"#) } else { all }
+            let all: String = finite.map(|p| marker(*tone, frame.at(*p), if many { 3.0 } else { 4.5 })).collect();
+            if many { format!(r#"<g opacity="0.85">{all}</g>"#) } else { all }
         }
         Form::Bars(bars) => {
             let zero = frame.y(0.0);

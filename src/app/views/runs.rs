@@ -33,12 +33,15 @@ pub fn title(place: usize, run: &Run) -> String {
 /// The settings that are not as the page proposes them, but for those that have columns of their own.
 fn special(config: &TrainConfig) -> String {
     let elsewhere = ["objective", "model", "dataset", "data-dir", "batch"];
-    let usual = TrainConfig::demo();
-    let changed = config.pairs().into_iter().filter(|(key, value)| {
-        !elsewhere.contains(key) && config.objective.uses(key) && usual.get(key).as_ref() != Some(value)
-    });
-    let changed: Vec<_> = changed.map(|(key, value)| format!("{key} {value}")).collect();
-    if changed.is_empty() { "–".into() } else { changed.join(", ") }
+    let changed = |usual: TrainConfig| {
+        let all = config.pairs().into_iter().filter(|(key, value)| {
+            !elsewhere.contains(key) && config.objective.uses(key) && usual.get(key).as_ref() != Some(value)
+        });
+        all.map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>()
+    };
+    // Phones are proposed the smaller.
+    let changed = [TrainConfig::demo(), TrainConfig::small()].map(changed).into_iter().min_by_key(Vec::len);
+    changed.filter(|changed| !changed.is_empty()).map_or("–".into(), |changed| changed.join(", "))
 }
 
 /// A row a run, oldest first.

@@ -69,7 +69,8 @@ pub fn show(state: &State) -> Shown {
         }
         explore::View::Landscape => surroundings(state),
     };
-    let questions = state.questions();
+    let mut questions = state.questions();
+    questions.retain(|(.., question)| *question != Question::Moments);
     let mut known =
         questions.iter().filter_map(|(slot, attack, question)| Some((attack, state.known(*slot, question)?)));
     let stale = known.any(|(attack, known)| *attack != known.attack) || state.busy();
