@@ -347,7 +347,10 @@ fn questions_are_answered_for_each_model() {
 /// An attack that is over after a few of its many steps can be rewound too; of a suite each attack keeps its own.
 #[test]
 fn short_ways_have_moments() {
-    let mut visitor = Visitor::with_model_and_sample();
+    let mut visitor = Visitor::new();
+    let bytes = include_bytes!("../public/models/otjr.safetensors").to_vec();
+    visitor.send(Command::LoadModel { slot: Slot::Robust, name: "m".into(), bytes });
+    visitor.send(Command::LoadSample { index: 3 });
     let mut moments = |settings: &[(&str, &str)]| {
         visitor.attack(settings, None);
         let events = visitor.send(Command::Explore { id: 5, slot: Slot::Robust, question: Question::Moments });
@@ -359,9 +362,9 @@ fn short_ways_have_moments() {
             other => panic!("{other:?}"),
         }
     };
-    let deepfool = moments(&[("attack", "deepfool"), ("epsilon", "1")]);
+    let deepfool = moments(&[("attack", "deepfool"), ("epsilon", "1"), ("steps", "50")]);
     assert!(deepfool.len() > 1, "it takes a few of 50 steps");
-    let long = moments(&[("attack", "apgd-ce"), ("epsilon", "0.1/255")]);
+    let long = moments(&[("attack", "apgd-ce"), ("epsilon", "0.1/255"), ("steps", "100")]);
     let steps: Vec<usize> = long.iter().map(|m| m.step).collect();
     assert!(steps.is_sorted_by(|a, b| a < b) && steps[..21].iter().copied().eq(0..=20), "{steps:?}");
     assert!(steps.len() > 30 && steps.len() <= 41 && steps.last() == Some(&100), "{steps:?}");

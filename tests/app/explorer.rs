@@ -93,8 +93,10 @@ fn another_model_in_a_place_has_judged_nothing_yet() {
 /// A moment of the attack stands in for its outcome while it is in view; only the model in focus is asked, once an attack.
 #[test]
 fn an_attack_can_be_rewound() {
-    let (mut state, _) = both_attacked();
+    let (mut state, tasks) = both_attacked();
     visitor(&mut state, Intent::View(None));
+    let [Task::Send(Command::Explore { id, .. })] = tasks[..] else { panic!("{tasks:?}") };
+    hear(&mut state, Event::Unanswered { id });
     let outcome = state.shown().unwrap().pixels.to_vec();
     assert_eq!(rewind::words(&state), "");
     let tasks = visitor(&mut state, Intent::Rewind(10));
