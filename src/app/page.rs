@@ -171,7 +171,7 @@ fn Sentence() -> impl IntoView {
         Verdict::Mistaken => "verdict",
     };
     view! {
-        <p class=class id="verdict" tabindex="-1"><span class="sign" aria-hidden="true"></span>{move || now.get().1}</p>
+        <p class=class id="verdict" tabindex="-1"><span class="sign" aria-hidden="true"></span>{move || reading::unbroken(&now.get().1)}</p>
         <p class="unseen" role="status" aria-live="polite">{move || said.get()}</p>
     }
 }

@@ -9,6 +9,7 @@ use super::{
     message::Intent,
     pixels,
     plot::Plot,
+    reading::unbroken,
     views::show::{self, Shown},
 };
 use crate::{
@@ -72,7 +73,7 @@ fn Open(view: View) -> impl IntoView {
     };
     view! {
         <div class="view" id=format!("view-{}", view.key()) aria-busy=move || busy.get().to_string()>
-            <p id="view-words">{move || shown.with(|s| s.words.clone())}</p>
+            <p id="view-words">{move || shown.with(|s| unbroken(&s.words))}</p>
             <p class="unseen" role="status">{move || said.get()}</p>
             <div class="plots" class:stale=stale data-models=move || models.get().to_string()>{plots.collect_view()}</div>
             {more}

@@ -8,7 +8,7 @@ use super::{
     desk::Desk,
     message::Intent,
     pixels,
-    reading::{in_255ths, percent, top},
+    reading::{in_255ths, percent, top, unbroken},
     rewind::{self, STOPS},
     saved,
     state::{Phase, State},
@@ -23,7 +23,7 @@ use crate::{
 fn seen(state: &State, probabilities: &[f32]) -> String {
     let class = top(probabilities);
     match state.model.as_ref().and_then(|m| m.classes.get(class)) {
-        Some(name) if !probabilities.is_empty() => format!("{name} {}", percent(probabilities[class])),
+        Some(name) if !probabilities.is_empty() => unbroken(&format!("{name} {}", percent(probabilities[class]))),
         _ => String::new(),
     }
 }

@@ -236,6 +236,11 @@ pub fn percent(p: f32) -> String {
     }
 }
 
+/// The text with each number beside its %.
+pub fn unbroken(text: &str) -> String {
+    text.replace(" %", "\u{a0}%")
+}
+
 /// A distance between pixels in [0,1], in 255ths.
 pub fn in_255ths(d: f32) -> String {
     let steps = d * 255.0;

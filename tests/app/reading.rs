@@ -4,7 +4,7 @@ use otjr::{
     app::{
         message::{Input, Kind},
         pixels,
-        reading::{Verdict, in_255ths, listed, path, percent, reading},
+        reading::{Verdict, in_255ths, listed, path, percent, reading, unbroken},
         scale,
         state::Phase,
     },
@@ -13,6 +13,11 @@ use otjr::{
 };
 
 use super::{attacking, picture, result, trace};
+
+#[test]
+fn a_number_stays_beside_its_percent() {
+    assert_eq!(unbroken("disc (> 99 %) becomes star (38 %)"), "disc (> 99\u{a0}%) becomes star (38\u{a0}%)");
+}
 
 #[test]
 fn the_sentence_says_what_happened() {
