@@ -2,7 +2,7 @@
 //! moves each pixel by up to half a 255th, which can undo an attack that only just succeeded.
 
 use super::{Classifier, Error, Goal, Query, Threat, stream};
-use crate::{config::Norm, random::RngExt};
+use crate::{config::Norm, data::unit, random::RngExt};
 
 /// Random ways of rounding that are tried if the two plain ones fail.
 const DRAWS: usize = 14;
@@ -63,8 +63,7 @@ async fn judge(
     goal: Goal,
     candidates: Vec<Vec<u8>>,
 ) -> Result<Option<Rounded>, Error> {
-    let x: Vec<f32> = candidates.iter().flatten().map(|&v| f32::from(v) / 255.0).collect();
-    let logits = query.logits(&x).await?;
+    let logits = query.logits(&unit(&candidates.concat())).await?;
     let rounded = |(pixels, z): (Vec<u8>, &[f32])| Rounded { pixels, logits: z.to_vec(), margin: goal.margin(z) };
     Ok(candidates.into_iter().zip(logits.rows()).map(rounded).min_by(|a, b| a.margin.total_cmp(&b.margin)))
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     attack::{Classifier, Error, Query},
     config::Corruption,
-    data::{Pictures, SIDE, corruption::SEVERITIES},
+    data::{Pictures, SIDE, corruption::SEVERITIES, unit},
     prediction::seen,
 };
 
@@ -63,8 +63,8 @@ impl Views<'_> {
         let (view, first) = (tally.done / n, tally.done % n);
         let ids = first..n.min(first + self.batch);
         let show = |i: usize| self.views[view].show(self.pictures.picture(i), self.seed, i);
-        let x: Vec<f32> = ids.clone().flat_map(show).map(|v| f32::from(v) / 255.0).collect();
-        let logits = Query::new(model, device, [3, SIDE, SIDE], self.batch).logits(&x).await?;
+        let shown: Vec<u8> = ids.clone().flat_map(show).collect();
+        let logits = Query::new(model, device, [3, SIDE, SIDE], self.batch).logits(&unit(&shown)).await?;
         let labels = self.pictures.labels[ids.clone()].iter().map(|&label| usize::from(label));
         let right = logits.rows().zip(labels).filter(|&(z, label)| seen(z, label) == label).count();
         tally.right.resize(view + 1, 0);

@@ -1,7 +1,7 @@
 //! The legend: each series once, with its line and marker; each map with its colours and what they stand for.
 
 use super::{
-    Chart, Form, Mark, Scale,
+    Chart, Form, Mark, Scale, Tone,
     marks::{marker, stroke},
     numbers::short,
     svg::{INK, TEXT, fit, text, wide},
@@ -59,7 +59,10 @@ pub(super) fn draw(chart: &Chart, width: f32, top: &mut f32) -> String {
 
 fn sample(mark: &Mark, [x, y]: [f32; 2], room: f32) -> String {
     match mark.form {
-        Form::Points(_) => marker(mark.tone, [x + room / 2.0, y], 4.0),
+        Form::Points(_) => {
+            let r = if matches!(mark.tone, Tone::Class(_)) { 3.0 } else { 4.5 };
+            marker(mark.tone, [x + room / 2.0, y], r)
+        }
         Form::Bars(_) => {
             let stroke = stroke(mark.tone, 1.5);
             let fill = mark.tone.colour();

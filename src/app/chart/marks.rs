@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     Form, Grid, Mark, Scale, Tone,
     axes::Frame,
-    svg::{GROUND, TEXT, label, wide},
+    svg::{GROUND, INK, TEXT, label, wide},
     tone::Shape,
 };
 
@@ -87,6 +87,10 @@ pub(super) fn marker(tone: Tone, [x, y]: [f32; 2], r: f32) -> String {
         (Shape::Cross, true) => format!(r#"fill="none" stroke="{colour}" stroke-width="2.5""#),
         (Shape::Cross, false) => format!(r#"fill="none" stroke="{colour}" stroke-width="1.2""#),
         (_, true) => format!(r#"fill="{GROUND}" stroke="{colour}" stroke-width="1.2""#),
+        // Among classes, whose first two have their colours and shapes.
+        _ if matches!(tone, Tone::Clean | Tone::Attacked) => {
+            format!(r#"fill="{colour}" stroke="{INK}" stroke-width="1.2""#)
+        }
         (_, false) => format!(r#"fill="{colour}" stroke="{GROUND}" stroke-width="0.7""#),
     };
     let corners: &[[f32; 2]] = match shape {
