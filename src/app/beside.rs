@@ -7,7 +7,7 @@ use super::{
     compare::{Cell, Row, rows, words},
     desk::Desk,
     pixels,
-    reading::percent,
+    reading::{percent, unbroken},
 };
 use crate::protocol::Slot;
 
@@ -49,7 +49,7 @@ pub fn Beside() -> impl IntoView {
                 <tbody>{body}</tbody>
             </table>
             </div>
-            <p class="fine" id="beside-words">{move || said.get()}</p>
+            <p class="fine" id="beside-words">{move || unbroken(&said.get())}</p>
         </section>
     }
 }

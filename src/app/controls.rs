@@ -42,13 +42,12 @@ fn controls(knobs: Knobs, settings: Vec<Setting>) -> AnyView {
     settings.into_iter().map(|setting| control(knobs, setting)).collect_view().into_any()
 }
 
-/// `random-start` -> `Random start`, with its symbol.
+/// `lambda-sw` -> `Lambda sw λ_SW`: its name with its symbol.
 fn title(setting: &Setting) -> String {
     let words = setting.key.replace('-', " ");
     let mut letters = words.chars();
     let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    let symbol = if setting.symbol.is_empty() { String::new() } else { format!(" {}", setting.symbol) };
-    format!("{first}{}{symbol}", letters.as_str())
+    format!("{first}{} {}", letters.as_str(), setting.symbol).trim_end().to_owned()
 }
 
 fn control(knobs: Knobs, setting: Setting) -> AnyView {
@@ -63,6 +62,8 @@ fn control(knobs: Knobs, setting: Setting) -> AnyView {
     } else {
         choice(knobs, setting, value, used)
     };
+    let (over, below) = title.split_once('_').unwrap_or((&title, ""));
+    let title = view! { {over.to_owned()}<sub>{below.to_owned()}</sub> };
     view! {
         <div class="control" class:unused=move || !used.get()>
             <label for=id>{title}</label>

@@ -9,6 +9,7 @@ use super::{
     desk::Desk,
     pixels,
     plot::Plot,
+    reading::unbroken,
     training::{Run, Training},
     views::{View, progress, training},
 };
@@ -57,7 +58,7 @@ pub fn Course() -> impl IntoView {
     let any = Memo::new(move |_| state.with(|s| s.training.run.is_some()));
     let told = move |tell: fn(&Run) -> String| {
         let words = Memo::new(move |_| state.with(|s| s.training.run.as_ref().map(tell).unwrap_or_default()));
-        view! { <p class="told">{move || words.get()}</p> }
+        view! { <p class="told">{move || unbroken(&words.get())}</p> }
     };
     let plot = move |(id, class, of): (&'static str, &'static str, Draw)| {
         let chart = Memo::new(move |_| state.with(|s| s.training.run.as_ref().and_then(of)));

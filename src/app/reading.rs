@@ -236,9 +236,9 @@ pub fn percent(p: f32) -> String {
     }
 }
 
-/// The text with each number beside its %.
+/// The text with each number beside its sign and its %.
 pub fn unbroken(text: &str) -> String {
-    text.replace(" %", "\u{a0}%")
+    text.replace(" %", "\u{a0}%").replace("> ", ">\u{a0}").replace("< ", "<\u{a0}")
 }
 
 /// A distance between pixels in [0,1], in 255ths.

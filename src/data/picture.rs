@@ -76,7 +76,7 @@ impl Upright {
         let pixels = u64::from(width) * u64::from(height);
         if pixels > MAX_PIXELS {
             return Err(refuse(format!(
-                "is {width} x {height} ({} megapixels), over the limit of {}: save it smaller; {SIDE} x {SIDE} will do",
+                "is {width} × {height} ({} megapixels), over the limit of {}: save it smaller; {SIDE} × {SIDE} will do",
                 pixels.div_ceil(1_000_000),
                 MAX_PIXELS / 1_000_000
             )));
@@ -109,10 +109,10 @@ impl Upright {
         if size != [side; 2] {
             let middle = Crop { x, y, side } == Crop::middle(size);
             let place = if middle { "in the middle".to_owned() } else { format!("from {x}, {y} on") };
-            notes.push(format!("cropped to the {side} x {side} pixels {place}"));
+            notes.push(format!("cropped to the {side} × {side} pixels {place}"));
         }
         if side != SIDE as u32 {
-            notes.push(format!("resized from {side} x {side} to {SIDE} x {SIDE}"));
+            notes.push(format!("resized from {side} × {side} to {SIDE} × {SIDE}"));
         }
         if self.turned {
             notes.push("turned upright, as its EXIF data asks".to_owned());

@@ -16,7 +16,7 @@ use super::{attacking, picture, result, trace};
 
 #[test]
 fn a_number_stays_beside_its_percent() {
-    assert_eq!(unbroken("disc (> 99 %) becomes star (38 %)"), "disc (> 99\u{a0}%) becomes star (38\u{a0}%)");
+    assert_eq!(unbroken("disc (> 99 %) becomes star (38 %)"), "disc (>\u{a0}99\u{a0}%) becomes star (38\u{a0}%)");
 }
 
 #[test]

@@ -14,7 +14,7 @@ describe('bad input is refused with a clear message, and everything else is kept
     ['a text file that is called a picture', 'notes.png', () => Buffer.from('Dear diary, '.repeat(20)), /notes\.png.*is not a picture/],
     ['an empty file', 'empty.jpg', () => Buffer.alloc(0), /empty\.jpg.*is empty/],
     ['a picture that is cut short', 'cut.png', () => png(64, 64, (x, y) => [x * y % 256, x, y]).subarray(0, 700), /cut\.png.*cut short/],
-    ['a picture of 12,000 x 12,000', 'huge.png', () => png(12_000, 12_000), /huge\.png.*12000 x 12000.*over the limit/],
+    ['a picture of 12,000 x 12,000', 'huge.png', () => png(12_000, 12_000), /huge\.png.*12000 × 12000.*over the limit/],
     ['a checkpoint that is cut short', 'cut.safetensors', async () => (await shipped('ce')).subarray(0, 100_000), /cut\.safetensors.*not a complete safetensors file/],
     ['a checkpoint with weights that are no numbers', 'diverged.safetensors', async () => withNaN(await shipped('ce'), 'conv1.weight'), /diverged\.safetensors.*conv1\.weight.*NaN/],
     ['a checkpoint of another architecture', 'vgg.safetensors', () => safetensors({ 'features.0.weight': { shape: [1, 3, 3, 3], values: Array(27).fill(0.1) } }), /vgg\.safetensors.*no network known here/],

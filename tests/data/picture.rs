@@ -128,7 +128,7 @@ fn any_square_can_be_seen() {
     for (x, y, colour) in [(0, 0, [255, 0, 0]), (160, 10, [0, 255, 0]), (170, 110, [0, 0, 255]), (5, 120, [255; 3])] {
         let seen = quarters.seen(Crop { x, y, side: 64 });
         (0..3).for_each(|c| assert!(seen.pixels[c * 1024..][..1024].iter().all(|v| *v == colour[c]), "{x} {y}"));
-        assert!(seen.notes[0].contains(&format!("64 x 64 pixels from {x}, {y} on")), "{:?}", seen.notes);
+        assert!(seen.notes[0].contains(&format!("64 × 64 pixels from {x}, {y} on")), "{:?}", seen.notes);
     }
     // A square of the size that models see is copied.
     let noise = RgbImage::from_fn(64, 48, |x, y| Rgb([(x * 37 + y * 91) as u8, (x * y) as u8, (x ^ y) as u8]));
@@ -199,7 +199,7 @@ fn a_huge_picture_is_refused_by_its_header() {
     let size = 12_000u32.to_be_bytes();
     let header = chunk(b"IHDR", &[&size[..], &size, &[8, 2, 0, 0, 0]].concat());
     let png = [b"\x89PNG\r\n\x1a\n".as_slice(), &header, &chunk(b"IDAT", &[])].concat();
-    assert_refused(decode(&png, "big.png"), &["big.png", "12000 x 12000", "144 megapixels", "64", "save it smaller"]);
+    assert_refused(decode(&png, "big.png"), &["big.png", "12000 × 12000", "144 megapixels", "64", "save it smaller"]);
 }
 
 #[test]
