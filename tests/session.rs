@@ -344,7 +344,7 @@ fn questions_are_answered_for_each_model() {
     }
 }
 
-/// An attack that is over after a few of its many steps can be rewound too; of a suite each attack keeps its own.
+/// An attack that is over after a few of its many steps can be rewound too; of a long one not every step is kept.
 #[test]
 fn short_ways_have_moments() {
     let mut visitor = Visitor::new();

@@ -97,7 +97,8 @@ impl State {
         self.explored.known.get(&(slot, question.clone()))
     }
 
-    /// What the open view needs to know, and the attack if it is rewound: the place of a model, the number of the attack on it, the question.
+    /// What the open view needs to know, and the attack if it is rewound: the place of a model, the number of the attack on
+    /// it, the question.
     pub fn questions(&self) -> Vec<(Slot, u64, Question)> {
         let over = |phase| matches!(phase, Phase::Done { stopped: false, .. });
         let attacked: Vec<(Slot, u64)> = self

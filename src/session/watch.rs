@@ -120,13 +120,15 @@ impl<'a> Watch<'a> {
 impl Observer for Watch<'_> {
     async fn step(&mut self, Progress { done, total, found }: Progress<'_>) -> ControlFlow<()> {
         self.note(found[0].margin, done, total);
-        let attack = self.traces.last().map(|trace| trace.attack.clone()).unwrap_or_default();
-        let kept = self.path.iter().rev().take_while(|point| point.attack == attack).count();
-        let noted = kept > 0 && self.path.last().is_some_and(|point| point.step == done);
         // The first steps one by one: many an attack is over by then.
-        let due = done <= PATH || done * PATH / total != (done - 1) * PATH / total;
-        if due && !noted && kept < 2 * PATH {
-            self.path.push(Point { attack, step: done, x: found[0].x.clone() });
+        if done <= PATH || done * PATH / total != (done - 1) * PATH / total {
+            let attack = self.traces.last().map(|trace| trace.attack.as_str()).unwrap_or_default();
+            let own = || self.path.iter().rev().take_while(|point| point.attack == attack);
+            // Some attacks report a step twice.
+            if own().next().is_none_or(|last| last.step != done) && own().count() < 2 * PATH {
+                let point = Point { attack: attack.into(), step: done, x: found[0].x.clone() };
+                self.path.push(point);
+            }
         }
         if done == total || !self.line.due() {
             return ControlFlow::Continue(());
