@@ -1,5 +1,5 @@
 //! Leaves out of the page's programs what no browser needs. Of `strip`, rustc tells a wasm linker to drop debug info only:
-//! the functions' names stay, a third of the bytes that a visitor fetches.
+//! the functions' names stay, a third of the bytes that a user fetches.
 
 fn main() {
     println!("cargo::rerun-if-changed=native/build.rs");

@@ -26,7 +26,7 @@ function isolated(response) {
   const headers = new Headers(response.headers);
   headers.set('Cross-Origin-Opener-Policy', 'same-origin');
   headers.set('Cross-Origin-Embedder-Policy', 'require-corp');
-  // The frame that fetches pictures is a stranger to the page: see src/app/address.rs.
+  // The frame that fetches images is a stranger to the page: see src/app/address.rs.
   if (new URL(response.url).pathname.endsWith('/fetch.html')) headers.set('Content-Security-Policy', 'sandbox allow-scripts');
   return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
 }

@@ -1,12 +1,12 @@
-//! Pictures on a device.
+//! Images on a device.
 
 use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::data::{Pictures, SIDE, VALUES, unit};
+use crate::data::{IMAGE_LEN, IMAGE_SIZE, Images, unit};
 
-/// Pixels in [0,1] `[B, 3, 32, 32]` and labels `[B, C]`, one-hot or, where pictures are mixed, shares that sum to 1.
+/// Pixels in [0,1] `[B, 3, 32, 32]` and labels `[B, C]`, one-hot or, where images are mixed, shares that sum to 1.
 #[derive(Clone, Debug)]
 pub struct Batch {
     pub x: Tensor<4>,
@@ -14,11 +14,11 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The pictures `ids` of a set.
-    pub fn new(pictures: &Pictures, ids: &[usize], device: &Device) -> Self {
-        let pixels: Vec<u8> = ids.iter().flat_map(|&i| pictures.picture(i)).copied().collect();
-        let labels: Vec<usize> = ids.iter().map(|&i| pictures.labels[i] as usize).collect();
-        Self { x: pixels_of(&pixels, device), y: one_hot(&labels, pictures.classes.len(), device) }
+    /// The images `ids` of a set.
+    pub fn new(images: &Images, ids: &[usize], device: &Device) -> Self {
+        let pixels: Vec<u8> = ids.iter().flat_map(|&i| images.image(i)).copied().collect();
+        let labels: Vec<usize> = ids.iter().map(|&i| images.labels[i] as usize).collect();
+        Self { x: pixels_of(&pixels, device), y: one_hot(&labels, images.classes.len(), device) }
     }
 
     /// A part of it, on a device.
@@ -28,7 +28,7 @@ impl Batch {
         Self { x: x.to_device(device), y: y.to_device(device) }
     }
 
-    /// The same pictures, with a share of the labels' weight spread over all classes (Szegedy et al., 2016, sec. 7).
+    /// The same images, with a share of the labels' weight spread over all classes (Szegedy et al., 2016, sec. 7).
     pub fn smoothed(&self, share: f32) -> Self {
         let c = self.y.dims()[1];
         let y = self.y.clone();
@@ -45,7 +45,7 @@ pub fn parts(b: usize, n: usize) -> Vec<Range<usize>> {
 
 /// Bytes `[B, 3, 32, 32]` as pixels in [0,1].
 pub fn pixels_of(bytes: &[u8], device: &Device) -> Tensor<4> {
-    Tensor::from_data(TensorData::new(unit(bytes), [bytes.len() / VALUES, 3, SIDE, SIDE]), device)
+    Tensor::from_data(TensorData::new(unit(bytes), [bytes.len() / IMAGE_LEN, 3, IMAGE_SIZE, IMAGE_SIZE]), device)
 }
 
 /// Labels, each below `classes`, as rows of zeros and a one.

@@ -1,6 +1,6 @@
 //! Files of arrays: safetensors, as PyTorch's `safetensors.torch` reads and writes them.
 //!
-//! A checkpoint of ours holds `model.*` (the state dict), `optimiser.velocity.*` while training is not over, and in its
+//! A checkpoint of ours holds `model.*` (the state dict), `optimizer.velocity.*` while training is not over, and in its
 //! metadata the configuration, the classes' names and the step. A bare state dict without the prefix is read as well.
 
 use std::collections::{BTreeMap, HashMap};
@@ -60,15 +60,15 @@ impl Checkpoint {
 
     /// The bytes of a float32 safetensors file.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.serialise(false).expect("float32 holds every value")
+        self.serialize(false).expect("float32 holds every value")
     }
 
     /// The same in about half the size (see [`stored`]).
     pub fn to_half_bytes(&self) -> Result<Vec<u8>, Error> {
-        self.serialise(true)
+        self.serialize(true)
     }
 
-    fn serialise(&self, half: bool) -> Result<Vec<u8>, Error> {
+    fn serialize(&self, half: bool) -> Result<Vec<u8>, Error> {
         let stored = |(name, array): (&String, &Array)| Ok((name.clone(), stored(name, array, half)?));
         let bytes: BTreeMap<String, (Vec<u8>, bool)> = self.arrays.iter().map(stored).collect::<Result<_, Error>>()?;
         let views = self.arrays.iter().map(|(name, array)| {
@@ -79,7 +79,7 @@ impl Checkpoint {
         // The crate keeps metadata in a HashMap, whose order is random; one entry has one order, so equal contents make
         // equal bytes.
         let metadata = HashMap::from([(METADATA.to_owned(), serde_json::json!(self.metadata).to_string())]);
-        Ok(safetensors::serialize(views, Some(metadata)).expect("arrays and text can be serialised"))
+        Ok(safetensors::serialize(views, Some(metadata)).expect("arrays and text can be serialized"))
     }
 
     /// The arrays whose names begin with `prefix`, without it.
@@ -94,7 +94,7 @@ impl Checkpoint {
     }
 
     /// The same file with the model and nothing that only training needs.
-    pub fn without_optimiser(mut self) -> Self {
+    pub fn without_optimizer(mut self) -> Self {
         self.arrays.retain(|name, _| name.starts_with(MODEL));
         self
     }

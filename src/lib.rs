@@ -1,4 +1,4 @@
-//! OTJR: classifiers that withstand adversarial pictures, trained and explored natively and in the browser.
+//! OTJR: classifiers that withstand adversarial images, trained and explored natively and in the browser.
 //!
 //! # The map
 //!
@@ -11,10 +11,10 @@
 //!                                                              terminal, files <----+        +----> app::State -> view
 //! ```
 //!
-//! - [`data`]: bytes to pictures, and to corrupted ones; [`batch`]: pictures on a device.
+//! - [`data`]: bytes to images, and to corrupted ones; [`batch`]: images on a device.
 //! - [`model`]: networks; every layer takes a value and, if asked for, its tangent ([`model::dual`]); [`model::cost`]: what
 //!   going through one takes.
-//! - [`kernel`]: convolution, normalisation and steps of descent; kernels of our own for the CPU and in WGSL for the GPU, as
+//! - [`kernel`]: convolution, normalization and steps of descent; kernels of our own for the CPU and in WGSL for the GPU, as
 //!   operations of burn's with their own backward, and the layout of feature maps.
 //! - [`prediction`]: which class logits name, ties included.
 //! - [`loss`]: one term a file; [`loss::objective`] adds them up. [`attack`]: one family of attacks a file.

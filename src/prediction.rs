@@ -12,7 +12,7 @@ pub fn rival(z: &[f32], y: usize) -> usize {
     others.reduce(|best, j| if z[j] > z[best] { j } else { best }).unwrap_or(y)
 }
 
-/// The likeliest class, as it counts for a picture of class `label`: the label only if no other is as likely.
+/// The likeliest class, as it counts for an image of class `label`: the label only if no other is as likely.
 pub fn seen(z: &[f32], label: usize) -> usize {
     let other = rival(z, label);
     if z[label] > z[other] { label } else { other }

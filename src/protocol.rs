@@ -6,8 +6,8 @@ use crate::{
     data::{crop::Crop, unit},
     evaluate::Report,
     explore::{
-        layers::Shift,
-        question::{Answer, Question, Way},
+        layers::LayerShift,
+        question::{LatentPath, Probe, ProbeResult},
         transport::Transport,
     },
     train::Record,
@@ -22,9 +22,9 @@ pub enum Slot {
     Standard,
     /// Of adversarial training alone, to compare the robust one with.
     Adversarial,
-    /// A file of the visitor's.
+    /// A file of the user's.
     Own,
-    /// A training run's model, while runs are compared. It looks at no picture of the visitor's.
+    /// A training run's model, while runs are compared. It looks at no image of the user's.
     Run,
 }
 
@@ -46,9 +46,9 @@ pub enum Origin {
 pub enum Purpose {
     /// To go on from after a crash or a reload.
     Keep,
-    /// For the visitor: the run, as `train --resume` takes it.
+    /// For the user: the run, as `train --resume` takes it.
     SaveRun,
-    /// For the visitor: the model alone.
+    /// For the user: the model alone.
     SaveModel,
     /// To be attacked and looked into on the page.
     Try,
@@ -62,32 +62,32 @@ pub enum Command {
     /// Take a safetensors file as the model of a place from now on.
     LoadModel { slot: Slot, name: String, bytes: Vec<u8> },
     /// Forget the models that come with the page: those of another world take their places.
-    ForgetShipped,
-    /// Decode a picture file, shrink it to what models see, classify it. `label` is its class, where that is known.
-    LoadPicture { name: String, label: Option<String>, bytes: Vec<u8> },
-    /// Take the pictures in a PNG file, 32 x 32 one under the other, as those that views compare with, for models that tell
+    ForgetBuiltin,
+    /// Decode an image file, shrink it to what models see, classify it. `label` is its class, where that is known.
+    LoadImage { name: String, label: Option<String>, bytes: Vec<u8> },
+    /// Take the images in a PNG file, 32 x 32 one under the other, as those that views compare with, for models that tell
     /// apart other classes than those of the embedded set.
     LoadReference { bytes: Vec<u8> },
-    /// Show another square of the picture file to the model.
+    /// Show another square of the image file to the model.
     Crop { crop: Crop },
-    /// Take picture number `index` of the embedded set's test half.
+    /// Take image number `index` of the embedded set's test half.
     LoadSample { index: u64 },
-    /// Attack the picture under one of the models. `settings` are those of an `AttackConfig`; `target` is a class to reach,
+    /// Attack the image under one of the models. `settings` are those of an `AttackConfig`; `target` is a class to reach,
     /// if any. `id` comes back with every event of this attack. A later attack ends an earlier one.
     Attack { id: u64, slot: Slot, settings: Vec<(String, String)>, target: Option<usize> },
-    /// Attack the first pictures of the embedded set's test half, and count. A later attack ends it.
-    Evaluate { id: u64, slot: Slot, settings: Vec<(String, String)>, pictures: usize },
+    /// Attack the first images of the embedded set's test half, and count. A later attack ends it.
+    Evaluate { id: u64, slot: Slot, settings: Vec<(String, String)>, images: usize },
     /// Answer a question about the last attack on a model. A later attack, evaluation or question ends it.
-    Explore { id: u64, slot: Slot, question: Question },
+    Explore { id: u64, slot: Slot, question: Probe },
     /// Take up the data set in the file or files beside the message, to train on. `name` is for people.
     LoadData { name: String },
-    /// Add a picture `[3, 32, 32]` to what is trained on, as one of a class; an unknown one is added to the classes.
+    /// Add an image `[3, 32, 32]` to what is trained on, as one of a class; an unknown one is added to the classes.
     Label { class: String, pixels: Vec<u8> },
-    /// Train on none of the pictures that were labelled.
+    /// Train on none of the images that were labeled.
     Unlabel,
     /// Prepare a training run with the settings of a `TrainConfig`, in place of the one before.
     Begin { origin: Origin, settings: Pairs },
-    /// Prepare the run that a checkpoint was taken of, here or by the native program, with at most `batch` pictures a step
+    /// Prepare the run that a checkpoint was taken of, here or by the native program, with at most `batch` images a step
     /// (0: as many as it had).
     Resume { name: String, bytes: Vec<u8>, batch: usize },
     /// Train for at most `steps` steps. Any later command interrupts it.
@@ -98,7 +98,7 @@ pub enum Command {
     Export { number: u64, purpose: Purpose },
     /// End the attack; what it found so far is sent.
     Stop,
-    /// Make a file of an attack: of the picture `original`, `[3, 32, 32]` in 0..=255, which it turned into `attacked`, in
+    /// Make a file of an attack: of the image `original`, `[3, 32, 32]` in 0..=255, which it turned into `attacked`, in
     /// [0,1]; `settings` and `target` are the attack's.
     Save {
         slot: Slot,
@@ -116,7 +116,7 @@ pub enum Command {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
     /// The device is open. `name` is for people; `emulated` says that it is a GPU only in name.
-    Opened {
+    DeviceReady {
         name: String,
         emulated: bool,
     },
@@ -124,14 +124,14 @@ pub enum Event {
         slot: Slot,
         model: ModelInfo,
     },
-    /// Of what the picture that comes next is a square, if it has a crop. Comes once a file.
-    Whole {
-        whole: Whole,
+    /// Of what the image that comes next is a square, if it has a crop. Comes once a file.
+    SourceImage {
+        whole: SourceImage,
     },
-    PictureLoaded {
-        picture: PictureInfo,
+    ImageLoaded {
+        image: ImageInfo,
     },
-    /// Of the clean picture under a model; comes whenever either changes.
+    /// Of the clean image under a model; comes whenever either changes.
     Classified {
         slot: Slot,
         probabilities: Vec<f32>,
@@ -145,7 +145,7 @@ pub enum Event {
         traces: Vec<Trace>,
     },
     /// The attack `id` is over; `stopped` if by command. `flags` say, for people, why not to trust it; `transfer` what the
-    /// other models make of the attacked picture, and this one of theirs.
+    /// other models make of the adversarial image, and this one of theirs.
     AttackDone {
         id: u64,
         stopped: bool,
@@ -166,15 +166,15 @@ pub enum Event {
     Explored {
         id: u64,
         slot: Slot,
-        question: Question,
-        answer: Result<Box<Answer>, String>,
+        question: Probe,
+        answer: Result<Box<ProbeResult>, String>,
         over: bool,
     },
     /// The question `id` was given up for a later command.
-    Unanswered {
+    ProbeCancelled {
         id: u64,
     },
-    /// A PNG file of an attack, and what the model sees in the attacked picture as files hold it; `fools` if that is
+    /// A PNG file of an attack, and what the model sees in the adversarial image as files hold it; `fools` if that is
     /// what the attack wanted.
     Saved {
         name: String,
@@ -191,17 +191,17 @@ pub enum Event {
         data: DataInfo,
     },
     /// A run is ready to train, or its settings have changed.
-    Prepared {
+    RunReady {
         run: Box<RunInfo>,
     },
     /// How the run went since the last such event; `over` if the command `id` has ended, for whatever reason.
-    Trained {
+    TrainProgress {
         id: u64,
         /// Steps done in all.
         step: u64,
         records: Vec<Record>,
-        look: Option<Box<Look>>,
-        /// Pictures a second since the command began, looks left out; 0 if there was no step.
+        look: Option<Box<RunSnapshot>>,
+        /// Images a second since the command began, looks left out; 0 if there was no step.
         speed: f64,
         /// Bytes that the worker's memory has grown to; 0 where that is not known.
         memory: u64,
@@ -216,8 +216,8 @@ pub enum Event {
         bytes: Vec<u8>,
     },
     /// A command could not be carried out; everything is as it was before. `text` says why and what to do.
-    Refused {
-        subject: Subject,
+    Failed {
+        subject: ErrorScope,
         text: String,
     },
 }
@@ -231,10 +231,10 @@ pub enum Part {
 
 /// What a refusal is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Subject {
+pub enum ErrorScope {
     Device,
     Model,
-    Picture,
+    Image,
     /// The photos that views compare with.
     Reference,
     Attack,
@@ -253,11 +253,11 @@ pub enum Subject {
 /// What there is to train on beside the embedded set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataInfo {
-    /// The set that was brought, if any: its name and kind (`cifar10`, ...), its pictures to train on and to judge by.
+    /// The set that was brought, if any: its name and kind (`cifar10`, ...), its images to train on and to judge by.
     pub brought: Option<(String, String, [usize; 2])>,
     /// Its classes, or the embedded set's.
     pub classes: Vec<String>,
-    /// Pictures that the visitor labelled, by class.
+    /// Images that the user labeled, by class.
     pub own: Vec<(String, usize)>,
 }
 
@@ -273,9 +273,9 @@ pub struct RunInfo {
     /// Steps done, and of the whole run.
     pub step: u64,
     pub steps: u64,
-    /// Pictures a step, pictures to train on, pictures of each look.
+    /// Images a step, images to train on, images of each look.
     pub batch: usize,
-    pub pictures: usize,
+    pub images: usize,
     pub held_out: usize,
     /// What was changed to fit this device, for people.
     pub notes: Vec<String>,
@@ -286,20 +286,20 @@ pub struct RunInfo {
 pub struct Look {
     /// Steps done.
     pub step: u64,
-    /// Shares of the held-out pictures that are right, clean and under attack.
+    /// Shares of the held-out images that are right, clean and under attack.
     pub clean: f32,
     pub robust: f32,
     /// The batch of the last step; none before the first.
-    pub batch: Option<Seen>,
-    /// Of the picture in view; none without one.
-    pub followed: Option<Followed>,
+    pub batch: Option<BatchPreview>,
+    /// Of the image in view; none without one.
+    pub followed: Option<TrackedImage>,
 }
 
 /// A training batch, and what the model makes of it now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Seen {
-    /// The first pictures and their adversarial twins, `[n, 3, 32, 32]` each, 0..=255. Without an attack the twins are
-    /// the pictures.
+pub struct BatchPreview {
+    /// The first images and their adversarial images, `[n, 3, 32, 32]` each, 0..=255. Without an attack the twins are
+    /// the images.
     pub x: Vec<u8>,
     pub x_adv: Vec<u8>,
     /// `[n]`: their classes, and those that the model sees in both.
@@ -310,15 +310,15 @@ pub struct Seen {
     pub transport: Option<Transport>,
 }
 
-/// A picture under a model that is being trained.
+/// An image under a model that is being trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Followed {
-    /// `[C]`, of the picture, and of the picture attacked within the radius of training.
+pub struct TrackedImage {
+    /// `[C]`, of the image, and of the image attacked within the radius of training.
     pub clean: Vec<f32>,
     pub attacked: Vec<f32>,
-    pub shifts: Vec<Shift>,
-    /// Picture and attacked picture among held-out ones.
-    pub way: Way,
+    pub shifts: Vec<LayerShift>,
+    /// Image and adversarial image among held-out ones.
+    pub way: LatentPath,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -333,7 +333,7 @@ pub struct ModelInfo {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PictureInfo {
+pub struct ImageInfo {
     pub name: String,
     /// What the model sees: `[3, 32, 32]`, 0..=255.
     pub pixels: Vec<u8>,
@@ -341,22 +341,22 @@ pub struct PictureInfo {
     pub original: [u32; 2],
     /// The square of the upright file that the model sees; none if that is all there is.
     pub crop: Option<Crop>,
-    /// The name of its true class, where it is known (the page's own pictures).
+    /// The name of its true class, where it is known (the page's own images).
     pub label: Option<String>,
     /// What was done to it on the way (rotated by EXIF, transparency laid on white), for people.
     pub notes: Vec<String>,
 }
 
-impl PictureInfo {
+impl ImageInfo {
     /// Its pixels in [0,1].
     pub fn unit(&self) -> Vec<f32> {
         unit(&self.pixels)
     }
 }
 
-/// A picture file of which models see a square.
+/// An image file of which models see a square.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Whole {
+pub struct SourceImage {
     /// Width and height, upright, in pixels.
     pub size: [u32; 2],
     /// Width and height of `rgb`, which is the file made small: `[height, width, 3]`, 0..=255.
@@ -380,7 +380,7 @@ pub struct AttackResult {
     pub distance: Option<f32>,
 }
 
-/// What one model makes of the picture attacked under another.
+/// What one model makes of the image attacked under another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Transfer {
     pub under: Slot,
@@ -388,11 +388,11 @@ pub struct Transfer {
     pub probabilities: Vec<f32>,
 }
 
-/// The way of one attack on one picture.
+/// The way of one attack on one image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trace {
     pub attack: String,
-    /// The margin of the picture itself, then the lowest so far after each step, at most [`Trace::LONGEST`], evenly chosen.
+    /// The margin of the image itself, then the lowest so far after each step, at most [`Trace::LONGEST`], evenly chosen.
     pub margins: Vec<f32>,
     /// Steps done.
     pub steps: usize,
@@ -430,7 +430,7 @@ impl Command {
     pub fn file(&mut self) -> Option<&mut Vec<u8>> {
         match self {
             Self::LoadModel { bytes, .. }
-            | Self::LoadPicture { bytes, .. }
+            | Self::LoadImage { bytes, .. }
             | Self::LoadReference { bytes }
             | Self::Resume { bytes, .. }
             | Self::Verify { bytes } => Some(bytes),

@@ -2,7 +2,7 @@
 //!
 //! Every random number of a run is drawn on the host from a ChaCha8 stream that is named by what it is for:
 //! `(seed, purpose, index)`. Nothing depends on how many numbers were drawn before, so a resumed run needs no stored
-//! generator state, and an attack on a picture does not depend on the batch it happens to be in.
+//! generator state, and an attack on an image does not depend on the batch it happens to be in.
 
 use rand::SeedableRng;
 pub use rand::{Rng, RngExt};
@@ -12,31 +12,31 @@ use rand_distr::{Distribution, Exp1, Poisson, StandardNormal};
 /// What a stream of random numbers is for. The discriminants are part of the checkpoint format: never renumber them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
-pub enum Purpose {
+pub enum StreamId {
     /// Initial weights; index = 0, or of the rows for a class that a model did not know: 1 and 2 more than twice its number.
     Weights = 1,
-    /// The order of the pictures in an epoch; index = epoch.
+    /// The order of the images in an epoch; index = epoch.
     Order = 2,
     /// Crops and flips; index = step.
     Augmentation = 3,
-    /// What is random in an attack; index = picture and run (see `attack::stream`) or step (training).
+    /// What is random in an attack; index = image and run (see `attack::stream`) or step (training).
     Attack = 4,
     /// Projections of the sliced Wasserstein distance and random Jacobian directions; index = step.
     Directions = 5,
-    /// The embedded data set; index = picture.
+    /// The embedded data set; index = image.
     Synthetic = 6,
-    /// The class that a targeted attack aims at; index = picture.
+    /// The class that a targeted attack aims at; index = image.
     Target = 7,
-    /// Pictures from a second data set; index = step.
+    /// Images from a second data set; index = step.
     Extra = 8,
-    /// Pairs of pictures to mix, and their share; index = step.
+    /// Pairs of images to mix, and their share; index = step.
     Mixup = 9,
-    /// Corruptions of pictures; index = 256 times the picture and the corruption's place among its kind.
+    /// Corruptions of images; index = 256 times the image and the corruption's place among its kind.
     Corruption = 10,
 }
 
 /// The stream for `purpose` number `index` under `seed`.
-pub fn stream(seed: u64, purpose: Purpose, index: u64) -> Stream {
+pub fn stream(seed: u64, purpose: StreamId, index: u64) -> Stream {
     // Key = (seed, purpose); ChaCha's own stream number = index. 2^64 streams a key, none overlapping.
     let mut key = [0u8; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());

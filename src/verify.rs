@@ -1,7 +1,7 @@
 //! Recomputes everything that a fixture of the PyTorch oracle holds and measures how far off we are.
 //!
-//! A fixture holds a WideResNet, pictures with their adversarial twins, and what the reference computes from them in
-//! float64: logits and latents in both modes of batch normalisation, the sliced Wasserstein distance and its
+//! A fixture holds a WideResNet, images with their adversarial images, and what the reference computes from them in
+//! float64: logits and latents in both modes of batch normalization, the sliced Wasserstein distance and its
 //! directions, the Jacobian penalties, nine losses with the gradient of every parameter, and the running statistics
 //! after one step. Natively and in the page the same function runs, on whatever backend is asked about.
 
@@ -176,7 +176,7 @@ fn compute(fixture: &Checkpoint, device: &Device) -> Result<Ours, Error> {
         let mut evaluation = evaluate(objective, &config, &model, &batch, &x_adv, &directions, false);
         ours.put(format!("{objective}.loss"), evaluation.loss.clone());
         let mut gradients = evaluation.loss.backward();
-        for slot in evaluation.model.slots().into_iter().filter(|slot| slot.learnt()) {
+        for slot in evaluation.model.slots().into_iter().filter(|slot| slot.learned()) {
             let zero = || slot.flat().zeros_like();
             let gradient = slot.gradient(&mut gradients).unwrap_or_else(zero);
             ours.put(format!("{objective}.grad.{}", slot.name()), gradient);
@@ -185,7 +185,7 @@ fn compute(fixture: &Checkpoint, device: &Device) -> Result<Ours, Error> {
             evaluation.passes.into_iter().for_each(|pass| model.update_running(pass));
         }
     }
-    for slot in model.slots().into_iter().filter(|slot| !slot.learnt()) {
+    for slot in model.slots().into_iter().filter(|slot| !slot.learned()) {
         ours.put(format!("after.{}", slot.name()), slot.flat());
     }
     Ok(ours)

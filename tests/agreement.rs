@@ -9,7 +9,7 @@ use otjr::{
     data::synthetic,
     explore::{
         layers::Shift,
-        question::{Answer, Question},
+        question::{Probe, ProbeResult},
     },
     platform::DeviceChoice,
     protocol::{AttackResult, Command, Event, Slot},
@@ -46,9 +46,9 @@ fn attack(session: &mut Session, slot: Slot, settings: &[(&str, &str)]) -> Attac
 
 /// How far the last attack has moved each layer.
 fn layers(session: &mut Session, slot: Slot) -> Vec<Shift> {
-    match send(session, Command::Explore { id: 2, slot, question: Question::Layers }).pop() {
+    match send(session, Command::Explore { id: 2, slot, question: Probe::Layers }).pop() {
         Some(Event::Explored { answer: Ok(answer), over: true, .. }) => match *answer {
-            Answer::Layers(shifts) => shifts,
+            ProbeResult::Layers(shifts) => shifts,
             other => panic!("no layers: {other:?}"),
         },
         other => panic!("no layers: {other:?}"),

@@ -20,18 +20,18 @@ mod workers;
 use otjr::{
     app::{
         dropped::{is_archive, sort},
-        link::{Shipped, Wish},
-        message::{Input, Intent, Kind, Sort, Source, Task},
+        link::{BuiltinModel, Wish},
+        message::{Input, Kind, Sort, Source, Task, UserAction},
         reading::{many, set},
         state::{Phase, State},
     },
     config::{AttackConfig, AttackKind, Norm},
     evaluate::{Accuracy, Record, Report},
-    protocol::{AttackResult, Command, DataInfo, Event, ModelInfo, PictureInfo, Slot, Subject, Trace, decode, encode},
+    protocol::{AttackResult, Command, DataInfo, ErrorScope, Event, ImageInfo, ModelInfo, Slot, Trace, decode, encode},
 };
 
 fn opened() -> Event {
-    Event::Opened { name: "CPU (1 thread)".into(), emulated: false }
+    Event::DeviceReady { name: "CPU (1 thread)".into(), emulated: false }
 }
 
 fn model_at(slot: Slot) -> Event {
@@ -41,16 +41,16 @@ fn model_at(slot: Slot) -> Event {
     Event::ModelLoaded { slot, model }
 }
 
-fn picture(label: Option<&str>, grey: u8) -> Event {
-    let picture = PictureInfo {
+fn image(label: Option<&str>, gray: u8) -> Event {
+    let image = ImageInfo {
         name: "p".into(),
-        pixels: vec![grey; 3 * 32 * 32],
+        pixels: vec![gray; 3 * 32 * 32],
         original: [32, 32],
         crop: None,
         label: label.map(String::from),
         notes: Vec::new(),
     };
-    Event::PictureLoaded { picture }
+    Event::ImageLoaded { image }
 }
 
 fn result(probabilities: [f32; 3], reached: bool) -> AttackResult {
@@ -74,7 +74,7 @@ fn trace(attack: &str, reached: bool) -> Trace {
     Trace { attack: attack.into(), margins: vec![2.0, 1.0], steps: 20, queries: [22, 20], reached }
 }
 
-/// A page on the CPU with model and picture, its first attack under way.
+/// A page on the CPU with model and image, its first attack under way.
 fn attacking(hash: &str) -> State {
     let (mut state, tasks) = State::new(hash);
     assert_eq!(tasks, [Task::Start(Kind::Cpu)]);
@@ -85,7 +85,7 @@ fn attacking(hash: &str) -> State {
     assert!(tasks.contains(&Task::Send(Command::LoadSample { index })), "{tasks:?}");
     let slot = state.link.model.slot;
     for event in
-        [picture(Some("disc"), 9), model_at(slot), Event::Classified { slot, probabilities: vec![0.98, 0.015, 0.005] }]
+        [image(Some("disc"), 9), model_at(slot), Event::Classified { slot, probabilities: vec![0.98, 0.015, 0.005] }]
     {
         state.apply(Input::Worker(Kind::Cpu, event));
     }
@@ -95,8 +95,8 @@ fn attacking(hash: &str) -> State {
     state
 }
 
-fn visitor(state: &mut State, intent: Intent) -> Vec<Task> {
-    state.apply(Input::Visitor(intent))
+fn user(state: &mut State, intent: UserAction) -> Vec<Task> {
+    state.apply(Input::User(intent))
 }
 
 fn hear(state: &mut State, event: Event) -> Vec<Task> {
@@ -111,14 +111,14 @@ fn crash(state: &mut State, kind: Kind) -> Vec<Task> {
 fn the_first_screen_is_an_attacked_sample() {
     let state = attacking("#model=ce&sample=4");
     assert!(state.busy());
-    assert_eq!(state.model_in_use, Some(Source::Ours(Shipped::STANDARD)));
+    assert_eq!(state.model_in_use, Some(Source::Ours(BuiltinModel::STANDARD)));
 }
 
 #[test]
 fn only_the_latest_attack_is_shown() {
     let mut state = attacking("");
     let first = state.attack.id;
-    assert_eq!(visitor(&mut state, Intent::Set("epsilon", "4/255".into())), [Task::Schedule(40)]);
+    assert_eq!(user(&mut state, UserAction::Set("epsilon", "4/255".into())), [Task::Schedule(40)]);
     state.apply(Input::Due);
     assert_ne!(state.attack.id, first);
     let late = result([0.1, 0.8, 0.1], true);
@@ -135,7 +135,7 @@ fn an_attack_begins_once_however_often_a_slider_moves() {
     let mut state = attacking("");
     let id = state.attack.id;
     for epsilon in ["1/255", "2/255", "3/255"] {
-        visitor(&mut state, Intent::Set("epsilon", epsilon.into()));
+        user(&mut state, UserAction::Set("epsilon", epsilon.into()));
     }
     assert_eq!(state.apply(Input::Due).len(), 1);
     assert_eq!(state.apply(Input::Due).len(), 0);
@@ -146,7 +146,7 @@ fn an_attack_begins_once_however_often_a_slider_moves() {
 fn an_attack_that_still_runs_does_not_hold_up_the_next() {
     let mut state = attacking("");
     let id = state.attack.id;
-    visitor(&mut state, Intent::Set("steps", "40".into()));
+    user(&mut state, UserAction::Set("steps", "40".into()));
     let late = result([0.9, 0.05, 0.05], false);
     state.apply(Input::Worker(
         Kind::Cpu,
@@ -160,34 +160,34 @@ fn an_attack_that_still_runs_does_not_hold_up_the_next() {
 fn a_refused_file_changes_nothing() {
     let mut state = attacking("#sample=3");
     let before = state.clone();
-    for (sort, subject) in [(Sort::Picture, Subject::Picture), (Sort::Model, Subject::Model)] {
-        visitor(&mut state, Intent::File(0, sort));
-        state.apply(Input::Worker(Kind::Cpu, Event::Refused { subject, text: format!("{subject:?} is broken") }));
+    for (sort, subject) in [(Sort::Image, ErrorScope::Image), (Sort::Model, ErrorScope::Model)] {
+        user(&mut state, UserAction::File(0, sort));
+        state.apply(Input::Worker(Kind::Cpu, Event::Failed { subject, text: format!("{subject:?} is broken") }));
     }
     assert_eq!(state.notices.len(), 2);
     let dismissed: Vec<usize> = state.notices.iter().map(|n| n.id).collect();
     for id in dismissed {
-        visitor(&mut state, Intent::Dismiss(id));
+        user(&mut state, UserAction::Dismiss(id));
     }
     assert_eq!(state.hash(), before.hash());
-    assert_eq!((state.picture, state.model, state.attack), (before.picture, before.model, before.attack));
-    assert_eq!((state.picture_wanted, state.model_wanted), (before.picture_in_use, before.model_in_use));
+    assert_eq!((state.image, state.model, state.attack), (before.image, before.model, before.attack));
+    assert_eq!((state.image_wanted, state.model_wanted), (before.image_in_use, before.model_in_use));
     assert!(state.notices.is_empty());
 }
 
 #[test]
 fn another_norm_begins_at_its_usual_radius() {
     let mut state = attacking("");
-    visitor(&mut state, Intent::Set("norm", "l2".into()));
+    user(&mut state, UserAction::Set("norm", "l2".into()));
     assert_eq!((state.link.attack.norm, state.link.attack.epsilon.0), (Norm::L2, 128.0 / 255.0));
-    visitor(&mut state, Intent::Set("norm", "linf".into()));
+    user(&mut state, UserAction::Set("norm", "linf".into()));
     assert_eq!(state.link.attack, AttackConfig::default());
 }
 
 #[test]
 fn a_bad_value_in_a_box_changes_nothing() {
     let mut state = attacking("");
-    assert_eq!(visitor(&mut state, Intent::Set("epsilon", "-1".into())), []);
+    assert_eq!(user(&mut state, UserAction::Set("epsilon", "-1".into())), []);
     assert_eq!(state.link.attack, AttackConfig::default());
     assert_eq!(state.notices.len(), 1);
 }
@@ -195,68 +195,68 @@ fn a_bad_value_in_a_box_changes_nothing() {
 #[test]
 fn another_attack_begins_with_its_own_usual_values() {
     let mut state = attacking("#epsilon=4/255&seed=3");
-    visitor(&mut state, Intent::Set("attack", "apgd-ce".into()));
+    user(&mut state, UserAction::Set("attack", "apgd-ce".into()));
     let usual = AttackConfig::of(AttackKind::ApgdCe, Norm::Linf);
     let epsilon = state.link.attack.epsilon;
     assert_eq!(epsilon.0, 4.0 / 255.0);
     assert_eq!(state.link.attack, AttackConfig { epsilon, seed: 3, ..usual });
-    visitor(&mut state, Intent::Set("attack", "cw".into()));
+    user(&mut state, UserAction::Set("attack", "cw".into()));
     assert_eq!((state.link.attack.norm, state.link.attack.epsilon.0), (Norm::L2, 128.0 / 255.0));
 }
 
 #[test]
-fn many_pictures_are_attacked_and_counted() {
+fn many_images_are_attacked_and_counted() {
     let mut state = attacking("#attack=autoattack");
     assert_eq!(set(&state), None, "the embedded set has other classes than the model");
     let classes = ["disc", "ring", "star"].map(String::from).to_vec();
     let brought = Some(("small.zip".into(), "folder".into(), [90, 60]));
     hear(&mut state, Event::Data { data: DataInfo { brought, classes, own: Vec::new() } });
-    let tasks = visitor(&mut state, Intent::Many(50));
+    let tasks = user(&mut state, UserAction::Many(50));
     let id = state.many.as_ref().unwrap().id;
-    assert!(matches!(&tasks[..], [Task::Send(Command::Evaluate { pictures: 50, .. })]), "{tasks:?}");
+    assert!(matches!(&tasks[..], [Task::Send(Command::Evaluate { images: 50, .. })]), "{tasks:?}");
     let record = Record { name: "apgd-ce".into(), before: 40, after: 30, ..Record::default() };
-    let accuracy = Accuracy { pictures: 50, clean: 40, robust: 30 };
+    let accuracy = Accuracy { images: 50, clean: 40, robust: 30 };
     let report = Report { accuracy, records: vec![record], flags: Vec::new(), part: 0.5 };
     let mut hear = |id, over, stopped| {
         state.apply(Input::Worker(Kind::Cpu, Event::Evaluated { id, report: report.clone(), over, stopped }));
         many(state.many.as_ref().unwrap())
     };
-    assert!(hear(id + 1, true, false).contains("looks at the pictures"), "of another evaluation");
+    assert!(hear(id + 1, true, false).contains("looks at the images"), "of another evaluation");
     assert!(hear(id, false, false).contains("apgd-ce, 50 % done; 60 % still stand"));
-    assert!(hear(id, true, true).contains("stopped early: the model holds on at most 60.0 % of 50 pictures"));
+    assert!(hear(id, true, true).contains("stopped early: the model holds on at most 60.0 % of 50 images"));
     assert!(hear(id, true, false).ends_with(
-        ": the model holds on 60.0 % (95 % interval: 46 to 72 %) of 50 pictures of small.zip; without attack it is right on \
+        ": the model holds on 60.0 % (95 % interval: 46 to 72 %) of 50 images of small.zip; without attack it is right on \
          80.0 %."
     ));
     // A worker that is gone, or another that takes its place, ends it.
     for gone in [Input::Crashed(Kind::Cpu, "panicked".into()), Input::Worker(Kind::Gpu, opened())] {
         let mut state = attacking("");
-        visitor(&mut state, Intent::Many(50));
-        visitor(&mut state, Intent::Backend(Wish::Gpu));
+        user(&mut state, UserAction::Many(50));
+        user(&mut state, UserAction::Backend(Wish::Gpu));
         state.apply(gone);
         let run = state.many.as_ref().unwrap();
         assert!(!run.running && many(run).contains("stopped"), "{run:?}");
     }
-    let refused = Event::Refused { subject: Subject::Evaluation, text: "other classes".into() };
+    let refused = Event::Failed { subject: ErrorScope::Evaluation, text: "other classes".into() };
     state.apply(Input::Worker(Kind::Cpu, refused));
     assert_eq!((state.many, state.notices.len()), (None, 1));
 }
 
-/// Many pictures take the worker from the one in view, which is attacked anew after them; once that is over, not again.
+/// Many images take the worker from the one in view, which is attacked anew after them; once that is over, not again.
 #[test]
-fn many_pictures_give_the_worker_back() {
+fn many_images_give_the_worker_back() {
     for interrupted in [true, false] {
         let mut state = attacking("");
         let attack = state.attack.id;
         if !interrupted {
             hear(&mut state, attacked(attack, false, result([0.9, 0.05, 0.05], false)));
         }
-        visitor(&mut state, Intent::Many(50));
+        user(&mut state, UserAction::Many(50));
         if interrupted {
             hear(&mut state, attacked(attack, true, result([0.9, 0.05, 0.05], false)));
         }
         let id = state.many.as_ref().unwrap().id;
-        let accuracy = Accuracy { pictures: 50, clean: 40, robust: 30 };
+        let accuracy = Accuracy { images: 50, clean: 40, robust: 30 };
         let report = Report { accuracy, records: Vec::new(), flags: Vec::new(), part: 1.0 };
         let tasks = hear(&mut state, Event::Evaluated { id, report, over: true, stopped: false });
         assert_eq!(tasks.contains(&Task::Schedule(0)), interrupted, "{tasks:?}");
@@ -268,8 +268,8 @@ fn files_are_told_apart_by_name_or_content() {
     assert_eq!(sort("Model.SAFETENSORS", b""), Sort::Model);
     assert_eq!(sort("weights", b"\x40\x00\x00\x00\x00\x00\x00\x00{"), Sort::Model);
     assert_eq!(sort("f.safetensors", br#"12345678{"input.x":{}}"#), Sort::Fixture);
-    assert_eq!(sort("cat.png", b"\x89PNG\r\n\x1a\n\0"), Sort::Picture);
-    assert_eq!(sort("", b""), Sort::Picture);
+    assert_eq!(sort("cat.png", b"\x89PNG\r\n\x1a\n\0"), Sort::Image);
+    assert_eq!(sort("", b""), Sort::Image);
     assert!(is_archive(&[0x1f, 0x8b, 8]) && is_archive(b"PK\x03\x04") && !is_archive(b"\x89PNG"));
     assert!(!is_archive(b"PK\0\0\0\0\0\0{"), "the length of a safetensors file's header");
 }
@@ -286,7 +286,7 @@ fn messages_survive_the_way() {
     let back: Event = decode(&encode(&event)).unwrap();
     assert_eq!(format!("{back:?}"), format!("{event:?}"));
     assert!(decode::<Event>(&[200, 1, 2]).unwrap_err().contains("reload"));
-    let mut command = Command::LoadPicture { name: "a".into(), label: None, bytes: vec![] };
+    let mut command = Command::LoadImage { name: "a".into(), label: None, bytes: vec![] };
     command.file().unwrap().extend([1, 2, 3]);
-    assert_eq!(command, Command::LoadPicture { name: "a".into(), label: None, bytes: vec![1, 2, 3] });
+    assert_eq!(command, Command::LoadImage { name: "a".into(), label: None, bytes: vec![1, 2, 3] });
 }

@@ -60,8 +60,8 @@ fn drawn(svg: &str) -> Vec<[f32; 2]> {
     let paths = attributes(marks, "path", "d").into_iter().chain(attributes(marks, "polyline", "points"));
     let mut points: Vec<[f32; 2]> =
         paths.flat_map(|d| numbers(d).chunks_exact(2).map(|p| [p[0], p[1]]).collect::<Vec<_>>()).collect();
-    let centres = attributes(marks, "circle", "cx").into_iter().zip(attributes(marks, "circle", "cy"));
-    points.extend(centres.map(|(x, y)| [x.parse().unwrap(), y.parse().unwrap()]));
+    let centers = attributes(marks, "circle", "cx").into_iter().zip(attributes(marks, "circle", "cy"));
+    points.extend(centers.map(|(x, y)| [x.parse().unwrap(), y.parse().unwrap()]));
     points
 }
 
@@ -115,7 +115,7 @@ fn numbers_are_short() {
 }
 
 #[test]
-fn labels_of_neighbouring_ticks_differ() {
+fn labels_of_neighboring_ticks_differ() {
     for (low, span) in [(0.0, 1.0), (-3e-5, 7e-5), (9990.0, 30.0), (1e6, 1e4), (-2.5e8, 9e8), (100.0, 0.004)] {
         let found = labels(&ticks([low, low + span], 7));
         assert!(found.len() > 1 && found.windows(2).all(|w| w[0] != w[1]), "{low} {span}: {found:?}");
@@ -190,14 +190,14 @@ fn narrow_charts_have_fewer_numbers() {
 }
 
 #[test]
-fn series_differ_by_more_than_colour() {
+fn series_differ_by_more_than_color() {
     let tones = [Tone::Clean, Tone::Attacked, Tone::Robust, Tone::Standard, Tone::Own];
     let classes: Vec<Tone> = (0..10).map(Tone::Class).collect();
     for group in [&tones[..], &classes] {
         for (i, a) in group.iter().enumerate() {
             for b in &group[..i] {
                 assert_ne!(a.shape(), b.shape(), "{a:?} {b:?}");
-                assert_ne!(a.colour(), b.colour(), "{a:?} {b:?}");
+                assert_ne!(a.color(), b.color(), "{a:?} {b:?}");
             }
         }
     }
@@ -302,7 +302,7 @@ fn levels_are_crossed_where_the_values_say() {
 #[test]
 fn maps_and_regions_show_their_ends_and_names() {
     let svg = everything().svg(700.0, 400.0);
-    let ends = [Scale::Diverging.colour(0), Scale::Diverging.colour(Scale::LEVELS - 1)];
+    let ends = [Scale::Diverging.color(0), Scale::Diverging.color(Scale::LEVELS - 1)];
     assert_eq!(ends, ["#542788", "#b35806"]);
     assert!(svg.contains("−12") && svg.contains(">12<"), "as far below zero as above");
     assert!(svg.contains(">cat<") && svg.contains(">dog<"));

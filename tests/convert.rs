@@ -61,7 +61,7 @@ fn off(name: &str, arrays: &Arrays) -> f32 {
     pairs.into_iter().fold(0.0, |most, (a, b)| if (a - b).abs() > most { (a - b).abs() } else { most })
 }
 
-/// File, architecture, prefix, whether it normalises, and how many tensors beyond counters are left out.
+/// File, architecture, prefix, whether it normalizes, and how many tensors beyond counters are left out.
 const SCHEMES: &[(&str, &str, &str, bool, usize)] = &[
     ("wrn-trades.pt", "wrn-10-1", "", false, 10),
     ("wrn-reference-pair.pth", "wrn-10-1", "", false, 0),
@@ -81,13 +81,13 @@ const SCHEMES: &[(&str, &str, &str, bool, usize)] = &[
 #[test]
 fn logits_are_pytorchs_under_every_naming() {
     let folder = tempfile::tempdir().unwrap();
-    for &(name, architecture, prefix, normalises, left_out) in SCHEMES {
+    for &(name, architecture, prefix, normalizes, left_out) in SCHEMES {
         let output = folder.path().join("out.safetensors");
         let options: &[&str] = if name == "resnet-ema.pt" { &["--key", "ema"] } else { &[] };
         let report = done(&fixture(name), &output, options);
         assert_eq!(report["architecture"], architecture, "{name}");
         assert_eq!(report["prefix"], prefix, "{name}");
-        assert_eq!(report["normalisation"].is_object(), normalises, "{name}");
+        assert_eq!(report["normalisation"].is_object(), normalizes, "{name}");
         let reasons = report["left_out"].as_object().unwrap().iter();
         let others = reasons.filter(|(reason, _)| !reason.starts_with("num_batches_tracked"));
         assert_eq!(
@@ -141,7 +141,7 @@ fn what_code_does_to_pixels_can_be_said() {
     let cifar = ["--mean", "0.49145508,0.48217773,0.4465332", "--std", "0.24707031,0.24353027,0.26171875"];
     done(&fixture("wrn-trades.pt"), &output, &cifar);
     assert!(off("wrn-robustbench.pt", &checkpoint(&output).model()) < 1e-4);
-    refused(&fixture("wrn-robustbench.pt"), &cifar, "has a normalisation of its own");
+    refused(&fixture("wrn-robustbench.pt"), &cifar, "has a normalization of its own");
     refused(&fixture("wrn-trades.pt"), &["--mean", "0,0,0", "--std", "1,0,1"], "divided by 0");
     refused(&fixture("wrn-trades.pt"), &["--mean", "0,0", "--std", "1,1,1"], "expected three numbers");
     refused(&fixture("wrn-trades.pt"), &["--classes", "cat"], "tells 3 apart");
@@ -165,7 +165,7 @@ fn what_does_not_fit_is_named() {
     let text = with(&|s| drop(s.remove("fc.bias")));
     assert!(text.contains("a last layer without bias"), "{text}");
     let text = with(&|s| drop(s.insert("mu".into(), vec![1, 3, 1, 1])));
-    assert!(text.contains("normalisation cannot be told: mu"), "{text}");
+    assert!(text.contains("normalization cannot be told: mu"), "{text}");
     let text = with(&|s| drop(s.insert("branch.block1.layer.0.conv1.weight".into(), vec![16, 16, 3, 3])));
     assert!(text.contains("2 networks in one"), "{text}");
     let text = with(&|s| *s = BTreeMap::from([("patch_embed.proj.weight".to_owned(), vec![9, 3, 4, 4])]));

@@ -35,7 +35,7 @@ use std::{
 };
 
 use burn::tensor::{Device, Tensor, TensorData};
-use otjr::random::{self, Purpose};
+use otjr::random::{self, StreamId};
 
 /// Runs a future that never waits, as all of the CPU backend's are.
 fn ready<T>(future: impl Future<Output = T>) -> T {
@@ -51,7 +51,7 @@ fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
 
 /// Uniform values in `[low, high)`, the same on every machine.
 fn uniform<const D: usize>(seed: u64, shape: [usize; D], low: f32, high: f32) -> Tensor<D> {
-    let mut rng = random::stream(seed, Purpose::Directions, 99);
+    let mut rng = random::stream(seed, StreamId::Directions, 99);
     let values = random::uniform(&mut rng, shape.iter().product(), low, high);
     Tensor::from_data(TensorData::new(values, shape), &Device::flex())
 }

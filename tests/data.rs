@@ -1,15 +1,15 @@
-//! Bytes -> pictures.
+//! Bytes -> images.
 
 mod data {
     mod archive;
     mod augment;
     mod cifar;
     mod folder;
+    mod image;
     mod npz;
-    mod picture;
     mod synthetic;
 
-    use otjr::data::{Error, Pictures, VALUES};
+    use otjr::data::{Error, IMAGE_LEN, ImageSet};
 
     /// That `result` is refused with a message that holds each of `parts`.
     #[track_caller]
@@ -21,14 +21,14 @@ mod data {
     }
 
     #[test]
-    fn pictures_are_added_by_class() {
-        let mut pictures = Pictures { classes: vec!["cat".into(), "dog".into()], ..Pictures::default() };
+    fn images_are_added_by_class() {
+        let mut images = ImageSet { classes: vec!["cat".into(), "dog".into()], ..ImageSet::default() };
         for (level, class) in [(1, "dog"), (2, "newt"), (3, "cat"), (4, "newt")] {
-            pictures.add(&[level; VALUES], class);
+            images.add(&[level; IMAGE_LEN], class);
         }
-        assert_eq!((pictures.labels.as_slice(), pictures.len()), ([1, 2, 0, 2].as_slice(), 4));
-        assert_eq!(pictures.classes, ["cat", "dog", "newt"]);
-        assert_eq!(pictures.picture(3), [4; VALUES]);
+        assert_eq!((images.labels.as_slice(), images.len()), ([1, 2, 0, 2].as_slice(), 4));
+        assert_eq!(images.classes, ["cat", "dog", "newt"]);
+        assert_eq!(images.image(3), [4; IMAGE_LEN]);
     }
 
     /// FNV-1a: enough to notice a changed bit, and no dependency.

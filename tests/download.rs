@@ -241,5 +241,5 @@ fn a_file_that_is_there_is_used() {
     ]);
     let run = command.args(["--attack", "fgsm", "--device", "cpu"]).output().unwrap();
     let said = String::from_utf8_lossy(&run.stdout);
-    assert!(run.status.success() && said.contains("1 pictures of cifar10"), "{said}");
+    assert!(run.status.success() && said.contains("1 images of cifar10"), "{said}");
 }

@@ -10,9 +10,9 @@ mod kernels;
 use std::sync::OnceLock;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use invariants::{CLASSES, Subject};
+use invariants::{CLASSES, ErrorScope};
 use otjr::{
-    attack::{Attack, Classifier, Found, Goal, Query, Task, method::stages},
+    attack::{Attack, AttackBatch, AttackOutcome, Classifier, Goal, ModelOracle, method::stages},
     checkpoint::Checkpoint,
     config::{AttackConfig, AttackKind, Norm, Objective, TrainConfig},
     data::synthetic,
@@ -39,10 +39,10 @@ fn gpu() -> Device {
 fn operations_equal_burns_own_on_the_cpu() {
     let device = gpu();
     kernels::convolution_and_its_gradients_equal_burns_own(&device);
-    kernels::pictures_need_not_be_square_or_in_order(&device);
-    kernels::convolution_of_normalised_maps_equals_burns_own(&device);
+    kernels::images_need_not_be_square_or_in_order(&device);
+    kernels::convolution_of_normalized_maps_equals_burns_own(&device);
     kernels::convolution_of_tangents_equals_burns_own(&device);
-    kernels::normalisation_and_its_gradients_equal_burns_own(&device);
+    kernels::normalization_and_its_gradients_equal_burns_own(&device);
     kernels::moments_and_their_gradients_equal_burns_own(&device);
     kernels::no_number_stays_one(&device);
 }
@@ -58,7 +58,7 @@ fn half_is_near() {
         let half = |x: Tensor<4>, w: Tensor<4>| {
             let home = x.device();
             let (x, w) = (kernels::moved(x, device), kernels::moved(w, device));
-            kernel::pictures(kernel::conv2d(kernel::maps(x), &Weight::new(w).half(), stride, None)).to_device(&home)
+            kernel::images(kernel::conv2d(kernel::maps(x), &Weight::new(w).half(), stride, None)).to_device(&home)
         };
         for (half, burns) in kernels::run(half, &x, &w, &r).iter().zip(kernels::run(kernels::burns(stride), &x, &w, &r))
         {
@@ -81,16 +81,16 @@ fn a_fixture_on_wgpu() {
 /// and end where they end on the CPU.
 #[test]
 fn attacks_on_wgpu_are_those_on_the_cpu() {
-    let pictures = synthetic::generate(0, 0, 2).test;
-    let task = Task {
-        x: pictures.pixels.iter().map(|&v| f32::from(v) / 255.0).collect(),
-        goals: pictures.labels.iter().map(|&label| Goal::Avoid(label as usize)).collect(),
+    let images = synthetic::generate(0, 0, 2).test;
+    let task = AttackBatch {
+        x: images.pixels.iter().map(|&v| f32::from(v) / 255.0).collect(),
+        goals: images.labels.iter().map(|&label| Goal::Untargeted(label as usize)).collect(),
         ids: vec![0, 1],
     };
-    let run = |device: &Device, config: &AttackConfig| -> Vec<Found> {
+    let run = |device: &Device, config: &AttackConfig| -> Vec<AttackOutcome> {
         let bytes = include_bytes!("../public/models/otjr.safetensors");
         let model = Model::from_arrays(&Checkpoint::from_bytes(bytes).unwrap().model(), device).unwrap();
-        let query = Query::new(&model, device, [3, 32, 32], 2);
+        let query = ModelOracle::new(&model, device, [3, 32, 32], 2);
         let method = stages(config, 10).unwrap().remove(0).method;
         pollster::block_on(method.run(&query, &task, &mut ())).unwrap()
     };
@@ -100,7 +100,7 @@ fn attacks_on_wgpu_are_those_on_the_cpu() {
         let usual = AttackConfig::of(kind, norm);
         let config = AttackConfig { steps: 2, queries: 3, targets: 1, ..usual };
         for (i, (gpu, cpu)) in run(&gpu, &config).iter().zip(run(&Device::flex(), &config)).enumerate() {
-            assert!(norm.distance(&gpu.x, task.picture(i)) <= config.epsilon.0, "{kind} {norm}");
+            assert!(norm.distance(&gpu.x, task.image(i)) <= config.epsilon.0, "{kind} {norm}");
             assert!(gpu.x.iter().all(|v| (0.0..=1.0).contains(v)));
             assert!((gpu.margin - cpu.margin).abs() < 1e-3, "{kind} {norm}: {} {}", gpu.margin, cpu.margin);
         }
@@ -134,13 +134,13 @@ impl Classifier for Tiny {
 #[test]
 fn invariants_on_wgpu() {
     let device = gpu();
-    let subject = Subject { model: &Tiny::new(&device), device, shape: Tiny::SHAPE };
+    let subject = ErrorScope { model: &Tiny::new(&device), device, shape: Tiny::SHAPE };
     pollster::block_on(async {
         subject.results_stay_in_ball_and_range().await;
         subject.epsilon_zero_is_the_identity().await;
-        subject.equal_seeds_give_equal_pictures().await;
+        subject.equal_seeds_give_equal_images().await;
         subject.more_is_never_weaker().await;
-        subject.pictures_already_wrong_are_not_touched().await;
+        subject.images_already_wrong_are_not_touched().await;
         subject.outputs_that_are_no_numbers_are_refused().await;
     });
 }
@@ -151,7 +151,7 @@ fn models_on_wgpu_are_as_before() {
     let device = gpu();
     let model = &Model::new("wrn-10-1".parse().unwrap(), 4, None, 21, &device).unwrap();
     let cases = [(AttackKind::Pgd, Norm::L1), (AttackKind::FabT, Norm::Linf), (AttackKind::Cw, Norm::L2)];
-    pollster::block_on(invariants::the_model_is_as_before(&Subject { model, device, shape: [3, 32, 32] }, &cases));
+    pollster::block_on(invariants::the_model_is_as_before(&ErrorScope { model, device, shape: [3, 32, 32] }, &cases));
 }
 
 /// Losses of the first steps: on the GPU, on the CPU, and on both at once beside the CPU's batch in two parts. Without an

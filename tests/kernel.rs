@@ -11,10 +11,10 @@ use kernels::{assert_close, burns, operands, ours, run};
 fn operations_equal_burns_own() {
     let device = Device::flex();
     kernels::convolution_and_its_gradients_equal_burns_own(&device);
-    kernels::pictures_need_not_be_square_or_in_order(&device);
-    kernels::convolution_of_normalised_maps_equals_burns_own(&device);
+    kernels::images_need_not_be_square_or_in_order(&device);
+    kernels::convolution_of_normalized_maps_equals_burns_own(&device);
     kernels::convolution_of_tangents_equals_burns_own(&device);
-    kernels::normalisation_and_its_gradients_equal_burns_own(&device);
+    kernels::normalization_and_its_gradients_equal_burns_own(&device);
     kernels::moments_and_their_gradients_equal_burns_own(&device);
     kernels::no_number_stays_one(&device);
 }

@@ -6,14 +6,14 @@ mod training;
 use otjr::{
     app::{
         chart::{Chart, Form, Tone},
-        views::{View, Whose, embedding, jacobian, landscape, layers, margins, transport},
+        views::{ModelLabel, View, embedding, jacobian, landscape, layers, margins, transport},
     },
     config::Norm,
     explore::{
         embedding::{Bounds, Embedding, Regions},
-        jacobian::Reaction,
+        jacobian::JacobianResponse,
         landscape::Landscape,
-        layers::Shift,
+        layers::LayerShift,
         margins::Radius,
         pca::Plane,
         transport::{Arrow, Mark, Projection, Transport},
@@ -21,14 +21,14 @@ use otjr::{
     protocol::Slot,
 };
 
-fn shifts(relative: &[f32], cosine: f32) -> Vec<Shift> {
+fn shifts(relative: &[f32], cosine: f32) -> Vec<LayerShift> {
     let last = relative.len() - 1;
     let name = |i: usize| match i {
         0 => "pixels".into(),
         i if i == last => "logits".into(),
         i => format!("block{i}.layer.0"),
     };
-    let shift = |(i, &r): (usize, &f32)| Shift {
+    let shift = |(i, &r): (usize, &f32)| LayerShift {
         name: name(i),
         shape: [3, 1, 1],
         relative_l2: r.is_finite().then_some(r),
@@ -70,7 +70,7 @@ fn sound(view: &View, charts: usize) {
 #[test]
 fn layers_say_how_the_change_grows() {
     let (standard, robust) = (shifts(&[0.02, 0.03, 0.5, 1.6], -0.7), shifts(&[0.02, 0.02, 0.021, 0.025], 0.99));
-    let view = layers::view(&[(Whose::Standard, &standard), (Whose::Robust, &robust)]);
+    let view = layers::view(&[(ModelLabel::Standard, &standard), (ModelLabel::Robust, &robust)]);
     sound(&view, 2);
     assert_eq!(
         view.words,
@@ -82,14 +82,15 @@ fn layers_say_how_the_change_grows() {
     assert_eq!(lines(&view.charts[0])[0], ("standard model", &[[0.0, 2.0], [1.0, 3.0], [2.0, 50.0], [3.0, 160.0]][..]));
     assert_eq!(view.charts[0].places[1], (1.0, "block1.layer.0".into()));
     assert!(
-        layers::view(&[(Whose::Own, &shifts(&[0.1, 0.01], 0.8))])
+        layers::view(&[(ModelLabel::Own, &shifts(&[0.1, 0.01], 0.8))])
             .words
             .contains("shrinks from 10 % of the pixels to 1 %")
     );
-    assert!(layers::view(&[(Whose::Own, &shifts(&[0.0, 0.0], 1.0))]).words.contains("nothing changes"));
+    assert!(layers::view(&[(ModelLabel::Own, &shifts(&[0.0, 0.0], 1.0))]).words.contains("nothing changes"));
     assert_eq!(layers::view(&[]), View::default());
     // Networks of different depth: from the beginning to the end of both.
-    let view = layers::view(&[(Whose::Own, &standard), (Whose::Robust, &shifts(&[0.02, f32::NAN, 0.4], 0.2))]);
+    let view =
+        layers::view(&[(ModelLabel::Own, &standard), (ModelLabel::Robust, &shifts(&[0.02, f32::NAN, 0.4], 0.2))]);
     sound(&view, 2);
     assert!(view.charts[0].places.is_empty() && lines(&view.charts[0])[1].1[2] == [1.0, 40.0]);
 }
@@ -104,18 +105,18 @@ fn cats_and_dogs() -> Embedding {
 }
 
 #[test]
-fn the_embedding_says_where_the_picture_goes() {
+fn the_embedding_says_where_the_image_goes() {
     let (reference, classes) = (cats_and_dogs(), ["cat", "dog"].map(String::from));
-    let tell = |path: &[[f32; 2]], seen| embedding::view(Whose::Standard, &reference, &classes, path, seen);
+    let tell = |path: &[[f32; 2]], seen| embedding::view(ModelLabel::Standard, &reference, &classes, path, seen);
     let crossed = tell(&[[-2.0, 0.0], [0.0, 0.5], [1.0, 0.0]], [0, 1]);
     sound(&crossed, 1);
     assert_eq!(
         crossed.words,
-        "The standard model takes the attacked picture across a boundary, from cat into the region of dog: it moves 75 % of \
-         the distance between the centres of cat and dog."
+        "The standard model takes the adversarial image across a boundary, from cat into the region of dog: it moves 75 % of \
+         the distance between the centers of cat and dog."
     );
     let chart = &crossed.charts[0];
-    assert_eq!(chart.title, "Where the standard model puts the picture among 6 others");
+    assert_eq!(chart.title, "Where the standard model puts the image among 6 others");
     assert_eq!(chart.x.label, "first axis, 50 % of the variance");
     let points =
         |tone| chart.marks.iter().find(|m| m.tone == tone && matches!(m.form, Form::Points(_))).unwrap().form.clone();
@@ -128,16 +129,18 @@ fn the_embedding_says_where_the_picture_goes() {
             .contains("does not show the crossing (it holds 70 % of the variance)")
     );
     assert!(
-        tell(&[[-2.0, 0.0], [-1.8, 0.0]], [0, 0]).words.contains("still sees cat: the attacked picture moves only 5 %")
+        tell(&[[-2.0, 0.0], [-1.8, 0.0]], [0, 0])
+            .words
+            .contains("still sees cat: the adversarial image moves only 5 %")
     );
     assert!(tell(&[[-2.0, 0.0], [9.0, 0.0]], [0, 1]).words.contains("become dog"), "outside of the map");
     assert!(tell(&[[1.0, 0.0]], [1, 1]).words.contains("stays where it is"));
     assert_eq!(tell(&[], [0, 0]), View::default());
-    sound(&tell(&[[0.0, 0.0], [1.0, 0.0]], [7, 8]), 1); // classes of which there are no reference pictures
+    sound(&tell(&[[0.0, 0.0], [1.0, 0.0]], [7, 8]), 1); // classes of which there are no reference images
 }
 
 fn transported(values: &[f32]) -> Transport {
-    let mark = |picture: usize, value: f32| Mark { picture, value };
+    let mark = |image: usize, value: f32| Mark { image, value };
     let mut sum = 0.0;
     let projection = |(k, &mean_square): (usize, &f32)| {
         sum += mean_square;
@@ -164,32 +167,36 @@ fn transported(values: &[f32]) -> Transport {
 
 #[test]
 fn the_transport_says_what_lines_and_pulls_amount_to() {
-    let view = transport::view(Whose::Robust, &transported(&[4.0, 4.0, 4.0, 4.0]), 1, 0);
+    let view = transport::view(ModelLabel::Robust, &transported(&[4.0, 4.0, 4.0, 4.0]), 1, 0);
     sound(&view, 3);
     assert_eq!(
         view.words,
         "Along line 2 the attacked values have to move 2 logits to lie as the clean ones do (root mean square); that is 25 % of L_SW. \
          With 4 lines L_SW = 4 has settled: the second half of them changed it by 0 %. The logits that the robust model gives \
-         to this picture are pulled 5 logits back, 1.7 times the mean of the 2 pictures."
+         to this image are pulled 5 logits back, 1.7 times the mean of the 2 images."
     );
     let Form::Segments(pairs) = &view.charts[0].marks[0].form else { panic!("no matching") };
     assert_eq!(pairs, &[[-0.5, 0.0, -1.0, 1.0], [0.5, 0.0, 1.0, 1.0]]);
-    assert!(transport::view(Whose::Own, &transported(&[1.0, 1.0, 9.0, 9.0]), 0, 1).words.contains("has not settled"));
-    assert!(transport::view(Whose::Own, &transported(&[2.0]), 0, 1).words.contains("One line alone gives L_SW = 2."));
+    assert!(
+        transport::view(ModelLabel::Own, &transported(&[1.0, 1.0, 9.0, 9.0]), 0, 1).words.contains("has not settled")
+    );
+    assert!(
+        transport::view(ModelLabel::Own, &transported(&[2.0]), 0, 1).words.contains("One line alone gives L_SW = 2.")
+    );
     let alike = Transport { value: 0.0, ..transported(&[1.0]) };
-    assert!(transport::view(Whose::Own, &alike, 0, 0).words.contains("nothing to transport"));
-    assert_eq!(transport::view(Whose::Own, &alike, 5, 0), View::default());
+    assert!(transport::view(ModelLabel::Own, &alike, 0, 0).words.contains("nothing to transport"));
+    assert_eq!(transport::view(ModelLabel::Own, &alike, 5, 0), View::default());
 }
 
-fn reaction(norms: &[f32], alignment: Option<f32>) -> Reaction {
-    Reaction { norms: norms.into(), alignment: vec![alignment; norms.len()], penalty: 1.0, maps: Vec::new() }
+fn reaction(norms: &[f32], alignment: Option<f32>) -> JacobianResponse {
+    JacobianResponse { norms: norms.into(), alignment: vec![alignment; norms.len()], penalty: 1.0, maps: Vec::new() }
 }
 
 #[test]
 fn the_jacobian_compares_directions_and_models() {
     let strong = [reaction(&[10.0, 12.0, 14.0], Some(0.5)), reaction(&[6.0, 6.0, 6.0], None)];
     let weak = [reaction(&[3.0, 3.0, 3.0], Some(-0.01)), reaction(&[3.0, 3.1, 2.9], None)];
-    let models = [(Whose::Standard, [&strong[0], &strong[1]]), (Whose::Robust, [&weak[0], &weak[1]])];
+    let models = [(ModelLabel::Standard, [&strong[0], &strong[1]]), (ModelLabel::Robust, [&weak[0], &weak[1]])];
     let view = jacobian::view(&models);
     sound(&view, 2);
     assert_eq!(
@@ -201,15 +208,15 @@ fn the_jacobian_compares_directions_and_models() {
     );
     let Form::Bars(bars) = &view.charts[0].marks[0].form else { panic!("no histogram") };
     assert_eq!((bars.iter().map(|b| b[2]).sum::<f32>(), &bars.last().unwrap()[1..]), (3.0, &[14.0, 1.0][..]));
-    let swapped = [(Whose::Standard, [&weak[0], &weak[1]]), (Whose::Robust, [&strong[0], &strong[1]])];
+    let swapped = [(ModelLabel::Standard, [&weak[0], &weak[1]]), (ModelLabel::Robust, [&strong[0], &strong[1]])];
     assert!(jacobian::view(&swapped).words.ends_with("The robust model reacts 4 times more than the standard one."));
     let against = reaction(&[1.0], Some(-0.9));
     assert!(
-        jacobian::view(&[(Whose::Own, [&against, &strong[1]])])
+        jacobian::view(&[(ModelLabel::Own, [&against, &strong[1]])])
             .words
             .contains("goes against this gradient (cosine −0.9)")
     );
-    assert_eq!(jacobian::view(&[(Whose::Own, [&reaction(&[], None), &strong[0]])]), View::default());
+    assert_eq!(jacobian::view(&[(ModelLabel::Own, [&reaction(&[], None), &strong[0]])]), View::default());
 }
 
 /// margin(s, t) on a grid of 13 x 13 over [-1, 2].
@@ -221,12 +228,12 @@ fn land(margin: impl Fn(f32, f32) -> f32) -> Landscape {
 
 #[test]
 fn the_landscape_says_where_the_boundary_lies() {
-    let tell = |land: &Landscape| landscape::view(Whose::Standard, land, [-1.0, 2.0], 13);
+    let tell = |land: &Landscape| landscape::view(ModelLabel::Standard, land, [-1.0, 2.0], 13);
     let fooled = tell(&land(|s, _| 3.0 - 4.0 * s));
     sound(&fooled, 2);
     assert_eq!(
         fooled.words,
-        "Towards the attacked picture the margin of the standard model falls from 3 to −1 logits: the boundary is crossed \
+        "Towards the adversarial image the margin of the standard model falls from 3 to −1 logits: the boundary is crossed \
          after 75 % of the way. In a random direction of the same size it stays above 0 as far as this map goes."
     );
     let boundary =
@@ -241,7 +248,7 @@ fn the_landscape_says_where_the_boundary_lies() {
     assert!(withstands.words.contains("In a random direction it is gone at 1.5 times that size"));
     assert!(tell(&land(|s, _| 3.0 - 0.5 * s)).words.contains("the boundary is not met on this map"));
     assert!(tell(&land(|_, _| -2.0)).words.contains("The original itself is beyond the boundary"));
-    // While it comes in, row by row: maps from the first row on, words when the picture's row is there.
+    // While it comes in, row by row: maps from the first row on, words when the image's row is there.
     let mut part = land(|s, _| 3.0 - 4.0 * s);
     part.margin.truncate(26);
     part.loss.truncate(26);
@@ -257,7 +264,7 @@ fn margins_say_where_models_fall() {
         margins.iter().enumerate().map(radius).collect()
     };
     let (weak, strong) = (curve(&[2.0, -2.0, -9.0]), curve(&[3.0, 2.0, 1.0, -1.0]));
-    let view = margins::view(&[(Whose::Standard, &weak), (Whose::Robust, &strong)], Norm::Linf);
+    let view = margins::view(&[(ModelLabel::Standard, &weak), (ModelLabel::Robust, &strong)], Norm::Linf);
     sound(&view, 1);
     assert_eq!(
         view.words,
@@ -269,21 +276,23 @@ fn margins_say_where_models_fall() {
         uprights.iter().map(|m| &*m.series).collect::<Vec<_>>(),
         ["standard model falls at 2/255", "robust model falls at 10/255"]
     );
-    let stands = margins::view(&[(Whose::Robust, &curve(&[3.0, 2.5]))], Norm::Linf);
+    let stands = margins::view(&[(ModelLabel::Robust, &curve(&[3.0, 2.5]))], Norm::Linf);
     assert_eq!(stands.words, "The robust model still stands at 4/255, with a margin of 2.5 logits of 3.");
     assert!(
-        margins::view(&[(Whose::Own, &curve(&[-1.0, -2.0]))], Norm::L2).words.contains("is wrong without any attack")
+        margins::view(&[(ModelLabel::Own, &curve(&[-1.0, -2.0]))], Norm::L2)
+            .words
+            .contains("is wrong without any attack")
     );
     assert!(
-        margins::view(&[(Whose::Standard, &strong), (Whose::Robust, &weak)], Norm::Linf)
+        margins::view(&[(ModelLabel::Standard, &strong), (ModelLabel::Robust, &weak)], Norm::Linf)
             .words
-            .contains("on this picture")
+            .contains("on this image")
     );
     assert_eq!(margins::view(&[], Norm::L2), View::default());
 }
 
 #[test]
 fn models_are_known_by_where_they_come_from() {
-    let all = [Slot::Standard, Slot::Robust, Slot::Own].map(Whose::from);
-    assert_eq!(all, [Whose::Standard, Whose::Robust, Whose::Own]);
+    let all = [Slot::Standard, Slot::Robust, Slot::Own].map(ModelLabel::from);
+    assert_eq!(all, [ModelLabel::Standard, ModelLabel::Robust, ModelLabel::Own]);
 }

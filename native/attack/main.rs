@@ -35,38 +35,38 @@ fn run() -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let judge = plan.judge.as_ref().map(File::read).transpose()?;
     let files = plan.setup.models.iter().map(File::read).collect::<Result<Vec<_>, _>>()?;
-    let Some((pictures, opened)) = plan.setup.open(&interrupt)? else {
+    let Some((images, opened)) = plan.setup.open(&interrupt)? else {
         return Ok(interrupt.exit_code());
     };
     println!(
-        "{} under {} ({}), {} pictures of {}, {}",
+        "{} under {} ({}), {} images of {}, {}",
         count(plan.setup.models.len(), "model"),
         plan.attacks.join(", "),
         plan.norm,
-        pictures.len(),
+        images.len(),
         plan.setup.dataset,
         opened.name
     );
     // All is loaded and looked at before anything is written or attacked.
-    let judge = judge.map(|file| file.load(&pictures, &opened)).transpose()?;
-    let models = files.iter().map(|file| file.load(&pictures, &opened)).collect::<Result<Vec<_>, _>>()?;
+    let judge = judge.map(|file| file.load(&images, &opened)).transpose()?;
+    let models = files.iter().map(|file| file.load(&images, &opened)).collect::<Result<Vec<_>, _>>()?;
     for (path, (model, ..)) in plan.setup.models.iter().zip(&models) {
         for config in plan.config(Pixels(0.0))? {
             check(&stages(&config, model.classes)?, plan.target()?, model.classes).with_context(|| path.clone())?;
         }
     }
     let checksums = models.iter().chain(&judge).map(|(_, checksum, _)| *checksum);
-    if plan.setup.sign(plan.judge.as_ref(), checksums, &pictures)? {
+    if plan.setup.sign(plan.judge.as_ref(), checksums, &images)? {
         setup::keep(&out, &plan)?;
     }
-    let mut report = Report::new(&plan, &pictures, &opened);
+    let mut report = Report::new(&plan, &images, &opened);
     for (number, (model, ..)) in models.iter().enumerate() {
         for (radius, epsilon) in plan.epsilons()?.into_iter().enumerate() {
             let job = Job {
                 setup: &plan.setup,
                 configs: plan.config(epsilon)?,
                 target: plan.target()?,
-                pictures: &pictures,
+                images: &images,
                 opened: &opened,
                 label: String::new(),
                 file: out.join(format!("adversarial-{}-{}.safetensors", number + 1, radius + 1)),

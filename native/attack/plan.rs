@@ -39,7 +39,7 @@ pub fn command() -> Command {
         AttackKind::ALL.iter().map(|kind| format!("  {:16} {}", kind.name(), kind.about())).collect();
     let command = Command::new("attack")
         .args_override_self(true)
-        .about("Attacks models and counts the pictures on which they are still right")
+        .about("Attacks models and counts the images on which they are still right")
         .after_help(format!(
             "Attacks, of which --attack takes several (apgd-ce,square), each run on what the ones before have left:\n{}\n\n\
              A model of your own under AutoAttack:\n  attack --model model.safetensors --dataset cifar10\n\
@@ -59,12 +59,12 @@ pub fn command() -> Command {
             "Bring the model to this class: its number, random, or least-likely [default: any wrong class]",
         ))
         .arg(Arg::new("judge").long("judge").value_name("FILE").help(
-            "Let this model decide whether a picture falls: how well the attack transfers (fgsm, bim, pgd and mi-fgsm \
+            "Let this model decide whether an image falls: how well the attack transfers (fgsm, bim, pgd and mi-fgsm \
              then go on to their end, the others stop at their first success) [default: the model attacked]",
         ))
         .arg(Arg::new("json").long("json").value_name("FILE").help("Also write the results here"))
         .arg(Arg::new("save").long("save").value_name("FILE").help(
-            "Also write here: the pictures, clean and adversarial, labels, predictions, and which attack felled each \
+            "Also write here: the images, clean and adversarial, labels, predictions, and which attack felled each \
              (one model, one radius)",
         ));
     let usual = |setting: &Setting| match setting.key {

@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use image::{ImageFormat, RgbImage};
 use plotters::prelude::*;
 
-use crate::shell::style::{self, COLOURS};
+use crate::shell::style::{self, COLORS};
 
 const SIZE: (u32, u32) = (960, 600);
 
@@ -15,9 +15,9 @@ pub fn accuracy(norm: &str, curves: &[(String, Vec<(f32, f64)>)]) -> anyhow::Res
     style::register_sans_serif();
     let mut pixels = vec![255u8; (SIZE.0 * SIZE.1 * 3) as usize];
     draw(&mut pixels, norm, curves).map_err(|e| anyhow!("could not draw the accuracies: {e}"))?;
-    let picture = RgbImage::from_raw(SIZE.0, SIZE.1, pixels).ok_or_else(|| anyhow!("the picture has another size"))?;
+    let image = RgbImage::from_raw(SIZE.0, SIZE.1, pixels).ok_or_else(|| anyhow!("the image has another size"))?;
     let mut png = Cursor::new(Vec::new());
-    picture.write_to(&mut png, ImageFormat::Png)?;
+    image.write_to(&mut png, ImageFormat::Png)?;
     Ok(png.into_inner())
 }
 
@@ -29,7 +29,7 @@ fn draw(pixels: &mut [u8], norm: &str, curves: &[(String, Vec<(f32, f64)>)]) -> 
     let unit = if norm == "linf" { "L-inf radius, in 255ths" } else { &format!("{norm} radius") };
     let largest = curves.iter().flat_map(|(_, points)| points).map(|p| p.0 * scale).fold(0.0f32, f32::max).max(1e-3);
     let mut chart = ChartBuilder::on(&area)
-        .caption("Accuracy, % of all pictures", ("sans-serif", 24))
+        .caption("Accuracy, % of all images", ("sans-serif", 24))
         .margin(20)
         .x_label_area_size(48)
         .y_label_area_size(56)
@@ -41,11 +41,11 @@ fn draw(pixels: &mut [u8], norm: &str, curves: &[(String, Vec<(f32, f64)>)]) -> 
         .bold_line_style(BLACK.mix(0.1))
         .label_style(("sans-serif", 16))
         .draw()?;
-    for ((name, points), colour) in curves.iter().zip(COLOURS.iter().cycle()) {
+    for ((name, points), color) in curves.iter().zip(COLORS.iter().cycle()) {
         let points: Vec<(f32, f64)> = points.iter().map(|(x, y)| (x * scale, 100.0 * y)).collect();
-        let legend = move |(x, y)| PathElement::new([(x, y), (x + 22, y)], colour.stroke_width(3));
-        chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(3)))?.label(name).legend(legend);
-        chart.draw_series(points.iter().map(|&p| Circle::new(p, 5, colour.filled())))?;
+        let legend = move |(x, y)| PathElement::new([(x, y), (x + 22, y)], color.stroke_width(3));
+        chart.draw_series(LineSeries::new(points.clone(), color.stroke_width(3)))?.label(name).legend(legend);
+        chart.draw_series(points.iter().map(|&p| Circle::new(p, 5, color.filled())))?;
     }
     let labels = &mut chart.configure_series_labels();
     labels

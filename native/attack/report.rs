@@ -1,9 +1,9 @@
-//! What was found: as a table in the terminal, as Markdown, JSON and a picture.
+//! What was found: as a table in the terminal, as Markdown, JSON and an image.
 
 use std::path::Path;
 
 use otjr::{
-    data::Pictures,
+    data::ImageSet,
     evaluate::{Accuracy, State},
     model::Model,
     platform::Opened,
@@ -16,13 +16,14 @@ use crate::{plan::Plan, plot, shell::files, shown};
 pub struct Report<'a> {
     device: String,
     dataset: &'a str,
-    pictures: usize,
+    #[serde(rename = "images")]
+    images: usize,
     norm: String,
     attack: String,
     settings: String,
     models: Vec<ModelReport>,
     #[serde(skip)]
-    set: &'a Pictures,
+    set: &'a ImageSet,
     #[serde(skip)]
     plan: &'a Plan,
     #[serde(skip)]
@@ -67,7 +68,8 @@ struct AttackResult {
 #[derive(Serialize)]
 struct ClassResult {
     name: String,
-    pictures: usize,
+    #[serde(rename = "images")]
+    images: usize,
     clean: f64,
     robust: f64,
 }
@@ -79,11 +81,11 @@ pub struct Outcome<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub fn new(plan: &'a Plan, set: &'a Pictures, opened: &Opened) -> Self {
+    pub fn new(plan: &'a Plan, set: &'a ImageSet, opened: &Opened) -> Self {
         Self {
             device: opened.name.clone(),
             dataset: &plan.setup.dataset,
-            pictures: set.len(),
+            images: set.len(),
             norm: plan.norm.clone(),
             attack: plan.attacks.join(","),
             settings: plan.described(),
@@ -100,11 +102,11 @@ impl<'a> Report<'a> {
         let result = self.result(&outcome);
         let name = self.plan.setup.names().swap_remove(number);
         let heading = format!(
-            "{name} ({}), {} {}, {} pictures",
+            "{name} ({}), {} {}, {} images",
             model.architecture,
             self.norm,
             shown(outcome.epsilon),
-            self.pictures
+            self.images
         );
         let table = result.table();
         println!("\n{heading}\n{table}");
@@ -128,7 +130,7 @@ impl<'a> Report<'a> {
         let [clean, robust] = state.accuracy().shares();
         let class = |(name, accuracy): (&String, Accuracy)| {
             let [clean, robust] = accuracy.shares();
-            ClassResult { name: name.clone(), pictures: accuracy.pictures, clean, robust }
+            ClassResult { name: name.clone(), images: accuracy.images, clean, robust }
         };
         Result {
             epsilon: *epsilon,
@@ -152,10 +154,10 @@ impl<'a> Report<'a> {
     /// Writes all files and says which.
     pub fn write(&self, out: &Path) -> anyhow::Result<()> {
         let about = format!(
-            "# {} on {}\n\n{} pictures, {}, {}{}. Accuracies are of all pictures, after each attack and those before it.\n\n",
+            "# {} on {}\n\n{} images, {}, {}{}. Accuracies are of all images, after each attack and those before it.\n\n",
             self.attack,
             self.dataset,
-            self.pictures,
+            self.images,
             self.norm,
             self.device,
             if self.settings.is_empty() { String::new() } else { format!(", {}", self.settings) }
@@ -175,7 +177,7 @@ impl<'a> Report<'a> {
         }
         let names: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
         println!("\nWritten: {}", names.join(", "));
-        println!("         {}/adversarial-*.safetensors (the pictures)", out.display());
+        println!("         {}/adversarial-*.safetensors (the images)", out.display());
         Ok(())
     }
 
@@ -203,10 +205,10 @@ impl Result {
         }
         text += &format!("  {:<14} {} {:>9.1} s\n\n", "robust", percent(self.robust), self.seconds);
         let width = self.classes.iter().map(|c| c.name.chars().count()).max().unwrap_or(0).max(12);
-        text += &format!("  {:<width$} {:>8} {:>9} {:>9}\n", "class", "pictures", "clean", "robust");
+        text += &format!("  {:<width$} {:>8} {:>9} {:>9}\n", "class", "images", "clean", "robust");
         for class in &self.classes {
             let (clean, robust) = (percent(class.clean), percent(class.robust));
-            text += &format!("  {:<width$} {:>8} {clean:>9} {robust:>9}\n", class.name, class.pictures);
+            text += &format!("  {:<width$} {:>8} {clean:>9} {robust:>9}\n", class.name, class.images);
         }
         for flag in &self.flags {
             text += &format!("  ! {flag}\n");

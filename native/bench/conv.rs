@@ -8,7 +8,7 @@ use otjr::{
         Model,
         cost::{Conv, convolutions},
     },
-    random::{self, Purpose},
+    random::{self, StreamId},
 };
 use serde_json::json;
 
@@ -70,7 +70,7 @@ fn line(flop: f64, times: [f64; 3], peak: f64) {
 
 /// Milliseconds of the way forward, the input's and the weight's gradient, on average.
 fn means(conv: &Conv, batch: usize, seconds: f64, device: &Device) -> anyhow::Result<[f64; 3]> {
-    let mut rng = random::stream(0, Purpose::Synthetic, 0);
+    let mut rng = random::stream(0, StreamId::Synthetic, 0);
     let mut leaf = |shape: [usize; 4]| -> Tensor<4> {
         let values = random::normal(&mut rng, shape.iter().product());
         Tensor::from_data(TensorData::new(values, shape), device).autodiff().require_grad()

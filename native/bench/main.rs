@@ -22,7 +22,7 @@ use otjr::{
 use serde_json::json;
 use workload::Workload;
 
-/// Measures how fast this machine infers, attacks and trains, on pictures of noise (autoattack: of the embedded set).
+/// Measures how fast this machine infers, attacks and trains, on images of noise (autoattack: of the embedded set).
 ///
 /// Warms up once, then repeats. `spread` is how far the middle half of the repetitions is apart, as a share of the median.
 /// GFLOP/s counts two for each multiply-add that convolutions and the last layer need: a way forward, the gradients of the
@@ -39,7 +39,7 @@ struct Arguments {
     /// The model in this checkpoint instead
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     weights: Option<PathBuf>,
-    /// Pictures at once [default: 64, of wide networks 16 or 4; autoattack 256]
+    /// Images at once [default: 64, of wide networks 16 or 4; autoattack 256]
     #[arg(long, value_name = "N", value_parser = number())]
     batch: Option<usize>,
     /// Threads of the CPU [default: all cores]
@@ -53,9 +53,9 @@ struct Arguments {
     /// How long to repeat each workload, at least 3 times
     #[arg(long, value_name = "S", default_value_t = 3.0)]
     seconds: f64,
-    /// Pictures of the embedded set that autoattack attacks
-    #[arg(long, value_name = "N", default_value = "200", value_parser = number())]
-    pictures: usize,
+    /// Images of the embedded set that autoattack attacks
+    #[arg(long, alias = "images", value_name = "N", default_value = "200", value_parser = number())]
+    images: usize,
     /// Print a line of JSON for each workload
     #[arg(long)]
     json: bool,
@@ -139,7 +139,7 @@ fn measure(workload: Workload, arguments: &Arguments, opened: &Opened) -> anyhow
     }
     let median = times.quantile(0.5);
     let (name, threads, n) = (workload.name(), rayon::current_num_threads(), work.batch);
-    let rate = 1e3 * work.pictures as f64 / median;
+    let rate = 1e3 * work.images as f64 / median;
     let gflops = 2e-6 * multiply_adds as f64 / median;
     if arguments.json {
         let row = json!({
@@ -163,6 +163,6 @@ fn measure(workload: Workload, arguments: &Arguments, opened: &Opened) -> anyhow
 fn print_header() {
     println!(
         "{:14} {:16} {:>5} {:>7} {:>10} {:>10} {:>8} {:>10} {:>8} {:>9}",
-        "workload", "model", "batch", "threads", "median ms", "min ms", "spread", "pictures/s", "GFLOP/s", "memory"
+        "workload", "model", "batch", "threads", "median ms", "min ms", "spread", "images/s", "GFLOP/s", "memory"
     );
 }

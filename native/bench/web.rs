@@ -36,23 +36,23 @@ mod browser {
     }
 
     impl Work {
-        fn batch(pictures: usize, device: &Device) -> Batch {
-            Batch::new(&once::noise(pictures, CLASSES), &(0..pictures).collect::<Vec<_>>(), device)
+        fn batch(images: usize, device: &Device) -> Batch {
+            Batch::new(&once::noise(images, CLASSES), &(0..images).collect::<Vec<_>>(), device)
         }
     }
 
     #[wasm_bindgen]
     impl Work {
-        pub async fn new(model: String, pictures: usize) -> Result<Work, JsError> {
+        pub async fn new(model: String, images: usize) -> Result<Work, JsError> {
             console_error_panic_hook::set_once();
             let device = platform::open(DeviceChoice::Cpu).await.map_err(told)?.device;
             let model = Model::new(model.parse().map_err(told)?, CLASSES, None, SEED, &device).map_err(told)?;
-            Ok(Self { model, batch: Self::batch(pictures, &device), device })
+            Ok(Self { model, batch: Self::batch(images, &device), device })
         }
 
-        /// Another number of pictures.
-        pub fn resize(&mut self, pictures: usize) {
-            self.batch = Self::batch(pictures, &self.device);
+        /// Another number of images.
+        pub fn resize(&mut self, images: usize) {
+            self.batch = Self::batch(images, &self.device);
         }
 
         /// Logits `[B, C]`.

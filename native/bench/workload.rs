@@ -14,10 +14,10 @@ use otjr::{
     batch::Batch,
     checkpoint::Checkpoint,
     config::{AttackConfig, AttackKind, Norm, Objective, ObjectiveConfig, TrainConfig},
-    data::{Pictures, synthetic},
-    evaluate::{Evaluation, Now, Watch},
+    data::{ImageSet, synthetic},
+    evaluate::{Evaluation, EvaluationObserver, EvaluationProgress},
     model::{Architecture, Model, cost::Passes},
-    random::{self, Purpose},
+    random::{self, StreamId},
     train::Trainer,
 };
 
@@ -37,7 +37,7 @@ pub enum Workload {
     Pgd10,
     /// A training step on the cross-entropy; its record is read back within the time, in all steps
     StepCe,
-    /// A training step on attacked pictures (10 attack steps)
+    /// A training step on adversarial images (10 attack steps)
     StepPgd,
     /// A training step of OTJR (10 attack steps)
     StepOtjr,
@@ -80,9 +80,9 @@ impl Workload {
 /// Work that can be repeated.
 pub struct Work {
     pub model: String,
-    /// Pictures at once, and in a repetition.
+    /// Images at once, and in a repetition.
     pub batch: usize,
-    pub pictures: usize,
+    pub images: usize,
     pub parameters: usize,
     /// Does it once; returns how many multiply-adds the network took.
     pub repeat: Box<dyn FnMut() -> anyhow::Result<u64>>,
@@ -102,7 +102,7 @@ pub fn model(arguments: &Arguments, device: &Device) -> anyhow::Result<Model> {
     Ok(if arguments.mixed { model.halved() } else { model })
 }
 
-/// Pictures of a batch: fewer for a wide network, of which an OTJR step holds gigabytes.
+/// Images of a batch: fewer for a wide network, of which an OTJR step holds gigabytes.
 pub fn batch(arguments: &Arguments, architecture: Architecture) -> usize {
     arguments.batch.unwrap_or(match architecture.widest() / (32 * 32) {
         ..64 => 64,
@@ -116,21 +116,21 @@ pub fn prepare(workload: Workload, arguments: &Arguments, device: &Device) -> an
     let mut model = model(arguments, device)?;
     let (name, parameters) = (model.architecture.to_string(), model.parameters());
     if workload == Workload::Autoattack {
-        let pictures = arguments.pictures;
-        let batch = arguments.batch.unwrap_or(256).min(pictures);
+        let images = arguments.images;
+        let batch = arguments.batch.unwrap_or(256).min(images);
         if arguments.weights.is_none() {
             bail!(
                 "autoattack needs --weights (public/models/otjr.safetensors): an untrained model falls at the first step"
             );
         }
-        let repeat = autoattack(pictures, batch, model, device.clone())?;
-        return Ok(Work { model: name, batch, pictures, parameters, repeat });
+        let repeat = autoattack(images, batch, model, device.clone())?;
+        return Ok(Work { model: name, batch, images, parameters, repeat });
     }
-    let pictures = batch(arguments, model.architecture);
+    let images = batch(arguments, model.architecture);
     let passes = workload.passes().context("it is no work to repeat")?;
-    let multiply_adds = pictures as u64 * passes.multiply_adds(&mut model);
-    let data = once::noise(pictures, model.classes);
-    let Batch { x, y } = Batch::new(&data, &(0..pictures).collect::<Vec<_>>(), device);
+    let multiply_adds = images as u64 * passes.multiply_adds(&mut model);
+    let data = once::noise(images, model.classes);
+    let Batch { x, y } = Batch::new(&data, &(0..images).collect::<Vec<_>>(), device);
     let mut once: Box<dyn FnMut() -> anyhow::Result<()>> = match workload {
         Workload::Infer => Box::new(move || {
             model.logits(x.clone());
@@ -141,14 +141,14 @@ pub fn prepare(workload: Workload, arguments: &Arguments, device: &Device) -> an
             Ok(())
         }),
         Workload::Pgd10 => Box::new(move || {
-            let mut rng = random::stream(SEED, Purpose::Attack, 0);
+            let mut rng = random::stream(SEED, StreamId::Attack, 0);
             let config = ObjectiveConfig::default();
             let noise = training::noise(x.dims(), &config, &mut rng, &x.device());
             training::perturb(&model, &x, &y, Objective::Pgd, &config, noise);
             Ok(())
         }),
         _ => {
-            let config = TrainConfig { batch: pictures, ..workload.config() };
+            let config = TrainConfig { batch: images, ..workload.config() };
             let mut trainer = Trainer::with_model(&config, model, &data, device)?;
             Box::new(move || {
                 trainer.step(&data);
@@ -163,23 +163,23 @@ pub fn prepare(workload: Workload, arguments: &Arguments, device: &Device) -> an
         device.sync()?;
         Ok(multiply_adds)
     });
-    Ok(Work { model: name, batch: pictures, pictures, parameters, repeat })
+    Ok(Work { model: name, batch: images, images, parameters, repeat })
 }
 
 /// On the embedded set: noise has no right answers to begin from.
 fn autoattack(
-    pictures: usize,
+    images: usize,
     batch: usize,
     mut model: Model,
     device: Device,
 ) -> anyhow::Result<Box<dyn FnMut() -> anyhow::Result<u64>>> {
-    let pictures = synthetic::usual([1, pictures]).test;
-    if model.classes != pictures.classes.len() {
-        bail!("the model tells {} classes apart, the embedded set has {}", model.classes, pictures.classes.len());
+    let images = synthetic::usual([1, images]).test;
+    if model.classes != images.classes.len() {
+        bail!("the model tells {} classes apart, the embedded set has {}", model.classes, images.classes.len());
     }
     let attacks = stages(&AttackConfig::of(AttackKind::Autoattack, Norm::Linf), model.classes)?;
     Ok(Box::new(move || {
-        let evaluation = evaluation(&pictures, &attacks, batch);
+        let evaluation = evaluation(&images, &attacks, batch);
         let mut state = pollster::block_on(evaluation.begin(&model, &device))?;
         pollster::block_on(evaluation.run(&model, &model, &device, &mut state, &mut Blind))?;
         let mut multiply_adds = 0;
@@ -192,15 +192,15 @@ fn autoattack(
     }))
 }
 
-fn evaluation<'a>(pictures: &'a Pictures, stages: &'a [Stage], batch: usize) -> Evaluation<'a> {
-    Evaluation { pictures, stages, target: None, seed: SEED, batch, flags: Vec::new(), may_be_random: false }
+fn evaluation<'a>(images: &'a ImageSet, stages: &'a [Stage], batch: usize) -> Evaluation<'a> {
+    Evaluation { images, stages, target: None, seed: SEED, batch, flags: Vec::new(), may_be_random: false }
 }
 
 /// Watches nothing.
 struct Blind;
 
-impl Watch for Blind {
-    async fn look(&mut self, _: Now<'_>) -> ControlFlow<()> {
+impl EvaluationObserver for Blind {
+    async fn look(&mut self, _: EvaluationProgress<'_>) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 }

@@ -50,7 +50,7 @@ fn torch(bytes: &[u8], key: Option<&str>) -> anyhow::Result<Found> {
     let all: Vec<_> = dicts.iter().collect();
     let chosen: Vec<_> = match key {
         Some(key) => dicts.iter().filter(|dict| dict.path == key).collect(),
-        // A network of another kind, or an optimiser's state.
+        // A network of another kind, or an optimizer's state.
         None => dicts.iter().filter(|dict| !matches!(names::map(&dict.shapes), Err(Error::Unknown { .. }))).collect(),
     };
     let dict = match (&chosen[..], key) {

@@ -91,8 +91,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let bytes = std::fs::read(input).with_context(|| format!("could not read {}", input.display()))?;
     let mut found = input::read(&bytes, arguments.key.as_deref()).with_context(|| input.display().to_string())?;
     if let (Some(mean), Some(std)) = (&arguments.mean, &arguments.std) {
-        if found.mapping.normalised {
-            bail!("{} has a normalisation of its own: leave out --mean and --std", input.display());
+        if found.mapping.normalized {
+            bail!("{} has a normalization of its own: leave out --mean and --std", input.display());
         }
         for (name, values) in [(Model::MEAN, mean), (Model::STD, std)] {
             found.arrays.insert(name.to_owned(), Array { shape: vec![3], values: values.to_vec() });

@@ -8,7 +8,7 @@ pub fn print(arguments: &Arguments, found: &Found, model: &mut Model, bytes: usi
     let mapping = &found.mapping;
     let parameters = model.parameters();
     let values = |name: &str| found.arrays.get(name).map(|array| array.values.clone());
-    let normalisation = values(Model::MEAN).zip(values(Model::STD));
+    let normalization = values(Model::MEAN).zip(values(Model::STD));
     let renamed: Vec<_> = mapping.names.iter().filter(|(theirs, ours)| theirs != ours).collect();
     // Beyond the prefix.
     let really: Vec<_> = renamed
@@ -21,7 +21,7 @@ pub fn print(arguments: &Arguments, found: &Found, model: &mut Model, bytes: usi
             "input": arguments.input, "output": arguments.output, "bytes": bytes, "format": found.format,
             "key": found.path, "prefix": mapping.prefix, "architecture": model.architecture.to_string(),
             "classes": model.classes, "parameters": parameters,
-            "normalisation": normalisation.map(|(mean, std)| serde_json::json!({"mean": mean, "std": std})),
+            "normalisation": normalization.map(|(mean, std)| serde_json::json!({"mean": mean, "std": std})),
             "renamed": really.iter().copied().collect::<std::collections::BTreeMap<_, _>>(),
             "left_out": mapping.left_out, "besides": found.besides,
         });
@@ -31,10 +31,10 @@ pub fn print(arguments: &Arguments, found: &Found, model: &mut Model, bytes: usi
     let under = if found.path.is_empty() { String::new() } else { format!(", under '{}'", found.path.escape_debug()) };
     println!("{}: {}{under}", arguments.input.display(), found.format);
     println!("  {}, {} classes, {parameters} parameters", model.architecture, model.classes);
-    match normalisation {
-        Some((mean, std)) => println!("  normalises pixels itself: mean {mean:?}, std {std:?}"),
+    match normalization {
+        Some((mean, std)) => println!("  normalizes pixels itself: mean {mean:?}, std {std:?}"),
         None => println!(
-            "  does not normalise pixels; if the code that it comes from does, give --mean and --std, or its logits differ"
+            "  does not normalize pixels; if the code that it comes from does, give --mean and --std, or its logits differ"
         ),
     }
     if !mapping.prefix.is_empty() {

@@ -1,4 +1,4 @@
-//! Puts models side by side: how often they are right on clean, corrupted and attacked pictures.
+//! Puts models side by side: how often they are right on clean, corrupted and adversarial images.
 
 #[path = "../shell/judge/mod.rs"]
 mod judge;
@@ -18,7 +18,7 @@ use anyhow::Context;
 use judge::{Progress, job::Job, setup, subject::File};
 use otjr::{
     attack::method::stages,
-    data::Pictures,
+    data::ImageSet,
     evaluate::{Tally, View, Views, check},
     model::Model,
     platform::Opened,
@@ -41,13 +41,13 @@ fn run() -> anyhow::Result<ExitCode> {
     let (mut plan, out) = plan::read(&plan::command().get_matches())?;
     let interrupt = Interrupt::listen()?;
     let files = plan.setup.models.iter().map(File::read).collect::<Result<Vec<_>, _>>()?;
-    let Some((pictures, opened)) = plan.setup.open(&interrupt)? else {
+    let Some((images, opened)) = plan.setup.open(&interrupt)? else {
         return Ok(interrupt.exit_code());
     };
     let names = plan.setup.names();
-    println!("{}: {} pictures of {}, {}", names.join(", "), pictures.len(), plan.setup.dataset, opened.name);
+    println!("{}: {} images of {}, {}", names.join(", "), images.len(), plan.setup.dataset, opened.name);
     // All is loaded and looked at before anything is written or attacked.
-    let models = files.iter().map(|file| file.load(&pictures, &opened)).collect::<Result<Vec<_>, _>>()?;
+    let models = files.iter().map(|file| file.load(&images, &opened)).collect::<Result<Vec<_>, _>>()?;
     let tests = plan.tests()?;
     for (path, (model, ..)) in plan.setup.models.iter().zip(&models) {
         for test in &tests {
@@ -56,12 +56,12 @@ fn run() -> anyhow::Result<ExitCode> {
             }
         }
     }
-    if plan.setup.sign(None, models.iter().map(|(_, checksum, _)| *checksum), &pictures)? {
+    if plan.setup.sign(None, models.iter().map(|(_, checksum, _)| *checksum), &images)? {
         setup::keep(&out, &plan)?;
     }
     let go_on = format!("To go on: evaluate --resume {}", out.display());
-    let bench = Bench { plan: &plan, pictures: &pictures, opened: &opened, interrupt: &interrupt, out: &out };
-    let mut report = Report::new(&plan, &pictures, &opened, models.iter().map(|(model, ..)| model));
+    let bench = Bench { plan: &plan, images: &images, opened: &opened, interrupt: &interrupt, out: &out };
+    let mut report = Report::new(&plan, &images, &opened, models.iter().map(|(model, ..)| model));
     // All models before the next test: the quick tests, which usually come first, are soon to be compared.
     for (name, test) in plan.tests.iter().zip(&tests) {
         for (number, (model, ..)) in models.iter().enumerate() {
@@ -81,7 +81,7 @@ fn run() -> anyhow::Result<ExitCode> {
 /// What all tests share.
 struct Bench<'a> {
     plan: &'a Plan,
-    pictures: &'a Pictures,
+    images: &'a ImageSet,
     opened: &'a Opened,
     interrupt: &'a Interrupt,
     out: &'a Path,
@@ -101,14 +101,14 @@ impl Bench<'_> {
         match test {
             Test::Views(views) => {
                 let tally = self.look(&run, views)?;
-                Ok(tally.map(|tally| (scores(run.test, views, &tally, self.pictures.len()), Vec::new())))
+                Ok(tally.map(|tally| (scores(run.test, views, &tally, self.images.len()), Vec::new())))
             }
             Test::Attack(config) => {
                 let job = Job {
                     setup: &self.plan.setup,
                     configs: vec![config.clone()],
                     target: None,
-                    pictures: self.pictures,
+                    images: self.images,
                     opened: self.opened,
                     label: format!("{}, ", run.name),
                     file: self.file(&run, "safetensors"),
@@ -116,7 +116,7 @@ impl Bench<'_> {
                 };
                 let state = job.run(run.model, run.model)?;
                 let flags = state.flags.iter().map(|flag| format!("{}: {flag}", run.test)).collect();
-                let score = Score::new(run.test, None, None, state.accuracy().shares()[1], self.pictures.len());
+                let score = Score::new(run.test, None, None, state.accuracy().shares()[1], self.images.len());
                 Ok(state.finished.then(|| (vec![score], flags)))
             }
         }
@@ -127,7 +127,7 @@ impl Bench<'_> {
         self.out.join(format!("{}-{}.{extension}", run.test, run.number + 1))
     }
 
-    /// Lets a model look at views of the pictures, and goes on from the file, if there is one; none if interrupted.
+    /// Lets a model look at views of the images, and goes on from the file, if there is one; none if interrupted.
     fn look(&self, run: &Run, views: &[View]) -> anyhow::Result<Option<Tally>> {
         let file = self.file(run, "json");
         let mut tally: Tally = if file.exists() {
@@ -136,8 +136,8 @@ impl Bench<'_> {
         } else {
             Tally::default()
         };
-        let (pictures, seed, batch) = (self.pictures, self.plan.seed()?, self.plan.setup.batch);
-        let views = Views { pictures, views, seed, batch };
+        let (images, seed, batch) = (self.images, self.plan.seed()?, self.plan.setup.batch);
+        let views = Views { images, views, seed, batch };
         let mut progress = Progress::new(self.plan.setup.save_every)?;
         progress.begin(format!("{}, {}", run.name, run.test), tally.done as f64, views.total());
         let save = |tally: &Tally| files::write(&file, serde_json::to_string(tally)?.as_bytes());

@@ -35,7 +35,7 @@ pub enum Test {
 pub fn command() -> Command {
     let command = Command::new("evaluate")
         .args_override_self(true)
-        .about("Puts models side by side: how often they are right on clean, corrupted and attacked pictures")
+        .about("Puts models side by side: how often they are right on clean, corrupted and adversarial images")
         .after_help(
             "Corruptions are made here, after CIFAR-10-C: twelve kinds in five severities. Each attack is run on its own, \
              within L-inf; pgd-20 takes 20 steps of a quarter of epsilon from one random start.\n\n\

@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use plotters::{coord::Shift, prelude::*};
 
-use crate::shell::style::{self, COLOURS};
+use crate::shell::style::{self, COLORS};
 
 /// One chart: groups of bars, a bar for each model.
 pub struct Panel {
@@ -81,12 +81,12 @@ fn bars(area: &DrawingArea<SVGBackend, Shift>, panel: &Panel) -> Result<(), Box<
             group.map(|group| format!("{}\u{2002}", group.name)).unwrap_or_default()
         })
         .draw()?;
-    for (number, (name, colour)) in panel.models.iter().zip(COLOURS.iter().cycle()).enumerate() {
+    for (number, (name, color)) in panel.models.iter().zip(COLORS.iter().cycle()).enumerate() {
         // Of this model's bar. Groups go down from the top, and keep half a bar free at either end.
         let middle = |group: usize| length - group as i32 * room - 2 * (number as i32 + 1);
         let bar = |(group, Group { bars, .. }): (usize, &Group)| {
             let (y, share) = (middle(group), bars[number].0);
-            Rectangle::new([(0.0, y + 1), (100.0 * share, y - 1)], colour.filled())
+            Rectangle::new([(0.0, y + 1), (100.0 * share, y - 1)], color.filled())
         };
         chart.draw_series(panel.groups.iter().enumerate().map(bar))?;
         let interval = |(group, Group { bars, .. }): (usize, &Group)| {
@@ -95,7 +95,7 @@ fn bars(area: &DrawingArea<SVGBackend, Shift>, panel: &Panel) -> Result<(), Box<
         };
         chart.draw_series(panel.groups.iter().enumerate().map(interval))?;
         let y = 56 + 16 * number as i32;
-        right.draw(&Rectangle::new([(0, y), (18, y + 10)], colour.filled()))?;
+        right.draw(&Rectangle::new([(0, y), (18, y + 10)], color.filled()))?;
         right.draw(&Text::new(name.clone(), (26, y - 2), ("sans-serif", 14)))?;
     }
     Ok(())

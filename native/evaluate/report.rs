@@ -1,10 +1,10 @@
-//! What was found: as a table in the terminal, as Markdown, JSON, CSV and a picture.
+//! What was found: as a table in the terminal, as Markdown, JSON, CSV and an image.
 
 use std::path::Path;
 
 use otjr::{
     config::Corruption,
-    data::{Pictures, corruption::SEVERITIES},
+    data::{ImageSet, corruption::SEVERITIES},
     evaluate::{Tally, View, wilson},
     model::Model,
     platform::Opened,
@@ -17,7 +17,8 @@ use crate::{plan::Plan, plot, shell::files};
 pub struct Report<'a> {
     device: String,
     dataset: &'a str,
-    pictures: usize,
+    #[serde(rename = "images")]
+    images: usize,
     epsilon: &'a str,
     seed: &'a str,
     models: Vec<ModelReport>,
@@ -55,10 +56,10 @@ impl Score {
         corruption: Option<Corruption>,
         severity: Option<usize>,
         accuracy: f64,
-        pictures: usize,
+        images: usize,
     ) -> Self {
         let corruption = corruption.map(Corruption::name);
-        Self { test: test.into(), corruption, severity, accuracy, interval: wilson(accuracy, pictures) }
+        Self { test: test.into(), corruption, severity, accuracy, interval: wilson(accuracy, images) }
     }
 
     /// `95.60 % (93.42 to 97.10)`.
@@ -68,17 +69,17 @@ impl Score {
     }
 }
 
-/// The accuracies of a finished tally of `pictures` pictures: of everything first, then of each corruption and each of its
+/// The accuracies of a finished tally of `images` images: of everything first, then of each corruption and each of its
 /// severities.
-pub fn scores(test: &str, views: &[View], tally: &Tally, pictures: usize) -> Vec<Score> {
+pub fn scores(test: &str, views: &[View], tally: &Tally, images: usize) -> Vec<Score> {
     let score = |corruption: Option<Corruption>, severity: Option<usize>| {
         let within = |view: &View| match (corruption, *view) {
             (Some(kind), View::Corrupted(other, strength)) => kind == other && severity.is_none_or(|s| s == strength),
             (kind, _) => kind.is_none(),
         };
         let right: Vec<usize> = views.iter().zip(&tally.right).filter(|(v, _)| within(v)).map(|(_, n)| *n).collect();
-        let accuracy = right.iter().sum::<usize>() as f64 / (right.len() * pictures) as f64;
-        Score::new(test, corruption, severity, accuracy, pictures)
+        let accuracy = right.iter().sum::<usize>() as f64 / (right.len() * images) as f64;
+        Score::new(test, corruption, severity, accuracy, images)
     };
     let mut scores = vec![score(None, None)];
     for view in views {
@@ -96,7 +97,7 @@ pub fn scores(test: &str, views: &[View], tally: &Tally, pictures: usize) -> Vec
 type Row<'a> = (String, &'a str, Option<Corruption>, Option<usize>);
 
 impl<'a> Report<'a> {
-    pub fn new(plan: &'a Plan, set: &Pictures, opened: &Opened, models: impl Iterator<Item = &'a Model>) -> Self {
+    pub fn new(plan: &'a Plan, set: &ImageSet, opened: &Opened, models: impl Iterator<Item = &'a Model>) -> Self {
         let model = |((name, file), model): ((String, &String), &Model)| ModelReport {
             name,
             model: file.clone(),
@@ -107,7 +108,7 @@ impl<'a> Report<'a> {
         Self {
             device: opened.name.clone(),
             dataset: &plan.setup.dataset,
-            pictures: set.len(),
+            images: set.len(),
             epsilon: &plan.epsilon,
             seed: &plan.seed,
             models: plan.setup.names().into_iter().zip(&plan.setup.models).zip(models).map(model).collect(),
@@ -124,11 +125,11 @@ impl<'a> Report<'a> {
     /// Prints the tables, writes all files and says which.
     pub fn write(&self, out: &Path) -> anyhow::Result<()> {
         let about = format!(
-            "{} pictures of {}, {}; attacks in L-inf {}, PGD in steps of a quarter of that from one random start; seed {}.\n\
+            "{} images of {}, {}; attacks in L-inf {}, PGD in steps of a quarter of that from one random start; seed {}.\n\
              Accuracy, and where it lies with 95 % confidence (Wilson); a mean over corruptions is taken as if of one \
-             look at each picture, which is cautious.\n\
+             look at each image, which is cautious.\n\
              Corruptions are made here with CIFAR-10-C's severities; they are not its files.",
-            self.pictures, self.dataset, self.device, self.epsilon, self.seed
+            self.images, self.dataset, self.device, self.epsilon, self.seed
         );
         let results = self.table("test", &self.tests());
         let kinds = self.kinds();
@@ -195,12 +196,12 @@ impl<'a> Report<'a> {
     }
 
     fn csv(&self) -> String {
-        let mut csv = "model,test,corruption,severity,pictures,accuracy,low,high\n".to_owned();
+        let mut csv = "model,test,corruption,severity,images,accuracy,low,high\n".to_owned();
         for model in &self.models {
             let name = model.name.replace('"', "\"\"");
             for Score { test, corruption, severity, accuracy, interval: [low, high] } in &model.scores {
                 let severity = severity.map(|s| s.to_string()).unwrap_or_default();
-                let (corruption, n) = (corruption.unwrap_or_default(), self.pictures);
+                let (corruption, n) = (corruption.unwrap_or_default(), self.images);
                 csv += &format!("\"{name}\",{test},{corruption},{severity},{n},{accuracy},{low},{high}\n");
             }
         }
@@ -218,8 +219,7 @@ impl<'a> Report<'a> {
             models: names(),
             groups: rows.iter().map(group).collect(),
         };
-        let panels =
-            [("Accuracy, % of pictures", self.tests()), ("Under corruptions, mean of severities", self.kinds())];
+        let panels = [("Accuracy, % of images", self.tests()), ("Under corruptions, mean of severities", self.kinds())];
         panels.into_iter().filter(|(_, rows)| !rows.is_empty()).map(|(title, rows)| panel(title, rows)).collect()
     }
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use otjr::{
     config::Dataset,
     data::{
-        self, Pictures, Splits, archive,
+        self, ImageSet, Splits, archive,
         cifar::{self, Version},
         folder, synthetic,
     },
@@ -27,7 +27,7 @@ use super::{
 /// Where CIFAR is published.
 const HOME: &str = "https://www.cs.toronto.edu/~kriz";
 
-/// How to come by pictures that are not here.
+/// How to come by images that are not here.
 pub struct Fetching<'a> {
     /// Where to, if not to [`HOME`].
     pub url: Option<&'a str>,
@@ -35,7 +35,7 @@ pub struct Fetching<'a> {
     pub interrupt: &'a Interrupt,
 }
 
-/// Loads the pictures of a set at `path` (CIFAR: or wherever they can be had, if it is empty), at most `limits` of the
+/// Loads the images of a set at `path` (CIFAR: or wherever they can be had, if it is empty), at most `limits` of the
 /// training and test halves (0: all). None if fetching them was interrupted.
 pub fn load(dataset: Dataset, path: &str, limits: [usize; 2], fetching: &Fetching) -> anyhow::Result<Option<Splits>> {
     let cifar = |version| -> anyhow::Result<Option<Splits>> {
@@ -46,7 +46,7 @@ pub fn load(dataset: Dataset, path: &str, limits: [usize; 2], fetching: &Fetchin
         Dataset::Synthetic => Some(synthetic::usual(limits)),
         Dataset::Cifar10 => cifar(Version::Cifar10)?,
         Dataset::Cifar100 => cifar(Version::Cifar100)?,
-        Dataset::Folder if path.is_empty() => bail!("--dataset folder needs --data-dir: the folder or zip of pictures"),
+        Dataset::Folder if path.is_empty() => bail!("--dataset folder needs --data-dir: the folder or zip of images"),
         Dataset::Folder if Path::new(path).is_file() => {
             let file = File::open(path).with_context(|| format!("could not read {path}"))?;
             Some(archive::read(path, BufReader::new(file))?.1)
@@ -56,19 +56,19 @@ pub fn load(dataset: Dataset, path: &str, limits: [usize; 2], fetching: &Fetchin
     let Some(mut splits) = splits else { return Ok(None) };
     limit(&mut splits.train, limits[0]);
     limit(&mut splits.test, limits[1]);
-    for (name, pictures) in [("training", &splits.train), ("test", &splits.test)] {
-        if pictures.is_empty() {
-            return Err(data::Error::Format { path: path.into(), problem: format!("no {name} pictures") })
+    for (name, images) in [("training", &splits.train), ("test", &splits.test)] {
+        if images.is_empty() {
+            return Err(data::Error::Format { path: path.into(), problem: format!("no {name} images") })
                 .context("the data set is incomplete");
         }
     }
     Ok(Some(splits))
 }
 
-/// Keeps `n` pictures (0: all).
-fn limit(pictures: &mut Pictures, n: usize) {
-    if n > 0 && n < pictures.len() {
-        *pictures = pictures.every(n);
+/// Keeps `n` images (0: all).
+fn limit(images: &mut ImageSet, n: usize) {
+    if n > 0 && n < images.len() {
+        *images = images.every(n);
     }
 }
 

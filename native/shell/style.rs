@@ -1,12 +1,12 @@
-//! How pictures of results look: a font of our own, since machines without a screen often have none, and colours.
+//! How images of results look: a font of our own, since machines without a screen often have none, and colors.
 
 use std::sync::Once;
 
 use plotters::style::{FontStyle, RGBColor, register_font};
 
-/// Okabe and Ito's palette, safe for colour-blind eyes: green for the first (robust) model, vermilion for the second; then
-/// black and grey.
-pub const COLOURS: [RGBColor; 8] = [
+/// Okabe and Ito's palette, safe for color-blind eyes: green for the first (robust) model, vermilion for the second; then
+/// black and gray.
+pub const COLORS: [RGBColor; 8] = [
     RGBColor(0, 158, 115),
     RGBColor(213, 94, 0),
     RGBColor(0, 114, 178),

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{
     loss::sliced_wasserstein as sw,
-    random::{self, Purpose, Stream},
+    random::{self, Stream, StreamId},
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +33,7 @@ pub struct Estimates {
 pub fn all() -> Vec<Estimates> {
     let device = &Device::flex();
     let estimate = |classes| {
-        let mut rng = random::stream(0, Purpose::Directions, classes as u64);
+        let mut rng = random::stream(0, StreamId::Directions, classes as u64);
         let logits =
             |values: Vec<f32>| -> Tensor<2> { Tensor::from_data(TensorData::new(values, [BATCH, classes]), device) };
         let z = logits(random::normal(&mut rng, BATCH * classes));
@@ -48,7 +48,7 @@ pub fn all() -> Vec<Estimates> {
         let (mut deviations, mut cube) = (Vec::new(), 0.0);
         for k in COUNTS {
             let drawn = |draw| {
-                let mut rng = random::stream(draw, Purpose::Directions, k as u64);
+                let mut rng = random::stream(draw, StreamId::Directions, k as u64);
                 value(sw::projections(&mut rng, classes, k, device))
             };
             let (mean, deviation) = spread(&(0..DRAWS).map(drawn).collect::<Vec<_>>());

@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use plotters::{element::DashedPathElement, prelude::*};
 
-use crate::style::{self, COLOURS};
+use crate::style::{self, COLORS};
 
 /// A line with a name, through points (x, y).
 pub type Line = (String, Vec<(f64, f64)>);
@@ -36,7 +36,7 @@ fn draw(svg: &mut String, axes: &Axes, lines: &[Line]) -> Result<(), Box<dyn std
         .build_cartesian_2d(0.0..last, 0.0..axes.y_to)?;
     let name = |x: &f64| {
         let near = (x - x.round()).abs() < 1e-6;
-        // `block1.0`: a whole `block1.layer.0` runs into its neighbour.
+        // `block1.0`: a whole `block1.layer.0` runs into its neighbor.
         axes.names.get(x.round() as usize).filter(|_| near).map(|name| name.replace(".layer.", ".")).unwrap_or_default()
     };
     let mut mesh = chart.configure_mesh();
@@ -47,19 +47,19 @@ fn draw(svg: &mut String, axes: &Axes, lines: &[Line]) -> Result<(), Box<dyn std
     }
     mesh.draw()?;
     for (number, (name, points)) in lines.iter().enumerate() {
-        let colour = COLOURS[number % COLOURS.len()];
-        let style = colour.stroke_width(2);
+        let color = COLORS[number % COLORS.len()];
+        let style = color.stroke_width(2);
         let points = points.iter().copied();
         let ends = |(x, y): (i32, i32)| [(x, y), (x + 20, y)];
-        // Dashed where colours come again.
-        if number < COLOURS.len() {
+        // Dashed where colors come again.
+        if number < COLORS.len() {
             let legend = move |at| PathElement::new(ends(at), style);
             chart.draw_series(LineSeries::new(points.clone(), style))?.label(name).legend(legend);
         } else {
             let legend = move |at| DashedPathElement::new(ends(at), 6, 4, style);
             chart.draw_series(DashedLineSeries::new(points.clone(), 6, 4, style))?.label(name).legend(legend);
         }
-        chart.draw_series(points.map(|p| Circle::new(p, 3, colour.filled())))?;
+        chart.draw_series(points.map(|p| Circle::new(p, 3, color.filled())))?;
     }
     let labels = &mut chart.configure_series_labels();
     labels

@@ -1,4 +1,4 @@
-//! The comparison that the paper is about: adversarial training, Jacobian regularisation and both, on trained models. What
+//! The comparison that the paper is about: adversarial training, Jacobian regularization and both, on trained models. What
 //! each withstands, how far attacks move it in each layer, how it reacts to pixels, and how well L_SW is estimated.
 
 #[path = "../shell/allocator.rs"]
@@ -52,7 +52,7 @@ struct Arguments {
     /// Where it is: a directory or an archive; CIFAR is fetched if this is not given
     #[arg(long, default_value = "")]
     data_dir: String,
-    /// Test pictures to measure on
+    /// Test images to measure on
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(2..))]
     limit: u16,
     #[arg(long, default_value = "auto", help = DeviceChoice::NAMES)]
@@ -84,11 +84,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         println!("Stopped. The same command goes on.");
         return Ok(interrupt.exit_code());
     };
-    let pictures = data.test;
+    let images = data.test;
     let opened = pollster::block_on(platform::open(arguments.device))?;
     // All are loaded before the first is measured.
     let load = |file: &File| {
-        let (model, checksum, config) = file.load(&pictures, &opened)?;
+        let (model, checksum, config) = file.load(&images, &opened)?;
         Ok(Subject { name: stem(&file.path), model, config, checksum })
     };
     let subjects = files.iter().map(load).collect::<anyhow::Result<Vec<_>>>()?;
@@ -98,9 +98,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         bail!("two of the models are called {name}: give their files different names");
     }
     fs::create_dir_all(&arguments.out).with_context(|| format!("could not create {}", arguments.out.display()))?;
-    println!("{} models, {} pictures of {}, {}", subjects.len(), pictures.len(), arguments.dataset, opened.name);
+    println!("{} models, {} images of {}, {}", subjects.len(), images.len(), arguments.dataset, opened.name);
 
-    let (mut all, checksum) = (Vec::new(), pictures.checksum());
+    let (mut all, checksum) = (Vec::new(), images.checksum());
     for subject in &subjects {
         let kept = arguments.out.join(format!("{}.json", subject.name));
         let known = fs::read(&kept).ok().and_then(|bytes| serde_json::from_slice::<Findings>(&bytes).ok());
@@ -117,7 +117,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             bar.inc(1);
             interrupt.flow()
         };
-        let measured = pollster::block_on(measure::all(subject, &pictures, &opened.device, progress));
+        let measured = pollster::block_on(measure::all(subject, &images, &opened.device, progress));
         let Some(findings) = measured.with_context(|| subject.name.clone())? else {
             println!("Stopped. The same command goes on.");
             return Ok(interrupt.exit_code());

@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 
 use burn::tensor::Device;
 use otjr::{
-    attack::{Error, Goal, Query, Task},
+    attack::{AttackBatch, Error, Goal, ModelOracle},
     config::{AttackConfig, AttackKind, Norm, ObjectiveConfig, Pixels, TrainConfig},
-    data::{Pictures, SIDE, VALUES, unit},
+    data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, unit},
     evaluate::{self, State},
     explore::{jacobian, layers, margins, transport},
     model::Model,
@@ -18,7 +18,7 @@ const ATTACKS: [AttackKind; 3] = [AttackKind::Fgsm, AttackKind::Pgd, AttackKind:
 pub const RADII: [u8; 6] = [1, 2, 4, 8, 12, 16];
 /// The radius at which representations are compared, in 255ths.
 const RADIUS: f32 = 8.0;
-/// Pictures at once.
+/// Images at once.
 const BATCH: usize = 250;
 /// Projections of the transport, as in training.
 const PROJECTIONS: usize = 32;
@@ -37,28 +37,28 @@ pub struct Subject {
 pub struct Findings {
     pub name: String,
     pub checksum: u32,
-    pub pictures: usize,
-    /// Checksum of the pictures and their labels.
+    pub images: usize,
+    /// Checksum of the images and their labels.
     pub data: u32,
     /// Objective, lambda_SW and lambda_R where it has them, if known.
     pub trained: Option<(String, Option<f32>, Option<f32>)>,
-    /// Shares of the pictures, as those under attack.
+    /// Shares of the images, as those under attack.
     pub clean: f64,
     pub curves: Vec<Curve>,
-    pub shifts: Vec<Shift>,
-    pub along_transport: Reaction,
-    pub at_random: Reaction,
+    pub shifts: Vec<LayerShift>,
+    pub along_transport: JacobianResponse,
+    pub at_random: JacobianResponse,
     /// L_SW between clean and attacked logits, from 32 projections; and the clean logits' mean square, its scale.
     pub distance: f32,
     pub logits: f32,
 }
 
 impl Findings {
-    /// Whether it was measured as it would be now, on these pictures, of the model with this file.
-    pub fn holds(&self, model: u32, pictures: u32) -> bool {
+    /// Whether it was measured as it would be now, on these images, of the model with this file.
+    pub fn holds(&self, model: u32, images: u32) -> bool {
         let attacks = self.curves.iter().map(|curve| (curve.attack.clone(), curve.robust.len()));
         let now = ATTACKS.map(|attack| (attack.to_string(), RADII.len()));
-        (self.checksum, self.data) == (model, pictures) && attacks.eq(now)
+        (self.checksum, self.data) == (model, images) && attacks.eq(now)
     }
 }
 
@@ -69,18 +69,18 @@ pub struct Curve {
     pub robust: Vec<f64>,
 }
 
-/// How far a layer moves under attack, means over the pictures.
+/// How far a layer moves under attack, means over the images.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct Shift {
+pub struct LayerShift {
     pub layer: String,
     pub relative_l2: f64,
     pub cosine: f64,
 }
 
-/// Of the pictures' gradients u_i along some directions: the mean of their lengths, and of their cosine with the
+/// Of the images' gradients u_i along some directions: the mean of their lengths, and of their cosine with the
 /// perturbation.
 #[derive(Clone, Copy, Serialize, Deserialize)]
-pub struct Reaction {
+pub struct JacobianResponse {
     pub norm: f64,
     pub alignment: f64,
 }
@@ -88,7 +88,7 @@ pub struct Reaction {
 /// All of it; none if `progress`, which is told what comes next, ends it.
 pub async fn all(
     subject: &Subject,
-    pictures: &Pictures,
+    images: &ImageSet,
     device: &Device,
     mut progress: impl FnMut(&str) -> ControlFlow<()>,
 ) -> Result<Option<Findings>, Error> {
@@ -103,7 +103,7 @@ pub async fn all(
             }
             let config = within(attack, f32::from(radius));
             let flow = |_: &State| ControlFlow::Continue(());
-            let state = evaluate::accuracy(model, pictures, &config, BATCH, device, flow).await?;
+            let state = evaluate::accuracy(model, images, &config, BATCH, device, flow).await?;
             let shares = state.accuracy().shares();
             clean = shares[0];
             robust.push(shares[1]);
@@ -111,13 +111,13 @@ pub async fn all(
         curves.push(Curve { attack: attack.to_string(), robust });
     }
 
-    if progress("attacked pictures").is_break() {
+    if progress("adversarial images").is_break() {
         return Ok(None);
     }
-    let query = Query::new(model, device, [3, SIDE, SIDE], BATCH);
-    let x = unit(&pictures.pixels);
-    let goals = pictures.labels.iter().map(|&label| Goal::Avoid(usize::from(label))).collect();
-    let task = Task { x, goals, ids: (0..pictures.len() as u64).collect() };
+    let query = ModelOracle::new(model, device, [3, IMAGE_SIZE, IMAGE_SIZE], BATCH);
+    let x = unit(&images.pixels);
+    let goals = images.labels.iter().map(|&label| Goal::Untargeted(usize::from(label))).collect();
+    let task = AttackBatch { x, goals, ids: (0..images.len() as u64).collect() };
     let pgd = within(AttackKind::Pgd, RADIUS);
     let found = margins::attack_within(pgd.epsilon.0, &pgd, model.classes, &query, &task, &mut ()).await?;
     let x_adv: Vec<f32> = found.into_iter().flat_map(|found| found.x).collect();
@@ -125,14 +125,14 @@ pub async fn all(
     if progress("layers").is_break() {
         return Ok(None);
     }
-    let mut shifts: Vec<Shift> = Vec::new();
-    for (x, x_adv) in task.x.chunks(VALUES).zip(x_adv.chunks(VALUES)) {
+    let mut shifts: Vec<LayerShift> = Vec::new();
+    for (x, x_adv) in task.x.chunks(IMAGE_LEN).zip(x_adv.chunks(IMAGE_LEN)) {
         for (i, shift) in layers::shifts(model, device, x, x_adv).await?.into_iter().enumerate() {
             if shifts.len() == i {
-                shifts.push(Shift { layer: shift.name, relative_l2: 0.0, cosine: 0.0 });
+                shifts.push(LayerShift { layer: shift.name, relative_l2: 0.0, cosine: 0.0 });
             }
-            shifts[i].relative_l2 += f64::from(shift.relative_l2.unwrap_or(0.0)) / pictures.len() as f64;
-            shifts[i].cosine += f64::from(shift.cosine.unwrap_or(1.0)) / pictures.len() as f64;
+            shifts[i].relative_l2 += f64::from(shift.relative_l2.unwrap_or(0.0)) / images.len() as f64;
+            shifts[i].cosine += f64::from(shift.cosine.unwrap_or(1.0)) / images.len() as f64;
         }
     }
 
@@ -143,15 +143,15 @@ pub async fn all(
     let [z, a] = [z, a].map(|logits| logits.rows().flatten().copied().collect::<Vec<f32>>());
     let theta = transport::projections(0, model.classes, PROJECTIONS, device).await?;
     let moved = transport::transport(&z, &a, &theta, model.classes)?;
-    let random = jacobian::random_directions(0, pictures.len(), model.classes, device).await?;
+    let random = jacobian::random_directions(0, images.len(), model.classes, device).await?;
     let along_transport = reaction(jacobian::reaction(&query, &task.x, &x_adv, &moved.direction, &[]).await?);
     let at_random = reaction(jacobian::reaction(&query, &task.x, &x_adv, &random, &[]).await?);
     let trained = subject.config.as_ref();
     Ok(Some(Findings {
         name: subject.name.clone(),
         checksum: subject.checksum,
-        pictures: pictures.len(),
-        data: pictures.checksum(),
+        images: images.len(),
+        data: images.checksum(),
         trained: trained.map(|c| {
             let of = |key, value| c.objective.uses(key).then_some(value);
             let ObjectiveConfig { lambda_sw, lambda_jac, .. } = c.coefficients;
@@ -172,7 +172,7 @@ fn within(attack: AttackKind, radius: f32) -> AttackConfig {
     AttackConfig::of(attack, Norm::Linf).within(Pixels(radius / 255.0))
 }
 
-fn reaction(of: jacobian::Reaction) -> Reaction {
+fn reaction(of: jacobian::JacobianResponse) -> JacobianResponse {
     let mean = |values: Vec<f32>| values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len().max(1) as f64;
-    Reaction { norm: mean(of.norms), alignment: mean(of.alignment.into_iter().flatten().collect()) }
+    JacobianResponse { norm: mean(of.norms), alignment: mean(of.alignment.into_iter().flatten().collect()) }
 }

@@ -6,7 +6,7 @@ use crate::{
     estimate::{self, COUNTS},
     figure::{Axes, Line, lines},
     files,
-    measure::{Findings, RADII, Reaction},
+    measure::{Findings, JacobianResponse, RADII},
 };
 
 /// Writes `tables.md`, `estimates.json` and the figures.
@@ -55,7 +55,7 @@ pub fn all(findings: &[Findings], out: &Path) -> anyhow::Result<()> {
             || ["?", "?", "?"].map(String::from).into(),
             |(objective, sw, jac)| (objective, shown(sw), shown(jac)),
         );
-        let reaction = |r: Reaction| [format!("{:.3}", r.norm), format!("{:.3}", r.alignment)];
+        let reaction = |r: JacobianResponse| [format!("{:.3}", r.norm), format!("{:.3}", r.alignment)];
         let [along, along_cos] = reaction(f.along_transport);
         let [random, random_cos] = reaction(f.at_random);
         let scale = [f.distance, f.logits, f.distance / f.logits].map(|v| format!("{v:.3}"));
@@ -66,8 +66,7 @@ pub fn all(findings: &[Findings], out: &Path) -> anyhow::Result<()> {
     };
     text += &table(&head.map(String::from), findings.iter().map(row));
 
-    text +=
-        "\n## How far each layer moves under PGD-20, 8/255\n\nMean over the pictures of ‖h(x~) - h(x)‖ / ‖h(x)‖.\n\n";
+    text += "\n## How far each layer moves under PGD-20, 8/255\n\nMean over the images of ‖h(x~) - h(x)‖ / ‖h(x)‖.\n\n";
     // Networks may differ: the deepest one's layers, then what the others alone have.
     let mut layers: Vec<String> = Vec::new();
     let mut by_depth: Vec<&Findings> = findings.iter().collect();

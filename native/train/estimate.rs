@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use indicatif::HumanDuration;
 use otjr::{
     config::TrainConfig,
-    data::{Pictures, Splits},
+    data::{ImageSet, Splits},
     model::cost::Passes,
     platform::Opened,
     train::Trainer,
@@ -67,7 +67,7 @@ pub fn print(config: &TrainConfig, data: &Data, opened: &Opened, others: &[Opene
         ("network", format!("{}, {parameters} parameters", config.model)),
         ("objective", config.objective.to_string()),
         ("device", devices.join(", ")),
-        ("steps", format!("{steps} of {batch} pictures: {} epochs of {per_epoch}", config.epochs)),
+        ("steps", format!("{steps} of {batch} images: {} epochs of {per_epoch}", config.epochs)),
         ("work", format!("{:.2} TFLOP a step, {:.2} PFLOP in all", flops as f64 / 1e12, (flops * steps) as f64 / 1e15)),
         ("speed", format!("{:.0} GFLOP/s", flops as f64 / 1e9 / seconds)),
         (
@@ -88,11 +88,11 @@ pub fn print(config: &TrainConfig, data: &Data, opened: &Opened, others: &[Opene
         println!("{name:>10}  {value}");
     }
     let whole = if quick { format!(", then of {batch}") } else { String::new() };
-    println!("Measured in steps of {} and {} pictures{whole}.", small.batch, large.batch);
+    println!("Measured in steps of {} and {} images{whole}.", small.batch, large.batch);
     Ok(())
 }
 
-fn measure(trainer: &mut Trainer, batch: usize, data: &Pictures, opened: &Opened) -> anyhow::Result<Tried> {
+fn measure(trainer: &mut Trainer, batch: usize, data: &ImageSet, opened: &Opened) -> anyhow::Result<Tried> {
     let mut step = || -> anyhow::Result<()> {
         trainer.step = 0;
         trainer.step(data);

@@ -1,13 +1,13 @@
-//! A second set of pictures to train on, such as generated ones.
+//! A second set of images to train on, such as generated ones.
 
 use std::{fs::File, io::BufReader, path::Path};
 
 use anyhow::Context;
-use otjr::data::{Pictures, Splits, archive, folder, npz};
+use otjr::data::{ImageSet, Splits, archive, folder, npz};
 
-/// All pictures at `path`, a folder or an archive, if they go with those of `classes`: by the names of their classes, or
+/// All images at `path`, a folder or an archive, if they go with those of `classes`: by the names of their classes, or
 /// by their numbers where they have no names.
-pub fn load(path: &str, classes: &[String]) -> anyhow::Result<Pictures> {
+pub fn load(path: &str, classes: &[String]) -> anyhow::Result<ImageSet> {
     let open = || File::open(path).map(BufReader::new).with_context(|| format!("could not read {path}"));
     let mut all = if path.ends_with(".npz") {
         npz::read(path, open()?)?

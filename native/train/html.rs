@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use otjr::{
     config::{Settings, TrainConfig},
-    data::picture::encode_png,
+    data::image::encode_png,
     evaluate::Accuracy,
 };
 
@@ -24,8 +24,8 @@ const MEASURES: [(&str, Measure); 7] = [
     ("Jacobian penalty R", Measure::Step(|record| record.jacobian)),
     ("Loss: all of these, weighted", Measure::Step(|record| Some(record.loss))),
     ("Learning rate", Measure::Step(|record| Some(record.rate))),
-    ("Pictures set aside: right, %", Measure::Epoch(|judged| 100.0 * judged.clean)),
-    ("Pictures set aside: right under PGD-10, %", Measure::Epoch(|judged| 100.0 * judged.robust)),
+    ("Images set aside: right, %", Measure::Epoch(|judged| 100.0 * judged.clean)),
+    ("Images set aside: right under PGD-10, %", Measure::Epoch(|judged| 100.0 * judged.robust)),
 ];
 
 pub fn page(report: &Report) -> anyhow::Result<Markup> {
@@ -64,10 +64,10 @@ pub fn page(report: &Report) -> anyhow::Result<Markup> {
                         }
                     }
                     section {
-                        h2 { "Attacked pictures" }
+                        h2 { "Adversarial images" }
                         p {
-                            "Under " (attack()) ", each to its end. Beside an attacked picture stands the change alone, "
-                            "magnified as it says; grey is unchanged."
+                            "Under " (attack()) ", each to its end. Beside an adversarial image stands the change alone, "
+                            "magnified as it says; gray is unchanged."
                         }
                         (gallery(report))
                     }
@@ -121,12 +121,12 @@ fn results(runs: &[Outcome]) -> Markup {
             }
         }
     };
-    table("Recognised, of the test pictures", &["objective", "clean", &attack()], rows)
+    table("Recognized, of the test images", &["objective", "clean", &attack()], rows)
 }
 
 fn gallery(report: &Report) -> Markup {
     let (test, classes) = (&report.data.test, &report.data.test.classes);
-    let picture = |pixels: &[u8], what: &str| {
+    let image = |pixels: &[u8], what: &str| {
         let data = format!("data:image/png;base64,{}", STANDARD.encode(encode_png(pixels)));
         html! { img src=(data) alt=(what) width="96" height="96"; }
     };
@@ -139,16 +139,16 @@ fn gallery(report: &Report) -> Markup {
             @let label = usize::from(test.labels[i]);
             div.pair {
                 figure {
-                    (picture(test.picture(i), "clean"))
-                    figcaption { "Test picture " (i) ": " b { (classes[label]) } }
+                    (image(test.image(i), "clean"))
+                    figcaption { "Test image " (i) ": " b { (classes[label]) } }
                 }
                 @for run in report.runs {
                     @let pair = &run.pairs[k];
                     @let [clean, attacked] = pair.classes;
-                    @let changed = pair.attacked != test.picture(i);
+                    @let changed = pair.attacked != test.image(i);
                     figure {
-                        (picture(&pair.attacked, "attacked"))
-                        @if changed { (picture(&pair.change.pixels, "change")) }
+                        (image(&pair.attacked, "attacked"))
+                        @if changed { (image(&pair.change.pixels, "change")) }
                         figcaption {
                             (run.objective) ": "
                             @if clean != label { "wrong unattacked, " } @else if attacked != label { (classes[clean]) " → " }
@@ -193,24 +193,24 @@ fn attacks(runs: &[Outcome]) -> Markup {
 
 fn classes(report: &Report) -> Markup {
     let test = &report.data.test;
-    let mut heads = vec!["class".to_owned(), "pictures".to_owned()];
+    let mut heads = vec!["class".to_owned(), "images".to_owned()];
     for run in report.runs {
         heads.extend([format!("{}, clean", run.objective), format!("{}, {}", run.objective, attack())]);
     }
     let share = |accuracy: &Accuracy| {
-        let shares = accuracy.shares().map(|share| if accuracy.pictures == 0 { "–".into() } else { percent(share) });
+        let shares = accuracy.shares().map(|share| if accuracy.images == 0 { "–".into() } else { percent(share) });
         html! { @for share in shares { td { (share) } } }
     };
     let rows = html! {
         @for (label, name) in test.classes.iter().enumerate() {
             tr {
                 th scope="row" { (name) }
-                td { (report.runs[0].classes[label].pictures) }
+                td { (report.runs[0].classes[label].images) }
                 @for run in report.runs { (share(&run.classes[label])) }
             }
         }
     };
-    table("Recognised, of each class", &heads.iter().map(String::as_str).collect::<Vec<_>>(), rows)
+    table("Recognized, of each class", &heads.iter().map(String::as_str).collect::<Vec<_>>(), rows)
 }
 
 fn settings(config: &TrainConfig) -> Markup {

@@ -11,7 +11,7 @@ use anyhow::anyhow;
 use otjr::{
     checkpoint::Checkpoint,
     config::TrainConfig,
-    data::{Pictures, Splits},
+    data::{ImageSet, Splits},
     evaluate::State,
     model::{Architecture, Model, head},
     platform::Opened,
@@ -32,10 +32,10 @@ const READ_EVERY: u64 = 10;
 /// What a run begins with, learns from and is judged by.
 pub struct Data {
     pub splits: Splits,
-    /// Taken out of the training pictures to choose an epoch by.
-    pub held_out: Pictures,
+    /// Taken out of the training images to choose an epoch by.
+    pub held_out: ImageSet,
     /// From a second data set.
-    pub extra: Arc<Pictures>,
+    pub extra: Arc<ImageSet>,
     /// The model that it begins with, if not with fresh weights.
     pub weights: Option<Checkpoint>,
 }
@@ -114,11 +114,11 @@ pub fn train(
         let save = stop || saved.elapsed() >= save_every || trainer.step == steps || to_be_judged;
         if save || trainer.step % READ_EVERY == 0 {
             let records = pollster::block_on(trainer.records(&data.train))?;
-            let pictures = (trainer.step - read.1) as f64 * trainer.batch_size(&data.train) as f64;
-            let rate = pictures / read.0.elapsed().as_secs_f64();
+            let images = (trainer.step - read.1) as f64 * trainer.batch_size(&data.train) as f64;
+            let rate = images / read.0.elapsed().as_secs_f64();
             read = (Instant::now(), trainer.step);
             if let Some(record) = records.last() {
-                bar.set_message(format!("{}  {rate:.0} pictures/s", describe(record)));
+                bar.set_message(format!("{}  {rate:.0} images/s", describe(record)));
             }
             directory.append(records, rate)?;
             bar.set_position(trainer.step);
@@ -161,7 +161,7 @@ pub fn train(
 
 /// A step on several devices. One that is lost, such as of a host that is gone, ends burn's operations in a panic: here it
 /// ends the run, which can go on from its checkpoint.
-fn whole_step(trainer: &mut Trainer, data: &Pictures) -> anyhow::Result<()> {
+fn whole_step(trainer: &mut Trainer, data: &ImageSet) -> anyhow::Result<()> {
     let said = Arc::new(Mutex::new(String::new()));
     let heard = said.clone();
     let hook = panic::take_hook();

@@ -24,7 +24,7 @@ use events::Events;
 use learn::{Data, Machine, Trained};
 use otjr::{
     config::{AttackConfig, TrainConfig},
-    data::Pictures,
+    data::ImageSet,
     evaluate::{self, Pair, State},
     kernel,
     model::Model,
@@ -76,7 +76,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
     let held_out = data.train.set_aside(config.validation);
     let extra = match config.extra.as_str() {
-        "" => Pictures::default(),
+        "" => ImageSet::default(),
         path => extra::load(path, &data.train.classes)?,
     };
     let weights = if estimating { None } else { run::weights(&out)? };
@@ -86,7 +86,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let (opened, others) = (first?, opened.collect::<Result<Vec<_>, _>>()?);
     let names: Vec<&str> = [&opened].into_iter().chain(&others).map(|opened| opened.name.as_str()).collect();
     console.say(format_args!(
-        "{} on {}: {} training and {} test pictures, {} classes, {}",
+        "{} on {}: {} training and {} test images, {} classes, {}",
         config.model,
         config.dataset,
         data.splits.train.len(),
@@ -103,7 +103,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
     if !data.held_out.is_empty() {
         let n = data.held_out.len();
-        console.say(format_args!("{n} pictures are set aside: the epoch that withstands best on them is kept"));
+        console.say(format_args!("{n} images are set aside: the epoch that withstands best on them is kept"));
     }
     if !data.extra.is_empty() {
         let (n, share) = (data.extra.len(), 100.0 * config.extra_share);
@@ -159,14 +159,14 @@ fn advise(error: anyhow::Error, out: &Path) -> anyhow::Error {
     }
 }
 
-/// How the test pictures fare, clean and under PGD-20, and some of them to look at; none if interrupted.
+/// How the test images fare, clean and under PGD-20, and some of them to look at; none if interrupted.
 fn evaluate(
     model: &Model,
-    pictures: &Pictures,
+    images: &ImageSet,
     &Machine { opened, interrupt, console, .. }: &Machine,
 ) -> anyhow::Result<Option<(State, Vec<Pair>)>> {
     let bar = console
-        .bar(pictures.len() as u64, "{prefix:>8} {bar:24} {pos}/{len} pictures, {eta} left  {msg}")?
+        .bar(images.len() as u64, "{prefix:>8} {bar:24} {pos}/{len} images, {eta} left  {msg}")?
         .with_prefix("PGD-20");
     bar.tick();
     let attack = AttackConfig::default();
@@ -176,12 +176,12 @@ fn evaluate(
         bar.set_message(format!("clean {:.1} %, at most {:.1} % robust", 100.0 * clean, 100.0 * robust));
         interrupt.flow()
     };
-    let state = pollster::block_on(evaluate::accuracy(model, pictures, &attack, 100, &opened.device, progress))?;
+    let state = pollster::block_on(evaluate::accuracy(model, images, &attack, 100, &opened.device, progress))?;
     bar.finish();
     if !state.finished {
         return Ok(None);
     }
-    let shown = report::shown(pictures);
-    let pairs = pollster::block_on(evaluate::pairs(model, pictures, &shown, &attack, &opened.device))?;
+    let shown = report::shown(images);
+    let pairs = pollster::block_on(evaluate::pairs(model, images, &shown, &attack, &opened.device))?;
     Ok(Some((state, pairs)))
 }

@@ -34,7 +34,7 @@ pub fn command() -> Command {
     };
     let command = Command::new("train")
         .args_override_self(true)
-        .about("Trains a classifier that withstands adversarial pictures, and measures whether it does")
+        .about("Trains a classifier that withstands adversarial images, and measures whether it does")
         .after_help(format!(
             "With no argument: a small OTJR model on the embedded set beside the same net trained with ce, in minutes.\n\
              The paper's run: train --recipe otjr-cifar10 --device gpu\n\
@@ -54,7 +54,7 @@ pub fn command() -> Command {
             .help(DeviceChoice::NAMES))
         .arg(Arg::new("devices").long("devices").value_name("LIST").value_delimiter(',').conflicts_with("device").help(
             "Several devices, 0,1 for the first two GPUs, ws://HOST:PORT for one that `lend` lends there (built with \
-             --features remote; cuda:N and rocm:N likewise): each takes its part of every batch and normalises it by itself",
+             --features remote; cuda:N and rocm:N likewise): each takes its part of every batch and normalizes it by itself",
         ))
         .arg(Arg::new("threads").long("threads").value_name("N").value_parser(clap::value_parser!(u16).range(1..))
             .help("Threads of the CPU [default: all cores]"))
@@ -140,7 +140,7 @@ fn planned(matches: &ArgMatches) -> anyhow::Result<Run> {
     if let Some(saved) = &weights {
         let arrays = saved.checkpoint.model();
         (config.model, _) = Architecture::infer(&arrays).context("--weights")?;
-        config.normalize = Model::normalises(&arrays);
+        config.normalize = Model::normalizes(&arrays);
     }
     if matches.get_flag("plan") {
         return Ok(Run { config, baseline, out: PathBuf::new() });

@@ -1,4 +1,4 @@
-//! Pictures of results.
+//! Images of results.
 
 use anyhow::anyhow;
 use otjr::train::{Record, validation::Validation};
@@ -6,10 +6,10 @@ use plotters::{coord::Shift, prelude::*};
 
 use crate::{
     report::Outcome,
-    shell::style::{self, COLOURS},
+    shell::style::{self, COLORS},
 };
 
-/// Points of a line at most: no picture shows more.
+/// Points of a line at most: no image shows more.
 const POINTS: usize = 600;
 
 /// What is measured over a run.
@@ -70,7 +70,7 @@ fn svg(size: (u32, u32), draw: impl Fn(&Area) -> Drawn) -> anyhow::Result<String
 fn lines(area: &Area, caption: Option<&str>, runs: &[Outcome], measure: Measure) -> Drawn {
     let points = |run: &Outcome| {
         let all = measure.points(run);
-        // Means of neighbours, where there are too many.
+        // Means of neighbors, where there are too many.
         let together = all.len().div_ceil(POINTS).max(1);
         let mean =
             |part: &[(u64, f32)]| (part[part.len() / 2].0, part.iter().map(|p| p.1).sum::<f32>() / part.len() as f32);
@@ -93,9 +93,9 @@ fn lines(area: &Area, caption: Option<&str>, runs: &[Outcome], measure: Measure)
         .light_line_style(TRANSPARENT)
         .label_style(("sans-serif", 14))
         .draw()?;
-    for ((run, points), colour) in runs.iter().zip(all).zip(COLOURS) {
-        let legend = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2));
-        chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?.label(&run.objective).legend(legend);
+    for ((run, points), color) in runs.iter().zip(all).zip(COLORS) {
+        let legend = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2));
+        chart.draw_series(LineSeries::new(points, color.stroke_width(2)))?.label(&run.objective).legend(legend);
     }
     if caption.is_some() {
         let labels = &mut chart.configure_series_labels();
@@ -124,11 +124,11 @@ fn bars(area: &Area, runs: &[Outcome]) -> Drawn {
         })
         .draw()?;
     let width = 0.7 / runs.len().max(1) as f64;
-    for (number, (run, colour)) in runs.iter().zip(COLOURS).enumerate() {
+    for (number, (run, color)) in runs.iter().zip(COLORS).enumerate() {
         for (group, share) in run.accuracy.shares().into_iter().enumerate() {
             let x = group as f64 + 0.15 + number as f64 * width;
             let height = 100.0 * share;
-            chart.draw_series([Rectangle::new([(x, 0.0), (x + width * 0.95, height)], colour.filled())])?;
+            chart.draw_series([Rectangle::new([(x, 0.0), (x + width * 0.95, height)], color.filled())])?;
             chart.draw_series([Text::new(
                 format!("{height:.0}"),
                 (x + width * 0.2, (height + 6.0).min(99.0)),

@@ -1,10 +1,10 @@
-//! What a run came to: as a table in the terminal, as Markdown, JSON, a page and a picture.
+//! What a run came to: as a table in the terminal, as Markdown, JSON, a page and an image.
 
 use std::path::{Path, PathBuf};
 
 use otjr::{
     config::{AttackConfig, Settings, TrainConfig},
-    data::{Pictures, Splits},
+    data::{ImageSet, Splits},
     evaluate::{self, Accuracy, Pair},
     platform::Opened,
     train,
@@ -29,7 +29,7 @@ pub struct Outcome {
     /// That training took, all sittings together.
     pub seconds: f64,
     pub model: PathBuf,
-    /// Of the pictures that [`shown`] chooses.
+    /// Of the images that [`shown`] chooses.
     #[serde(skip)]
     pub pairs: Vec<Pair>,
     #[serde(skip)]
@@ -46,8 +46,8 @@ pub struct Report<'a> {
     pub runs: &'a [Outcome],
 }
 
-/// The test pictures that are shown beside what the attack makes of them: one of a class, of the first classes.
-pub fn shown(test: &Pictures) -> Vec<usize> {
+/// The test images that are shown beside what the attack makes of them: one of a class, of the first classes.
+pub fn shown(test: &ImageSet) -> Vec<usize> {
     let first = |label| test.labels.iter().position(|l| usize::from(*l) == label);
     (0..test.classes.len()).filter_map(first).take(6).collect()
 }
@@ -66,8 +66,8 @@ impl Report<'_> {
     /// How it came about, in a line.
     pub fn about(&self) -> String {
         let TrainConfig { epochs, batch, seed, .. } = self.config;
-        let (device, pictures) = (&self.opened.name, self.data.test.len());
-        format!("{epochs} epochs, batch {batch}, seed {seed}, {device}; accuracy on {pictures} test pictures.")
+        let (device, images) = (&self.opened.name, self.data.test.len());
+        format!("{epochs} epochs, batch {batch}, seed {seed}, {device}; accuracy on {images} test images.")
     }
 
     /// Prints what was found, and writes it into the run's directory.

@@ -1,5 +1,5 @@
 //! The directory of one training run: `checkpoint.safetensors` to go on from, `log.jsonl` with a line a step, the same
-//! for TensorBoard, and at the end `model.safetensors`. Where pictures are set aside, `validation.jsonl` has a line an epoch, and `best.safetensors` is
+//! for TensorBoard, and at the end `model.safetensors`. Where images are set aside, `validation.jsonl` has a line an epoch, and `best.safetensors` is
 //! the model of the best one.
 
 use std::{
@@ -78,8 +78,8 @@ impl RunDirectory {
         self.events.earlier
     }
 
-    /// Adds the steps since the last call, in which so many pictures a second were seen.
-    pub fn append(&mut self, records: Vec<Record>, pictures_per_second: f64) -> anyhow::Result<()> {
+    /// Adds the steps since the last call, in which so many images a second were seen.
+    pub fn append(&mut self, records: Vec<Record>, images_per_second: f64) -> anyhow::Result<()> {
         let written = self.log.write_all(lines(&records)?.as_bytes());
         written.with_context(|| format!("could not write {}", self.path.join(LOG).display()))?;
         for record in &records {
@@ -88,7 +88,7 @@ impl RunDirectory {
             let mut scalars: Vec<(&str, f32)> =
                 terms.into_iter().chain(others).filter_map(|(tag, value)| Some((tag, value?))).collect();
             if Some(record) == records.last() {
-                scalars.push(("pictures_per_second", pictures_per_second as f32));
+                scalars.push(("pictures_per_second", images_per_second as f32));
             }
             self.events.write(record.step, &scalars)?;
         }

@@ -1,9 +1,9 @@
-//! Pictures from addresses that the visitor gives. `data:` addresses are read here; what lies elsewhere is fetched by
+//! Images from addresses that the user gives. `data:` addresses are read here; what lies elsewhere is fetched by
 //! `public/fetch.html`, in a frame of an origin of its own.
 //!
 //! "Nothing leaves the machine" is thus kept by the browser, not by good will: the page's and the workers'
 //! Content-Security-Policy lets them connect to nothing but where they lie, and the frame, whose policy allows more, has
-//! neither pictures nor models, runs one short script that only reads pictures, and cannot be reached into, as a sandbox
+//! neither images nor models, runs one short script that only reads images, and cannot be reached into, as a sandbox
 //! makes it a stranger to the page: by its attribute, or by a header of `public/service-worker.js`.
 
 use gloo::{events::EventListener, timers::callback::Timeout};
@@ -23,7 +23,7 @@ const FRAME: &str = "public/fetch.html";
 const READY: u32 = 10_000;
 const PATIENCE: u32 = 40_000;
 
-/// The picture that lies at an address, as a file.
+/// The image that lies at an address, as a file.
 ///
 /// # Errors
 /// A sentence: why there is none, and what to do instead.

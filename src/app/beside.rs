@@ -1,11 +1,11 @@
-//! The models side by side: one row a model, one column a picture.
+//! The models side by side: one row a model, one column an image.
 
 use leptos::prelude::*;
 
 use super::{
     browser::painted,
     compare::{Cell, Row, rows, words},
-    desk::Desk,
+    desk::AppContext,
     pixels,
     reading::{percent, unbroken},
 };
@@ -13,7 +13,7 @@ use crate::protocol::Slot;
 
 #[component]
 pub fn Beside() -> impl IntoView {
-    let state = expect_context::<Desk>().state;
+    let state = expect_context::<AppContext>().state;
     let table = Memo::new(move |_| state.with(rows));
     let said = Memo::new(move |_| table.with(|rows| words(rows)));
     let slots = Memo::new(move |_| table.with(|rows| rows.iter().map(|row| row.slot).collect::<Vec<_>>()));
@@ -38,7 +38,7 @@ pub fn Beside() -> impl IntoView {
     };
     view! {
         <section class="beside" id="beside" aria-labelledby="beside-title">
-            <h2 id="beside-title">"Side by side"<span>"the same attack on each model, and what the others make of its picture"</span></h2>
+            <h2 id="beside-title">"Side by side"<span>"the same attack on each model, and what the others make of its image"</span></h2>
             <div class="scroll" tabindex="0" role="group" aria-labelledby="beside-title">
             <table>
                 <thead><tr>
@@ -68,9 +68,9 @@ fn cell(cell: Option<Cell>) -> impl IntoView {
     .into_any()
 }
 
-/// The picture attacked under one of the models, small.
+/// The image attacked under one of the models, small.
 fn thumbnail(slot: Slot) -> impl IntoView {
-    let state = expect_context::<Desk>().state;
+    let state = expect_context::<AppContext>().state;
     let attacked = Memo::new(move |_| {
         state.with(|s| {
             let (.., attack) = s.comparable().find(|(at, ..)| *at == slot)?;
@@ -81,8 +81,8 @@ fn thumbnail(slot: Slot) -> impl IntoView {
 }
 
 fn original() -> impl IntoView {
-    let state = expect_context::<Desk>().state;
-    small(Memo::new(move |_| state.with(|s| s.picture.as_ref().map(|p| pixels::of_bytes(&p.pixels)))))
+    let state = expect_context::<AppContext>().state;
+    small(Memo::new(move |_| state.with(|s| s.image.as_ref().map(|p| pixels::of_bytes(&p.pixels)))))
 }
 
 fn small(rgba: Memo<Option<Vec<u8>>>) -> impl IntoView {

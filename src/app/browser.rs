@@ -70,7 +70,7 @@ pub async fn fetch(path: &str) -> Result<ArrayBuffer, String> {
     Ok(JsFuture::from(buffer).await.map_err(|_| failed("it broke off"))?.unchecked_into())
 }
 
-/// The bytes of a file that the visitor brought; the browser reads them beside the main thread.
+/// The bytes of a file that the user brought; the browser reads them beside the main thread.
 pub async fn read(file: &Blob) -> Result<ArrayBuffer, String> {
     let bytes = JsFuture::from(file.array_buffer()).await;
     bytes.map(JsCast::unchecked_into).map_err(|_| "The file could not be read; it may have been moved.".into())
@@ -139,7 +139,7 @@ pub fn download(address: &str, name: &str) {
     }
 }
 
-/// Gives the visitor a file; of which kind tells its name.
+/// Gives the user a file; of which kind tells its name.
 pub fn download_bytes(name: &str, bytes: &[u8]) {
     if let Ok(blob) = blob(name, bytes) {
         let address = address_of(&blob);
@@ -157,7 +157,7 @@ pub fn blob(name: &str, bytes: &[u8]) -> Result<Blob, JsValue> {
     Blob::new_with_u8_array_sequence_and_options(&parts, &kind)
 }
 
-/// A file as if the visitor had brought it; `parts` are blobs or buffers.
+/// A file as if the user had brought it; `parts` are blobs or buffers.
 pub fn file(name: &str, parts: &js_sys::Array) -> Result<File, String> {
     File::new_with_blob_sequence(parts, name).map_err(|_| format!("{name} could not be kept."))
 }

@@ -1,4 +1,4 @@
-//! A picture from the camera, which runs only while its dialog is open.
+//! An image from the camera, which runs only while its dialog is open.
 
 use js_sys::{Array, Object, Promise, Reflect};
 use leptos::{
@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{DomException, HtmlCanvasElement, HtmlVideoElement};
 
-use super::{browser, desk::Desk};
+use super::{browser, desk::AppContext};
 
 #[wasm_bindgen]
 extern "C" {
@@ -43,7 +43,7 @@ async fn open() -> Result<Stream, String> {
             _ if !browser::window().is_secure_context() => "this browser gives it to no page without https",
             _ => "the browser gave no reason",
         };
-        format!("The camera cannot be used: {problem}. You can also open or drop a picture.")
+        format!("The camera cannot be used: {problem}. You can also open or drop an image.")
     })?;
     Ok(stream.unchecked_into())
 }
@@ -54,7 +54,7 @@ fn close(stream: &Stream) {
 
 /// What the camera shows now, as a PNG file.
 async fn take(video: &HtmlVideoElement) -> Result<web_sys::File, String> {
-    let failed = || "The camera gave no picture. Try again.".to_owned();
+    let failed = || "The camera gave no image. Try again.".to_owned();
     let canvas: HtmlCanvasElement =
         browser::document().create_element("canvas").map_err(|_| failed())?.unchecked_into();
     canvas.set_width(video.video_width());
@@ -71,7 +71,7 @@ async fn take(video: &HtmlVideoElement) -> Result<web_sys::File, String> {
 /// The button, and the dialog that it opens.
 #[component]
 pub fn Camera() -> impl IntoView {
-    let desk = expect_context::<Desk>();
+    let desk = expect_context::<AppContext>();
     let (dialog, video) = (NodeRef::<Dialog>::new(), NodeRef::<Video>::new());
     let stream = StoredValue::new_local(None::<Stream>);
     let show = move |_| {
@@ -111,10 +111,10 @@ pub fn Camera() -> impl IntoView {
     let off = move |_| stream.try_update_value(Option::take).flatten().iter().for_each(close);
     view! {
         <button id="camera" on:click=show>"Camera"</button>
-        <dialog node_ref=dialog class="camera" aria-label="Take a picture with the camera" on:close=off>
+        <dialog node_ref=dialog class="camera" aria-label="Take an image with the camera" on:close=off>
             <video node_ref=video autoplay playsinline muted aria-label="What the camera sees"></video>
             <div class="actions">
-                <button class="main" id="shoot" on:click=shoot>"Take the picture"</button>
+                <button class="main" id="shoot" on:click=shoot>"Take the image"</button>
                 <button id="camera-off" on:click=move |_| end()>"Cancel"</button>
             </div>
         </dialog>

@@ -9,22 +9,22 @@ use web_sys::File;
 
 use super::{
     browser,
-    desk::Desk,
+    desk::AppContext,
     kept,
-    link::World,
+    link::ImageDomain,
     message::{Input, Source, Task},
     photos::PHOTOS,
     state::State,
     worker_client::{Client, Report},
 };
-use crate::protocol::{Command, Slot, Subject};
+use crate::protocol::{Command, ErrorScope, Slot};
 
 /// Where the page's own models lie.
 pub const MODELS: &str = "public/models";
 /// And its photos.
 const PHOTO_FILES: &str = "public/photos";
 
-impl Desk {
+impl AppContext {
     pub(super) fn carry_out(self, task: Task) {
         match task {
             Task::Start(kind) => {
@@ -59,37 +59,34 @@ impl Desk {
                 };
                 let wanted = self.state.with_untracked(|s| [s.model_wanted, s.sides.fetching].contains(&Some(source)));
                 let command = Command::LoadModel { slot: source.slot(), name, bytes: Vec::new() };
-                self.hand_over(wanted, Subject::Model, command, bytes);
+                self.hand_over(wanted, ErrorScope::Model, command, bytes);
             }),
-            Task::LoadPicture(n) => spawn_local(async move {
+            Task::LoadImage(n) => spawn_local(async move {
                 let (name, bytes) = self.read_own(n).await;
-                let wanted = self.state.with_untracked(|s| s.picture_wanted) == Some(Source::Own(n));
+                let wanted = self.state.with_untracked(|s| s.image_wanted) == Some(Source::Own(n));
                 self.hand_over(
                     wanted,
-                    Subject::Picture,
-                    Command::LoadPicture { name, label: None, bytes: Vec::new() },
+                    ErrorScope::Image,
+                    Command::LoadImage { name, label: None, bytes: Vec::new() },
                     bytes,
                 );
             }),
             Task::LoadPhoto(index) => spawn_local(async move {
                 let Some(photo) = PHOTOS.get(index as usize) else { return };
                 let bytes = browser::fetch(&format!("{PHOTO_FILES}/{}.jpg", photo.file)).await;
-                let asked = |s: &State| (s.picture_wanted, s.link.model.world);
-                let wanted = self.state.with_untracked(asked) == (Some(Source::Ours(index)), World::Photos);
-                let command = Command::LoadPicture {
-                    name: photo.caption(),
-                    label: Some(photo.class().into()),
-                    bytes: Vec::new(),
-                };
-                self.hand_over(wanted, Subject::Picture, command, bytes);
+                let asked = |s: &State| (s.image_wanted, s.link.model.world);
+                let wanted = self.state.with_untracked(asked) == (Some(Source::Ours(index)), ImageDomain::Photos);
+                let command =
+                    Command::LoadImage { name: photo.caption(), label: Some(photo.class().into()), bytes: Vec::new() };
+                self.hand_over(wanted, ErrorScope::Image, command, bytes);
             }),
             Task::LoadReference => spawn_local(async move {
                 let bytes = browser::fetch(&format!("{PHOTO_FILES}/reference.png")).await;
-                self.hand_over(true, Subject::Reference, Command::LoadReference { bytes: Vec::new() }, bytes);
+                self.hand_over(true, ErrorScope::Reference, Command::LoadReference { bytes: Vec::new() }, bytes);
             }),
             Task::Verify(n) => spawn_local(async move {
                 let (_, bytes) = self.read_own(n).await;
-                self.hand_over(true, Subject::Fixture, Command::Verify { bytes: Vec::new() }, bytes);
+                self.hand_over(true, ErrorScope::Fixture, Command::Verify { bytes: Vec::new() }, bytes);
             }),
             Task::Download(name, bytes) => browser::download_bytes(&name, &bytes),
             Task::Keep { number, words, history, bytes } => {
@@ -136,17 +133,17 @@ impl Desk {
                 }
                 let bytes = self.copy(number).await;
                 let command = Command::Resume { name: "the copy".into(), bytes: Vec::new(), batch };
-                self.hand_over(true, Subject::Training, command, bytes);
+                self.hand_over(true, ErrorScope::Training, command, bytes);
             }),
             Task::Resume(n) => spawn_local(async move {
                 let (name, bytes) = self.read_own(n).await;
                 let command = Command::Resume { name, bytes: Vec::new(), batch: 0 };
-                self.hand_over(true, Subject::Training, command, bytes);
+                self.hand_over(true, ErrorScope::Training, command, bytes);
             }),
             Task::LoadRun(number) => spawn_local(async move {
                 let bytes = self.copy(number).await;
                 let command = Command::LoadModel { slot: Slot::Run, name: "the run".into(), bytes: Vec::new() };
-                self.hand_over(true, Subject::Model, command, bytes);
+                self.hand_over(true, ErrorScope::Model, command, bytes);
             }),
             Task::LoadData(n) => {
                 let files = self.hands.with_value(|hands| hands.data.get(n).cloned()).unwrap_or_default();
@@ -180,7 +177,7 @@ impl Desk {
         }
     }
 
-    fn hand_over(self, wanted: bool, subject: Subject, command: Command, bytes: Result<ArrayBuffer, String>) {
+    fn hand_over(self, wanted: bool, subject: ErrorScope, command: Command, bytes: Result<ArrayBuffer, String>) {
         match bytes {
             _ if !wanted => {}
             Ok(bytes) => self.send(&command, bytes.into()),

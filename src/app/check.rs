@@ -2,12 +2,12 @@
 
 use leptos::prelude::*;
 
-use super::{browser, desk::Desk, message::Intent, state::Check};
+use super::{browser, desk::AppContext, message::UserAction, state::Check};
 use crate::verify;
 
 #[component]
 pub fn CheckTable() -> impl IntoView {
-    let desk = expect_context::<Desk>();
+    let desk = expect_context::<AppContext>();
     let check = Memo::new(move |_| desk.state.with(|s| s.check.clone()));
     move || {
         check.get().map(|check| {
@@ -19,7 +19,7 @@ pub fn CheckTable() -> impl IntoView {
                     <p class="fine" role="status">{summary}</p>
                     {table(check.groups)}
                     <button on:click=move |_| {
-                        desk.tell(Intent::CloseCheck);
+                        desk.tell(UserAction::CloseCheck);
                         browser::focus_first(&["#verdict"]);
                     }>"Close"</button>
                 </section>

@@ -1,14 +1,14 @@
-//! The models side by side, as a table: what each sees in the picture, in the picture attacked under it, and in those
+//! The models side by side, as a table: what each sees in the image, in the image attacked under it, and in those
 //! attacked under the others. Pure.
 
 use super::{
     reading::{percent, top},
     state::State,
-    views::Whose,
+    views::ModelLabel,
 };
 use crate::protocol::Slot;
 
-/// What a model sees in a picture.
+/// What a model sees in an image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cell {
     pub class: String,
@@ -18,7 +18,7 @@ pub struct Cell {
     pub fooled: bool,
 }
 
-/// What a model sees in each picture.
+/// What a model sees in each image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     pub slot: Slot,
@@ -56,7 +56,7 @@ pub fn words(rows: &[Row]) -> String {
     if rows.is_empty() || (0..rows.len()).any(|i| own(i).is_none()) {
         return "The same attack is made on the other models.".into();
     }
-    let the = |i: usize| Whose::from(rows[i].slot).the();
+    let the = |i: usize| ModelLabel::from(rows[i].slot).the();
     let verb = |of: &[usize], one: &str, many: &str| {
         let names: Vec<_> = of.iter().map(|&i| the(i)).collect();
         format!("{} {}", names.join(" and "), if of.len() == 1 { one } else { many })
@@ -78,7 +78,7 @@ pub fn words(rows: &[Row]) -> String {
     let told = |(under, judge): (usize, usize), verb: &str| {
         let cell = rows[judge].attacked[under].as_ref();
         let seen = cell.map(|c| format!(" ({}, {})", c.class, percent(c.p))).unwrap_or_default();
-        format!("the picture made against {} {verb} {}{seen}", the(under), the(judge))
+        format!("the image made against {} {verb} {}{seen}", the(under), the(judge))
     };
     let second: Vec<String> = (moved.into_iter().map(|pair| told(pair, "fools")))
         .chain(kept.map(|pair| told(pair, "does not fool")))

@@ -3,20 +3,20 @@
 use leptos::prelude::*;
 use web_sys::Element;
 
-use super::{desk::Desk, knobs::Knobs, message::Intent, scale};
+use super::{desk::AppContext, knobs::SettingsGroup, message::UserAction, scale};
 use crate::config::Setting;
 
 #[component]
 pub fn Controls() -> impl IntoView {
-    let [first, rest] = Knobs::Attack.settings();
+    let [first, rest] = SettingsGroup::Attack.settings();
     view! {
         <section class="controls" aria-labelledby="controls-title">
             <h2 id="controls-title">"The attack"</h2>
-            {controls(Knobs::Attack, first)}
+            {controls(SettingsGroup::Attack, first)}
             <Target/>
             <details>
                 <summary>"More"</summary>
-                {controls(Knobs::Attack, rest)}
+                {controls(SettingsGroup::Attack, rest)}
             </details>
         </section>
     }
@@ -24,21 +24,21 @@ pub fn Controls() -> impl IntoView {
 
 /// The controls of training; the less usual ones are built when they are asked for.
 pub fn fit() -> AnyView {
-    let [first, rest] = Knobs::Train.settings();
+    let [first, rest] = SettingsGroup::Train.settings();
     let (rest, asked) = (StoredValue::new(rest), RwSignal::new(false));
     let ask = move |e| asked.set(asked.get_untracked() || event_target::<Element>(&e).has_attribute("open"));
     let asked = Memo::new(move |_| asked.get());
     view! {
-        {controls(Knobs::Train, first)}
+        {controls(SettingsGroup::Train, first)}
         <details id="fit-more" on:toggle=ask>
             <summary>"More settings of training"</summary>
-            {move || asked.get().then(|| controls(Knobs::Train, rest.get_value()))}
+            {move || asked.get().then(|| controls(SettingsGroup::Train, rest.get_value()))}
         </details>
     }
     .into_any()
 }
 
-fn controls(knobs: Knobs, settings: Vec<Setting>) -> AnyView {
+fn controls(knobs: SettingsGroup, settings: Vec<Setting>) -> AnyView {
     settings.into_iter().map(|setting| control(knobs, setting)).collect_view().into_any()
 }
 
@@ -50,8 +50,8 @@ fn title(setting: &Setting) -> String {
     format!("{first}{} {}", letters.as_str(), setting.symbol).trim_end().to_owned()
 }
 
-fn control(knobs: Knobs, setting: Setting) -> AnyView {
-    let state = expect_context::<Desk>().state;
+fn control(knobs: SettingsGroup, setting: Setting) -> AnyView {
+    let state = expect_context::<AppContext>().state;
     let (key, id) = (setting.key, knobs.id(setting.key));
     let used = Memo::new(move |_| state.with(|s| knobs.used(s, key)));
     let value = Memo::new(move |_| state.with(|s| knobs.get(s, key)));
@@ -74,8 +74,8 @@ fn control(knobs: Knobs, setting: Setting) -> AnyView {
     .into_any()
 }
 
-fn choice(knobs: Knobs, setting: Setting, value: Memo<String>, used: Memo<bool>) -> AnyView {
-    let desk = expect_context::<Desk>();
+fn choice(knobs: SettingsGroup, setting: Setting, value: Memo<String>, used: Memo<bool>) -> AnyView {
+    let desk = expect_context::<AppContext>();
     let (key, id) = (setting.key, knobs.id(setting.key));
     let options = setting.choices.iter().map(|&name| {
         let title = match name {
@@ -97,8 +97,8 @@ fn choice(knobs: Knobs, setting: Setting, value: Memo<String>, used: Memo<bool>)
     .into_any()
 }
 
-fn number(knobs: Knobs, setting: Setting, value: Memo<String>, used: Memo<bool>) -> AnyView {
-    let desk = expect_context::<Desk>();
+fn number(knobs: SettingsGroup, setting: Setting, value: Memo<String>, used: Memo<bool>) -> AnyView {
+    let desk = expect_context::<AppContext>();
     let (key, id) = (setting.key, knobs.id(setting.key));
     let problem = RwSignal::new(String::new());
     let say = move |text: String| match knobs.check(key, text.trim()) {
@@ -133,13 +133,13 @@ fn number(knobs: Knobs, setting: Setting, value: Memo<String>, used: Memo<bool>)
 }
 
 fn slider(
-    knobs: Knobs,
+    knobs: SettingsGroup,
     setting: Setting,
     value: Memo<String>,
     used: Memo<bool>,
     say: impl Fn(String) + 'static,
 ) -> impl IntoView {
-    let desk = expect_context::<Desk>();
+    let desk = expect_context::<AppContext>();
     let (id, name) = (format!("{}-slider", knobs.id(setting.key)), title(&setting));
     let norm = Memo::new(move |_| desk.state.with(|s| knobs.norm(s)));
     let stops = Memo::new(move |_| scale::stops(&setting, norm.get()));
@@ -166,7 +166,7 @@ fn slider(
 /// Which class the attack shall reach.
 #[component]
 fn Target() -> impl IntoView {
-    let desk = expect_context::<Desk>();
+    let desk = expect_context::<AppContext>();
     let classes =
         Memo::new(move |_| desk.state.with(|s| s.model.as_ref().map(|m| m.classes.clone()).unwrap_or_default()));
     let options = move || {
@@ -180,7 +180,7 @@ fn Target() -> impl IntoView {
         <div class="control">
             <label for="target">"Goal"</label>
             <select id="target" aria-describedby="target-help"
-                on:change=move |e| desk.tell(Intent::Target(event_target_value(&e).parse().ok()))>
+                on:change=move |e| desk.tell(UserAction::Target(event_target_value(&e).parse().ok()))>
                 <option value="" prop:selected=move || desk.state.with(|s| s.link.target.is_none())>"any other class"</option>
                 {options}
             </select>

@@ -1,4 +1,4 @@
-//! The state in the browser, and what is held for it: workers, the visitor's files, copies of runs. `carry` does what it decides.
+//! The state in the browser, and what is held for it: workers, the user's files, copies of runs. `carry` does what it decides.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::{
     address, browser,
     dropped::{self, Address},
     kept,
-    message::{Input, Intent, Sort},
+    message::{Input, Sort, UserAction},
     state::State,
     wishes::Wish as Training,
     worker_client::Client,
@@ -28,19 +28,19 @@ const START: i32 = 1 << 18;
 
 /// The state, and who carries out what it decides. Handed to every view.
 #[derive(Clone, Copy)]
-pub struct Desk {
+pub struct AppContext {
     pub state: RwSignal<State>,
-    /// How many pictures are being fetched from addresses.
+    /// How many images are being fetched from addresses.
     pub fetching: RwSignal<usize>,
-    pub(super) hands: StoredValue<Hands, LocalStorage>,
+    pub(super) hands: StoredValue<BrowserResources, LocalStorage>,
 }
 
 /// What is held of the browser.
 #[derive(Default)]
-pub(super) struct Hands {
+pub(super) struct BrowserResources {
     pub(super) current: Option<Client>,
     pub(super) coming: Option<Client>,
-    /// The visitor's files, by the number that the state knows them by.
+    /// The user's files, by the number that the state knows them by.
     pub(super) files: Vec<File>,
     /// The data sets that they brought or had kept: an archive, or the files of a folder.
     pub(super) data: Vec<Vec<File>>,
@@ -48,16 +48,16 @@ pub(super) struct Hands {
     pub(super) copies: BTreeMap<u64, Blob>,
     /// The numbers of those that are still to be written, with what to say of them and their courses.
     pub(super) unwritten: BTreeMap<u64, (String, Vec<u8>)>,
-    /// The visitor knows that none can be written: once is enough.
+    /// The user knows that none can be written: once is enough.
     pub(super) told_unkept: bool,
     pub(super) pause: Option<Timeout>,
 }
 
-impl Desk {
+impl AppContext {
     /// Begins with what the address says.
     pub fn open() -> Self {
         let (state, first) = State::new(&browser::hash());
-        let hands = StoredValue::new_local(Hands::default());
+        let hands = StoredValue::new_local(BrowserResources::default());
         let desk = Self { state: RwSignal::new(state), fetching: RwSignal::new(0), hands };
         first.into_iter().for_each(|task| desk.carry_out(task));
         spawn_local(async move { desk.apply(Input::Adapter(browser::adapter().await)) });
@@ -65,7 +65,7 @@ impl Desk {
             desk.apply(Input::Weak);
         }
         spawn_local(desk.find_earlier());
-        let keep = move || desk.tell(Intent::Train(Training::Keep));
+        let keep = move || desk.tell(UserAction::Train(Training::Keep));
         Interval::new(KEEP_EVERY, keep).forget();
         window_event_listener_untyped("visibilitychange", move |_| {
             if browser::document().hidden() {
@@ -75,8 +75,8 @@ impl Desk {
         desk
     }
 
-    pub fn tell(self, intent: Intent) {
-        self.apply(Input::Visitor(intent));
+    pub fn tell(self, intent: UserAction) {
+        self.apply(Input::User(intent));
     }
 
     /// Says what could not be done.
@@ -84,20 +84,20 @@ impl Desk {
         self.apply(Input::Told(text));
     }
 
-    /// Takes files that the visitor brought: all pictures are kept and the last is shown; a model is put to use.
+    /// Takes files that the user brought: all images are kept and the last is shown; a model is put to use.
     pub fn bring(self, files: Vec<File>) {
         spawn_local(async move {
             let mut last = None;
             for file in files {
                 match self.keep(file).await {
                     Ok(None) => {}
-                    Ok(Some((n, Sort::Picture))) => last = Some(n),
-                    Ok(Some((n, sort))) => self.tell(Intent::File(n, sort)),
+                    Ok(Some((n, Sort::Image))) => last = Some(n),
+                    Ok(Some((n, sort))) => self.tell(UserAction::File(n, sort)),
                     Err(text) => self.say(text),
                 }
             }
             if let Some(n) = last {
-                self.tell(Intent::File(n, Sort::Picture));
+                self.tell(UserAction::File(n, Sort::Image));
             }
         });
     }
@@ -108,14 +108,14 @@ impl Desk {
         let start = file.slice_with_i32_and_i32(0, START).map_err(|_| format!("{name} cannot be read."))?;
         let start = js_sys::Uint8Array::new(&browser::read(&start).await?.into()).to_vec();
         if dropped::is_archive(&start) {
-            self.say(format!("{name} is read as pictures to learn from: see “Train one yourself”."));
+            self.say(format!("{name} is read as images to learn from: see “Train one yourself”."));
             self.bring_data(vec![file]);
             return Ok(None);
         }
         let sort = dropped::sort(&name, &start);
         let n = self.keep_file(file)?;
-        if sort == Sort::Picture {
-            self.tell(Intent::Keep(n, name));
+        if sort == Sort::Image {
+            self.tell(UserAction::Keep(n, name));
         }
         Ok(Some((n, sort)))
     }
@@ -137,7 +137,7 @@ impl Desk {
         if files.is_empty() {
             return;
         }
-        self.tell(Intent::Train(Training::Data(self.keep_data(files))));
+        self.tell(UserAction::Train(Training::Data(self.keep_data(files))));
     }
 
     fn keep_data(self, files: Vec<File>) -> usize {
@@ -151,7 +151,7 @@ impl Desk {
     /// Takes the file of a run, to go on with.
     pub fn bring_run(self, file: File) {
         match self.keep_file(file) {
-            Ok(n) => self.tell(Intent::Train(Training::Resume(n, js_sys::Date::now() as u64))),
+            Ok(n) => self.tell(UserAction::Train(Training::Resume(n, js_sys::Date::now() as u64))),
             Err(text) => self.say(text),
         }
     }
@@ -163,7 +163,7 @@ impl Desk {
         self.apply(Input::Earlier(runs, data));
     }
 
-    /// Brings the first picture that is to be had from one of the addresses.
+    /// Brings the first image that is to be had from one of the addresses.
     pub fn fetch(self, addresses: Vec<Address>) {
         spawn_local(async move {
             self.fetching.update(|n| *n += 1);

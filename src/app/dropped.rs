@@ -1,22 +1,22 @@
-//! What the visitor drops, pastes or types: what kind of file it is, or the addresses of pictures that it names, as
+//! What the user drops, pastes or types: what kind of file it is, or the addresses of images that it names, as
 //! `text/uri-list`, HTML or plain text. Pure.
 
 use super::{link::percent_decoded, message::Sort};
 
-/// Of the file that a picture with this address becomes, in characters.
+/// Of the file that an image with this address becomes, in characters.
 const LONGEST_NAME: usize = 60;
 
-/// An address that a picture may be had from.
+/// An address that an image may be had from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// `data:`, the picture itself.
+    /// `data:`, the image itself.
     Data(String),
     /// `http:` or `https:`.
     Web(String),
 }
 
 impl Address {
-    /// Reads an address; what is none that a picture can be had from gives none.
+    /// Reads an address; what is none that an image can be had from gives none.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let starts = |scheme: &str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
@@ -29,16 +29,16 @@ impl Address {
         }
     }
 
-    /// What the visitor typed: as [`Self::parse`], and `https://` may be left out.
+    /// What the user typed: as [`Self::parse`], and `https://` may be left out.
     pub fn typed(text: &str) -> Option<Self> {
         let host = text.trim().split(['/', '?', '#']).next().unwrap_or_default();
         let bare = || (host.contains('.') && !host.contains(':')).then(|| format!("https://{}", text.trim()));
         Self::parse(text).or_else(|| Self::parse(&bare()?))
     }
 
-    /// A name for the picture: the end of the path.
+    /// A name for the image: the end of the path.
     pub fn name(&self) -> String {
-        let Self::Web(address) = self else { return "picture from a data address".into() };
+        let Self::Web(address) = self else { return "image from a data address".into() };
         let (_, rest) = address.split_once("//").unwrap_or_default();
         let path = rest.split(['?', '#']).next().unwrap_or_default();
         let last = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or(rest);
@@ -46,8 +46,8 @@ impl Address {
     }
 }
 
-/// What the parts of a drop or of the clipboard offer, the best first: dragging a picture that is also a link gives the
-/// link as list and the picture in the HTML, so there may be several.
+/// What the parts of a drop or of the clipboard offer, the best first: dragging an image that is also a link gives the
+/// link as list and the image in the HTML, so there may be several.
 pub fn addresses(uri_list: &str, html: &str, plain: &str) -> Vec<Address> {
     let listed = uri_list.lines().filter(|line| !line.starts_with('#')).find_map(Address::parse);
     let shown = first_image(html).and_then(|source| Address::parse(&source));
@@ -179,34 +179,34 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
 pub fn unreachable(address: &str, why: &str) -> String {
     let short: String = address.chars().take(LONGEST_NAME).collect();
     let dots = if short.len() < address.len() { "…" } else { "" };
-    let instead = "Save the picture and drop the file here, or copy the picture and paste it.";
+    let instead = "Save the image and drop the file here, or copy the image and paste it.";
     let problem = match why.split_once(' ').unwrap_or((why, "")) {
         ("status", status) => format!("that site answers with status {status}. Check the address"),
-        ("type", "") => "what lies there does not say that it is a picture".into(),
+        ("type", "") => "what lies there does not say that it is an image".into(),
         ("type", kind) => {
-            format!("what lies there is {kind}, no picture. Open the picture itself and take its address")
+            format!("what lies there is {kind}, no image. Open the image itself and take its address")
         }
         ("size", limit) => format!("it is larger than {limit} MB"),
         ("frame", _) => "the part of this page that fetches did not load. Check the connection, and try again".into(),
         ("time", _) => "that site does not answer in time".into(),
-        _ => "that site does not allow other pages to read its pictures, or cannot be reached".into(),
+        _ => "that site does not allow other pages to read its images, or cannot be reached".into(),
     };
     format!("{short}{dots} could not be fetched: {problem}. {instead}")
 }
 
-/// Whether a file is an archive, gzip or zip, by its start: pictures to learn from.
+/// Whether a file is an archive, gzip or zip, by its start: images to learn from.
 pub fn is_archive(start: &[u8]) -> bool {
     [&[0x1f, 0x8b, 8][..], b"PK\x03\x04", b"PK\x05\x06"].iter().any(|magic| start.starts_with(magic))
 }
 
 /// What a file is, by its name or else by its start: a safetensors file is a length and then JSON, which names the
-/// pictures if the file is a fixture.
+/// images if the file is a fixture.
 pub fn sort(name: &str, start: &[u8]) -> Sort {
     let named = name.to_ascii_lowercase().ends_with(".safetensors");
-    let pictures = br#""input.x""#;
+    let images = br#""input.x""#;
     if named || (start.get(5..9) == Some(&[0, 0, 0, b'{'])) {
-        if start.windows(pictures.len()).any(|w| w == pictures) { Sort::Fixture } else { Sort::Model }
+        if start.windows(images.len()).any(|w| w == images) { Sort::Fixture } else { Sort::Model }
     } else {
-        Sort::Picture
+        Sort::Image
     }
 }

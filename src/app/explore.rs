@@ -8,7 +8,7 @@ use super::{
     state::{Phase, State},
 };
 use crate::{
-    explore::question::{Answer, Question},
+    explore::question::{Probe, ProbeResult},
     protocol::{Command, Slot},
 };
 
@@ -48,14 +48,14 @@ impl View {
     }
 
     /// What it needs to know, the quickest first; `layer` is the one looked into.
-    fn questions(self, layer: &str) -> Vec<Question> {
+    fn questions(self, layer: &str) -> Vec<Probe> {
         match self {
-            Self::Layers if layer.is_empty() => vec![Question::Layers],
-            Self::Layers => vec![Question::Layers, Question::Maps(layer.into())],
-            Self::Embedding => vec![Question::Embedding],
-            Self::Transport => vec![Question::Transport],
-            Self::Jacobian => vec![Question::Jacobian],
-            Self::Landscape => vec![Question::Margins, Question::Landscape],
+            Self::Layers if layer.is_empty() => vec![Probe::Layers],
+            Self::Layers => vec![Probe::Layers, Probe::Maps(layer.into())],
+            Self::Embedding => vec![Probe::Embedding],
+            Self::Transport => vec![Probe::Transport],
+            Self::Jacobian => vec![Probe::Jacobian],
+            Self::Landscape => vec![Probe::Margins, Probe::Landscape],
         }
     }
 }
@@ -65,7 +65,7 @@ impl View {
 pub struct Known {
     /// The number of the attack that it is about: stale when there is a later one.
     pub attack: u64,
-    pub answer: Result<Answer, String>,
+    pub answer: Result<ProbeResult, String>,
 }
 
 /// What is being asked.
@@ -73,7 +73,7 @@ pub struct Known {
 struct Asked {
     /// Its number.
     id: u64,
-    about: (Slot, Question),
+    about: (Slot, Probe),
     /// The number of the attack that it is about.
     attack: u64,
 }
@@ -81,7 +81,7 @@ struct Asked {
 /// What is known for the views.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Explored {
-    pub known: BTreeMap<(Slot, Question), Known>,
+    pub known: BTreeMap<(Slot, Probe), Known>,
     asked: Option<Asked>,
 }
 
@@ -93,13 +93,13 @@ impl Explored {
 
 impl State {
     /// The answer about a model, even of an attack before the last one.
-    pub fn known(&self, slot: Slot, question: &Question) -> Option<&Known> {
+    pub fn known(&self, slot: Slot, question: &Probe) -> Option<&Known> {
         self.explored.known.get(&(slot, question.clone()))
     }
 
     /// What the open view needs to know, and the attack if it is rewound: the place of a model, the number of the attack on
     /// it, the question.
-    pub fn questions(&self) -> Vec<(Slot, u64, Question)> {
+    pub fn questions(&self) -> Vec<(Slot, u64, Probe)> {
         let over = |phase| matches!(phase, Phase::Done { stopped: false, .. });
         let attacked: Vec<(Slot, u64)> = self
             .comparable()
@@ -108,19 +108,19 @@ impl State {
             .collect();
         let questions = self.link.view.map(|view| view.questions(&self.link.layer)).unwrap_or_default();
         // A layer was perhaps chosen in another network.
-        let has = |slot, layer: &String| match self.known(slot, &Question::Layers).map(|known| &known.answer) {
-            Some(Ok(Answer::Layers(shifts))) => shifts.iter().any(|shift| shift.name == *layer),
+        let has = |slot, layer: &String| match self.known(slot, &Probe::Layers).map(|known| &known.answer) {
+            Some(Ok(ProbeResult::Layers(shifts))) => shifts.iter().any(|shift| shift.name == *layer),
             _ => false,
         };
         // These show the model in focus only.
-        let of_one = |question: &Question| matches!(question, Question::Transport | Question::Landscape);
-        let of = |question: &Question, slot| match question {
-            Question::Maps(layer) => has(slot, layer),
+        let of_one = |question: &Probe| matches!(question, Probe::Transport | Probe::Landscape);
+        let of = |question: &Probe, slot| match question {
+            Probe::Maps(layer) => has(slot, layer),
             _ => !of_one(question) || self.slot() == Some(slot),
         };
-        // The visitor waits for it with a hand on the slider.
+        // The user waits for it with a hand on the slider.
         let back = attacked.iter().filter(|(slot, _)| self.slot() == Some(*slot) && self.attack.rewound.is_some());
-        let mut all: Vec<_> = back.map(|&(slot, attack)| (slot, attack, Question::Moments)).collect();
+        let mut all: Vec<_> = back.map(|&(slot, attack)| (slot, attack, Probe::Moments)).collect();
         for question in questions {
             let models = attacked.iter().filter(|(slot, _)| of(&question, *slot));
             all.extend(models.map(|&(slot, attack)| (slot, attack, question.clone())));
@@ -133,7 +133,7 @@ impl State {
         if self.explored.busy() {
             return Vec::new();
         }
-        let due = |(slot, attack, question): &(Slot, u64, Question)| {
+        let due = |(slot, attack, question): &(Slot, u64, Probe)| {
             self.known(*slot, question).is_none_or(|known| known.attack != *attack)
         };
         let Some((slot, attack, question)) = self.questions().into_iter().find(due) else {
@@ -145,7 +145,7 @@ impl State {
     }
 
     /// Takes an answer, or the first part of one.
-    pub(super) fn hear_answer(&mut self, id: u64, answer: Result<Box<Answer>, String>, over: bool) -> Vec<Task> {
+    pub(super) fn hear_answer(&mut self, id: u64, answer: Result<Box<ProbeResult>, String>, over: bool) -> Vec<Task> {
         let Some(Asked { about, attack, .. }) = self.explored.asked.clone().filter(|asked| asked.id == id) else {
             return Vec::new();
         };

@@ -1,17 +1,17 @@
-//! The square of the visitor's picture that the model sees, between the visitor, who moves it quickly, and the worker,
+//! The square of the user's image that the model sees, between the user, who moves it quickly, and the worker,
 //! who answers one square at a time. Part of the fold in `state`.
 
 use std::sync::Arc;
 
 use crate::{
     data::crop::Crop,
-    protocol::{Command, Whole},
+    protocol::{Command, SourceImage},
 };
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
-    pub whole: Arc<Whole>,
-    /// Where the visitor has put it.
+    pub whole: Arc<SourceImage>,
+    /// Where the user has put it.
     pub crop: Crop,
     /// Whether the worker has still to answer: then nothing more is asked of it.
     asked: bool,
@@ -23,19 +23,19 @@ const STEP: f64 = 1.0 / 16.0;
 const NEARER: f64 = 1.1;
 
 impl Frame {
-    /// As the worker shows a new file, or where the visitor had put the square before.
-    pub fn new(whole: Whole, before: Option<Crop>) -> Self {
+    /// As the worker shows a new file, or where the user had put the square before.
+    pub fn new(whole: SourceImage, before: Option<Crop>) -> Self {
         let crop = before.map_or(Crop::middle(whole.size), |crop| crop.inside(whole.size));
         Self { whole: whole.into(), crop, asked: false }
     }
 
-    /// The visitor puts the square there.
+    /// The user puts the square there.
     pub fn put(&mut self, crop: Crop) -> Option<Command> {
         self.crop = crop.inside(self.whole.size);
         if self.asked { None } else { self.ask() }
     }
 
-    /// The model sees `crop` now: asks for another if the visitor has moved on.
+    /// The model sees `crop` now: asks for another if the user has moved on.
     pub fn seen(&mut self, crop: Crop) -> Option<Command> {
         self.asked = false;
         if crop == self.crop { None } else { self.ask() }
@@ -55,8 +55,8 @@ impl Frame {
             "ArrowRight" => crop.moved(size, [step, 0.0]),
             "ArrowUp" => crop.moved(size, [0.0, -step]),
             "ArrowDown" => crop.moved(size, [0.0, step]),
-            "+" | "=" => crop.zoomed(size, NEARER, crop.centre()),
-            "-" => crop.zoomed(size, 1.0 / NEARER, crop.centre()),
+            "+" | "=" => crop.zoomed(size, NEARER, crop.center()),
+            "-" => crop.zoomed(size, 1.0 / NEARER, crop.center()),
             "0" => Crop::middle(size),
             _ => return None,
         })

@@ -1,12 +1,12 @@
-//! The whole picture, the visitor's or a photo, with the square that the model sees, and what it sees there. The square is dragged; wheel,
+//! The whole image, the user's or a photo, with the square that the model sees, and what it sees there. The square is dragged; wheel,
 //! two fingers, keys and buttons look closer or wider.
 
 use std::sync::Arc;
 
 use leptos::{ev, html::Div, prelude::*};
 
-use super::{browser::painted, desk::Desk, frame::Frame, message::Intent, pixels};
-use crate::{data::crop::Crop, protocol::Whole};
+use super::{browser::painted, desk::AppContext, frame::Frame, message::UserAction, pixels};
+use crate::{data::crop::Crop, protocol::SourceImage};
 
 /// How much closer a turn of the wheel by one pixel looks.
 const WHEEL: f64 = 0.002;
@@ -16,13 +16,13 @@ const LINE: f64 = 16.0;
 /// What fingers or the mouse have taken hold of: where they are, where they were when the last one came or went, and the
 /// square then.
 #[derive(Clone, Default)]
-struct Grip {
+struct DragGesture {
     now: Vec<(i32, [f64; 2])>,
     then: Vec<[f64; 2]>,
     crop: Option<Crop>,
 }
 
-impl Grip {
+impl DragGesture {
     fn renew(&mut self, crop: Crop) {
         self.then = self.now.iter().map(|(_, at)| *at).collect();
         self.crop = Some(crop);
@@ -45,20 +45,20 @@ impl Grip {
 
 #[component]
 pub fn Framing() -> impl IntoView {
-    let state = expect_context::<Desk>().state;
+    let state = expect_context::<AppContext>().state;
     let whole = Memo::new(move |_| state.with(|s| s.frame.as_ref().map(|frame| frame.whole.clone())));
     move || whole.get().map(|whole| view! { <Square whole/> })
 }
 
 #[component]
-fn Square(whole: Arc<Whole>) -> impl IntoView {
-    let desk = expect_context::<Desk>();
+fn Square(whole: Arc<SourceImage>) -> impl IntoView {
+    let desk = expect_context::<AppContext>();
     let state = desk.state;
     let area = NodeRef::<Div>::new();
-    let grip = StoredValue::new(Grip::default());
-    let Whole { size, shown, .. } = *whole;
+    let grip = StoredValue::new(DragGesture::default());
+    let SourceImage { size, shown, .. } = *whole;
     let crop = Memo::new(move |_| state.with(|s| s.frame.as_ref().map_or(Crop::middle(size), |frame| frame.crop)));
-    let put = move |crop: Crop| desk.tell(Intent::Crop(crop));
+    let put = move |crop: Crop| desk.tell(UserAction::Crop(crop));
     let key = move |key: &str| state.with_untracked(|s| s.frame.as_ref().and_then(|frame| Frame::key(frame, key)));
 
     let canvas = painted(move || Some(pixels::of_rgb(&whole.rgb)));
@@ -79,8 +79,8 @@ fn Square(whole: Arc<Whole>) -> impl IntoView {
         let outside = |i: usize, edge: u32| !(f64::from(edge)..f64::from(edge + crop.side)).contains(&at[i]);
         let first = grip.with_value(|grip| grip.now.is_empty());
         if first && (outside(0, crop.x) || outside(1, crop.y)) {
-            let centre = crop.centre();
-            crop = crop.moved(size, [at[0] - centre[0], at[1] - centre[1]]);
+            let center = crop.center();
+            crop = crop.moved(size, [at[0] - center[0], at[1] - center[1]]);
             put(crop);
         }
         grip.update_value(|grip| {
@@ -126,9 +126,9 @@ fn Square(whole: Arc<Whole>) -> impl IntoView {
     let part = move |of: u32, whole: u32| format!("{}%", 100.0 * f64::from(of) / f64::from(whole));
 
     view! {
-        <section class="framing" aria-label="What of the picture the model sees">
+        <section class="framing" aria-label="What of the image the model sees">
             <div node_ref=area class="whole" id="whole" tabindex="0" role="application" aria-roledescription="movable square"
-                aria-label="The whole picture with the square that the model sees" aria-describedby="crop-place crop-help"
+                aria-label="The whole image with the square that the model sees" aria-describedby="crop-place crop-help"
                 style:--shape=(f64::from(size[0]) / f64::from(size[1])).to_string()
                 on:pointerdown=down on:pointermove=moved on:pointerup=up on:pointercancel=up on:wheel=wheel on:keydown=pressed>
                 <canvas node_ref=canvas width=shown[0].to_string() height=shown[1].to_string() aria-hidden="true"></canvas>

@@ -3,21 +3,21 @@
 use leptos::prelude::*;
 
 use super::{
-    desk::Desk,
-    message::{Intent, Source},
+    desk::AppContext,
+    message::{Source, UserAction},
     photos::{PHOTOS, Photo},
 };
 
 /// A button, and what it opens. The browser closes it on Escape and on a click elsewhere.
 #[component]
 pub fn Gallery() -> impl IntoView {
-    let desk = expect_context::<Desk>();
+    let desk = expect_context::<AppContext>();
     let photo = move |(index, photo): (u64, &'static Photo)| {
-        let in_view = move || desk.state.with(|s| s.picture_wanted == Some(Source::Ours(index)));
+        let in_view = move || desk.state.with(|s| s.image_wanted == Some(Source::Ours(index)));
         view! {
             <button class="thumbnail" title=photo.shows aria-label=photo.shows style:--row=index.to_string()
                 aria-pressed=move || in_view().to_string() popovertarget="photos" popovertargetaction="hide"
-                on:click=move |_| desk.tell(Intent::Sample(index))></button>
+                on:click=move |_| desk.tell(UserAction::Sample(index))></button>
         }
     };
     view! {

@@ -4,13 +4,13 @@ use leptos::prelude::*;
 
 use super::{
     browser,
-    desk::Desk,
+    desk::AppContext,
     tour::{STEPS, Step},
 };
 
 #[component]
 pub fn Guide() -> impl IntoView {
-    let state = expect_context::<Desk>().state;
+    let state = expect_context::<AppContext>().state;
     let at = Memo::new(move |_| state.with(|s| s.link.tour));
     let leave = move || state.with(|s| s.hash_without_tour());
     // A link goes when it is followed, and the focus with it: to its like in the next step, or to what is nearest.

@@ -5,10 +5,10 @@ use super::{
     intents::PAUSE,
     message::{Kind, Source, Task},
     saved::Saved,
-    sides::Side,
+    sides::ComparedModel,
     state::{Attack, Phase, State},
 };
-use crate::protocol::{Event, Slot, Subject, Transfer};
+use crate::protocol::{ErrorScope, Event, Slot, Transfer};
 
 impl State {
     pub(super) fn hear_current(&mut self, kind: Kind, event: Event) -> Vec<Task> {
@@ -29,31 +29,31 @@ impl State {
                         (self.model, self.model_in_use) = (Some(model), Some(source));
                         self.left = None;
                     }
-                    // What it makes of the picture comes next.
+                    // What it makes of the image comes next.
                     None => {
-                        self.sides.loaded.insert(slot, Side::new(model));
+                        self.sides.loaded.insert(slot, ComparedModel::new(model));
                     }
                 }
             }
-            Event::PictureLoaded { picture } => {
-                if self.picture.as_ref().is_none_or(|p| p.pixels != picture.pixels) {
-                    // The old picture's attack says nothing about the new one.
+            Event::ImageLoaded { image } => {
+                if self.image.as_ref().is_none_or(|p| p.pixels != image.pixels) {
+                    // The old image's attack says nothing about the new one.
                     self.forget_attack();
                     self.attack.phase = Phase::Idle;
                     self.clean.clear();
-                    self.sides.forget_picture();
+                    self.sides.forget_image();
                     self.explored = Explored::default();
                     self.follow_anew();
                 }
-                let ask = self.seen(picture.crop);
-                self.picture = Some(picture);
-                self.picture_in_use = self.picture_wanted;
-                if let Some(Source::Own(n)) = self.picture_in_use {
-                    self.own_picture = Some(n);
+                let ask = self.seen(image.crop);
+                self.image = Some(image);
+                self.image_in_use = self.image_wanted;
+                if let Some(Source::Own(n)) = self.image_in_use {
+                    self.own_image = Some(n);
                 }
                 return ask;
             }
-            Event::Whole { whole } => self.framed(whole),
+            Event::SourceImage { whole } => self.framed(whole),
             Event::Classified { slot, probabilities } if self.slot() != Some(slot) => {
                 if let Some(side) = self.sides.loaded.get_mut(&slot) {
                     side.clean = probabilities;
@@ -105,9 +105,9 @@ impl State {
                 return if over { self.attack_again() } else { Vec::new() };
             }
             Event::Explored { id, answer, over, .. } => return self.hear_answer(id, answer, over),
-            Event::Unanswered { id } => return self.hear_nothing(id),
-            Event::Refused { subject: Subject::Device, text } => return self.crashed(kind, &text),
-            Event::Refused { subject, text } => return self.refused(subject, text),
+            Event::ProbeCancelled { id } => return self.hear_nothing(id),
+            Event::Failed { subject: ErrorScope::Device, text } => return self.crashed(kind, &text),
+            Event::Failed { subject, text } => return self.refused(subject, text),
             Event::Verified { checks, milliseconds } => {
                 if let Some(check) = &mut self.check {
                     (check.groups, check.milliseconds) = (checks, milliseconds);
@@ -119,62 +119,62 @@ impl State {
                 return vec![Task::Download(name, png)];
             }
             Event::Data { data } => return self.hear_data(data),
-            Event::Prepared { run } => return self.hear_prepared(*run),
-            Event::Trained { id, step, records, look, speed, memory, over } => {
+            Event::RunReady { run } => return self.hear_prepared(*run),
+            Event::TrainProgress { id, step, records, look, speed, memory, over } => {
                 return self.hear_trained((id, over), step, records, look, [speed, memory as f64]);
             }
             Event::Exported { number, purpose, name, step, bytes } => {
                 return self.hear_exported((number, step), purpose, name, bytes);
             }
-            Event::Opened { .. } | Event::AttackProgress { .. } => {}
+            Event::DeviceReady { .. } | Event::AttackProgress { .. } => {}
         }
         Vec::new()
     }
 
     /// Something could not be had: say why, go on with what there is.
-    pub(super) fn refused(&mut self, subject: Subject, text: String) -> Vec<Task> {
+    pub(super) fn refused(&mut self, subject: ErrorScope, text: String) -> Vec<Task> {
         let mut tasks = Vec::new();
         match subject {
-            Subject::Model | Subject::Evaluation if self.training.judging.is_some() => {
+            ErrorScope::Model | ErrorScope::Evaluation if self.training.judging.is_some() => {
                 self.notice(text);
                 return self.judge_refused();
             }
-            Subject::Export | Subject::Training if self.training.judge_waits() => {
+            ErrorScope::Export | ErrorScope::Training if self.training.judge_waits() => {
                 self.notice(text);
                 return self.judge_refused();
             }
-            Subject::Diverged => return self.hear_diverged(text),
-            Subject::Model if self.model_wanted == self.model_in_use && self.sides.give_up() => {}
-            Subject::Model if self.left.is_some() => {
+            ErrorScope::Diverged => return self.hear_diverged(text),
+            ErrorScope::Model if self.model_wanted == self.model_in_use && self.sides.give_up() => {}
+            ErrorScope::Model if self.left.is_some() => {
                 self.notice(text);
                 return self.go_back();
             }
-            Subject::Model => {
+            ErrorScope::Model => {
                 self.model_wanted = self.model_in_use;
                 if let Some(Source::Ours(model)) = self.model_in_use {
                     self.link.model = model;
                 }
             }
-            Subject::Picture => {
+            ErrorScope::Image => {
                 self.drop_unreadable();
-                self.picture_wanted = self.picture_in_use;
-                if let Some(Source::Ours(sample)) = self.picture_in_use {
+                self.image_wanted = self.image_in_use;
+                if let Some(Source::Ours(sample)) = self.image_in_use {
                     self.link.sample = sample;
                 }
             }
-            Subject::Attack => match self.sides.running() {
+            ErrorScope::Attack => match self.sides.running() {
                 Some(attack) => attack.phase = Phase::Done { steps: 0, milliseconds: 0.0, stopped: false },
                 None => self.attack.phase = Phase::Idle,
             },
-            Subject::Evaluation => {
+            ErrorScope::Evaluation => {
                 self.many = None;
                 self.notice(text);
                 return self.attack_again();
             }
-            Subject::Fixture => self.check = None,
-            Subject::Data => self.training.data_coming = None,
-            Subject::Training => tasks = self.training_refused(),
-            Subject::Device | Subject::Export | Subject::Reference => {}
+            ErrorScope::Fixture => self.check = None,
+            ErrorScope::Data => self.training.data_coming = None,
+            ErrorScope::Training => tasks = self.training_refused(),
+            ErrorScope::Device | ErrorScope::Export | ErrorScope::Reference => {}
         }
         self.notice(text);
         tasks.extend(self.go_on());

@@ -1,4 +1,4 @@
-//! What to attack: the page's own models and samples, and what the visitor drops, picks, pastes, points to or photographs.
+//! What to attack: the page's own models and samples, and what the user drops, picks, pastes, points to or photographs.
 
 use leptos::{ev, html::Input, prelude::*};
 use wasm_bindgen::JsCast;
@@ -7,19 +7,19 @@ use web_sys::{ClipboardEvent, DataTransfer, DragEvent, Element, Event, File, Fil
 use super::{
     browser,
     camera::Camera,
-    desk::Desk,
+    desk::AppContext,
     dropped::{self, Address},
     gallery::Gallery,
-    link::{Shipped, World},
-    message::{Intent, Source},
+    link::{BuiltinModel, ImageDomain},
+    message::{Source, UserAction},
 };
 use crate::protocol::Slot;
 
-/// Who took the photos, and under which licences they are here.
+/// Who took the photos, and under which licenses they are here.
 const CREDITS: &str = "public/photos/CREDITS.md";
 
-/// Takes what is dropped or pasted anywhere on the page: files, and addresses of pictures.
-pub fn listen(desk: Desk) {
+/// Takes what is dropped or pasted anywhere on the page: files, and addresses of images.
+pub fn listen(desk: AppContext) {
     let mark = |on: bool| {
         if let Some(body) = browser::document().body() {
             let _ = body.class_list().toggle_with_force("dropping", on);
@@ -45,7 +45,7 @@ pub fn listen(desk: Desk) {
             e.prevent_default();
             if !take(desk, &data) {
                 desk.say(
-                    "What was dropped is neither a file nor a picture with an address. Save it and drop the file."
+                    "What was dropped is neither a file nor an image with an address. Save it and drop the file."
                         .into(),
                 );
             }
@@ -66,8 +66,8 @@ fn is_for_us(e: &Event, data: &DataTransfer) -> bool {
     !in_box || data.types().includes(&"Files".into(), 0)
 }
 
-/// Takes the files, or where there are none the picture that an address leads to; whether there was anything to take.
-fn take(desk: Desk, data: &DataTransfer) -> bool {
+/// Takes the files, or where there are none the image that an address leads to; whether there was anything to take.
+fn take(desk: AppContext, data: &DataTransfer) -> bool {
     let files = files(data.files());
     if !files.is_empty() {
         desk.bring(files);
@@ -87,10 +87,10 @@ pub fn files(list: Option<FileList>) -> Vec<File> {
     list.iter().flat_map(|list| (0..list.length()).filter_map(|i| list.get(i))).collect()
 }
 
-/// A box for the address of a picture.
+/// A box for the address of an image.
 #[component]
 fn AddressBox() -> impl IntoView {
-    let desk = expect_context::<Desk>();
+    let desk = expect_context::<AppContext>();
     let text = NodeRef::<Input>::new();
     let fetching = move || desk.fetching.get() > 0;
     let submit = move |e: ev::SubmitEvent| {
@@ -101,13 +101,13 @@ fn AddressBox() -> impl IntoView {
                 text.set_value("");
                 desk.fetch(vec![address]);
             }
-            None => desk.say("Type the address of a picture, such as https://example.org/cat.jpg.".into()),
+            None => desk.say("Type the address of an image, such as https://example.org/cat.jpg.".into()),
         }
     };
     view! {
         <form class="address" on:submit=submit aria-busy=move || fetching().to_string()>
             <input node_ref=text type="text" id="address" inputmode="url" autocomplete="off" spellcheck="false"
-                placeholder="Drop, paste or type an address" aria-label="Address of a picture"/>
+                placeholder="Drop, paste or type an address" aria-label="Address of an image"/>
             <button id="fetch">{move || if fetching() { "Fetching…" } else { "Fetch" }}</button>
         </form>
     }
@@ -115,15 +115,15 @@ fn AddressBox() -> impl IntoView {
 
 #[component]
 pub fn Toolbar() -> impl IntoView {
-    let desk = expect_context::<Desk>();
+    let desk = expect_context::<AppContext>();
     let state = desk.state;
     let own = Memo::new(move |_| state.with(|s| s.own_model.zip(s.name_of(Slot::Own).map(str::to_owned))));
-    let model = move |source: Source<Shipped>, title: String| {
+    let model = move |source: Source<BuiltinModel>, title: String| {
         let checked = move || state.with(|s| s.model_wanted == Some(source));
         view! {
             <label class="pick">
                 <input type="radio" name="model" value=source.slot().key() prop:checked=checked
-                    on:change=move |_| desk.tell(Intent::Model(source))/>
+                    on:change=move |_| desk.tell(UserAction::Model(source))/>
                 {title}
             </label>
         }
@@ -134,23 +134,23 @@ pub fn Toolbar() -> impl IntoView {
         input.set_value("");
     };
     let world = Memo::new(move |_| state.with(|s| s.link.model.world));
-    let worlds = World::ALL.map(|each| {
+    let worlds = ImageDomain::ALL.map(|each| {
         view! { <option value=each.key() prop:selected=move || world.get() == each>{each.title()}</option> }
     });
     let enter = move |e: ev::Event| {
         let key = event_target_value(&e);
-        let Some(world) = World::ALL.into_iter().find(|world| world.key() == key) else { return };
+        let Some(world) = ImageDomain::ALL.into_iter().find(|world| world.key() == key) else { return };
         let model = state.with_untracked(|s| s.link.model.in_world(world));
-        desk.tell(Intent::Model(Source::Ours(model)));
+        desk.tell(UserAction::Model(Source::Ours(model)));
     };
-    let photos = move || world.get() == World::Photos;
-    let next = move |_| desk.tell(Intent::Sample(state.with_untracked(|s| s.link.sample.wrapping_add(1))));
+    let photos = move || world.get() == ImageDomain::Photos;
+    let next = move |_| desk.tell(UserAction::Sample(state.with_untracked(|s| s.link.sample.wrapping_add(1))));
     view! {
         <div class="toolbar">
             <div class="group" role="group" aria-labelledby="of-model">
                 <span id="of-model">"Model"</span>
                 {move || {
-                    let shipped = Shipped::all(world.get());
+                    let shipped = BuiltinModel::all(world.get());
                     shipped.map(|shipped| model(Source::Ours(shipped), shipped.title().into())).collect_view()
                 }}
                 <label title="What the page's own models tell apart, and what its samples show">
@@ -162,19 +162,19 @@ pub fn Toolbar() -> impl IntoView {
                     "Open a model"
                 </label>
             </div>
-            <div class="group" role="group" aria-labelledby="of-picture">
-                <span id="of-picture">"Picture"</span>
+            <div class="group" role="group" aria-labelledby="of-image">
+                <span id="of-image">"Image"</span>
                 <button id="sample" on:click=next>"Another sample"</button>
                 {move || photos().then(|| view! { <Gallery/> })}
                 <label class="button">
-                    <input type="file" id="pick-picture" accept="image/*" multiple on:change=bring/>
-                    "Open a picture"
+                    <input type="file" id="pick-image" accept="image/*" multiple on:change=bring/>
+                    "Open an image"
                 </label>
                 <Camera/>
                 <AddressBox/>
                 {move || photos().then(|| view! { <a id="credits" href=CREDITS target="_blank">"Credits"</a> })}
             </div>
         </div>
-        <div class="drop" aria-hidden="true"><p>"Drop a picture, or a model (.safetensors)"</p></div>
+        <div class="drop" aria-hidden="true"><p>"Drop an image, or a model (.safetensors)"</p></div>
     }
 }

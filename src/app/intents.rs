@@ -1,8 +1,8 @@
-//! What the visitor wants, and what follows from it. Part of the fold in `state`.
+//! What the user wants, and what follows from it. Part of the fold in `state`.
 
 use super::{
-    link::{Link, Shipped},
-    message::{Intent, Sort, Source, Task},
+    link::{BuiltinModel, Link},
+    message::{Sort, Source, Task, UserAction},
     own::Own,
     reading,
     state::{Check, Many, Phase, State, owned},
@@ -17,17 +17,17 @@ use crate::{
 pub(super) const PAUSE: u32 = 40;
 
 impl State {
-    pub(super) fn intend(&mut self, intent: Intent) -> Vec<Task> {
+    pub(super) fn intend(&mut self, intent: UserAction) -> Vec<Task> {
         match intent {
-            Intent::Model(source) => {
+            UserAction::Model(source) => {
                 let mut tasks = Vec::new();
                 if let Source::Ours(model) = source {
                     let before = std::mem::replace(&mut self.link.model, model);
                     if model.world != before.world {
                         self.link.target = None;
                         tasks = self.enter(before, self.link.sample);
-                        if !matches!(self.picture_wanted, Some(Source::Own(_))) {
-                            tasks.extend(self.intend(Intent::Sample(0)));
+                        if !matches!(self.image_wanted, Some(Source::Own(_))) {
+                            tasks.extend(self.intend(UserAction::Sample(0)));
                         }
                     }
                 }
@@ -35,45 +35,45 @@ impl State {
                 tasks.extend(self.focus(source));
                 tasks
             }
-            Intent::Sample(index) => {
+            UserAction::Sample(index) => {
                 let index = index % self.link.model.world.samples();
                 (self.link.sample, self.link.crop) = (index, None);
-                self.picture_wanted = Some(Source::Ours(index));
-                self.load_picture()
+                self.image_wanted = Some(Source::Ours(index));
+                self.load_image()
             }
-            Intent::File(n, Sort::Model) => {
+            UserAction::File(n, Sort::Model) => {
                 self.model_wanted = Some(Source::Own(n));
                 self.load_model()
             }
-            Intent::File(n, Sort::Picture) => {
-                self.picture_wanted = Some(Source::Own(n));
-                self.load_picture()
+            UserAction::File(n, Sort::Image) => {
+                self.image_wanted = Some(Source::Own(n));
+                self.load_image()
             }
-            Intent::Keep(file, name) => {
+            UserAction::Keep(file, name) => {
                 self.tray.push(Own { file, name, crop: None });
                 Vec::new()
             }
-            Intent::Crop(crop) => self.crop(crop),
-            Intent::Save(part) => self.save(part),
-            Intent::File(file, Sort::Fixture) => {
+            UserAction::Crop(crop) => self.crop(crop),
+            UserAction::Save(part) => self.save(part),
+            UserAction::File(file, Sort::Fixture) => {
                 self.check = Some(Check { file, groups: Vec::new(), milliseconds: 0.0 });
                 self.load_check()
             }
-            Intent::CloseCheck => {
+            UserAction::CloseCheck => {
                 self.check = None;
                 Vec::new()
             }
-            Intent::Set(key, value) => self.set(key, &value),
-            Intent::Target(target) => {
+            UserAction::Set(key, value) => self.set(key, &value),
+            UserAction::Target(target) => {
                 self.link.target = target;
                 self.soon(PAUSE)
             }
-            Intent::Backend(wish) => self.choose(wish),
-            Intent::Again => {
+            UserAction::Backend(wish) => self.choose(wish),
+            UserAction::Again => {
                 self.link.attack.seed = self.link.attack.seed.wrapping_add(1);
                 self.soon(PAUSE)
             }
-            Intent::Many(pictures) => {
+            UserAction::Many(images) => {
                 let Some(slot) = self.slot() else { return Vec::new() };
                 self.stop_asking();
                 self.last_id += 1;
@@ -82,56 +82,56 @@ impl State {
                 let set = reading::set(self).unwrap_or_default();
                 self.many = Some(Many { id, config, set, running: true, ..Many::default() });
                 self.displace();
-                vec![Task::Send(Command::Evaluate { id, slot, settings, pictures })]
+                vec![Task::Send(Command::Evaluate { id, slot, settings, images })]
             }
-            Intent::Rewind(stop) => self.rewind(stop),
-            Intent::Pictures(pictures) => {
-                self.link.pictures = pictures;
+            UserAction::Rewind(stop) => self.rewind(stop),
+            UserAction::Images(images) => {
+                self.link.images = images;
                 Vec::new()
             }
-            Intent::View(view) => {
+            UserAction::View(view) => {
                 self.link.view = view;
                 self.go_on()
             }
-            Intent::Layer(layer) => {
+            UserAction::Layer(layer) => {
                 self.link.layer = layer;
                 self.go_on()
             }
-            Intent::Projection(projection) => {
+            UserAction::Projection(projection) => {
                 self.link.projection = projection;
                 Vec::new()
             }
-            Intent::Stop => {
+            UserAction::Stop => {
                 if self.attack.phase == Phase::Soon {
                     self.attack.phase = Phase::Idle;
                 }
                 vec![Task::Send(Command::Stop)]
             }
-            Intent::Dismiss(id) => {
+            UserAction::Dismiss(id) => {
                 self.notices.retain(|n| n.id != id);
                 Vec::new()
             }
-            Intent::Address(hash) => self.visit(&hash),
-            Intent::Train(wish) => self.wish(wish),
+            UserAction::Address(hash) => self.visit(&hash),
+            UserAction::Train(wish) => self.wish(wish),
         }
     }
 
     /// The models are of another world from now on, no longer of that of `model`, where `sample` was in view.
-    fn enter(&mut self, model: Shipped, sample: u64) -> Vec<Task> {
+    fn enter(&mut self, model: BuiltinModel, sample: u64) -> Vec<Task> {
         self.sides.forget();
         self.stop_asking();
         self.begin_with_what_is_here();
         self.left = self.model_in_use.take().map(|source| (source, model, sample)).or(self.left);
         let mut tasks = self.load_reference();
         if self.backend.current.is_some() {
-            tasks.push(Task::Send(Command::ForgetShipped));
+            tasks.push(Task::Send(Command::ForgetBuiltin));
         }
         tasks
     }
 
     /// The next run begins with no model of another world.
     fn begin_with_what_is_here(&mut self) {
-        let here = |slot| slot == Slot::Own || Shipped::all(self.link.model.world).any(|model| model.slot == slot);
+        let here = |slot| slot == Slot::Own || BuiltinModel::all(self.link.model.world).any(|model| model.slot == slot);
         if matches!(self.link.origin, Origin::Model(slot) if !here(slot)) {
             self.link.origin = Origin::Scratch;
         }
@@ -143,8 +143,8 @@ impl State {
         self.link.model = model;
         self.begin_with_what_is_here();
         let mut tasks = self.load_reference();
-        if !matches!(self.picture_wanted, Some(Source::Own(_))) {
-            tasks.extend(self.intend(Intent::Sample(sample)));
+        if !matches!(self.image_wanted, Some(Source::Own(_))) {
+            tasks.extend(self.intend(UserAction::Sample(sample)));
         }
         self.model_wanted = Some(source);
         tasks.extend(self.load_model());
@@ -167,7 +167,7 @@ impl State {
         self.soon(PAUSE)
     }
 
-    /// The visitor changed the address by hand, went back in history or followed a link of the page.
+    /// The user changed the address by hand, went back in history or followed a link of the page.
     fn visit(&mut self, hash: &str) -> Vec<Task> {
         if hash == self.hash() {
             return Vec::new();
@@ -179,10 +179,10 @@ impl State {
             pairs.retain(|p| last.is_none() || *p != pair);
             last
         };
-        let (own_model, own_picture) = (own("model=own", self.own_model), own("sample=own", self.own_picture));
+        let (own_model, own_image) = (own("model=own", self.own_model), own("sample=own", self.own_image));
         let (mut link, problems) = Link::parse(&pairs.join("&"));
         let entered = link.model.world != self.link.model.world;
-        let mut picture_stays = false;
+        let mut image_stays = false;
         // A step of the tour says what it is about; the rest stays as it was.
         if link.tour.is_some() {
             let silent = |of: &str| !pairs.iter().any(|pair| pair.starts_with(of));
@@ -195,21 +195,21 @@ impl State {
             if silent("begin=") {
                 link.origin = self.link.origin;
             }
-            if silent("pictures=") {
-                link.pictures = self.link.pictures;
+            if silent("images=") {
+                link.images = self.link.images;
             }
-            picture_stays = silent("sample=") && (!entered || matches!(self.picture_wanted, Some(Source::Own(_))));
+            image_stays = silent("sample=") && (!entered || matches!(self.image_wanted, Some(Source::Own(_))));
         }
         if self.link.origin == Origin::Model(Slot::Own) && link.origin == Origin::Scratch {
             link.origin = self.link.origin;
         }
-        if !entered && (picture_stays || own_picture.is_some()) {
+        if !entered && (image_stays || own_image.is_some()) {
             (link.sample, link.crop) = (self.link.sample, self.link.crop);
         }
         let model = own_model.map_or(Source::Ours(link.model), Source::Own);
-        let picture = match own_picture {
+        let image = match own_image {
             Some(n) => Some(Source::Own(n)),
-            None if picture_stays => self.picture_wanted,
+            None if image_stays => self.image_wanted,
             None => Some(Source::Ours(link.sample)),
         };
         problems.into_iter().for_each(|p| self.notice(p));
@@ -222,10 +222,10 @@ impl State {
             tasks.extend(self.enter(old.model, old.sample));
         }
         // The same number is another sample in another world.
-        let ours = matches!(picture, Some(Source::Ours(_)));
-        if self.picture_wanted != picture || entered && ours {
-            self.picture_wanted = picture;
-            tasks.extend(self.load_picture());
+        let ours = matches!(image, Some(Source::Ours(_)));
+        if self.image_wanted != image || entered && ours {
+            self.image_wanted = image;
+            tasks.extend(self.load_image());
         } else if ours
             && self.link.crop != old.crop
             && let Some(frame) = &self.frame
@@ -233,7 +233,7 @@ impl State {
             tasks.extend(self.crop(self.link.crop.unwrap_or(Crop::middle(frame.whole.size))));
         }
         if entered || self.model_wanted != Some(model) {
-            tasks.extend(self.intend(Intent::Model(model)));
+            tasks.extend(self.intend(UserAction::Model(model)));
         }
         if (&self.link.attack, self.link.target) != (&old.attack, old.target) {
             tasks.extend(self.soon(PAUSE));

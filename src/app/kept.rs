@@ -1,5 +1,5 @@
 //! What the page keeps in the browser's private file system: copies of runs, so that a crash or a reload loses nothing, and
-//! the data sets that were brought. It stays on this machine, and the visitor can delete it.
+//! the data sets that were brought. It stays on this machine, and the user can delete it.
 
 use js_sys::{AsyncIterator, IteratorNext};
 use wasm_bindgen::{JsCast, JsValue};

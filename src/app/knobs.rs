@@ -1,7 +1,7 @@
 //! What can be set on the page: of the attack, and of the next training run. One set of controls serves both. Pure.
 
 use super::{
-    message::{Intent, Kind},
+    message::{Kind, UserAction},
     state::State,
     training::Phase,
     wishes::Wish,
@@ -19,12 +19,12 @@ const ELSEWHERE: [&str; 6] = ["dataset", "data-dir", "extra", "extra-share", "va
 
 /// Whose settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Knobs {
+pub enum SettingsGroup {
     Attack,
     Train,
 }
 
-impl Knobs {
+impl SettingsGroup {
     /// Those in view, and the others.
     pub fn settings(self) -> [Vec<Setting>; 2] {
         let (all, first): (_, &[&str]) = match self {
@@ -60,10 +60,10 @@ impl Knobs {
         }
     }
 
-    pub fn intent(self, key: &'static str, value: String) -> Intent {
+    pub fn intent(self, key: &'static str, value: String) -> UserAction {
         match self {
-            Self::Attack => Intent::Set(key, value),
-            Self::Train => Intent::Train(Wish::Set(key, value)),
+            Self::Attack => UserAction::Set(key, value),
+            Self::Train => UserAction::Train(Wish::Set(key, value)),
         }
     }
 

@@ -3,19 +3,19 @@
 use super::{explore::View, photos::PHOTOS, tour::STEPS};
 use crate::{
     config::{AttackConfig, Settings, TrainConfig},
-    data::{crop::Crop, synthetic::TEST_PICTURES},
+    data::{crop::Crop, synthetic::TEST_IMAGES},
     protocol::{Origin, Slot},
 };
 
 /// The settings of an attack that always stand in the address and are in view; the others only if changed.
 pub const ESSENTIAL: [&str; 5] = ["attack", "norm", "epsilon", "step", "steps"];
 
-/// How many pictures an attack on many may take.
-pub const PICTURES: [usize; 4] = [20, 50, 100, 500];
+/// How many images an attack on many may take.
+pub const IMAGES: [usize; 4] = [20, 50, 100, 500];
 
 /// What the models that come with the page tell apart, and what its samples show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum World {
+pub enum ImageDomain {
     /// Ten drawn shapes: the embedded set.
     #[default]
     Shapes,
@@ -23,7 +23,7 @@ pub enum World {
     Photos,
 }
 
-impl World {
+impl ImageDomain {
     pub const ALL: [Self; 2] = [Self::Shapes, Self::Photos];
 
     pub fn key(self) -> &'static str {
@@ -43,7 +43,7 @@ impl World {
     /// How many samples there are.
     pub fn samples(self) -> u64 {
         match self {
-            Self::Shapes => TEST_PICTURES,
+            Self::Shapes => TEST_IMAGES,
             Self::Photos => PHOTOS.len() as u64,
         }
     }
@@ -51,37 +51,37 @@ impl World {
 
 /// A model that comes with the page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Shipped {
-    pub world: World,
+pub struct BuiltinModel {
+    pub world: ImageDomain,
     /// Its place in the worker, which holds the models of one world: robust (OTJR), standard or adversarial.
     pub slot: Slot,
 }
 
-impl Shipped {
-    pub const ROBUST: Self = Self { world: World::Shapes, slot: Slot::Robust };
-    pub const STANDARD: Self = Self { world: World::Shapes, slot: Slot::Standard };
+impl BuiltinModel {
+    pub const ROBUST: Self = Self { world: ImageDomain::Shapes, slot: Slot::Robust };
+    pub const STANDARD: Self = Self { world: ImageDomain::Shapes, slot: Slot::Standard };
 
     /// Those of a world.
-    pub fn all(world: World) -> impl Iterator<Item = Self> {
+    pub fn all(world: ImageDomain) -> impl Iterator<Item = Self> {
         let slots: &[Slot] = match world {
-            World::Shapes => &[Slot::Robust, Slot::Standard],
-            World::Photos => &[Slot::Robust, Slot::Standard, Slot::Adversarial],
+            ImageDomain::Shapes => &[Slot::Robust, Slot::Standard],
+            ImageDomain::Photos => &[Slot::Robust, Slot::Standard, Slot::Adversarial],
         };
         slots.iter().map(move |&slot| Self { world, slot })
     }
 
     /// The one that goes with it in a world.
-    pub fn in_world(self, world: World) -> Self {
+    pub fn in_world(self, world: ImageDomain) -> Self {
         Self::all(world).find(|other| other.slot == self.slot).unwrap_or(Self { world, slot: Slot::Robust })
     }
 
     /// Its name in addresses, and of its file.
     pub fn key(self) -> &'static str {
         match (self.world, self.slot) {
-            (World::Shapes, slot) => slot.key(),
-            (World::Photos, Slot::Standard) => "photo-ce",
-            (World::Photos, Slot::Adversarial) => "photo-pgd",
-            (World::Photos, _) => "photo-otjr",
+            (ImageDomain::Shapes, slot) => slot.key(),
+            (ImageDomain::Photos, Slot::Standard) => "photo-ce",
+            (ImageDomain::Photos, Slot::Adversarial) => "photo-pgd",
+            (ImageDomain::Photos, _) => "photo-otjr",
         }
     }
 
@@ -116,7 +116,7 @@ impl Slot {
     }
 }
 
-/// What the visitor wants to compute on.
+/// What the user wants to compute on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wish {
     #[default]
@@ -144,7 +144,7 @@ impl Wish {
 /// What an address says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Link {
-    pub model: Shipped,
+    pub model: BuiltinModel,
     pub sample: u64,
     /// The square of a photo that is shown; none for the middle.
     pub crop: Option<Crop>,
@@ -152,8 +152,8 @@ pub struct Link {
     /// What the next training run shall be, and begin with.
     pub train: TrainConfig,
     pub origin: Origin,
-    /// How many pictures an attack on many takes.
-    pub pictures: usize,
+    /// How many images an attack on many takes.
+    pub images: usize,
     /// The class to reach; any other if none.
     pub target: Option<usize>,
     pub backend: Wish,
@@ -170,13 +170,13 @@ pub struct Link {
 impl Default for Link {
     fn default() -> Self {
         Self {
-            model: Shipped::default(),
+            model: BuiltinModel::default(),
             sample: 0,
             crop: None,
             attack: AttackConfig::default(),
             train: TrainConfig::demo(),
             origin: Origin::Scratch,
-            pictures: PICTURES[1],
+            images: IMAGES[1],
             target: None,
             backend: Wish::default(),
             view: Some(View::default()),
@@ -187,7 +187,7 @@ impl Default for Link {
     }
 }
 
-/// Stands in an address for a file of the visitor's own, which stays on their machine.
+/// Stands in an address for a file of the user's own, which stays on their machine.
 pub const OWN: &str = "own";
 /// Stands in an address for no view.
 const NONE: &str = "none";
@@ -214,7 +214,7 @@ impl Link {
             Err(format!("The address says {key} = “{value}”: {problem}. {instead} is used instead."))
         };
         match key {
-            "model" => match World::ALL.into_iter().flat_map(Shipped::all).find(|m| m.key() == value) {
+            "model" => match ImageDomain::ALL.into_iter().flat_map(BuiltinModel::all).find(|m| m.key() == value) {
                 Some(model) => self.model = model,
                 None if value == OWN => {
                     return Err("This link was made with a model of its maker's own, which it cannot carry. \
@@ -224,15 +224,15 @@ impl Link {
                 None => return refuse("expected otjr, ce, photo-otjr, photo-ce or photo-pgd", "The robust model"),
             },
             // An own model's.
-            "world" => match World::ALL.into_iter().find(|world| world.key() == value) {
+            "world" => match ImageDomain::ALL.into_iter().find(|world| world.key() == value) {
                 Some(world) => self.model = self.model.in_world(world),
                 None => return refuse("expected shapes or photos", self.model.world.key()),
             },
             "sample" => match value.parse() {
                 Ok(sample) if sample < self.model.world.samples() => self.sample = sample,
-                Ok(_) => return refuse("there are not so many pictures", "Sample 0"),
+                Ok(_) => return refuse("there are not so many images", "Sample 0"),
                 Err(_) if value == OWN => {
-                    return Err("This link was made with a picture of its maker's own, which it cannot carry. \
+                    return Err("This link was made with an image of its maker's own, which it cannot carry. \
                                 Sample 0 is shown instead."
                         .into());
                 }
@@ -251,12 +251,12 @@ impl Link {
                 None => return refuse("expected auto, cpu or gpu", "auto"),
             },
             // One of the page's own models: another's cannot be carried.
-            "begin" => match Shipped::all(self.model.world).find(|model| model.slot.key() == value) {
+            "begin" => match BuiltinModel::all(self.model.world).find(|model| model.slot.key() == value) {
                 Some(model) => self.origin = Origin::Model(model.slot),
                 None => return refuse("there is no such model to begin with", "A fresh network"),
             },
-            "pictures" => match value.parse().ok().filter(|n| PICTURES.contains(n)) {
-                Some(pictures) => self.pictures = pictures,
+            "pictures" => match value.parse().ok().filter(|n| IMAGES.contains(n)) {
+                Some(images) => self.images = images,
                 None => return refuse("expected 20, 50, 100 or 500", "50"),
             },
             "view" if value == NONE => self.view = None,
@@ -289,15 +289,15 @@ impl Link {
         Ok(())
     }
 
-    /// What to write after the `#`; `own_model` and `own_picture` say that a file of the visitor's is in use.
-    pub fn hash(&self, own_model: bool, own_picture: bool) -> String {
+    /// What to write after the `#`; `own_model` and `own_image` say that a file of the user's is in use.
+    pub fn hash(&self, own_model: bool, own_image: bool) -> String {
         let mut hash = format!("#model={}", if own_model { OWN } else { self.model.key() });
         let mut add = |key: &str, value: &str| hash.extend(["&", key, "=", value]);
-        if own_model && self.model.world != World::default() {
+        if own_model && self.model.world != ImageDomain::default() {
             add("world", self.model.world.key());
         }
-        add("sample", if own_picture { OWN.into() } else { self.sample.to_string() }.as_str());
-        if let Some(Crop { x, y, side }) = self.crop.filter(|_| self.model.world == World::Photos && !own_picture) {
+        add("sample", if own_image { OWN.into() } else { self.sample.to_string() }.as_str());
+        if let Some(Crop { x, y, side }) = self.crop.filter(|_| self.model.world == ImageDomain::Photos && !own_image) {
             add("crop", &format!("{x},{y},{side}"));
         }
         let usual = AttackConfig::of(self.attack.attack, self.attack.norm);
@@ -329,8 +329,8 @@ impl Link {
         {
             add("begin", slot.key());
         }
-        if self.pictures != Self::default().pictures {
-            add("pictures", &self.pictures.to_string());
+        if self.images != Self::default().images {
+            add("pictures", &self.images.to_string());
         }
         if let Some(step) = self.tour {
             add("tour", &(step + 1).to_string());

@@ -1,11 +1,11 @@
-//! The same attack on many pictures: what share of them the model still gets right, attack after attack.
+//! The same attack on many images: what share of them the model still gets right, attack after attack.
 
 use leptos::prelude::*;
 
 use super::{
-    desk::Desk,
-    link::PICTURES,
-    message::Intent,
+    desk::AppContext,
+    link::IMAGES,
+    message::UserAction,
     path::flag,
     reading::{many, many_said, set},
     state::Many as Run,
@@ -14,8 +14,8 @@ use crate::evaluate::{Accuracy, Record, Report};
 
 #[component]
 pub fn Many() -> impl IntoView {
-    let desk = expect_context::<Desk>();
-    let number = Memo::new(move |_| desk.state.with(|s| s.link.pictures));
+    let desk = expect_context::<AppContext>();
+    let number = Memo::new(move |_| desk.state.with(|s| s.link.images));
     let run = Memo::new(move |_| desk.state.with(|s| s.many.clone()));
     let said = Memo::new(move |_| run.with(|r| r.as_ref().map(many_said)));
     let running = move || run.with(|r| r.as_ref().is_some_and(|r| r.running));
@@ -30,17 +30,17 @@ pub fn Many() -> impl IntoView {
     let option = |n: usize| view! { <option value=n prop:selected=move || number.get() == n>{n.to_string()}</option> };
     let begin = move |_| {
         if running() {
-            desk.tell(Intent::Stop);
+            desk.tell(UserAction::Stop);
         } else if ready() {
-            desk.tell(Intent::Many(number.get_untracked()));
+            desk.tell(UserAction::Many(number.get_untracked()));
         }
     };
     view! {
         <section class="many" id="many" aria-labelledby="many-title">
-            <h2 id="many-title">"On many pictures"<span>{move || of_what.get()}", with the attack chosen above, to any wrong class"</span></h2>
+            <h2 id="many-title">"On many images"<span>{move || of_what.get()}", with the attack chosen above, to any wrong class"</span></h2>
             <div class="actions">
-                <label>"Pictures "<select id="many-number"
-                    on:change=move |e| desk.tell(Intent::Pictures(event_target_value(&e).parse().unwrap_or(50)))>{PICTURES.map(option)}</select></label>
+                <label>"Images "<select id="many-number"
+                    on:change=move |e| desk.tell(UserAction::Images(event_target_value(&e).parse().unwrap_or(50)))>{IMAGES.map(option)}</select></label>
                 <button id="many-begin" aria-disabled=move || (!ready()).to_string() on:click=begin>
                     {move || if running() { "Stop" } else { "Attack them all" }}
                 </button>
@@ -53,9 +53,9 @@ pub fn Many() -> impl IntoView {
 }
 
 fn table(run: &Run, report: Report) -> impl IntoView + use<> {
-    let Accuracy { pictures, clean, .. } = report.accuracy;
+    let Accuracy { images, clean, .. } = report.accuracy;
     let last = report.records.len();
-    let share = move |n: usize| 100.0 * n as f64 / pictures.max(1) as f64;
+    let share = move |n: usize| 100.0 * n as f64 / images.max(1) as f64;
     let row = move |name: String, n: usize, took: String| {
         view! {
             <tr>

@@ -1,13 +1,13 @@
-//! What a run learns from: the embedded set, one that is brought, the visitor's own pictures with their classes.
+//! What a run learns from: the embedded set, one that is brought, the user's own images with their classes.
 
 use leptos::{ev, html::Input, prelude::*};
 use web_sys::{File, HtmlInputElement};
 
 use super::{
     browser,
-    desk::Desk,
+    desk::AppContext,
     intake::files,
-    message::Intent,
+    message::UserAction,
     state::State,
     views::progress::{material, sets},
     wishes::Wish,
@@ -18,7 +18,7 @@ type Kept = Vec<(String, [(&'static str, Wish); 2])>;
 
 #[component]
 pub fn Material() -> impl IntoView {
-    let desk = expect_context::<Desk>();
+    let desk = expect_context::<AppContext>();
     let words = Memo::new(move |_| desk.state.with(material));
     let sets = Memo::new(move |_| desk.state.with(sets));
     let used = Memo::new(move |_| desk.state.with(|s| s.link.train.dataset.to_string()));
@@ -36,20 +36,20 @@ pub fn Material() -> impl IntoView {
                 <div class="control">
                     <label for="fit-dataset">"Learn from"</label>
                     <select id="fit-dataset"
-                        on:change=move |e| desk.tell(Intent::Train(Wish::Set("dataset", event_target_value(&e))))>
+                        on:change=move |e| desk.tell(UserAction::Train(Wish::Set("dataset", event_target_value(&e))))>
                         {sets.into_iter().map(option).collect_view()}
                     </select>
                 </div>
             }
         })
     };
-    let bring = |desk: Desk, files| desk.bring_data(files);
+    let bring = |desk: AppContext, files| desk.bring_data(files);
     view! {
         <p id="train-material" role="status">{move || words.get()}</p>
         {choice}
         <details id="train-data">
-            <summary>"Bring pictures to learn from"</summary>
-            <p class="help">"CIFAR-10 or CIFAR-100 as it is published (binary version), or pictures in folders named after their \
+            <summary>"Bring images to learn from"</summary>
+            <p class="help">"CIFAR-10 or CIFAR-100 as it is published (binary version), or images in folders named after their \
                 classes. They are read in this page and stay on this machine."</p>
             <div class="actions">
                 {pick("train-data-file", "CIFAR-10/100 archive or zip of class folders", ".tar.gz,.gz,.zip", false, bring)}
@@ -66,32 +66,32 @@ pub fn Material() -> impl IntoView {
     }
 }
 
-/// Adds the picture in view to what is learnt from.
+/// Adds the image in view to what is learned from.
 #[component]
 fn Label() -> impl IntoView {
-    let desk = expect_context::<Desk>();
+    let desk = expect_context::<AppContext>();
     let text = NodeRef::<Input>::new();
     let classes = Memo::new(move |_| desk.state.with(|s| s.training.data.classes.clone()));
-    let ready = Memo::new(move |_| desk.state.with(|s| s.picture.is_some()));
+    let ready = Memo::new(move |_| desk.state.with(|s| s.image.is_some()));
     let any = Memo::new(move |_| desk.state.with(|s| !s.training.data.own.is_empty()));
     let submit = move |e: ev::SubmitEvent| {
         e.prevent_default();
         let Some(text) = text.get_untracked().filter(|_| ready.get_untracked()) else { return };
         match text.value().trim() {
-            "" => desk.say("Type the class of the picture in view, such as cat.".into()),
-            class => desk.tell(Intent::Train(Wish::Label(class.into()))),
+            "" => desk.say("Type the class of the image in view, such as cat.".into()),
+            class => desk.tell(UserAction::Train(Wish::Label(class.into()))),
         }
     };
     view! {
         <form class="label" on:submit=submit>
-            <label for="train-label">"Learn from the picture in view, too, as one of class"</label>
+            <label for="train-label">"Learn from the image in view, too, as one of class"</label>
             <input node_ref=text type="text" id="train-label" list="train-classes" autocomplete="off" spellcheck="false"/>
             <datalist id="train-classes">
                 {move || classes.get().into_iter().map(|name| view! { <option value=name></option> }).collect_view()}
             </datalist>
             <button id="train-label-add" aria-disabled=move || (!ready.get()).to_string()>"Add it"</button>
             <button type="button" id="train-unlabel" aria-disabled=move || (!any.get()).to_string()
-                on:click=move |_| if any.get_untracked() { desk.tell(Intent::Train(Wish::Unlabel)) }>"Forget them"</button>
+                on:click=move |_| if any.get_untracked() { desk.tell(UserAction::Train(Wish::Unlabel)) }>"Forget them"</button>
         </form>
     }
 }
@@ -102,9 +102,9 @@ pub fn pick(
     title: &'static str,
     accept: &'static str,
     folder: bool,
-    bring: fn(Desk, Vec<File>),
+    bring: fn(AppContext, Vec<File>),
 ) -> AnyView {
-    let desk = expect_context::<Desk>();
+    let desk = expect_context::<AppContext>();
     let take = move |e| {
         let input: HtmlInputElement = event_target(&e);
         bring(desk, files(input.files()));
@@ -121,7 +121,7 @@ pub fn pick(
 
 /// A list of what is kept in this browser; none if there is nothing.
 pub fn kept(id: &'static str, title: &'static str, of: fn(&State) -> Kept) -> AnyView {
-    let desk = expect_context::<Desk>();
+    let desk = expect_context::<AppContext>();
     let list = Memo::new(move |_| desk.state.with(of));
     let ready = Memo::new(move |_| desk.state.with(State::can_begin));
     // What is done about one takes it from the list, sooner or later, and the focus with it.
@@ -145,7 +145,7 @@ pub fn kept(id: &'static str, title: &'static str, of: fn(&State) -> Kept) -> An
             let press = move |_| {
                 if untrack(can) {
                     pressed.set_value(true);
-                    desk.tell(Intent::Train(wish.clone()));
+                    desk.tell(UserAction::Train(wish.clone()));
                 }
             };
             view! { <button aria-label=label aria-disabled=move || (!can()).to_string() on:click=press>{title}</button> }

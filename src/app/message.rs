@@ -2,13 +2,13 @@
 
 use super::{
     explore::View,
-    link::{Shipped, Wish},
+    link::{BuiltinModel, Wish},
     reading::Adapter,
     wishes::{Earlier, Wish as Training},
 };
 use crate::{
     data::crop::Crop,
-    protocol::{Command, Event, Part, Slot, Subject},
+    protocol::{Command, ErrorScope, Event, Part, Slot},
 };
 
 /// The worker's two builds.
@@ -18,25 +18,25 @@ pub enum Kind {
     Gpu,
 }
 
-/// What kind of file the visitor brought.
+/// What kind of file the user brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sort {
     Model,
-    Picture,
+    Image,
     /// What the PyTorch oracle computed, to check this browser against.
     Fixture,
 }
 
-/// Where a model or a picture comes from, so that it can be loaded again.
+/// Where a model or an image comes from, so that it can be loaded again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source<T> {
     /// Comes with the page.
     Ours(T),
-    /// The n-th file that the visitor brought.
+    /// The n-th file that the user brought.
     Own(usize),
 }
 
-impl Source<Shipped> {
+impl Source<BuiltinModel> {
     /// The place in the worker of the model that comes from here.
     pub fn slot(self) -> Slot {
         match self {
@@ -57,7 +57,7 @@ pub enum Input {
     /// This is a phone, or as weak.
     Weak,
     /// A file could not be fetched or read.
-    Unreadable(Subject, String),
+    Unreadable(ErrorScope, String),
     /// Something could not be done; why, and what to do.
     Told(String),
     /// What earlier visits have left: runs, and data sets with the numbers of their files.
@@ -68,19 +68,19 @@ pub enum Input {
     KeptData(String, usize),
     /// Nothing changed for a moment after [`Task::Schedule`].
     Due,
-    Visitor(Intent),
+    User(UserAction),
 }
 
-/// What the visitor wants.
+/// What the user wants.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Intent {
-    Model(Source<Shipped>),
+pub enum UserAction {
+    Model(Source<BuiltinModel>),
     Sample(u64),
     /// Show the n-th file brought.
     File(usize, Sort),
-    /// Offer the n-th file brought, a picture of this name, among the visitor's own.
+    /// Offer the n-th file brought, an image of this name, among the user's own.
     Keep(usize, String),
-    /// Show the model this square of the visitor's picture.
+    /// Show the model this square of the user's image.
     Crop(Crop),
     /// Make a file of the attack.
     Save(Part),
@@ -98,9 +98,9 @@ pub enum Intent {
     Layer(String),
     /// Show one projection of the transport.
     Projection(usize),
-    /// How many pictures an attack on many shall take.
-    Pictures(usize),
-    /// Attack so many pictures of the embedded set.
+    /// How many images an attack on many shall take.
+    Images(usize),
+    /// Attack so many images of the embedded set.
     Many(usize),
     Dismiss(usize),
     /// Put the check against a fixture away.
@@ -123,16 +123,16 @@ pub enum Task {
     /// Tell the current worker.
     Send(Command),
     /// Get a model's file to the current worker.
-    LoadModel(Source<Shipped>),
-    /// Get a picture's file to the current worker.
-    LoadPicture(usize),
+    LoadModel(Source<BuiltinModel>),
+    /// Get an image's file to the current worker.
+    LoadImage(usize),
     /// Get the photo of this number to the current worker.
     LoadPhoto(u64),
     /// Get what views compare photos with to the current worker.
     LoadReference,
     /// Get a fixture's file to the current worker.
     Verify(usize),
-    /// Give the visitor a file of this name.
+    /// Give the user a file of this name.
     Download(String, Vec<u8>),
     /// Keep a copy of the run of this number, what to say of it, and its course.
     Keep { number: u64, words: String, history: Vec<u8>, bytes: Vec<u8> },
@@ -144,7 +144,7 @@ pub enum Task {
     KeepData(usize),
     /// Delete the data set of this name that was kept.
     ForgetData(String),
-    /// Get the copy of the run of this number to the current worker, to go on with at most so many pictures a step (0: as
+    /// Get the copy of the run of this number to the current worker, to go on with at most so many images a step (0: as
     /// many as it had).
     TakeUp(u64, usize),
     /// Get the n-th file brought to the current worker, as a run to go on with.
@@ -153,7 +153,7 @@ pub enum Task {
     LoadRun(u64),
     /// Get the n-th file brought to the current worker, as data to train on.
     LoadData(usize),
-    /// Take a model as if the visitor had brought it.
+    /// Take a model as if the user had brought it.
     Try(String, Vec<u8>),
     /// Come back with [`Input::Due`] in so many milliseconds, unless scheduled anew before.
     Schedule(u32),

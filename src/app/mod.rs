@@ -1,4 +1,4 @@
-//! The page. `state` is what it knows; `intents` and `wishes` are what the visitor wants, `hear` is what the worker says, and
+//! The page. `state` is what it knows; `intents` and `wishes` are what the user wants, `hear` is what the worker says, and
 //! `message`, `workers`, `sides`, `explore`, `training`, `run`, `runs`, `own`, `frame`, `rewind` and `saved` are parts of both. With
 //! `compare`, `link`, `photos`, `knobs`, `dropped`, `reading`, `scale`, `pixels`, `tour`, `chart` and `views` these are plain
 //! functions, tested natively; the rest shows them in a browser: `desk` holds the state, `carry` does what it decides, `page` lays
@@ -57,6 +57,8 @@ mod gallery;
 #[cfg(target_arch = "wasm32")]
 mod guide;
 #[cfg(target_arch = "wasm32")]
+mod images;
+#[cfg(target_arch = "wasm32")]
 mod intake;
 #[cfg(target_arch = "wasm32")]
 mod kept;
@@ -74,8 +76,6 @@ pub mod page;
 mod panel;
 #[cfg(target_arch = "wasm32")]
 mod path;
-#[cfg(target_arch = "wasm32")]
-mod pictures;
 #[cfg(target_arch = "wasm32")]
 mod plot;
 #[cfg(target_arch = "wasm32")]

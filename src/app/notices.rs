@@ -2,14 +2,14 @@
 
 use leptos::prelude::*;
 
-use super::{browser, desk::Desk, message::Intent};
+use super::{browser, desk::AppContext, message::UserAction};
 
 #[component]
 pub fn Notices() -> impl IntoView {
-    let desk = expect_context::<Desk>();
+    let desk = expect_context::<AppContext>();
     let notices = Memo::new(move |_| desk.state.with(|s| s.notices.clone()));
     let dismiss = move |id| {
-        desk.tell(Intent::Dismiss(id));
+        desk.tell(UserAction::Dismiss(id));
         // The button is gone, and the focus with it.
         request_animation_frame(|| browser::focus_first(&[".notice button", "#verdict"]));
     };

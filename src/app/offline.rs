@@ -8,7 +8,7 @@ use web_sys::{PerformanceResourceTiming, ServiceWorkerRegistration};
 use super::{
     browser,
     carry::MODELS,
-    link::{Shipped, World},
+    link::{BuiltinModel, ImageDomain},
     message::Kind,
     worker_client,
 };
@@ -28,7 +28,7 @@ pub async fn keep() {
     let origin = browser::window().location().origin().unwrap_or_default();
     let here = fetched.map(|entry| entry.name()).filter(|address| address.starts_with(&origin));
     // Photos and their models when they have been looked at.
-    let models = Shipped::all(World::Shapes).map(|model| format!("{MODELS}/{}", model.file()));
+    let models = BuiltinModel::all(ImageDomain::Shapes).map(|model| format!("{MODELS}/{}", model.file()));
     // What workers fetch the page does not see.
     let program = worker_client::program(Kind::Cpu, true);
     let worker = ["_loader.js", ".js", "_bg.wasm"].map(|end| format!("./{program}{end}"));

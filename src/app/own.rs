@@ -1,4 +1,4 @@
-//! The visitor's own pictures: which there are, and which square of the one in view the model sees. Part of the fold in
+//! The user's own images: which there are, and which square of the one in view the model sees. Part of the fold in
 //! `state`.
 
 use super::{
@@ -6,9 +6,9 @@ use super::{
     message::{Source, Task},
     state::State,
 };
-use crate::{data::crop::Crop, protocol::Whole};
+use crate::{data::crop::Crop, protocol::SourceImage};
 
-/// A picture of the visitor's.
+/// An image of the user's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Own {
     /// The n-th file that they brought.
@@ -26,22 +26,22 @@ impl Own {
 
 impl State {
     /// A file is shown of which the model sees a square.
-    pub(super) fn framed(&mut self, whole: Whole) {
-        let own = self.tray.iter().find(|own| own.source() == self.picture_wanted);
+    pub(super) fn framed(&mut self, whole: SourceImage) {
+        let own = self.tray.iter().find(|own| own.source() == self.image_wanted);
         let before = own.map_or(self.link.crop, |own| own.crop);
         self.frame = Some(Frame::new(whole, before));
     }
 
-    /// The model sees another picture, which is that square of its file.
+    /// The model sees another image, which is that square of its file.
     pub(super) fn seen(&mut self, crop: Option<Crop>) -> Vec<Task> {
         self.frame.take_if(|_| crop.is_none());
         let ask = self.frame.as_mut().zip(crop).and_then(|(frame, crop)| frame.seen(crop));
         ask.map(Task::Send).into_iter().collect()
     }
 
-    /// The visitor chooses a square.
+    /// The user chooses a square.
     pub(super) fn crop(&mut self, crop: Crop) -> Vec<Task> {
-        let in_use = self.picture_in_use;
+        let in_use = self.image_in_use;
         if let Some(own) = self.tray.iter_mut().find(|own| own.source() == in_use) {
             own.crop = Some(crop);
         }
@@ -50,17 +50,17 @@ impl State {
 
     /// The square has come to rest: a photo's belongs in the address, unless it is the middle.
     pub(super) fn settle(&mut self) {
-        if let (Some(Source::Ours(_)), Some(frame)) = (self.picture_in_use, &self.frame)
-            && self.picture_in_use == self.picture_wanted
+        if let (Some(Source::Ours(_)), Some(frame)) = (self.image_in_use, &self.frame)
+            && self.image_in_use == self.image_wanted
         {
             self.link.crop = Some(frame.crop).filter(|crop| *crop != Crop::middle(frame.whole.size));
         }
     }
 
-    /// The picture that was asked for last cannot be had: it is not offered again.
+    /// The image that was asked for last cannot be had: it is not offered again.
     pub(super) fn drop_unreadable(&mut self) {
-        let wanted = self.picture_wanted;
-        if wanted != self.picture_in_use {
+        let wanted = self.image_wanted;
+        if wanted != self.image_in_use {
             self.tray.retain(|own| own.source() != wanted);
         }
     }

@@ -9,18 +9,18 @@ use super::{
     browser,
     check::CheckTable,
     controls::Controls,
-    desk::Desk,
+    desk::AppContext,
     framing::Framing,
     guide::Guide,
+    images::Images,
     intake::{self, Toolbar},
     link::Wish,
     many::Many,
-    message::Intent,
+    message::UserAction,
     notices::Notices,
     offline,
     panel::Views,
     path::Path,
-    pictures::Pictures,
     probabilities::Probabilities,
     reading::{self, Verdict},
     state::{Phase, State},
@@ -34,12 +34,12 @@ const LINKS: [(&str, &str); 4] = [
     ("public/models/README.md", "The models"),
     ("public/study/README.md", "The study"),
     ("public/photos/CREDITS.md", "Photo credits"),
-    ("LICENSE.txt", "Licence (MIT)"),
+    ("LICENSE.txt", "License (MIT)"),
 ];
 
 /// Starts the worker, then builds the page beside what `index.html` shows meanwhile.
 pub fn mount() {
-    let desk = Desk::open();
+    let desk = AppContext::open();
     Timeout::new(0, move || leptos::mount::mount_to_body(move || view! { <App desk/> })).forget();
 }
 
@@ -63,16 +63,16 @@ fn build(part: RwSignal<u32>) {
 }
 
 #[component]
-fn App(desk: Desk) -> impl IntoView {
+fn App(desk: AppContext) -> impl IntoView {
     provide_context(desk);
     let part = RwSignal::new(0);
     let reached = move |n| Memo::new(move |_| part.get() >= n);
-    let (pictures, probabilities, controls, trainer) = (reached(1), reached(2), reached(3), reached(PARTS));
+    let (images, probabilities, controls, trainer) = (reached(1), reached(2), reached(3), reached(PARTS));
     build(part);
 
     let address = Memo::new(move |_| desk.state.with(State::hash));
     Effect::new(move |_| browser::set_hash(&address.get()));
-    window_event_listener(ev::hashchange, move |_| desk.tell(Intent::Address(browser::hash())));
+    window_event_listener(ev::hashchange, move |_| desk.tell(UserAction::Address(browser::hash())));
     intake::listen(desk);
     // Once there is something to see: keeping is not urgent.
     let attacked = Memo::new(move |_| desk.state.with(|s| matches!(s.attack.phase, Phase::Done { .. })));
@@ -93,7 +93,7 @@ fn App(desk: Desk) -> impl IntoView {
             <Tray/>
             <Framing/>
             <div class="bench">
-                {move || pictures.get().then(|| view! { <Pictures/> })}
+                {move || images.get().then(|| view! { <Images/> })}
                 {move || probabilities.get().then(|| view! { <Probabilities/> })}
                 {move || controls.get().then(|| view! { <Controls/> })}
             </div>
@@ -104,8 +104,8 @@ fn App(desk: Desk) -> impl IntoView {
         </main>
         <footer>
             <p>
-                "Nothing leaves this machine: pictures and models are read, classified and attacked in this page alone. \
-                 Only a picture's address that you give is fetched, by a part of the page that can do nothing else."
+                "Nothing leaves this machine: images and models are read, classified and attacked in this page alone. \
+                 Only an image's address that you give is fetched, by a part of the page that can do nothing else."
             </p>
             <p id="about">
                 "OTJR, Optimal Transport with Jacobian Regularization, is a way to train by Le, Tariq and Woo: adversarial \
@@ -121,7 +121,7 @@ fn App(desk: Desk) -> impl IntoView {
 
 #[component]
 fn Header() -> impl IntoView {
-    let desk = expect_context::<Desk>();
+    let desk = expect_context::<AppContext>();
     let line = Memo::new(move |_| desk.state.with(reading::backend));
     let option = move |wish: Wish| {
         let title = match wish {
@@ -133,7 +133,7 @@ fn Header() -> impl IntoView {
     };
     view! {
         <header>
-            <h1>"OTJR"<span>"How little it takes to fool a picture classifier"</span></h1>
+            <h1>"OTJR"<span>"How little it takes to fool an image classifier"</span></h1>
             <a class="tour button" id="tour" href=Step::hash(0)>"Take the tour"</a>
             <div class="backend">
                 <p id="backend-line">
@@ -145,7 +145,7 @@ fn Header() -> impl IntoView {
                     <select
                         id="backend"
                         aria-describedby="backend-line"
-                        on:change=move |e| desk.tell(Intent::Backend(Wish::parse(&event_target_value(&e)).unwrap_or_default()))
+                        on:change=move |e| desk.tell(UserAction::Backend(Wish::parse(&event_target_value(&e)).unwrap_or_default()))
                     >
                         {Wish::ALL.map(option)}
                     </select>
@@ -158,7 +158,7 @@ fn Header() -> impl IntoView {
 /// What came out of it, in one sentence; read aloud when an attack is over, not at every step.
 #[component]
 fn Sentence() -> impl IntoView {
-    let desk = expect_context::<Desk>();
+    let desk = expect_context::<AppContext>();
     let now = Memo::new(move |_| desk.state.with(reading::reading));
     let said = Memo::new(move |before: Option<&String>| {
         let done = desk.state.with(|s| matches!(s.attack.phase, Phase::Done { .. }));

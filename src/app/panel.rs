@@ -4,19 +4,19 @@ use leptos::prelude::*;
 
 use super::{
     browser::painted,
-    desk::Desk,
+    desk::AppContext,
     explore::View,
-    message::Intent,
+    message::UserAction,
     pixels,
     plot::Plot,
     reading::unbroken,
     views::show::{self, Shown},
 };
 use crate::{
-    data::SIDE,
+    data::IMAGE_SIZE,
     explore::{
         layers::{Channel, Maps},
-        question::{Answer, Question},
+        question::{Probe, ProbeResult},
     },
     protocol::Slot,
 };
@@ -26,13 +26,13 @@ const CHARTS: [&str; 4] = ["view-chart-1", "view-chart-2", "view-chart-3", "view
 
 #[component]
 pub fn Views() -> impl IntoView {
-    let desk = expect_context::<Desk>();
+    let desk = expect_context::<AppContext>();
     let open = Memo::new(move |_| desk.state.with(|s| s.link.view));
     let tab = move |(view, title): (Option<View>, &'static str)| {
         view! {
             <label>
                 <input type="radio" name="view" value=view.map_or("none", View::key)
-                    prop:checked=move || open.get() == view on:change=move |_| desk.tell(Intent::View(view))/>
+                    prop:checked=move || open.get() == view on:change=move |_| desk.tell(UserAction::View(view))/>
                 {title}
             </label>
         }
@@ -40,7 +40,7 @@ pub fn Views() -> impl IntoView {
     let tabs = View::ALL.map(|view| (Some(view), view.title())).into_iter().chain([(None, "None")]);
     view! {
         <section class="views" id="views" aria-labelledby="views-title">
-            <h2 id="views-title" tabindex="-1">"Inside the models"<span>"what the attack does to the representation of this picture"</span></h2>
+            <h2 id="views-title" tabindex="-1">"Inside the models"<span>"what the attack does to the representation of this image"</span></h2>
             <fieldset class="tabs"><legend>"View"</legend>{tabs.map(tab).collect_view()}</fieldset>
             {move || open.get().map(|view| view! { <Open view/> })}
         </section>
@@ -49,7 +49,7 @@ pub fn Views() -> impl IntoView {
 
 #[component]
 fn Open(view: View) -> impl IntoView {
-    let state = expect_context::<Desk>().state;
+    let state = expect_context::<AppContext>().state;
     let shown = Memo::new(move |_| state.with(show::show));
     let busy = Memo::new(move |_| state.with(|s| s.explored.busy() || s.busy()));
     let stale = move || shown.with(|s| s.stale);
@@ -84,7 +84,7 @@ fn Open(view: View) -> impl IntoView {
 /// Which layer to look into, and its channels that have moved most, under each model.
 #[component]
 fn Layer() -> impl IntoView {
-    let desk = expect_context::<Desk>();
+    let desk = expect_context::<AppContext>();
     let layers = Memo::new(move |_| desk.state.with(show::layer_names));
     let chosen = Memo::new(move |_| desk.state.with(|s| s.link.layer.clone()));
     let option = move |name: String| {
@@ -94,9 +94,9 @@ fn Layer() -> impl IntoView {
     };
     let maps = Memo::new(move |_| {
         desk.state.with(|s| {
-            let question = Question::Maps(s.link.layer.clone());
+            let question = Probe::Maps(s.link.layer.clone());
             let of = |slot| match s.known(slot, &question).map(|known| &known.answer) {
-                Some(Ok(Answer::Maps(maps))) => Some((slot, maps.clone())),
+                Some(Ok(ProbeResult::Maps(maps))) => Some((slot, maps.clone())),
                 _ => None,
             };
             s.comparable().filter_map(|(slot, ..)| of(slot)).collect::<Vec<_>>()
@@ -105,7 +105,7 @@ fn Layer() -> impl IntoView {
     view! {
         <div class="choice">
             <label for="layer">"Look into the layer "</label>
-            <select id="layer" on:change=move |e| desk.tell(Intent::Layer(event_target_value(&e)))>
+            <select id="layer" on:change=move |e| desk.tell(UserAction::Layer(event_target_value(&e)))>
                 <option value="" prop:selected=move || chosen.with(String::is_empty)>"none"</option>
                 {move || layers.get().into_iter().map(option).collect_view()}
             </select>
@@ -137,7 +137,7 @@ fn channels((slot, Maps { shape: [all, height, width], channels, .. }): (Slot, M
     }
 }
 
-/// Values around zero as colours, `full` being a full step: `[height, width]`.
+/// Values around zero as colors, `full` being a full step: `[height, width]`.
 #[component]
 fn Map(values: Vec<f32>, size: [usize; 2], full: f32, words: String) -> impl IntoView {
     let canvas = painted(move || Some(pixels::of_values(&values, full)));
@@ -149,7 +149,7 @@ fn Map(values: Vec<f32>, size: [usize; 2], full: f32, words: String) -> impl Int
 /// Which of the projections is drawn.
 #[component]
 fn Projection() -> impl IntoView {
-    let desk = expect_context::<Desk>();
+    let desk = expect_context::<AppContext>();
     let count = Memo::new(move |_| desk.state.with(show::projections));
     let now = Memo::new(move |_| desk.state.with(|s| s.link.projection).min(count.get().saturating_sub(1)));
     let words = move || format!("{} of {}", now.get() + 1, count.get());
@@ -158,20 +158,20 @@ fn Projection() -> impl IntoView {
             <label for="projection">"Projection "</label>
             <input type="range" id="projection" min="0" step="1" max=move || count.get().saturating_sub(1).to_string()
                 prop:value=move || now.get().to_string() aria-valuetext=words
-                on:input=move |e| desk.tell(Intent::Projection(event_target_value(&e).parse().unwrap_or(0)))/>
+                on:input=move |e| desk.tell(UserAction::Projection(event_target_value(&e).parse().unwrap_or(0)))/>
             <span class="number">{words}</span>
         </div>
     }
 }
 
-/// Where in the picture each model reacts: along its transport, and along a random direction.
+/// Where in the image each model reacts: along its transport, and along a random direction.
 #[component]
 fn Gradients() -> impl IntoView {
-    let state = expect_context::<Desk>().state;
+    let state = expect_context::<AppContext>().state;
     let all = Memo::new(move |_| {
         state.with(|s| {
-            let of = |slot| match s.known(slot, &Question::Jacobian).map(|known| &known.answer) {
-                Some(Ok(Answer::Jacobian(r))) => {
+            let of = |slot| match s.known(slot, &Probe::Jacobian).map(|known| &known.answer) {
+                Some(Ok(ProbeResult::Jacobian(r))) => {
                     Some((slot, [r.transport.maps.first()?.clone(), r.random.maps.first()?.clone()]))
                 }
                 _ => None,
@@ -187,7 +187,7 @@ fn Gradients() -> impl IntoView {
             let map = |values, along: &str| {
                 let words = format!("{}: reaction to each pixel {along}", slot.title());
                 view! {
-                    <figure><Map values size=[SIDE, SIDE] full words/>
+                    <figure><Map values size=[IMAGE_SIZE, IMAGE_SIZE] full words/>
                     <figcaption class="fine">{format!("{}, {along}", slot.title())}</figcaption></figure>
                 }
             };
@@ -195,7 +195,7 @@ fn Gradients() -> impl IntoView {
         };
         (!all.is_empty()).then(|| {
             view! {
-                <h3>"Where this picture's logits react"<span class="fine">{format!(" one scale, −{full:.2} to +{full:.2} logits per unit of pixel")}</span></h3>
+                <h3>"Where this image's logits react"<span class="fine">{format!(" one scale, −{full:.2} to +{full:.2} logits per unit of pixel")}</span></h3>
                 <div class="gradients">{all.into_iter().map(model).collect_view()}</div>
             }
         })

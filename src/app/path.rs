@@ -2,11 +2,11 @@
 
 use leptos::prelude::*;
 
-use super::{desk::Desk, plot::Plot, reading::path, views};
+use super::{desk::AppContext, plot::Plot, reading::path, views};
 
 #[component]
 pub fn Path() -> impl IntoView {
-    let state = expect_context::<Desk>().state;
+    let state = expect_context::<AppContext>().state;
     let traces = Memo::new(move |_| state.with(|s| s.attack.traces.clone()));
     let flags = Memo::new(move |_| state.with(|s| s.attack.flags.clone()));
     let words = Memo::new(move |_| state.with(path));

@@ -42,19 +42,19 @@ pub fn mean_of_channels(planes: &[f32]) -> Vec<f32> {
 
 /// Values around zero on the diverging map, where `full` is a full step.
 pub fn of_values(values: &[f32], full: f32) -> Vec<u8> {
-    let colour = |value: &f32| {
+    let color = |value: &f32| {
         let [r, g, b] = diverging(if full > 0.0 { value / full } else { 0.0 });
         [r, g, b, 255]
     };
-    values.iter().flat_map(colour).collect()
+    values.iter().flat_map(color).collect()
 }
 
-/// The colour of a value in [-1,1].
+/// The color of a value in [-1,1].
 fn diverging(value: f32) -> [u8; 3] {
     between(&STOPS, (value + 1.0) / 2.0)
 }
 
-/// The colour at a place from 0 to 1 along at least two stops.
+/// The color at a place from 0 to 1 along at least two stops.
 pub fn between(stops: &[[u8; 3]], place: f32) -> [u8; 3] {
     let last = stops.len() - 1;
     let at = place.clamp(0.0, 1.0) * last as f32;

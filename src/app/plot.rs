@@ -10,7 +10,7 @@ use super::{
     chart::{Chart, alone},
 };
 
-/// Pixels of a saved picture for each px of the page.
+/// Pixels of a saved image for each px of the page.
 const SHARP: f32 = 2.0;
 
 /// Shows `chart` in a box whose shape style/plot.css decides (`class` may choose another), so that nothing moves when it
@@ -47,7 +47,7 @@ pub fn Plot(
         match kind {
             "svg" => browser::download(&browser::address("image/svg+xml", &svg), &name),
             "csv" => browser::download(&browser::address("text/csv", &chart.csv()), &name),
-            _ => spawn_local(save_picture(svg, size.get_untracked().map(|s| s * SHARP), name)),
+            _ => spawn_local(save_image(svg, size.get_untracked().map(|s| s * SHARP), name)),
         }
     };
     let title = move || chart.with(|c| c.as_ref().map_or(String::new(), |c| c.title.clone()));
@@ -64,7 +64,7 @@ pub fn Plot(
 }
 
 /// Saves an SVG that stands alone as a PNG file of `width` times `height` pixels.
-async fn save_picture(svg: String, [width, height]: [f32; 2], name: String) {
+async fn save_image(svg: String, [width, height]: [f32; 2], name: String) {
     let Ok(image) = HtmlImageElement::new() else { return };
     image.set_src(&browser::address("image/svg+xml", &svg));
     if JsFuture::from(image.decode()).await.is_err() {

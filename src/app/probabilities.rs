@@ -1,9 +1,9 @@
-//! What the model thinks of both pictures, class by class.
+//! What the model thinks of both images, class by class.
 
 use leptos::prelude::*;
 
 use super::{
-    desk::Desk,
+    desk::AppContext,
     reading::{about_model, listed, percent, top},
     state::State,
 };
@@ -53,7 +53,7 @@ fn bar(kind: &'static str, p: Option<f32>, first: bool) -> impl IntoView {
 
 #[component]
 pub fn Probabilities() -> impl IntoView {
-    let state = expect_context::<Desk>().state;
+    let state = expect_context::<AppContext>().state;
     let table = Memo::new(move |_| state.with(rows));
     let body = move || {
         let row = |r: Row| {

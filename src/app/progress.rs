@@ -1,4 +1,4 @@
-//! What a training run shows: how far it is, its charts, its last batch, the picture that is followed.
+//! What a training run shows: how far it is, its charts, its last batch, the image that is followed.
 
 use leptos::prelude::*;
 use web_sys::Element;
@@ -6,19 +6,19 @@ use web_sys::Element;
 use super::{
     browser::painted,
     chart::Chart,
-    desk::Desk,
+    desk::AppContext,
     pixels,
     plot::Plot,
     reading::unbroken,
     training::{Run, Training},
     views::{View, progress, training},
 };
-use crate::data::{SIDE, VALUES};
+use crate::data::{IMAGE_LEN, IMAGE_SIZE};
 
 /// How far the run is, in words: all to read, little to hear.
 #[component]
 pub fn Progress() -> impl IntoView {
-    let state = expect_context::<Desk>().state;
+    let state = expect_context::<AppContext>().state;
     let of = move |tell: fn(&Training) -> String| Memo::new(move |_| state.with(|s| tell(&s.training)));
     let (words, said) = (of(progress::now), of(progress::said));
     let part = Memo::new(move |_| state.with(|s| progress::part(&s.training)));
@@ -54,7 +54,7 @@ const FOLLOWED: [(&str, &str); 4] = [
 /// What there is to see of the run, once there is one.
 #[component]
 pub fn Course() -> impl IntoView {
-    let state = expect_context::<Desk>().state;
+    let state = expect_context::<AppContext>().state;
     let any = Memo::new(move |_| state.with(|s| s.training.run.is_some()));
     let told = move |tell: fn(&Run) -> String| {
         let words = Memo::new(move |_| state.with(|s| s.training.run.as_ref().map(tell).unwrap_or_default()));
@@ -71,7 +71,7 @@ pub fn Course() -> impl IntoView {
                 {told(training::fallen)}
                 <div class="plots">{CHARTS.map(plot)}</div>
                 {fold("train-batch", "The last batch", batch)}
-                {fold("train-followed", "The picture in view, at first and now", || charts(training::followed, &FOLLOWED))}
+                {fold("train-followed", "The image in view, at first and now", || charts(training::followed, &FOLLOWED))}
             }
         })
     }
@@ -93,7 +93,7 @@ fn fold(id: &'static str, title: &'static str, body: fn() -> AnyView) -> AnyView
 
 /// Something of the run's last look; made anew when there is another.
 fn of_look<T: PartialEq + Send + Sync + 'static>(make: fn(&Run) -> T) -> Memo<Option<T>> {
-    let state = expect_context::<Desk>().state;
+    let state = expect_context::<AppContext>().state;
     let at = Memo::new(move |_| {
         let look = |run: &Run| (run.number, run.last.as_ref().map(|look| look.step));
         state.with(|s| s.training.run.as_ref().map(look))
@@ -120,28 +120,28 @@ fn charts(of: fn(&Run) -> View, rooms: &'static [(&'static str, &'static str)]) 
     .into_any()
 }
 
-/// A picture of the batch: clean and attacked, and in words.
+/// An image of the batch: clean and attacked, and in words.
 type Pair = ([Vec<u8>; 2], String);
 
 fn pairs(run: &Run) -> Vec<Pair> {
     let Some(seen) = run.last.as_ref().and_then(|look| look.batch.as_ref()) else { return Vec::new() };
     let pair = |i: usize| {
-        let pictures = [&seen.x, &seen.x_adv].map(|all| pixels::of_bytes(&all[i * VALUES..(i + 1) * VALUES]));
+        let images = [&seen.x, &seen.x_adv].map(|all| pixels::of_bytes(&all[i * IMAGE_LEN..(i + 1) * IMAGE_LEN]));
         let [label, clean, attacked] =
             [&seen.labels, &seen.clean, &seen.attacked].map(|all| training::class_name(run, all[i].into()));
-        (pictures, format!("{label}: seen as {clean}; attacked, as {attacked}"))
+        (images, format!("{label}: seen as {clean}; attacked, as {attacked}"))
     };
     (0..seen.labels.len()).map(pair).collect()
 }
 
-/// The last batch: its first pictures above their adversarial twins, and the transport between their logits.
+/// The last batch: its first images above their adversarial images, and the transport between their logits.
 fn batch() -> AnyView {
     let pairs = of_look(pairs);
     let one = |([clean, twin], words): Pair| {
-        view! { <figure>{picture(clean)}{picture(twin)}<figcaption class="fine">{words}</figcaption></figure> }
+        view! { <figure>{image(clean)}{image(twin)}<figcaption class="fine">{words}</figcaption></figure> }
     };
     view! {
-        <p class="help">"Each picture above itself as the training attack changed it, with its class and what the model sees now."</p>
+        <p class="help">"Each image above itself as the training attack changed it, with its class and what the model sees now."</p>
         <div class="twins">{move || pairs.get().unwrap_or_default().into_iter().map(one).collect_view()}</div>
         {charts(training::batch, &BATCH)}
     }
@@ -149,8 +149,8 @@ fn batch() -> AnyView {
 }
 
 /// What it shows is said beside it.
-fn picture(rgba: Vec<u8>) -> AnyView {
+fn image(rgba: Vec<u8>) -> AnyView {
     let canvas = painted(move || Some(rgba.clone()));
-    view! { <canvas node_ref=canvas width=SIDE.to_string() height=SIDE.to_string() aria-hidden="true"></canvas> }
+    view! { <canvas node_ref=canvas width=IMAGE_SIZE.to_string() height=IMAGE_SIZE.to_string() aria-hidden="true"></canvas> }
         .into_any()
 }

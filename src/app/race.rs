@@ -5,27 +5,27 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use super::{
     browser,
-    desk::Desk,
-    message::Intent,
+    desk::AppContext,
+    message::UserAction,
     plot::Plot,
     state::State,
     views::runs::{self, HEAD},
     wishes::Wish,
 };
 
-/// Held-out pictures by which all runs are judged.
-const PICTURES: usize = 200;
+/// Held-out images by which all runs are judged.
+const IMAGES: usize = 200;
 
 /// Shown once there is a run.
 #[component]
 pub fn Race() -> impl IntoView {
-    let state = expect_context::<Desk>().state;
+    let state = expect_context::<AppContext>().state;
     let any = Memo::new(move |_| state.with(|s| s.training.runs().next().is_some()));
     move || any.get().then(race)
 }
 
 fn race() -> AnyView {
-    let desk = expect_context::<Desk>();
+    let desk = expect_context::<AppContext>();
     // Those that were put away can be taken up again, or deleted. The one under way changes all the time: it is apart, so that
     // their buttons stay.
     let past = Memo::new(move |_| {
@@ -48,7 +48,7 @@ fn race() -> AnyView {
     });
     let judge = move |_| {
         if ready.get_untracked() {
-            desk.tell(Intent::Train(Wish::Judge(PICTURES)));
+            desk.tell(UserAction::Train(Wish::Judge(IMAGES)));
         }
     };
     let copy = move |_| {
@@ -64,12 +64,12 @@ fn race() -> AnyView {
         let [go_on, delete] = ["Go on", "Delete"].map(|title| format!("{title}: {name}"));
         let take_up = move |_| {
             if free.get_untracked() {
-                desk.tell(Intent::Train(Wish::TakeUp(number)));
+                desk.tell(UserAction::Train(Wish::TakeUp(number)));
             }
         };
         view! {
             <button aria-label=go_on aria-disabled=move || (!free.get()).to_string() on:click=take_up>"Go on"</button>
-            <button aria-label=delete on:click=move |_| desk.tell(Intent::Train(Wish::Forget(number)))>"Delete"</button>
+            <button aria-label=delete on:click=move |_| desk.tell(UserAction::Train(Wish::Forget(number)))>"Delete"</button>
         }
     };
     let row = move |([name, cells @ ..], past): ([String; HEAD.len()], Option<u64>)| {
@@ -79,7 +79,7 @@ fn race() -> AnyView {
     view! {
         <div class="race" id="train-runs">
             <h3 id="train-runs-title">"Runs side by side"</h3>
-            <p class="help">{format!("To judge them, each is put to the attack chosen above, on the same {PICTURES} pictures.")}</p>
+            <p class="help">{format!("To judge them, each is put to the attack chosen above, on the same {IMAGES} images.")}</p>
             <div class="actions">
                 <button id="train-judge" aria-disabled=move || (!ready.get()).to_string() on:click=judge>
                     "Judge all with the chosen attack"</button>

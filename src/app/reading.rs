@@ -1,7 +1,7 @@
-//! What the numbers say, in words: the sentence above the pictures, who computes and why, which classes to list. Pure.
+//! What the numbers say, in words: the sentence above the images, who computes and why, which classes to list. Pure.
 
 use super::{
-    link::{Shipped, Wish, World},
+    link::{BuiltinModel, ImageDomain, Wish},
     message::{Kind, Source},
     state::{Many, State},
 };
@@ -49,18 +49,18 @@ pub enum Verdict {
     Mistaken,
 }
 
-/// The sentence above the pictures, and what it amounts to.
+/// The sentence above the images, and what it amounts to.
 pub fn reading(state: &State) -> (Verdict, String) {
-    let (Some(model), Some(picture)) = (&state.model, &state.picture) else {
-        return (Verdict::Waiting, "A picture, a classifier, and how little it takes to fool it.".into());
+    let (Some(model), Some(image)) = (&state.model, &state.image) else {
+        return (Verdict::Waiting, "An image, a classifier, and how little it takes to fool it.".into());
     };
     if state.clean.is_empty() || state.clean.len() != model.classes.len() {
-        return (Verdict::Waiting, "The model looks at the picture.".into());
+        return (Verdict::Waiting, "The model looks at the image.".into());
     }
     let (who, class) = (subject(state), |c: usize| model.classes[c].as_str());
     let seen = top(&state.clean);
     // Of a class that the model does not know nothing can be said.
-    let truth = picture.label.as_ref().filter(|&label| label != class(seen) && model.classes.contains(label));
+    let truth = image.label.as_ref().filter(|&label| label != class(seen) && model.classes.contains(label));
     let though = truth.map(|truth| format!(", though it is {truth}")).unwrap_or_default();
     let before = format!("{} ({}{though})", class(seen), percent(state.clean[seen]));
     let Some(result) = state.attack.result.as_ref().filter(|r| r.probabilities.len() == model.classes.len()) else {
@@ -136,29 +136,29 @@ pub fn path(state: &State) -> String {
     text + "."
 }
 
-/// What is read aloud of an evaluation on many pictures: that it runs, and what came of it, but not each percent.
+/// What is read aloud of an evaluation on many images: that it runs, and what came of it, but not each percent.
 pub fn many_said(run: &Many) -> String {
-    if run.running { "The pictures are attacked.".into() } else { many(run) }
+    if run.running { "The images are attacked.".into() } else { many(run) }
 }
 
-/// How an evaluation on many pictures stands.
+/// How an evaluation on many images stands.
 pub fn many(many: &Many) -> String {
     let config = &many.config;
     let attack = format!("{} within {} in {}", config.attack, config.get("epsilon").unwrap_or_default(), config.norm);
     match &many.report {
         None if many.stopped => format!("{attack}: stopped before anything was known."),
-        None => format!("{attack}: the model looks at the pictures."),
+        None => format!("{attack}: the model looks at the images."),
         Some(report) => {
             let [clean, robust] = report.accuracy.shares().map(|share| 100.0 * share);
-            let n = report.accuracy.pictures;
+            let n = report.accuracy.images;
             let now = report.records.last().map(|r| r.name.as_str()).unwrap_or_default();
             match (many.running, many.stopped) {
                 (true, _) => format!("{attack}: {now}, {:.0} % done; {robust:.0} % still stand.", 100.0 * report.part),
                 (_, true) => {
-                    format!("{attack}, stopped early: the model holds on at most {robust:.1} % of {n} pictures.")
+                    format!("{attack}, stopped early: the model holds on at most {robust:.1} % of {n} images.")
                 }
                 _ => format!(
-                    "{attack}: the model holds on {robust:.1} % (95 % interval: {}) of {n} pictures of {}; without attack it \
+                    "{attack}: the model holds on {robust:.1} % (95 % interval: {}) of {n} images of {}; without attack it \
                      is right on {clean:.1} %.",
                     interval(robust / 100.0, n),
                     many.set
@@ -168,12 +168,12 @@ pub fn many(many: &Many) -> String {
     }
 }
 
-/// What many pictures are taken from, as the worker chooses it: a set that was brought, or else the embedded one, if the
+/// What many images are taken from, as the worker chooses it: a set that was brought, or else the embedded one, if the
 /// model knows its classes.
 pub fn set(state: &State) -> Option<String> {
     let embedded = || "the embedded set".to_owned();
     let Some(model) = &state.model else {
-        return (state.link.model.world == World::Shapes).then(embedded);
+        return (state.link.model.world == ImageDomain::Shapes).then(embedded);
     };
     let data = &state.training.data;
     let alike = model.classes.iter().zip(&data.classes).all(|(a, b)| a == b);
@@ -184,9 +184,9 @@ pub fn set(state: &State) -> Option<String> {
     }
 }
 
-/// How far a share of so many pictures may be from that of all: `22 to 48 %`, in 95 of 100 cases.
-pub fn interval(share: f64, pictures: usize) -> String {
-    let [low, high] = wilson(share, pictures).map(|end| 100.0 * end);
+/// How far a share of so many images may be from that of all: `22 to 48 %`, in 95 of 100 cases.
+pub fn interval(share: f64, images: usize) -> String {
+    let [low, high] = wilson(share, images).map(|end| 100.0 * end);
     format!("{low:.0} to {high:.0} %")
 }
 
@@ -247,7 +247,7 @@ pub fn in_255ths(d: f32) -> String {
     if (steps - steps.round()).abs() < 0.005 { format!("{steps:.0}/255") } else { format!("{steps:.1}/255") }
 }
 
-/// The classes to list: all in order while they are few, else those that matter most for either picture.
+/// The classes to list: all in order while they are few, else those that matter most for either image.
 pub fn listed(clean: &[f32], attacked: &[f32], at_most: usize) -> Vec<usize> {
     let mut classes: Vec<usize> = (0..clean.len()).collect();
     if classes.len() > at_most {
@@ -264,8 +264,10 @@ pub fn about_model(state: &State) -> String {
         return "loading".into();
     };
     let trained = match (state.model_in_use, model.objective.as_deref()) {
-        (Some(Source::Ours(Shipped { slot: Slot::Standard, .. })), _) => "trained without attacks".into(),
-        (Some(Source::Ours(Shipped { slot: Slot::Adversarial, .. })), _) => "trained on attacked pictures alone".into(),
+        (Some(Source::Ours(BuiltinModel { slot: Slot::Standard, .. })), _) => "trained without attacks".into(),
+        (Some(Source::Ours(BuiltinModel { slot: Slot::Adversarial, .. })), _) => {
+            "trained on adversarial images alone".into()
+        }
         (Some(Source::Ours(_)), _) => "trained with OTJR against attacks".into(),
         (_, Some(objective)) => format!("trained with {objective}"),
         _ => model.name.clone(),

@@ -6,13 +6,13 @@ use super::{
 };
 use crate::{
     config::Norm,
-    explore::question::{Answer, Moment, Question},
+    explore::question::{AttackStep, Probe, ProbeResult},
 };
 
 /// Stops of the control: its way in so many parts, with the outcome at the last.
 pub const STOPS: usize = 20;
 
-/// What stands as the attacked picture: pixels `[3, 32, 32]` in [0,1], and what the model sees there, as probabilities.
+/// What stands as the adversarial image: pixels `[3, 32, 32]` in [0,1], and what the model sees there, as probabilities.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shown<'a> {
     pub pixels: &'a [f32],
@@ -34,22 +34,22 @@ impl State {
     }
 
     /// What is known of the way of the attack in view, or why nothing is.
-    pub(super) fn moments(&self) -> Option<Result<&[Moment], &str>> {
-        let known = self.known(self.slot()?, &Question::Moments).filter(|known| known.attack == self.attack.id)?;
+    pub(super) fn moments(&self) -> Option<Result<&[AttackStep], &str>> {
+        let known = self.known(self.slot()?, &Probe::Moments).filter(|known| known.attack == self.attack.id)?;
         Some(match &known.answer {
-            Ok(Answer::Moments(moments)) => Ok(moments),
+            Ok(ProbeResult::Moments(moments)) => Ok(moments),
             Ok(_) => Err(""),
             Err(why) => Err(why),
         })
     }
 
     /// The moment in view, if it is not the outcome.
-    pub fn moment(&self) -> Option<&Moment> {
+    pub fn moment(&self) -> Option<&AttackStep> {
         let (stop, moments) = (self.attack.rewound?, self.moments()?.ok()?);
         moments.get(stop * moments.len().saturating_sub(1) / STOPS)
     }
 
-    /// The attacked picture in view.
+    /// The adversarial image in view.
     pub fn shown(&self) -> Option<Shown<'_>> {
         let result = self.attack.result.as_ref()?;
         Some(match self.moment() {
@@ -58,11 +58,11 @@ impl State {
         })
     }
 
-    /// How far the picture in view has moved, in L-infinity, L2 and L1, pixels in [0,1].
+    /// How far the image in view has moved, in L-infinity, L2 and L1, pixels in [0,1].
     pub fn moved(&self) -> Option<[f32; 3]> {
-        let (shown, picture) = (self.shown()?, self.picture.as_ref()?.unit());
-        let same = shown.pixels.len() == picture.len();
-        same.then(|| [Norm::Linf, Norm::L2, Norm::L1].map(|norm| norm.distance(shown.pixels, &picture)))
+        let (shown, image) = (self.shown()?, self.image.as_ref()?.unit());
+        let same = shown.pixels.len() == image.len();
+        same.then(|| [Norm::Linf, Norm::L2, Norm::L1].map(|norm| norm.distance(shown.pixels, &image)))
     }
 }
 
@@ -71,7 +71,7 @@ pub fn words(state: &State) -> String {
     if state.attack.rewound.is_none() {
         return String::new();
     }
-    let Some(Moment { attack, step, .. }) = state.moment() else {
+    let Some(AttackStep { attack, step, .. }) = state.moment() else {
         let why = state.moments().and_then(Result::err);
         return why.unwrap_or("not known yet").into();
     };

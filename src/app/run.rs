@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::{Settings, TrainConfig},
     evaluate::Report,
-    protocol::{Look, RunInfo, encode},
+    protocol::{RunInfo, RunSnapshot, encode},
     train::Record,
 };
 
@@ -24,13 +24,13 @@ pub enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     pub step: u64,
-    /// Shares of the held-out pictures that are right, clean and under attack.
+    /// Shares of the held-out images that are right, clean and under attack.
     pub clean: f32,
     pub robust: f32,
 }
 
 /// By which attack a run was judged, and how it fared.
-pub type Judged = Option<(String, Report)>;
+pub type EvaluationResult = Option<(String, Report)>;
 
 /// A training run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,15 +45,15 @@ pub struct Run {
     pub step: u64,
     pub records: Vec<Record>,
     pub points: Vec<Point>,
-    /// The whole of the first look at the picture in view, and of the last.
-    pub first: Option<Box<Look>>,
-    pub last: Option<Box<Look>>,
-    /// Pictures a second; bytes of the worker's memory.
+    /// The whole of the first look at the image in view, and of the last.
+    pub first: Option<Box<RunSnapshot>>,
+    pub last: Option<Box<RunSnapshot>>,
+    /// Images a second; bytes of the worker's memory.
     pub speed: f64,
     pub memory: u64,
     /// The step of the last copy.
     pub kept: Option<u64>,
-    pub judged: Judged,
+    pub judged: EvaluationResult,
     /// The number of the command under which it trains now.
     pub(super) asked: Option<u64>,
     /// Its numbers are no longer finite: only its last copy is worth something.
@@ -92,8 +92,8 @@ impl Run {
 
     /// Seconds to the end, once the pace is known.
     pub fn seconds_left(&self) -> Option<f64> {
-        let pictures = self.info.steps.saturating_sub(self.step) as f64 * self.info.batch as f64;
-        (self.speed > 0.0).then(|| pictures / self.speed)
+        let images = self.info.steps.saturating_sub(self.step) as f64 * self.info.batch as f64;
+        (self.speed > 0.0).then(|| images / self.speed)
     }
 
     /// What it is, in a few words.

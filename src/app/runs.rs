@@ -1,4 +1,4 @@
-//! Runs side by side: each is judged by the same attack on the same held-out pictures. Part of the fold in `state`.
+//! Runs side by side: each is judged by the same attack on the same held-out images. Part of the fold in `state`.
 
 use super::{
     message::Task,
@@ -13,11 +13,11 @@ use crate::{
 
 /// Runs that are being judged, one after another.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Judging {
+pub struct RunEvaluation {
     /// Their numbers, the one under way first.
     pub left: Vec<u64>,
     attack: AttackConfig,
-    pictures: usize,
+    images: usize,
     /// The number of the evaluation under way; none while the model is fetched.
     id: Option<u64>,
     /// Waits for a copy of the run as it is now.
@@ -32,14 +32,14 @@ impl Training {
 }
 
 impl State {
-    pub(super) fn judge(&mut self, pictures: usize) -> Vec<Task> {
+    pub(super) fn judge(&mut self, images: usize) -> Vec<Task> {
         let left: Vec<u64> = self.training.runs().map(|run| run.number).collect();
         if left.is_empty() || self.training.judging.is_some() || self.backend.current.is_none() {
             return Vec::new();
         }
         self.stop_asking();
         let attack = self.link.attack.clone();
-        self.training.judging = Some(Judging { left, attack, pictures, id: None, waits: false });
+        self.training.judging = Some(RunEvaluation { left, attack, images, id: None, waits: false });
         let stop = self.displace().then_some(Task::Send(Command::Stop));
         stop.into_iter().chain(self.judge_next()).collect()
     }
@@ -70,8 +70,8 @@ impl State {
         let Some(judging) = &mut self.training.judging else { return Vec::new() };
         self.last_id += 1;
         judging.id = Some(self.last_id);
-        let (id, settings, pictures) = (self.last_id, owned(&judging.attack), judging.pictures);
-        vec![Task::Send(Command::Evaluate { id, slot: Slot::Run, settings, pictures })]
+        let (id, settings, images) = (self.last_id, owned(&judging.attack), judging.images);
+        vec![Task::Send(Command::Evaluate { id, slot: Slot::Run, settings, images })]
     }
 
     /// Takes what an evaluation found, if it is one of these.

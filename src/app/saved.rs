@@ -19,14 +19,14 @@ impl State {
     /// Makes a file of the attack in view, once it is over, if its outcome is what is in view.
     pub(super) fn save(&self, part: Part) -> Vec<Task> {
         let rewound = self.attack.rewound.is_some();
-        let (Some(picture), Some(result), false) = (&self.picture, &self.attack.result, self.busy() || rewound) else {
+        let (Some(image), Some(result), false) = (&self.image, &self.attack.result, self.busy() || rewound) else {
             return Vec::new();
         };
         let Some(slot) = self.slot() else { return Vec::new() };
         vec![Task::Send(Command::Save {
             slot,
             part,
-            original: picture.pixels.clone(),
+            original: image.pixels.clone(),
             attacked: result.pixels.clone(),
             settings: owned(&self.attack.config),
             target: self.attack.target,
@@ -48,10 +48,10 @@ pub fn words(state: &State) -> String {
     let file = &saved.name;
     match (saved.fools, fooled) {
         (true, _) => {
-            format!("{file} is saved. Rounded to whole bytes the picture still fools the model, which sees {sees}.")
+            format!("{file} is saved. Rounded to whole bytes the image still fools the model, which sees {sees}.")
         }
         (false, true) => {
-            format!("{file} is saved. Rounded to whole bytes the picture no longer fools the model, which sees {sees}.")
+            format!("{file} is saved. Rounded to whole bytes the image no longer fools the model, which sees {sees}.")
         }
         (false, false) => format!("{file} is saved. Rounded to whole bytes, the model sees {sees}."),
     }

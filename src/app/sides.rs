@@ -4,22 +4,22 @@
 use std::collections::BTreeMap;
 
 use super::{
-    link::Shipped,
+    link::BuiltinModel,
     message::{Source, Task},
     state::{Attack, Phase, State},
 };
 use crate::protocol::{Command, ModelInfo, Slot};
 
-/// A model, what it makes of the picture, and the attack on it.
+/// A model, what it makes of the image, and the attack on it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Side {
+pub struct ComparedModel {
     pub model: ModelInfo,
-    /// Probabilities of the clean picture; empty until it is classified.
+    /// Probabilities of the clean image; empty until it is classified.
     pub clean: Vec<f32>,
     pub attack: Attack,
 }
 
-impl Side {
+impl ComparedModel {
     pub fn new(model: ModelInfo) -> Self {
         Self { model, clean: Vec::new(), attack: Attack::default() }
     }
@@ -27,15 +27,15 @@ impl Side {
 
 /// The models that are not in focus, by their place in the worker.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sides {
-    pub loaded: BTreeMap<Slot, Side>,
+pub struct Comparison {
+    pub loaded: BTreeMap<Slot, ComparedModel>,
     /// On its way without having been asked for.
-    pub fetching: Option<Source<Shipped>>,
+    pub fetching: Option<Source<BuiltinModel>>,
     /// Could not be had; not tried again.
-    missing: Vec<Source<Shipped>>,
+    missing: Vec<Source<BuiltinModel>>,
 }
 
-impl Sides {
+impl Comparison {
     /// The model on its way could not be had. Gives false if none was.
     pub fn give_up(&mut self) -> bool {
         let gone = self.fetching.take();
@@ -43,8 +43,8 @@ impl Sides {
         gone.is_some()
     }
 
-    /// There is another picture.
-    pub fn forget_picture(&mut self) {
+    /// There is another image.
+    pub fn forget_image(&mut self) {
         for side in self.loaded.values_mut() {
             side.clean.clear();
             side.attack = Attack::default();
@@ -82,7 +82,7 @@ impl State {
         self.sides.loaded.get_mut(&slot).map(|side| &mut side.attack)
     }
 
-    /// There is another model in a place: what the one before made of attacked pictures says nothing about it.
+    /// There is another model in a place: what the one before made of adversarial images says nothing about it.
     pub(super) fn forget_judge(&mut self, slot: Slot) {
         let sides = self.sides.loaded.values_mut().map(|side| &mut side.attack);
         for attack in sides.chain([&mut self.attack]) {
@@ -98,8 +98,8 @@ impl State {
     }
 
     /// The models that the page has or can have.
-    pub fn known_models(&self) -> impl Iterator<Item = Source<Shipped>> + use<> {
-        Shipped::all(self.link.model.world).map(Source::Ours).chain(self.own_model.map(Source::Own))
+    pub fn known_models(&self) -> impl Iterator<Item = Source<BuiltinModel>> + use<> {
+        BuiltinModel::all(self.link.model.world).map(Source::Ours).chain(self.own_model.map(Source::Own))
     }
 
     /// The models that can be compared: what is in focus, and what knows the same classes.
@@ -115,23 +115,23 @@ impl State {
     }
 
     /// Puts the model in focus aside, where it keeps its attack, and takes the one at `source` if it is loaded.
-    pub(super) fn put_aside(&mut self, source: Source<Shipped>) {
+    pub(super) fn put_aside(&mut self, source: Source<BuiltinModel>) {
         let taken = self.sides.loaded.remove(&source.slot());
         if let (Some(slot), Some(model)) = (self.slot(), self.model.take()) {
             let (clean, attack) = (std::mem::take(&mut self.clean), std::mem::take(&mut self.attack));
             if slot != source.slot() {
-                self.sides.loaded.insert(slot, Side { model, clean, attack });
+                self.sides.loaded.insert(slot, ComparedModel { model, clean, attack });
             }
         }
         self.model_in_use = None;
-        if let Some(Side { model, clean, attack }) = taken {
+        if let Some(ComparedModel { model, clean, attack }) = taken {
             (self.model, self.clean, self.attack) = (Some(model), clean, attack);
             self.model_in_use = Some(source);
         }
     }
 
     /// Turns to another model: at once if it is loaded, else when it is.
-    pub(super) fn focus(&mut self, source: Source<Shipped>) -> Vec<Task> {
+    pub(super) fn focus(&mut self, source: Source<BuiltinModel>) -> Vec<Task> {
         if self.model_in_use == Some(source) || !self.sides.loaded.contains_key(&source.slot()) {
             return self.load_model();
         }
@@ -163,7 +163,7 @@ impl State {
         if self.attack.rewound.is_some() && self.moments().is_none() {
             return self.ask();
         }
-        let known = |source: &Source<Shipped>| {
+        let known = |source: &Source<BuiltinModel>| {
             self.slot() == Some(source.slot()) || self.sides.loaded.contains_key(&source.slot())
         };
         let missing = self.known_models().find(|s| !known(s) && !self.sides.missing.contains(s));
@@ -173,7 +173,7 @@ impl State {
         }
         let (config, target) = (self.attack.config.clone(), self.attack.target);
         let classes = self.model.as_ref().map(|m| m.classes.clone());
-        let due = |side: &Side| {
+        let due = |side: &ComparedModel| {
             let ended = matches!(side.attack.phase, Phase::Done { stopped: false, .. });
             let same = ended && side.attack.config == config && side.attack.target == target;
             !same && !side.clean.is_empty() && Some(&side.model.classes) == classes.as_ref()

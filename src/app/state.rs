@@ -4,11 +4,11 @@
 use super::{
     explore::Explored,
     frame::Frame,
-    link::{Link, Shipped, Wish, World},
+    link::{BuiltinModel, ImageDomain, Link, Wish},
     message::{Input, Kind, Source, Task},
     own::Own,
     saved::Saved,
-    sides::Sides,
+    sides::Comparison,
     training::Training,
     views::sentence,
     workers::Backend,
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::{AttackConfig, Settings, TrainConfig},
     evaluate::Report,
-    protocol::{AttackResult, Command, ModelInfo, PictureInfo, Slot, Trace},
+    protocol::{AttackResult, Command, ImageInfo, ModelInfo, Slot, Trace},
     verify,
 };
 
@@ -37,7 +37,7 @@ pub enum Phase {
     },
 }
 
-/// The attack on the picture in view.
+/// The attack on the image in view.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Attack {
     /// The number of the last one asked for.
@@ -53,11 +53,11 @@ pub struct Attack {
     pub traces: Vec<Trace>,
     /// Why not to trust it.
     pub flags: Vec<String>,
-    /// What the other models make of the attacked picture, as probabilities; once the attack is over.
+    /// What the other models make of the adversarial image, as probabilities; once the attack is over.
     pub transfer: Vec<(Slot, Vec<f32>)>,
 }
 
-/// The same attack on many pictures.
+/// The same attack on many images.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Many {
     pub id: u64,
@@ -72,14 +72,14 @@ pub struct Many {
 /// How this browser's arithmetic compares with PyTorch's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Check {
-    /// The n-th file that the visitor brought.
+    /// The n-th file that the user brought.
     pub(super) file: usize,
     /// Empty until it is done.
     pub groups: Vec<verify::Check>,
     pub milliseconds: f64,
 }
 
-/// Something the visitor should know, until they dismiss it.
+/// Something the user should know, until they dismiss it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
     pub id: usize,
@@ -92,16 +92,16 @@ pub struct State {
     pub backend: Backend,
     /// The model in focus.
     pub model: Option<ModelInfo>,
-    pub picture: Option<PictureInfo>,
-    /// Which square of its file the picture is, if it is a square of one.
+    pub image: Option<ImageInfo>,
+    /// Which square of its file the image is, if it is a square of one.
     pub frame: Option<Frame>,
-    /// The visitor's pictures, in the order in which they came.
+    /// The user's images, in the order in which they came.
     pub tray: Vec<Own>,
-    /// Probabilities of the clean picture; empty until it is classified.
+    /// Probabilities of the clean image; empty until it is classified.
     pub clean: Vec<f32>,
     pub attack: Attack,
     /// The other models.
-    pub sides: Sides,
+    pub sides: Comparison,
     /// What is known for the views.
     pub explored: Explored,
     pub saved: Option<Saved>,
@@ -111,18 +111,18 @@ pub struct State {
     pub check: Option<Check>,
     pub notices: Vec<Notice>,
     /// What is in use; and what was asked for last, which is on its way if it differs.
-    pub model_in_use: Option<Source<Shipped>>,
-    pub model_wanted: Option<Source<Shipped>>,
-    /// The last model file of the visitor's that was taken, and the last picture.
+    pub model_in_use: Option<Source<BuiltinModel>>,
+    pub model_wanted: Option<Source<BuiltinModel>>,
+    /// The last model file of the user's that was taken, and the last image.
     pub own_model: Option<usize>,
-    pub(super) own_picture: Option<usize>,
+    pub(super) own_image: Option<usize>,
     /// What to go back to if nothing of the world that was entered can be had: the model, the shipped one of its world, and
     /// the sample.
-    pub(super) left: Option<(Source<Shipped>, Shipped, u64)>,
-    pub picture_in_use: Option<Source<u64>>,
-    pub picture_wanted: Option<Source<u64>>,
+    pub(super) left: Option<(Source<BuiltinModel>, BuiltinModel, u64)>,
+    pub image_in_use: Option<Source<u64>>,
+    pub image_wanted: Option<Source<u64>>,
     noticed: usize,
-    /// Something long took the worker from the attack on the picture, which is made anew after it.
+    /// Something long took the worker from the attack on the image, which is made anew after it.
     pub(super) displaced: bool,
     /// The number of the last attack or evaluation.
     pub(super) last_id: u64,
@@ -134,7 +134,7 @@ impl State {
         let (link, problems) = Link::parse(hash);
         let mut state = Self {
             model_wanted: Some(Source::Ours(link.model)),
-            picture_wanted: Some(Source::Ours(link.sample)),
+            image_wanted: Some(Source::Ours(link.sample)),
             link,
             ..Self::default()
         };
@@ -155,7 +155,7 @@ impl State {
 
     fn hash_of(&self, link: &Link) -> String {
         let own_model = matches!(self.model_in_use, Some(Source::Own(_)));
-        link.hash(own_model, matches!(self.picture_in_use, Some(Source::Own(_))))
+        link.hash(own_model, matches!(self.image_in_use, Some(Source::Own(_))))
     }
 
     /// Whether an attack runs or is about to.
@@ -198,7 +198,7 @@ impl State {
                 Vec::new()
             }
             Input::Due => self.begin(),
-            Input::Visitor(intent) => self.intend(intent),
+            Input::User(intent) => self.intend(intent),
         }
     }
 
@@ -212,7 +212,7 @@ impl State {
         self.notices.push(Notice { id: self.noticed, text });
     }
 
-    /// Something long takes the worker from the attack on the picture, if there is one, whose outcome is then unknown.
+    /// Something long takes the worker from the attack on the image, if there is one, whose outcome is then unknown.
     pub(super) fn displace(&mut self) -> bool {
         let busy = self.busy();
         if busy {
@@ -223,13 +223,13 @@ impl State {
         busy
     }
 
-    /// What took the worker from the attack on the picture is over.
+    /// What took the worker from the attack on the image is over.
     pub(super) fn attack_again(&mut self) -> Vec<Task> {
         let over = self.busy() || matches!(self.attack.phase, Phase::Done { stopped: false, .. });
         if std::mem::take(&mut self.displaced) && !over { self.soon(0) } else { self.go_on() }
     }
 
-    /// The worker that attacked many pictures is gone.
+    /// The worker that attacked many images is gone.
     pub(super) fn cut_short(&mut self) {
         if let Some(many) = self.many.as_mut().filter(|many| many.running) {
             (many.running, many.stopped) = (false, true);
@@ -252,18 +252,18 @@ impl State {
 
     /// What the views of this world's models need, if the worker does not have it in itself.
     pub(super) fn load_reference(&self) -> Vec<Task> {
-        let wanted = self.link.model.world == World::Photos && self.backend.current.is_some();
+        let wanted = self.link.model.world == ImageDomain::Photos && self.backend.current.is_some();
         wanted.then_some(Task::LoadReference).into_iter().collect()
     }
 
-    pub(super) fn load_picture(&self) -> Vec<Task> {
+    pub(super) fn load_image(&self) -> Vec<Task> {
         let load = |source| match source {
-            Source::Ours(index) if self.link.model.world == World::Photos => Task::LoadPhoto(index),
+            Source::Ours(index) if self.link.model.world == ImageDomain::Photos => Task::LoadPhoto(index),
             Source::Ours(index) => Task::Send(Command::LoadSample { index }),
-            Source::Own(file) => Task::LoadPicture(file),
+            Source::Own(file) => Task::LoadImage(file),
         };
         let ready = self.backend.current.is_some();
-        self.picture_wanted.filter(|_| ready).map(load).into_iter().collect()
+        self.image_wanted.filter(|_| ready).map(load).into_iter().collect()
     }
 
     /// Checks the worker in use against the fixture, if there is one.

@@ -12,8 +12,8 @@ pub struct Step {
 
 pub const STEPS: [Step; 9] = [
     Step {
-        title: "What is an adversarial picture?",
-        text: "On the left is a picture, beside it the same picture after an attack. No pixel has changed by more than 8 of \
+        title: "What is an adversarial image?",
+        text: "On the left is an image, beside it the same image after an attack. No pixel has changed by more than 8 of \
                255 steps of brightness, and to you it shows what it showed before. The standard model, which was trained \
                in the usual way, now sees something else, and is sure of it. Move ε to see how little is enough.",
         shows: "model=ce&view=none",
@@ -33,13 +33,13 @@ pub const STEPS: [Step; 9] = [
     },
     Step {
         title: "A model that holds",
-        text: "The robust model was trained on attacked pictures (Madry et al., 2018) with two more terms: one that pulls \
+        text: "The robust model was trained on adversarial images (Madry et al., 2018) with two more terms: one that pulls \
                the attacked predictions back onto the clean ones, one that flattens the network. Under the same attack it \
-               keeps its answer. It pays for that: it is less sure, of clean pictures too.",
+               keeps its answer. It pays for that: it is less sure, of clean images too.",
         shows: "model=otjr&view=none",
     },
     Step {
-        title: "Where the two pictures part",
+        title: "Where the two images part",
         text: "Layer by layer, how far has the attack moved what the network computes? It starts as a small change of the \
                pixels. In the standard model it grows on its way until the logits have nothing in common with the clean \
                ones; in the robust model it stays in bounds. Choose a layer to see the channels that moved most.",
@@ -47,8 +47,8 @@ pub const STEPS: [Step; 9] = [
     },
     Step {
         title: "Where the representation went",
-        text: "The last layer before the decision, flattened to the plane in which many pictures spread widest. Each tint is \
-               the region of a class. The path is this picture's, step of attack by step of attack. Under the standard model \
+        text: "The last layer before the decision, flattened to the plane in which many images spread widest. Each tint is \
+               the region of a class. The path is this image's, step of attack by step of attack. Under the standard model \
                it walks into the region of another class.",
         shows: "model=ce&view=embedding",
     },
@@ -63,14 +63,14 @@ pub const STEPS: [Step; 9] = [
         title: "What the Jacobian penalty does",
         text: "How strongly do the logits react to a small change of the pixels along the directions of that transport? The \
                penalty R makes this small, there and not everywhere: so the robust model can still tell classes \
-               apart. Compare both models' reactions, and where in the picture they are.",
+               apart. Compare both models' reactions, and where in the image they are.",
         shows: "model=otjr&view=jacobian",
     },
     Step {
         title: "Do not trust one attack",
         text: "A model may look robust because one attack fails. AutoAttack (Croce and Hein, 2020) tries four, one of which \
                never looks at a gradient, and the page warns when the result suggests masked gradients. Only what \
-               withstands them all counts as robust. Attack many pictures to get a number.",
+               withstands them all counts as robust. Attack many images to get a number.",
         shows: "model=otjr&attack=autoattack&view=none",
     },
 ];

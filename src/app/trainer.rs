@@ -5,22 +5,22 @@ use wasm_bindgen::JsValue;
 
 use super::{
     controls::fit,
-    desk::Desk,
-    link::Shipped,
+    desk::AppContext,
+    link::BuiltinModel,
     material::{Material, kept, pick},
-    message::Intent,
+    message::UserAction,
     progress::{Course, Progress},
     race::Race,
     state::State,
     training::Phase,
-    views::Whose,
+    views::ModelLabel,
     wishes::{Earlier, Wish},
 };
 use crate::protocol::{Origin, Purpose, Slot};
 
 #[component]
 pub fn Trainer() -> impl IntoView {
-    let desk = expect_context::<Desk>();
+    let desk = expect_context::<AppContext>();
     let resume = pick("train-resume-file", "Go on with a run's file", ".safetensors", false, |desk, files| {
         files.into_iter().for_each(|file| desk.bring_run(file));
     });
@@ -102,11 +102,11 @@ fn can_move(state: &State) -> bool {
     has_run(state) && phase(state) != Some(Phase::Over)
 }
 
-fn button(desk: Desk, act: &'static Act) -> AnyView {
+fn button(desk: AppContext, act: &'static Act) -> AnyView {
     let now = Memo::new(move |_| desk.state.with(|s| ((act.id)(s), (act.title)(s), (act.can)(s))));
     let press = move |_| {
         let wish = desk.state.with_untracked(|s| (act.can)(s).then(|| (act.wish)(s)));
-        wish.into_iter().for_each(|wish| desk.tell(Intent::Train(wish)));
+        wish.into_iter().for_each(|wish| desk.tell(UserAction::Train(wish)));
     };
     view! {
         <button class:main=now.get_untracked().0 == "train-begin" id=move || now.get().0
@@ -118,13 +118,13 @@ fn button(desk: Desk, act: &'static Act) -> AnyView {
 /// What a run begins with.
 #[component]
 fn Begin() -> impl IntoView {
-    let desk = expect_context::<Desk>();
+    let desk = expect_context::<AppContext>();
     let own = Memo::new(move |_| desk.state.with(|s| s.name_of(Slot::Own).map(str::to_owned)));
     let now = Memo::new(move |_| desk.state.with(|s| s.link.origin));
     let world = Memo::new(move |_| desk.state.with(|s| s.link.model.world));
     let options = move || {
-        let shipped =
-            Shipped::all(world.get()).map(|shipped| (shipped.slot, Whose::from(shipped.slot).the().to_owned()));
+        let shipped = BuiltinModel::all(world.get())
+            .map(|shipped| (shipped.slot, ModelLabel::from(shipped.slot).the().to_owned()));
         let chosen = now.get() == Origin::Model(Slot::Own);
         let own = own.get().map(|name| format!("yours, {name}")).or_else(|| chosen.then(|| "yours".into()));
         let models = shipped.chain(own.map(|title| (Slot::Own, title)));
@@ -137,7 +137,7 @@ fn Begin() -> impl IntoView {
     let choose = move |key: String| {
         let slots = [Slot::Robust, Slot::Standard, Slot::Adversarial, Slot::Own];
         let slot = slots.into_iter().find(|slot| slot.key() == key);
-        desk.tell(Intent::Train(Wish::Origin(slot.map_or(Origin::Scratch, Origin::Model))));
+        desk.tell(UserAction::Train(Wish::Origin(slot.map_or(Origin::Scratch, Origin::Model))));
     };
     view! {
         <div class="control">

@@ -2,11 +2,11 @@
 //!
 //! A run trains whenever the worker has nothing else to do: every other command interrupts it, and `State::go_on` sends it on.
 
-pub use super::run::{Judged, Phase, Point, Run};
-use super::{message::Task, runs::Judging, state::State, wishes::Earlier};
+pub use super::run::{EvaluationResult, Phase, Point, Run};
+use super::{message::Task, runs::RunEvaluation, state::State, wishes::Earlier};
 use crate::{
     config::{Settings, TrainConfig},
-    protocol::{Command, DataInfo, Look, Pairs, Purpose, RunInfo, decode},
+    protocol::{Command, DataInfo, Pairs, Purpose, RunInfo, RunSnapshot, decode},
     train::Record,
 };
 
@@ -27,8 +27,8 @@ pub struct Training {
     /// The runs before, oldest first.
     pub past: Vec<Run>,
     pub data: DataInfo,
-    /// Pictures `[3, 32, 32]` that the visitor labelled, with their classes.
-    pub(super) labelled: Vec<(String, Vec<u8>)>,
+    /// Images `[3, 32, 32]` that the user labeled, with their classes.
+    pub(super) labeled: Vec<(String, Vec<u8>)>,
     /// The set brought that the worker has, and the one that it reads.
     pub(super) data_file: Option<usize>,
     pub data_coming: Option<usize>,
@@ -38,7 +38,7 @@ pub struct Training {
     /// Data sets that are kept in this browser, with the numbers of their files.
     pub earlier_data: Vec<(String, usize)>,
     pub(super) coming: Option<Coming>,
-    pub judging: Option<Judging>,
+    pub judging: Option<RunEvaluation>,
 }
 
 impl Training {
@@ -69,7 +69,7 @@ impl Training {
 
     /// Takes what was kept of a run's course; what an older page has written may be lost.
     pub(super) fn remember(&mut self, number: u64, history: &[u8]) {
-        let course: Result<(Vec<Record>, Vec<Point>, Judged), _> = decode(history);
+        let course: Result<(Vec<Record>, Vec<Point>, EvaluationResult), _> = decode(history);
         let run = |(records, points, judged)| (number, Run { number, records, points, judged, ..Run::default() });
         self.remembered = course.ok().map(run);
     }
@@ -130,7 +130,7 @@ impl State {
         let training = &mut self.training;
         let coming = training.coming.take();
         (training.data, training.judging) = (DataInfo::default(), None);
-        let mut tasks: Vec<Task> = training.labelled.iter().cloned().map(label).collect();
+        let mut tasks: Vec<Task> = training.labeled.iter().cloned().map(label).collect();
         tasks.extend(self.load_data());
         let run = self.training.run.as_mut();
         let Some((phase, run)) = run.and_then(|run| match coming {
@@ -170,7 +170,7 @@ impl State {
         if file.is_some() {
             training.data_file.take_if(|used| Some(*used) == file);
             self.notice(
-                "The pictures to learn from were being read when the computation failed: they may be too many for this \
+                "The images to learn from were being read when the computation failed: they may be too many for this \
                  device's memory. Open them once more to try again."
                     .into(),
             );
@@ -179,11 +179,11 @@ impl State {
 
     pub(super) fn hear_data(&mut self, data: DataInfo) -> Vec<Task> {
         let mut tasks = Vec::new();
-        // Else a picture was labelled meanwhile.
+        // Else an image was labeled meanwhile.
         if data.own == self.training.data.own
             && let Some((_, kind, _)) = &data.brought
             && let Some(file) = self.training.data_coming.take()
-            // Else a new worker has it again, whatever is learnt from now.
+            // Else a new worker has it again, whatever is learned from now.
             && self.training.data_file.replace(file) != Some(file)
         {
             let before = self.link.train.dataset;
@@ -199,14 +199,14 @@ impl State {
         tasks
     }
 
-    /// Real pictures are many, and alike under a flip.
+    /// Real images are many, and alike under a flip.
     pub(super) fn suit_data(&mut self) {
         let usual = TrainConfig::demo();
         let drawn = self.link.train.dataset == usual.dataset;
         (self.link.train.limit, self.link.train.augment) = if drawn { (usual.limit, usual.augment) } else { (0, true) };
     }
 
-    /// Another picture is in view.
+    /// Another image is in view.
     pub(super) fn follow_anew(&mut self) {
         if let Some(run) = &mut self.training.run {
             run.first = None;
@@ -276,7 +276,7 @@ impl State {
         (id, over): (u64, bool),
         step: u64,
         records: Vec<Record>,
-        look: Option<Box<Look>>,
+        look: Option<Box<RunSnapshot>>,
         [speed, memory]: [f64; 2],
     ) -> Vec<Task> {
         let Some(run) = self.training.run.as_mut().filter(|run| run.asked == Some(id)) else { return Vec::new() };

@@ -1,4 +1,4 @@
-//! What the visitor wants of training, and what follows from it. Part of the fold in `state`.
+//! What the user wants of training, and what follows from it. Part of the fold in `state`.
 
 use super::{
     message::Task,
@@ -11,7 +11,7 @@ use crate::{
     protocol::{Command, Origin, Purpose},
 };
 
-/// What the visitor wants of training.
+/// What the user wants of training.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Wish {
     /// Change a setting of the next run, and of the one under way if it may change while that runs.
@@ -38,10 +38,10 @@ pub enum Wish {
     Data(usize),
     /// Delete the set of this name that was kept.
     ForgetData(String),
-    /// Train on the picture in view, too, as one of this class.
+    /// Train on the image in view, too, as one of this class.
     Label(String),
     Unlabel,
-    /// Judge all runs by the attack that is chosen, on so many held-out pictures.
+    /// Judge all runs by the attack that is chosen, on so many held-out images.
     Judge(usize),
 }
 
@@ -99,15 +99,15 @@ impl State {
                 return vec![Task::ForgetData(name)];
             }
             Wish::Label(class) => {
-                let labelled = self.picture.as_ref().map(|picture| (class, picture.pixels.clone()));
-                self.training.labelled.extend(labelled.clone());
-                return labelled.map(label).into_iter().collect();
+                let labeled = self.image.as_ref().map(|image| (class, image.pixels.clone()));
+                self.training.labeled.extend(labeled.clone());
+                return labeled.map(label).into_iter().collect();
             }
             Wish::Unlabel => {
-                self.training.labelled.clear();
+                self.training.labeled.clear();
                 return vec![Task::Send(Command::Unlabel)];
             }
-            Wish::Judge(pictures) => return self.judge(pictures),
+            Wish::Judge(images) => return self.judge(images),
         }
         Vec::new()
     }
@@ -148,7 +148,7 @@ impl State {
         tasks
     }
 
-    /// With at most `batch` pictures a step, if it is a copy (0: as many as it had).
+    /// With at most `batch` images a step, if it is a copy (0: as many as it had).
     pub(super) fn prepare(&mut self, coming: Coming, batch: usize) -> Task {
         self.training.coming = Some(coming);
         match coming {

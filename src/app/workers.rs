@@ -53,7 +53,7 @@ impl State {
 
     pub(super) fn hear_coming(&mut self, kind: Kind, event: Event) -> Vec<Task> {
         match event {
-            Event::Opened { name, .. } => {
+            Event::DeviceReady { name, .. } => {
                 self.backend.coming = None;
                 self.backend.current = Some((kind, name));
                 self.cut_short();
@@ -61,14 +61,14 @@ impl State {
                 self.stop_asking();
                 let mut tasks = vec![Task::Promote];
                 tasks.extend(self.load_reference());
-                tasks.extend(self.load_picture());
+                tasks.extend(self.load_image());
                 tasks.extend(self.load_model());
                 tasks.extend(self.load_check());
                 tasks.extend(self.train_again());
                 tasks.extend(self.prefer_gpu());
                 tasks
             }
-            Event::Refused { text, .. } => self.crashed(kind, &text),
+            Event::Failed { text, .. } => self.crashed(kind, &text),
             _ => Vec::new(),
         }
     }
@@ -90,7 +90,7 @@ impl State {
             // Whatever was on its way may have been the cause.
             self.check = None;
             self.model_wanted = self.model_in_use.or(self.model_wanted);
-            self.picture_wanted = self.picture_in_use.or(self.picture_wanted);
+            self.image_wanted = self.image_in_use.or(self.image_wanted);
         }
         self.backend.crashes += 1;
         self.backend.cpu_crashed |= kind == Kind::Cpu;
@@ -106,7 +106,7 @@ impl State {
             }
             _ => {
                 self.notice(format!(
-                    "The computation failed ({why}). It was started again with the same model and picture."
+                    "The computation failed ({why}). It was started again with the same model and image."
                 ));
                 Some(kind)
             }
@@ -115,7 +115,7 @@ impl State {
         tasks
     }
 
-    /// Takes the visitor's word on who shall compute.
+    /// Takes the user's word on who shall compute.
     pub(super) fn choose(&mut self, wish: Wish) -> Vec<Task> {
         self.link.backend = wish;
         (self.backend.crashes, self.backend.cpu_crashed) = (0, false);

@@ -2,8 +2,8 @@
 //! checkpoints where the loss no longer rises. For L1 its sparse relative (Croce and Hein, 2021, algorithm 3).
 
 use super::{
-    Attack, Classifier, Error, Found, Goal, Loss, Observer, Progress, Query, Task, Threat, clean, standing, stream,
-    threat::sparse_sign,
+    Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, Loss, ModelOracle, Observer, Progress, ThreatModel,
+    clean, standing, stream, threat::sparse_sign,
 };
 use crate::{config::Norm, prediction::ranking};
 
@@ -18,7 +18,7 @@ pub enum Climb {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Apgd {
-    pub threat: Threat,
+    pub threat: ThreatModel,
     pub climb: Climb,
     pub iterations: usize,
     /// Gradients averaged at each point, for models that answer at random (expectation over transformation).
@@ -53,7 +53,7 @@ pub fn checkpoints(norm: Norm, iterations: usize) -> Vec<usize> {
     all
 }
 
-/// A picture on its way.
+/// An image on its way.
 struct Point<'a> {
     i: usize,
     x: &'a [f32],
@@ -81,10 +81,10 @@ struct Point<'a> {
 impl Attack for Apgd {
     async fn run(
         &self,
-        query: &Query<'_, impl Classifier>,
-        task: &Task,
+        query: &ModelOracle<'_, impl Classifier>,
+        task: &AttackBatch,
         observer: &mut impl Observer,
-    ) -> Result<Vec<Found>, Error> {
+    ) -> Result<Vec<AttackOutcome>, Error> {
         let (mut found, logits) = clean(query, task).await?;
         let rounds = match self.climb {
             Climb::Restarts(_, n) | Climb::Targets(n) => n,
@@ -104,7 +104,7 @@ impl Attack for Apgd {
                 .into_iter()
                 .map(|i| {
                     let rng = &mut stream(self.seed, task.ids[i], round);
-                    Start { i, loss: loss(i), x: self.stages()[0].0.random_surface(task.picture(i), rng) }
+                    Start { i, loss: loss(i), x: self.stages()[0].0.random_surface(task.image(i), rng) }
                 })
                 .collect();
             let mut done = round * self.iterations;
@@ -125,17 +125,17 @@ impl Attack for Apgd {
 
 impl Apgd {
     /// The balls in turn, with the iterations spent in each.
-    fn stages(&self) -> Vec<(Threat, usize)> {
+    fn stages(&self) -> Vec<(ThreatModel, usize)> {
         if !self.enlarged {
             return vec![(self.threat, self.iterations)];
         }
         let part = (3 * self.iterations).div_ceil(10);
-        let ball = |times: f32| Threat { epsilon: times * self.threat.epsilon, ..self.threat };
+        let ball = |times: f32| ThreatModel { epsilon: times * self.threat.epsilon, ..self.threat };
         vec![(ball(3.0), part), (ball(2.0), part), (self.threat, self.iterations - 2 * part)]
     }
 }
 
-/// Where the climb of one picture begins.
+/// Where the climb of one image begins.
 pub struct Start {
     /// Its place in the task.
     pub i: usize,
@@ -144,11 +144,11 @@ pub struct Start {
     pub x: Vec<f32>,
 }
 
-/// One climb of a set of pictures in one ball.
+/// One climb of a set of images in one ball.
 pub struct Run<'a, M> {
-    pub query: &'a Query<'a, M>,
-    pub task: &'a Task,
-    pub threat: Threat,
+    pub query: &'a ModelOracle<'a, M>,
+    pub task: &'a AttackBatch,
+    pub threat: ThreatModel,
     pub iterations: usize,
     /// See [`Apgd::samples`].
     pub samples: usize,
@@ -162,12 +162,12 @@ pub struct Run<'a, M> {
 }
 
 impl<M: Classifier> Run<'_, M> {
-    /// Climbs from `starts`; gives the points of highest loss, or nothing if the observer has ended it. Pictures that fall
+    /// Climbs from `starts`; gives the points of highest loss, or nothing if the observer has ended it. Images that fall
     /// leave at once.
     pub async fn climb(
         &self,
         starts: Vec<Start>,
-        found: &mut [Found],
+        found: &mut [AttackOutcome],
         observer: &mut impl Observer,
     ) -> Result<Option<Vec<Start>>, Error> {
         let (done, total) = (self.done, self.total);
@@ -185,7 +185,7 @@ impl<M: Classifier> Run<'_, M> {
         for iteration in 0..self.iterations {
             // One look at a model that answers at random proves nothing: there, all go on to the end.
             if self.last && self.samples == 1 {
-                points.retain(|p| !found[p.i].fallen());
+                points.retain(|p| !found[p.i].succeeded());
             }
             if points.is_empty() {
                 // That the start is enough shows after one step too.
@@ -209,7 +209,7 @@ impl<M: Classifier> Run<'_, M> {
     }
 
     fn point(&self, Start { i, loss, x: mut x_adv }: Start) -> Point<'_> {
-        let x = self.task.picture(i);
+        let x = self.task.image(i);
         self.threat.project(&mut x_adv, x);
         let n = x.len();
         let moved = x_adv.iter().zip(x).filter(|(a, x)| a != x).count();
@@ -235,7 +235,7 @@ impl<M: Classifier> Run<'_, M> {
     }
 
     /// Sets each point's gradient and gives the losses; offers the points to what was found.
-    async fn evaluate(&self, points: &mut [Point<'_>], found: &mut [Found]) -> Result<Vec<f64>, Error> {
+    async fn evaluate(&self, points: &mut [Point<'_>], found: &mut [AttackOutcome]) -> Result<Vec<f64>, Error> {
         let x_adv: Vec<f32> = points.iter().flat_map(|p| &p.x_adv).copied().collect();
         let n = self.query.values();
         let mut losses = vec![0.0; points.len()];
@@ -261,7 +261,7 @@ impl<M: Classifier> Run<'_, M> {
     }
 }
 
-fn first_step(threat: &Threat) -> f32 {
+fn first_step(threat: &ThreatModel) -> f32 {
     match threat.norm {
         Norm::Linf | Norm::L2 => 2.0 * threat.epsilon,
         Norm::L1 => threat.epsilon,
@@ -270,7 +270,7 @@ fn first_step(threat: &Threat) -> f32 {
 
 impl Point<'_> {
     /// The next iterate: a projected step, averaged with the way come (algorithm 1, lines 7 and 8). L1: without.
-    fn advance(&mut self, threat: &Threat, first: bool) {
+    fn advance(&mut self, threat: &ThreatModel, first: bool) {
         let direction = match threat.norm {
             Norm::L1 => sparse_sign(&self.gradient, self.moves),
             _ => threat.steepest(&self.gradient),
@@ -297,7 +297,7 @@ impl Point<'_> {
     }
 
     /// At a checkpoint, `period` iterations after the last one.
-    fn check(&mut self, threat: &Threat, period: usize) {
+    fn check(&mut self, threat: &ThreatModel, period: usize) {
         let back = if threat.norm == Norm::L1 {
             let moved = self.best.iter().zip(self.x).filter(|(a, x)| a != x).count();
             let sparser = (moved as f64) < 0.95 * self.moved as f64;

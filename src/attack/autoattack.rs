@@ -1,4 +1,4 @@
-//! AutoAttack (Croce and Hein, 2020): four attacks in turn, each on the pictures that still stand, without parameters to
+//! AutoAttack (Croce and Hein, 2020): four attacks in turn, each on the images that still stand, without parameters to
 //! choose; and the checks that tell when even that is not to be trusted.
 
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Classifier, Error, Loss, Query, Threat,
+    Classifier, Error, Loss, ModelOracle, ThreatModel,
     apgd::{Apgd, Climb},
     fab::Fab,
     method::{Method, Stage},
@@ -15,7 +15,7 @@ use super::{
 use crate::config::{AttackKind, Norm};
 
 /// The attacks of a version, with the published parameters; those that the number of classes rules out are left out.
-pub fn stages(version: AttackKind, threat: Threat, classes: usize, seed: u64) -> Vec<Stage> {
+pub fn stages(version: AttackKind, threat: ThreatModel, classes: usize, seed: u64) -> Vec<Stage> {
     let sparse = threat.norm == Norm::L1;
     let rand = version == AttackKind::AutoattackRand;
     let targets = |n: usize| n.min(classes.saturating_sub(1));
@@ -54,7 +54,7 @@ pub fn left_out(version: AttackKind, classes: usize) -> Vec<Flag> {
     if !version.is_suite() {
         return Vec::new();
     }
-    let threat = Threat { norm: Norm::Linf, epsilon: 0.0 };
+    let threat = ThreatModel { norm: Norm::Linf, epsilon: 0.0 };
     let names = |classes| stages(version, threat, classes, 0).into_iter().map(|stage| stage.name);
     let left: Vec<&str> = names(classes).collect();
     let left_out: Vec<String> = names(10).filter(|name| !left.contains(name)).map(Into::into).collect();
@@ -64,16 +64,16 @@ pub fn left_out(version: AttackKind, classes: usize) -> Vec<Flag> {
 /// A reason not to trust an evaluation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Flag {
-    /// Equal pictures get different answers.
+    /// Equal images get different answers.
     Randomised,
     /// The outputs look like probabilities.
     Probabilities,
     /// So many gradients were exactly zero at the start of an attack.
     ZeroGradients(usize),
-    /// Random search has felled so many pictures of all that gradients had left.
+    /// Random search has felled so many images of all that gradients had left.
     SquareAhead { felled: usize, of: usize },
-    /// So many pictures were not attacked: the model attacked, which is not the one that judges, is wrong on them anyway.
-    LeftAlone { pictures: usize, of: usize },
+    /// So many images were not attacked: the model attacked, which is not the one that judges, is wrong on them anyway.
+    LeftAlone { images: usize, of: usize },
     /// These attacks were left out since the model has too few classes for their loss.
     FewClasses { classes: usize, left_out: Vec<String> },
 }
@@ -82,7 +82,7 @@ impl fmt::Display for Flag {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Self::Randomised => f.write_str(
-                "the model answers at random: the same picture gets different outputs, so one gradient says little. Use \
+                "the model answers at random: the same image gets different outputs, so one gradient says little. Use \
                  autoattack-rand, which averages many",
             ),
             Self::Probabilities => f.write_str(
@@ -97,12 +97,12 @@ impl fmt::Display for Flag {
             ),
             Self::SquareAhead { felled, of } => write!(
                 f,
-                "square, which only guesses, felled {felled} of {of} pictures that the gradient attacks had left: a sign \
+                "square, which only guesses, felled {felled} of {of} images that the gradient attacks had left: a sign \
                  of masked gradients. Try more queries and restarts, or an attack made for this model"
             ),
-            Self::LeftAlone { pictures, of } => write!(
+            Self::LeftAlone { images, of } => write!(
                 f,
-                "{pictures} of {of} pictures were not attacked, since the model attacked is wrong on them anyway: the judge \
+                "{images} of {of} images were not attacked, since the model attacked is wrong on them anyway: the judge \
                  looks the more robust for it"
             ),
             Self::FewClasses { classes, left_out } => write!(
@@ -114,15 +114,15 @@ impl fmt::Display for Flag {
     }
 }
 
-/// How far the normalised outputs of one picture may differ between two looks.
+/// How far the normalized outputs of one image may differ between two looks.
 const RANDOM: f32 = 1e-4;
 /// How near to 1 the sum of probabilities is.
 const SUM: f32 = 1e-5;
-/// The share of all pictures that square may fell alone.
+/// The share of all images that square may fell alone.
 pub const SQUARE_AHEAD: f64 = 0.002;
 
 /// Looks at a model before the attacks: whether it answers at random, and whether with probabilities.
-pub async fn check_outputs(query: &Query<'_, impl Classifier>, x: &[f32]) -> Result<Vec<Flag>, Error> {
+pub async fn check_outputs(query: &ModelOracle<'_, impl Classifier>, x: &[f32]) -> Result<Vec<Flag>, Error> {
     let first = query.logits(x).await?;
     let mut flags = Vec::new();
     for _ in 0..4 {

@@ -1,9 +1,9 @@
 //! Decision boundaries, linearised, and the way to them: what FAB and DeepFool are made of.
 
-use super::{Classifier, Error, Goal, Query};
+use super::{Classifier, Error, Goal, ModelOracle};
 use crate::config::Norm;
 
-/// The boundary between two classes as the gradient at a picture promises it: difference + normal . d = 0.
+/// The boundary between two classes as the gradient at an image promises it: difference + normal . d = 0.
 pub struct Boundary {
     /// Of the two classes' logits; the goal's side is positive.
     pub difference: f32,
@@ -11,11 +11,11 @@ pub struct Boundary {
     pub normal: Vec<f32>,
 }
 
-/// For each picture the boundary that has to be crossed for its goal: of the nearest class, or of the one given.
+/// For each image the boundary that has to be crossed for its goal: of the nearest class, or of the one given.
 ///
 /// Without given classes this takes a gradient for every class.
 pub async fn nearest(
-    query: &Query<'_, impl Classifier>,
+    query: &ModelOracle<'_, impl Classifier>,
     norm: Norm,
     x: &[f32],
     goals: &[Goal],
@@ -27,9 +27,9 @@ pub async fn nearest(
     loop {
         // The logits whose difference is to grow: (to, from).
         let pair = |k: usize| match (goals[k], targets) {
-            (Goal::Avoid(y), Some(targets)) => Some((targets[k], y)),
-            (Goal::Avoid(y), None) => (class != y).then_some((class, y)),
-            (Goal::Reach(t), _) => (class != t).then_some((t, class)),
+            (Goal::Untargeted(y), Some(targets)) => Some((targets[k], y)),
+            (Goal::Untargeted(y), None) => (class != y).then_some((class, y)),
+            (Goal::Targeted(t), _) => (class != t).then_some((t, class)),
         };
         let cotangent = |k: usize, _: &[f32], dz: &mut [f32]| {
             if let Some((to, from)) = pair(k) {
@@ -43,8 +43,8 @@ pub async fn nearest(
             let difference = z[to] - z[from];
             // To avoid y, one boundary is enough: the nearest. To reach t, all must be crossed: the worst first.
             let rank = match goals[k] {
-                Goal::Avoid(_) => difference.abs() / (dual_size(norm, normal) + 1e-12),
-                Goal::Reach(_) => difference,
+                Goal::Untargeted(_) => difference.abs() / (dual_size(norm, normal) + 1e-12),
+                Goal::Targeted(_) => difference,
             };
             if nearest[k].as_ref().is_none_or(|(least, _)| rank < *least) {
                 nearest[k] = Some((rank, Boundary { difference, normal: normal.to_vec() }));

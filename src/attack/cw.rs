@@ -1,15 +1,18 @@
 //! Carlini and Wagner's L2 attack (2017): gradient descent on |d|^2 + c max(margin + kappa, 0) in a space in which every
-//! point is a picture, with a search for the smallest c that succeeds.
+//! point is an image, with a search for the smallest c that succeeds.
 
-use super::{Attack, Classifier, Error, Found, Goal, Loss, Observer, Progress, Query, Task, Threat, clean, standing};
+use super::{
+    Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, Loss, ModelOracle, Observer, Progress, ThreatModel,
+    clean, standing,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CarliniWagner {
     /// Its norm is L2; its epsilon only judges the perturbation.
-    pub threat: Threat,
+    pub threat: ThreatModel,
     /// Steps of Adam for each c.
     pub steps: usize,
-    /// Values of c tried for each picture.
+    /// Values of c tried for each image.
     pub searches: usize,
     /// Adam's rate.
     pub rate: f32,
@@ -20,7 +23,7 @@ pub struct CarliniWagner {
 /// The first c.
 const FIRST: f32 = 0.1;
 
-/// A picture on its way.
+/// An image on its way.
 struct Point<'a> {
     i: usize,
     x: &'a [f32],
@@ -38,16 +41,16 @@ struct Point<'a> {
 impl Attack for CarliniWagner {
     async fn run(
         &self,
-        query: &Query<'_, impl Classifier>,
-        task: &Task,
+        query: &ModelOracle<'_, impl Classifier>,
+        task: &AttackBatch,
         observer: &mut impl Observer,
-    ) -> Result<Vec<Found>, Error> {
+    ) -> Result<Vec<AttackOutcome>, Error> {
         let (mut found, _) = clean(query, task).await?;
         let mut points: Vec<Point> = standing(&found)
             .into_iter()
             .map(|i| {
                 let (w, means) = (Vec::new(), [Vec::new(), Vec::new()]);
-                let (x, goal) = (task.picture(i), task.goals[i]);
+                let (x, goal) = (task.image(i), task.goals[i]);
                 Point { i, x, goal, c: FIRST, failed: 0.0, succeeded: f32::INFINITY, w, means, success: false }
             })
             .collect();
@@ -58,7 +61,7 @@ impl Attack for CarliniWagner {
                 if points.is_empty() {
                     return Ok(found);
                 }
-                let x_adv: Vec<f32> = points.iter().flat_map(Point::picture).collect();
+                let x_adv: Vec<f32> = points.iter().flat_map(Point::image).collect();
                 let cotangent = |k: usize, z: &[f32], dz: &mut [f32]| {
                     let p = &points[k];
                     if p.goal.margin(z) + self.confidence > 0.0 {
@@ -88,14 +91,14 @@ impl Attack for CarliniWagner {
 }
 
 impl Point<'_> {
-    /// Back to the picture, a little inside [0,1], where tanh still has a slope.
+    /// Back to the image, a little inside [0,1], where tanh still has a slope.
     fn restart(&mut self) {
         self.w = self.x.iter().map(|x| ((2.0 * x - 1.0) * 0.999_999).atanh()).collect();
         self.means = [vec![0.0; self.x.len()], vec![0.0; self.x.len()]];
         self.success = false;
     }
 
-    fn picture(&self) -> impl Iterator<Item = f32> {
+    fn image(&self) -> impl Iterator<Item = f32> {
         self.w.iter().map(|w| (0.5 * (1.0 + w.tanh())).clamp(0.0, 1.0))
     }
 

@@ -1,7 +1,7 @@
 //! DeepFool (Moosavi-Dezfooli et al., 2016): steps to the nearest linearised boundary until it is crossed.
 
 use super::{
-    Attack, Classifier, Error, Found, Goal, Observer, Progress, Query, Task, Threat,
+    Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, ModelOracle, Observer, Progress, ThreatModel,
     boundary::{nearest, reach},
     clean, standing,
 };
@@ -9,7 +9,7 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DeepFool {
     /// Its norm measures the perturbation; its epsilon only judges it.
-    pub threat: Threat,
+    pub threat: ThreatModel,
     pub steps: usize,
 }
 
@@ -19,13 +19,13 @@ const OVERSHOOT: f32 = 0.02;
 impl Attack for DeepFool {
     async fn run(
         &self,
-        query: &Query<'_, impl Classifier>,
-        task: &Task,
+        query: &ModelOracle<'_, impl Classifier>,
+        task: &AttackBatch,
         observer: &mut impl Observer,
-    ) -> Result<Vec<Found>, Error> {
+    ) -> Result<Vec<AttackOutcome>, Error> {
         let (mut found, _) = clean(query, task).await?;
         let mut points: Vec<(usize, Vec<f32>)> =
-            standing(&found).into_iter().map(|i| (i, task.picture(i).to_vec())).collect();
+            standing(&found).into_iter().map(|i| (i, task.image(i).to_vec())).collect();
         for step in 0..self.steps {
             if points.is_empty() {
                 break;
@@ -40,11 +40,11 @@ impl Attack for DeepFool {
                 let d = reach(self.threat.norm, x_adv, &boundary.normal, c);
                 x_adv.iter_mut().zip(d).for_each(|(x, d)| *x += d);
                 let overshoot = |(a, x): (&f32, &f32)| (x + (1.0 + OVERSHOOT) * (a - x)).clamp(0.0, 1.0);
-                beyond.extend(x_adv.iter().zip(task.picture(*i)).map(overshoot));
+                beyond.extend(x_adv.iter().zip(task.image(*i)).map(overshoot));
             }
             let logits = query.logits(&beyond).await?;
             for (((i, _), beyond), z) in points.iter().zip(beyond.chunks(query.values())).zip(logits.rows()) {
-                let distance = self.threat.distance(beyond, task.picture(*i));
+                let distance = self.threat.distance(beyond, task.image(*i));
                 found[*i].offer_nearest(beyond, task.goals[*i].margin(z), distance, &self.threat);
             }
             points.retain(|(i, _)| found[*i].distance.is_none());

@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::{
-    Attack, Classifier, Error, Found, Goal, Observer, Progress, Query, Task, Threat,
+    Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, ModelOracle, Observer, Progress, ThreatModel,
     boundary::{Boundary, nearest, reach},
     clean, standing, stream,
     threat::{random_direction, scaled},
@@ -13,8 +13,8 @@ use crate::prediction::ranking;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fab {
-    /// The ball that counts; pictures whose perturbation fits into it leave the attack.
-    pub threat: Threat,
+    /// The ball that counts; images whose perturbation fits into it leave the attack.
+    pub threat: ThreatModel,
     /// Towards each of the likeliest wrong classes, this many; without, towards the class whose boundary is nearest at each
     /// step, which costs a gradient for every class.
     pub targets: Option<usize>,
@@ -30,7 +30,7 @@ const ETA: f32 = 1.05;
 /// After a success the next point is this far from the original to it.
 const BETA: f32 = 0.9;
 
-/// A picture on its way.
+/// An image on its way.
 struct Point<'a> {
     i: usize,
     x: &'a [f32],
@@ -42,10 +42,10 @@ struct Point<'a> {
 impl Attack for Fab {
     async fn run(
         &self,
-        query: &Query<'_, impl Classifier>,
-        task: &Task,
+        query: &ModelOracle<'_, impl Classifier>,
+        task: &AttackBatch,
         observer: &mut impl Observer,
-    ) -> Result<Vec<Found>, Error> {
+    ) -> Result<Vec<AttackOutcome>, Error> {
         let (mut found, logits) = clean(query, task).await?;
         let rounds = self.targets.unwrap_or(1);
         let total = rounds * self.restarts * self.iterations;
@@ -55,7 +55,7 @@ impl Attack for Fab {
                 let start = |i| self.start(task, i, ranking(logits.row(i))[round + 1], round * self.restarts + restart);
                 let mut points: Vec<Point> = standing(&found).into_iter().map(start).collect();
                 for _ in 0..self.iterations {
-                    points.retain(|p| !found[p.i].fallen());
+                    points.retain(|p| !found[p.i].succeeded());
                     if points.is_empty() {
                         break;
                     }
@@ -89,9 +89,9 @@ fn pixels(points: &[Point]) -> Vec<f32> {
 }
 
 impl Fab {
-    fn start<'a>(&self, task: &'a Task, i: usize, target: usize, run: usize) -> Point<'a> {
-        let x = task.picture(i);
-        // The first run for each target begins at the picture.
+    fn start<'a>(&self, task: &'a AttackBatch, i: usize, target: usize, run: usize) -> Point<'a> {
+        let x = task.image(i);
+        // The first run for each target begins at the image.
         let x_adv = if !run.is_multiple_of(self.restarts) {
             let d = random_direction(self.threat.norm, x.len(), &mut stream(self.seed, task.ids[i], run));
             self.threat.displaced(x, &scaled(&d, self.threat.norm, self.threat.epsilon / 2.0))

@@ -1,4 +1,4 @@
-//! What attacks want of a prediction, and the losses that they climb to get it. All are functions of one picture's logits.
+//! What attacks want of a prediction, and the losses that they climb to get it. All are functions of one image's logits.
 
 use crate::prediction::{ranking, rival};
 
@@ -47,8 +47,8 @@ impl Loss {
     pub fn needs_classes(self, goal: Goal) -> usize {
         match (self, goal) {
             (Self::CrossEntropy | Self::LogOdds | Self::Margin, _) => 2,
-            (Self::Dlr, Goal::Avoid(_)) => 3,
-            (Self::Dlr, Goal::Reach(_)) | (Self::DlrTowards(_), _) => 4,
+            (Self::Dlr, Goal::Untargeted(_)) => 3,
+            (Self::Dlr, Goal::Targeted(_)) | (Self::DlrTowards(_), _) => 4,
         }
     }
 
@@ -63,8 +63,8 @@ impl Loss {
     /// Its value at logits `z`; its derivative is added to `dz`. The arithmetic is float64.
     pub fn ascend(self, goal: Goal, z: &[f32], dz: &mut [f32]) -> f64 {
         let (own, sign) = match goal {
-            Goal::Avoid(y) => (y, 1.0),
-            Goal::Reach(t) => (t, -1.0),
+            Goal::Untargeted(y) => (y, 1.0),
+            Goal::Targeted(t) => (t, -1.0),
         };
         let z64 = |j: usize| f64::from(z[j]);
         match self {
@@ -94,11 +94,11 @@ impl Loss {
                 sign * (z64(other) - z64(own))
             }
             Self::Dlr => match goal {
-                Goal::Avoid(y) => {
+                Goal::Untargeted(y) => {
                     let order = ranking(z);
                     ratio(z, dz, [rival(z, y), y], &[(order[0], 1.0), (order[2], -1.0)])
                 }
-                Goal::Reach(t) => towards(z, dz, [t, rival(z, t)]),
+                Goal::Targeted(t) => towards(z, dz, [t, rival(z, t)]),
             },
             Self::DlrTowards(t) => towards(z, dz, [t, own]),
         }

@@ -1,7 +1,7 @@
 //! Every attack under one roof: from a config to attacks that can be run one after another.
 
 use super::{
-    Attack, Classifier, Error, Found, Goal, Loss, Observer, Query, Task, Threat,
+    Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, Loss, ModelOracle, Observer, ThreatModel,
     apgd::{Apgd, Climb},
     autoattack,
     cw::CarliniWagner,
@@ -34,7 +34,7 @@ pub struct Stage {
 
 /// The attacks that a config names, in order: several for AutoAttack, else one. `classes` are the model's.
 pub fn stages(c: &AttackConfig, classes: usize) -> Result<Vec<Stage>, Error> {
-    let threat = Threat { norm: c.norm, epsilon: c.epsilon.0 };
+    let threat = ThreatModel { norm: c.norm, epsilon: c.epsilon.0 };
     let loss = c.loss.into();
     let targets = c.targets.min(classes.saturating_sub(1));
     let pgd = Pgd {
@@ -89,7 +89,7 @@ pub fn stages(c: &AttackConfig, classes: usize) -> Result<Vec<Stage>, Error> {
 impl Method {
     /// Whether it can be run against a model of so many classes, for such goals.
     pub fn suits(&self, classes: usize, goals: &[Goal]) -> Result<(), Error> {
-        let goal = goals.iter().copied().find(|goal| matches!(goal, Goal::Reach(_))).unwrap_or(Goal::Avoid(0));
+        let goal = goals.iter().copied().find(|goal| matches!(goal, Goal::Targeted(_))).unwrap_or(Goal::Untargeted(0));
         let needs = match self {
             Self::Pgd(pgd) => pgd.loss.needs_classes(goal),
             Self::Apgd(Apgd { climb: Climb::Restarts(loss, _), .. }) => loss.needs_classes(goal),
@@ -104,7 +104,7 @@ impl Method {
         }
         let any_class =
             matches!(self, Self::Apgd(Apgd { climb: Climb::Targets(_), .. }) | Self::Fab(Fab { targets: Some(_), .. }));
-        if any_class && matches!(goal, Goal::Reach(_)) {
+        if any_class && matches!(goal, Goal::Targeted(_)) {
             return Err(Error::Unsuited(
                 "this attack goes through the wrong classes by itself: leave out the target, or choose pgd, apgd-ce, \
                  apgd-dlr, fab or square"
@@ -118,10 +118,10 @@ impl Method {
 impl Attack for Method {
     async fn run(
         &self,
-        query: &Query<'_, impl Classifier>,
-        task: &Task,
+        query: &ModelOracle<'_, impl Classifier>,
+        task: &AttackBatch,
         observer: &mut impl Observer,
-    ) -> Result<Vec<Found>, Error> {
+    ) -> Result<Vec<AttackOutcome>, Error> {
         match self {
             Self::Pgd(attack) => attack.run(query, task, observer).await,
             Self::Apgd(attack) => attack.run(query, task, observer).await,

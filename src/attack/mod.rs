@@ -3,9 +3,9 @@
 //! An attack is a small value with its parameters; a model is anything that gives logits. Pixels are in [0,1], epsilon
 //! is in the same unit, and models are attacked in inference mode.
 //!
-//! The arithmetic of an attack, a few thousand numbers a picture, is done on the host, picture by picture, and reads
-//! like the paper; the device only evaluates the model ([`Query`]). So projections are exact in float32 and equal on
-//! every backend, each picture has its own step size, stopping point and random stream, and pictures that have fallen
+//! The arithmetic of an attack, a few thousand numbers an image, is done on the host, image by image, and reads
+//! like the paper; the device only evaluates the model ([`ModelOracle`]). So projections are exact in float32 and equal on
+//! every backend, each image has its own step size, stopping point and random stream, and images that have fallen
 //! leave the batch at once. Only the attack inside training ([`training`]) stays on the device.
 
 pub mod apgd;
@@ -30,10 +30,10 @@ use burn::tensor::Tensor;
 
 pub use loss::{Goal, Loss};
 pub use method::Method;
-pub use query::{Logits, Query};
-pub use threat::Threat;
+pub use query::{Logits, ModelOracle};
+pub use threat::ThreatModel;
 
-/// Anything that can be attacked: gives the logits `[B, C]` of pixels `[B, 3, H, W]`, picture by picture. Attacks that
+/// Anything that can be attacked: gives the logits `[B, C]` of pixels `[B, 3, H, W]`, image by image. Attacks that
 /// follow gradients need it to be made of operations that burn can differentiate.
 pub trait Classifier {
     fn logits(&self, x: Tensor<4>) -> Tensor<2>;
@@ -50,19 +50,19 @@ pub enum Error {
     Unsuited(String),
 }
 
-/// Pictures and what is wanted of each.
+/// Images and what is wanted of each.
 #[derive(Clone, Debug)]
-pub struct Task {
+pub struct AttackBatch {
     /// `[B, 3, H, W]` in [0,1], flat.
     pub x: Vec<f32>,
     /// `[B]`.
     pub goals: Vec<Goal>,
-    /// `[B]`, numbers of the pictures: what is random in an attack on a picture depends on its number and the seed, not
+    /// `[B]`, numbers of the images: what is random in an attack on an image depends on its number and the seed, not
     /// on the batch that it is in.
     pub ids: Vec<u64>,
 }
 
-impl Task {
+impl AttackBatch {
     pub fn len(&self) -> usize {
         self.goals.len()
     }
@@ -71,17 +71,17 @@ impl Task {
         self.goals.is_empty()
     }
 
-    /// The pixels of picture `i`.
-    pub fn picture(&self, i: usize) -> &[f32] {
+    /// The pixels of image `i`.
+    pub fn image(&self, i: usize) -> &[f32] {
         let n = self.x.len() / self.len();
         &self.x[i * n..(i + 1) * n]
     }
 }
 
-/// What an attack has found on one picture so far.
+/// What an attack has found on one image so far.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Found {
-    /// The worst point inside the threat; the picture itself until there is a worse one.
+pub struct AttackOutcome {
+    /// The worst point inside the threat; the image itself until there is a worse one.
     pub x: Vec<f32>,
     /// The goal's margin there; at or below 0 the goal is reached.
     pub margin: f32,
@@ -89,9 +89,9 @@ pub struct Found {
     pub distance: Option<f32>,
 }
 
-impl Found {
+impl AttackOutcome {
     /// Whether the goal is reached inside the threat.
-    pub fn fallen(&self) -> bool {
+    pub fn succeeded(&self) -> bool {
         self.margin <= 0.0
     }
 
@@ -109,7 +109,7 @@ impl Found {
 
     /// Takes a point that reaches the goal over if it is the nearest, for attacks that look for the smallest
     /// perturbation; beyond the threat only its distance is kept.
-    fn offer_nearest(&mut self, x: &[f32], margin: f32, distance: f32, threat: &Threat) {
+    fn offer_nearest(&mut self, x: &[f32], margin: f32, distance: f32, threat: &ThreatModel) {
         if margin <= 0.0 && self.distance.is_none_or(|d| distance < d) {
             self.distance = Some(distance);
             if distance <= threat.epsilon {
@@ -125,7 +125,7 @@ pub struct Progress<'a> {
     /// Steps done, of all restarts and targets.
     pub done: usize,
     pub total: usize,
-    pub found: &'a [Found],
+    pub found: &'a [AttackOutcome],
 }
 
 /// Watches an attack, may let others run meanwhile, and may end it; what was found until then is kept.
@@ -142,33 +142,36 @@ impl Observer for () {
 
 /// One attack: its type holds its parameters.
 pub trait Attack {
-    /// Attacks the pictures of `task` that the model still gets right; the others are returned as they are.
+    /// Attacks the images of `task` that the model still gets right; the others are returned as they are.
     fn run(
         &self,
-        query: &Query<impl Classifier>,
-        task: &Task,
+        query: &ModelOracle<impl Classifier>,
+        task: &AttackBatch,
         observer: &mut impl Observer,
-    ) -> impl Future<Output = Result<Vec<Found>, Error>>;
+    ) -> impl Future<Output = Result<Vec<AttackOutcome>, Error>>;
 }
 
-/// The pictures as they are, with their margins, and their logits: what every attack begins with.
-async fn clean(query: &Query<'_, impl Classifier>, task: &Task) -> Result<(Vec<Found>, Logits), Error> {
+/// The images as they are, with their margins, and their logits: what every attack begins with.
+async fn clean(
+    query: &ModelOracle<'_, impl Classifier>,
+    task: &AttackBatch,
+) -> Result<(Vec<AttackOutcome>, Logits), Error> {
     let logits = query.logits(&task.x).await?;
     let found = |(i, z)| {
         let goal: Goal = task.goals[i];
         let margin = goal.margin(z);
-        Found { x: task.picture(i).to_vec(), margin, distance: (margin <= 0.0).then_some(0.0) }
+        AttackOutcome { x: task.image(i).to_vec(), margin, distance: (margin <= 0.0).then_some(0.0) }
     };
     let found = logits.rows().enumerate().map(found).collect();
     Ok((found, logits))
 }
 
-/// The numbers of the pictures on which the goal is not reached.
-fn standing(found: &[Found]) -> Vec<usize> {
-    (0..found.len()).filter(|&i| !found[i].fallen()).collect()
+/// The numbers of the images on which the goal is not reached.
+fn standing(found: &[AttackOutcome]) -> Vec<usize> {
+    (0..found.len()).filter(|&i| !found[i].succeeded()).collect()
 }
 
-/// The random stream of one run on one picture.
+/// The random stream of one run on one image.
 fn stream(seed: u64, id: u64, restart: usize) -> crate::random::Stream {
-    crate::random::stream(seed, crate::random::Purpose::Attack, (id << 16) | restart as u64)
+    crate::random::stream(seed, crate::random::StreamId::Attack, (id << 16) | restart as u64)
 }

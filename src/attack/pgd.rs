@@ -1,32 +1,33 @@
 //! Projected gradient ascent (Madry et al., 2018) and its relatives: FGSM, BIM, MI-FGSM.
 
 use super::{
-    Attack, Classifier, Error, Found, Goal, Loss, Observer, Progress, Query, Task, Threat, clean, standing, stream,
+    Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, Loss, ModelOracle, Observer, Progress, ThreatModel,
+    clean, standing, stream,
 };
 use crate::config::{Norm, StepSchedule};
 
 /// x <- project(x + step * steepest(d loss/dx)), `steps` times, from `restarts` starting points.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pgd {
-    pub threat: Threat,
+    pub threat: ThreatModel,
     pub loss: Loss,
     /// Length of the first step in the threat's norm, pixels in [0,1].
     pub step: f32,
     pub schedule: StepSchedule,
     pub steps: usize,
     pub restarts: usize,
-    /// Start anywhere in the ball rather than at the picture. With several restarts only the first starts at the picture.
+    /// Start anywhere in the ball rather than at the image. With several restarts only the first starts at the image.
     pub random_start: bool,
     /// How much of the accumulated gradient is kept at each step: 0 forgets it, 1 is MI-FGSM (Dong et al., 2018).
     pub momentum: f32,
-    /// Leave a picture as soon as it has fallen, rather than lower its margin further.
+    /// Leave an image as soon as it has fallen, rather than lower its margin further.
     pub early_stop: bool,
     pub seed: u64,
 }
 
 impl Pgd {
     /// One step to the surface of the ball (Goodfellow et al., 2015).
-    pub fn fgsm(threat: Threat) -> Self {
+    pub fn fgsm(threat: ThreatModel) -> Self {
         Self {
             threat,
             loss: Loss::CrossEntropy,
@@ -53,7 +54,7 @@ impl Pgd {
     }
 }
 
-/// A picture on its way.
+/// An image on its way.
 struct Point<'a> {
     i: usize,
     x: &'a [f32],
@@ -66,16 +67,16 @@ struct Point<'a> {
 impl Attack for Pgd {
     async fn run(
         &self,
-        query: &Query<'_, impl Classifier>,
-        task: &Task,
+        query: &ModelOracle<'_, impl Classifier>,
+        task: &AttackBatch,
         observer: &mut impl Observer,
-    ) -> Result<Vec<Found>, Error> {
+    ) -> Result<Vec<AttackOutcome>, Error> {
         let (mut found, _) = clean(query, task).await?;
         let attacked = standing(&found);
         for restart in 0..self.restarts {
             let mut points: Vec<Point> = attacked
                 .iter()
-                .filter(|&&i| !(self.early_stop && found[i].fallen()))
+                .filter(|&&i| !(self.early_stop && found[i].succeeded()))
                 .map(|&i| self.start(task, i, restart))
                 .collect();
             for step in 0..self.steps {
@@ -100,7 +101,7 @@ impl Attack for Pgd {
                     let logits = query.logits(&x_adv).await?;
                     points.iter().zip(logits.rows()).for_each(|(point, z)| self.judge(point, z, &mut found));
                 } else if self.early_stop {
-                    points.retain(|p| !found[p.i].fallen());
+                    points.retain(|p| !found[p.i].succeeded());
                 }
                 let done = restart * self.steps + step + 1;
                 let progress = Progress { done, total: self.restarts * self.steps, found: &found };
@@ -114,8 +115,8 @@ impl Attack for Pgd {
 }
 
 impl Pgd {
-    fn start<'a>(&self, task: &'a Task, i: usize, restart: usize) -> Point<'a> {
-        let x = task.picture(i);
+    fn start<'a>(&self, task: &'a AttackBatch, i: usize, restart: usize) -> Point<'a> {
+        let x = task.image(i);
         let x_adv = if self.random_start || restart > 0 {
             self.threat.random(x, &mut stream(self.seed, task.ids[i], restart))
         } else {
@@ -125,7 +126,7 @@ impl Pgd {
         Point { i, x, goal: task.goals[i], x_adv, accumulated }
     }
 
-    fn judge(&self, point: &Point, z: &[f32], found: &mut [Found]) {
+    fn judge(&self, point: &Point, z: &[f32], found: &mut [AttackOutcome]) {
         let distance = || self.threat.distance(&point.x_adv, point.x);
         found[point.i].offer(&point.x_adv, point.goal.margin(z), distance);
     }

@@ -6,16 +6,16 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Classifier, Error};
 
-/// More pictures at once than any device takes.
+/// More images at once than any device takes.
 const LARGEST: usize = 1 << 16;
 
 /// A model on a device, asked with pixels on the host.
-pub struct Query<'a, M> {
+pub struct ModelOracle<'a, M> {
     model: &'a M,
     device: Device,
-    /// Channels, height, width of a picture.
+    /// Channels, height, width of an image.
     pub shape: [usize; 3],
-    /// Pictures that the device takes at once.
+    /// Images that the device takes at once.
     batch: usize,
     forwards: Cell<u64>,
     backwards: Cell<u64>,
@@ -38,29 +38,29 @@ impl Logits {
     }
 }
 
-impl<'a, M: Classifier> Query<'a, M> {
+impl<'a, M: Classifier> ModelOracle<'a, M> {
     pub fn new(model: &'a M, device: &Device, shape: [usize; 3], batch: usize) -> Self {
         let batch = batch.clamp(1, LARGEST);
         let (forwards, backwards, zero_gradients) = Default::default();
         Self { model, device: device.clone(), shape, batch, forwards, backwards, zero_gradients }
     }
 
-    /// Numbers in a picture.
+    /// Numbers in an image.
     pub fn values(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Pictures whose logits, and whose gradients, were asked for so far.
+    /// Images whose logits, and whose gradients, were asked for so far.
     pub fn counts(&self) -> [u64; 2] {
         [self.forwards.get(), self.backwards.get()]
     }
 
-    /// Pictures on which a gradient attack found nothing to follow at its start.
+    /// Images on which a gradient attack found nothing to follow at its start.
     pub fn zero_gradients(&self) -> usize {
         self.zero_gradients.get()
     }
 
-    /// Looks for pictures without any gradient `[B, 3, H, W]`: a sign that the model hides it.
+    /// Looks for images without any gradient `[B, 3, H, W]`: a sign that the model hides it.
     pub(super) fn check_gradients(&self, gradients: &[f32]) {
         let zero = gradients.chunks(self.values()).filter(|g| g.iter().all(|v| *v == 0.0)).count();
         self.zero_gradients.set(self.zero_gradients.get() + zero);
@@ -83,8 +83,8 @@ impl<'a, M: Classifier> Query<'a, M> {
         Ok(logits)
     }
 
-    /// The logits of pixels `[B, 3, H, W]` and, for each picture, the gradient of `cotangent . logits` with respect to its
-    /// pixels. `cotangent(i, z, dz)` looks at the logits `z` of picture `i` and fills in `dz`, which comes as zeros.
+    /// The logits of pixels `[B, 3, H, W]` and, for each image, the gradient of `cotangent . logits` with respect to its
+    /// pixels. `cotangent(i, z, dz)` looks at the logits `z` of image `i` and fills in `dz`, which comes as zeros.
     pub async fn gradient(
         &self,
         x: &[f32],
@@ -111,9 +111,9 @@ impl<'a, M: Classifier> Query<'a, M> {
             logits.classes = dims[1];
             logits.values.extend(z);
         }
-        let pictures = (x.len() / self.values()) as u64;
-        self.forwards.set(self.forwards.get() + pictures);
-        self.backwards.set(self.backwards.get() + pictures);
+        let images = (x.len() / self.values()) as u64;
+        self.forwards.set(self.forwards.get() + images);
+        self.backwards.set(self.backwards.get() + images);
         Ok((logits, gradients))
     }
 }

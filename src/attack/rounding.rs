@@ -1,7 +1,7 @@
 //! From the real numbers that an attack finds to the bytes that a file holds, inside the ball and still fooling: rounding
 //! moves each pixel by up to half a 255th, which can undo an attack that only just succeeded.
 
-use super::{Classifier, Error, Goal, Query, Threat, stream};
+use super::{Classifier, Error, Goal, ModelOracle, ThreatModel, stream};
 use crate::{config::Norm, data::unit, random::RngExt};
 
 /// Random ways of rounding that are tried if the two plain ones fail.
@@ -10,7 +10,7 @@ const DRAWS: usize = 14;
 /// Slack of the ball in 255ths: epsilon is written in them, but held in float32.
 const SLACK: f64 = 1e-3;
 
-/// A picture in bytes, and what a model makes of it.
+/// An image in bytes, and what a model makes of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rounded {
     /// `[3, H, W]`, 0..=255.
@@ -27,19 +27,19 @@ impl Rounded {
     }
 }
 
-/// Rounds the picture `x_adv` `[3, H, W]` in [0,1], which an attack has found inside the ball around `original` (bytes).
+/// Rounds the image `x_adv` `[3, H, W]` in [0,1], which an attack has found inside the ball around `original` (bytes).
 /// Each pixel goes to one of the two bytes next to it, or stays nearer to the original; all in 255ths, the ball is kept
 /// exactly. Where rounding to the nearest does not fool, away from the original and seeded draws are tried as well, and
 /// the one with the lowest margin is taken.
 ///
 /// # Errors
-/// Those of [`Query::logits`].
+/// Those of [`ModelOracle::logits`].
 pub async fn round(
-    query: &Query<'_, impl Classifier>,
+    query: &ModelOracle<'_, impl Classifier>,
     goal: Goal,
     original: &[u8],
     x_adv: &[f32],
-    threat: &Threat,
+    threat: &ThreatModel,
     seed: u64,
 ) -> Result<Rounded, Error> {
     let nearest = bytes(original, x_adv, threat, |rest| rest >= 0.5);
@@ -52,14 +52,14 @@ pub async fn round(
         best => {
             let others = judge(query, goal, std::iter::once(away).chain((0..DRAWS).map(draws)).collect()).await?;
             let lowest = best.into_iter().chain(others).min_by(|a, b| a.margin.total_cmp(&b.margin));
-            lowest.ok_or_else(|| Error::Unsuited("there is no picture".into()))
+            lowest.ok_or_else(|| Error::Unsuited("there is no image".into()))
         }
     }
 }
 
 /// The candidate with the lowest margin, the first of equals.
 async fn judge(
-    query: &Query<'_, impl Classifier>,
+    query: &ModelOracle<'_, impl Classifier>,
     goal: Goal,
     candidates: Vec<Vec<u8>>,
 ) -> Result<Option<Rounded>, Error> {
@@ -70,7 +70,7 @@ async fn judge(
 
 /// Cuts each change to whole 255ths towards the original; where `up` says so of what was cut off, in 255ths and at most
 /// 1, one more 255th is added, the largest rests first, while the ball has room.
-fn bytes(original: &[u8], x_adv: &[f32], threat: &Threat, mut up: impl FnMut(f64) -> bool) -> Vec<u8> {
+fn bytes(original: &[u8], x_adv: &[f32], threat: &ThreatModel, mut up: impl FnMut(f64) -> bool) -> Vec<u8> {
     let epsilon = f64::from(threat.epsilon) * 255.0 + SLACK;
     let wanted: Vec<f64> = x_adv.iter().zip(original).map(|(&a, &b)| f64::from(a) * 255.0 - f64::from(b)).collect();
     let mut change: Vec<f64> = wanted.iter().map(|d| d.trunc()).collect();
@@ -99,14 +99,14 @@ fn bytes(original: &[u8], x_adv: &[f32], threat: &Threat, mut up: impl FnMut(f64
     change.iter().zip(original).map(|(d, &b)| (f64::from(b) + d) as u8).collect()
 }
 
-/// A change of bytes as a picture.
+/// A change of bytes as an image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
-    /// 128 + factor * (after - before), modulo 256: with the picture before, the one after can be had from it exactly.
+    /// 128 + factor * (after - before), modulo 256: with the image before, the one after can be had from it exactly.
     pub pixels: Vec<u8>,
     /// At least 1.
     pub factor: u8,
-    /// Whether a change is so large that its sign is lost without the picture before.
+    /// Whether a change is so large that its sign is lost without the image before.
     pub wraps: bool,
 }
 
@@ -117,7 +117,7 @@ impl Change {
     }
 }
 
-/// How `after` differs from `before`, as strong as whole factors allow; grey 128 is unchanged.
+/// How `after` differs from `before`, as strong as whole factors allow; gray 128 is unchanged.
 pub fn change(before: &[u8], after: &[u8]) -> Change {
     let largest = before.iter().zip(after).map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0);
     let factor = (127 / largest.max(1)).max(1);

@@ -2,11 +2,14 @@
 
 use rand::seq::SliceRandom;
 
-use super::{Attack, Classifier, Error, Found, Loss, Observer, Progress, Query, Task, Threat, clean, standing, stream};
+use super::{
+    Attack, AttackBatch, AttackOutcome, Classifier, Error, Loss, ModelOracle, Observer, Progress, ThreatModel, clean,
+    standing, stream,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SimBa {
-    pub threat: Threat,
+    pub threat: ThreatModel,
     /// How far a value is moved, pixels in [0,1].
     pub step: f32,
     /// Values tried, each with at most two queries.
@@ -17,10 +20,10 @@ pub struct SimBa {
 impl Attack for SimBa {
     async fn run(
         &self,
-        query: &Query<'_, impl Classifier>,
-        task: &Task,
+        query: &ModelOracle<'_, impl Classifier>,
+        task: &AttackBatch,
         observer: &mut impl Observer,
-    ) -> Result<Vec<Found>, Error> {
+    ) -> Result<Vec<AttackOutcome>, Error> {
         let (mut found, logits) = clean(query, task).await?;
         // Only compared, so the log-odds do for the cross-entropy.
         let loss = |i: usize, z: &[f32]| Loss::LogOdds.ascend(task.goals[i], z, &mut vec![0.0; z.len()]);
@@ -29,7 +32,7 @@ impl Attack for SimBa {
             .map(|i| {
                 let mut order: Vec<usize> = (0..query.values()).collect();
                 order.shuffle(&mut stream(self.seed, task.ids[i], 0));
-                (i, task.picture(i).to_vec(), loss(i, logits.row(i)), order)
+                (i, task.image(i).to_vec(), loss(i, logits.row(i)), order)
             })
             .collect();
         for attempt in 0..self.tries {
@@ -44,7 +47,7 @@ impl Attack for SimBa {
                         let (i, x, _, order) = &points[k];
                         let mut x = x.clone();
                         x[order[attempt % order.len()]] += step;
-                        self.threat.project(&mut x, task.picture(*i));
+                        self.threat.project(&mut x, task.image(*i));
                         x
                     })
                     .collect();
@@ -54,7 +57,7 @@ impl Attack for SimBa {
                     let (i, x, best, _) = &mut points[k];
                     let (candidate, z) = tried.next().expect("a candidate for each");
                     let value = loss(*i, z);
-                    let distance = || self.threat.distance(candidate, task.picture(*i));
+                    let distance = || self.threat.distance(candidate, task.image(*i));
                     // Of many classes one may win while the odds of them all fall.
                     found[*i].offer(candidate, task.goals[*i].margin(z), distance);
                     let better = value > *best;
@@ -65,7 +68,7 @@ impl Attack for SimBa {
                     !better
                 });
             }
-            points.retain(|(i, ..)| !found[*i].fallen());
+            points.retain(|(i, ..)| !found[*i].succeeded());
             if observer.step(Progress { done: attempt + 1, total: self.tries, found: &found }).await.is_break() {
                 break;
             }

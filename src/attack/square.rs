@@ -1,7 +1,8 @@
 //! Square attack (Andriushchenko et al., 2020): random search with squares that shrink; asks for logits only.
 
 use super::{
-    Attack, Classifier, Error, Found, Observer, Progress, Query, Task, Threat, clean, standing, stream, threat::scaled,
+    Attack, AttackBatch, AttackOutcome, Classifier, Error, ModelOracle, Observer, Progress, ThreatModel, clean,
+    standing, stream, threat::scaled,
 };
 use crate::{
     config::Norm,
@@ -10,23 +11,23 @@ use crate::{
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Square {
-    pub threat: Threat,
+    pub threat: ThreatModel,
     /// Proposals after the first point, each a query.
     pub queries: usize,
     pub restarts: usize,
-    /// Share of the picture that the first squares cover.
+    /// Share of the image that the first squares cover.
     pub share: f32,
     pub seed: u64,
 }
 
-/// The share of the picture that the square of proposal `i` covers, of the first one's: halved at these proposals, as
+/// The share of the image that the square of proposal `i` covers, of the first one's: halved at these proposals, as
 /// published for 10,000 of them; AutoAttack's 5,000 do not rescale them.
 pub fn shrunk(i: usize) -> f64 {
     let halvings = [10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000].iter().filter(|&&at| i > at).count();
     0.5f64.powi(halvings as i32)
 }
 
-/// A picture on its way.
+/// An image on its way.
 struct Point<'a> {
     i: usize,
     x: &'a [f32],
@@ -38,16 +39,16 @@ struct Point<'a> {
 impl Attack for Square {
     async fn run(
         &self,
-        query: &Query<'_, impl Classifier>,
-        task: &Task,
+        query: &ModelOracle<'_, impl Classifier>,
+        task: &AttackBatch,
         observer: &mut impl Observer,
-    ) -> Result<Vec<Found>, Error> {
+    ) -> Result<Vec<AttackOutcome>, Error> {
         let (mut found, _) = clean(query, task).await?;
         for restart in 0..self.restarts {
             let mut points: Vec<Point> = standing(&found)
                 .into_iter()
                 .map(|i| {
-                    let (x, rng) = (task.picture(i), stream(self.seed, task.ids[i], restart));
+                    let (x, rng) = (task.image(i), stream(self.seed, task.ids[i], restart));
                     Point { i, x, best: x.to_vec(), margin: f32::INFINITY, rng }
                 })
                 .collect();
@@ -66,7 +67,7 @@ impl Attack for Square {
                         found[p.i].offer(candidate, margin, || self.threat.distance(candidate, p.x));
                     }
                 }
-                points.retain(|p| !found[p.i].fallen());
+                points.retain(|p| !found[p.i].succeeded());
                 let done = restart * (self.queries + 1) + proposal + 1;
                 let total = self.restarts * (self.queries + 1);
                 if observer.step(Progress { done, total, found: &found }).await.is_break() {
@@ -134,7 +135,7 @@ impl Square {
         if self.threat.norm == Norm::L2 { scaled(d, Norm::L2, self.threat.epsilon) } else { d.to_vec() }
     }
 
-    /// The proposal in L2 and L1 for picture `x` when `best` is the best point so far: takes the size of the displacement
+    /// The proposal in L2 and L1 for image `x` when `best` is the best point so far: takes the size of the displacement
     /// in one window, and what the ball has left, and puts it as a bump, added to what is there, into another (algorithm 3
     /// of the paper).
     pub fn shifted(&self, x: &[f32], best: &[f32], Shift { to, from, bump, signs }: &Shift) -> Vec<f32> {
@@ -172,7 +173,7 @@ pub struct Window {
     pub top: usize,
     pub left: usize,
     pub side: usize,
-    /// Channels, height, width of the picture that it is in.
+    /// Channels, height, width of the image that it is in.
     pub shape: [usize; 3],
 }
 
@@ -216,12 +217,12 @@ fn turned(bump: Vec<f32>, rng: &mut Stream) -> Vec<f32> {
 /// Rectangles around the middle, each a pixel larger, weighted by 1/k^2 (L2) or 1/k^4 (L1): `[rows, columns]`, unit size.
 fn peak(norm: Norm, rows: usize, columns: usize) -> Vec<f32> {
     let power = if norm == Norm::L2 { 2 } else { 4 };
-    let (middle, centre) = (rows / 2, columns / 2);
+    let (middle, center) = (rows / 2, columns / 2);
     let mut values = vec![0.0; rows * columns];
-    for k in 0..=middle.max(centre) {
+    for k in 0..=middle.max(center) {
         let weight = 1.0 / ((k + 1) as f32).powi(power);
         for row in middle.saturating_sub(k)..(middle + k + 1).min(rows) {
-            for column in centre.saturating_sub(k)..(centre + k + 1).min(columns) {
+            for column in center.saturating_sub(k)..(center + k + 1).min(columns) {
                 values[row * columns + column] += weight;
             }
         }

@@ -1,4 +1,4 @@
-//! Where an adversarial picture may lie: in a ball around the original, and among pictures.
+//! Where an adversarial image may lie: in a ball around the original, and among images.
 
 use crate::{
     config::Norm,
@@ -7,12 +7,12 @@ use crate::{
 
 /// A ball of radius epsilon, for pixels in [0,1].
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Threat {
+pub struct ThreatModel {
     pub norm: Norm,
     pub epsilon: f32,
 }
 
-/// Share of the pixels that a step of steepest ascent in L1 moves (Tramer and Boneh, 2019, choose 1 % for larger pictures).
+/// Share of the pixels that a step of steepest ascent in L1 moves (Tramer and Boneh, 2019, choose 1 % for larger images).
 const SPARSE: f64 = 0.05;
 
 impl Norm {
@@ -25,13 +25,13 @@ impl Norm {
         }
     }
 
-    /// The distance between two pictures, as float32 computes their difference.
+    /// The distance between two images, as float32 computes their difference.
     pub fn distance(self, a: &[f32], b: &[f32]) -> f32 {
         self.size(a.iter().zip(b).map(|(a, b)| a - b))
     }
 }
 
-impl Threat {
+impl ThreatModel {
     pub fn distance(&self, a: &[f32], b: &[f32]) -> f32 {
         self.norm.distance(a, b)
     }

@@ -1,7 +1,7 @@
 //! The attack inside adversarial training, after the reference: inference mode, Gaussian start, sign steps on the
 //! cross-entropy or, for TRADES, on the divergence from the clean prediction; the last iterate is taken.
 //!
-//! Unlike the others it stays on the device: in training every picture goes all the way, and nobody looks.
+//! Unlike the others it stays on the device: in training every image goes all the way, and nobody looks.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -13,8 +13,8 @@ use crate::{
     random::{self, Stream},
 };
 
-/// d loss / dx at `x`, and the logits there. `loss` must be a sum over pictures, so that each row of the gradient is
-/// that of its own picture.
+/// d loss / dx at `x`, and the logits there. `loss` must be a sum over images, so that each row of the gradient is
+/// that of its own image.
 pub fn input_gradient(
     model: &impl Classifier,
     x: Tensor<4>,
@@ -27,13 +27,13 @@ pub fn input_gradient(
     (gradient, logits.inner())
 }
 
-/// Where training's attack starts beside each picture: Gaussian noise of deviation `train_noise`, `[B, 3, H, W]`.
+/// Where training's attack starts beside each image: Gaussian noise of deviation `train_noise`, `[B, 3, H, W]`.
 pub fn noise(dims: [usize; 4], config: &ObjectiveConfig, rng: &mut Stream, device: &Device) -> Tensor<4> {
     let noise = random::normal(rng, dims.iter().product());
     Tensor::<4>::from_data(TensorData::new(noise, dims), device).mul_scalar(config.train_noise)
 }
 
-/// Adversarial pictures `[B, 3, H, W]` for training on pictures `x` with one-hot labels `y` `[B, C]`, in the L-inf ball,
+/// Adversarial images `[B, 3, H, W]` for training on images `x` with one-hot labels `y` `[B, C]`, in the L-inf ball,
 /// from `x` and some [`noise`] on.
 pub fn perturb(
     model: &impl Classifier,

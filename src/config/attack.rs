@@ -19,7 +19,7 @@ choices! {
     pub enum AttackKind {
         /// One step of size epsilon (Goodfellow et al., 2015).
         Fgsm = "fgsm",
-        /// Steps from the picture itself (Kurakin et al., 2017).
+        /// Steps from the image itself (Kurakin et al., 2017).
         Bim = "bim",
         /// Steps from a random start (Madry et al., 2018).
         Pgd = "pgd",
@@ -130,9 +130,9 @@ settings! {
         step_schedule: StepSchedule = StepSchedule::Constant;
         /// Steps of each run
         steps: usize = 20, in [1.0, 10000.0];
-        /// Runs from different random starts; each picture keeps its worst
+        /// Runs from different random starts; each image keeps its worst
         restarts: usize = 1, in [1.0, 1000.0];
-        /// Begin at a random point of the ball rather than at the picture
+        /// Begin at a random point of the ball rather than at the image
         random_start: bool = true;
         /// What the steps climb: ce, the cross-entropy; margin, the difference of two logits; dlr, the same relative to their scale
         loss: AttackLoss = AttackLoss::Ce;
@@ -142,11 +142,11 @@ settings! {
         samples: usize = 1, in [1.0, 1000.0];
         /// Random proposals
         queries: usize = 5000, in [1.0, 1000000.0];
-        /// Share of the picture that the first squares cover
+        /// Share of the image that the first squares cover
         share: f32 = 0.8, symbol "p", in [0.0, 1.0];
         /// How far beyond the boundary to go, in logits
         confidence: f32 = 0.0, symbol "κ", in [0.0, 1000.0];
-        /// Leave a picture as soon as the model is wrong, rather than make it surer of its error
+        /// Leave an image as soon as the model is wrong, rather than make it surer of its error
         early_stop: bool = false;
         /// Seed of everything random
         seed: u64 = 0;

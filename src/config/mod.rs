@@ -19,7 +19,7 @@ choices! {
         ShotNoise = "shot_noise",
         /// Broken bits.
         ImpulseNoise = "impulse_noise",
-        /// A soft picture.
+        /// A soft image.
         GaussianBlur = "gaussian_blur",
         /// A lens out of focus.
         DefocusBlur = "defocus_blur",
@@ -31,7 +31,7 @@ choices! {
         Brightness = "brightness",
         /// Less contrast.
         Contrast = "contrast",
-        /// Paler or stronger colours.
+        /// Paler or stronger colors.
         Saturate = "saturate",
         /// Fewer pixels.
         Pixelate = "pixelate",
@@ -47,7 +47,7 @@ choices! {
         Synthetic = "synthetic",
         Cifar10 = "cifar10",
         Cifar100 = "cifar100",
-        /// A folder or a zip of class folders of pictures.
+        /// A folder or a zip of class folders of images.
         Folder = "folder",
     }
 }

@@ -10,7 +10,7 @@ pub struct Setting {
     /// The paper's symbol or the field's usual one; empty if there is none.
     pub symbol: &'static str,
     pub help: &'static str,
-    /// `pixel` for distances between pictures, else empty.
+    /// `pixel` for distances between images, else empty.
     pub unit: &'static str,
     /// Inclusive, for numbers.
     pub range: Option<[f64; 2]>,
@@ -101,7 +101,7 @@ impl Value for Architecture {
     }
 }
 
-/// A distance between pictures with pixels in [0,1]; written as a fraction of 255 (`8/255`) or a plain number.
+/// A distance between images with pixels in [0,1]; written as a fraction of 255 (`8/255`) or a plain number.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Pixels(pub f32);
 

@@ -7,23 +7,23 @@ use super::{
 use crate::model::Architecture;
 
 choices! {
-    /// What training minimises.
+    /// What training minimizes.
     pub enum Objective {
-        /// The cross-entropy of clean pictures: no defence.
+        /// The cross-entropy of clean images: no defence.
         Ce = "ce",
-        /// The cross-entropy of attacked pictures (Madry et al., 2018).
+        /// The cross-entropy of adversarial images (Madry et al., 2018).
         Pgd = "pgd",
-        /// Clean pictures, and attacked ones kept near them by their divergence (Zhang et al., 2019).
+        /// Clean images, and attacked ones kept near them by their divergence (Zhang et al., 2019).
         Trades = "trades",
         /// Both, their logits paired (Kannan et al., 2018).
         Alp = "alp",
-        /// Attacked pictures, their logits brought to clean ones by regularised optimal transport.
+        /// Adversarial images, their logits brought to clean ones by regularized optimal transport.
         Sinkhorn = "sinkhorn",
-        /// Attacked pictures, their logits brought to clean ones by optimal transport along random lines.
+        /// Adversarial images, their logits brought to clean ones by optimal transport along random lines.
         Sw = "sw",
-        /// Clean pictures, their logits made to react little to pixels along random directions.
+        /// Clean images, their logits made to react little to pixels along random directions.
         RandJac = "rand_jac",
-        /// Clean pictures, their logits made to react little along the directions of the transport.
+        /// Clean images, their logits made to react little along the directions of the transport.
         SwJac = "sw_jac",
         /// sw and sw_jac together: the transport, and little reaction along its directions.
         Otjr = "otjr",
@@ -31,7 +31,7 @@ choices! {
 }
 
 impl Objective {
-    /// Whether it looks at adversarial pictures.
+    /// Whether it looks at adversarial images.
     pub fn needs_attack(self) -> bool {
         !matches!(self, Self::Ce | Self::RandJac)
     }
@@ -99,11 +99,11 @@ settings! {
         data_dir: String = String::new();
         /// The network: wrn-D-W (wrn-10-1 ... wrn-34-10), resnet-18 or preact-resnet-18
         model: Architecture = Architecture::WideResNet { depth: 34, width: 10 };
-        /// What to minimise
+        /// What to minimize
         objective: Objective = Objective::Otjr;
-        /// Passes over the training pictures
+        /// Passes over the training images
         epochs: usize = 100, in [1.0, 100000.0];
-        /// Pictures a step
+        /// Images a step
         batch: usize = 128, in [2.0, 65536.0];
         /// Peak learning rate
         rate: f32 = 0.1, symbol "η", in [0.0, 100.0];
@@ -115,25 +115,25 @@ settings! {
         momentum: f32 = 0.9, symbol "μ", in [0.0, 1.0];
         /// Weight decay
         weight_decay: f32 = 2e-4, in [0.0, 1.0];
-        /// Weight decay on biases and batch normalisation too
+        /// Weight decay on biases and batch normalization too
         decay_all: bool = true;
         /// Longest gradient; a longer one is shortened to it (0: as it is)
         clip: f32 = 0.0, in [0.0, 1e6];
-        /// Parts of a batch computed one after the other, to save memory; each is normalised by itself
+        /// Parts of a batch computed one after the other, to save memory; each is normalized by itself
         accumulate: usize = 1, in [1.0, 65536.0];
         /// Decay of a running average of the weights, which is then what is judged and kept (0: the weights as they are)
         average: f32 = 0.0, in [0.0, 0.99999];
         /// Crop from 4 pixels of padding and flip at random
         augment: bool = true;
-        /// Side of a square that is blanked in each picture, in pixels (cutout; 0: none)
+        /// Side of a square that is blanked in each image, in pixels (cutout; 0: none)
         cutout: usize = 0, in [0.0, 32.0];
-        /// Mix pairs of pictures and of their labels, by a share drawn from Beta(α, α) (mixup; 0: none)
+        /// Mix pairs of images and of their labels, by a share drawn from Beta(α, α) (mixup; 0: none)
         mixup: f32 = 0.0, symbol "α", in [0.0, 100.0];
         /// Share of a label's weight that is spread over all classes
         label_smoothing: f32 = 0.0, in [0.0, 1.0];
         /// Move each layer's weights uphill by this share of their length before the gradient is taken (AWP; 0: not)
         awp: f32 = 0.0, symbol "γ", in [0.0, 1.0];
-        /// More training pictures of the same classes: a folder, a zip, or an .npz of pictures and labels
+        /// More training images of the same classes: a folder, a zip, or an .npz of images and labels
         extra: String = String::new();
         /// Share of each batch that comes from them
         extra_share: f32 = 0.7, in [0.0, 1.0];
@@ -143,11 +143,11 @@ settings! {
         mixed: bool = false;
         /// Train the last layer alone, on the representation as it is
         head_only: bool = false;
-        /// Train on at most this many pictures (0: all)
+        /// Train on at most this many images (0: all)
         limit: usize = 0;
-        /// Evaluate on at most this many pictures (0: all)
+        /// Evaluate on at most this many images (0: all)
         limit_test: usize = 0;
-        /// Training pictures set aside, to measure each epoch's robust accuracy on and keep the best epoch (0: none)
+        /// Training images set aside, to measure each epoch's robust accuracy on and keep the best epoch (0: none)
         validation: usize = 0;
         /// Stop after this many epochs that were no better on them (0: never)
         patience: usize = 0;
@@ -159,7 +159,7 @@ settings! {
 }
 
 impl TrainConfig {
-    /// Whether a setting may change while a run is under way: what decides the order of the pictures may not, nor what the
+    /// Whether a setting may change while a run is under way: what decides the order of the images may not, nor what the
     /// network is.
     pub fn live(key: &str) -> bool {
         let fixed = [

@@ -1,4 +1,4 @@
-//! A data set in one file, recognised by what is in it, whatever its name: CIFAR's `.tar.gz`, or a zip of class folders.
+//! A data set in one file, recognized by what is in it, whatever its name: CIFAR's `.tar.gz`, or a zip of class folders.
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -7,7 +7,7 @@ use zip::ZipArchive;
 use super::{Error, Splits, cifar, folder, refuse};
 use crate::config::Dataset;
 
-/// Of a zip's member, unpacked, in MB: no picture that can be decoded needs more.
+/// Of a zip's member, unpacked, in MB: no image that can be decoded needs more.
 const MAX_MEMBER: u64 = 64;
 /// Of all members that are read, in MB.
 const MAX_TOTAL: u64 = 2048;
@@ -35,7 +35,7 @@ pub fn read(name: &str, mut file: impl Read + Seek) -> Result<(Dataset, Splits),
                 [b'<', ..] => "is a web page",
                 _ => "is no data set known here",
             };
-            let wanted = "give the .tar.gz of CIFAR-10 or CIFAR-100 (the binary version) or a zip with a folder of pictures for each class";
+            let wanted = "give the .tar.gz of CIFAR-10 or CIFAR-100 (the binary version) or a zip with a folder of images for each class";
             Err(refuse(name, format!("{what}: {wanted}")))
         }
     }
@@ -69,10 +69,10 @@ fn read_zip(name: &str, file: impl Read + Seek) -> Result<Splits, Error> {
         member.take(MAX_MEMBER * MB + 1).read_to_end(&mut bytes).map_err(|e| damaged(&path, &e))?;
         let size = bytes.len() as u64;
         if size > MAX_MEMBER * MB {
-            return Err(refuse(&path, format!("unpacks to more than {MAX_MEMBER} MB: save the picture smaller")));
+            return Err(refuse(&path, format!("unpacks to more than {MAX_MEMBER} MB: save the image smaller")));
         }
         left = left.checked_sub(size).ok_or_else(|| {
-            refuse(name, format!("unpacks to more than {MAX_TOTAL} MB: leave some out or save the pictures smaller"))
+            refuse(name, format!("unpacks to more than {MAX_TOTAL} MB: leave some out or save the images smaller"))
         })?;
         Ok(bytes)
     })

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use flate2::read::GzDecoder;
 
-use super::{Error, Pictures, Splits, VALUES, refuse};
+use super::{Error, IMAGE_LEN, ImageSet, Splits, refuse};
 
 const PAGE: &str = "https://www.cs.toronto.edu/~kriz/cifar.html";
 /// No official file has more records.
@@ -53,7 +53,7 @@ impl Version {
 
     /// Bytes of a record.
     fn record(self) -> usize {
-        self.label_bytes() + VALUES
+        self.label_bytes() + IMAGE_LEN
     }
 
     fn other(self) -> Self {
@@ -200,7 +200,7 @@ fn read_members(versions: &[Version], path: &str, mut archive: impl Read) -> Res
         _ => sets.into_iter().find(|set| !set.records.is_empty()),
     };
     let set = set.ok_or_else(|| {
-        refuse(path, format!("holds no pictures of CIFAR-10 or CIFAR-100 (your own go into a zip): {}", get()))
+        refuse(path, format!("holds no images of CIFAR-10 or CIFAR-100 (your own go into a zip): {}", get()))
     })?;
     Ok((set.version, set.finish(path)?))
 }
@@ -209,7 +209,7 @@ fn read_members(versions: &[Version], path: &str, mut archive: impl Read) -> Res
 ///
 /// # Errors
 /// If its length is not a whole number of records, it has none or more than 50,000, or a label is out of range.
-pub fn read_records(version: Version, path: &str, file: impl Read) -> Result<Pictures, Error> {
+pub fn read_records(version: Version, path: &str, file: impl Read) -> Result<ImageSet, Error> {
     let record = version.record();
     let mut bytes = Vec::new();
     // One byte more tells a file that is too long.
@@ -241,7 +241,7 @@ pub fn read_records(version: Version, path: &str, file: impl Read) -> Result<Pic
             ),
         ));
     }
-    let mut pictures = Pictures { pixels: Vec::with_capacity(whole * VALUES), ..Pictures::default() };
+    let mut images = ImageSet { pixels: Vec::with_capacity(whole * IMAGE_LEN), ..ImageSet::default() };
     for (i, bytes) in bytes.chunks_exact(record).enumerate() {
         let (labels, pixels) = bytes.split_at(version.label_bytes());
         let label = labels[labels.len() - 1];
@@ -257,16 +257,16 @@ pub fn read_records(version: Version, path: &str, file: impl Read) -> Result<Pic
                 ),
             ));
         }
-        pictures.labels.push(u16::from(label));
-        pictures.pixels.extend_from_slice(pixels);
+        images.labels.push(u16::from(label));
+        images.pixels.extend_from_slice(pixels);
     }
-    Ok(pictures)
+    Ok(images)
 }
 
 /// The files of a set as they come, in any order.
 struct Files {
     version: Version,
-    records: BTreeMap<&'static str, Pictures>,
+    records: BTreeMap<&'static str, ImageSet>,
     classes: Vec<String>,
 }
 
@@ -275,7 +275,7 @@ impl Files {
         Files { version, records: BTreeMap::new(), classes: version.default_names() }
     }
 
-    /// The names of the files to add; training pictures keep this order.
+    /// The names of the files to add; training images keep this order.
     fn wanted(&self) -> Vec<&'static str> {
         [self.version.train_files(), &[self.version.test_file(), self.version.names_file()]].concat()
     }
@@ -302,7 +302,7 @@ impl Files {
             self.records.remove(name).ok_or_else(missing)
         };
         let mut test = take(version.test_file())?;
-        let mut train = Pictures::default();
+        let mut train = ImageSet::default();
         for name in version.train_files() {
             let mut part = take(name)?;
             train.pixels.append(&mut part.pixels);

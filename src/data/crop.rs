@@ -1,8 +1,8 @@
-//! The square of a picture that a model sees.
+//! The square of an image that a model sees.
 
 use serde::{Deserialize, Serialize};
 
-/// A square in the pixels of an upright picture.
+/// A square in the pixels of an upright image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Crop {
     /// The left and the upper edge.
@@ -15,20 +15,20 @@ pub struct Crop {
 const SMALLEST: u32 = 8;
 
 impl Crop {
-    /// The largest square in the middle of a picture of so many pixels, `[width, height]`.
+    /// The largest square in the middle of an image of so many pixels, `[width, height]`.
     pub fn middle([width, height]: [u32; 2]) -> Self {
         let side = width.min(height);
         Self { x: (width - side) / 2, y: (height - side) / 2, side }
     }
 
-    /// The nearest square that lies inside the picture.
+    /// The nearest square that lies inside the image.
     pub fn inside(self, [width, height]: [u32; 2]) -> Self {
         let largest = width.min(height);
         let side = self.side.clamp(SMALLEST.min(largest), largest);
         Self { x: self.x.min(width - side), y: self.y.min(height - side), side }
     }
 
-    /// Moved by so many pixels, as far as the picture goes.
+    /// Moved by so many pixels, as far as the image goes.
     pub fn moved(self, size: [u32; 2], [right, down]: [f64; 2]) -> Self {
         let moved = |at: u32, by: f64| (f64::from(at) + by).round() as u32;
         Self { x: moved(self.x, right), y: moved(self.y, down), ..self }.inside(size)
@@ -46,7 +46,7 @@ impl Crop {
     }
 
     /// The pixel in its middle.
-    pub fn centre(self) -> [f64; 2] {
+    pub fn center(self) -> [f64; 2] {
         [self.x, self.y].map(|at| f64::from(at) + f64::from(self.side) / 2.0)
     }
 }

@@ -1,18 +1,18 @@
-//! A data set of one's own: picture files, one folder a class, on disk, in a zip or wherever else files have paths.
+//! A data set of one's own: image files, one folder a class, on disk, in a zip or wherever else files have paths.
 //!
 //! Either `CLASS/*` or, split beforehand, `train/CLASS/*` and `test/CLASS/*` (or `val` for `test`), and all of that may
-//! lie in one more folder, as in zips and directory pickers. Pictures are those whose names end in png, jpg, jpeg, gif,
+//! lie in one more folder, as in zips and directory pickers. Images are those whose names end in png, jpg, jpeg, gif,
 //! webp or bmp; other files are passed over, and so is what is hidden (`.git`) or a Mac's own (`__MACOSX`).
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Pictures, Splits, picture, refuse};
+use super::{Error, ImageSet, Splits, image, refuse};
 
-/// Without a test folder, one picture in so many of each class is held out, and one at least.
+/// Without a test folder, one image in so many of each class is held out, and one at least.
 const HELD_OUT: usize = 10;
-/// Folders around a picture at most: the one around all, `train`, the class.
+/// Folders around an image at most: the one around all, `train`, the class.
 const DEEPEST: usize = 3;
 const TRAIN: &str = "train";
 /// Names of the test folder; the first that is there counts.
@@ -31,12 +31,12 @@ pub fn open(dir: &Path) -> Result<Splits, Error> {
     read(&dir.display().to_string(), &paths, |i| fs::read(&files[i]).map_err(|source| io(&files[i], source)))
 }
 
-/// Reads the pictures among `paths`, in any order, such as `train/cat/1.png`; a path that ends in `/` is a folder.
+/// Reads the images among `paths`, in any order, such as `train/cat/1.png`; a path that ends in `/` is a folder.
 /// `bytes(i)` is the content of the file `paths[i]`, asked for at most once, so that no two need be in memory; `name` is
 /// what holds them all, for messages. Classes are numbered in the order of their names.
 ///
 /// # Errors
-/// Those of `bytes`; if a picture cannot be decoded, a class is empty, there is none, or none is left to test on.
+/// Those of `bytes`; if an image cannot be decoded, a class is empty, there is none, or none is left to test on.
 pub fn read(
     name: &str,
     paths: &[String],
@@ -55,7 +55,7 @@ pub fn read(
             return Err(refuse(&format!("{place}/{test}"), problem));
         }
     };
-    // All that the paths can tell is checked before the first picture is decoded.
+    // All that the paths can tell is checked before the first image is decoded.
     let classes = train.classes(&path)?;
     let test = match given {
         Some((test_name, test)) => {
@@ -71,15 +71,15 @@ pub fn read(
         }
         None => train.hold_out(&path)?,
     };
-    let mut load = |folder: Folder| -> Result<Pictures, Error> {
-        let mut pictures = Pictures { classes: classes.clone(), ..Pictures::default() };
+    let mut load = |folder: Folder| -> Result<ImageSet, Error> {
+        let mut images = ImageSet { classes: classes.clone(), ..ImageSet::default() };
         for (label, class) in (0..).zip(folder.folders.values()) {
-            for &i in class.pictures.values() {
-                pictures.pixels.extend(picture::decode(&bytes(i)?, &format!("{name}/{}", paths[i]))?.pixels);
-                pictures.labels.push(label);
+            for &i in class.images.values() {
+                images.pixels.extend(image::decode(&bytes(i)?, &format!("{name}/{}", paths[i]))?.pixels);
+                images.labels.push(label);
             }
         }
-        Ok(pictures)
+        Ok(images)
     };
     Ok(Splits { train: load(train)?, test: load(test)? })
 }
@@ -89,7 +89,7 @@ pub fn read(
 struct Folder<'a> {
     folders: BTreeMap<&'a str, Folder<'a>>,
     /// Their places in the list of paths.
-    pictures: BTreeMap<&'a str, usize>,
+    images: BTreeMap<&'a str, usize>,
 }
 
 impl<'a> Folder<'a> {
@@ -102,8 +102,8 @@ impl<'a> Folder<'a> {
                 continue;
             }
             let folder = around().fold(&mut root, |folder, part| folder.folders.entry(part).or_default());
-            if is_picture(file) {
-                folder.pictures.insert(file, i);
+            if is_image(file) {
+                folder.images.insert(file, i);
             }
         }
         root
@@ -112,7 +112,7 @@ impl<'a> Folder<'a> {
     /// If all lies in one folder that is neither class nor split, becomes that one and returns its name.
     fn pop_wrapper(&mut self) -> Option<&'a str> {
         let (top, inside) = self.folders.first_key_value()?;
-        let meant = *top == TRAIN || TEST.contains(top) || inside.folders.is_empty() || !inside.pictures.is_empty();
+        let meant = *top == TRAIN || TEST.contains(top) || inside.folders.is_empty() || !inside.images.is_empty();
         if meant || self.folders.len() > 1 {
             return None;
         }
@@ -121,36 +121,35 @@ impl<'a> Folder<'a> {
         Some(top)
     }
 
-    /// The names of its folders, each of which must hold pictures. `path` is for messages.
+    /// The names of its folders, each of which must hold images. `path` is for messages.
     fn classes(&self, path: &str) -> Result<Vec<String>, Error> {
         let n = self.folders.len();
         if n == 0 {
-            return Err(refuse(path, "holds no folders: put the pictures of each class into a folder named after it"));
+            return Err(refuse(path, "holds no folders: put the images of each class into a folder named after it"));
         }
         if n > usize::from(u16::MAX) {
             return Err(refuse(path, format!("holds {n} folders, more than the {} classes possible", u16::MAX)));
         }
-        if let Some((class, _)) = self.folders.iter().find(|(_, class)| class.pictures.is_empty()) {
-            let problem =
-                "is a class without pictures (png, jpg, jpeg, gif, webp or bmp): add some or remove the folder";
+        if let Some((class, _)) = self.folders.iter().find(|(_, class)| class.images.is_empty()) {
+            let problem = "is a class without images (png, jpg, jpeg, gif, webp or bmp): add some or remove the folder";
             return Err(refuse(&format!("{path}/{class}"), problem));
         }
         Ok(self.folders.keys().map(|&class| class.to_owned()).collect())
     }
 
-    /// Takes every tenth picture of each class out for the test, of fewer the last. `path` is for messages.
+    /// Takes every tenth image of each class out for the test, of fewer the last. `path` is for messages.
     fn hold_out(&mut self, path: &str) -> Result<Self, Error> {
         let mut test = Self::default();
         for (class, folder) in &mut self.folders {
-            let n = folder.pictures.len();
+            let n = folder.images.len();
             if n < 2 {
                 let problem =
-                    "has one picture, but one is held out for the test: add some, or a folder 'test' to 'train'";
+                    "has one image, but one is held out for the test: add some, or a folder 'test' to 'train'";
                 return Err(refuse(&format!("{path}/{class}"), problem));
             }
             let (mut ordinals, every) = (1.., HELD_OUT.min(n));
-            let held = folder.pictures.extract_if(.., |_, _| ordinals.next().is_some_and(|i| i % every == 0)).collect();
-            test.folders.insert(class, Self { pictures: held, ..Self::default() });
+            let held = folder.images.extract_if(.., |_, _| ordinals.next().is_some_and(|i| i % every == 0)).collect();
+            test.folders.insert(class, Self { images: held, ..Self::default() });
         }
         Ok(test)
     }
@@ -182,7 +181,7 @@ fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || name == "__MACOSX"
 }
 
-fn is_picture(name: &str) -> bool {
+fn is_image(name: &str) -> bool {
     let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_lowercase());
     extension.is_some_and(|e| ["png", "jpg", "jpeg", "gif", "webp", "bmp"].contains(&e.as_str()))
 }

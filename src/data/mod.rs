@@ -1,4 +1,4 @@
-//! Bytes -> pictures -> batches. Readers take `impl Read`; only [`cifar::open`] and [`folder::open`] open files.
+//! Bytes -> images -> batches. Readers take `impl Read`; only [`cifar::open`] and [`folder::open`] open files.
 
 pub mod archive;
 pub mod augment;
@@ -6,19 +6,19 @@ pub mod cifar;
 pub mod corruption;
 pub mod crop;
 pub mod folder;
+pub mod image;
 pub mod npz;
-pub mod picture;
 pub mod synthetic;
 
-/// Side of the square pictures that the models see, in pixels.
-pub const SIDE: usize = 32;
-/// Values of one picture: 3 planes (R, G, B) of `SIDE * SIDE`.
-pub const VALUES: usize = 3 * SIDE * SIDE;
+/// Side of the square images that the models see, in pixels.
+pub const IMAGE_SIZE: usize = 32;
+/// Values of one image: 3 planes (R, G, B) of `IMAGE_SIZE * IMAGE_SIZE`.
+pub const IMAGE_LEN: usize = 3 * IMAGE_SIZE * IMAGE_SIZE;
 
-/// Labelled pictures held as bytes.
+/// Labeled images held as bytes.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Pictures {
-    /// `[N, 3, SIDE, SIDE]`, 0..=255.
+pub struct ImageSet {
+    /// `[N, 3, IMAGE_SIZE, IMAGE_SIZE]`, 0..=255.
     pub pixels: Vec<u8>,
     /// `[N]`, each below `classes.len()`.
     pub labels: Vec<u16>,
@@ -26,7 +26,7 @@ pub struct Pictures {
     pub classes: Vec<String>,
 }
 
-impl Pictures {
+impl ImageSet {
     pub fn len(&self) -> usize {
         self.labels.len()
     }
@@ -35,26 +35,26 @@ impl Pictures {
         self.labels.is_empty()
     }
 
-    /// The pictures `ids`, in that order.
+    /// The images `ids`, in that order.
     pub fn select(&self, ids: &[usize]) -> Self {
         Self {
-            pixels: ids.iter().flat_map(|&i| self.picture(i)).copied().collect(),
+            pixels: ids.iter().flat_map(|&i| self.image(i)).copied().collect(),
             labels: ids.iter().map(|&i| self.labels[i]).collect(),
             classes: self.classes.clone(),
         }
     }
 
-    /// At most `n` of the pictures, at even distances in the set.
+    /// At most `n` of the images, at even distances in the set.
     pub fn every(&self, n: usize) -> Self {
         if n >= self.len() { self.clone() } else { self.select(&evenly(self.len(), n).collect::<Vec<_>>()) }
     }
 
-    /// At most `n` of the pictures, of each class its share, in the order of the set.
+    /// At most `n` of the images, of each class its share, in the order of the set.
     pub fn spread(&self, n: usize) -> Self {
         if n >= self.len() { self.clone() } else { self.select(&self.share_of_each_class(n)) }
     }
 
-    /// Takes at most `n` of the pictures out, of each class its share.
+    /// Takes at most `n` of the images out, of each class its share.
     pub fn set_aside(&mut self, n: usize) -> Self {
         let taken = self.share_of_each_class(n.min(self.len()));
         let left: Vec<usize> = (0..self.len()).filter(|i| taken.binary_search(i).is_err()).collect();
@@ -63,7 +63,7 @@ impl Pictures {
         aside
     }
 
-    /// Ids of `n` pictures, in order. Even distances would not do in a set whose labels recur at even distances.
+    /// Ids of `n` images, in order. Even distances would not do in a set whose labels recur at even distances.
     fn share_of_each_class(&self, n: usize) -> Vec<usize> {
         let mut by_class: Vec<usize> = (0..self.len()).collect();
         by_class.sort_by_key(|&i| self.labels[i]);
@@ -80,8 +80,8 @@ impl Pictures {
         sum.sum()
     }
 
-    /// Adds the pictures of a small set, by the names of their classes. One of a new class is repeated until the class has
-    /// as many pictures as the others have on average: a handful would not be learnt.
+    /// Adds the images of a small set, by the names of their classes. One of a new class is repeated until the class has
+    /// as many images as the others have on average: a handful would not be learned.
     pub fn join(&mut self, own: &Self) {
         let usual = self.len() / self.classes.len().max(1);
         for (label, class) in own.classes.iter().enumerate() {
@@ -96,18 +96,18 @@ impl Pictures {
             }
             let times = if known.is_some() { 1 } else { usual.div_ceil(ids.len()).max(1) };
             for &id in ids.iter().cycle().take(times * ids.len()) {
-                self.pixels.extend_from_slice(own.picture(id));
+                self.pixels.extend_from_slice(own.image(id));
                 self.labels.push(label);
             }
         }
     }
 
-    /// Adds a picture `[3, SIDE, SIDE]`, 0..=255, of the class of that name, which becomes the last one if it is new.
+    /// Adds an image `[3, IMAGE_SIZE, IMAGE_SIZE]`, 0..=255, of the class of that name, which becomes the last one if it is new.
     ///
     /// # Panics
-    /// If `pixels` does not hold [`VALUES`] values, or there are 65,536 classes.
+    /// If `pixels` does not hold [`IMAGE_LEN`] values, or there are 65,536 classes.
     pub fn add(&mut self, pixels: &[u8], class: &str) {
-        assert_eq!(pixels.len(), VALUES);
+        assert_eq!(pixels.len(), IMAGE_LEN);
         let label = self.classes.iter().position(|known| known == class).unwrap_or(self.classes.len());
         self.labels.push(u16::try_from(label).expect("labels have 16 bits"));
         self.pixels.extend_from_slice(pixels);
@@ -116,9 +116,9 @@ impl Pictures {
         }
     }
 
-    /// The bytes of picture `i`: `[3, SIDE, SIDE]`.
-    pub fn picture(&self, i: usize) -> &[u8] {
-        &self.pixels[i * VALUES..(i + 1) * VALUES]
+    /// The bytes of image `i`: `[3, IMAGE_SIZE, IMAGE_SIZE]`.
+    pub fn image(&self, i: usize) -> &[u8] {
+        &self.pixels[i * IMAGE_LEN..(i + 1) * IMAGE_LEN]
     }
 }
 
@@ -136,13 +136,13 @@ pub fn unit(bytes: &[u8]) -> Vec<f32> {
 /// A data set: what to train on and what to judge by.
 #[derive(Clone, Debug)]
 pub struct Splits {
-    pub train: Pictures,
-    pub test: Pictures,
+    pub train: ImageSet,
+    pub test: ImageSet,
 }
 
 impl Splits {
-    /// Adds pictures to train on, as [`Pictures::join`] does. New classes have no pictures to be judged by.
-    pub fn join(&mut self, own: &Pictures) {
+    /// Adds images to train on, as [`ImageSet::join`] does. New classes have no images to be judged by.
+    pub fn join(&mut self, own: &ImageSet) {
         self.train.join(own);
         self.test.classes.clone_from(&self.train.classes);
     }

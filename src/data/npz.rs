@@ -1,39 +1,39 @@
-//! NumPy's `.npz` with pictures and labels, as sets of generated CIFAR pictures are given away (Gowal et al., 2021; Wang et
+//! NumPy's `.npz` with images and labels, as sets of generated CIFAR images are given away (Gowal et al., 2021; Wang et
 //! al., 2023): members `image.npy`, bytes `[N, 32, 32, 3]`, and `label.npy`, whole numbers `[N]`.
 
 use std::io::{Read, Seek};
 
 use zip::ZipArchive;
 
-use super::{Error, Pictures, SIDE, VALUES, refuse};
+use super::{Error, IMAGE_LEN, IMAGE_SIZE, ImageSet, refuse};
 
 const IMAGE: &str = "image.npy";
 const LABEL: &str = "label.npy";
-/// Pictures that fit into memory along with the rest: 6 GB of them, 1 GB where addresses have 32 bits.
-const MAX_PICTURES: usize = if usize::BITS > 32 { 2_000_000 } else { 300_000 };
+/// Images that fit into memory along with the rest: 6 GB of them, 1 GB where addresses have 32 bits.
+const MAX_IMAGES: usize = if usize::BITS > 32 { 2_000_000 } else { 300_000 };
 
-/// Reads the pictures; classes are called by their numbers.
+/// Reads the images; classes are called by their numbers.
 ///
 /// # Errors
 /// If it is no zip, or a member is missing, damaged, or of another type or shape.
-pub fn read(name: &str, file: impl Read + Seek) -> Result<Pictures, Error> {
+pub fn read(name: &str, file: impl Read + Seek) -> Result<ImageSet, Error> {
     let zip =
         &mut ZipArchive::new(file).map_err(|e| refuse(name, format!("is no .npz, damaged or cut short ({e})")))?;
     let (shape, mut pixels) = member(name, zip, IMAGE, &["|u1"])?;
-    let [n @ 1..=MAX_PICTURES, SIDE, SIDE, 3] = shape[..] else {
-        let problem = format!("has shape {shape:?}, not [N, {SIDE}, {SIDE}, 3] with N from 1 to {MAX_PICTURES}");
+    let [n @ 1..=MAX_IMAGES, IMAGE_SIZE, IMAGE_SIZE, 3] = shape[..] else {
+        let problem = format!("has shape {shape:?}, not [N, {SIDE}, {SIDE}, 3] with N from 1 to {MAX_IMAGES}");
         return Err(refuse(&format!("{name}/{IMAGE}"), problem));
     };
     // Channels first, in place: there is no room for a second copy.
-    for picture in pixels.chunks_exact_mut(VALUES) {
-        let channels_last = picture.to_vec();
-        for (i, value) in picture.iter_mut().enumerate() {
-            *value = channels_last[i % (SIDE * SIDE) * 3 + i / (SIDE * SIDE)];
+    for image in pixels.chunks_exact_mut(IMAGE_LEN) {
+        let channels_last = image.to_vec();
+        for (i, value) in image.iter_mut().enumerate() {
+            *value = channels_last[i % (IMAGE_SIZE * IMAGE_SIZE) * 3 + i / (IMAGE_SIZE * IMAGE_SIZE)];
         }
     }
     let (shape, bytes) = member(name, zip, LABEL, &["|u1", "<i4", "<i8"])?;
     if shape != [n] {
-        return Err(refuse(&format!("{name}/{LABEL}"), format!("has shape {shape:?}, but there are {n} pictures")));
+        return Err(refuse(&format!("{name}/{LABEL}"), format!("has shape {shape:?}, but there are {n} images")));
     }
     let wide = bytes.chunks_exact(bytes.len() / n);
     let label = |bytes: &[u8]| {
@@ -46,7 +46,7 @@ pub fn read(name: &str, file: impl Read + Seek) -> Result<Pictures, Error> {
         refuse(&format!("{name}/{LABEL}"), format!("has labels below 0 or above {}: no classes have them", u16::MAX))
     })?;
     let classes = labels.iter().max().map_or(0, |&label| usize::from(label) + 1);
-    Ok(Pictures { pixels, labels, classes: (0..classes).map(|class| class.to_string()).collect() })
+    Ok(ImageSet { pixels, labels, classes: (0..classes).map(|class| class.to_string()).collect() })
 }
 
 /// Shape and bytes of a member that is an array of one of the `types`.
@@ -76,8 +76,8 @@ fn member(
     };
     let shape: Vec<usize> = shape;
     let width = usize::from(of_type.as_bytes()[2] - b'0');
-    let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|n| *n <= MAX_PICTURES * VALUES);
-    let count = count.ok_or_else(|| bad(&format!("has more than {MAX_PICTURES} pictures")))?;
+    let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|n| *n <= MAX_IMAGES * IMAGE_LEN);
+    let count = count.ok_or_else(|| bad(&format!("has more than {MAX_IMAGES} images")))?;
     let mut bytes = Vec::new();
     file.take((count * width) as u64).read_to_end(&mut bytes).map_err(|e| bad(&e.to_string()))?;
     if bytes.len() < count * width { Err(bad("is cut short")) } else { Ok((shape, bytes)) }

@@ -1,35 +1,35 @@
 //! The embedded data set: ten kinds of shapes, drawn on demand, so that training needs no download.
 //!
-//! A shape has a random colour, place, size and small rotation on a shaded, blotchy background, from whose mean it
+//! A shape has a random color, place, size and small rotation on a shaded, blotchy background, from whose mean it
 //! differs by over a sixth of the brightness range: almost three times what an attack of 8/255 on both can change.
 //! Nothing was planted for an attack to find, and yet it undoes what plain training finds. A classifier that is linear
 //! in the pixels gets nowhere, as place and sign of the contrast are random.
 //!
-//! Measured on set 0 with `train`'s defaults (WideResNet-10-1, 3,200 training pictures, 400 steps of batch 64; 500 test
-//! pictures; PGD-20 at L-infinity 8/255 with steps of 2/255):
+//! Measured on set 0 with `train`'s defaults (WideResNet-10-1, 3,200 training images, 400 steps of batch 64; 500 test
+//! images; PGD-20 at L-infinity 8/255 with steps of 2/255):
 //!
 //! | contrast | `otjr` clean, robust | `ce` clean, robust |
 //! |---|---|---|
 //! | 0.35 to 0.6 of the full one, as it is here | 95.6 %, 80.8 % | 100.0 %, 0.2 % |
-//! | 0.5 to 0.8 (`ce` in 200 steps, 300 pictures) | | 100.0 %, 17.7 % |
+//! | 0.5 to 0.8 (`ce` in 200 steps, 300 images) | | 100.0 %, 17.7 % |
 //!
-//! Same bytes on every platform: colours and coverage are computed with `+ - * /`, `sqrt` and comparisons only, which
+//! Same bytes on every platform: colors and coverage are computed with `+ - * /`, `sqrt` and comparisons only, which
 //! IEEE 754 defines to the last bit, unlike `sin` or `powf`.
 
 use std::ops::Range;
 
-use super::{Pictures, SIDE, Splits, VALUES};
-use crate::random::{Purpose, Rng, RngExt, Stream, stream};
+use super::{IMAGE_LEN, IMAGE_SIZE, ImageSet, Splits};
+use crate::random::{Rng, RngExt, Stream, StreamId, stream};
 
 /// Amplitude of the sensor noise, in pixel units.
 const NOISE: f32 = 2.0 / 255.0;
-/// Numbers of test pictures that can be asked for: more than anyone will look at.
-pub const TEST_PICTURES: u64 = 1_000_000_000;
-/// Index of the first test picture: far above any number of training pictures, and of label 0.
+/// Numbers of test images that can be asked for: more than anyone will look at.
+pub const TEST_IMAGES: u64 = 1_000_000_000;
+/// Index of the first test image: far above any number of training images, and of label 0.
 const FIRST_TEST: u64 = 1_000_000_000_000;
 /// A pixel's coverage is averaged over `SAMPLES * SAMPLES` points.
 const SAMPLES: usize = 3;
-/// No shape reaches further than this from its centre, in units of its radius.
+/// No shape reaches further than this from its center, in units of its radius.
 const REACH: f32 = 1.3;
 
 /// One of the ten classes.
@@ -76,58 +76,58 @@ pub fn classes() -> impl Iterator<Item = &'static str> {
     CLASSES.iter().map(|class| class.name)
 }
 
-/// A data set of `train` and `test` pictures, which share no picture. Labels go round 0, 1, .. 9.
+/// A data set of `train` and `test` images, which share no image. Labels go round 0, 1, .. 9.
 pub fn generate(seed: u64, train: usize, test: usize) -> Splits {
-    Splits { train: pictures(seed, 0..train as u64), test: pictures(seed, FIRST_TEST..FIRST_TEST + test as u64) }
+    Splits { train: images(seed, 0..train as u64), test: images(seed, FIRST_TEST..FIRST_TEST + test as u64) }
 }
 
-/// The set for a run: at most `limits` pictures to train on and to judge by (0: 10,000 and 2,000). Numbers are the set's
-/// own: its pictures do not change with the seed of a run.
+/// The set for a run: at most `limits` images to train on and to judge by (0: 10,000 and 2,000). Numbers are the set's
+/// own: its images do not change with the seed of a run.
 pub fn usual(limits: [usize; 2]) -> Splits {
     let [train, test] = [0, 1].map(|half| if limits[half] == 0 { [10_000, 2_000][half] } else { limits[half] });
     generate(0, train, test)
 }
 
-/// Test picture `index` of the set of seed 0, as a set of one.
-pub fn test_picture(index: u64) -> Pictures {
-    pictures(0, FIRST_TEST + index..FIRST_TEST + index + 1)
+/// Test image `index` of the set of seed 0, as a set of one.
+pub fn test_image(index: u64) -> ImageSet {
+    images(0, FIRST_TEST + index..FIRST_TEST + index + 1)
 }
 
-fn pictures(seed: u64, indices: Range<u64>) -> Pictures {
-    Pictures {
-        pixels: indices.clone().flat_map(|i| picture(seed, i)).collect(),
+fn images(seed: u64, indices: Range<u64>) -> ImageSet {
+    ImageSet {
+        pixels: indices.clone().flat_map(|i| image(seed, i)).collect(),
         labels: indices.map(label).collect(),
         classes: classes().map(String::from).collect(),
     }
 }
 
-/// The label of picture `index`.
+/// The label of image `index`.
 pub fn label(index: u64) -> u16 {
     (index % CLASSES.len() as u64) as u16
 }
 
-/// Draws picture `index` of the set `seed`: `[3, SIDE, SIDE]`, 0..=255.
-pub fn picture(seed: u64, index: u64) -> Vec<u8> {
+/// Draws image `index` of the set `seed`: `[3, IMAGE_SIZE, IMAGE_SIZE]`, 0..=255.
+pub fn image(seed: u64, index: u64) -> Vec<u8> {
     let class = &CLASSES[usize::from(label(index))];
-    let rng = &mut stream(seed, Purpose::Synthetic, index);
-    let (shape, [near, far]) = colours(rng);
+    let rng = &mut stream(seed, StreamId::Synthetic, index);
+    let (shape, [near, far]) = colors(rng);
     let blots: [Blot; 3] = std::array::from_fn(|_| Blot::draw(rng));
 
     let radius = draw(rng, 9.0, 13.0);
-    let slack = 0.8 * (SIDE as f32 / 2.0 - radius);
-    let centre = [(); 2].map(|()| SIDE as f32 / 2.0 + draw(rng, -slack, slack));
+    let slack = 0.8 * (IMAGE_SIZE as f32 / 2.0 - radius);
+    let center = [(); 2].map(|()| IMAGE_SIZE as f32 / 2.0 + draw(rng, -slack, slack));
     // Up to 17 degrees either way, from the tangent of half the angle.
     let t = draw(rng, -0.15, 0.15);
     let (cos, sin) = ((1.0 - t * t) / (1.0 + t * t), 2.0 * t / (1.0 + t * t));
     let slope = direction(rng);
 
-    let mut noise = [0; VALUES];
+    let mut noise = [0; IMAGE_LEN];
     rng.fill_bytes(&mut noise);
 
-    let mut pixels = vec![0; VALUES];
-    for y in 0..SIDE {
-        for x in 0..SIDE {
-            let (dx, dy) = (x as f32 + 0.5 - centre[0], y as f32 + 0.5 - centre[1]);
+    let mut pixels = vec![0; IMAGE_LEN];
+    for y in 0..IMAGE_SIZE {
+        for x in 0..IMAGE_SIZE {
+            let (dx, dy) = (x as f32 + 0.5 - center[0], y as f32 + 0.5 - center[1]);
             let covered = if dx * dx + dy * dy > (REACH * radius) * (REACH * radius) {
                 0.0
             } else {
@@ -138,10 +138,10 @@ pub fn picture(seed: u64, index: u64) -> Vec<u8> {
                 });
                 inside.count() as f32 / (SAMPLES * SAMPLES) as f32
             };
-            let centred = |i: usize| i as f32 + 0.5 - SIDE as f32 / 2.0;
-            let shade = ((centred(x) * slope[0] + centred(y) * slope[1]) / 40.0 + 0.5).clamp(0.0, 1.0);
+            let centered = |i: usize| i as f32 + 0.5 - IMAGE_SIZE as f32 / 2.0;
+            let shade = ((centered(x) * slope[0] + centered(y) * slope[1]) / 40.0 + 0.5).clamp(0.0, 1.0);
             for c in 0..3 {
-                let i = (c * SIDE + y) * SIDE + x;
+                let i = (c * IMAGE_SIZE + y) * IMAGE_SIZE + x;
                 let blotted: f32 = blots.iter().filter(|b| b.covers(x, y)).map(|b| b.tint[c]).sum();
                 let back = near[c] + (far[c] - near[c]) * shade + blotted;
                 let noise = (f32::from(noise[i]) / 127.5 - 1.0) * NOISE;
@@ -155,39 +155,39 @@ pub fn picture(seed: u64, index: u64) -> Vec<u8> {
 
 /// A round spot in the background.
 struct Blot {
-    centre: [f32; 2],
+    center: [f32; 2],
     radius: f32,
-    /// What it adds to each colour.
+    /// What it adds to each color.
     tint: [f32; 3],
 }
 
 impl Blot {
     fn draw(rng: &mut Stream) -> Self {
         Blot {
-            centre: [(); 2].map(|()| draw(rng, 0.0, SIDE as f32)),
+            center: [(); 2].map(|()| draw(rng, 0.0, IMAGE_SIZE as f32)),
             radius: draw(rng, 2.0, 5.0),
             tint: [(); 3].map(|()| draw(rng, -0.06, 0.06)),
         }
     }
 
     fn covers(&self, x: usize, y: usize) -> bool {
-        let (dx, dy) = (x as f32 - self.centre[0], y as f32 - self.centre[1]);
+        let (dx, dy) = (x as f32 - self.center[0], y as f32 - self.center[1]);
         dx * dx + dy * dy < self.radius * self.radius
     }
 }
 
-type Colour = [f32; 3];
+type Color = [f32; 3];
 
-/// The colour of the shape and the two between which the background is shaded: light on dark or dark on light.
-fn colours(rng: &mut Stream) -> (Colour, [Colour; 2]) {
+/// The color of the shape and the two between which the background is shaded: light on dark or dark on light.
+fn colors(rng: &mut Stream) -> (Color, [Color; 2]) {
     let light_shape = rng.random::<bool>();
-    let light = |rng: &mut Stream| colour(draw(rng, 0.0, 1.0), draw(rng, 0.15, 0.8), draw(rng, 0.85, 1.0));
-    let dark = |rng: &mut Stream| colour(draw(rng, 0.0, 1.0), draw(rng, 0.3, 0.9), draw(rng, 0.08, 0.4));
+    let light = |rng: &mut Stream| color(draw(rng, 0.0, 1.0), draw(rng, 0.15, 0.8), draw(rng, 0.85, 1.0));
+    let dark = |rng: &mut Stream| color(draw(rng, 0.0, 1.0), draw(rng, 0.3, 0.9), draw(rng, 0.08, 0.4));
     loop {
         let [shape, near, other] =
             if light_shape { [light(rng), dark(rng), dark(rng)] } else { [dark(rng), light(rng), light(rng)] };
         let far = mix(near, other, 0.6);
-        let contrast = |c: Colour| (luma(shape) - luma(c)).abs();
+        let contrast = |c: Color| (luma(shape) - luma(c)).abs();
         if contrast(near) > 0.5 && contrast(far) > 0.5 {
             // Paler than it could be: with full contrast, plain training withstands many attacks of 8/255.
             return (mix(mix(near, far, 0.5), shape, draw(rng, 0.35, 0.6)), [near, far]);
@@ -195,17 +195,17 @@ fn colours(rng: &mut Stream) -> (Colour, [Colour; 2]) {
     }
 }
 
-fn mix(a: Colour, b: Colour, share: f32) -> Colour {
+fn mix(a: Color, b: Color, share: f32) -> Color {
     std::array::from_fn(|c| a[c] + share * (b[c] - a[c]))
 }
 
 /// Perceived brightness, 0 to 1 (the weights of Rec. 601).
-fn luma([r, g, b]: Colour) -> f32 {
+fn luma([r, g, b]: Color) -> f32 {
     0.299 * r + 0.587 * g + 0.114 * b
 }
 
 /// HSV to RGB, all from 0 to 1.
-fn colour(hue: f32, saturation: f32, value: f32) -> Colour {
+fn color(hue: f32, saturation: f32, value: f32) -> Color {
     [0.0, 4.0, 2.0].map(|offset| {
         let sixth = hue * 6.0 + offset;
         let wrapped = if sixth >= 6.0 { sixth - 6.0 } else { sixth };

@@ -1,4 +1,4 @@
-//! How many pictures of a set a model gets right, clean and under attacks in turn, each on those that still stand.
+//! How many images of a set a model gets right, clean and under attacks in turn, each on those that still stand.
 
 mod interval;
 mod pair;
@@ -11,20 +11,20 @@ use burn::tensor::Device;
 
 use crate::{
     attack::{
-        Attack, Classifier, Error, Found, Goal, Observer, Progress, Query, Task,
+        Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, ModelOracle, Observer, Progress,
         autoattack::{Flag, SQUARE_AHEAD, check_outputs},
         method::{Stage, stages},
     },
     config::AttackConfig,
-    data::{Pictures, SIDE, VALUES, unit},
+    data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, unit},
     model::Model,
     platform,
     prediction::{ranking, seen},
-    random::{self, Purpose, RngExt},
+    random::{self, RngExt, StreamId},
 };
 pub use interval::wilson;
 pub use pair::{Pair, pairs};
-pub use state::{Accuracy, Fate, Record, Report, State};
+pub use state::{Accuracy, ImageStatus, Record, Report, State};
 pub use tally::{Tally, View, Views};
 
 /// What targeted attacks aim at.
@@ -32,7 +32,7 @@ pub use tally::{Tally, View, Views};
 pub enum Target {
     /// This class.
     Class(usize),
-    /// A wrong class drawn for each picture.
+    /// A wrong class drawn for each image.
     Random,
     /// The class that the model finds least likely.
     LeastLikely,
@@ -51,27 +51,27 @@ impl std::str::FromStr for Target {
 }
 
 impl Target {
-    /// The class to reach on picture `id` with this label and these logits.
+    /// The class to reach on image `id` with this label and these logits.
     fn class(self, z: &[f32], label: usize, seed: u64, id: u64) -> usize {
         match self {
             Self::Class(class) => class,
             Self::LeastLikely => ranking(z).into_iter().rfind(|&class| class != label).unwrap_or(label),
             Self::Random => {
-                let other = random::stream(seed, Purpose::Target, id).random_range(0..z.len() - 1);
+                let other = random::stream(seed, StreamId::Target, id).random_range(0..z.len() - 1);
                 other + usize::from(other >= label)
             }
         }
     }
 }
 
-/// A set of pictures and the attacks that a model must withstand on it.
+/// A set of images and the attacks that a model must withstand on it.
 pub struct Evaluation<'a> {
-    pub pictures: &'a Pictures,
+    pub images: &'a ImageSet,
     pub stages: &'a [Stage],
     pub target: Option<Target>,
     /// Of random targets.
     pub seed: u64,
-    /// Pictures attacked at once.
+    /// Images attacked at once.
     pub batch: usize,
     /// Flags known before, such as of attacks left out; and whether the model may answer at random.
     pub flags: Vec<Flag>,
@@ -79,9 +79,9 @@ pub struct Evaluation<'a> {
 }
 
 /// How far an evaluation is.
-pub struct Now<'a> {
+pub struct EvaluationProgress<'a> {
     pub state: &'a State,
-    /// Pictures that the running attack has dealt with, of those that stood before it; parts count while a batch runs.
+    /// Images that the running attack has dealt with, of those that stood before it; parts count while a batch runs.
     pub done: f64,
     pub of: usize,
     /// A batch has just ended: what `state` says can be kept.
@@ -89,31 +89,31 @@ pub struct Now<'a> {
 }
 
 /// Watches an evaluation; may end it after a step, to go on later from the last settled state.
-pub trait Watch {
-    fn look(&mut self, now: Now<'_>) -> impl Future<Output = ControlFlow<()>>;
+pub trait EvaluationObserver {
+    fn look(&mut self, now: EvaluationProgress<'_>) -> impl Future<Output = ControlFlow<()>>;
 }
 
 impl Evaluation<'_> {
     fn pixels(&self, ids: &[usize]) -> Vec<f32> {
-        unit(&self.pictures.select(ids).pixels)
+        unit(&self.images.select(ids).pixels)
     }
 
     fn label(&self, i: usize) -> usize {
-        self.pictures.labels[i] as usize
+        self.images.labels[i] as usize
     }
 
     /// Looks at the model, and at its clean predictions.
     pub async fn begin(&self, model: &impl Classifier, device: &Device) -> Result<State, Error> {
-        let query = Query::new(model, device, [3, SIDE, SIDE], self.batch);
-        let n = self.pictures.len();
+        let query = ModelOracle::new(model, device, [3, IMAGE_SIZE, IMAGE_SIZE], self.batch);
+        let n = self.images.len();
         let pixels = self.pixels(&(0..n).collect::<Vec<_>>());
         let mut flags = self.flags.clone();
-        flags.extend(check_outputs(&query, &pixels[..self.batch.min(n) * VALUES]).await?);
+        flags.extend(check_outputs(&query, &pixels[..self.batch.min(n) * IMAGE_LEN]).await?);
         flags.retain(|flag| !(self.may_be_random && *flag == Flag::Randomised));
         let logits = query.logits(&pixels).await?;
         check(self.stages, self.target, logits.classes)?;
         let right = |(i, z): (usize, &[f32])| seen(z, self.label(i)) == self.label(i);
-        let fate = |row| if right(row) { Fate::Standing } else { Fate::Wrong };
+        let fate = |row| if right(row) { ImageStatus::Robust } else { ImageStatus::Misclassified };
         Ok(State {
             fates: logits.rows().enumerate().map(fate).collect(),
             predictions: logits.rows().enumerate().map(|(i, z)| seen(z, self.label(i))).collect(),
@@ -126,14 +126,14 @@ impl Evaluation<'_> {
     }
 
     /// Goes on with an evaluation until its end, or until the observer stops it. Attacks are made on `model`; `judge`,
-    /// usually the same, decides whether a picture falls.
+    /// usually the same, decides whether an image falls.
     pub async fn run(
         &self,
         model: &impl Classifier,
         judge: &impl Classifier,
         device: &Device,
         state: &mut State,
-        watch: &mut impl Watch,
+        watch: &mut impl EvaluationObserver,
     ) -> Result<(), Error> {
         if state.finished {
             return Ok(());
@@ -148,7 +148,7 @@ impl Evaluation<'_> {
                 state.next = 0;
             }
             loop {
-                let open = |i: &usize| state.fates[*i] == Fate::Standing;
+                let open = |i: &usize| state.fates[*i] == ImageStatus::Robust;
                 let ids: Vec<usize> = (state.next..state.fates.len()).filter(open).take(self.batch).collect();
                 let Some(&last) = ids.last() else { break };
                 if bench.attack(number, &ids, state, watch).await?.is_break() {
@@ -165,7 +165,7 @@ impl Evaluation<'_> {
                 state.flags.push(Flag::ZeroGradients(record.zero_gradients));
             }
             if record.left_alone > 0 && number == 0 {
-                state.flags.push(Flag::LeftAlone { pictures: record.left_alone, of: record.before });
+                state.flags.push(Flag::LeftAlone { images: record.left_alone, of: record.before });
             }
             let felled = record.before - record.after;
             if stage.name == "square" && number > 0 && felled as f64 > SQUARE_AHEAD * state.fates.len() as f64 {
@@ -178,11 +178,11 @@ impl Evaluation<'_> {
     }
 
     /// `part` of the batch that runs is done.
-    fn now<'a>(&self, state: &'a State, part: f64, settled: bool) -> Now<'a> {
+    fn now<'a>(&self, state: &'a State, part: f64, settled: bool) -> EvaluationProgress<'a> {
         let record = state.records.last().expect("an attack runs");
-        let left = (state.next..state.fates.len()).filter(|&i| state.fates[i] == Fate::Standing).count();
+        let left = (state.next..state.fates.len()).filter(|&i| state.fates[i] == ImageStatus::Robust).count();
         let batch = left.min(self.batch) as f64;
-        Now { state, done: (record.before - left) as f64 + part * batch, of: record.before, settled }
+        EvaluationProgress { state, done: (record.before - left) as f64 + part * batch, of: record.before, settled }
     }
 }
 
@@ -196,7 +196,7 @@ pub fn check(stages: &[Stage], target: Option<Target>, classes: usize) -> Result
         Some(_) if classes < 2 => return Err(Error::Unsuited("there is one class only, no other to reach".into())),
         _ => {}
     }
-    let goal = if target.is_some() { Goal::Reach(0) } else { Goal::Avoid(0) };
+    let goal = if target.is_some() { Goal::Targeted(0) } else { Goal::Untargeted(0) };
     stages.iter().try_for_each(|stage| stage.method.suits(classes, &[goal]))
 }
 
@@ -210,8 +210,8 @@ struct Bench<'a, M, J> {
 
 impl<M: Classifier, J: Classifier> Bench<'_, M, J> {
     /// A fresh count of what is asked.
-    fn query<'a, C: Classifier>(&self, model: &'a C) -> Query<'a, C> {
-        Query::new(model, self.device, [3, SIDE, SIDE], self.evaluation.batch)
+    fn query<'a, C: Classifier>(&self, model: &'a C) -> ModelOracle<'a, C> {
+        ModelOracle::new(model, self.device, [3, IMAGE_SIZE, IMAGE_SIZE], self.evaluation.batch)
     }
 
     /// Attack number `number` on one batch; leaves the state alone if it is stopped.
@@ -220,22 +220,22 @@ impl<M: Classifier, J: Classifier> Bench<'_, M, J> {
         number: usize,
         ids: &[usize],
         state: &mut State,
-        watch: &mut impl Watch,
+        watch: &mut impl EvaluationObserver,
     ) -> Result<ControlFlow<()>, Error> {
         let begin = platform::milliseconds();
         let Self { evaluation, model, judge, .. } = *self;
         let query = self.query(model);
         let x = evaluation.pixels(ids);
         let goals: Vec<Goal> = match evaluation.target {
-            None => ids.iter().map(|&i| Goal::Avoid(evaluation.label(i))).collect(),
+            None => ids.iter().map(|&i| Goal::Untargeted(evaluation.label(i))).collect(),
             Some(target) => {
                 // By a query of its own: the attack's are counted.
                 let clean = self.query(model).logits(&x).await?;
                 let class = |(&i, z): (&usize, &[f32])| target.class(z, evaluation.label(i), evaluation.seed, i as u64);
-                ids.iter().zip(clean.rows()).map(|row| Goal::Reach(class(row))).collect()
+                ids.iter().zip(clean.rows()).map(|row| Goal::Targeted(class(row))).collect()
             }
         };
-        let task = Task { x, goals, ids: ids.iter().map(|&i| i as u64).collect() };
+        let task = AttackBatch { x, goals, ids: ids.iter().map(|&i| i as u64).collect() };
         let mut inside = Inside { evaluation, state: &*state, watch, stopped: false };
         let found = evaluation.stages[number].method.run(&query, &task, &mut inside).await?;
         if inside.stopped {
@@ -246,15 +246,17 @@ impl<M: Classifier, J: Classifier> Bench<'_, M, J> {
         let mut felled = 0;
         for (k, (found, z)) in found.iter().zip(judged.rows()).enumerate() {
             let i = ids[k];
-            // A picture that is of the target's class was left as it is.
-            if task.goals[k].margin(z) <= 0.0 && found.x != task.picture(k) {
-                state.fates[i] = Fate::Felled(number);
+            // An image that is of the target's class was left as it is.
+            if task.goals[k].margin(z) <= 0.0 && found.x != task.image(k) {
+                state.fates[i] = ImageStatus::FooledBy(number);
                 state.predictions[i] = seen(z, evaluation.label(i));
-                state.adversarial[i * VALUES..(i + 1) * VALUES].copy_from_slice(&found.x);
+                state.adversarial[i * IMAGE_LEN..(i + 1) * IMAGE_LEN].copy_from_slice(&found.x);
                 felled += 1;
             }
         }
-        let alone = |(found, goal): &(&Found, &Goal)| matches!(goal, Goal::Avoid(_)) && found.distance == Some(0.0);
+        let alone = |(found, goal): &(&AttackOutcome, &Goal)| {
+            matches!(goal, Goal::Untargeted(_)) && found.distance == Some(0.0)
+        };
         let record = &mut state.records[number];
         record.left_alone += found.iter().zip(&task.goals).filter(alone).count();
         record.after -= felled;
@@ -273,7 +275,7 @@ struct Inside<'a, W> {
     stopped: bool,
 }
 
-impl<W: Watch> Observer for Inside<'_, W> {
+impl<W: EvaluationObserver> Observer for Inside<'_, W> {
     async fn step(&mut self, progress: Progress<'_>) -> ControlFlow<()> {
         let part = progress.done as f64 / progress.total as f64;
         let flow = self.watch.look(self.evaluation.now(self.state, part, false)).await;
@@ -285,8 +287,8 @@ impl<W: Watch> Observer for Inside<'_, W> {
 /// A watch that is told of settled batches only.
 struct Settled<F>(F);
 
-impl<F: FnMut(&State) -> ControlFlow<()>> Watch for Settled<F> {
-    async fn look(&mut self, now: Now<'_>) -> ControlFlow<()> {
+impl<F: FnMut(&State) -> ControlFlow<()>> EvaluationObserver for Settled<F> {
+    async fn look(&mut self, now: EvaluationProgress<'_>) -> ControlFlow<()> {
         if now.settled { (self.0)(now.state) } else { ControlFlow::Continue(()) }
     }
 }
@@ -294,7 +296,7 @@ impl<F: FnMut(&State) -> ControlFlow<()>> Watch for Settled<F> {
 /// Clean accuracy and that under one config's attacks; `progress` sees the state after each batch and may end it early.
 pub async fn accuracy(
     model: &Model,
-    pictures: &Pictures,
+    images: &ImageSet,
     attack: &AttackConfig,
     batch: usize,
     device: &Device,
@@ -303,7 +305,7 @@ pub async fn accuracy(
     let attack = AttackConfig { early_stop: true, ..attack.clone() };
     let stages = stages(&attack, model.classes)?;
     let (target, flags) = (None, Vec::new());
-    let evaluation = Evaluation { pictures, stages: &stages, target, seed: 0, batch, flags, may_be_random: false };
+    let evaluation = Evaluation { images, stages: &stages, target, seed: 0, batch, flags, may_be_random: false };
     let mut state = evaluation.begin(model, device).await?;
     evaluation.run(model, model, device, &mut state, &mut Settled(progress)).await?;
     Ok(state)

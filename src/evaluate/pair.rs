@@ -1,52 +1,52 @@
-//! Pictures beside what an attack makes of them, to be looked at.
+//! Images beside what an attack makes of them, to be looked at.
 
 use burn::tensor::Device;
 
 use crate::{
     attack::{
-        Attack, Error, Goal, Query, Task, Threat,
+        Attack, AttackBatch, Error, Goal, ModelOracle, ThreatModel,
         method::stages,
         rounding::{self, Change, change},
     },
     config::AttackConfig,
-    data::{Pictures, SIDE, unit},
+    data::{IMAGE_SIZE, ImageSet, unit},
     model::Model,
     prediction::seen,
 };
 
-/// What an attack makes of a picture, and a model of both.
+/// What an attack makes of an image, and a model of both.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pair {
-    /// The attacked picture `[3, SIDE, SIDE]`, 0..=255.
+    /// The adversarial image `[3, IMAGE_SIZE, IMAGE_SIZE]`, 0..=255.
     pub attacked: Vec<u8>,
-    /// How it differs from the picture.
+    /// How it differs from the image.
     pub change: Change,
-    /// The class that the model names, of the picture and of the attacked one.
+    /// The class that the model names, of the image and of the attacked one.
     pub classes: [usize; 2],
 }
 
-/// Attacks the pictures `ids` of a set, each to the end, with a single attack (no suite).
+/// Attacks the images `ids` of a set, each to the end, with a single attack (no suite).
 pub async fn pairs(
     model: &Model,
-    pictures: &Pictures,
+    images: &ImageSet,
     ids: &[usize],
     attack: &AttackConfig,
     device: &Device,
 ) -> Result<Vec<Pair>, Error> {
-    let query = Query::new(model, device, [3, SIDE, SIDE], ids.len());
-    let labels: Vec<usize> = ids.iter().map(|&i| usize::from(pictures.labels[i])).collect();
-    let task = Task {
-        x: unit(&pictures.select(ids).pixels),
-        goals: labels.iter().map(|&label| Goal::Avoid(label)).collect(),
+    let query = ModelOracle::new(model, device, [3, IMAGE_SIZE, IMAGE_SIZE], ids.len());
+    let labels: Vec<usize> = ids.iter().map(|&i| usize::from(images.labels[i])).collect();
+    let task = AttackBatch {
+        x: unit(&images.select(ids).pixels),
+        goals: labels.iter().map(|&label| Goal::Untargeted(label)).collect(),
         ids: ids.iter().map(|&i| i as u64).collect(),
     };
     let clean = query.logits(&task.x).await?;
     let method = stages(attack, model.classes)?.swap_remove(0).method;
     let found = method.run(&query, &task, &mut ()).await?;
-    let threat = Threat { norm: attack.norm, epsilon: attack.epsilon.0 };
+    let threat = ThreatModel { norm: attack.norm, epsilon: attack.epsilon.0 };
     let mut pairs = Vec::new();
     for (k, (&i, &label)) in ids.iter().zip(&labels).enumerate() {
-        let original = pictures.picture(i);
+        let original = images.image(i);
         let rounded = rounding::round(&query, task.goals[k], original, &found[k].x, &threat, attack.seed).await?;
         pairs.push(Pair {
             change: change(original, &rounded.pixels),

@@ -5,30 +5,31 @@ use serde::{Deserialize, Serialize};
 use crate::{
     attack::autoattack::Flag,
     checkpoint::{Checkpoint, Error},
-    data::{Pictures, SIDE, VALUES, unit},
+    data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, unit},
     model::parameter::Array,
 };
 
-/// How many of a set's pictures a model gets right.
+/// How many of a set's images a model gets right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accuracy {
-    pub pictures: usize,
-    /// Right on the clean picture.
+    #[serde(rename = "images")]
+    pub images: usize,
+    /// Right on the clean image.
     pub clean: usize,
-    /// Right on the worst picture that the attack found.
+    /// Right on the worst image that the attack found.
     pub robust: usize,
 }
 
 impl Accuracy {
     /// Shares in [0,1]: clean, robust.
     pub fn shares(&self) -> [f64; 2] {
-        [self.clean, self.robust].map(|n| n as f64 / self.pictures.max(1) as f64)
+        [self.clean, self.robust].map(|n| n as f64 / self.images.max(1) as f64)
     }
 }
 
-/// What became of a picture.
+/// What became of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Fate {
+pub enum ImageStatus {
     /// The model is wrong without an attack.
     Wrong,
     Standing,
@@ -40,14 +41,14 @@ pub enum Fate {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     pub name: String,
-    /// Pictures that stood before it, and after.
+    /// Images that stood before it, and after.
     pub before: usize,
     pub after: usize,
     pub seconds: f64,
-    /// Pictures whose logits, and whose gradients, it asked for.
+    /// Images whose logits, and whose gradients, it asked for.
     pub queries: [u64; 2],
     pub zero_gradients: usize,
-    /// Pictures that it left alone, since the model that it attacks is wrong on them anyway: where another one judges.
+    /// Images that it left alone, since the model that it attacks is wrong on them anyway: where another one judges.
     #[serde(default)]
     pub left_alone: usize,
 }
@@ -56,15 +57,15 @@ pub struct Record {
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
     /// `[N]`.
-    pub fates: Vec<Fate>,
-    /// `[N]`, of the adversarial picture where there is one.
+    pub fates: Vec<ImageStatus>,
+    /// `[N]`, of the adversarial image where there is one.
     pub predictions: Vec<usize>,
-    /// `[N, 3, 32, 32]`: what felled the picture, else the picture itself.
+    /// `[N, 3, 32, 32]`: what felled the image, else the image itself.
     pub adversarial: Vec<f32>,
     /// The attacks that have begun.
     pub records: Vec<Record>,
     pub flags: Vec<Flag>,
-    /// The next picture of the attack that runs.
+    /// The next image of the attack that runs.
     pub next: usize,
     /// All attacks are over.
     pub finished: bool,
@@ -87,26 +88,26 @@ impl State {
         Report { accuracy: self.accuracy(), records: self.records.clone(), flags, part }
     }
 
-    fn count(&self, stands: impl Fn(&Fate) -> bool) -> usize {
+    fn count(&self, stands: impl Fn(&ImageStatus) -> bool) -> usize {
         self.fates.iter().filter(|fate| stands(fate)).count()
     }
 
     pub fn accuracy(&self) -> Accuracy {
         Accuracy {
-            pictures: self.fates.len(),
-            clean: self.count(|fate| *fate != Fate::Wrong),
-            robust: self.count(|fate| *fate == Fate::Standing),
+            images: self.fates.len(),
+            clean: self.count(|fate| *fate != ImageStatus::Misclassified),
+            robust: self.count(|fate| *fate == ImageStatus::Robust),
         }
     }
 
-    /// The same of each class; `pictures` are those that were evaluated.
-    pub fn by_class(&self, pictures: &Pictures) -> Vec<Accuracy> {
-        let mut classes = vec![Accuracy::default(); pictures.classes.len()];
-        for (fate, label) in self.fates.iter().zip(&pictures.labels) {
+    /// The same of each class; `images` are those that were evaluated.
+    pub fn by_class(&self, images: &ImageSet) -> Vec<Accuracy> {
+        let mut classes = vec![Accuracy::default(); images.classes.len()];
+        for (fate, label) in self.fates.iter().zip(&images.labels) {
             let class = &mut classes[usize::from(*label)];
-            class.pictures += 1;
-            class.clean += usize::from(*fate != Fate::Wrong);
-            class.robust += usize::from(*fate == Fate::Standing);
+            class.images += 1;
+            class.clean += usize::from(*fate != ImageStatus::Misclassified);
+            class.robust += usize::from(*fate == ImageStatus::Robust);
         }
         classes
     }
@@ -133,19 +134,19 @@ const REST: &str = "evaluation";
 impl State {
     /// A file of it: `clean` and `adversarial` `[N, 3, 32, 32]`, `labels`, `predictions` and `felled_by` `[N]`, which
     /// numbers the attacks of the metadata's records; -1 stands, -2 was wrong without an attack.
-    pub fn to_checkpoint(&self, pictures: &Pictures) -> Checkpoint {
+    pub fn to_checkpoint(&self, images: &ImageSet) -> Checkpoint {
         let n = self.fates.len();
-        let felled_by = |fate: &Fate| match fate {
-            Fate::Wrong => -2.0,
-            Fate::Standing => -1.0,
-            Fate::Felled(number) => *number as f32,
+        let felled_by = |fate: &ImageStatus| match fate {
+            ImageStatus::Misclassified => -2.0,
+            ImageStatus::Robust => -1.0,
+            ImageStatus::FooledBy(number) => *number as f32,
         };
-        let images = |values: Vec<f32>| Array { shape: vec![n, 3, SIDE, SIDE], values };
+        let images = |values: Vec<f32>| Array { shape: vec![n, 3, IMAGE_SIZE, IMAGE_SIZE], values };
         let numbers = |values: Vec<f32>| Array { shape: vec![n], values };
         let arrays = [
-            (CLEAN, images(unit(&pictures.pixels))),
+            (CLEAN, images(unit(&images.pixels))),
             (ADVERSARIAL, images(self.adversarial.clone())),
-            (LABELS, numbers(pictures.labels.iter().map(|&v| f32::from(v)).collect())),
+            (LABELS, numbers(images.labels.iter().map(|&v| f32::from(v)).collect())),
             (PREDICTIONS, numbers(self.predictions.iter().map(|&v| v as f32).collect())),
             (FELLED_BY, numbers(self.fates.iter().map(felled_by).collect())),
         ];
@@ -157,21 +158,21 @@ impl State {
         }
     }
 
-    /// The state in a file made by [`State::to_checkpoint`] of the same pictures.
-    pub fn from_checkpoint(file: &Checkpoint, pictures: &Pictures) -> Result<Self, Error> {
+    /// The state in a file made by [`State::to_checkpoint`] of the same images.
+    pub fn from_checkpoint(file: &Checkpoint, images: &ImageSet) -> Result<Self, Error> {
         let array = |name: &'static str, each: usize| match file.arrays.get(name) {
-            Some(array) if array.values.len() == pictures.len() * each => Ok(&array.values),
-            Some(_) => Err(Error::Metadata { key: name, problem: "it is of another number of pictures".into() }),
+            Some(array) if array.values.len() == images.len() * each => Ok(&array.values),
+            Some(_) => Err(Error::Metadata { key: name, problem: "it is of another number of images".into() }),
             None => Err(Error::Metadata { key: name, problem: "there is no such array: it is no evaluation".into() }),
         };
         let labels = array(LABELS, 1)?;
-        if labels.iter().zip(&pictures.labels).any(|(a, b)| *a != f32::from(*b)) {
-            return Err(Error::Metadata { key: LABELS, problem: "it is of other pictures".into() });
+        if labels.iter().zip(&images.labels).any(|(a, b)| *a != f32::from(*b)) {
+            return Err(Error::Metadata { key: LABELS, problem: "it is of other images".into() });
         }
         let fate = |v: &f32| match *v {
-            -2.0 => Fate::Wrong,
-            v if v < 0.0 => Fate::Standing,
-            v => Fate::Felled(v as usize),
+            -2.0 => ImageStatus::Misclassified,
+            v if v < 0.0 => ImageStatus::Robust,
+            v => ImageStatus::FooledBy(v as usize),
         };
         let rest = file.metadata.get(REST).map(String::as_str).unwrap_or_default();
         let rest: Rest =
@@ -179,7 +180,7 @@ impl State {
         Ok(Self {
             fates: array(FELLED_BY, 1)?.iter().map(fate).collect(),
             predictions: array(PREDICTIONS, 1)?.iter().map(|&v| v as usize).collect(),
-            adversarial: array(ADVERSARIAL, VALUES)?.clone(),
+            adversarial: array(ADVERSARIAL, IMAGE_LEN)?.clone(),
             records: rest.records,
             flags: rest.flags,
             next: rest.next,

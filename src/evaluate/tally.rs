@@ -1,16 +1,16 @@
-//! How many pictures a model gets right as they are shown to it: clean, or corrupted.
+//! How many images a model gets right as they are shown to it: clean, or corrupted.
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    attack::{Classifier, Error, Query},
+    attack::{Classifier, Error, ModelOracle},
     config::Corruption,
-    data::{Pictures, SIDE, corruption::SEVERITIES, unit},
+    data::{IMAGE_SIZE, ImageSet, corruption::SEVERITIES, unit},
     prediction::seen,
 };
 
-/// How a set of pictures is shown.
+/// How a set of images is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {
     Clean,
@@ -25,47 +25,48 @@ impl View {
         Corruption::ALL.iter().flat_map(all).collect()
     }
 
-    fn show(self, picture: &[u8], seed: u64, index: usize) -> Vec<u8> {
+    fn show(self, image: &[u8], seed: u64, index: usize) -> Vec<u8> {
         match self {
-            Self::Clean => picture.to_vec(),
-            Self::Corrupted(kind, severity) => kind.apply(severity, picture, seed, index as u64),
+            Self::Clean => image.to_vec(),
+            Self::Corrupted(kind, severity) => kind.apply(severity, image, seed, index as u64),
         }
     }
 }
 
-/// Pictures and the views of them that a model is asked about, one after the other.
+/// Images and the views of them that a model is asked about, one after the other.
 pub struct Views<'a> {
-    pub pictures: &'a Pictures,
+    pub images: &'a ImageSet,
     pub views: &'a [View],
     pub seed: u64,
-    /// Pictures looked at at once.
+    /// Images looked at at once.
     pub batch: usize,
 }
 
 /// How far that is; enough to go on from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// Pictures right, by view; the last view may not be over.
+    /// Images right, by view; the last view may not be over.
     pub right: Vec<usize>,
-    /// Pictures looked at, of all views together.
+    /// Images looked at, of all views together.
     pub done: usize,
 }
 
 impl Views<'_> {
-    /// Pictures to be looked at, of all views together.
+    /// Images to be looked at, of all views together.
     pub fn total(&self) -> usize {
-        self.views.len() * self.pictures.len()
+        self.views.len() * self.images.len()
     }
 
     /// Lets the model look at one batch more.
     pub async fn step(&self, model: &impl Classifier, device: &Device, tally: &mut Tally) -> Result<(), Error> {
-        let n = self.pictures.len();
+        let n = self.images.len();
         let (view, first) = (tally.done / n, tally.done % n);
         let ids = first..n.min(first + self.batch);
-        let show = |i: usize| self.views[view].show(self.pictures.picture(i), self.seed, i);
+        let show = |i: usize| self.views[view].show(self.images.image(i), self.seed, i);
         let shown: Vec<u8> = ids.clone().flat_map(show).collect();
-        let logits = Query::new(model, device, [3, SIDE, SIDE], self.batch).logits(&unit(&shown)).await?;
-        let labels = self.pictures.labels[ids.clone()].iter().map(|&label| usize::from(label));
+        let logits =
+            ModelOracle::new(model, device, [3, IMAGE_SIZE, IMAGE_SIZE], self.batch).logits(&unit(&shown)).await?;
+        let labels = self.images.labels[ids.clone()].iter().map(|&label| usize::from(label));
         let right = logits.rows().zip(labels).filter(|&(z, label)| seen(z, label) == label).count();
         tally.right.resize(view + 1, 0);
         tally.right[view] += right;

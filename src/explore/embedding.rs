@@ -1,6 +1,6 @@
-//! Pictures in the plane of a model's latents, over the regions that its last layer gives to each class.
+//! Images in the plane of a model's latents, over the regions that its last layer gives to each class.
 //!
-//! Plane and regions come from reference pictures, once a model; pictures under attack then move in a plane that stays.
+//! Plane and regions come from reference images, once a model; images under attack then move in a plane that stays.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::{pca::Plane, tensor};
 use crate::{
     attack::{Error, query::read},
-    data::VALUES,
+    data::IMAGE_LEN,
     model::{Model, Pass},
     prediction::top,
 };
 
-/// Reference pictures that go through the network at once.
+/// Reference images that go through the network at once.
 const BATCH: usize = 64;
 /// Kept free around the points, as a share of their extent on each side.
 const MARGIN: f32 = 0.15;
@@ -22,7 +22,7 @@ const MARGIN: f32 = 0.15;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Embedding {
     pub plane: Plane,
-    /// `[N]`, the reference pictures' coordinates.
+    /// `[N]`, the reference images' coordinates.
     pub points: Vec<[f32; 2]>,
     /// `[N]`.
     pub labels: Vec<u16>,
@@ -47,11 +47,11 @@ pub struct Regions {
 }
 
 impl Embedding {
-    /// The plane of the latents of reference pictures `x` `[N, 3, 32, 32]` with their labels `[N]`, and its regions in
+    /// The plane of the latents of reference images `x` `[N, 3, 32, 32]` with their labels `[N]`, and its regions in
     /// `side` x `side` cells.
     pub async fn new(model: &Model, device: &Device, x: &[f32], labels: &[u16], side: usize) -> Result<Self, Error> {
-        if x.len() != labels.len() * VALUES {
-            return Err(Error::Unsuited("every reference picture needs a label".into()));
+        if x.len() != labels.len() * IMAGE_LEN {
+            return Err(Error::Unsuited("every reference image needs a label".into()));
         }
         let latents = latents(model, device, x).await?;
         let plane = Plane::fit(&latents, latents.len() / labels.len().max(1))?;
@@ -60,10 +60,10 @@ impl Embedding {
         Ok(Self { plane, points, labels: labels.to_vec(), regions })
     }
 
-    /// Where pictures `[N, 3, 32, 32]` lie in the plane; maybe outside the bounds of the regions.
+    /// Where images `[N, 3, 32, 32]` lie in the plane; maybe outside the bounds of the regions.
     pub async fn project(&self, model: &Model, device: &Device, x: &[f32]) -> Result<Vec<[f32; 2]>, Error> {
         let latents = latents(model, device, x).await?;
-        if latents.len() * VALUES != self.plane.mean.len() * x.len() {
+        if latents.len() * IMAGE_LEN != self.plane.mean.len() * x.len() {
             return Err(Error::Unsuited("the plane is of another model: make it anew".into()));
         }
         Ok(self.plane.project(&latents))
@@ -116,10 +116,10 @@ impl Regions {
     }
 }
 
-/// The latents `[N, L]` of pictures `[N, 3, 32, 32]`.
+/// The latents `[N, L]` of images `[N, 3, 32, 32]`.
 pub async fn latents(model: &Model, device: &Device, x: &[f32]) -> Result<Vec<f32>, Error> {
     let mut latents = Vec::new();
-    for x in x.chunks(BATCH * VALUES) {
+    for x in x.chunks(BATCH * IMAGE_LEN) {
         latents.extend(read(model.forward(tensor(x, device)?, &mut Pass::inference()).latent.value).await?);
     }
     Ok(latents)

@@ -1,4 +1,4 @@
-//! The loss around a picture: on a plane through the picture and its adversarial twin.
+//! The loss around an image: on a plane through the image and its adversarial image.
 
 use std::ops::Range;
 
@@ -7,20 +7,20 @@ use serde::{Deserialize, Serialize};
 use super::dot;
 use crate::{
     attack::{
-        Classifier, Error, Goal, Loss, Query,
+        Classifier, Error, Goal, Loss, ModelOracle,
         threat::{scaled, sign},
     },
     config::Norm,
-    random::{self, Purpose},
+    random::{self, StreamId},
 };
 
 /// The points x + s d1 + t d2, cut to [0,1], on a square grid of s and t.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Window {
     pub x: Vec<f32>,
-    /// d1, to the adversarial picture, and d2, a random direction of the same kind.
+    /// d1, to the adversarial image, and d2, a random direction of the same kind.
     pub directions: [Vec<f32>; 2],
-    /// What an attack wants of the picture.
+    /// What an attack wants of the image.
     pub goal: Goal,
     /// The ends of both s and t.
     pub range: [f32; 2],
@@ -38,7 +38,7 @@ pub struct Landscape {
 }
 
 impl Window {
-    /// The plane through a picture `x`, its adversarial twin `x_adv` and a point that a seed draws: for L-inf, random signs
+    /// The plane through an image `x`, its adversarial image `x_adv` and a point that a seed draws: for L-inf, random signs
     /// of the size of the perturbation; else a normal draw, perpendicular to the perturbation and of its Euclidean length.
     pub fn new(
         x: &[f32],
@@ -51,7 +51,7 @@ impl Window {
     ) -> Result<Self, Error> {
         let unsuited = |problem: &str| Err(Error::Unsuited(problem.into()));
         if x.len() != x_adv.len() {
-            return unsuited("the attacked picture has another size than the picture");
+            return unsuited("the adversarial image has another size than the image");
         }
         if side < 2 || range[1] - range[0] <= 0.0 || !(range[1] - range[0]).is_finite() {
             return unsuited("a grid needs at least two points a side, and a range that goes up");
@@ -59,9 +59,9 @@ impl Window {
         let d1: Vec<f32> = x_adv.iter().zip(x).map(|(a, x)| a - x).collect();
         let square = dot(&d1, &d1);
         if square == 0.0 {
-            return unsuited("the attacked picture is the picture itself: there is no direction to look along");
+            return unsuited("the adversarial image is the image itself: there is no direction to look along");
         }
-        let draw = random::normal(&mut random::stream(seed, Purpose::Directions, 2), x.len());
+        let draw = random::normal(&mut random::stream(seed, StreamId::Directions, 2), x.len());
         let d2 = if norm == Norm::Linf {
             let size = Norm::Linf.size(d1.iter().copied());
             draw.into_iter().map(|v| size * sign(v)).collect()
@@ -79,7 +79,7 @@ impl Window {
         low + (high - low) * line as f32 / (self.side - 1) as f32
     }
 
-    /// The picture at `s`, `t`.
+    /// The image at `s`, `t`.
     pub fn point(&self, s: f32, t: f32) -> Vec<f32> {
         let [d1, d2] = &self.directions;
         let pixels = self.x.iter().zip(d1.iter().zip(d2));
@@ -87,12 +87,12 @@ impl Window {
     }
 
     /// The landscape of some rows of the grid, of `0..side`; the parts, one after the other, are the whole.
-    pub async fn rows(&self, query: &Query<'_, impl Classifier>, rows: Range<usize>) -> Result<Landscape, Error> {
+    pub async fn rows(&self, query: &ModelOracle<'_, impl Classifier>, rows: Range<usize>) -> Result<Landscape, Error> {
         let points = rows.flat_map(|row| (0..self.side).map(move |column| (row, column)));
         let x: Vec<f32> =
             points.flat_map(|(row, column)| self.point(self.coordinate(column), self.coordinate(row))).collect();
         let logits = query.logits(&x).await?;
-        let (Goal::Avoid(class) | Goal::Reach(class)) = self.goal;
+        let (Goal::Untargeted(class) | Goal::Targeted(class)) = self.goal;
         if class >= logits.classes {
             return Err(Error::Unsuited(format!("the model has no class number {class}")));
         }

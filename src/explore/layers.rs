@@ -1,4 +1,4 @@
-//! How far an attack moves a picture in each layer, and the channels in which it moves most.
+//! How far an attack moves an image in each layer, and the channels in which it moves most.
 
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use crate::{
 
 /// How far one layer's output h has moved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Shift {
+pub struct LayerShift {
     /// `pixels`, a state-dict name, `latent` or `logits`.
     pub name: String,
     /// Channels, height, width; `[L, 1, 1]` for latent, `[C, 1, 1]` for logits.
@@ -43,11 +43,11 @@ pub struct Channel {
     pub attacked: Vec<f32>,
 }
 
-/// A picture `x` and its adversarial twin through the network: every layer's name and output `[2, C, H, W]`, in order.
+/// An image `x` and its adversarial image through the network: every layer's name and output `[2, C, H, W]`, in order.
 fn layers(model: &Model, device: &Device, x: &[f32], x_adv: &[f32]) -> Result<Vec<(String, Tensor<4>)>, Error> {
     let pair = tensor(&[x, x_adv].concat(), device)?;
     if pair.dims()[0] != 2 || x.len() != x_adv.len() {
-        return Err(Error::Unsuited("layers are compared for one picture and one attacked picture at a time".into()));
+        return Err(Error::Unsuited("layers are compared for one image and one adversarial image at a time".into()));
     }
     let mut pass = Pass::recording();
     let output = model.forward(pair.clone(), &mut pass);
@@ -62,9 +62,9 @@ fn layers(model: &Model, device: &Device, x: &[f32], x_adv: &[f32]) -> Result<Ve
     Ok(layers)
 }
 
-/// The shift of each layer between a picture `x` and its adversarial twin, `[3, 32, 32]` each, from pixels to logits.
+/// The shift of each layer between an image `x` and its adversarial image, `[3, 32, 32]` each, from pixels to logits.
 /// The sums are made on the device, so that three numbers a layer are read back, all at once.
-pub async fn shifts(model: &Model, device: &Device, x: &[f32], x_adv: &[f32]) -> Result<Vec<Shift>, Error> {
+pub async fn shifts(model: &Model, device: &Device, x: &[f32], x_adv: &[f32]) -> Result<Vec<LayerShift>, Error> {
     let layers = layers(model, device, x, x_adv)?;
     let dot = |a: &Tensor<4>, b: &Tensor<4>| (a.clone() * b.clone()).sum();
     let sums = layers.iter().flat_map(|(_, h)| {
@@ -79,7 +79,7 @@ pub async fn shifts(model: &Model, device: &Device, x: &[f32], x_adv: &[f32]) ->
         let lengths = (clean * attacked).sqrt();
         // The law of cosines, so that the little that a cosine lacks of 1 does not drown in rounding.
         let lack = (moved - (attacked.sqrt() - clean.sqrt()).powi(2)) / (2.0 * lengths);
-        Shift {
+        LayerShift {
             name,
             shape: [channels, height, width],
             relative_l2: (clean > 0.0).then(|| (moved / clean).sqrt() as f32),

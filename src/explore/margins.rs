@@ -3,34 +3,34 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    attack::{Attack, Classifier, Error, Found, Observer, Query, Task, method::stages},
+    attack::{Attack, AttackBatch, AttackOutcome, Classifier, Error, ModelOracle, Observer, method::stages},
     config::{AttackConfig, Pixels},
 };
 
-/// The margin that an attack leaves a picture within a radius.
+/// The margin that an attack leaves an image within a radius.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Radius {
     /// In the attack's norm, pixels in [0,1].
     pub epsilon: f32,
-    /// In logits; at or below 0 the picture has fallen.
+    /// In logits; at or below 0 the image has fallen.
     pub margin: f32,
 }
 
-/// What the attack of a config, with another radius, finds on each picture of a task: the point of lowest margin. The
+/// What the attack of a config, with another radius, finds on each image of a task: the point of lowest margin. The
 /// steps keep their proportion to the radius. One call a radius, so that the caller can show each and stop between them.
 /// `classes` are the model's.
 pub async fn attack_within(
     epsilon: f32,
     config: &AttackConfig,
     classes: usize,
-    query: &Query<'_, impl Classifier>,
-    task: &Task,
+    query: &ModelOracle<'_, impl Classifier>,
+    task: &AttackBatch,
     observer: &mut impl Observer,
-) -> Result<Vec<Found>, Error> {
+) -> Result<Vec<AttackOutcome>, Error> {
     let scale = if config.epsilon.0 > 0.0 { epsilon / config.epsilon.0 } else { 1.0 };
     let step = Pixels(config.step.0 * scale);
     let config = AttackConfig { epsilon: Pixels(epsilon), step, early_stop: false, ..config.clone() };
-    let mut worst: Vec<Found> = Vec::new();
+    let mut worst: Vec<AttackOutcome> = Vec::new();
     for stage in stages(&config, classes)? {
         stage.method.suits(classes, &task.goals)?;
         let found = stage.method.run(query, task, observer).await?;
@@ -43,7 +43,7 @@ pub async fn attack_within(
     Ok(worst)
 }
 
-/// The smallest radius at which a picture falls, by a straight line from the last one at which it stands to the first at
+/// The smallest radius at which an image falls, by a straight line from the last one at which it stands to the first at
 /// which it has fallen; none if it never falls. `curve` in order of epsilon.
 pub fn falls_at(curve: &[Radius]) -> Option<f32> {
     let first = curve.iter().position(|radius| radius.margin <= 0.0)?;

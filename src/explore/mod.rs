@@ -1,6 +1,6 @@
-//! What the page shows of a model's representation of pictures, as numbers: no drawing in here.
+//! What the page shows of a model's representation of images, as numbers: no drawing in here.
 //!
-//! Pictures are `[3, 32, 32]` with pixels in [0,1] on the host, several of them one after the other in a flat slice;
+//! Images are `[3, 32, 32]` with pixels in [0,1] on the host, several of them one after the other in a flat slice;
 //! models run in inference mode. Results are plain data that travels from the worker to the page.
 
 pub mod embedding;
@@ -16,15 +16,15 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::{
     attack::Error,
-    data::{SIDE, VALUES},
+    data::{IMAGE_LEN, IMAGE_SIZE},
 };
 
-/// Pictures on the device, `[B, 3, 32, 32]`.
+/// Images on the device, `[B, 3, 32, 32]`.
 fn tensor(x: &[f32], device: &Device) -> Result<Tensor<4>, Error> {
-    if x.is_empty() || !x.len().is_multiple_of(VALUES) {
-        return Err(Error::Unsuited(format!("{} numbers are not pictures of 3 x {SIDE} x {SIDE}", x.len())));
+    if x.is_empty() || !x.len().is_multiple_of(IMAGE_LEN) {
+        return Err(Error::Unsuited(format!("{} numbers are not images of 3 x {SIDE} x {SIDE}", x.len())));
     }
-    Ok(Tensor::from_data(TensorData::new(x.to_vec(), [x.len() / VALUES, 3, SIDE, SIDE]), device))
+    Ok(Tensor::from_data(TensorData::new(x.to_vec(), [x.len() / IMAGE_LEN, 3, IMAGE_SIZE, IMAGE_SIZE]), device))
 }
 
 /// The sum of products, in float64.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     attack::Error,
-    random::{self, Purpose},
+    random::{self, StreamId},
 };
 
 /// Vectors that are iterated: more than are wanted, so that the wanted ones converge fast.
@@ -43,13 +43,13 @@ impl Plane {
         let mut mean = vec![0.0; l];
         points.chunks(l).flat_map(|p| p.iter().enumerate()).for_each(|(j, &v)| mean[j] += f64::from(v));
         mean.iter_mut().for_each(|m| *m /= n);
-        let centre = |p: &[f32]| -> Vec<f64> { p.iter().zip(&mean).map(|(&v, m)| f64::from(v) - m).collect() };
-        let centred: Vec<Vec<f64>> = points.chunks(l).map(centre).collect();
-        let variance = centred.iter().map(|p| dot(p, p)).sum::<f64>() / n;
+        let center = |p: &[f32]| -> Vec<f64> { p.iter().zip(&mean).map(|(&v, m)| f64::from(v) - m).collect() };
+        let centered: Vec<Vec<f64>> = points.chunks(l).map(center).collect();
+        let variance = centered.iter().map(|p| dot(p, p)).sum::<f64>() / n;
         // C q = mean of (p . q) p.
         let covariance = |q: &Vec<f64>| {
             let mut y = vec![0.0; l];
-            centred.iter().for_each(|p| add(&mut y, dot(p, q) / n, p));
+            centered.iter().for_each(|p| add(&mut y, dot(p, q) / n, p));
             y
         };
         let [first, second] = leading(covariance, l, variance);
@@ -87,7 +87,7 @@ fn add(y: &mut [f64], factor: f64, x: &[f64]) {
 /// The two largest eigenvalues of a symmetric map of R^l, and their unit eigenvectors. `trace` is the sum of all.
 fn leading(map: impl Fn(&Vec<f64>) -> Vec<f64>, l: usize, trace: f64) -> [(f64, Vec<f64>); 2] {
     let width = WIDTH.min(l);
-    let mut rng = random::stream(0, Purpose::Directions, 0);
+    let mut rng = random::stream(0, StreamId::Directions, 0);
     let mut draw = |_| random::normal(&mut rng, l).into_iter().map(f64::from).collect();
     let mut basis = orthonormal((0..width).map(&mut draw).collect());
     // Keeps directions in which the points do not spread at all, and leaves every eigenvector as it is.

@@ -1,29 +1,29 @@
-//! What the page asks about a model, its picture and the attack on it, and what it gets.
+//! What the page asks about a model, its image and the attack on it, and what it gets.
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     embedding::Embedding,
-    jacobian::Reaction,
+    jacobian::JacobianResponse,
     landscape::Landscape,
-    layers::{Maps, Shift},
+    layers::{LayerShift, Maps},
     margins::Radius,
     transport::Transport,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Question {
+pub enum Probe {
     /// How far the attack has moved every layer.
     Layers,
     /// The channels of a layer, by its name, that have moved most.
     Maps(String),
-    /// Where the picture went, among others, in the plane of the latents.
+    /// Where the image went, among others, in the plane of the latents.
     Embedding,
     /// How transport would bring a batch back.
     Transport,
     /// How strongly a batch reacts along transport and at random.
     Jacobian,
-    /// The loss around the picture.
+    /// The loss around the image.
     Landscape,
     /// The margin as the ball grows.
     Margins,
@@ -32,22 +32,22 @@ pub enum Question {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Answer {
-    Layers(Vec<Shift>),
+pub enum ProbeResult {
+    Layers(Vec<LayerShift>),
     Maps(Maps),
-    Embedding(Way),
-    /// Of a batch whose first picture is the visitor's.
+    Embedding(LatentPath),
+    /// Of a batch whose first image is the user's.
     Transport(Transport),
     Jacobian(Reactions),
-    Landscape(Surroundings),
+    Landscape(LandscapeGrid),
     Margins(Vec<Radius>),
-    /// The picture itself first.
-    Moments(Vec<Moment>),
+    /// The image itself first.
+    Moments(Vec<AttackStep>),
 }
 
 /// The worst point that an attack had found after a step of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Moment {
+pub struct AttackStep {
     /// Its name; of a suite the one under way.
     pub attack: String,
     /// Steps of it done.
@@ -58,27 +58,27 @@ pub struct Moment {
     pub probabilities: Vec<f32>,
 }
 
-/// A picture under attack in the plane of its model's latents.
+/// An image under attack in the plane of its model's latents.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Way {
+pub struct LatentPath {
     pub reference: Embedding,
-    /// From the picture itself to the attacked one.
+    /// From the image itself to the attacked one.
     pub path: Vec<[f32; 2]>,
 }
 
-/// How a batch, whose first picture is the visitor's, reacts along two kinds of directions. One map each, of that picture.
+/// How a batch, whose first image is the user's, reacts along two kinds of directions. One map each, of that image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reactions {
-    pub transport: Reaction,
-    pub random: Reaction,
+    pub transport: JacobianResponse,
+    pub random: JacobianResponse,
 }
 
-/// The loss on a square grid around the picture; while it is being computed, its first rows.
+/// The loss on a square grid around the image; while it is being computed, its first rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Surroundings {
+pub struct LandscapeGrid {
     pub values: Landscape,
     /// Points along each side.
     pub side: usize,
-    /// The ends of both coordinates: 0 is the picture, 1 along the first the attacked one.
+    /// The ends of both coordinates: 0 is the image, 1 along the first the attacked one.
     pub range: [f32; 2],
 }

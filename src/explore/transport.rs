@@ -1,5 +1,5 @@
 //! The optimal transport of adversarial logits onto clean ones along random lines, as L_SW sees it: who goes where on each
-//! line, what each line adds, and where every picture is pulled in all.
+//! line, what each line adds, and where every image is pulled in all.
 //!
 //! The same numbers as [`crate::loss::sliced_wasserstein`], here on the host, in float64, with all of the matching to see.
 
@@ -10,19 +10,19 @@ use super::pca::Plane;
 use crate::{
     attack::{Error, query::read},
     loss::sliced_wasserstein as sw,
-    random::{self, Purpose},
+    random::{self, StreamId},
 };
 
 /// The transport of a batch of adversarial logits a `[B, C]` onto the clean ones z `[B, C]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Transport {
-    /// L_SW: the mean over projections and pictures of delta^2.
+    /// L_SW: the mean over projections and images of delta^2.
     pub value: f32,
     /// `[K]`.
     pub projections: Vec<Projection>,
     /// m_i / K, the mean over the projections of delta_ik theta_k, `[B, C]`, in logits.
     pub movement: Vec<f32>,
-    /// m_i at unit length, `[B, C]`, along which the Jacobian penalty looks; 0 for a picture that does not move.
+    /// m_i at unit length, `[B, C]`, along which the Jacobian penalty looks; 0 for an image that does not move.
     pub direction: Vec<f32>,
     /// The plane in which clean and adversarial logits together are widest.
     pub plane: Plane,
@@ -35,11 +35,11 @@ pub struct Transport {
 pub struct Projection {
     /// Unit, `[C]`.
     pub theta: Vec<f32>,
-    /// The pictures in the order of their clean values, `[B]`.
+    /// The images in the order of their clean values, `[B]`.
     pub clean: Vec<Mark>,
-    /// The pictures in the order of their adversarial values, `[B]`: the one of rank r goes to the clean value of rank r.
+    /// The images in the order of their adversarial values, `[B]`: the one of rank r goes to the clean value of rank r.
     pub attacked: Vec<Mark>,
-    /// The mean over the pictures of delta_ik^2.
+    /// The mean over the images of delta_ik^2.
     pub mean_square: f32,
     /// What it adds to L_SW, as a share of it; 0 if L_SW is.
     pub share: f32,
@@ -47,15 +47,15 @@ pub struct Projection {
     pub cumulative: f32,
 }
 
-/// A picture on a line.
+/// An image on a line.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mark {
-    pub picture: usize,
+    pub image: usize,
     /// theta_k . z_i or theta_k . a_i, in logits.
     pub value: f32,
 }
 
-/// A picture in the plane.
+/// An image in the plane.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Arrow {
     /// z_i.
@@ -68,11 +68,11 @@ pub struct Arrow {
 
 /// `k` projections of R^`classes` as training draws them, `[C, K]`.
 pub async fn projections(seed: u64, classes: usize, k: usize, device: &Device) -> Result<Vec<f32>, Error> {
-    read(sw::projections(&mut random::stream(seed, Purpose::Directions, 0), classes, k, device)).await
+    read(sw::projections(&mut random::stream(seed, StreamId::Directions, 0), classes, k, device)).await
 }
 
 /// The transport of adversarial logits `a` onto clean ones `z`, `[B, C]` each, along the unit columns of `theta` `[C, K]`.
-/// At least two classes, one picture and one projection.
+/// At least two classes, one image and one projection.
 pub fn transport(z: &[f32], a: &[f32], theta: &[f32], classes: usize) -> Result<Transport, Error> {
     let whole = |values: &[f32]| !values.is_empty() && values.len().is_multiple_of(classes.max(1));
     if z.len() != a.len() || !whole(z) || !whole(theta) {
@@ -82,7 +82,7 @@ pub fn transport(z: &[f32], a: &[f32], theta: &[f32], classes: usize) -> Result<
     if !theta.iter().all(|v| v.is_finite()) {
         return Err(Error::NotFinite);
     }
-    let (pictures, k) = (z.len() / classes, theta.len() / classes);
+    let (images, k) = (z.len() / classes, theta.len() / classes);
     let mut movement = vec![0f64; z.len()];
     let mut sum = 0.0;
     let mut projections = Vec::with_capacity(k);
@@ -92,13 +92,13 @@ pub fn transport(z: &[f32], a: &[f32], theta: &[f32], classes: usize) -> Result<
         let mut square = 0.0;
         for (&(_, to), &(i, from)) in clean.iter().zip(&attacked) {
             let delta = to - from;
-            square += delta * delta / pictures as f64;
+            square += delta * delta / images as f64;
             let row = &mut movement[i * classes..(i + 1) * classes];
             row.iter_mut().zip(&theta).for_each(|(m, &theta)| *m += delta * f64::from(theta));
         }
         sum += square;
         let marks = |line: Vec<(usize, f64)>| {
-            line.into_iter().map(|(picture, value)| Mark { picture, value: value as f32 }).collect()
+            line.into_iter().map(|(image, value)| Mark { image, value: value as f32 }).collect()
         };
         projections.push(Projection {
             theta,
@@ -125,7 +125,7 @@ pub fn transport(z: &[f32], a: &[f32], theta: &[f32], classes: usize) -> Result<
     Ok(Transport { value: (sum / k as f64) as f32, projections, movement, direction, plane, arrows })
 }
 
-/// The pictures with their values on a line, the lowest first, ties in order of position.
+/// The images with their values on a line, the lowest first, ties in order of position.
 fn sorted(logits: &[f32], theta: &[f32]) -> Vec<(usize, f64)> {
     let mut line: Vec<_> = logits.chunks(theta.len()).map(|z| super::dot(z, theta)).enumerate().collect();
     line.sort_by(|a, b| a.1.total_cmp(&b.1));

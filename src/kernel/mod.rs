@@ -1,7 +1,7 @@
 //! What networks are made of, and kernels of our own for it: [`cpu`], [`gpu`].
 //!
 //! In float32 feature maps are channels last, `[B, H, W, C]`; in float64 and on another host's device they are `[B, C, H, W]`
-//! and burn's own operations remain. Outside of this module the layout is seen through [`maps`] and [`pictures`] alone.
+//! and burn's own operations remain. Outside of this module the layout is seen through [`maps`] and [`images`] alone.
 
 #[cfg(feature = "cpu")]
 mod cpu;
@@ -60,7 +60,7 @@ impl Weight {
     }
 }
 
-/// Batch normalisation of some maps: gamma (x - mean) / sqrt(variance + epsilon) + beta, `[C]` each.
+/// Batch normalization of some maps: gamma (x - mean) / sqrt(variance + epsilon) + beta, `[C]` each.
 #[derive(Clone, Debug)]
 pub struct Norm {
     pub gamma: Tensor<1>,
@@ -73,7 +73,7 @@ pub struct Norm {
     pub folded: Folded,
 }
 
-/// A [`Norm`] as one factor and one summand for each channel, once they were needed. Who normalises the same way again, as an
+/// A [`Norm`] as one factor and one summand for each channel, once they were needed. Who normalizes the same way again, as an
 /// attack does at every step, hands it on.
 pub type Folded = Arc<OnceLock<[Tensor<1>; 2]>>;
 
@@ -93,14 +93,14 @@ impl Norm {
         self.folded.get_or_init(fold).clone()
     }
 
-    /// `x` normalised, and with `relu` its positive part.
+    /// `x` normalized, and with `relu` its positive part.
     pub fn apply(&self, x: Tensor<4>, relu: bool) -> Tensor<4> {
         let [scale, shift] = self.scale_and_shift();
         affine(x, scale, shift, relu)
     }
 }
 
-/// The tangent of normalised maps, as factors `[C]` each: a t + b x + c.
+/// The tangent of normalized maps, as factors `[C]` each: a t + b x + c.
 #[derive(Clone, Debug)]
 pub struct Tangent {
     pub t: Tensor<4>,
@@ -164,17 +164,17 @@ pub fn has_half(_: &Device) -> bool {
     false
 }
 
-/// Pictures `[B, C, H, W]` as maps.
-pub fn maps(pictures: Tensor<4>) -> Tensor<4> {
+/// Images `[B, C, H, W]` as maps.
+pub fn maps(images: Tensor<4>) -> Tensor<4> {
     #[cfg(feature = "cpu")]
-    if on_cpu(&pictures) {
-        return cpu::channels_last(pictures);
+    if on_cpu(&images) {
+        return cpu::channels_last(images);
     }
-    if on_gpu(&pictures) { pictures.permute([0, 2, 3, 1]) } else { pictures }
+    if on_gpu(&images) { images.permute([0, 2, 3, 1]) } else { images }
 }
 
 /// Maps as `[B, C, H, W]`.
-pub fn pictures(maps: Tensor<4>) -> Tensor<4> {
+pub fn images(maps: Tensor<4>) -> Tensor<4> {
     if channels_last(&maps) { maps.permute([0, 3, 1, 2]) } else { maps }
 }
 
@@ -208,7 +208,7 @@ fn plain_conv2d(x: Tensor<4>, weight: &Weight, stride: usize) -> Tensor<4> {
     module::conv2d(x, tensor, None, ConvOptions::new([stride; 2], [pad; 2], [1; 2], 1))
 }
 
-/// [`conv2d`] of the positive part of normalised maps.
+/// [`conv2d`] of the positive part of normalized maps.
 pub fn activated_conv2d(
     x: Tensor<4>,
     norm: &Norm,
@@ -271,8 +271,8 @@ pub fn moments(x: Tensor<4>) -> [Tensor<1>; 2] {
         return rows(gpu::moments(x));
     }
     let mean = channel_mean(x.clone());
-    let centred = x.clone() - per_channel(mean.clone(), &x);
-    [mean, channel_mean(centred.square())]
+    let centered = x.clone() - per_channel(mean.clone(), &x);
+    [mean, channel_mean(centered.square())]
 }
 
 /// [`moments`] for a [`Norm`] that [`activated_conv2d`] alone is given: on the CPU that sees to their gradients itself.
@@ -300,7 +300,7 @@ pub fn mean_pool(x: Tensor<4>) -> Tensor<2> {
     x.mean_dims(&area).reshape([b, c])
 }
 
-/// x + step sign(gradient), brought back into the L-inf ball of radius epsilon around `around` and into [0,1]; pictures
+/// x + step sign(gradient), brought back into the L-inf ball of radius epsilon around `around` and into [0,1]; images
 /// `[B, 3, H, W]` outside of autodiff.
 pub fn sign_step(x: Tensor<4>, gradient: Tensor<4>, around: &Tensor<4>, epsilon: f32, step: f32) -> Tensor<4> {
     #[cfg(feature = "cpu")]

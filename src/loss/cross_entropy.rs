@@ -8,7 +8,7 @@ pub fn cross_entropy(z: Tensor<2>, y: Tensor<2>) -> Tensor<1> {
     -(log_softmax(z, 1) * y).sum().div_scalar(b as f32)
 }
 
-/// KL(softmax(z) || softmax(a)), mean over the batch: the regulariser of TRADES (Zhang et al., 2019, eq. 3).
+/// KL(softmax(z) || softmax(a)), mean over the batch: the regularizer of TRADES (Zhang et al., 2019, eq. 3).
 pub fn kl_divergence(z: Tensor<2>, a: Tensor<2>) -> Tensor<1> {
     let [b, _] = z.dims();
     let log_p = log_softmax(z, 1);

@@ -37,7 +37,7 @@ impl Directions {
 #[derive(Clone, Default)]
 pub struct Terms {
     pub total: Option<Tensor<1>>,
-    /// Cross-entropy on whatever pictures the objective classifies.
+    /// Cross-entropy on whatever images the objective classifies.
     pub ce: Option<Tensor<1>>,
     /// The distance between clean and adversarial logits (L_SW, KL, pairing or Sinkhorn), before its coefficient.
     pub distance: Option<Tensor<1>>,
@@ -86,7 +86,7 @@ pub struct Evaluation {
     pub passes: Vec<Pass>,
 }
 
-/// Evaluates an objective on a batch and its adversarial twin `x_adv`, with batch normalisation in training mode; with
+/// Evaluates an objective on a batch and its adversarial image `x_adv`, with batch normalization in training mode; with
 /// `head_only` as a function of the last layer alone, in inference mode.
 ///
 /// `x_adv` may be anything for objectives that do not look at it (see [`Objective::needs_attack`]).

@@ -6,14 +6,14 @@ use crate::random::{self, Stream};
 
 /// The transport of a batch of adversarial logits onto the clean ones.
 pub struct Transport {
-    /// L_SW: mean over projections and pictures of delta^2; differentiable in both logits. `[1]`.
+    /// L_SW: mean over projections and images of delta^2; differentiable in both logits. `[1]`.
     pub value: Tensor<1>,
     /// m_i = sum_k delta_ik theta_k, detached. `[B, C]`.
     pub movement: Tensor<2>,
 }
 
 impl Transport {
-    /// The unit rows of [`Transport::movement`], `[B, C]`; a picture that does not move has the zero row.
+    /// The unit rows of [`Transport::movement`], `[B, C]`; an image that does not move has the zero row.
     pub fn direction(&self) -> Tensor<2> {
         unit_rows(self.movement.clone())
     }
@@ -61,7 +61,7 @@ pub fn projections(rng: &mut Stream, classes: usize, k: usize, device: &Device) 
     directions(rng, k, classes, device).transpose()
 }
 
-/// `n` random directions of R^`classes` as unit rows `[n, C]`: uniform in the cube, normalised.
+/// `n` random directions of R^`classes` as unit rows `[n, C]`: uniform in the cube, normalized.
 pub fn directions(rng: &mut Stream, n: usize, classes: usize, device: &Device) -> Tensor<2> {
     let values = random::uniform(rng, n * classes, -1.0, 1.0);
     unit_rows(Tensor::from_data(TensorData::new(values, [n, classes]), device))

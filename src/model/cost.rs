@@ -5,10 +5,10 @@ use std::fmt;
 use super::Model;
 use crate::{
     config::{Objective, TrainConfig},
-    data::SIDE,
+    data::IMAGE_SIZE,
 };
 
-/// The shape of a convolution on pictures of `side` x `side`.
+/// The shape of a convolution on images of `side` x `side`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Conv {
     pub cin: usize,
@@ -19,7 +19,7 @@ pub struct Conv {
 }
 
 impl Conv {
-    /// Of one picture.
+    /// Of one image.
     pub fn multiply_adds(&self) -> u64 {
         let side = self.side.div_ceil(self.stride);
         (self.cin * self.cout * self.k * self.k * side * side) as u64
@@ -48,7 +48,7 @@ fn named(name: &str, shape: &[usize]) -> Conv {
     let halves = stage > 1 && numbers[1] == 0;
     let strided = halves && numbers.get(2) != Some(&2);
     // The sides after the stage, or before it.
-    let side = SIDE >> (stage - if strided { 2 } else { 1 });
+    let side = IMAGE_SIZE >> (stage - if strided { 2 } else { 1 });
     Conv { cin: shape[1], cout: shape[0], k: shape[2], stride: if strided { 2 } else { 1 }, side }
 }
 
@@ -91,7 +91,7 @@ impl Passes {
         }
     }
 
-    /// Of one picture.
+    /// Of one image.
     pub fn multiply_adds(&self, model: &mut Model) -> u64 {
         let convolutions = convolutions(model);
         let last = model.slots().into_iter().find(|slot| slot.shape().len() == 2);

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     checkpoint::unnamed,
-    random::{self, Purpose},
+    random::{self, StreamId},
 };
 
 /// What an architecture's last layer is called in a state dict, how many inputs it has, and how weight and bias begin.
@@ -66,7 +66,7 @@ pub fn widen(mut arrays: Arrays, kept: usize, classes: usize, seed: u64) -> Resu
         array.shape[0] = classes;
         for class in kept..classes {
             let index = 2 * class as u64 + u64::from(part == "bias");
-            array.values.extend(init.draw(&mut random::stream(seed, Purpose::Weights, 1 + index), row));
+            array.values.extend(init.draw(&mut random::stream(seed, StreamId::Weights, 1 + index), row));
         }
     }
     Ok(arrays)

@@ -1,4 +1,4 @@
-//! The layers that every network here is made of: convolution, batch normalisation, linear.
+//! The layers that every network here is made of: convolution, batch normalization, linear.
 
 use burn::tensor::{Device, Gradients, Tensor};
 
@@ -10,7 +10,7 @@ use super::{
     parameter::{Builder, Init, Parameter, Slot},
 };
 
-/// The positive part of normalised maps, left to the convolution that reads them (see [`crate::kernel`]).
+/// The positive part of normalized maps, left to the convolution that reads them (see [`crate::kernel`]).
 pub struct Activated {
     value: Tensor<4>,
     norm: Norm,
@@ -70,7 +70,7 @@ impl Slot for ConvWeight {
         &self.name
     }
 
-    fn learnt(&self) -> bool {
+    fn learned(&self) -> bool {
         true
     }
 
@@ -111,7 +111,7 @@ impl BatchStatistics {
     }
 }
 
-/// Batch normalisation over `[B, H, W]` of each channel (Ioffe and Szegedy, 2015), epsilon 1e-5, momentum 0.1.
+/// Batch normalization over `[B, H, W]` of each channel (Ioffe and Szegedy, 2015), epsilon 1e-5, momentum 0.1.
 #[derive(Clone, Debug)]
 pub struct BatchNorm {
     weight: Parameter<1>,
@@ -138,13 +138,13 @@ impl BatchNorm {
 
     /// Maps -> the same shape. In training mode the batch's statistics are pushed onto `pass`.
     pub fn forward(&self, x: Dual<4>, pass: &mut Pass) -> Dual<4> {
-        let (norm, tangent) = self.normalise(&x, pass, kernel::moments);
+        let (norm, tangent) = self.normalize(&x, pass, kernel::moments);
         Dual { tangent: tangent.map(|tangent| tangent.apply(&x.value)), value: norm.apply(x.value, false) }
     }
 
     /// The same and its positive part.
     pub fn forward_relu(&self, x: Dual<4>, pass: &mut Pass) -> Dual<4> {
-        let (norm, tangent) = self.normalise(&x, pass, kernel::moments);
+        let (norm, tangent) = self.normalize(&x, pass, kernel::moments);
         let value = norm.apply(x.value.clone(), true);
         let passes = || value.clone().detach().greater_scalar(0.0).float();
         Dual { tangent: tangent.map(|tangent| tangent.apply(&x.value) * passes()), value }
@@ -154,12 +154,12 @@ impl BatchNorm {
     pub fn activate(&self, x: Dual<4>, pass: &mut Pass) -> Activated {
         // The tangent's factors depend on them.
         let moments = if x.tangent.is_some() { kernel::moments } else { kernel::moments_for_conv2d };
-        let (norm, tangent) = self.normalise(&x, pass, moments);
+        let (norm, tangent) = self.normalize(&x, pass, moments);
         Activated { value: x.value, norm, tangent }
     }
 
     /// With the running statistics, or in training mode the `moments` of the batch.
-    fn normalise(
+    fn normalize(
         &self,
         x: &Dual<4>,
         pass: &mut Pass,
@@ -185,7 +185,7 @@ impl BatchNorm {
     }
 
     /// The batch's statistics depend on x, so its tangent is gamma / sigma (t - mean t - x^ mean(x^ t)) with
-    /// x^ = (x - mean) / sigma: what a change of one picture does to the others is part of it.
+    /// x^ = (x - mean) / sigma: what a change of one image does to the others is part of it.
     fn tangent(norm: &Norm, x: &Tensor<4>, t: Tensor<4>) -> Tangent {
         let [a, _] = norm.scale_and_shift();
         if !norm.of_batch {

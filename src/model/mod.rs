@@ -1,7 +1,7 @@
-//! Classifiers of 3x32x32 pictures with pixels in [0,1]; normalisation, if any, is inside the model.
+//! Classifiers of 3x32x32 images with pixels in [0,1]; normalization, if any, is inside the model.
 //!
 //! Every layer takes a [`Dual`]: a value and, if asked for, its tangent, so that there is one forward pass to read.
-//! Names and layouts of parameters are PyTorch's. The mode of batch normalisation is an argument, never a state.
+//! Names and layouts of parameters are PyTorch's. The mode of batch normalization is an argument, never a state.
 
 pub mod cost;
 pub mod dual;
@@ -16,7 +16,7 @@ use std::{fmt, str::FromStr};
 
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData, Transaction};
 
-use crate::{attack::Classifier, data::SIDE, kernel};
+use crate::{attack::Classifier, data::IMAGE_SIZE, kernel};
 use dual::Dual;
 pub use layers::BatchStatistics;
 use layers::Linear;
@@ -45,10 +45,10 @@ pub enum Error {
     NotFinite { name: String, at: usize, value: f32 },
 }
 
-/// How batch normalisation behaves in a forward pass.
+/// How batch normalization behaves in a forward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// With the running statistics; pictures do not see each other.
+    /// With the running statistics; images do not see each other.
     Inference,
     /// With the batch's statistics.
     Training,
@@ -98,7 +98,7 @@ impl Pass {
     /// Passes `x` on; a recording pass keeps it under `name`.
     fn record(&mut self, name: &str, x: Dual<4>) -> Dual<4> {
         if self.recording {
-            self.activations.push((name.to_owned(), kernel::pictures(x.value.clone())));
+            self.activations.push((name.to_owned(), kernel::images(x.value.clone())));
         }
         x
     }
@@ -153,9 +153,10 @@ impl FromStr for Architecture {
 }
 
 impl Architecture {
-    /// Numbers a picture in the largest activation.
+    /// Numbers an image in the largest activation.
     pub fn widest(self) -> usize {
-        SIDE * SIDE
+        IMAGE_SIZE
+            * IMAGE_SIZE
             * match self {
                 Self::WideResNet { width, .. } => 16 * width,
                 Self::ResNet18 { width, .. } => width,
@@ -182,12 +183,12 @@ impl Architecture {
 
 /// Per-channel `(x - mean) / std` ahead of the network, kept in files as `normalize.mean` and `normalize.std`.
 #[derive(Clone, Debug)]
-struct Normalisation {
+struct Normalization {
     mean: Parameter<1>,
     std: Parameter<1>,
 }
 
-impl Normalisation {
+impl Normalization {
     fn forward(&self, x: Dual<4>) -> Dual<4> {
         let scale = self.std.tensor.clone().recip().reshape([1, 3, 1, 1]);
         let mean = self.mean.tensor.clone().reshape([1, 3, 1, 1]);
@@ -207,7 +208,7 @@ enum Network {
 pub struct Model {
     pub architecture: Architecture,
     pub classes: usize,
-    normalisation: Option<Normalisation>,
+    normalization: Option<Normalization>,
     network: Network,
     head: Linear,
 }
@@ -221,26 +222,26 @@ pub struct Output {
 }
 
 impl Model {
-    /// The names of the normalisation's two buffers in files.
+    /// The names of the normalization's two buffers in files.
     pub const MEAN: &str = "normalize.mean";
     pub const STD: &str = "normalize.std";
 
-    /// A model with fresh weights, drawn as the reference draws them. `normalisation` is (mean, std) per channel.
+    /// A model with fresh weights, drawn as the reference draws them. `normalization` is (mean, std) per channel.
     pub fn new(
         architecture: Architecture,
         classes: usize,
-        normalisation: Option<[[f32; 3]; 2]>,
+        normalization: Option<[[f32; 3]; 2]>,
         seed: u64,
         device: &Device,
     ) -> Result<Self, Error> {
         let mut model = Self::build(&mut Builder::random(seed, device), architecture, classes, false)?;
-        model.normalisation = normalisation.map(|[mean, std]| {
+        model.normalization = normalization.map(|[mean, std]| {
             let buffer = |name: &str, values: [f32; 3]| Parameter {
                 name: name.into(),
                 tensor: Tensor::from_data(TensorData::from(values), device),
-                learnt: false,
+                learned: false,
             };
-            Normalisation { mean: buffer(Model::MEAN, mean), std: buffer(Model::STD, std) }
+            Normalization { mean: buffer(Model::MEAN, mean), std: buffer(Model::STD, std) }
         });
         Ok(model)
     }
@@ -248,8 +249,8 @@ impl Model {
     /// The model that a state dict holds; its architecture is read off the tensors' names and shapes.
     pub fn from_arrays(arrays: &Arrays, device: &Device) -> Result<Self, Error> {
         let (architecture, classes) = Architecture::infer(arrays)?;
-        let normalised = Self::normalises(arrays);
-        let mut model = Self::build(&mut Builder::named(arrays, device), architecture, classes, normalised)?;
+        let normalized = Self::normalizes(arrays);
+        let mut model = Self::build(&mut Builder::named(arrays, device), architecture, classes, normalized)?;
         let known: std::collections::BTreeSet<_> = model.slots().iter().map(|s| s.name().to_owned()).collect();
         let foreign = |name: &&String| !known.contains(*name) && !name.ends_with(".num_batches_tracked");
         match arrays.keys().find(foreign) {
@@ -258,18 +259,18 @@ impl Model {
         }
     }
 
-    /// Whether the model that a state dict holds normalises its input.
-    pub fn normalises(arrays: &Arrays) -> bool {
+    /// Whether the model that a state dict holds normalizes its input.
+    pub fn normalizes(arrays: &Arrays) -> bool {
         arrays.contains_key(Self::MEAN)
     }
 
-    pub fn is_normalised(&self) -> bool {
-        self.normalisation.is_some()
+    pub fn is_normalized(&self) -> bool {
+        self.normalization.is_some()
     }
 
-    fn build(b: &mut Builder, architecture: Architecture, classes: usize, normalised: bool) -> Result<Self, Error> {
-        let normalisation = if normalised {
-            Some(Normalisation {
+    fn build(b: &mut Builder, architecture: Architecture, classes: usize, normalized: bool) -> Result<Self, Error> {
+        let normalization = if normalized {
+            Some(Normalization {
                 mean: b.buffer(Model::MEAN.into(), [3], Init::Constant(0.0))?,
                 std: b.buffer(Model::STD.into(), [3], Init::Constant(1.0))?,
             })
@@ -285,14 +286,14 @@ impl Model {
             }
         };
         let head = head::build(b, architecture, classes)?;
-        Ok(Self { architecture, classes, normalisation, network, head })
+        Ok(Self { architecture, classes, normalization, network, head })
     }
 
     /// Pixels `[B, 3, 32, 32]` in [0,1], with or without a tangent, to latent `[B, L]` and logits `[B, C]`.
     pub fn forward(&self, x: impl Into<Dual<4>>, pass: &mut Pass) -> Output {
         let x = x.into();
-        let x = match &self.normalisation {
-            Some(normalisation) => normalisation.forward(x),
+        let x = match &self.normalization {
+            Some(normalization) => normalization.forward(x),
             None => x,
         };
         let x = x.linear(kernel::maps);
@@ -311,7 +312,7 @@ impl Model {
     /// Every named tensor, in a fixed order.
     pub fn slots(&mut self) -> Vec<&mut dyn Slot> {
         let mut slots: Vec<&mut dyn Slot> = Vec::new();
-        if let Some(n) = &mut self.normalisation {
+        if let Some(n) = &mut self.normalization {
             slots.push(&mut n.mean);
             slots.push(&mut n.std);
         }
@@ -326,14 +327,14 @@ impl Model {
     /// How many numbers it learns.
     pub fn parameters(&mut self) -> usize {
         let slots = self.slots();
-        slots.iter().filter(|slot| slot.learnt()).map(|slot| slot.shape().iter().product::<usize>()).sum()
+        slots.iter().filter(|slot| slot.learned()).map(|slot| slot.shape().iter().product::<usize>()).sum()
     }
 
-    /// A copy whose learnt parameters, with `head_only` those of the last layer, are leaves of the autodiff graph.
+    /// A copy whose learned parameters, with `head_only` those of the last layer, are leaves of the autodiff graph.
     pub fn tracked(&self, head_only: bool) -> Self {
         let mut model = self.clone();
         let slots = if head_only { model.head.slots() } else { model.slots() };
-        slots.into_iter().filter(|slot| slot.learnt()).for_each(|slot| slot.track());
+        slots.into_iter().filter(|slot| slot.learned()).for_each(|slot| slot.track());
         model
     }
 

@@ -1,7 +1,7 @@
 //! What other codes call the tensors of our networks.
 //!
 //! Names are matched together with what they must mean: only names that stand for the same arithmetic are taken. A
-//! WideResNet's shortcut called anything but `convShortcut`, for one, may see the input before its normalisation.
+//! WideResNet's shortcut called anything but `convShortcut`, for one, may see the input before its normalization.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,8 +23,8 @@ pub enum Error {
     Missing { architecture: Architecture, names: Vec<String>, hint: &'static str },
     #[error("it has no layer that could be the last one: none of {}", list(.0))]
     Head(Vec<String>),
-    #[error("its normalisation cannot be told: {}", list(.0))]
-    Normalisation(Vec<String>),
+    #[error("its normalization cannot be told: {}", list(.0))]
+    Normalization(Vec<String>),
 }
 
 /// At most a dozen names.
@@ -39,7 +39,7 @@ fn list(names: &[String]) -> String {
 pub struct Mapping {
     pub architecture: Architecture,
     pub classes: usize,
-    pub normalised: bool,
+    pub normalized: bool,
     /// What precedes the names of the network's tensors in the file: `module.`, `model.net.`, often nothing.
     pub prefix: String,
     /// Theirs to ours.
@@ -62,11 +62,11 @@ pub fn map(shapes: &Shapes) -> Result<Mapping, Error> {
     let mut names = BTreeMap::new();
     let mut ours: Shapes = BTreeMap::new();
     let mut strange: Vec<String> = Vec::new();
-    let mut normalisation: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut normalization: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let pre_activation = pre_activation(&tensors, &prefix);
     for (&name, &shape) in &tensors {
-        if let Some(ours) = normalises(name, shape) {
-            normalisation.entry(ours).or_default().push(name);
+        if let Some(ours) = normalizes(name, shape) {
+            normalization.entry(ours).or_default().push(name);
             continue;
         }
         let inner = name.strip_prefix(&*prefix);
@@ -88,9 +88,9 @@ pub fn map(shapes: &Shapes) -> Result<Mapping, Error> {
     strange.extend(names.iter().filter(|(_, ours)| !expected.contains(*ours)).map(|(theirs, _)| theirs.clone()));
     let missing: Vec<_> = expected.iter().filter(|name| !ours.contains_key(*name)).cloned().collect();
     let hint = if missing.iter().any(|name| name == "bn.weight") {
-        " (this pre-activation net does not normalise before it pools, as Wong2020Fast: ours does)"
+        " (this pre-activation net does not normalize before it pools, as Wong2020Fast: ours does)"
     } else if missing.iter().any(|name| name == "fc.bias" || name == "linear.bias") {
-        " (a last layer without bias mostly has weights that its code normalises: ours does not)"
+        " (a last layer without bias mostly has weights that its code normalizes: ours does not)"
     } else if strange.iter().any(|name| name.contains("popup_scores") || name.ends_with("_mask")) {
         " (a pruned net: apply its masks in PyTorch, and save what is left)"
     } else {
@@ -103,15 +103,15 @@ pub fn map(shapes: &Shapes) -> Result<Mapping, Error> {
     if !missing.is_empty() {
         return Err(Error::Missing { architecture, names: missing, hint });
     }
-    let normalised = !normalisation.is_empty();
-    match normalisation.values().map(Vec::as_slice).collect::<Vec<_>>()[..] {
+    let normalized = !normalization.is_empty();
+    match normalization.values().map(Vec::as_slice).collect::<Vec<_>>()[..] {
         [] => (),
         [[_], [_]] => {
-            names.extend(normalisation.iter().map(|(ours, theirs)| (theirs[0].to_owned(), (*ours).to_owned())))
+            names.extend(normalization.iter().map(|(ours, theirs)| (theirs[0].to_owned(), (*ours).to_owned())))
         }
-        _ => return Err(Error::Normalisation(normalisation.values().flatten().map(|&name| name.to_owned()).collect())),
+        _ => return Err(Error::Normalization(normalization.values().flatten().map(|&name| name.to_owned()).collect())),
     }
-    Ok(Mapping { architecture, classes, normalised, prefix, names, left_out })
+    Ok(Mapping { architecture, classes, normalized, prefix, names, left_out })
 }
 
 /// Why a tensor of this name counts for nothing in any network.
@@ -125,8 +125,8 @@ fn ignored(name: &str, shapes: &Shapes) -> Option<&'static str> {
     // The library `robustness` keeps the model a second time in its attacker.
     let attacker = name.split_once("attacker.").map(|(before, after)| format!("{before}{after}"));
     attacker.and_then(|twin| {
-        let normalises = |name: &str| name.replace("normalize.", "normalizer.");
-        (shapes.get(&twin).or_else(|| shapes.get(&normalises(&twin))) == shapes.get(name))
+        let normalizes = |name: &str| name.replace("normalize.", "normalizer.");
+        (shapes.get(&twin).or_else(|| shapes.get(&normalizes(&twin))) == shapes.get(name))
             .then_some("the attacker's copy of the network")
     })
 }
@@ -155,8 +155,8 @@ fn anchor(tensors: &BTreeMap<&str, &[usize]>) -> Result<(String, bool), Error> {
     }
 }
 
-/// Ours for the mean or the deviation of a normalisation layer, wherever it lies: `mu`, `0.mean`, `normalizer.new_std`.
-fn normalises(name: &str, shape: &[usize]) -> Option<&'static str> {
+/// Ours for the mean or the deviation of a normalization layer, wherever it lies: `mu`, `0.mean`, `normalizer.new_std`.
+fn normalizes(name: &str, shape: &[usize]) -> Option<&'static str> {
     let ours = match name.rsplit('.').next()? {
         "mean" | "mu" | "new_mean" => Model::MEAN,
         "std" | "sigma" | "new_std" => Model::STD,
@@ -166,7 +166,7 @@ fn normalises(name: &str, shape: &[usize]) -> Option<&'static str> {
     (shape.iter().product::<usize>() == 3).then_some(ours)
 }
 
-/// Whether a ResNet normalises before it convolves: then a block that widens begins with a norm of its input's width.
+/// Whether a ResNet normalizes before it convolves: then a block that widens begins with a norm of its input's width.
 fn pre_activation(tensors: &BTreeMap<&str, &[usize]>, prefix: &str) -> bool {
     let channels = |name: &str| tensors.get(&*format!("{prefix}{name}")).and_then(|shape| shape.first());
     let norm = channels("layer2.0.bn1.weight");
@@ -209,7 +209,7 @@ fn infer(ours: &Shapes, wide: bool, pre_activation: bool) -> Result<(Architectur
     if width == 0 || classes == 0 { Err(unknown()) } else { Ok((architecture, classes)) }
 }
 
-/// The state-dict names of a network without normalisation layer.
+/// The state-dict names of a network without normalization layer.
 pub fn expected(architecture: Architecture) -> Vec<String> {
     const CONV: &[&str] = &["weight"];
     const NORM: &[&str] = &["weight", "bias", "running_mean", "running_var"];

@@ -22,14 +22,14 @@ pub type Arrays = BTreeMap<String, Array>;
 pub struct Parameter<const D: usize> {
     pub name: String,
     pub tensor: Tensor<D>,
-    /// Learnt by gradient descent; false for buffers (running statistics, normalisation).
-    pub learnt: bool,
+    /// Learnt by gradient descent; false for buffers (running statistics, normalization).
+    pub learned: bool,
 }
 
 /// A [`Parameter`] of any rank. Values pass through as flat `[n]` tensors.
 pub trait Slot {
     fn name(&self) -> &str;
-    fn learnt(&self) -> bool;
+    fn learned(&self) -> bool;
     fn shape(&self) -> Vec<usize>;
     /// The values, `[n]`, outside autodiff.
     fn flat(&self) -> Tensor<1>;
@@ -47,8 +47,8 @@ impl<const D: usize> Slot for Parameter<D> {
         &self.name
     }
 
-    fn learnt(&self) -> bool {
-        self.learnt
+    fn learned(&self) -> bool {
+        self.learned
     }
 
     fn shape(&self) -> Vec<usize> {
@@ -107,7 +107,7 @@ enum Source<'a> {
 
 impl<'a> Builder<'a> {
     pub fn random(seed: u64, device: &'a Device) -> Self {
-        let rng = random::stream(seed, random::Purpose::Weights, 0);
+        let rng = random::stream(seed, random::StreamId::Weights, 0);
         Self { device, source: Source::Random(Box::new(rng)) }
     }
 
@@ -122,17 +122,17 @@ impl<'a> Builder<'a> {
         shape: [usize; D],
         init: Init,
     ) -> Result<Parameter<D>, Error> {
-        Ok(Parameter { tensor: self.tensor(&name, shape, init)?, name, learnt: true })
+        Ok(Parameter { tensor: self.tensor(&name, shape, init)?, name, learned: true })
     }
 
-    /// As [`Builder::parameter`], for what is kept but not learnt.
+    /// As [`Builder::parameter`], for what is kept but not learned.
     pub fn buffer<const D: usize>(
         &mut self,
         name: String,
         shape: [usize; D],
         init: Init,
     ) -> Result<Parameter<D>, Error> {
-        Ok(Parameter { tensor: self.tensor(&name, shape, init)?, name, learnt: false })
+        Ok(Parameter { tensor: self.tensor(&name, shape, init)?, name, learned: false })
     }
 
     fn tensor<const D: usize>(&mut self, name: &str, shape: [usize; D], init: Init) -> Result<Tensor<D>, Error> {

@@ -1,4 +1,4 @@
-//! ResNet-18 for 32x32 pictures (He et al., 2016), plain and pre-activation, with the names that robustness codes use.
+//! ResNet-18 for 32x32 images (He et al., 2016), plain and pre-activation, with the names that robustness codes use.
 
 use crate::kernel;
 
@@ -9,7 +9,7 @@ use super::{
     parameter::{Builder, Init, Slot},
 };
 
-/// Two 3x3 convolutions and a shortcut; normalised after each convolution (plain) or before (pre-activation).
+/// Two 3x3 convolutions and a shortcut; normalized after each convolution (plain) or before (pre-activation).
 #[derive(Clone, Debug)]
 struct Block {
     name: String,
@@ -18,7 +18,7 @@ struct Block {
     bn1: BatchNorm,
     conv2: Conv,
     bn2: BatchNorm,
-    /// 1x1, where shape changes; the plain block normalises it.
+    /// 1x1, where shape changes; the plain block normalizes it.
     shortcut: Option<(Conv, Option<BatchNorm>)>,
 }
 
@@ -78,7 +78,7 @@ pub struct ResNet {
     blocks: Vec<Block>,
 }
 
-/// PyTorch's default initialisation: U(-1/sqrt(fan in), 1/sqrt(fan in)).
+/// PyTorch's default initialization: U(-1/sqrt(fan in), 1/sqrt(fan in)).
 fn conv(builder: &mut Builder, name: &str, dims: [usize; 3], stride: usize) -> Result<Conv, Error> {
     let [cin, _, k] = dims;
     Conv::new(builder, name, dims, stride, Init::Uniform(1.0 / ((cin * k * k) as f32).sqrt()))

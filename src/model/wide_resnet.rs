@@ -1,4 +1,4 @@
-//! WideResNet-D-W (Zagoruyko and Komodakis, 2016) for 32x32 pictures, as TRADES and the OTJR reference build it.
+//! WideResNet-D-W (Zagoruyko and Komodakis, 2016) for 32x32 images, as TRADES and the OTJR reference build it.
 
 use crate::kernel;
 
@@ -55,7 +55,7 @@ pub struct WideResNet {
     bn1: BatchNorm,
 }
 
-/// The reference's initialisation: N(0, 2 / (k^2 out)).
+/// The reference's initialization: N(0, 2 / (k^2 out)).
 fn conv(builder: &mut Builder, name: &str, dims: [usize; 3], stride: usize) -> Result<Conv, Error> {
     let [_, cout, k] = dims;
     Conv::new(builder, name, dims, stride, Init::Normal((2.0 / (k * k * cout) as f32).sqrt()))

@@ -1,40 +1,40 @@
-//! What the page trains on: the embedded set, one that the visitor brings, and pictures that they label.
+//! What the page trains on: the embedded set, one that the user brings, and images that they label.
 
 use std::{
     io::{self, Read, Seek},
     rc::Rc,
 };
 
-use super::{Refusal, Session};
+use super::{CommandError, Session};
 use crate::{
     config::{Dataset, TrainConfig},
-    data::{self, Pictures, Splits, VALUES, archive, folder, synthetic},
-    protocol::{DataInfo, Event, Subject},
+    data::{self, IMAGE_LEN, ImageSet, Splits, archive, folder, synthetic},
+    protocol::{DataInfo, ErrorScope, Event},
 };
 
 /// A file that can be read from anywhere.
 pub trait Source: Read + Seek {}
 impl<T: Read + Seek> Source for T {}
 
-/// What the visitor brought: an archive, or the files of a folder by their paths.
+/// What the user brought: an archive, or the files of a folder by their paths.
 pub enum Files {
     Archive(Box<dyn Source>),
     Folder(Vec<(String, Box<dyn Source>)>),
 }
 
-/// A set that the visitor brought.
+/// A set that the user brought.
 pub struct Brought {
     pub name: String,
     pub dataset: Dataset,
     pub splits: Rc<Splits>,
 }
 
-fn refuse(problem: impl std::fmt::Display) -> Refusal {
-    Refusal(Subject::Data, problem.to_string())
+fn refuse(problem: impl std::fmt::Display) -> CommandError {
+    CommandError(ErrorScope::Data, problem.to_string())
 }
 
 impl Session {
-    pub(super) fn load_data(&mut self, name: String, emit: &dyn Fn(Event)) -> Result<(), Refusal> {
+    pub(super) fn load_data(&mut self, name: String, emit: &dyn Fn(Event)) -> Result<(), CommandError> {
         let (dataset, splits) = match self.files.take() {
             Some(Files::Archive(file)) => archive::read(&name, file).map_err(refuse)?,
             Some(Files::Folder(files)) => {
@@ -49,12 +49,12 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn label(&mut self, class: &str, pixels: &[u8], emit: &dyn Fn(Event)) -> Result<(), Refusal> {
-        if pixels.len() != VALUES {
-            return Err(refuse("that is no picture of 32 x 32"));
+    pub(super) fn label(&mut self, class: &str, pixels: &[u8], emit: &dyn Fn(Event)) -> Result<(), CommandError> {
+        if pixels.len() != IMAGE_LEN {
+            return Err(refuse("that is no image of 32 x 32"));
         }
         if class.is_empty() {
-            return Err(refuse("give the picture's class a name"));
+            return Err(refuse("give the image's class a name"));
         }
         self.own.add(pixels, class);
         self.tell_data(emit);
@@ -79,30 +79,29 @@ impl Session {
         emit(Event::Data { data });
     }
 
-    /// The set of a run, with pictures that a visitor labelled, which count as pictures to train on.
-    pub(super) fn splits(&self, config: &TrainConfig, own: &Pictures) -> Result<Rc<Splits>, Refusal> {
+    /// The set of a run, with images that a user labeled, which count as images to train on.
+    pub(super) fn splits(&self, config: &TrainConfig, own: &ImageSet) -> Result<Rc<Splits>, CommandError> {
         let splits = match (&self.brought, config.dataset) {
             (_, Dataset::Synthetic) => Rc::new(synthetic::usual([config.limit, config.limit_test])),
             (Some(brought), dataset) if brought.dataset == dataset => brought.splits.clone(),
             (_, dataset) => {
-                let text = format!(
-                    "this run trains on {dataset}: open its archive under “Bring pictures to learn from” first"
-                );
-                return Err(Refusal(Subject::Training, text));
+                let text =
+                    format!("this run trains on {dataset}: open its archive under “Bring images to learn from” first");
+                return Err(CommandError(ErrorScope::Training, text));
             }
         };
         let Splits { train, test } = &*splits;
         let limit = |n: usize, all: usize| if n == 0 { all } else { n.min(all) };
         let sizes = [limit(config.limit, train.len()), limit(config.limit_test, test.len())];
         if test.is_empty() {
-            return Err(Refusal(Subject::Training, "there are no pictures to judge by".into()));
+            return Err(CommandError(ErrorScope::Training, "there are no images to judge by".into()));
         }
         if !config.extra.is_empty() {
             let text = format!(
                 "this run also learns from {}, which the page does not have: go on with it natively, by train --resume",
                 config.extra
             );
-            return Err(Refusal(Subject::Training, text));
+            return Err(CommandError(ErrorScope::Training, text));
         }
         if own.is_empty() && config.validation == 0 && sizes == [train.len(), test.len()] {
             return Ok(splits);

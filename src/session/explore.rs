@@ -1,42 +1,42 @@
-//! Answers the page's questions about a model, its picture and the attack on it.
+//! Answers the page's questions about a model, its image and the attack on it.
 
 use std::{collections::btree_map::Entry, ops::ControlFlow};
 
 use super::{
-    Refusal, Session, softmax,
+    CommandError, Session, softmax,
     watch::{Line, Point},
 };
 use crate::{
-    attack::{Attack, Error, Goal, Observer, Progress, Query, Task, method::stages},
+    attack::{Attack, AttackBatch, Error, Goal, ModelOracle, Observer, Progress, method::stages},
     config::{AttackConfig, AttackKind, Norm, Pixels},
-    data::{Pictures, SIDE, synthetic, unit},
+    data::{IMAGE_SIZE, ImageSet, synthetic, unit},
     explore::{
         embedding::Embedding,
         jacobian,
         landscape::{Landscape, Window},
         layers,
         margins::{Radius, attack_within},
-        question::{Answer, Moment, Question, Reactions, Surroundings, Way},
+        question::{AttackStep, LandscapeGrid, LatentPath, Probe, ProbeResult, Reactions},
         transport,
     },
     model::Model,
     prediction::top,
-    protocol::{Event, Slot, Subject},
+    protocol::{ErrorScope, Event, Slot},
 };
 
-/// Pictures that span the plane of the latents.
+/// Images that span the plane of the latents.
 const REFERENCE: usize = 200;
 /// Cells along each side of that plane's map of classes.
 const CELLS: usize = 48;
-/// Pictures of a batch, the visitor's among them; projections of its transport.
+/// Images of a batch, the user's among them; projections of its transport.
 const BATCH: usize = 32;
 const PROJECTIONS: usize = 32;
 /// Channels of a layer that are shown.
 const CHANNELS: usize = 8;
-/// Points along each side of the landscape, and its ends: both the picture (0) and its twin (1) are on the grid.
+/// Points along each side of the landscape, and its ends: both the image (0) and its twin (1) are on the grid.
 const SIDE_POINTS: usize = 25;
 const ENDS: [f32; 2] = [-0.5, 1.5];
-/// Radii at which the margin is looked at, of the chosen one, until the picture falls.
+/// Radii at which the margin is looked at, of the chosen one, until the image falls.
 const RADII: [f32; 10] = [0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 8.0];
 
 /// What an attack has left.
@@ -47,7 +47,7 @@ pub struct Attacked {
     pub path: Vec<Point>,
 }
 
-/// A batch of reference pictures and their adversarial twins.
+/// A batch of reference images and their adversarial images.
 pub struct Twins {
     norm: Norm,
     epsilon: f32,
@@ -82,12 +82,12 @@ impl Session {
         &mut self,
         id: u64,
         slot: Slot,
-        question: Question,
+        question: Probe,
         emit: &dyn Fn(Event),
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), CommandError> {
         let latest = self.latest.clone();
         let mut line = Line::new(id, &latest, emit);
-        let told = |answer: Result<Answer, String>, over| Event::Explored {
+        let told = |answer: Result<ProbeResult, String>, over| Event::Explored {
             id,
             slot,
             question: question.clone(),
@@ -98,10 +98,10 @@ impl Session {
         let answer = match self.answer(slot, &question, &mut line, &part).await {
             Ok(answer) => Ok(answer),
             Err(No::Stopped) => {
-                emit(Event::Unanswered { id });
+                emit(Event::ProbeCancelled { id });
                 return Ok(());
             }
-            Err(No::Because(Error::Device(text))) => return Err(Refusal(Subject::Device, text)),
+            Err(No::Because(Error::Device(text))) => return Err(CommandError(ErrorScope::Device, text)),
             Err(No::Because(error)) => Err(error.to_string()),
         };
         emit(told(answer, true));
@@ -111,27 +111,27 @@ impl Session {
     async fn answer(
         &mut self,
         slot: Slot,
-        question: &Question,
+        question: &Probe,
         line: &mut Line<'_>,
-        part: &dyn Fn(Answer) -> Event,
-    ) -> Result<Answer, No> {
+        part: &dyn Fn(ProbeResult) -> Event,
+    ) -> Result<ProbeResult, No> {
         let missing = || Error::Unsuited("there is no attack to look at yet".into());
         let device = self.device.clone().ok_or_else(missing)?;
         let (model, info) = self.models.get(&slot).ok_or_else(missing)?;
-        let x = self.picture.as_ref().ok_or_else(missing)?.unit();
+        let x = self.image.as_ref().ok_or_else(missing)?.unit();
         let attacked = self.attacked.get(&slot).ok_or_else(missing)?;
-        let query = Query::new(model, &device, [3, SIDE, SIDE], BATCH);
+        let query = ModelOracle::new(model, &device, [3, IMAGE_SIZE, IMAGE_SIZE], BATCH);
         let photos = &self.reference;
         let known = |count| {
             let embedded = synthetic::generate(0, 0, count).test;
             if photos.is_empty() || info.classes == embedded.classes { embedded } else { photos.spread(count) }
         };
         Ok(match question {
-            Question::Layers => Answer::Layers(layers::shifts(model, &device, &x, &attacked.x_adv).await?),
-            Question::Maps(layer) => {
-                Answer::Maps(layers::maps(model, &device, &x, &attacked.x_adv, layer, CHANNELS).await?)
+            Probe::Layers => ProbeResult::Layers(layers::shifts(model, &device, &x, &attacked.x_adv).await?),
+            Probe::Maps(layer) => {
+                ProbeResult::Maps(layers::maps(model, &device, &x, &attacked.x_adv, layer, CHANNELS).await?)
             }
-            Question::Embedding => {
+            Probe::Embedding => {
                 let reference = match self.embeddings.entry(slot) {
                     Entry::Occupied(made) => made.get().clone(),
                     Entry::Vacant(place) => {
@@ -142,9 +142,9 @@ impl Session {
                 let path: Vec<f32> = attacked.path.iter().flat_map(|point| &point.x).copied().collect();
                 let way = [&x[..], &path, &attacked.x_adv].concat();
                 let path = reference.project(model, &device, &way).await?;
-                Answer::Embedding(Way { reference, path })
+                ProbeResult::Embedding(LatentPath { reference, path })
             }
-            Question::Transport | Question::Jacobian => {
+            Probe::Transport | Probe::Jacobian => {
                 let twins = match self.twins.remove(&slot).filter(|twins| twins.suit(&attacked.config)) {
                     Some(twins) => twins,
                     None => Twins::new(&query, &known(BATCH - 1), model.classes, &attacked.config, line).await?,
@@ -156,16 +156,16 @@ impl Session {
                 let seed = attacked.config.seed;
                 let theta = transport::projections(seed, model.classes, PROJECTIONS, &device).await?;
                 let transport = transport::transport(&z, &a, &theta, model.classes)?;
-                if *question == Question::Transport {
-                    return Ok(Answer::Transport(transport));
+                if *question == Probe::Transport {
+                    return Ok(ProbeResult::Transport(transport));
                 }
                 let random = jacobian::random_directions(seed, z.len() / model.classes, model.classes, &device).await?;
-                Answer::Jacobian(Reactions {
+                ProbeResult::Jacobian(Reactions {
                     transport: jacobian::reaction(&query, &x, &x_adv, &transport.direction, &[0]).await?,
                     random: jacobian::reaction(&query, &x, &x_adv, &random, &[0]).await?,
                 })
             }
-            Question::Landscape => {
+            Probe::Landscape => {
                 let Attacked { config, goal, x_adv, .. } = attacked;
                 let window = Window::new(&x, x_adv, config.norm, config.seed, *goal, ENDS, SIDE_POINTS)?;
                 let mut values = Landscape::default();
@@ -173,18 +173,18 @@ impl Session {
                     values.extend(window.rows(&query, row..row + 1).await?);
                     if line.due() {
                         let values = values.clone();
-                        let so_far = Answer::Landscape(Surroundings { values, side: SIDE_POINTS, range: ENDS });
+                        let so_far = ProbeResult::Landscape(LandscapeGrid { values, side: SIDE_POINTS, range: ENDS });
                         if line.tell(Some(part(so_far))).await.is_break() {
                             return Err(No::Stopped);
                         }
                     }
                 }
-                Answer::Landscape(Surroundings { values, side: SIDE_POINTS, range: ENDS })
+                ProbeResult::Landscape(LandscapeGrid { values, side: SIDE_POINTS, range: ENDS })
             }
-            Question::Margins => {
+            Probe::Margins => {
                 let clean = attacked.goal.margin(query.logits(&x).await?.row(0));
                 let mut curve = vec![Radius { epsilon: 0.0, margin: clean }];
-                let task = Task { x, goals: vec![attacked.goal], ids: vec![0] };
+                let task = AttackBatch { x, goals: vec![attacked.goal], ids: vec![0] };
                 let config = plain(&attacked.config);
                 for radius in RADII.map(|times| times * config.epsilon.0) {
                     if curve.last().is_some_and(|last| last.margin <= 0.0) {
@@ -195,25 +195,25 @@ impl Session {
                         return Err(No::Stopped);
                     }
                     curve.extend(found.iter().map(|f| Radius { epsilon: radius, margin: f.margin }));
-                    if line.tell(Some(part(Answer::Margins(curve.clone())))).await.is_break() {
+                    if line.tell(Some(part(ProbeResult::Margins(curve.clone())))).await.is_break() {
                         return Err(No::Stopped);
                     }
                 }
-                Answer::Margins(curve)
+                ProbeResult::Margins(curve)
             }
-            Question::Moments => {
+            Probe::Moments => {
                 let start = ("", 0, &x);
                 let path = attacked.path.iter().map(|Point { attack, step, x }| (attack.as_str(), *step, x));
                 let points: Vec<_> = [start].into_iter().chain(path).collect();
                 let all: Vec<f32> = points.iter().flat_map(|(.., x)| x.iter().copied()).collect();
                 let seen = query.logits(&all).await?;
-                let moment = |((attack, step, x), z): ((&str, usize, &Vec<f32>), _)| Moment {
+                let moment = |((attack, step, x), z): ((&str, usize, &Vec<f32>), _)| AttackStep {
                     attack: attack.into(),
                     step,
                     x: x.clone(),
                     probabilities: softmax(z),
                 };
-                Answer::Moments(points.into_iter().zip(seen.rows()).map(moment).collect())
+                ProbeResult::Moments(points.into_iter().zip(seen.rows()).map(moment).collect())
             }
         })
     }
@@ -233,8 +233,8 @@ fn pgd_within(config: &AttackConfig) -> AttackConfig {
     AttackConfig { epsilon: config.epsilon, step, seed: config.seed, ..usual }
 }
 
-/// Pictures with the classes that the model gives them: it may know others than theirs.
-async fn reference(query: &Query<'_, Model>, set: &Pictures) -> Result<(Vec<f32>, Vec<u16>), Error> {
+/// Images with the classes that the model gives them: it may know others than theirs.
+async fn reference(query: &ModelOracle<'_, Model>, set: &ImageSet) -> Result<(Vec<f32>, Vec<u16>), Error> {
     let x = unit(&set.pixels);
     let seen = query.logits(&x).await?.rows().map(|z| top(z) as u16).collect();
     Ok((x, seen))
@@ -245,17 +245,17 @@ impl Twins {
         (self.norm, self.epsilon) == (config.norm, config.epsilon.0)
     }
 
-    /// Attacks reference pictures, by PGD in the ball of a config.
+    /// Attacks reference images, by PGD in the ball of a config.
     async fn new(
-        query: &Query<'_, Model>,
-        set: &Pictures,
+        query: &ModelOracle<'_, Model>,
+        set: &ImageSet,
         classes: usize,
         config: &AttackConfig,
         line: &mut Line<'_>,
     ) -> Result<Self, No> {
         let (x, seen) = reference(query, set).await?;
-        let goals = seen.iter().map(|&class| Goal::Avoid(usize::from(class))).collect();
-        let task = Task { x, goals, ids: (0..seen.len() as u64).collect() };
+        let goals = seen.iter().map(|&class| Goal::Untargeted(usize::from(class))).collect();
+        let task = AttackBatch { x, goals, ids: (0..seen.len() as u64).collect() };
         let stage = stages(&pgd_within(config), classes)?.into_iter().next();
         let stage = stage.ok_or_else(|| Error::Unsuited("there is no attack for this model".into()))?;
         let found = stage.method.run(query, &task, &mut Quiet(line)).await?;

@@ -1,9 +1,9 @@
-//! Looks at a run's model as it is: on held-out pictures, on the batch of the last step, on the picture in view.
+//! Looks at a run's model as it is: on held-out images, on the batch of the last step, on the image in view.
 
 use burn::tensor::{Device, Tensor, TensorData, Transaction};
 
 use super::{
-    Refusal,
+    CommandError,
     training::{Run, diverged, refuse},
     watch::Line,
 };
@@ -11,30 +11,30 @@ use crate::{
     attack::training::{noise, perturb},
     batch::{one_hot, pixels_of},
     config::{Objective, ObjectiveConfig, Pixels},
-    data::{Pictures, unit},
-    explore::{embedding::Embedding, layers, question::Way, transport},
+    data::{ImageSet, unit},
+    explore::{embedding::Embedding, layers, question::LatentPath, transport},
     model::{Model, Pass},
     prediction::{seen, top},
-    protocol::{Followed, Look, Seen, Subject},
+    protocol::{BatchPreview, ErrorScope, RunSnapshot, TrackedImage},
     random::{self, Purpose},
 };
 
-/// Pictures that a look judges the model by, and the steps of the attack on them.
+/// Images that a look judges the model by, and the steps of the attack on them.
 pub(super) const HELD_OUT: usize = 64;
 const LOOK_ATTACK: usize = 10;
 /// Of those, attacked at once: few, so that a command does not wait long.
 const CHUNK: usize = 16;
-/// Pictures that span the plane of the latents; cells along each side of its map; projections of a batch's transport.
+/// Images that span the plane of the latents; cells along each side of its map; projections of a batch's transport.
 pub(super) const REFERENCE: usize = 200;
 const CELLS: usize = 48;
 const PROJECTIONS: usize = 32;
-/// Pictures of a batch that are shown.
+/// Images of a batch that are shown.
 const SHOWN: usize = 8;
 
 /// Of an attack or a view.
-fn lost(error: crate::attack::Error) -> Refusal {
+fn lost(error: crate::attack::Error) -> CommandError {
     match error {
-        crate::attack::Error::Device(text) => Refusal(Subject::Device, text),
+        crate::attack::Error::Device(text) => CommandError(ErrorScope::Device, text),
         crate::attack::Error::NotFinite => diverged("The model's outputs are no longer finite"),
         error => refuse(error),
     }
@@ -44,11 +44,11 @@ impl Run {
     /// Looks at the model as it is; none if another command comes meanwhile.
     pub(super) async fn look(
         &self,
-        picture: Option<&(Vec<f32>, Option<usize>)>,
+        image: Option<&(Vec<f32>, Option<usize>)>,
         gpu: bool,
         device: &Device,
         line: &mut Line<'_>,
-    ) -> Result<Option<Look>, Refusal> {
+    ) -> Result<Option<RunSnapshot>, CommandError> {
         let mut right = [0usize; 2];
         for ids in (0..self.held_out.len()).collect::<Vec<_>>().chunks(if gpu { HELD_OUT } else { CHUNK }) {
             let labels: Vec<usize> = ids.iter().map(|&i| usize::from(self.held_out.labels[i])).collect();
@@ -66,16 +66,16 @@ impl Run {
         }
         let [clean, robust] = right.map(|n| n as f32 / self.held_out.len() as f32);
         let batch = self.seen(device).await?;
-        let followed = match picture {
+        let followed = match image {
             Some((x, label)) => Some(self.follow(x, *label, device).await?),
             None => None,
         };
         Ok(Some(Look { step: self.trainer.step, clean, robust, batch, followed }))
     }
 
-    /// Logits `[B, C]` of pictures with these labels, of the pictures attacked within the radius of training, and those
-    /// pictures, `[B, 3, 32, 32]`. The attack stays on the device.
-    async fn pair(&self, x: &Tensor<4>, labels: &[usize], device: &Device) -> Result<[Vec<f32>; 3], Refusal> {
+    /// Logits `[B, C]` of images with these labels, of the images attacked within the radius of training, and those
+    /// images, `[B, 3, 32, 32]`. The attack stays on the device.
+    async fn pair(&self, x: &Tensor<4>, labels: &[usize], device: &Device) -> Result<[Vec<f32>; 3], CommandError> {
         let model = self.trainer.result();
         let radius = self.trainer.config.coefficients.train_epsilon;
         let attack = ObjectiveConfig {
@@ -92,7 +92,7 @@ impl Run {
     }
 
     /// The batch of the last step.
-    async fn seen(&self, device: &Device) -> Result<Option<Seen>, Refusal> {
+    async fn seen(&self, device: &Device) -> Result<Option<BatchPreview>, CommandError> {
         let Some((batch, x_adv)) = &self.trainer.last else { return Ok(None) };
         let model = self.trainer.result();
         let c = model.classes;
@@ -111,11 +111,11 @@ impl Run {
         let tops = |rows: &[f32]| rows.chunks(c).take(n).map(|row| top(row) as u16).collect();
         let bytes = |x: Vec<f32>| x.into_iter().map(|v| (255.0 * v).round() as u8).collect();
         let (labels, clean, attacked) = (tops(&y), tops(&z), tops(&a));
-        Ok(Some(Seen { x: bytes(x), x_adv: bytes(twins), labels, clean, attacked, transport }))
+        Ok(Some(BatchPreview { x: bytes(x), x_adv: bytes(twins), labels, clean, attacked, transport }))
     }
 
-    /// What the model makes of a picture, as its class `label` or, if that is not known, the class that it sees.
-    async fn follow(&self, x: &[f32], label: Option<usize>, device: &Device) -> Result<Followed, Refusal> {
+    /// What the model makes of an image, as its class `label` or, if that is not known, the class that it sees.
+    async fn follow(&self, x: &[f32], label: Option<usize>, device: &Device) -> Result<TrackedImage, CommandError> {
         let model = self.trainer.result();
         let pixels: Tensor<4> = Tensor::from_data(TensorData::new(x.to_vec(), [1, 3, 32, 32]), device);
         let label = match label.filter(|&label| label < model.classes) {
@@ -127,11 +127,11 @@ impl Run {
         };
         let [z, a, x_adv] = self.pair(&pixels, &[label], device).await?;
         let shifts = layers::shifts(model, device, x, &x_adv).await.map_err(lost)?;
-        let Pictures { pixels, labels, .. } = &self.reference;
+        let ImageSet { pixels, labels, .. } = &self.reference;
         let reference = Embedding::new(model, device, &unit(pixels), labels, CELLS).await.map_err(lost)?;
         let path = reference.project(model, device, &[x, &x_adv].concat()).await.map_err(lost)?;
-        let way = Way { reference, path };
-        Ok(Followed { clean: super::softmax(&z), attacked: super::softmax(&a), shifts, way })
+        let way = LatentPath { reference, path };
+        Ok(TrackedImage { clean: super::softmax(&z), attacked: super::softmax(&a), shifts, way })
     }
 }
 
@@ -144,9 +144,9 @@ fn flat(x: &Tensor<4>) -> Tensor<1> {
 }
 
 /// Reads several tensors back at once.
-async fn read<const N: usize>(tensors: [Tensor<1>; N]) -> Result<[Vec<f32>; N], Refusal> {
+async fn read<const N: usize>(tensors: [Tensor<1>; N]) -> Result<[Vec<f32>; N], CommandError> {
     let read = tensors.into_iter().fold(Transaction::default(), |t, tensor| t.register(tensor));
-    let data = read.execute_async().await.map_err(|e| Refusal(Subject::Device, format!("{e:?}")))?;
+    let data = read.execute_async().await.map_err(|e| CommandError(ErrorScope::Device, format!("{e:?}")))?;
     let mut data = data.into_iter().map(|data| data.iter::<f32>().collect());
     Ok(std::array::from_fn(|_| data.next().unwrap_or_default()))
 }

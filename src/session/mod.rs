@@ -15,19 +15,19 @@ use burn::tensor::Device;
 
 use crate::{
     attack::{
-        self, Attack, Found, Goal, Query, Task,
+        self, Attack, AttackBatch, AttackOutcome, Goal, ModelOracle,
         autoattack::{self, Flag},
         method::{Stage, stages},
     },
     checkpoint::Checkpoint,
     config::{AttackConfig, AttackKind, Settings},
-    data::{Pictures, SIDE, VALUES, crop::Crop, picture::Upright, synthetic},
+    data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, crop::Crop, image::Upright, synthetic},
     evaluate::Evaluation,
     explore::embedding::Embedding,
     model::Model,
     platform::{self, DeviceChoice},
     prediction::top,
-    protocol::{Command, Event, ModelInfo, PictureInfo, Slot, Subject, Transfer},
+    protocol::{Command, ErrorScope, Event, ImageInfo, ModelInfo, Slot, Transfer},
     verify,
 };
 use data::Brought;
@@ -35,49 +35,49 @@ pub use data::{Files, Source};
 use explore::{Attacked, Twins};
 pub use queue::Queue;
 use training::Run;
-use watch::{Line, Watch, WatchSet};
+use watch::{EvaluationObserver, Line, WatchSet};
 
-/// Pictures of an evaluation that are attacked at once: few, so that the page hears often.
+/// Images of an evaluation that are attacked at once: few, so that the page hears often.
 const EVALUATION_BATCH: usize = 16;
 
 /// The number of the last attack or stop, shared with whoever receives commands while an attack runs.
-pub type Latest = Rc<Cell<u64>>;
+pub type CurrentJob = Rc<Cell<u64>>;
 
-/// One visitor's device, models and picture.
+/// One user's device, models and image.
 #[derive(Default)]
 pub struct Session {
     device: Option<Device>,
     models: BTreeMap<Slot, Loaded>,
-    /// Of the last attack on the picture, by model.
+    /// Of the last attack on the image, by model.
     attacked: BTreeMap<Slot, Attacked>,
     /// Made when first asked for, by model.
     embeddings: BTreeMap<Slot, Embedding>,
     twins: BTreeMap<Slot, Twins>,
-    picture: Option<PictureInfo>,
-    /// The picture's file, if it has one.
+    image: Option<ImageInfo>,
+    /// The image's file, if it has one.
     upright: Option<Upright>,
-    /// The set that the visitor brought to train on, and pictures that they labelled.
+    /// The set that the user brought to train on, and images that they labeled.
     brought: Option<Brought>,
     /// What views compare with where a model tells apart other classes than the embedded set's; empty until it is there.
-    reference: Pictures,
-    own: Pictures,
+    reference: ImageSet,
+    own: ImageSet,
     run: Option<Run>,
     /// Bytes of the device's largest buffer, where that is known.
     largest_buffer: Option<u64>,
     /// The files beside the next command.
     pub files: Option<Files>,
     /// Raised by the receiver of commands: an attack that sees a new value ends itself.
-    pub latest: Latest,
+    pub latest: CurrentJob,
 }
 
 /// A model, and what to say of it.
 type Loaded = (Model, ModelInfo);
 
 /// Why a command could not be carried out.
-struct Refusal(Subject, String);
+struct CommandError(ErrorScope, String);
 
-impl Refusal {
-    fn new(subject: Subject) -> impl Fn(&dyn std::fmt::Display) -> Self {
+impl CommandError {
+    fn new(subject: ErrorScope) -> impl Fn(&dyn std::fmt::Display) -> Self {
         move |problem| Self(subject, problem.to_string())
     }
 }
@@ -88,18 +88,16 @@ impl Session {
         let outcome = match command {
             Command::Open => self.open(choice, emit).await,
             Command::LoadModel { slot, name, bytes } => self.load_model(slot, name, &bytes, emit).await,
-            Command::ForgetShipped => {
+            Command::ForgetBuiltin => {
                 self.models.retain(|slot, _| matches!(slot, Slot::Own | Slot::Run));
                 Ok(())
             }
-            Command::LoadPicture { name, label, bytes } => self.load_picture(name, label, &bytes, emit).await,
+            Command::LoadImage { name, label, bytes } => self.load_image(name, label, &bytes, emit).await,
             Command::LoadReference { bytes } => self.load_reference(&bytes),
             Command::Crop { crop } => self.crop(crop, emit).await,
             Command::LoadSample { index } => self.load_sample(index, emit).await,
             Command::Attack { id, slot, settings, target } => self.attack(id, slot, &settings, target, emit).await,
-            Command::Evaluate { id, slot, settings, pictures } => {
-                self.evaluate(id, slot, &settings, pictures, emit).await
-            }
+            Command::Evaluate { id, slot, settings, images } => self.evaluate(id, slot, &settings, images, emit).await,
             Command::Explore { id, slot, question } => self.explore(id, slot, question, emit).await,
             Command::Save { slot, part, original, attacked, settings, target } => {
                 self.save(slot, part, (&original, &attacked), (&settings, target), emit).await
@@ -107,7 +105,7 @@ impl Session {
             Command::LoadData { name } => self.load_data(name, emit),
             Command::Label { class, pixels } => self.label(class.trim(), &pixels, emit),
             Command::Unlabel => {
-                self.own = Pictures::default();
+                self.own = ImageSet::default();
                 self.tell_data(emit);
                 Ok(())
             }
@@ -119,20 +117,20 @@ impl Session {
             Command::Stop => Ok(()),
             Command::Verify { bytes } => self.verify(&bytes, emit).await,
         };
-        if let Err(Refusal(subject, text)) = outcome {
-            emit(Event::Refused { subject, text });
+        if let Err(CommandError(subject, text)) = outcome {
+            emit(Event::Failed { subject, text });
         }
     }
 
-    fn device(&self) -> Result<&Device, Refusal> {
-        self.device.as_ref().ok_or_else(|| Refusal(Subject::Device, "the device is not open yet".into()))
+    fn device(&self) -> Result<&Device, CommandError> {
+        self.device.as_ref().ok_or_else(|| CommandError(ErrorScope::Device, "the device is not open yet".into()))
     }
 
-    async fn open(&mut self, choice: DeviceChoice, emit: &dyn Fn(Event)) -> Result<(), Refusal> {
+    async fn open(&mut self, choice: DeviceChoice, emit: &dyn Fn(Event)) -> Result<(), CommandError> {
         if self.device.is_none() {
-            let opened = platform::open(choice).await.map_err(|e| Refusal(Subject::Device, e.to_string()))?;
+            let opened = platform::open(choice).await.map_err(|e| CommandError(ErrorScope::Device, e.to_string()))?;
             (self.device, self.largest_buffer) = (Some(opened.device), opened.largest_buffer);
-            emit(Event::Opened { name: opened.name, emulated: opened.emulated });
+            emit(Event::DeviceReady { name: opened.name, emulated: opened.emulated });
         }
         Ok(())
     }
@@ -143,8 +141,8 @@ impl Session {
         name: String,
         bytes: &[u8],
         emit: &dyn Fn(Event),
-    ) -> Result<(), Refusal> {
-        let refuse = Refusal::new(Subject::Model);
+    ) -> Result<(), CommandError> {
+        let refuse = CommandError::new(ErrorScope::Model);
         let checkpoint = Checkpoint::from_bytes(bytes).map_err(|e| refuse(&format!("{name}: {e}")))?;
         let mut model =
             Model::from_arrays(&checkpoint.model(), self.device()?).map_err(|e| refuse(&format!("{name}: {e}")))?;
@@ -163,16 +161,16 @@ impl Session {
         if slot == Slot::Run { Ok(()) } else { self.classify(slot, emit).await }
     }
 
-    async fn load_sample(&mut self, index: u64, emit: &dyn Fn(Event)) -> Result<(), Refusal> {
-        if index >= synthetic::TEST_PICTURES {
-            let text = format!("the embedded set has no picture number {index}");
-            return Err(Refusal(Subject::Picture, text));
+    async fn load_sample(&mut self, index: u64, emit: &dyn Fn(Event)) -> Result<(), CommandError> {
+        if index >= synthetic::TEST_IMAGES {
+            let text = format!("the embedded set has no image number {index}");
+            return Err(CommandError(ErrorScope::Image, text));
         }
-        let Pictures { pixels, labels, mut classes } = synthetic::test_picture(index);
-        let info = PictureInfo {
+        let ImageSet { pixels, labels, mut classes } = synthetic::test_image(index);
+        let info = ImageInfo {
             name: format!("sample {index}"),
             pixels,
-            original: [SIDE as u32; 2],
+            original: [IMAGE_SIZE as u32; 2],
             crop: None,
             label: Some(classes.swap_remove(labels[0].into())),
             notes: Vec::new(),
@@ -181,21 +179,21 @@ impl Session {
         self.take(info, emit).await
     }
 
-    fn load_reference(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
-        let refuse = Refusal::new(Subject::Reference);
+    fn load_reference(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
+        let refuse = CommandError::new(ErrorScope::Reference);
         let sheet = Upright::open(bytes, "the photos to compare with").map_err(|e| refuse(&e))?;
-        let side = SIDE as u32;
+        let side = IMAGE_SIZE as u32;
         let one = |i| sheet.seen(Crop { x: 0, y: i * side, side }).pixels;
         let pixels: Vec<u8> = (0..sheet.size()[1] / side).flat_map(one).collect();
         // Their classes are what a model says they are.
-        self.reference = Pictures { labels: vec![0; pixels.len() / VALUES], pixels, classes: Vec::new() };
+        self.reference = ImageSet { labels: vec![0; pixels.len() / IMAGE_LEN], pixels, classes: Vec::new() };
         (self.embeddings, self.twins) = Default::default();
         Ok(())
     }
 
-    async fn take(&mut self, picture: PictureInfo, emit: &dyn Fn(Event)) -> Result<(), Refusal> {
-        emit(Event::PictureLoaded { picture: picture.clone() });
-        self.picture = Some(picture);
+    async fn take(&mut self, image: ImageInfo, emit: &dyn Fn(Event)) -> Result<(), CommandError> {
+        emit(Event::ImageLoaded { image: image.clone() });
+        self.image = Some(image);
         self.attacked.clear();
         for slot in self.models.keys().filter(|slot| **slot != Slot::Run) {
             self.classify(*slot, emit).await?;
@@ -203,11 +201,11 @@ impl Session {
         Ok(())
     }
 
-    /// Classifies the clean picture, once there are the model and a picture.
-    async fn classify(&self, slot: Slot, emit: &dyn Fn(Event)) -> Result<(), Refusal> {
-        if let (Some((model, _)), Some(picture)) = (self.models.get(&slot), &self.picture) {
-            let probabilities = self.probabilities(model, &picture.unit()).await.map_err(|e| match e {
-                attack::Error::NotFinite => Refusal(Subject::Model, e.to_string()),
+    /// Classifies the clean image, once there are the model and an image.
+    async fn classify(&self, slot: Slot, emit: &dyn Fn(Event)) -> Result<(), CommandError> {
+        if let (Some((model, _)), Some(image)) = (self.models.get(&slot), &self.image) {
+            let probabilities = self.probabilities(model, &image.unit()).await.map_err(|e| match e {
+                attack::Error::NotFinite => CommandError(ErrorScope::Model, e.to_string()),
                 e => failed(e),
             })?;
             emit(Event::Classified { slot, probabilities });
@@ -215,10 +213,10 @@ impl Session {
         Ok(())
     }
 
-    /// What a model makes of one picture.
+    /// What a model makes of one image.
     async fn probabilities(&self, model: &Model, x: &[f32]) -> Result<Vec<f32>, attack::Error> {
         let device = self.device.as_ref().ok_or_else(|| attack::Error::Device("it is not open yet".into()))?;
-        let logits = Query::new(model, device, [3, SIDE, SIDE], 1).logits(x).await?;
+        let logits = ModelOracle::new(model, device, [3, IMAGE_SIZE, IMAGE_SIZE], 1).logits(x).await?;
         Ok(softmax(logits.row(0)))
     }
 
@@ -227,8 +225,8 @@ impl Session {
         &self,
         slot: Slot,
         settings: &[(String, String)],
-        refuse: &dyn Fn(&dyn std::fmt::Display) -> Refusal,
-    ) -> Result<(&Loaded, AttackConfig, Vec<Stage>), Refusal> {
+        refuse: &dyn Fn(&dyn std::fmt::Display) -> CommandError,
+    ) -> Result<(&Loaded, AttackConfig, Vec<Stage>), CommandError> {
         let mut config = AttackConfig::default();
         for (key, value) in settings {
             config.set(key, value).map_err(|e| refuse(&e))?;
@@ -245,43 +243,43 @@ impl Session {
         settings: &[(String, String)],
         target: Option<usize>,
         emit: &dyn Fn(Event),
-    ) -> Result<(), Refusal> {
-        let refuse = Refusal::new(Subject::Attack);
+    ) -> Result<(), CommandError> {
+        let refuse = CommandError::new(ErrorScope::Attack);
         let begin = platform::milliseconds();
         let ((model, _), config, stages) = self.plan(slot, settings, &refuse)?;
-        let picture = self.picture.as_ref().ok_or_else(|| refuse(&"load a picture first"))?;
-        let query = Query::new(model, self.device()?, [3, SIDE, SIDE], 1);
-        let x = picture.unit();
-        let looks = Query::new(model, self.device()?, [3, SIDE, SIDE], 1);
+        let image = self.image.as_ref().ok_or_else(|| refuse(&"load an image first"))?;
+        let query = ModelOracle::new(model, self.device()?, [3, IMAGE_SIZE, IMAGE_SIZE], 1);
+        let x = image.unit();
+        let looks = ModelOracle::new(model, self.device()?, [3, IMAGE_SIZE, IMAGE_SIZE], 1);
         let seen = looks.logits(&x).await.map_err(failed)?;
         let goal = match target {
-            Some(class) if class < model.classes => Goal::Reach(class),
+            Some(class) if class < model.classes => Goal::Targeted(class),
             Some(class) => return Err(refuse(&format!("the model has no class number {class}"))),
             // Without a target the attack leaves the class that the model sees, right or wrong.
-            None => Goal::Avoid(top(seen.row(0))),
+            None => Goal::Untargeted(top(seen.row(0))),
         };
         let clean = goal.margin(seen.row(0));
         let mut flags = autoattack::left_out(config.attack, model.classes);
         if config.attack.is_suite() {
             flags.extend(autoattack::check_outputs(&looks, &x).await.map_err(failed)?);
         }
-        let task = Task { x, goals: vec![goal], ids: vec![0] };
+        let task = AttackBatch { x, goals: vec![goal], ids: vec![0] };
         for stage in &stages {
             stage.method.suits(model.classes, &task.goals).map_err(|e| refuse(&e))?;
         }
-        let mut watch = Watch::new(Line::new(id, &self.latest, emit), &query, looks, &task);
-        let mut worst: Option<Found> = None;
+        let mut watch = EvaluationObserver::new(Line::new(id, &self.latest, emit), &query, looks, &task);
+        let mut worst: Option<AttackOutcome> = None;
         for stage in &stages {
             watch.begin(stage.name, clean);
             let found = stage.method.run(&query, &task, &mut watch).await.map_err(failed)?;
-            let found = found.into_iter().next().ok_or_else(|| refuse(&"there is no picture"))?;
+            let found = found.into_iter().next().ok_or_else(|| refuse(&"there is no image"))?;
             watch.finish(&found);
             let distance = worst.iter().filter_map(|w| w.distance).chain(found.distance).reduce(f32::min);
             worst = Some(match worst {
-                Some(worst) if worst.margin <= found.margin => Found { distance, ..worst },
-                _ => Found { distance, ..found },
+                Some(worst) if worst.margin <= found.margin => AttackOutcome { distance, ..worst },
+                _ => AttackOutcome { distance, ..found },
             });
-            if watch.line.stopped || worst.as_ref().is_some_and(Found::fallen) {
+            if watch.line.stopped || worst.as_ref().is_some_and(AttackOutcome::fallen) {
                 break;
             }
         }
@@ -299,7 +297,7 @@ impl Session {
         Ok(())
     }
 
-    /// What the other models make of the picture attacked under one, and that one of theirs.
+    /// What the other models make of the image attacked under one, and that one of theirs.
     async fn transfer(&self, slot: Slot, x_adv: &[f32]) -> Result<Vec<Transfer>, attack::Error> {
         let others = || self.models.keys().copied().filter(move |other| ![slot, Slot::Run].contains(other));
         let there = others().map(|judge| (slot, judge, x_adv));
@@ -316,25 +314,25 @@ impl Session {
         id: u64,
         slot: Slot,
         settings: &[(String, String)],
-        pictures: usize,
+        images: usize,
         emit: &dyn Fn(Event),
-    ) -> Result<(), Refusal> {
-        let refuse = Refusal::new(Subject::Evaluation);
+    ) -> Result<(), CommandError> {
+        let refuse = CommandError::new(ErrorScope::Evaluation);
         let ((model, info), config, stages) = self.plan(slot, settings, &refuse)?;
         let brought = self.brought.as_ref().filter(|brought| info.classes.starts_with(&brought.splits.test.classes));
         let set = match brought {
-            Some(brought) => brought.splits.test.spread(pictures),
-            None => synthetic::generate(0, 0, pictures).test,
+            Some(brought) => brought.splits.test.spread(images),
+            None => synthetic::generate(0, 0, images).test,
         };
-        // A run may have learnt of classes of the visitor's own beside the set's.
+        // A run may have learned of classes of the user's own beside the set's.
         if !info.classes.starts_with(&set.classes) {
             return Err(refuse(&format!(
-                "the embedded set is of {}; this model tells other classes apart, and can be attacked on single pictures",
+                "the embedded set is of {}; this model tells other classes apart, and can be attacked on single images",
                 set.classes.join(", ")
             )));
         }
         let evaluation = Evaluation {
-            pictures: &set,
+            images: &set,
             stages: &stages,
             target: None,
             seed: config.seed,
@@ -355,18 +353,19 @@ impl Session {
         Ok(())
     }
 
-    async fn verify(&self, bytes: &[u8], emit: &dyn Fn(Event)) -> Result<(), Refusal> {
+    async fn verify(&self, bytes: &[u8], emit: &dyn Fn(Event)) -> Result<(), CommandError> {
         let begin = platform::milliseconds();
-        let checks = verify::verify(bytes, self.device()?).await.map_err(|e| Refusal::new(Subject::Fixture)(&e))?;
+        let checks =
+            verify::verify(bytes, self.device()?).await.map_err(|e| CommandError::new(ErrorScope::Fixture)(&e))?;
         emit(Event::Verified { checks, milliseconds: platform::milliseconds() - begin });
         Ok(())
     }
 }
 
 /// A damaged model is the model's fault, all else the device's.
-fn failed(error: attack::Error) -> Refusal {
-    let subject = if matches!(error, attack::Error::Device(_)) { Subject::Device } else { Subject::Attack };
-    Refusal(subject, error.to_string())
+fn failed(error: attack::Error) -> CommandError {
+    let subject = if matches!(error, attack::Error::Device(_)) { ErrorScope::Device } else { ErrorScope::Attack };
+    CommandError(subject, error.to_string())
 }
 
 fn softmax(z: &[f32]) -> Vec<f32> {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Files, Latest};
+use super::{CurrentJob, Files};
 use crate::protocol::Command;
 
 /// Commands in the order in which they came, with the files beside them.
@@ -11,11 +11,11 @@ pub struct Queue {
     waiting: VecDeque<(Command, Option<Files>)>,
     /// The number of the command to train that is carried out.
     training: Option<u64>,
-    latest: Latest,
+    latest: CurrentJob,
 }
 
 impl Queue {
-    pub fn new(latest: Latest) -> Self {
+    pub fn new(latest: CurrentJob) -> Self {
         Self { latest, ..Self::default() }
     }
 

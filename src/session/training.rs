@@ -4,16 +4,16 @@
 use std::rc::Rc;
 
 use super::{
-    Refusal, Session,
+    CommandError, Session,
     look::{HELD_OUT, REFERENCE},
     watch::Line,
 };
 use crate::{
     checkpoint::Checkpoint,
     config::{Settings, TrainConfig},
-    data::{Pictures, Splits},
+    data::{ImageSet, Splits},
     platform::{self, DeviceChoice},
-    protocol::{Event, Look, Origin, Purpose, RunInfo, Subject},
+    protocol::{ErrorScope, Event, Origin, Purpose, RunInfo, RunSnapshot},
     train::{self, Trainer},
 };
 
@@ -27,9 +27,9 @@ const READ_EVERY: u64 = 10;
 pub struct Run {
     pub(super) trainer: Trainer,
     data: Rc<Splits>,
-    pub(super) held_out: Pictures,
+    pub(super) held_out: ImageSet,
     /// For the plane of the latents.
-    pub(super) reference: Pictures,
+    pub(super) reference: ImageSet,
     /// The step at which it was looked at last.
     looked: Option<u64>,
     notes: Vec<String>,
@@ -55,7 +55,7 @@ impl Run {
             step: self.trainer.step,
             steps: self.steps(),
             batch: self.trainer.batch_size(&self.data.train),
-            pictures: self.data.train.len(),
+            images: self.data.train.len(),
             held_out: self.held_out.len(),
             notes: self.notes.clone(),
         }
@@ -63,20 +63,20 @@ impl Run {
 }
 
 /// Training as a refusal tells of it.
-pub(super) fn refuse(problem: impl std::fmt::Display) -> Refusal {
-    Refusal(Subject::Training, problem.to_string())
+pub(super) fn refuse(problem: impl std::fmt::Display) -> CommandError {
+    CommandError(ErrorScope::Training, problem.to_string())
 }
 
 /// The run's numbers are no longer finite.
-pub(super) fn diverged(how: impl std::fmt::Display) -> Refusal {
+pub(super) fn diverged(how: impl std::fmt::Display) -> CommandError {
     let text = format!("{how}: lower the rate or the coefficients, then “Go on” takes up the last copy of the run.");
-    Refusal(Subject::Diverged, text)
+    CommandError(ErrorScope::Diverged, text)
 }
 
 /// A device that fails is lost for all; the rest is the run's own.
-fn failed(error: train::Error) -> Refusal {
+fn failed(error: train::Error) -> CommandError {
     match error {
-        train::Error::Device(e) => Refusal(Subject::Device, format!("{e:?}")),
+        train::Error::Device(e) => CommandError(ErrorScope::Device, format!("{e:?}")),
         train::Error::Diverged { step, loss } => diverged(format_args!("The loss became {loss} at step {step}")),
         error => refuse(error),
     }
@@ -88,7 +88,7 @@ impl Session {
         origin: Origin,
         settings: &[(String, String)],
         emit: &dyn Fn(Event),
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), CommandError> {
         let mut config = TrainConfig::demo();
         for (key, value) in settings {
             config.set(key, value).map_err(refuse)?;
@@ -123,7 +123,7 @@ impl Session {
         bytes: &[u8],
         batch: usize,
         emit: &dyn Fn(Event),
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), CommandError> {
         let named = |e: &dyn std::fmt::Display| refuse(format!("{name}: {e}"));
         let checkpoint = Checkpoint::from_bytes(bytes).map_err(|e| named(&e))?;
         let mut config = train::config_of(&checkpoint).map_err(|e| named(&e))?;
@@ -145,22 +145,22 @@ impl Session {
     }
 
     fn prepared(&mut self, mut run: Run, emit: &dyn Fn(Event)) {
-        emit(Event::Prepared { run: Box::new(run.info()) });
+        emit(Event::RunReady { run: Box::new(run.info()) });
         self.run = Some(run);
     }
 
-    /// Makes the batch fit this device and `at_most` pictures (0: any number); what was changed, for people.
+    /// Makes the batch fit this device and `at_most` images (0: any number); what was changed, for people.
     fn fit(&self, config: &mut TrainConfig, at_most: usize) -> Vec<String> {
         let mut notes = Vec::new();
         if at_most > 0 && at_most < config.batch {
-            notes.push(format!("{at_most} pictures a step in place of {}, to need less memory.", config.batch));
+            notes.push(format!("{at_most} images a step in place of {}, to need less memory.", config.batch));
             config.batch = at_most;
         }
         if let Some(largest) = self.largest_buffer {
             let fits = largest_batch(config.model.widest(), largest);
             if fits < config.batch {
                 notes.push(format!(
-                    "{fits} pictures a step in place of {}: this GPU's buffers end at {} MB.",
+                    "{fits} images a step in place of {}: this GPU's buffers end at {} MB.",
                     config.batch,
                     largest >> 20
                 ));
@@ -177,12 +177,12 @@ impl Session {
         steps: u64,
         choice: DeviceChoice,
         emit: &dyn Fn(Event),
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), CommandError> {
         let latest = self.latest.clone();
         let device = self.device()?.clone();
         let run = self.run.as_mut().ok_or_else(|| refuse("begin a run first"))?;
         let class = |label: &String| run.data.train.classes.iter().position(|class| class == label);
-        let followed = self.picture.as_ref().map(|p| (p.unit(), p.label.as_ref().and_then(class)));
+        let followed = self.image.as_ref().map(|p| (p.unit(), p.label.as_ref().and_then(class)));
         let gpu = choice != DeviceChoice::Cpu;
         let every = if gpu { LOOK_EVERY_GPU } else { LOOK_EVERY };
         let mut line = Line::new(id, &latest, emit);
@@ -220,7 +220,7 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn tune(&mut self, settings: &[(String, String)], emit: &dyn Fn(Event)) -> Result<(), Refusal> {
+    pub(super) fn tune(&mut self, settings: &[(String, String)], emit: &dyn Fn(Event)) -> Result<(), CommandError> {
         let run = self.run.as_mut().ok_or_else(|| refuse("begin a run first"))?;
         let mut config = run.trainer.config.clone();
         for (key, value) in settings {
@@ -230,20 +230,25 @@ impl Session {
             config.set(key, value).map_err(refuse)?;
         }
         run.trainer.config = config;
-        emit(Event::Prepared { run: Box::new(run.info()) });
+        emit(Event::RunReady { run: Box::new(run.info()) });
         Ok(())
     }
 
-    pub(super) async fn export(&mut self, number: u64, purpose: Purpose, emit: &dyn Fn(Event)) -> Result<(), Refusal> {
-        let run = self.run.as_ref().ok_or_else(|| Refusal(Subject::Export, "begin a run first".into()))?;
+    pub(super) async fn export(
+        &mut self,
+        number: u64,
+        purpose: Purpose,
+        emit: &dyn Fn(Event),
+    ) -> Result<(), CommandError> {
+        let run = self.run.as_ref().ok_or_else(|| CommandError(ErrorScope::Export, "begin a run first".into()))?;
         let checkpoint = run.trainer.checkpoint().await.map_err(|e| match e {
             train::Error::Device(_) => failed(e),
-            e => Refusal(Subject::Export, failed(e).1),
+            e => CommandError(ErrorScope::Export, failed(e).1),
         })?;
         let (step, objective) = (run.trainer.step, run.trainer.config.objective);
         let (checkpoint, kind) = match purpose {
             Purpose::Keep | Purpose::SaveRun => (checkpoint, "run"),
-            Purpose::SaveModel | Purpose::Try => (checkpoint.without_optimiser(), "model"),
+            Purpose::SaveModel | Purpose::Try => (checkpoint.without_optimizer(), "model"),
         };
         let name = format!("{objective}-step-{step}-{kind}.safetensors");
         emit(Event::Exported { number, purpose, name, step, bytes: checkpoint.to_bytes() });
@@ -252,21 +257,35 @@ impl Session {
 }
 
 impl Run {
-    /// Pictures a second since `first`, if the time of looking is left out of `began`.
+    /// Images a second since `first`, if the time of looking is left out of `began`.
     fn speed(&self, first: u64, began: f64) -> f64 {
         let seconds = (platform::milliseconds() - began) / 1e3;
-        let pictures = (self.trainer.step - first) as f64 * self.trainer.batch_size(&self.data.train) as f64;
-        if seconds > 0.0 { pictures / seconds } else { 0.0 }
+        let images = (self.trainer.step - first) as f64 * self.trainer.batch_size(&self.data.train) as f64;
+        if seconds > 0.0 { images / seconds } else { 0.0 }
     }
 
-    async fn told(&mut self, id: u64, look: Option<Look>, speed: f64, over: bool) -> Result<Event, Refusal> {
+    async fn told(
+        &mut self,
+        id: u64,
+        look: Option<RunSnapshot>,
+        speed: f64,
+        over: bool,
+    ) -> Result<Event, CommandError> {
         let records = self.trainer.records(&self.data.train).await.map_err(failed)?;
         let step = self.trainer.step;
-        Ok(Event::Trained { id, step, records, look: look.map(Box::new), speed, memory: platform::memory(), over })
+        Ok(Event::TrainProgress {
+            id,
+            step,
+            records,
+            look: look.map(Box::new),
+            speed,
+            memory: platform::memory(),
+            over,
+        })
     }
 }
 
-/// The largest batch whose widest activation of `values` numbers a picture, unfolded for a 3x3 convolution, fits into a
+/// The largest batch whose widest activation of `values` numbers an image, unfolded for a 3x3 convolution, fits into a
 /// buffer of so many bytes; at least 2.
 pub fn largest_batch(values: usize, buffer: u64) -> usize {
     const UNFOLDED: u64 = 9 * size_of::<f32>() as u64;

@@ -2,11 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use super::{Latest, Refusal, failed, softmax};
+use super::{CommandError, CurrentJob, failed, softmax};
 use crate::{
-    attack::{Found, Observer, Progress, Query, Task},
+    attack::{AttackBatch, AttackOutcome, ModelOracle, Observer, Progress},
     config::Norm,
-    evaluate::{self, Now},
+    evaluate::{self, EvaluationProgress},
     model::Model,
     platform,
     protocol::{AttackResult, Event, Trace},
@@ -18,7 +18,7 @@ const LOOK_EVERY: f64 = 60.0;
 /// What the page hears of one attack or evaluation.
 pub struct Line<'a> {
     id: u64,
-    latest: &'a Latest,
+    latest: &'a CurrentJob,
     emit: &'a dyn Fn(Event),
     told: f64,
     /// A later command has come.
@@ -26,7 +26,7 @@ pub struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    pub fn new(id: u64, latest: &'a Latest, emit: &'a dyn Fn(Event)) -> Self {
+    pub fn new(id: u64, latest: &'a CurrentJob, emit: &'a dyn Fn(Event)) -> Self {
         Self { id, latest, emit, told: platform::milliseconds(), stopped: false }
     }
 
@@ -44,14 +44,14 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Follows attacks on one picture.
-pub struct Watch<'a> {
+/// Follows attacks on one image.
+pub struct EvaluationObserver<'a> {
     pub line: Line<'a>,
     /// The attacks' own.
-    query: &'a Query<'a, Model>,
+    query: &'a ModelOracle<'a, Model>,
     /// For what is shown, so that the attacks' own queries can be counted.
-    looks: Query<'a, Model>,
-    task: &'a Task,
+    looks: ModelOracle<'a, Model>,
+    task: &'a AttackBatch,
     pub traces: Vec<Trace>,
     /// The worst points so far, evenly chosen.
     pub path: Vec<Point>,
@@ -67,12 +67,17 @@ pub struct Point {
 /// Steps at an attack's begin of which each point is kept, and parts of its way at whose ends others are.
 const PATH: usize = 20;
 
-impl<'a> Watch<'a> {
-    pub fn new(line: Line<'a>, query: &'a Query<'a, Model>, looks: Query<'a, Model>, task: &'a Task) -> Self {
+impl<'a> EvaluationObserver<'a> {
+    pub fn new(
+        line: Line<'a>,
+        query: &'a ModelOracle<'a, Model>,
+        looks: ModelOracle<'a, Model>,
+        task: &'a AttackBatch,
+    ) -> Self {
         Self { line, query, looks, task, traces: Vec::new(), path: Vec::new() }
     }
 
-    /// Another attack begins, at the picture itself.
+    /// Another attack begins, at the image itself.
     pub fn begin(&mut self, attack: &str, clean: f32) {
         let trace = Trace { attack: attack.into(), margins: vec![clean], steps: 0, queries: [0; 2], reached: false };
         self.traces.push(trace);
@@ -92,9 +97,9 @@ impl<'a> Watch<'a> {
         }
     }
 
-    pub fn finish(&mut self, found: &Found) {
+    pub fn finish(&mut self, found: &AttackOutcome) {
         if let Some(trace) = self.traces.last_mut() {
-            trace.reached = found.fallen();
+            trace.reached = found.succeeded();
             // A fall between two notes.
             if trace.reached && trace.margins.last().is_none_or(|m| *m > found.margin) {
                 trace.margins.push(found.margin);
@@ -102,13 +107,13 @@ impl<'a> Watch<'a> {
         }
     }
 
-    pub async fn result(&self, found: &Found) -> Result<AttackResult, Refusal> {
+    pub async fn result(&self, found: &AttackOutcome) -> Result<AttackResult, CommandError> {
         let logits = self.looks.logits(&found.x).await.map_err(failed)?;
         let change = |norm: Norm| norm.distance(&found.x, &self.task.x);
         Ok(AttackResult {
             pixels: found.x.clone(),
             probabilities: softmax(logits.row(0)),
-            reached: found.fallen(),
+            reached: found.succeeded(),
             linf: change(Norm::Linf),
             l2: change(Norm::L2),
             l1: change(Norm::L1),
@@ -117,7 +122,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-impl Observer for Watch<'_> {
+impl Observer for EvaluationObserver<'_> {
     async fn step(&mut self, Progress { done, total, found }: Progress<'_>) -> ControlFlow<()> {
         self.note(found[0].margin, done, total);
         // The first steps one by one: many an attack is over by then.
@@ -142,8 +147,8 @@ impl Observer for Watch<'_> {
 /// Follows an evaluation.
 pub struct WatchSet<'a>(pub Line<'a>);
 
-impl evaluate::Watch for WatchSet<'_> {
-    async fn look(&mut self, now: Now<'_>) -> ControlFlow<()> {
+impl evaluate::EvaluationObserver for WatchSet<'_> {
+    async fn look(&mut self, now: EvaluationProgress<'_>) -> ControlFlow<()> {
         if !self.0.due() {
             return ControlFlow::Continue(());
         }

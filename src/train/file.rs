@@ -2,11 +2,11 @@
 
 use burn::tensor::Device;
 
-use super::{Error, Trainer, optimiser::Sgd};
+use super::{Error, Trainer, optimizer::Sgd};
 use crate::{
     checkpoint::{self, Checkpoint, MODEL, disagreement},
     config::{Settings, TrainConfig},
-    data::{Pictures, SIDE, VALUES},
+    data::{IMAGE_LEN, IMAGE_SIZE, ImageSet},
     model::{Model, parameter::Array},
 };
 
@@ -25,7 +25,7 @@ impl Trainer {
     ///
     /// # Errors
     /// If the file is no run's, or its parts do not fit each other or the data.
-    pub fn resume(checkpoint: &Checkpoint, data: &Pictures, device: &Device) -> Result<Self, Error> {
+    pub fn resume(checkpoint: &Checkpoint, data: &ImageSet, device: &Device) -> Result<Self, Error> {
         check_run(checkpoint)?;
         let result = Model::from_arrays(&checkpoint.model(), device)?;
         let latest = checkpoint.part(LATEST);
@@ -39,7 +39,7 @@ impl Trainer {
             return Err(Error::ClassNames { number: i, of_run, found });
         }
         trainer.own = own_of(checkpoint)?;
-        trainer.optimiser = Sgd::from_arrays(&checkpoint.arrays, VELOCITY, &mut trainer.model, device)?;
+        trainer.optimizer = Sgd::from_arrays(&checkpoint.arrays, VELOCITY, &mut trainer.model, device)?;
         trainer.step = step_of(checkpoint)?;
         Ok(trainer)
     }
@@ -71,11 +71,11 @@ impl Trainer {
         if self.averaged.is_some() {
             file.add(LATEST, self.model.arrays().await.map_err(Error::Device)?);
         }
-        file.add(VELOCITY, self.optimiser.arrays().await.map_err(Error::Device)?);
+        file.add(VELOCITY, self.optimizer.arrays().await.map_err(Error::Device)?);
         if !self.own.is_empty() {
             let n = self.own.len();
             let values = |bytes: &[u8]| bytes.iter().map(|&v| f32::from(v)).collect();
-            let pixels = Array { shape: vec![n, 3, SIDE, SIDE], values: values(&self.own.pixels) };
+            let pixels = Array { shape: vec![n, 3, IMAGE_SIZE, IMAGE_SIZE], values: values(&self.own.pixels) };
             let labels = self.own.labels.iter().map(|&label| f32::from(label)).collect();
             file.arrays.insert(OWN_PIXELS.to_owned(), pixels);
             file.arrays.insert(OWN_LABELS.to_owned(), Array { shape: vec![n], values: labels });
@@ -116,16 +116,16 @@ pub fn config_of(checkpoint: &Checkpoint) -> Result<TrainConfig, Error> {
     Ok(config)
 }
 
-/// The pictures that were added to the data set of the run that a checkpoint was taken of: often none.
-/// [`Pictures::join`] adds them once more.
-pub fn own_of(checkpoint: &Checkpoint) -> Result<Pictures, Error> {
-    let Some(classes) = checkpoint.metadata.get(OWN_CLASSES) else { return Ok(Pictures::default()) };
+/// The images that were added to the data set of the run that a checkpoint was taken of: often none.
+/// [`ImageSet::join`] adds them once more.
+pub fn own_of(checkpoint: &Checkpoint) -> Result<ImageSet, Error> {
+    let Some(classes) = checkpoint.metadata.get(OWN_CLASSES) else { return Ok(ImageSet::default()) };
     let classes: Vec<String> = serde_json::from_str(classes).map_err(|e| bad(OWN_CLASSES, e.to_string()))?;
     let values = |name: &str| checkpoint.arrays.get(name).map(|array| array.values.as_slice()).unwrap_or_default();
     let pixels: Vec<u8> = values(OWN_PIXELS).iter().map(|&v| v as u8).collect();
     let labels: Vec<u16> = values(OWN_LABELS).iter().map(|&v| v as u16).collect();
-    if pixels.len() != labels.len() * VALUES || labels.iter().any(|&label| usize::from(label) >= classes.len()) {
-        return Err(bad(OWN_CLASSES, "pictures and labels do not fit: the file is damaged").into());
+    if pixels.len() != labels.len() * IMAGE_LEN || labels.iter().any(|&label| usize::from(label) >= classes.len()) {
+        return Err(bad(OWN_CLASSES, "images and labels do not fit: the file is damaged").into());
     }
-    Ok(Pictures { pixels, labels, classes })
+    Ok(ImageSet { pixels, labels, classes })
 }

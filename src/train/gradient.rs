@@ -1,5 +1,5 @@
-//! What is done with gradients between the loss and the optimiser. A gradient is a list with an entry for each slot of the
-//! model, in their order: `[n]`, or none for what is not learnt.
+//! What is done with gradients between the loss and the optimizer. A gradient is a list with an entry for each slot of the
+//! model, in their order: `[n]`, or none for what is not learned.
 
 use burn::tensor::Tensor;
 
@@ -11,7 +11,7 @@ pub type Gradient = Vec<Option<Tensor<1>>>;
 pub fn of(evaluation: &mut Evaluation) -> Gradient {
     let mut gradients = evaluation.loss.backward();
     let slots = evaluation.model.slots().into_iter();
-    slots.map(|leaf| if leaf.learnt() { leaf.gradient(&mut gradients) } else { None }).collect()
+    slots.map(|leaf| if leaf.learned() { leaf.gradient(&mut gradients) } else { None }).collect()
 }
 
 /// `gradient` times `factor`.
@@ -33,7 +33,7 @@ pub fn clip(gradient: Gradient, longest: f32) -> Gradient {
 }
 
 /// `model` with each weight matrix or kernel w moved uphill, to w + gamma |w| g / |g|: adversarial weight perturbation (Wu,
-/// Xia and Wang, 2020, eq. 10). Biases and batch normalisation stay.
+/// Xia and Wang, 2020, eq. 10). Biases and batch normalization stay.
 pub fn perturb(model: &Model, gradient: &Gradient, gamma: f32) -> Model {
     let norm = |t: &Tensor<1>| t.clone().square().sum().sqrt();
     let mut moved = model.clone();

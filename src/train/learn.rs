@@ -15,7 +15,7 @@ use crate::{
     loss::objective::{Directions, Terms, evaluate},
     model::{Model, Pass},
     platform,
-    random::{self, Purpose},
+    random::{self, StreamId},
 };
 
 /// What one part of a batch gave beside its gradient.
@@ -42,10 +42,10 @@ impl Trainer {
         let (config, size) = (&self.config, batch.x.dims()[0]);
         let stream = |purpose| random::stream(config.seed, purpose, self.step);
         let noise =
-            || training::noise(batch.x.dims(), &config.coefficients, &mut stream(Purpose::Attack), &self.device);
+            || training::noise(batch.x.dims(), &config.coefficients, &mut stream(StreamId::Attack), &self.device);
         let noise = config.objective.needs_attack().then(noise);
         let k = config.coefficients.projections;
-        let directions = Directions::draw(&mut stream(Purpose::Directions), size, batch.y.dims()[1], k, &self.device);
+        let directions = Directions::draw(&mut stream(StreamId::Directions), size, batch.y.dims()[1], k, &self.device);
 
         let devices: Vec<&Device> = [&self.device].into_iter().chain(&self.others).collect();
         let parts = parts(size, config.accumulate * devices.len());
@@ -55,7 +55,7 @@ impl Trainer {
             let device = devices[number];
             let model = if number == 0 { self.model.clone() } else { self.model.to_device(device) };
             let model = if config.mixed { model.halved() } else { model };
-            let (mut sum, mut learnt) = (None, Vec::new());
+            let (mut sum, mut learned) = (None, Vec::new());
             for rows in parts.iter().skip(number).step_by(devices.len()) {
                 let noise = noise.as_ref().map(|n| n.clone().narrow(0, rows.start, rows.len()).to_device(device));
                 let (batch, directions) = (batch.rows(rows.clone(), device), directions.rows(rows.clone(), device));
@@ -65,15 +65,15 @@ impl Trainer {
                     Some(sum) => gradient::sum(sum, gradient),
                     None => gradient,
                 });
-                learnt.push(part.on_device(&self.device));
+                learned.push(part.on_device(&self.device));
             }
             let home = |g: Option<Tensor<1>>| g.map(|g| g.to_device(&self.device));
-            (sum.map(|sum| sum.into_iter().map(home).collect()), learnt)
+            (sum.map(|sum| sum.into_iter().map(home).collect()), learned)
         };
-        let (sums, learnt): (Vec<_>, Vec<_>) = platform::at_once(devices.len(), learn).into_iter().unzip();
-        let mut learnt: Vec<_> = learnt.into_iter().map(Vec::into_iter).collect();
+        let (sums, learned): (Vec<_>, Vec<_>) = platform::at_once(devices.len(), learn).into_iter().unzip();
+        let mut learned: Vec<_> = learned.into_iter().map(Vec::into_iter).collect();
         let parts = parts.iter().enumerate();
-        let parts = parts.filter_map(|(i, rows)| Some((learnt[i % devices.len()].next()?, share(rows)))).collect();
+        let parts = parts.filter_map(|(i, rows)| Some((learned[i % devices.len()].next()?, share(rows)))).collect();
         (sums.into_iter().flatten().reduce(gradient::sum).unwrap_or_default(), parts)
     }
 

@@ -6,7 +6,7 @@ mod file;
 mod gradient;
 mod input;
 mod learn;
-mod optimiser;
+mod optimizer;
 pub mod schedule;
 pub mod validation;
 
@@ -19,12 +19,12 @@ use crate::{
     batch::Batch,
     checkpoint,
     config::TrainConfig,
-    data::{Pictures, SIDE},
+    data::{IMAGE_SIZE, ImageSet},
     loss::objective::Terms,
     model::{self, Model, head, parameter::Arrays},
 };
 pub use file::{check_run, config_of, own_of};
-use optimiser::Sgd;
+use optimizer::Sgd;
 
 /// One training step, as logs show it. Parts that an objective does not have are none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,14 +55,14 @@ pub enum Error {
     Device(ExecutionError),
     #[error("training diverged, the loss is {loss} at step {step}: lower the learning rate or the coefficients")]
     Diverged { step: u64, loss: f32 },
-    #[error("there are {0} training pictures: at least 2 are needed")]
-    TooFewPictures(usize),
-    #[error("the training pictures are all of one class: at least 2 classes are needed")]
+    #[error("there are {0} training images: at least 2 are needed")]
+    TooFewImages(usize),
+    #[error("the training images are all of one class: at least 2 classes are needed")]
     OneClass,
     #[error("the model knows {expected} classes, the data set has {found}")]
     Classes { expected: usize, found: usize },
     #[error(
-        "class {number} is '{of_run}' in the run and '{found}' in the data set: give the pictures that it began with"
+        "class {number} is '{of_run}' in the run and '{found}' in the data set: give the images that it began with"
     )]
     ClassNames { number: usize, of_run: String, found: String },
 }
@@ -75,16 +75,16 @@ pub struct Trainer {
     /// The running average of its weights and statistics over the steps, if there is one.
     averaged: Option<Model>,
     pub classes: Vec<String>,
-    /// Pictures that were added to the data set for this run; they are kept in its checkpoints.
-    pub own: Pictures,
-    /// Pictures of the same classes from which a share of each batch comes, if there are any.
-    pub extra: Arc<Pictures>,
-    /// Further devices: each takes as large a part of every batch as the first, normalised by itself, and their gradients
+    /// Images that were added to the data set for this run; they are kept in its checkpoints.
+    pub own: ImageSet,
+    /// Images of the same classes from which a share of each batch comes, if there are any.
+    pub extra: Arc<ImageSet>,
+    /// Further devices: each takes as large a part of every batch as the first, normalized by itself, and their gradients
     /// are averaged.
     pub others: Vec<Device>,
-    /// The batch of the last step, augmented, and its adversarial twin.
+    /// The batch of the last step, augmented, and its adversarial image.
     pub last: Option<(Batch, Tensor<4>)>,
-    optimiser: Sgd,
+    optimizer: Sgd,
     /// Steps done.
     pub step: u64,
     device: Device,
@@ -93,30 +93,30 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// A fresh run on pictures like `data`.
-    pub fn new(config: &TrainConfig, data: &Pictures, device: &Device) -> Result<Self, Error> {
+    /// A fresh run on images like `data`.
+    pub fn new(config: &TrainConfig, data: &ImageSet, device: &Device) -> Result<Self, Error> {
         check(data)?;
-        let normalisation = config.normalize.then(|| channel_statistics(data));
-        let model = Model::new(config.model, data.classes.len(), normalisation, config.seed, device)?;
+        let normalization = config.normalize.then(|| channel_statistics(data));
+        let model = Model::new(config.model, data.classes.len(), normalization, config.seed, device)?;
         Self::with_model(config, model, data, device)
     }
 
-    /// A run that begins with `model`, whatever `config` says of the network and its normalisation.
-    pub fn with_model(config: &TrainConfig, model: Model, data: &Pictures, device: &Device) -> Result<Self, Error> {
+    /// A run that begins with `model`, whatever `config` says of the network and its normalization.
+    pub fn with_model(config: &TrainConfig, model: Model, data: &ImageSet, device: &Device) -> Result<Self, Error> {
         check(data)?;
         if model.classes != data.classes.len() {
             return Err(Error::Classes { expected: model.classes, found: data.classes.len() });
         }
         Ok(Self {
-            config: TrainConfig { model: model.architecture, normalize: model.is_normalised(), ..config.clone() },
+            config: TrainConfig { model: model.architecture, normalize: model.is_normalized(), ..config.clone() },
             model,
             averaged: None,
             classes: data.classes.clone(),
-            own: Pictures::default(),
+            own: ImageSet::default(),
             extra: Arc::default(),
             others: Vec::new(),
             last: None,
-            optimiser: Sgd::default(),
+            optimizer: Sgd::default(),
             step: 0,
             device: device.clone(),
             pending: Vec::new(),
@@ -132,7 +132,7 @@ impl Trainer {
         config: &TrainConfig,
         arrays: Arrays,
         known: &[String],
-        data: &Pictures,
+        data: &ImageSet,
         device: &Device,
     ) -> Result<Self, Error> {
         let arrays = head::widen(arrays, head::kept(known, &data.classes), data.classes.len(), config.seed)?;
@@ -159,26 +159,26 @@ impl Trainer {
         }
     }
 
-    /// Goes on with `batch` pictures a step, from where the run is in its epochs.
-    pub fn set_batch(&mut self, batch: usize, data: &Pictures) {
+    /// Goes on with `batch` images a step, from where the run is in its epochs.
+    pub fn set_batch(&mut self, batch: usize, data: &ImageSet) {
         let before = self.steps(data);
         self.config.batch = batch;
         // The same share of the run; exact when nothing changes.
         self.step = (u128::from(self.step) * u128::from(self.steps(data)) / u128::from(before.max(1))) as u64;
     }
 
-    /// Pictures of a batch: the configured number, or all if there are fewer.
-    pub fn batch_size(&self, data: &Pictures) -> usize {
+    /// Images of a batch: the configured number, or all if there are fewer.
+    pub fn batch_size(&self, data: &ImageSet) -> usize {
         self.config.batch.min(data.len())
     }
 
     /// Steps of the whole run; an epoch leaves out what does not fill a batch.
-    pub fn steps(&self, data: &Pictures) -> u64 {
+    pub fn steps(&self, data: &ImageSet) -> u64 {
         self.config.epochs as u64 * (data.len() / self.batch_size(data)) as u64
     }
 
     /// One step of gradient descent. Only enqueues work on a GPU: nothing is read back until [`Trainer::records`].
-    pub fn step(&mut self, data: &Pictures) {
+    pub fn step(&mut self, data: &ImageSet) {
         let size = self.batch_size(data);
         let batch = input::draw(&self.config, [data, &self.extra], self.step, size, &self.device);
         let config = &self.config;
@@ -190,7 +190,7 @@ impl Trainer {
             gradient = gradient::clip(gradient, config.clip);
         }
         let rate = config.rate * schedule::factor(config, self.step, self.steps(data));
-        self.optimiser.step(&mut self.model, gradient, rate, config);
+        self.optimizer.step(&mut self.model, gradient, rate, config);
         self.step += 1;
         self.average();
         self.pending.push((self.step, rate, terms));
@@ -198,7 +198,7 @@ impl Trainer {
     }
 
     /// Reads back the steps done since the last call: one transfer, however many they are.
-    pub async fn records(&mut self, data: &Pictures) -> Result<Vec<Record>, Error> {
+    pub async fn records(&mut self, data: &ImageSet) -> Result<Vec<Record>, Error> {
         if self.pending.is_empty() {
             return Ok(Vec::new());
         }
@@ -223,24 +223,24 @@ impl Trainer {
 }
 
 /// That there is something to train on.
-fn check(data: &Pictures) -> Result<(), Error> {
+fn check(data: &ImageSet) -> Result<(), Error> {
     match data.labels.as_slice() {
-        few @ ([] | [_]) => Err(Error::TooFewPictures(few.len())),
+        few @ ([] | [_]) => Err(Error::TooFewImages(few.len())),
         [first, others @ ..] if others.iter().all(|label| label == first) => Err(Error::OneClass),
         _ => Ok(()),
     }
 }
 
 /// Mean and standard deviation of each channel, pixels in [0,1].
-fn channel_statistics(data: &Pictures) -> [[f32; 3]; 2] {
+fn channel_statistics(data: &ImageSet) -> [[f32; 3]; 2] {
     let mut sums = [[0f64; 3]; 2];
-    for (i, plane) in data.pixels.chunks_exact(SIDE * SIDE).enumerate() {
+    for (i, plane) in data.pixels.chunks_exact(IMAGE_SIZE * IMAGE_SIZE).enumerate() {
         for value in plane.iter().map(|&v| v as f64 / 255.0) {
             sums[0][i % 3] += value;
             sums[1][i % 3] += value * value;
         }
     }
-    let n = (data.len() * SIDE * SIDE) as f64;
+    let n = (data.len() * IMAGE_SIZE * IMAGE_SIZE) as f64;
     let mean = sums[0].map(|s| s / n);
     let std: [f64; 3] = std::array::from_fn(|c| (sums[1][c] / n - mean[c] * mean[c]).max(1e-12).sqrt());
     [mean.map(|v| v as f32), std.map(|v| v as f32)]

@@ -1,4 +1,4 @@
-//! Accuracy on held-out pictures, epoch by epoch: adversarially trained models lose robustness when trained for too long
+//! Accuracy on held-out images, epoch by epoch: adversarially trained models lose robustness when trained for too long
 //! while their training loss still falls (Rice, Wong and Kolter, 2020), so the best epoch is kept, not the last.
 
 use std::ops::ControlFlow;
@@ -9,13 +9,13 @@ use super::Trainer;
 use crate::{
     attack::Error,
     config::{AttackConfig, AttackKind, Norm},
-    data::Pictures,
+    data::ImageSet,
     evaluate::{State, accuracy},
 };
 
 /// Steps of the attack, each a quarter of the radius long.
 const STEPS: usize = 10;
-/// Pictures attacked at once.
+/// Images attacked at once.
 const BATCH: usize = 250;
 
 /// What a model had reached at the end of an epoch.
@@ -23,7 +23,7 @@ const BATCH: usize = 250;
 pub struct Validation {
     /// From 1.
     pub epoch: u64,
-    /// Share of the held-out pictures that the model gets right.
+    /// Share of the held-out images that the model gets right.
     pub clean: f64,
     /// The same under PGD-10 within the radius of training.
     pub robust: f64,
@@ -33,12 +33,12 @@ pub struct Validation {
 pub async fn validate(
     trainer: &Trainer,
     epoch: u64,
-    pictures: &Pictures,
+    images: &ImageSet,
     progress: impl FnMut(&State) -> ControlFlow<()>,
 ) -> Result<Option<Validation>, Error> {
     let epsilon = trainer.config.coefficients.train_epsilon;
     let attack = AttackConfig { steps: STEPS, ..AttackConfig::of(AttackKind::Pgd, Norm::Linf).within(epsilon) };
-    let state = accuracy(trainer.result(), pictures, &attack, BATCH, &trainer.device, progress).await?;
+    let state = accuracy(trainer.result(), images, &attack, BATCH, &trainer.device, progress).await?;
     let [clean, robust] = state.accuracy().shares();
     Ok(state.finished.then_some(Validation { epoch, clean, robust }))
 }

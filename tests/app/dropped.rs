@@ -7,7 +7,7 @@ fn web(address: &str) -> Address {
 }
 
 #[test]
-fn the_list_comes_first_then_the_picture_in_the_html_then_the_text() {
+fn the_list_comes_first_then_the_image_in_the_html_then_the_text() {
     let html = r#"<meta charset="utf-8"><a href="https://a.example/page"><IMG data-src='x' alt="1 > 0" Src="https://b.example/p.jpg?a=1&amp;b=2"></a>"#;
     let all = addresses("# from a page\r\nhttps://a.example/page\r\n", html, "https://c.example/\n");
     assert_eq!(all, [web("https://a.example/page"), web("https://b.example/p.jpg?a=1&b=2"), web("https://c.example/")]);
@@ -54,7 +54,7 @@ fn text_is_an_address_only_if_it_is_nothing_else() {
 }
 
 #[test]
-fn pictures_are_named_after_their_address() {
+fn images_are_named_after_their_address() {
     for (address, name) in [
         ("https://a.example/b/my%20cat.jpg?size=3#x", "my cat.jpg"),
         ("https://a.example/", "a.example"),
@@ -87,8 +87,8 @@ fn data_addresses_hold_bytes() {
 fn an_address_that_gives_nothing_says_why_and_what_to_do() {
     for (why, part) in [
         ("status 404", "status 404"),
-        ("type text/html", "text/html, no picture"),
-        ("type ", "does not say that it is a picture"),
+        ("type text/html", "text/html, no image"),
+        ("type ", "does not say that it is an image"),
         ("size 64", "larger than 64 MB"),
         ("time", "in time"),
         ("refused", "does not allow other pages"),

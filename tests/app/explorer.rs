@@ -4,8 +4,8 @@ use otjr::{
     app::{
         compare,
         explore::View,
-        link::{Link, Shipped, Wish, World},
-        message::{Input, Intent, Sort, Source, Task},
+        link::{BuiltinModel, ImageDomain, Link, Wish},
+        message::{Input, Sort, Source, Task, UserAction},
         rewind,
         state::State,
         tour,
@@ -13,13 +13,13 @@ use otjr::{
     },
     config::Objective,
     explore::{
-        layers::Shift,
-        question::{Answer, Moment, Question},
+        layers::LayerShift,
+        question::{AttackStep, Probe, ProbeResult},
     },
-    protocol::{Command, Event, Part, Slot, Subject, Transfer},
+    protocol::{Command, ErrorScope, Event, Part, Slot, Transfer},
 };
 
-use super::{attacked, attacking, hear, model_at, picture, result, visitor};
+use super::{attacked, attacking, hear, image, model_at, result, user};
 
 fn classified(slot: Slot) -> Event {
     Event::Classified { slot, probabilities: vec![0.9, 0.06, 0.04] }
@@ -38,7 +38,7 @@ fn both_attacked() -> (State, Vec<Task>) {
     let mut state = attacking("");
     let id = state.attack.id;
     let tasks = hear(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
-    assert_eq!(tasks, [Task::LoadModel(Source::Ours(Shipped::STANDARD))]);
+    assert_eq!(tasks, [Task::LoadModel(Source::Ours(BuiltinModel::STANDARD))]);
     assert_eq!(hear(&mut state, model_at(Slot::Standard)), [], "it is to be classified first");
     let tasks = hear(&mut state, classified(Slot::Standard));
     let (id, slot) = attack_of(&tasks);
@@ -69,19 +69,19 @@ fn the_other_models_are_attacked_alike_and_compared() {
     assert!(cell(1, 0).is_some_and(|c| !c.fooled && c.p == 0.6), "the other way");
     let words = compare::words(&rows);
     assert!(words.starts_with("Attacked in turn, the standard model falls, the robust model holds;"), "{words}");
-    let kept = "the picture made against the standard model does not fool the robust model (disc, 50 %)";
+    let kept = "the image made against the standard model does not fool the robust model (disc, 50 %)";
     assert!(words.contains(kept), "{words}");
-    // A picture that the model it was made against withstands may still fool another.
+    // An image that the model it was made against withstands may still fool another.
     let mut fools = rows.clone();
     fools[1].attacked[0].as_mut().unwrap().fooled = true;
     assert!(
-        compare::words(&fools).contains("the picture made against the robust model fools the standard model"),
+        compare::words(&fools).contains("the image made against the robust model fools the standard model"),
         "{}",
         compare::words(&fools)
     );
 }
 
-/// What the model before made of attacked pictures is not shown as the new one's.
+/// What the model before made of adversarial images is not shown as the new one's.
 #[test]
 fn another_model_in_a_place_has_judged_nothing_yet() {
     let (mut state, _) = both_attacked();
@@ -94,47 +94,47 @@ fn another_model_in_a_place_has_judged_nothing_yet() {
 #[test]
 fn an_attack_can_be_rewound() {
     let (mut state, tasks) = both_attacked();
-    visitor(&mut state, Intent::View(None));
+    user(&mut state, UserAction::View(None));
     let [Task::Send(Command::Explore { id, .. })] = tasks[..] else { panic!("{tasks:?}") };
-    hear(&mut state, Event::Unanswered { id });
+    hear(&mut state, Event::ProbeCancelled { id });
     let outcome = state.shown().unwrap().pixels.to_vec();
     assert_eq!(rewind::words(&state), "");
-    let tasks = visitor(&mut state, Intent::Rewind(10));
-    let [Task::Send(Command::Explore { id, slot: Slot::Robust, question: Question::Moments })] = tasks[..] else {
+    let tasks = user(&mut state, UserAction::Rewind(10));
+    let [Task::Send(Command::Explore { id, slot: Slot::Robust, question: Probe::Moments })] = tasks[..] else {
         panic!("{tasks:?}")
     };
     assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&outcome[..], "not known yet"));
-    let original = state.picture.as_ref().unwrap().unit();
-    let moment = |step: usize| Moment {
+    let original = state.image.as_ref().unwrap().unit();
+    let moment = |step: usize| AttackStep {
         attack: if step == 0 { String::new() } else { "pgd".into() },
         step,
         x: original.iter().map(|x| x + step as f32 / 255.0).collect(),
         probabilities: vec![1.0 - 0.1 * step as f32, 0.1 * step as f32, 0.0],
     };
     // Fewer moments than stops.
-    let answer = Ok(Answer::Moments((0..=4).map(moment).collect()).into());
-    hear(&mut state, Event::Explored { id, slot: Slot::Robust, question: Question::Moments, answer, over: true });
+    let answer = Ok(ProbeResult::Moments((0..=4).map(moment).collect()).into());
+    hear(&mut state, Event::Explored { id, slot: Slot::Robust, question: Probe::Moments, answer, over: true });
     assert_eq!(
         (state.shown().unwrap().probabilities, rewind::words(&state).as_str()),
         (&[0.8, 0.2, 0.0][..], "at step 2 of 20")
     );
     assert!((state.moved().unwrap()[0] - 2.0 / 255.0).abs() < 1e-6);
-    assert_eq!(visitor(&mut state, Intent::Rewind(0)), [], "it is known");
+    assert_eq!(user(&mut state, UserAction::Rewind(0)), [], "it is known");
     assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&original[..], "before the attack"));
-    assert_eq!(visitor(&mut state, Intent::Rewind(rewind::STOPS)), []);
+    assert_eq!(user(&mut state, UserAction::Rewind(rewind::STOPS)), []);
     assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&outcome[..], ""));
     // A file is made of what is in view, which is no longer the outcome.
-    visitor(&mut state, Intent::Rewind(5));
-    assert_eq!(visitor(&mut state, Intent::Save(Part::Attacked)), []);
+    user(&mut state, UserAction::Rewind(5));
+    assert_eq!(user(&mut state, UserAction::Save(Part::Attacked)), []);
     // The next attack begins at its outcome, and its moments are others.
-    visitor(&mut state, Intent::Rewind(5));
-    visitor(&mut state, Intent::Again);
+    user(&mut state, UserAction::Rewind(5));
+    user(&mut state, UserAction::Again);
     state.apply(Input::Due);
-    assert_eq!(visitor(&mut state, Intent::Rewind(5)), [], "it is not over");
+    assert_eq!(user(&mut state, UserAction::Rewind(5)), [], "it is not over");
     assert_eq!(state.attack.rewound, None);
     let again = attacked(state.attack.id, false, result([0.9, 0.05, 0.05], false));
     hear(&mut state, again);
-    visitor(&mut state, Intent::Rewind(5));
+    user(&mut state, UserAction::Rewind(5));
     assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&outcome[..], "not known yet"));
 }
 
@@ -142,33 +142,33 @@ fn an_attack_can_be_rewound() {
 #[test]
 fn a_layer_of_another_network_is_not_asked_for() {
     let (mut state, tasks) = both_attacked();
-    visitor(&mut state, Intent::Layer("stage 9".into()));
+    user(&mut state, UserAction::Layer("stage 9".into()));
     let mut layers = |tasks: Vec<Task>| {
-        let [Task::Send(Command::Explore { id, slot, question: Question::Layers })] = tasks[..] else {
+        let [Task::Send(Command::Explore { id, slot, question: Probe::Layers })] = tasks[..] else {
             panic!("{tasks:?}")
         };
-        let shift = Shift { name: "pixels".into(), shape: [3, 32, 32], relative_l2: None, cosine: None };
-        let answer = Ok(Answer::Layers(vec![shift]).into());
-        hear(&mut state, Event::Explored { id, slot, question: Question::Layers, answer, over: true })
+        let shift = LayerShift { name: "pixels".into(), shape: [3, 32, 32], relative_l2: None, cosine: None };
+        let answer = Ok(ProbeResult::Layers(vec![shift]).into());
+        hear(&mut state, Event::Explored { id, slot, question: Probe::Layers, answer, over: true })
     };
     let tasks = layers(tasks);
     assert_eq!(layers(tasks), []);
     assert_eq!(layer_names(&state), ["pixels", "stage 9"]);
-    let tasks = visitor(&mut state, Intent::Layer("pixels".into()));
-    assert!(matches!(&tasks[..], [Task::Send(Command::Explore { question: Question::Maps(_), .. })]), "{tasks:?}");
+    let tasks = user(&mut state, UserAction::Layer("pixels".into()));
+    assert!(matches!(&tasks[..], [Task::Send(Command::Explore { question: Probe::Maps(_), .. })]), "{tasks:?}");
     assert_eq!(layer_names(&state), ["pixels"]);
 }
 
 #[test]
 fn a_model_that_was_attacked_comes_into_focus_at_once() {
     let (mut state, _) = both_attacked();
-    let tasks = visitor(&mut state, Intent::Model(Source::Ours(Shipped::STANDARD)));
+    let tasks = user(&mut state, UserAction::Model(Source::Ours(BuiltinModel::STANDARD)));
     assert!(!tasks.iter().any(|task| matches!(task, Task::LoadModel(_) | Task::Schedule(_))), "{tasks:?}");
     assert_eq!(state.slot(), Some(Slot::Standard));
     assert!(state.attack.result.as_ref().is_some_and(|r| r.reached));
     assert!(state.hash().starts_with("#model=ce"));
     // Under other settings both are attacked anew, the one in focus first.
-    visitor(&mut state, Intent::Set("epsilon", "4/255".into()));
+    user(&mut state, UserAction::Set("epsilon", "4/255".into()));
     let (id, slot) = attack_of(&state.apply(Input::Due));
     assert_eq!(slot, Slot::Standard);
     let tasks = hear(&mut state, attacked(id, false, result([0.1, 0.8, 0.1], true)));
@@ -187,7 +187,7 @@ fn a_model_that_cannot_be_had_beside_is_not_tried_again() {
     let mut state = attacking("");
     let id = state.attack.id;
     hear(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
-    let tasks = state.apply(Input::Unreadable(Subject::Model, "ce.safetensors could not be fetched".into()));
+    let tasks = state.apply(Input::Unreadable(ErrorScope::Model, "ce.safetensors could not be fetched".into()));
     assert!(!tasks.iter().any(|task| matches!(task, Task::LoadModel(_))), "{tasks:?}");
     assert_eq!((state.slot(), state.notices.len()), (Some(Slot::Robust), 1));
 }
@@ -199,29 +199,29 @@ fn the_open_view_is_asked_for_each_model_and_again_after_another_attack() {
         [Task::Send(Command::Explore { id, slot, question })] => (*id, *slot, question.clone()),
         other => panic!("no question: {other:?}"),
     };
-    let answer = |(id, slot, question): (u64, Slot, Question), over| Event::Explored {
+    let answer = |(id, slot, question): (u64, Slot, Probe), over| Event::Explored {
         id,
         slot,
         question,
-        answer: Ok(Answer::Layers(Vec::new()).into()),
+        answer: Ok(ProbeResult::Layers(Vec::new()).into()),
         over,
     };
     let first = question(&tasks);
-    assert_eq!((first.1, &first.2), (Slot::Robust, &Question::Layers));
+    assert_eq!((first.1, &first.2), (Slot::Robust, &Probe::Layers));
     assert_eq!(hear(&mut state, answer(first.clone(), false)), [], "only a part");
     let second = question(&hear(&mut state, answer(first.clone(), true)));
-    assert_eq!((second.1, &second.2), (Slot::Standard, &Question::Layers));
+    assert_eq!((second.1, &second.2), (Slot::Standard, &Probe::Layers));
     assert_eq!(hear(&mut state, answer(second, true)), []);
     // Another view, another question; a late answer to an old one changes nothing.
-    let third = question(&visitor(&mut state, Intent::View(Some(View::Embedding))));
-    assert_eq!(third.2, Question::Embedding);
-    visitor(&mut state, Intent::Set("epsilon", "4/255".into()));
+    let third = question(&user(&mut state, UserAction::View(Some(View::Embedding))));
+    assert_eq!(third.2, Probe::Embedding);
+    user(&mut state, UserAction::Set("epsilon", "4/255".into()));
     let (id, _) = attack_of(&state.apply(Input::Due));
     let before = state.explored.clone();
     hear(&mut state, answer(third, true));
     assert_eq!(state.explored, before);
     // What is known stays in view until there is something newer.
-    assert!(state.known(Slot::Robust, &Question::Layers).is_some_and(|known| known.attack < id));
+    assert!(state.known(Slot::Robust, &Probe::Layers).is_some_and(|known| known.attack < id));
     assert!(state.hash().contains("view=embedding"));
     assert_eq!(Link::parse(&state.hash()).0.view, Some(View::Embedding));
 }
@@ -235,7 +235,7 @@ fn every_step_of_the_tour_is_an_address() {
     }
     let (mut state, _) = State::new(&tour::Step::hash(4));
     assert!(!state.hash_without_tour().contains("tour"));
-    visitor(&mut state, Intent::Address(tour::Step::hash(5)));
+    user(&mut state, UserAction::Address(tour::Step::hash(5)));
     assert_eq!((state.link.tour, state.link.view), (Some(5), Some(View::Embedding)));
 }
 
@@ -243,11 +243,11 @@ fn every_step_of_the_tour_is_an_address() {
 #[test]
 fn the_tour_takes_nothing_away() {
     let mut state = attacking("#model=ce&sample=7&backend=cpu&train.objective=sw");
-    visitor(&mut state, Intent::Address(tour::Step::hash(1)));
+    user(&mut state, UserAction::Address(tour::Step::hash(1)));
     let link = &state.link;
     assert_eq!((link.tour, link.sample, link.backend, link.train.objective), (Some(1), 7, Wish::Cpu, Objective::Sw));
     let whole = "#model=ce&sample=3&backend=auto&train.objective=ce&tour=2";
-    visitor(&mut state, Intent::Address(whole.into()));
+    user(&mut state, UserAction::Address(whole.into()));
     let link = &state.link;
     assert_eq!(
         (link.sample, link.backend, link.train.objective),
@@ -255,59 +255,59 @@ fn the_tour_takes_nothing_away() {
         "but a whole address counts"
     );
 
-    visitor(&mut state, Intent::File(0, Sort::Picture));
-    hear(&mut state, picture(None, 1));
-    visitor(&mut state, Intent::File(1, Sort::Model));
+    user(&mut state, UserAction::File(0, Sort::Image));
+    hear(&mut state, image(None, 1));
+    user(&mut state, UserAction::File(1, Sort::Model));
     hear(&mut state, model_at(Slot::Own));
     let own = (Some(Source::Own(0)), Some(Source::Own(1)));
     let before = state.hash();
     assert!(before.contains("model=own") && before.contains("sample=own"), "{before}");
     // The end of the tour, and back to a step of it in history.
     for address in [state.hash_without_tour(), before] {
-        visitor(&mut state, Intent::Address(address.clone()));
-        assert_eq!((state.picture_wanted, state.model_wanted, state.hash()), (own.0, own.1, address));
+        user(&mut state, UserAction::Address(address.clone()));
+        assert_eq!((state.image_wanted, state.model_wanted, state.hash()), (own.0, own.1, address));
     }
     assert_eq!(state.notices, []);
-    visitor(&mut state, Intent::Address(tour::Step::hash(4)));
-    assert_eq!((state.picture_wanted, state.model_wanted), (own.0, Some(Source::Ours(Shipped::STANDARD))));
+    user(&mut state, UserAction::Address(tour::Step::hash(4)));
+    assert_eq!((state.image_wanted, state.model_wanted), (own.0, Some(Source::Ours(BuiltinModel::STANDARD))));
 }
 
 /// Back from the tour: what no address can carry is what it was, also where the tour leads to another world.
 #[test]
-fn back_from_the_tour_the_own_model_and_picture_are_there() {
+fn back_from_the_tour_the_own_model_and_image_are_there() {
     let mut state = attacking("");
-    visitor(&mut state, Intent::File(0, Sort::Picture));
-    hear(&mut state, picture(None, 1));
-    visitor(&mut state, Intent::File(1, Sort::Model));
+    user(&mut state, UserAction::File(0, Sort::Image));
+    hear(&mut state, image(None, 1));
+    user(&mut state, UserAction::File(1, Sort::Model));
     hear(&mut state, model_at(Slot::Own));
     let before = state.hash();
-    visitor(&mut state, Intent::Address(tour::Step::hash(0)));
+    user(&mut state, UserAction::Address(tour::Step::hash(0)));
     hear(&mut state, model_at(Slot::Standard));
     assert_eq!(
-        (state.model_in_use, state.picture_in_use),
-        (Some(Source::Ours(Shipped::STANDARD)), Some(Source::Own(0)))
+        (state.model_in_use, state.image_in_use),
+        (Some(Source::Ours(BuiltinModel::STANDARD)), Some(Source::Own(0)))
     );
-    visitor(&mut state, Intent::Sample(3));
-    hear(&mut state, picture(None, 2));
-    let tasks = visitor(&mut state, Intent::Address(before.clone()));
-    assert!(tasks.contains(&Task::LoadPicture(0)), "{tasks:?}");
-    hear(&mut state, picture(None, 1));
+    user(&mut state, UserAction::Sample(3));
+    hear(&mut state, image(None, 2));
+    let tasks = user(&mut state, UserAction::Address(before.clone()));
+    assert!(tasks.contains(&Task::LoadImage(0)), "{tasks:?}");
+    hear(&mut state, image(None, 1));
     assert_eq!((state.model_in_use, state.hash()), (Some(Source::Own(1)), before));
 
-    let photos = Shipped { world: World::Photos, slot: Slot::Robust };
-    visitor(&mut state, Intent::Model(Source::Ours(photos)));
+    let photos = BuiltinModel { world: ImageDomain::Photos, slot: Slot::Robust };
+    user(&mut state, UserAction::Model(Source::Ours(photos)));
     hear(&mut state, model_at(Slot::Robust));
-    visitor(&mut state, Intent::Model(Source::Own(1)));
+    user(&mut state, UserAction::Model(Source::Own(1)));
     hear(&mut state, model_at(Slot::Own));
     let before = state.hash();
     assert!(before.starts_with("#model=own&world=photos&sample=own&"), "{before}");
-    let tasks = visitor(&mut state, Intent::Address(tour::Step::hash(0)));
-    let forget = Task::Send(Command::ForgetShipped);
-    assert_eq!(tasks, [forget.clone(), Task::LoadModel(Source::Ours(Shipped::STANDARD))], "the picture stays");
+    let tasks = user(&mut state, UserAction::Address(tour::Step::hash(0)));
+    let forget = Task::Send(Command::ForgetBuiltin);
+    assert_eq!(tasks, [forget.clone(), Task::LoadModel(Source::Ours(BuiltinModel::STANDARD))], "the image stays");
     hear(&mut state, model_at(Slot::Standard));
-    let tasks = visitor(&mut state, Intent::Address(before.clone()));
+    let tasks = user(&mut state, UserAction::Address(before.clone()));
     assert_eq!(tasks, [Task::LoadReference, forget, Task::LoadModel(Source::Own(1))]);
     hear(&mut state, model_at(Slot::Own));
-    assert_eq!((state.picture_in_use, state.hash()), (Some(Source::Own(0)), before));
+    assert_eq!((state.image_in_use, state.hash()), (Some(Source::Own(0)), before));
     assert_eq!(state.notices, []);
 }

@@ -1,23 +1,23 @@
-//! Own pictures, the square that the model sees of them, and files of attacks, in the page's state.
+//! Own images, the square that the model sees of them, and files of attacks, in the page's state.
 
 use otjr::{
     app::{
-        link::{Shipped, World},
-        message::{Input, Intent, Sort, Source, Task},
+        link::{BuiltinModel, ImageDomain},
+        message::{Input, Sort, Source, Task, UserAction},
         saved::words,
         state::{Phase, State},
     },
     data::crop::Crop,
-    protocol::{Command, Event, Part, PictureInfo, Slot, Subject, Whole},
+    protocol::{Command, ErrorScope, Event, ImageInfo, Part, Slot, SourceImage},
 };
 
-use super::{attacked, attacking, hear, model_at, opened, result, visitor};
+use super::{attacked, attacking, hear, model_at, opened, result, user};
 
 fn square(crop: Crop) -> Event {
     let pixels = vec![crop.x as u8; 3072];
-    let picture =
-        PictureInfo { name: "p".into(), pixels, original: [90, 60], crop: Some(crop), label: None, notes: Vec::new() };
-    Event::PictureLoaded { picture }
+    let image =
+        ImageInfo { name: "p".into(), pixels, original: [90, 60], crop: Some(crop), label: None, notes: Vec::new() };
+    Event::ImageLoaded { image }
 }
 
 fn ask(crop: Crop) -> Vec<Task> {
@@ -28,52 +28,52 @@ fn at(x: u32) -> Crop {
     Crop { x, y: 0, side: 60 }
 }
 
-/// A page that shows the visitor's second picture of two, 90 x 60.
-fn with_own_picture() -> State {
+/// A page that shows the user's second image of two, 90 x 60.
+fn with_own_image() -> State {
     let mut state = attacking("");
     for file in 0..2 {
-        assert_eq!(visitor(&mut state, Intent::Keep(file, format!("{file}.png"))), []);
+        assert_eq!(user(&mut state, UserAction::Keep(file, format!("{file}.png"))), []);
     }
-    assert_eq!(visitor(&mut state, Intent::File(1, Sort::Picture)), [Task::LoadPicture(1)]);
+    assert_eq!(user(&mut state, UserAction::File(1, Sort::Image)), [Task::LoadImage(1)]);
     load(&mut state);
     state
 }
 
 fn load(state: &mut State) -> Vec<Task> {
-    let whole = Whole { size: [90, 60], shown: [90, 60], rgb: vec![0; 90 * 60 * 3] };
-    hear(state, Event::Whole { whole });
+    let whole = SourceImage { size: [90, 60], shown: [90, 60], rgb: vec![0; 90 * 60 * 3] };
+    hear(state, Event::SourceImage { whole });
     hear(state, square(at(15)))
 }
 
 #[test]
 fn the_worker_is_asked_for_one_square_at_a_time_and_last_for_the_last() {
-    let mut state = with_own_picture();
+    let mut state = with_own_image();
     assert_eq!(state.frame.as_ref().unwrap().crop, at(15));
-    assert_eq!(visitor(&mut state, Intent::Crop(at(16))), ask(at(16)));
+    assert_eq!(user(&mut state, UserAction::Crop(at(16))), ask(at(16)));
     for x in [17, 20, 25] {
-        assert_eq!(visitor(&mut state, Intent::Crop(at(x))), []);
+        assert_eq!(user(&mut state, UserAction::Crop(at(x))), []);
     }
     assert_eq!(hear(&mut state, square(at(16))), ask(at(25)));
     assert_eq!(hear(&mut state, square(at(25))), []);
-    assert_eq!(state.picture.as_ref().unwrap().crop, Some(at(25)));
-    // Nothing outside the picture.
-    assert_eq!(visitor(&mut state, Intent::Crop(Crop { x: 80, y: 9, side: 500 })), ask(at(30)));
+    assert_eq!(state.image.as_ref().unwrap().crop, Some(at(25)));
+    // Nothing outside the image.
+    assert_eq!(user(&mut state, UserAction::Crop(Crop { x: 80, y: 9, side: 500 })), ask(at(30)));
 }
 
 #[test]
-fn each_picture_keeps_its_square() {
-    let mut state = with_own_picture();
-    visitor(&mut state, Intent::Crop(at(3)));
+fn each_image_keeps_its_square() {
+    let mut state = with_own_image();
+    user(&mut state, UserAction::Crop(at(3)));
     hear(&mut state, square(at(3)));
-    visitor(&mut state, Intent::File(0, Sort::Picture));
-    assert_eq!(load(&mut state), [], "the other picture is seen from the middle");
-    visitor(&mut state, Intent::File(1, Sort::Picture));
+    user(&mut state, UserAction::File(0, Sort::Image));
+    assert_eq!(load(&mut state), [], "the other image is seen from the middle");
+    user(&mut state, UserAction::File(1, Sort::Image));
     assert_eq!(load(&mut state), ask(at(3)));
     // A sample is no square of anything.
-    visitor(&mut state, Intent::Sample(2));
-    hear(&mut state, super::picture(Some("disc"), 200));
+    user(&mut state, UserAction::Sample(2));
+    hear(&mut state, super::image(Some("disc"), 200));
     assert_eq!(state.frame, None);
-    assert_eq!(visitor(&mut state, Intent::Crop(at(4))), []);
+    assert_eq!(user(&mut state, UserAction::Crop(at(4))), []);
     assert_eq!(state.tray.len(), 2);
 }
 
@@ -81,13 +81,13 @@ fn each_picture_keeps_its_square() {
 #[test]
 fn the_square_of_a_photo_is_in_the_address() {
     let mut state = attacking("");
-    visitor(&mut state, Intent::Model(Source::Ours(Shipped { world: World::Photos, slot: Slot::Robust })));
+    user(&mut state, UserAction::Model(Source::Ours(BuiltinModel { world: ImageDomain::Photos, slot: Slot::Robust })));
     load(&mut state);
     hear(&mut state, model_at(Slot::Robust));
     let seen = || Event::Classified { slot: Slot::Robust, probabilities: vec![0.9, 0.06, 0.04] };
     let put = |state: &mut State, crop: Crop| {
         let before = state.hash();
-        assert_eq!(visitor(state, Intent::Crop(crop)), ask(crop));
+        assert_eq!(user(state, UserAction::Crop(crop)), ask(crop));
         assert_eq!(state.hash(), before, "it is still on its way");
         hear(state, square(crop));
         hear(state, seen());
@@ -98,9 +98,9 @@ fn the_square_of_a_photo_is_in_the_address() {
     assert!(there.starts_with("#model=photo-otjr&sample=0&crop=20,0,60&"), "{there}");
     let middle = put(&mut state, at(15));
     assert!(!middle.contains("crop="), "{middle}");
-    assert_eq!(visitor(&mut state, Intent::Address(there.clone())), ask(at(20)));
+    assert_eq!(user(&mut state, UserAction::Address(there.clone())), ask(at(20)));
     assert_eq!(state.hash(), there);
-    visitor(&mut state, Intent::Sample(1));
+    user(&mut state, UserAction::Sample(1));
     assert!(!state.hash().contains("crop="));
 
     let (mut state, _) = State::new(&there);
@@ -113,8 +113,8 @@ fn the_square_of_a_photo_is_in_the_address() {
 
 #[test]
 fn keys_move_and_zoom() {
-    let mut state = with_own_picture();
-    visitor(&mut state, Intent::Crop(Crop { x: 30, y: 20, side: 32 }));
+    let mut state = with_own_image();
+    user(&mut state, UserAction::Crop(Crop { x: 30, y: 20, side: 32 }));
     let frame = state.frame.clone().unwrap();
     for (key, crop) in [
         ("ArrowLeft", Some(Crop { x: 28, y: 20, side: 32 })),
@@ -131,27 +131,27 @@ fn keys_move_and_zoom() {
 }
 
 #[test]
-fn a_picture_that_cannot_be_read_is_not_offered_again() {
-    let mut state = with_own_picture();
-    visitor(&mut state, Intent::Keep(2, "notes.png".into()));
-    visitor(&mut state, Intent::File(2, Sort::Picture));
-    hear(&mut state, Event::Refused { subject: Subject::Picture, text: "is not a picture".into() });
+fn a_image_that_cannot_be_read_is_not_offered_again() {
+    let mut state = with_own_image();
+    user(&mut state, UserAction::Keep(2, "notes.png".into()));
+    user(&mut state, UserAction::File(2, Sort::Image));
+    hear(&mut state, Event::Failed { subject: ErrorScope::Image, text: "is not an image".into() });
     assert_eq!(state.tray.iter().map(|own| own.file).collect::<Vec<_>>(), [0, 1]);
-    assert_eq!(state.picture_wanted, Some(Source::Own(1)));
+    assert_eq!(state.image_wanted, Some(Source::Own(1)));
     // What could not be fetched says so, and leaves all else alone.
-    let before = (state.picture_wanted, state.tray.clone());
+    let before = (state.image_wanted, state.tray.clone());
     assert_eq!(state.apply(Input::Told("no".into())), []);
-    assert_eq!((state.picture_wanted, state.tray.clone()), before);
+    assert_eq!((state.image_wanted, state.tray.clone()), before);
     assert_eq!(state.notices.last().unwrap().text, "No.");
 }
 
 #[test]
 fn an_attack_becomes_a_file_once_it_is_over() {
     let mut state = attacking("#epsilon=4/255");
-    assert_eq!(visitor(&mut state, Intent::Save(Part::Attacked)), [], "it still runs");
+    assert_eq!(user(&mut state, UserAction::Save(Part::Attacked)), [], "it still runs");
     let id = state.attack.id;
     hear(&mut state, attacked(id, false, result([0.1, 0.8, 0.1], true)));
-    let tasks = visitor(&mut state, Intent::Save(Part::Attacked));
+    let tasks = user(&mut state, UserAction::Save(Part::Attacked));
     let [
         Task::Send(Command::Save {
             slot: Slot::Robust,
@@ -176,7 +176,7 @@ fn an_attack_becomes_a_file_once_it_is_over() {
     hear(&mut state, saved(false));
     assert!(words(&state).contains("no longer fools"), "{}", words(&state));
     // It says nothing about the next attack.
-    visitor(&mut state, Intent::Again);
+    user(&mut state, UserAction::Again);
     state.apply(Input::Due);
     assert_eq!((words(&state).as_str(), state.attack.phase), ("", Phase::Running { done: 0, total: 0 }));
 }

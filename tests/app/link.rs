@@ -2,25 +2,25 @@
 
 use otjr::{
     app::{
-        link::{Link, Shipped, Wish},
-        message::{Input, Intent, Kind, Sort, Task},
+        link::{BuiltinModel, Link, Wish},
+        message::{Input, Kind, Sort, Task, UserAction},
         state::State,
     },
     config::{AttackConfig, AttackKind, Norm, Settings},
     protocol::{Origin, Slot},
 };
 
-use super::{attacking, picture, visitor};
+use super::{attacking, image, user};
 
 #[test]
 fn an_address_says_all_and_is_read_back() {
     let mut link =
-        Link { model: Shipped::STANDARD, sample: 12, target: Some(3), backend: Wish::Gpu, ..Link::default() };
+        Link { model: BuiltinModel::STANDARD, sample: 12, target: Some(3), backend: Wish::Gpu, ..Link::default() };
     link.attack = AttackConfig::of(AttackKind::ApgdDlr, Norm::L2);
     for (key, value) in [("epsilon", "0.3"), ("seed", "7"), ("restarts", "3"), ("steps", "20")] {
         link.attack.set(key, value).unwrap();
     }
-    (link.origin, link.pictures) = (Origin::Model(Slot::Robust), 100);
+    (link.origin, link.images) = (Origin::Model(Slot::Robust), 100);
     let hash = link.hash(false, false);
     assert!(hash.ends_with("&begin=otjr&pictures=100"), "{hash}");
     assert_eq!(Link::parse(&hash), (link, vec![]));
@@ -68,11 +68,11 @@ fn bad_values_in_an_address_are_named_and_the_rest_is_kept() {
 }
 
 #[test]
-fn files_of_the_visitors_own_stay_out_of_the_address() {
+fn files_of_the_users_own_stay_out_of_the_address() {
     let mut state = attacking("");
-    assert_eq!(visitor(&mut state, Intent::File(0, Sort::Picture)), [Task::LoadPicture(0)]);
+    assert_eq!(user(&mut state, UserAction::File(0, Sort::Image)), [Task::LoadImage(0)]);
     assert!(state.hash().contains("sample=0"), "not yet loaded");
-    state.apply(Input::Worker(Kind::Cpu, picture(None, 1)));
+    state.apply(Input::Worker(Kind::Cpu, image(None, 1)));
     assert!(state.hash().contains("sample=own"));
     let (link, problems) = Link::parse(&state.hash());
     assert_eq!((link.sample, problems.len()), (0, 1));

@@ -4,23 +4,23 @@ use std::fs;
 
 use otjr::{
     app::{
-        link::{Link, Shipped, World},
-        message::{Input, Intent, Kind, Sort, Source, Task},
+        link::{BuiltinModel, ImageDomain, Link},
+        message::{Input, Kind, Sort, Source, Task, UserAction},
         photos::PHOTOS,
         reading::reading,
         state::State,
     },
     checkpoint::Checkpoint,
-    data::{crop::Crop, picture::Upright},
-    protocol::{Command, Origin, Slot, Subject},
+    data::{crop::Crop, image::Upright},
+    protocol::{Command, ErrorScope, Origin, Slot},
 };
 
-use super::{attacked, attacking, hear, model_at, opened, picture, result, visitor};
+use super::{attacked, attacking, hear, image, model_at, opened, result, user};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/public/photos");
-const ROBUST: Shipped = Shipped { world: World::Photos, slot: Slot::Robust };
+const ROBUST: BuiltinModel = BuiltinModel { world: ImageDomain::Photos, slot: Slot::Robust };
 
-/// Each is there, square, credited with its author and licence, and on the sheet in its place.
+/// Each is there, square, credited with its author and license, and on the sheet in its place.
 #[test]
 fn photos_are_there_and_credited() {
     let credits = fs::read_to_string(format!("{FOLDER}/CREDITS.md")).unwrap();
@@ -33,7 +33,7 @@ fn photos_are_there_and_credited() {
         let whole = Upright::open(&fs::read(format!("{FOLDER}/{}.jpg", photo.file)).unwrap(), photo.file).unwrap();
         assert_eq!(whole.size(), [256, 256], "{}", photo.file);
         let row = credits.lines().find(|row| row.contains(&format!("`{}.jpg`", photo.file))).expect(photo.file);
-        assert!(row.contains(photo.by) && row.to_lowercase().contains(&photo.licence.to_lowercase()), "{row}");
+        assert!(row.contains(photo.by) && row.to_lowercase().contains(&photo.license.to_lowercase()), "{row}");
         let small = sheet.seen(Crop { x: 0, y: 32 * i as u32, side: 32 }).pixels;
         let shrunk = whole.seen(Crop::middle(whole.size())).pixels;
         let error: u32 = small.iter().zip(&shrunk).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
@@ -43,14 +43,14 @@ fn photos_are_there_and_credited() {
 
 #[test]
 fn addresses_say_the_world() {
-    let link = Link { model: Shipped { slot: Slot::Standard, ..ROBUST }, sample: 3, ..Link::default() };
+    let link = Link { model: BuiltinModel { slot: Slot::Standard, ..ROBUST }, sample: 3, ..Link::default() };
     let hash = link.hash(false, false);
     assert!(hash.starts_with("#model=photo-ce&sample=3&"), "{hash}");
     assert_eq!(Link::parse(&hash), (link, vec![]));
     let last = PHOTOS.len() as u64 - 1;
     assert_eq!(Link::parse(&format!("#sample={last}&model=photo-otjr")).0.sample, last);
     let (link, problems) = Link::parse(&format!("#sample={}&model=photo-otjr", last + 1));
-    assert!(link.sample == 0 && problems[0].contains("not so many pictures"), "{problems:?}");
+    assert!(link.sample == 0 && problems[0].contains("not so many images"), "{problems:?}");
     let (_, tasks) = State::new("#model=photo-otjr&sample=5");
     assert_eq!(tasks, [Task::Start(Kind::Cpu)]);
     let mut state = State::new("#model=photo-otjr&sample=5").0;
@@ -67,32 +67,32 @@ fn a_world_is_entered_and_left() {
     hear(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
     hear(&mut state, model_at(Slot::Standard));
     assert!(state.sides.loaded.contains_key(&Slot::Standard));
-    let tasks = visitor(&mut state, Intent::Model(Source::Ours(ROBUST)));
-    let forget = Task::Send(Command::ForgetShipped);
+    let tasks = user(&mut state, UserAction::Model(Source::Ours(ROBUST)));
+    let forget = Task::Send(Command::ForgetBuiltin);
     let expected = [Task::LoadReference, forget.clone(), Task::LoadPhoto(0), Task::LoadModel(Source::Ours(ROBUST))];
     assert_eq!(tasks, expected);
     assert!(state.sides.loaded.is_empty());
-    hear(&mut state, picture(None, 7));
+    hear(&mut state, image(None, 7));
     hear(&mut state, model_at(Slot::Robust));
     assert_eq!((state.model_in_use, state.sides.loaded.len()), (Some(Source::Ours(ROBUST)), 0));
     let known: Vec<_> = state.known_models().collect();
-    assert!(known.into_iter().eq(Shipped::all(World::Photos).map(Source::Ours)));
-    assert_eq!(visitor(&mut state, Intent::Sample(PHOTOS.len() as u64 + 2)), [Task::LoadPhoto(2)]);
+    assert!(known.into_iter().eq(BuiltinModel::all(ImageDomain::Photos).map(Source::Ours)));
+    assert_eq!(user(&mut state, UserAction::Sample(PHOTOS.len() as u64 + 2)), [Task::LoadPhoto(2)]);
 
     // By the address.
-    let tasks = visitor(&mut state, Intent::Address("#model=ce&sample=2".into()));
-    let standard = Task::LoadModel(Source::Ours(Shipped::STANDARD));
+    let tasks = user(&mut state, UserAction::Address("#model=ce&sample=2".into()));
+    let standard = Task::LoadModel(Source::Ours(BuiltinModel::STANDARD));
     assert_eq!(tasks, [forget, Task::Send(Command::LoadSample { index: 2 }), standard]);
 }
 
 /// Adversarial training alone has a model among the photos, and none among the shapes.
 #[test]
 fn the_rival_is_one_of_the_photos_models() {
-    let rival = Shipped { slot: Slot::Adversarial, ..ROBUST };
+    let rival = BuiltinModel { slot: Slot::Adversarial, ..ROBUST };
     assert_eq!(Link::parse("#model=photo-pgd").0.model, rival);
     assert_eq!((rival.file(), rival.title()), ("photo-pgd.safetensors".into(), "PGD-trained"));
-    assert_eq!(rival.in_world(World::Shapes), Shipped::ROBUST);
-    assert_eq!(Shipped::STANDARD.in_world(World::Photos).key(), "photo-ce");
+    assert_eq!(rival.in_world(ImageDomain::Shapes), BuiltinModel::ROBUST);
+    assert_eq!(BuiltinModel::STANDARD.in_world(ImageDomain::Photos).key(), "photo-ce");
 }
 
 /// A run does not begin with a model that the world entered has not.
@@ -100,9 +100,9 @@ fn the_rival_is_one_of_the_photos_models() {
 fn the_origin_of_runs_is_of_this_world() {
     let mut state = attacking("#sample=5");
     for (slot, after) in [(Slot::Adversarial, Origin::Scratch), (Slot::Standard, Origin::Model(Slot::Standard))] {
-        visitor(&mut state, Intent::Model(Source::Ours(ROBUST)));
+        user(&mut state, UserAction::Model(Source::Ours(ROBUST)));
         state.link.origin = Origin::Model(slot);
-        visitor(&mut state, Intent::Model(Source::Ours(Shipped::ROBUST)));
+        user(&mut state, UserAction::Model(Source::Ours(BuiltinModel::ROBUST)));
         assert_eq!(state.link.origin, after);
     }
 }
@@ -111,33 +111,33 @@ fn the_origin_of_runs_is_of_this_world() {
 #[test]
 fn a_world_that_cannot_be_had_is_left() {
     let mut state = attacking("#sample=5");
-    visitor(&mut state, Intent::Model(Source::Ours(ROBUST)));
+    user(&mut state, UserAction::Model(Source::Ours(ROBUST)));
     let verdict = reading(&state).1;
     assert!(!verdict.contains("Your model"), "{verdict}");
     state.link.origin = Origin::Model(Slot::Adversarial);
-    for subject in [Subject::Reference, Subject::Picture] {
+    for subject in [ErrorScope::Reference, ErrorScope::Image] {
         state.apply(Input::Unreadable(subject, "offline".into()));
     }
-    let tasks = state.apply(Input::Unreadable(Subject::Model, "offline".into()));
-    let robust = Source::Ours(Shipped::default());
+    let tasks = state.apply(Input::Unreadable(ErrorScope::Model, "offline".into()));
+    let robust = Source::Ours(BuiltinModel::default());
     assert_eq!(tasks, [Task::Send(Command::LoadSample { index: 5 }), Task::LoadModel(robust)]);
-    assert_eq!((state.link.model, state.link.sample), (Shipped::default(), 5));
+    assert_eq!((state.link.model, state.link.sample), (BuiltinModel::default(), 5));
     assert_eq!(state.link.origin, Origin::Scratch, "of a world that is not there");
-    hear(&mut state, picture(Some("disc"), 9));
+    hear(&mut state, image(Some("disc"), 9));
     hear(&mut state, model_at(Slot::Robust));
     assert_eq!(state.model_in_use, Some(robust));
     // Nothing is left to go back to.
-    let tasks = state.apply(Input::Unreadable(Subject::Model, "gone".into()));
+    let tasks = state.apply(Input::Unreadable(ErrorScope::Model, "gone".into()));
     assert!(!tasks.contains(&Task::LoadModel(robust)), "{tasks:?}");
 }
 
-/// What the visitor brought stays in view.
+/// What the user brought stays in view.
 #[test]
-fn an_own_picture_stays() {
+fn an_own_image_stays() {
     let mut state = attacking("");
-    visitor(&mut state, Intent::File(0, Sort::Picture));
-    let tasks = visitor(&mut state, Intent::Model(Source::Ours(ROBUST)));
-    let forget = Task::Send(Command::ForgetShipped);
+    user(&mut state, UserAction::File(0, Sort::Image));
+    let tasks = user(&mut state, UserAction::Model(Source::Ours(ROBUST)));
+    let forget = Task::Send(Command::ForgetBuiltin);
     assert_eq!(tasks, [Task::LoadReference, forget, Task::LoadModel(Source::Ours(ROBUST))]);
-    assert_eq!(state.picture_wanted, Some(Source::Own(0)));
+    assert_eq!(state.image_wanted, Some(Source::Own(0)));
 }

@@ -1,4 +1,4 @@
-//! What the page says and draws: sentences, numbers, sliders, colours.
+//! What the page says and draws: sentences, numbers, sliders, colors.
 
 use otjr::{
     app::{
@@ -12,7 +12,7 @@ use otjr::{
     protocol::{Event, Trace},
 };
 
-use super::{attacking, picture, result, trace};
+use super::{attacking, image, result, trace};
 
 #[test]
 fn a_number_stays_beside_its_percent() {
@@ -38,7 +38,7 @@ fn the_sentence_says_what_happened() {
         text,
         "The standard model holds: disc (98 %) stays disc (90 %) under a change of at most 8/255 a pixel."
     );
-    state.apply(Input::Worker(Kind::Cpu, picture(Some("ring"), 7)));
+    state.apply(Input::Worker(Kind::Cpu, image(Some("ring"), 7)));
     state.clean = vec![0.98, 0.01, 0.01];
     assert_eq!(reading(&state).1, "The standard model sees disc (98 %, though it is ring).");
     // Then it does not hold, whatever the attack comes to.
@@ -57,7 +57,7 @@ fn the_sentence_says_what_happened() {
     assert_eq!(verdict, Verdict::Mistaken);
     assert!(text.ends_with("; a change of at most 8/255 a pixel makes it ring (97 %)."), "{text}");
     // A model of other classes is not wrong about one that it does not know.
-    state.apply(Input::Worker(Kind::Cpu, picture(Some("cat"), 8)));
+    state.apply(Input::Worker(Kind::Cpu, image(Some("cat"), 8)));
     state.clean = vec![0.98, 0.01, 0.01];
     assert_eq!(reading(&state).1, "The standard model sees disc (98 %).");
 }
@@ -109,8 +109,8 @@ fn what_several_attacks_did_is_said_in_order() {
     );
     assert_eq!(state.attack.flags, ["careful"]);
     assert!(matches!(state.attack.phase, Phase::Done { steps: 40, .. }));
-    // Another picture, another story.
-    state.apply(Input::Worker(Kind::Cpu, picture(None, 1)));
+    // Another image, another story.
+    state.apply(Input::Worker(Kind::Cpu, image(None, 1)));
     assert!(state.attack.traces.is_empty() && state.attack.flags.is_empty());
 }
 

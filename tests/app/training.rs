@@ -2,19 +2,19 @@
 
 use otjr::{
     app::{
-        link::Shipped,
-        message::{Input, Intent, Kind, Source, Task},
+        link::BuiltinModel,
+        message::{Input, Kind, Source, Task, UserAction},
         state::State,
         training::Phase,
         wishes::{Earlier, Wish},
     },
     config::{Settings, TrainConfig},
     evaluate::{Accuracy, Report},
-    protocol::{Command, DataInfo, Event, Look, Origin, Purpose, RunInfo, Slot, Subject},
+    protocol::{Command, DataInfo, ErrorScope, Event, Origin, Purpose, RunInfo, RunSnapshot, Slot},
     train::Record,
 };
 
-use super::{attacked, attacking, crash, hear, model_at, opened, result, visitor};
+use super::{attacked, attacking, crash, hear, model_at, opened, result, user};
 
 fn info(step: u64) -> RunInfo {
     let settings = TrainConfig::demo().pairs().into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
@@ -24,13 +24,13 @@ fn info(step: u64) -> RunInfo {
         step,
         steps: 400,
         batch: 64,
-        pictures: 3200,
+        images: 3200,
         ..RunInfo::default()
     }
 }
 
 fn prepared(step: u64) -> Event {
-    Event::Prepared { run: Box::new(info(step)) }
+    Event::RunReady { run: Box::new(info(step)) }
 }
 
 fn record(step: u64) -> Record {
@@ -39,7 +39,7 @@ fn record(step: u64) -> Record {
 
 fn trained(id: u64, step: u64, over: bool) -> Event {
     let look = Look { step, clean: 0.5, robust: 0.25, batch: None, followed: None };
-    Event::Trained {
+    Event::TrainProgress {
         id,
         step,
         records: vec![record(step)],
@@ -51,7 +51,7 @@ fn trained(id: u64, step: u64, over: bool) -> Event {
 }
 
 fn wish(state: &mut State, wish: Wish) -> Vec<Task> {
-    visitor(state, Intent::Train(wish))
+    user(state, UserAction::Train(wish))
 }
 
 /// The number of the command to train that is among the tasks.
@@ -71,9 +71,9 @@ fn idle() -> State {
     let mut state = attacking("");
     let id = state.attack.id;
     let tasks = hear(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
-    assert_eq!(tasks, [Task::LoadModel(Source::Ours(Shipped::STANDARD))]);
+    assert_eq!(tasks, [Task::LoadModel(Source::Ours(BuiltinModel::STANDARD))]);
     state.link.view = None;
-    state.apply(Input::Unreadable(Subject::Model, "gone".into()));
+    state.apply(Input::Unreadable(ErrorScope::Model, "gone".into()));
     state
 }
 
@@ -101,7 +101,7 @@ fn everything_else_goes_before_training() {
     let (mut state, id) = under_way();
     assert_eq!(hear(&mut state, trained(id, 5, false)), []);
     // An attack interrupts it; once that is over it goes on.
-    let tasks = visitor(&mut state, Intent::Again);
+    let tasks = user(&mut state, UserAction::Again);
     assert!(matches!(&tasks[..], [Task::Schedule(_)]));
     state.apply(Input::Due);
     assert_eq!(hear(&mut state, trained(id, 6, true)), [], "the attack first");
@@ -119,8 +119,15 @@ fn everything_else_goes_before_training() {
     hear(&mut state, trained(id, 400, true));
     assert_eq!(state.training.run.as_ref().unwrap().step, 7);
     // In the end a last look, even if it was interrupted.
-    let over =
-        Event::Trained { id: next, step: 400, records: Vec::new(), look: None, speed: 0.0, memory: 0, over: true };
+    let over = Event::TrainProgress {
+        id: next,
+        step: 400,
+        records: Vec::new(),
+        look: None,
+        speed: 0.0,
+        memory: 0,
+        over: true,
+    };
     let (next, _) = training(&hear(&mut state, over)).unwrap();
     // And a last copy.
     let tasks = hear(&mut state, trained(next, 400, true));
@@ -135,11 +142,11 @@ fn a_copy_ends_nothing_else() {
     let (mut state, id) = under_way();
     hear(&mut state, trained(id, 5, false));
     assert!(matches!(&wish(&mut state, Wish::Keep)[..], [Task::Send(Command::Export { .. })]));
-    visitor(&mut state, Intent::Many(50));
+    user(&mut state, UserAction::Many(50));
     assert_eq!(wish(&mut state, Wish::Keep), []);
     let (mut state, id) = under_way();
     hear(&mut state, trained(id, 5, false));
-    visitor(&mut state, Intent::Again);
+    user(&mut state, UserAction::Again);
     state.apply(Input::Due);
     assert_eq!(wish(&mut state, Wish::Keep), []);
 }
@@ -155,7 +162,7 @@ fn a_run_that_never_moved_is_forgotten() {
     assert_eq!(state.training.past.len(), 1);
 }
 
-/// A worker that starts anew is told of the pictures that were labelled; and not given again what it died of.
+/// A worker that starts anew is told of the images that were labeled; and not given again what it died of.
 #[test]
 fn labels_outlive_a_worker_and_a_deadly_set_does_not() {
     let mut state = idle();
@@ -181,7 +188,7 @@ fn pause_go_on_and_single_steps() {
     assert_eq!(hear(&mut state, trained(id, 4, true)), []);
     assert_eq!(state.training.run.as_ref().unwrap().phase, Phase::Paused);
     // An attack does not wake it.
-    visitor(&mut state, Intent::Again);
+    user(&mut state, UserAction::Again);
     state.apply(Input::Due);
     let attack = state.attack.id;
     let tasks = hear(&mut state, attacked(attack, false, result([0.9, 0.05, 0.05], false)));
@@ -244,7 +251,7 @@ fn an_earlier_run_is_taken_up_or_deleted() {
     assert!(state.training.earlier.is_empty());
     // One that is refused leaves what there is.
     wish(&mut state, Wish::Resume(3, 9));
-    let refused = Event::Refused { subject: Subject::Training, text: "no run".into() };
+    let refused = Event::Failed { subject: ErrorScope::Training, text: "no run".into() };
     hear(&mut state, refused);
     assert_eq!(state.training.run.as_ref().unwrap().number, 7);
     assert!(!state.training.coming());
@@ -268,7 +275,7 @@ fn data_is_brought_again_to_a_new_worker() {
     wish(&mut state, Wish::Set("dataset", "synthetic".into()));
     assert_eq!((state.link.train.limit, state.link.train.augment), (3200, false));
     // A set that cannot be read is given up.
-    hear(&mut state, Event::Refused { subject: Subject::Data, text: "broken".into() });
+    hear(&mut state, Event::Failed { subject: ErrorScope::Data, text: "broken".into() });
     assert_eq!(state.link.train.get("dataset").unwrap(), "synthetic");
 }
 
@@ -289,10 +296,10 @@ fn runs_are_judged_alike() {
     hear(&mut state, trained(id, 10, true));
     let judge = |state: &mut State, robust: usize| {
         let tasks = hear(state, model_at(Slot::Run));
-        let [Task::Send(Command::Evaluate { id, slot: Slot::Run, pictures: 200, .. })] = &tasks[..] else {
+        let [Task::Send(Command::Evaluate { id, slot: Slot::Run, images: 200, .. })] = &tasks[..] else {
             panic!("{tasks:?}")
         };
-        let accuracy = Accuracy { pictures: 200, clean: 180, robust };
+        let accuracy = Accuracy { images: 200, clean: 180, robust };
         let report = Report { accuracy, records: Vec::new(), flags: Vec::new(), part: 1.0 };
         hear(state, Event::Evaluated { id: *id, report, over: true, stopped: false })
     };
@@ -315,8 +322,8 @@ fn runs_are_judged_alike() {
     assert_eq!(all, [Some(("pgd linf 8/255".into(), 120)), Some(("pgd linf 8/255".into(), 60))]);
 }
 
-fn refused(subject: Subject) -> Event {
-    Event::Refused { subject, text: format!("{subject:?}") }
+fn refused(subject: ErrorScope) -> Event {
+    Event::Failed { subject, text: format!("{subject:?}") }
 }
 
 /// Fewer epochs than are done end the run with a last look; the worker is not asked for more.
@@ -327,7 +334,7 @@ fn a_run_ends_where_it_is_when_its_epochs_are_done() {
     assert!(matches!(&wish(&mut state, Wish::Set("epochs", "2".into()))[..], [Task::Send(Command::Tune { .. })]));
     let tasks = hear(&mut state, trained(id, 131, true));
     let (id, _) = training(&tasks).unwrap();
-    hear(&mut state, Event::Prepared { run: Box::new(RunInfo { steps: 100, ..info(131) }) });
+    hear(&mut state, Event::RunReady { run: Box::new(RunInfo { steps: 100, ..info(131) }) });
     let tasks = hear(&mut state, trained(id, 131, true));
     assert_eq!(training(&tasks), None);
     assert_eq!(state.training.run.as_ref().unwrap().phase, Phase::Over);
@@ -338,14 +345,14 @@ fn a_run_ends_where_it_is_when_its_epochs_are_done() {
 fn a_diverged_run_is_taken_up_from_its_copy() {
     let (mut state, id) = under_way();
     hear(&mut state, trained(id, 20, false));
-    assert_eq!(hear(&mut state, refused(Subject::Diverged)), []);
+    assert_eq!(hear(&mut state, refused(ErrorScope::Diverged)), []);
     assert_eq!(wish(&mut state, Wish::Keep), [], "nothing worth a copy");
     assert_eq!(wish(&mut state, Wish::Judge(200)), [Task::LoadRun(77)]);
-    hear(&mut state, refused(Subject::Evaluation));
+    hear(&mut state, refused(ErrorScope::Evaluation));
     assert!(matches!(&wish(&mut state, Wish::Set("rate", "0.01".into()))[..], [Task::Send(Command::Tune { .. })]));
     let mut tuned = info(20);
     tuned.settings.iter_mut().filter(|(key, _)| key == "rate").for_each(|(_, value)| *value = "0.01".into());
-    hear(&mut state, Event::Prepared { run: Box::new(tuned) });
+    hear(&mut state, Event::RunReady { run: Box::new(tuned) });
     assert_eq!(wish(&mut state, Wish::Go), [Task::TakeUp(77, 0)]);
     let tasks = hear(&mut state, prepared(0));
     assert_eq!(tasks[0], Task::Send(Command::Tune { settings: vec![("rate".into(), "0.01".into())] }));
@@ -355,7 +362,7 @@ fn a_diverged_run_is_taken_up_from_its_copy() {
 /// A copy that cannot be had for judging is not waited for: what diverged is judged as it was, others are left out.
 #[test]
 fn judging_does_not_wait_for_a_copy_that_does_not_come() {
-    for (subject, next) in [(Subject::Diverged, true), (Subject::Training, false), (Subject::Export, false)] {
+    for (subject, next) in [(ErrorScope::Diverged, true), (ErrorScope::Training, false), (ErrorScope::Export, false)] {
         let (mut state, id) = under_way();
         hear(&mut state, trained(id, 20, false));
         assert!(matches!(&wish(&mut state, Wish::Judge(200))[..], [Task::Send(Command::Export { .. })]));
@@ -369,14 +376,14 @@ fn judging_does_not_wait_for_a_copy_that_does_not_come() {
 #[test]
 fn judging_gives_the_worker_back() {
     let (mut state, id) = under_way();
-    visitor(&mut state, Intent::Again);
+    user(&mut state, UserAction::Again);
     state.apply(Input::Due);
     hear(&mut state, trained(id, 6, true));
     let tasks = wish(&mut state, Wish::Judge(200));
     assert_eq!(tasks[0], Task::Send(Command::Stop));
     let attack = state.attack.id;
     hear(&mut state, attacked(attack, true, result([0.9, 0.05, 0.05], false)));
-    assert!(hear(&mut state, refused(Subject::Export)).contains(&Task::Schedule(0)));
+    assert!(hear(&mut state, refused(ErrorScope::Export)).contains(&Task::Schedule(0)));
 }
 
 /// What a worker was preparing when another took its place is prepared there; what one may have died of is not.
@@ -394,13 +401,13 @@ fn a_click_outlives_a_worker() {
         hear(&mut state, trained(id, 5, false));
         assert!(wish(&mut state, asks.clone()).iter().any(asked), "{asks:?}");
         assert_eq!(wish(&mut state, Wish::TakeUp(8)), [], "one at a time");
-        visitor(&mut state, Intent::Backend(otjr::app::link::Wish::Gpu));
-        let gpu = Event::Opened { name: "WebGPU".into(), emulated: false };
+        user(&mut state, UserAction::Backend(otjr::app::link::Wish::Gpu));
+        let gpu = Event::DeviceReady { name: "WebGPU".into(), emulated: false };
         let tasks = state.apply(Input::Worker(Kind::Gpu, gpu));
         assert!(tasks.iter().any(asked), "{asks:?}: {tasks:?}");
         let tasks = state.apply(Input::Crashed(Kind::Gpu, "panicked".into()));
         assert!(tasks.contains(&Task::Start(Kind::Gpu)), "{tasks:?}");
-        let gpu = Event::Opened { name: "WebGPU".into(), emulated: false };
+        let gpu = Event::DeviceReady { name: "WebGPU".into(), emulated: false };
         let tasks = state.apply(Input::Worker(Kind::Gpu, gpu));
         assert!(!tasks.iter().any(asked), "{asks:?}: {tasks:?}");
     }
@@ -437,7 +444,7 @@ fn a_run_that_was_put_away_comes_back() {
     // One that a new worker refuses is put away: it can be tried again.
     crash(&mut state, Kind::Cpu);
     assert!(state.apply(Input::Worker(Kind::Cpu, opened())).contains(&Task::TakeUp(77, 0)));
-    hear(&mut state, refused(Subject::Training));
+    hear(&mut state, refused(ErrorScope::Training));
     assert!(state.training.run.is_none() && wish(&mut state, Wish::TakeUp(77)) == [Task::TakeUp(77, 0)]);
 }
 
@@ -465,27 +472,27 @@ fn the_course_of_a_run_is_kept_beside_its_copy() {
 fn a_set_is_kept_once_it_is_read() {
     let mut state = idle();
     wish(&mut state, Wish::Data(0));
-    assert_eq!(hear(&mut state, refused(Subject::Data)), []);
+    assert_eq!(hear(&mut state, refused(ErrorScope::Data)), []);
     wish(&mut state, Wish::Data(1));
     assert_eq!(wish(&mut state, Wish::Data(2)), [], "one at a time");
-    // A picture that is labelled meanwhile says nothing of the set.
+    // An image that is labeled meanwhile says nothing of the set.
     let own = vec![("teapot".to_owned(), 1)];
-    let labelled = DataInfo { brought: Some(("before".into(), "folder".into(), [9, 1])), own, ..DataInfo::default() };
-    assert_eq!(hear(&mut state, Event::Data { data: labelled.clone() }), []);
+    let labeled = DataInfo { brought: Some(("before".into(), "folder".into(), [9, 1])), own, ..DataInfo::default() };
+    assert_eq!(hear(&mut state, Event::Data { data: labeled.clone() }), []);
     let data = |name: &str| {
         let brought = Some((name.into(), "cifar10".into(), [50_000, 10_000]));
-        Event::Data { data: DataInfo { brought, ..labelled.clone() } }
+        Event::Data { data: DataInfo { brought, ..labeled.clone() } }
     };
     assert_eq!(hear(&mut state, data("c.tar.gz")), [Task::KeepData(1)]);
     state.apply(Input::KeptData("c.tar.gz".into(), 1));
     assert_eq!(state.training.earlier_data, [("c.tar.gz".to_owned(), 1)]);
     wish(&mut state, Wish::Set("limit", "500".into()));
     wish(&mut state, Wish::Data(2));
-    hear(&mut state, refused(Subject::Data));
+    hear(&mut state, refused(ErrorScope::Data));
     assert_eq!((state.link.train.get("dataset").unwrap().as_str(), state.link.train.limit), ("cifar10", 500));
     crash(&mut state, Kind::Cpu);
     assert!(state.apply(Input::Worker(Kind::Cpu, opened())).contains(&Task::LoadData(1)));
-    hear(&mut state, Event::Data { data: DataInfo { brought: None, ..labelled.clone() } });
+    hear(&mut state, Event::Data { data: DataInfo { brought: None, ..labeled.clone() } });
     // What was chosen since stays.
     wish(&mut state, Wish::Set("dataset", "synthetic".into()));
     assert_eq!(hear(&mut state, data("c.tar.gz")), []);

@@ -16,8 +16,8 @@ let server;
 before(async () => { server = await site(); });
 after(() => server?.close());
 
-const colour = (x, y) => [4 * x + 60, 255 - 5 * y, (13 * x * y) % 256];
-const drawn = () => file('drawn.png', 'image/png', png(32, 32, colour));
+const color = (x, y) => [4 * x + 60, 255 - 5 * y, (13 * x * y) % 256];
+const drawn = () => file('drawn.png', 'image/png', png(32, 32, color));
 
 /** Largest error and number of groups of a check against a fixture. */
 async function check(page, name, timeout) {
@@ -36,7 +36,7 @@ describe('on the CPU', () => {
   before(async () => { browser = await launch('cpu'); });
   after(() => browser?.close());
 
-  test('an attack is rewound to the picture itself and forward again', async () => {
+  test('an attack is rewound to the image itself and forward again', async () => {
     await visit(browser, server, { path: '#model=ce&view=none&backend=cpu' }, async (page) => {
       await attacked(page);
       const [outcome, original] = [await pixels(page, 'attacked'), await pixels(page, 'original')];
@@ -67,12 +67,12 @@ describe('on the CPU', () => {
     });
   });
 
-  test('a dropped picture is attacked within epsilon', async (t) => {
+  test('a dropped image is attacked within epsilon', async (t) => {
     await visit(browser, server, { path: '#backend=cpu' }, async (page) => {
       await attacked(page);
       await attackAfter(page, () => dropFiles(page, 'body', drawn()));
       const seen = await pixels(page, 'original');
-      for (const [x, y] of [[0, 0], [31, 0], [5, 17]]) assert.deepEqual(seen.slice(4 * (32 * y + x), 4 * (32 * y + x) + 3), colour(x, y));
+      for (const [x, y] of [[0, 0], [31, 0], [5, 17]]) assert.deepEqual(seen.slice(4 * (32 * y + x), 4 * (32 * y + x) + 3), color(x, y));
       await staysWithin(page, 8);
       for (const [key, value, epsilon] of [['epsilon', '2/255', 2], ['attack', 'fgsm', 2], ['epsilon', '0.05', 12.75]]) {
         await attackAfter(page, () => set(page, key, value));
@@ -161,13 +161,13 @@ describe('on WebGPU', () => {
   before(async () => { browser = await launch('webgpu'); });
   after(() => browser?.close());
 
-  test('a dropped picture is attacked within epsilon, and as on the CPU', async (t) => {
+  test('a dropped image is attacked within epsilon, and as on the CPU', async (t) => {
     await visit(browser, server, { path: '#attack=fgsm&steps=2&backend=cpu' }, async (page) => {
       await attacked(page);
       await attackAfter(page, () => dropFiles(page, 'body', drawn()));
       const [cpu, cpuPixels] = [await probabilities(page), await pixels(page, 'attacked')];
       const began = Date.now();
-      // The same picture on the other device.
+      // The same image on the other device.
       await attackAfter(page, async () => {
         await page.selectOption('#backend', 'gpu');
         await page.locator('#backend-line', { hasText: 'WebGPU on' }).waitFor({ timeout: SLOW });

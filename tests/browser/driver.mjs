@@ -28,7 +28,7 @@ export async function attackAfter(page, act, timeout = 60_000) {
   await page.waitForSelector('html[data-settled="true"]', { timeout });
 }
 
-/** Sets a box or a select of the controls, as a visitor would. */
+/** Sets a box or a select of the controls, as a user would. */
 export async function set(page, key, value) {
   const control = page.locator(`#${key}`);
   if (!await control.isVisible()) await page.click('summary');
@@ -41,7 +41,7 @@ export async function set(page, key, value) {
 export async function turnTo(page, model, timeout = 60_000) {
   await page.locator('.pick', { has: page.locator(`[name=model][value=${model}]`) }).click();
   await page.waitForFunction((words) => document.querySelector('#about-model').innerText.includes(words)
-    && document.querySelector('.progress').dataset.phase === 'done', { otjr: 'with OTJR', ce: 'without attacks', pgd: 'attacked pictures alone' }[model], { timeout });
+    && document.querySelector('.progress').dataset.phase === 'done', { otjr: 'with OTJR', ce: 'without attacks', pgd: 'adversarial images alone' }[model], { timeout });
 }
 
 /** Records what the page's main thread does, from before it loads. */
@@ -127,7 +127,7 @@ export const explored = (page, view, timeout = 120_000) => page.waitForFunction(
   return open.id === `view-${view}` && open.ariaBusy === 'false' && !open.querySelector('.stale') && drawn;
 }, view, { timeout });
 
-/** Opens a view as a visitor would, and waits until it is complete. */
+/** Opens a view as a user would, and waits until it is complete. */
 export async function open(page, view) {
   await page.locator('.tabs label', { has: page.locator(`[value=${view}]`) }).click();
   await explored(page, view);
@@ -175,15 +175,15 @@ function chunk(type, data) {
   return whole;
 }
 
-/** A PNG file; `colour(x, y)` gives [r, g, b] or, if `alpha`, [r, g, b, a]. Without `colour` it has a header only. */
-export function png(width, height, colour, alpha = false) {
+/** A PNG file; `color(x, y)` gives [r, g, b] or, if `alpha`, [r, g, b, a]. Without `color` it has a header only. */
+export function png(width, height, color, alpha = false) {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
   header.set([8, alpha ? 6 : 2, 0, 0, 0], 8);
   const rows = [];
-  for (let y = 0; colour && y < height; y++) {
-    rows.push(Buffer.from([0]), ...Array.from({ length: width }, (_, x) => Buffer.from(colour(x, y))));
+  for (let y = 0; color && y < height; y++) {
+    rows.push(Buffer.from([0]), ...Array.from({ length: width }, (_, x) => Buffer.from(color(x, y))));
   }
   const data = deflateSync(Buffer.concat(rows));
   return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', header), chunk('IDAT', data), chunk('IEND', Buffer.alloc(0))]);

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { VIEWS, attacked, explored, numbers, open, probabilities, saveChart, shown, top, turnTo } from './driver.mjs';
-import { launch, picture, shoot, site, visit } from './harness.mjs';
+import { launch, image, shoot, site, visit } from './harness.mjs';
 
 /** Where tests/agreement.rs put what the native program computes. */
 const { AGREEMENT } = process.env;
@@ -13,7 +13,7 @@ let server, browser;
 before(async () => { server = await site(); browser = await launch('cpu'); });
 after(async () => { await browser?.close(); await server?.close(); });
 
-test('the other model comes by itself, and each is shown the picture attacked under the other', async (t) => {
+test('the other model comes by itself, and each is shown the image attacked under the other', async (t) => {
   await visit(browser, server, { path: '#model=ce&view=none&backend=cpu' }, async (page) => {
     await explored(page, 'none');
     const table = () => page.locator('#beside tbody tr').evaluateAll((rows) => rows.map((row) => ({
@@ -34,7 +34,7 @@ test('the other model comes by itself, and each is shown the picture attacked un
     }
     assert.deepEqual(await table(), rows, 'another model in focus changes the comparison');
     const thumbnails = await page.locator('#beside thead canvas').evaluateAll((list) => list.map((canvas) => canvas.toDataURL()));
-    assert.equal(new Set(thumbnails).size, 3, 'the original and both attacked pictures differ');
+    assert.equal(new Set(thumbnails).size, 3, 'the original and both adversarial images differ');
     assert.match(await page.innerText('#beside-words'), /falls|holds?/);
   });
 });
@@ -101,7 +101,7 @@ test('every view says what is seen, draws it, and is a link', async (t) => {
       }
       seen[view] = { url: page.url(), words, charts };
       await shoot(page, `view-${view}`);
-      await picture(page, view, '#views');
+      await image(page, view, '#views');
     }
     await open(page, 'none');
     assert.match(page.url(), /&view=none/);

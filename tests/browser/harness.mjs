@@ -21,7 +21,7 @@ const QUIET = [
 const BACKENDS = {
   // WebGPU on SwiftShader, a GPU emulated on the CPU: slow, so tiny nets and no conclusions about speed.
   webgpu: ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'],
-  // What a visitor without WebGPU has.
+  // What a user without WebGPU has.
   cpu: ['--disable-gpu', '--disable-features=WebGPU,WebGPUService', '--disable-blink-features=WebGPU'],
 };
 
@@ -129,7 +129,7 @@ async function drop(page, selector, dataTransfer) {
   await dataTransfer.dispose();
 }
 
-/** Pastes a file (a picture from the clipboard, say) into an element. */
+/** Pastes a file (an image from the clipboard, say) into an element. */
 export const pasteFile = async (page, selector, pasted) => paste(page, selector, await transferOf(page, [pasted]));
 
 /** Pastes texts, by their types. */
@@ -163,14 +163,14 @@ export async function shoot(page, name, { fullPage = true } = {}) {
   await page.setViewportSize(before);
 }
 
-/** The README's pictures. */
-const PICTURES = ['page', 'layers', 'embedding'];
+/** The README's images. */
+const IMAGES = ['page', 'layers', 'embedding'];
 
-/** With UPDATE_PICTURES=1, renews the README's picture of this name, if it has one: of one element, or else of what is in view. */
-export async function picture(page, name, selector) {
-  if (process.env.UPDATE_PICTURES !== '1' || !PICTURES.includes(name)) return;
+/** With UPDATE_IMAGES=1, renews the README's image of this name, if it has one: of one element, or else of what is in view. */
+export async function image(page, name, selector) {
+  if (process.env.UPDATE_IMAGES !== '1' || !IMAGES.includes(name)) return;
   await page.evaluate(() => { document.activeElement?.blur(); scrollTo(0, 0); });
-  await (selector ? page.locator(selector) : page).screenshot({ path: join(HERE, 'pictures', `${name}.png`), animations: 'disabled' });
+  await (selector ? page.locator(selector) : page).screenshot({ path: join(HERE, 'images', `${name}.png`), animations: 'disabled' });
 }
 
 /** Every file of dist/ with its size in bytes, raw and compressed: {path, raw, gzip, brotli} (brotli at 9; 11 is some 12 % smaller and takes half a minute). */

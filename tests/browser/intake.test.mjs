@@ -1,4 +1,4 @@
-// Pictures from anywhere, the square of them that the model sees, and the attacked picture's way out and in again.
+// Images from anywhere, the square of them that the model sees, and the adversarial image's way out and in again.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -14,11 +14,11 @@ let server, elsewhere, browser;
 before(async () => { [server, elsewhere, browser] = [await site(), await foreign(), await launch('cpu', CAMERA)]; });
 after(async () => { await browser?.close(); await elsewhere?.close(); await server?.close(); });
 
-/** A picture in one colour. */
-const plain = (colour, side = 32) => png(side, side, () => colour);
+/** An image in one color. */
+const plain = (color, side = 32) => png(side, side, () => color);
 const RED = [200, 30, 40], GREEN = [20, 180, 60], BLUE = [30, 40, 220];
 
-/** Another site, whose pictures may be read under /open/ and not elsewhere; `requests` are those that it got. */
+/** Another site, whose images may be read under /open/ and not elsewhere; `requests` are those that it got. */
 async function foreign() {
   const requests = [];
   const http = createServer(async (request, response) => {
@@ -26,7 +26,7 @@ async function foreign() {
     if (request.url.startsWith('/open/')) response.setHeader('Access-Control-Allow-Origin', '*');
     const answer = (type, body) => response.writeHead(200, { 'Content-Type': type }).end(body);
     if (request.url.endsWith('/green.png')) return answer('image/png', plain(GREEN));
-    if (request.url.endsWith('/page')) return answer('text/html; charset=utf-8', '<p>no picture</p>');
+    if (request.url.endsWith('/page')) return answer('text/html; charset=utf-8', '<p>no image</p>');
     if (request.url.endsWith('/endless.png')) {
       response.writeHead(200, { 'Content-Type': 'image/png' });
       const more = () => { while (!response.destroyed && response.write(Buffer.alloc(1 << 20))); };
@@ -46,42 +46,42 @@ async function foreign() {
 /** The page may ask that other site, and the browser may grumble about it. */
 const grumbles = () => [new RegExp(elsewhere.url)];
 
-/** The colour in the middle of the picture that the model sees. */
-const colour = async (page) => (await pixels(page, 'original')).slice(4 * (32 * 16 + 16), 4 * (32 * 16 + 16) + 3);
-const caption = (page) => page.locator('.pictures figcaption').first().innerText();
+/** The color in the middle of the image that the model sees. */
+const color = async (page) => (await pixels(page, 'original')).slice(4 * (32 * 16 + 16), 4 * (32 * 16 + 16) + 3);
+const caption = (page) => page.locator('.images figcaption').first().innerText();
 const tray = (page) => page.locator('.thumbnail');
 
-test('several files are all taken: the last picture is shown, the others can be switched to, a model is used', async () => {
+test('several files are all taken: the last image is shown, the others can be switched to, a model is used', async () => {
   await visit(browser, server, {}, async (page) => {
     await attacked(page);
     assert.ok(!await page.locator('.tray').isVisible());
     const files = [file('red.png', 'image/png', plain(RED)), file('mine.safetensors', '', await shipped('ce')), file('blue.png', 'image/png', plain(BLUE))];
     await dropFiles(page, 'body', ...files);
-    await page.waitForFunction(() => /blue\.png/.test(document.querySelector('.pictures figcaption').innerText));
+    await page.waitForFunction(() => /blue\.png/.test(document.querySelector('.images figcaption').innerText));
     await page.locator('.pick', { hasText: 'mine.safetensors' }).waitFor();
     await attacked(page);
-    assert.deepEqual(await colour(page), BLUE);
+    assert.deepEqual(await color(page), BLUE);
     assert.deepEqual(await tray(page).evaluateAll((list) => list.map((b) => [b.title, b.ariaPressed])), [['red.png', 'false'], ['blue.png', 'true']]);
     assert.ok(await tray(page).locator('img').evaluateAll((list) => list.every((img) => img.complete && img.naturalWidth === 32)));
     await attackAfter(page, () => tray(page).first().click());
-    assert.deepEqual(await colour(page), RED);
+    assert.deepEqual(await color(page), RED);
     // What cannot be read is not offered.
     await dropFiles(page, 'body', file('notes.png', 'image/png', Buffer.from('Dear diary')));
-    await notice(page, /notes\.png.*is not a picture/);
+    await notice(page, /notes\.png.*is not an image/);
     assert.equal(await tray(page).count(), 2);
     // A sample, and back.
     await attackAfter(page, () => page.click('#sample'));
     await attackAfter(page, () => tray(page).nth(1).click());
-    assert.deepEqual(await colour(page), BLUE);
+    assert.deepEqual(await color(page), BLUE);
     // The file dialog.
-    await attackAfter(page, () => page.setInputFiles('#pick-picture', [{ name: 'picked.png', mimeType: 'image/png', buffer: plain(GREEN) }]));
-    assert.deepEqual(await colour(page), GREEN);
+    await attackAfter(page, () => page.setInputFiles('#pick-image', [{ name: 'picked.png', mimeType: 'image/png', buffer: plain(GREEN) }]));
+    assert.deepEqual(await color(page), GREEN);
     assert.equal(await tray(page).count(), 3);
   });
 });
 
 describe('addresses', () => {
-  test('the picture is taken from the list, the HTML, the text or the address itself', async () => {
+  test('the image is taken from the list, the HTML, the text or the address itself', async () => {
     await visit(browser, server, { allow: grumbles() }, async (page) => {
       await attacked(page);
       const green = `${elsewhere.url}/open/green.png`;
@@ -89,14 +89,14 @@ describe('addresses', () => {
       const brings = async (what, act, expected = GREEN) => {
         await reset();
         await attackAfter(page, act);
-        assert.deepEqual(await colour(page), expected, what);
+        assert.deepEqual(await color(page), expected, what);
       };
       elsewhere.requests.length = 0;
       await brings('list', () => dropText(page, 'body', { 'text/uri-list': `# dragged\r\n${green}` }));
       const [{ method, headers }] = elsewhere.requests;
       assert.deepEqual([method, headers.referer, headers.cookie, headers.origin], ['GET', undefined, undefined, 'null']);
       assert.match(await caption(page), /^.*green\.png/s);
-      // The list leads to the page that the picture was a link to.
+      // The list leads to the page that the image was a link to.
       await brings('HTML', () => dropText(page, 'body', { 'text/uri-list': `${elsewhere.url}/open/page`, 'text/html': `<a><img alt="" src="${green}"></a>` }));
       await brings('text', () => dropText(page, 'body', { 'text/plain': green }));
       await brings('pasted', () => pasteText(page, 'body', { 'text/plain': green }));
@@ -114,9 +114,9 @@ describe('addresses', () => {
       await attacked(page);
       const before = await everything(page);
       for (const [path, pattern] of [
-        ['/closed/green.png', /does not allow other pages to read its pictures.*Save the picture and drop.*copy the picture and paste/],
+        ['/closed/green.png', /does not allow other pages to read its images.*Save the image and drop.*copy the image and paste/],
         ['/open/nothing.png', /status 404/],
-        ['/open/page', /text\/html, no picture/],
+        ['/open/page', /text\/html, no image/],
         ['/open/endless.png', /larger than 64 MB/],
       ]) {
         await page.fill('#address', elsewhere.url + path);
@@ -125,10 +125,10 @@ describe('addresses', () => {
       }
       await page.fill('#address', 'a cat');
       await page.click('#fetch');
-      await notice(page, /Type the address of a picture/);
+      await notice(page, /Type the address of an image/);
       await page.fill('#address', '');
       await dropText(page, 'body', { 'text/plain': 'just words' });
-      await notice(page, /neither a file nor a picture with an address/);
+      await notice(page, /neither a file nor an image with an address/);
       await dropText(page, 'body', { 'text/plain': 'data:image/png;base64,A*' });
       await notice(page, /damaged/);
       // Pasted words, and what is pasted into a text box, are nobody's business.
@@ -176,7 +176,7 @@ describe('addresses', () => {
           await attacked(page);
           assert.equal(await page.evaluate(() => crossOriginIsolated), isolated);
           await attackAfter(page, () => dropText(page, 'body', { 'text/plain': `${elsewhere.url}/open/green.png` }));
-          assert.deepEqual(await colour(page), GREEN);
+          assert.deepEqual(await color(page), GREEN);
           assert.ok(await page.evaluate(() => document.getElementById('fetch-frame').contentDocument === null));
           await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
           if (!isolated) await page.reload();
@@ -195,7 +195,7 @@ describe('addresses', () => {
 });
 
 describe('the camera', () => {
-  test('gives a picture and is off again', async () => {
+  test('gives an image and is off again', async () => {
     await visit(browser, server, {}, async (page) => {
       await attacked(page);
       const off = () => page.waitForFunction(() => document.querySelector('dialog.camera video').srcObject.getTracks().every((track) => track.readyState === 'ended'));
@@ -206,7 +206,7 @@ describe('the camera', () => {
       assert.match(await caption(page), /camera\.png, \d+ × \d+ pixels/);
       assert.ok(!await page.locator('dialog.camera').isVisible());
       await off();
-      // Away with the Escape key, without a picture.
+      // Away with the Escape key, without an image.
       const before = await everything(page);
       await page.click('#camera');
       await page.locator('dialog.camera').waitFor({ state: 'visible' });
@@ -222,7 +222,7 @@ describe('the camera', () => {
       await visit(without, server, {}, async (page) => {
         await attacked(page);
         await page.click('#camera');
-        t.diagnostic(await notice(page, /The camera cannot be used: .*You can also open or drop a picture/));
+        t.diagnostic(await notice(page, /The camera cannot be used: .*You can also open or drop an image/));
       });
     } finally {
       await without.close();
@@ -230,7 +230,7 @@ describe('the camera', () => {
   });
 });
 
-/** A picture of 96 x 64 that tells in each pixel where it is. */
+/** An image of 96 x 64 that tells in each pixel where it is. */
 const MAP = png(96, 64, (x, y) => [2 * x + 20, 3 * y + 20, 128]);
 
 /** Where the square is, once the model sees what is there: {side, x, y}. */
@@ -249,7 +249,7 @@ async function square(page, expected) {
       return Math.max(Math.abs(seen[at] - (2 * x + 20)), Math.abs(seen[at + 1] - (3 * y + 20)));
     });
     if (Math.max(...off) < 3 && (!expected || JSON.stringify(now) === JSON.stringify(expected))) {
-      // The picture in the middle is drawn a moment later.
+      // The image in the middle is drawn a moment later.
       if (JSON.stringify(await pixels(page, 'original')) === JSON.stringify(seen)) return now;
     }
     await page.waitForTimeout(100);
@@ -302,7 +302,7 @@ test('the square is moved and zoomed by mouse, wheel, keys and buttons, and the 
     assert.ok((await square(page)).side < left.side);
     await page.mouse.wheel(0, 600);
     assert.equal((await square(page)).side, 64);
-    // It is kept for the picture, and is gone with a sample.
+    // It is kept for the image, and is gone with a sample.
     await page.keyboard.press('0');
     await page.keyboard.press('ArrowRight');
     await square(page, { side: 64, x: 20, y: 0 });
@@ -339,7 +339,7 @@ async function saved(page, button) {
   return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) };
 }
 
-/** The bytes (RGBA) of a picture file, as it is. */
+/** The bytes (RGBA) of an image file, as it is. */
 const decoded = (page, bytes) => page.evaluate(async (base64) => {
   const blob = new Blob([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], { type: 'image/png' });
   const bitmap = await createImageBitmap(blob, { colorSpaceConversion: 'none' });
@@ -349,7 +349,7 @@ const decoded = (page, bytes) => page.evaluate(async (base64) => {
   return [bitmap.width, bitmap.height, ...context.getImageData(0, 0, bitmap.width, bitmap.height).data];
 }, bytes.toString('base64'));
 
-test('the attacked picture, saved and dropped again, is the same to the byte and still fools the model', async (t) => {
+test('the adversarial image, saved and dropped again, is the same to the byte and still fools the model', async (t) => {
   for (const path of ['#model=ce&sample=1&epsilon=8/255', '#model=ce&sample=2&attack=deepfool&norm=linf&epsilon=8/255', '#model=ce&sample=3&norm=l2&epsilon=1']) {
     await visit(browser, server, { path }, async (page) => {
       await attacked(page);
@@ -365,8 +365,8 @@ test('the attacked picture, saved and dropped again, is the same to the byte and
 
       const change = await saved(page, '#save-change');
       const factor = Number(change.name.match(/^change-x(\d+)\.png$/)[1]);
-      const [, , ...grey] = await decoded(page, change.bytes);
-      assert.deepEqual(before.map((v, i) => i % 4 === 3 ? v : v + (grey[i] - 128) / factor), after, 'the change undoes the attack');
+      const [, , ...gray] = await decoded(page, change.bytes);
+      assert.deepEqual(before.map((v, i) => i % 4 === 3 ? v : v + (gray[i] - 128) / factor), after, 'the change undoes the attack');
 
       await attackAfter(page, () => dropFiles(page, 'body', file(name, 'image/png', bytes)));
       assert.deepEqual(await pixels(page, 'original'), after);
@@ -391,7 +391,7 @@ test('all of it is reached by keyboard and looks right', async () => {
       await page.keyboard.press('Tab');
       reached.push(await page.evaluate(() => document.activeElement.id || document.activeElement.title));
     }
-    for (const id of ['pick-picture', 'camera', 'address', 'fetch', 'map.png', 'wide.png', 'whole', 'closer', 'wider', 'middle', 'save', 'save-change']) {
+    for (const id of ['pick-image', 'camera', 'address', 'fetch', 'map.png', 'wide.png', 'whole', 'closer', 'wider', 'middle', 'save', 'save-change']) {
       assert.ok(reached.includes(id), `Tab does not reach ${id}, only ${reached}`);
     }
   });

@@ -6,7 +6,7 @@ import { NARROW, WIDE, dropFiles, file, launch, shoot, site, visit } from './har
 
 /** AutoAttack on two models on an idle machine is far quicker. */
 const SLOW = 300_000;
-/** Of layout shift that a visitor does not notice. */
+/** Of layout shift that a user does not notice. */
 const SHIFT = 0.05;
 /** What each step of the tour shows. */
 const TOUR = [
@@ -55,19 +55,19 @@ test('the tour shows at every step what it tells', async (t) => {
     const url = page.url();
     await page.click('#guide-end');
     await page.waitForSelector('#guide', { state: 'detached' });
-    assert.equal(page.url(), url.replace('&tour=2', ''), 'the tour leaves the visitor somewhere else');
+    assert.equal(page.url(), url.replace('&tour=2', ''), 'the tour leaves the user somewhere else');
     await explored(page, 'landscape');
     assert.deepEqual(await notices(page), []);
   });
 });
 
-test('the tour keeps the picture that the visitor brought, and the focus', async () => {
+test('the tour keeps the image that the user brought, and the focus', async () => {
   await visit(browser, server, { path: '#backend=cpu' }, async (page) => {
     await attacked(page);
     await page.click('#tour');
     await step(page, 1);
     await attackAfter(page, () => dropFiles(page, 'body', file('mine.png', 'image/png', png(32, 32, () => [40, 160, 40]))));
-    const mine = async () => assert.match(await page.locator('.pictures figcaption').first().innerText(), /mine\.png/);
+    const mine = async () => assert.match(await page.locator('.images figcaption').first().innerText(), /mine\.png/);
     await page.focus('#guide-next');
     await page.keyboard.press('Enter');
     await step(page, 2);
@@ -146,7 +146,7 @@ test('all of it by the keyboard alone', async () => {
   });
 });
 
-test('back from the tour, the model and the picture that the visitor brought are there', async () => {
+test('back from the tour, the model and the image that the user brought are there', async () => {
   await visit(browser, server, { path: '#view=none&backend=cpu' }, async (page) => {
     await attacked(page);
     await attackAfter(page, () => dropFiles(page, 'body', file('mine.png', 'image/png', png(32, 32, () => [40, 160, 40]))));
@@ -159,7 +159,7 @@ test('back from the tour, the model and the picture that the visitor brought are
     await attacked(page);
     await page.goBack();
     await page.waitForFunction((url) => location.href === url, url);
-    assert.match(await page.locator('.pictures figcaption').first().innerText(), /mine\.png/);
+    assert.match(await page.locator('.images figcaption').first().innerText(), /mine\.png/);
     assert.deepEqual(await notices(page), []);
   });
 });

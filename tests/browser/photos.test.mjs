@@ -10,7 +10,7 @@ let server, browser;
 before(async () => { server = await site(); browser = await launch('cpu'); });
 after(async () => { await browser?.close(); await server?.close(); });
 
-/** What stands below the picture. */
+/** What stands below the image. */
 const caption = (page, words) => page.waitForFunction((words) => document.body.innerText.includes(words), words, { timeout: 30_000 });
 const world = (page, key) => page.selectOption('#world', key);
 

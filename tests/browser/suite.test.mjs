@@ -1,4 +1,4 @@
-// The attack suite in the page: AutoAttack on one picture with its way, its warnings and a stop; an attack on many pictures.
+// The attack suite in the page: AutoAttack on one image with its way, its warnings and a stop; an attack on many images.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
@@ -65,7 +65,7 @@ test('autoattack is a link, can be stopped, and keeps what it found', async () =
   });
 });
 
-test('many pictures are attacked: the robust model holds under what fells the standard one', async (t) => {
+test('many images are attacked: the robust model holds under what fells the standard one', async (t) => {
   await visit(browser, server, { path: '#model=ce&attack=apgd-ce&backend=cpu' }, async (page) => {
     const holds = async () => {
       await page.selectOption('#many-number', '20');
@@ -73,7 +73,7 @@ test('many pictures are attacked: the robust model holds under what fells the st
       await page.waitForFunction(() => /without attack it is right/.test(document.querySelector('#many-words').innerText), undefined, { timeout: 120_000 });
       const words = await page.innerText('#many-words');
       t.diagnostic(words);
-      return Number(words.match(/holds on ([\d.]+) % \(95 % interval: \d+ to \d+ %\) of 20 pictures of the embedded set/)[1]);
+      return Number(words.match(/holds on ([\d.]+) % \(95 % interval: \d+ to \d+ %\) of 20 images of the embedded set/)[1]);
     };
     await attacked(page);
     const standard = await holds();

@@ -216,15 +216,15 @@ describe('training on the CPU', () => {
     });
   });
 
-  test('a CIFAR archive and a labelled picture are learnt from, and the archive is there next time', { timeout: 300_000 }, async () => {
+  test('a CIFAR archive and a labeled image are learned from, and the archive is there next time', { timeout: 300_000 }, async () => {
     await visit(browser, server, { path: '#view=none&backend=cpu&train.epochs=1&train.batch=8&train.train-steps=1' }, async (page) => {
       await attacked(page);
       await page.locator('#train-data summary').click();
       await page.setInputFiles('#train-data-file', { name: 'broken.tar.gz', mimeType: '', buffer: cifar().subarray(0, 500) });
       await notice(page, 'broken.tar.gz');
       await dropFiles(page, 'body', file('small.tar.gz', 'application/gzip', cifar()));
-      await notice(page, 'small.tar.gz is read as pictures to learn from');
-      await page.locator('#train-material', { hasText: 'small.tar.gz: 50 pictures to learn from, 10 to judge by, 10 classes' }).waitFor();
+      await notice(page, 'small.tar.gz is read as images to learn from');
+      await page.locator('#train-material', { hasText: 'small.tar.gz: 50 images to learn from, 10 to judge by, 10 classes' }).waitFor();
       await page.locator('#train-data-kept li', { hasText: 'small.tar.gz' }).waitFor();
       assert.doesNotMatch(await page.innerText('#train-data-kept'), /broken/, 'what cannot be read is not kept');
       await page.fill('#train-label', 'teapot');
@@ -232,7 +232,7 @@ describe('training on the CPU', () => {
       await page.locator('#train-material', { hasText: 'yours: 1 teapot' }).waitFor();
       await press(page, 'train-begin');
       await over(page);
-      assert.match(await page.innerText('#train-runs'), /cifar10, 55 pictures/);
+      assert.match(await page.innerText('#train-runs'), /cifar10, 55 images/);
       await kept(page, /cifar10.*step (\d+) of \1/);
       await page.reload();
       await attacked(page);
@@ -241,8 +241,8 @@ describe('training on the CPU', () => {
       await page.locator('#train-material', { hasText: 'The embedded set' }).waitFor();
       await page.locator('#train-data summary').click();
       await page.locator('#train-data-kept li', { hasText: 'small.tar.gz' }).locator('button', { hasText: 'Use' }).click();
-      await page.locator('#train-material', { hasText: 'small.tar.gz: 50 pictures' }).waitFor();
-      // The run is of this set, and brings its own picture along.
+      await page.locator('#train-material', { hasText: 'small.tar.gz: 50 images' }).waitFor();
+      // The run is of this set, and brings its own image along.
       await page.locator('#train-earlier button', { hasText: 'Go on' }).first().click();
       await notice(page, 'The run is back where it was');
       await page.locator('#train-material', { hasText: 'yours: 1 teapot' }).waitFor();
@@ -274,7 +274,7 @@ describe('training on the CPU', () => {
       await page.fill('#train-label', 'teapot');
       await press(page, 'train-label-add');
       await page.locator('#train-material', { hasText: 'yours: 1 teapot' }).waitFor();
-      assert.match(await page.innerText('#many-words'), /of 20 pictures/);
+      assert.match(await page.innerText('#many-words'), /of 20 images/);
       assert.doesNotMatch(await page.innerText('#many-words'), /stopped early/);
     });
   });
@@ -289,7 +289,7 @@ describe('training on the CPU', () => {
     });
   });
 
-  test('a folder of class folders is learnt from', { timeout: 120_000 }, async () => {
+  test('a folder of class folders is learned from', { timeout: 120_000 }, async () => {
     const folder = await mkdtemp(join(tmpdir(), 'otjr-'));
     try {
       for (const [name, shade] of [['dark', 30], ['light', 220]]) {
@@ -300,10 +300,10 @@ describe('training on the CPU', () => {
         await attacked(page);
         await page.locator('#train-data summary').click();
         await page.setInputFiles('#train-data-folder', join(folder, 'set'));
-        await page.locator('#train-material', { hasText: 'set: 18 pictures to learn from, 2 to judge by, 2 classes' }).waitFor();
+        await page.locator('#train-material', { hasText: 'set: 18 images to learn from, 2 to judge by, 2 classes' }).waitFor();
         await press(page, 'train-begin');
         await over(page);
-        assert.match(await page.innerText('#train-runs'), /folder, 18 pictures/);
+        assert.match(await page.innerText('#train-runs'), /folder, 18 images/);
       });
     } finally {
       await rm(folder, { recursive: true });
@@ -311,7 +311,7 @@ describe('training on the CPU', () => {
   });
 });
 
-/** CIFAR-10's archive with ten records a file: each a plain colour. */
+/** CIFAR-10's archive with ten records a file: each a plain color. */
 function cifar() {
   const records = (seed) => Buffer.concat(Array.from({ length: 10 }, (_, i) => Buffer.concat([Buffer.of(i), Buffer.alloc(3072, (25 * i + seed) % 256)])));
   const files = [1, 2, 3, 4, 5].map((n) => [`data_batch_${n}.bin`, records(n)]);

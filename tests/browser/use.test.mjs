@@ -11,10 +11,10 @@ after(async () => { await browser?.close(); await server?.close(); });
 
 describe('bad input is refused with a clear message, and everything else is kept', () => {
   const refused = [
-    ['a text file that is called a picture', 'notes.png', () => Buffer.from('Dear diary, '.repeat(20)), /notes\.png.*is not a picture/],
+    ['a text file that is called an image', 'notes.png', () => Buffer.from('Dear diary, '.repeat(20)), /notes\.png.*is not an image/],
     ['an empty file', 'empty.jpg', () => Buffer.alloc(0), /empty\.jpg.*is empty/],
-    ['a picture that is cut short', 'cut.png', () => png(64, 64, (x, y) => [x * y % 256, x, y]).subarray(0, 700), /cut\.png.*cut short/],
-    ['a picture of 12,000 x 12,000', 'huge.png', () => png(12_000, 12_000), /huge\.png.*12000 × 12000.*over the limit/],
+    ['an image that is cut short', 'cut.png', () => png(64, 64, (x, y) => [x * y % 256, x, y]).subarray(0, 700), /cut\.png.*cut short/],
+    ['an image of 12,000 x 12,000', 'huge.png', () => png(12_000, 12_000), /huge\.png.*12000 × 12000.*over the limit/],
     ['a checkpoint that is cut short', 'cut.safetensors', async () => (await shipped('ce')).subarray(0, 100_000), /cut\.safetensors.*not a complete safetensors file/],
     ['a checkpoint with weights that are no numbers', 'diverged.safetensors', async () => withNaN(await shipped('ce'), 'conv1.weight'), /diverged\.safetensors.*conv1\.weight.*NaN/],
     ['a checkpoint of another architecture', 'vgg.safetensors', () => safetensors({ 'features.0.weight': { shape: [1, 3, 3, 3], values: Array(27).fill(0.1) } }), /vgg\.safetensors.*no network known here/],
@@ -63,7 +63,7 @@ describe('bad input is refused with a clear message, and everything else is kept
   });
 });
 
-test('a transparent picture, a turned photograph and a model are taken, with a note on what was done', async () => {
+test('a transparent image, a turned photograph and a model are taken, with a note on what was done', async () => {
   await visit(browser, server, {}, async (page) => {
     await attacked(page);
     const facts = page.locator('figcaption').first();
@@ -78,7 +78,7 @@ test('a transparent picture, a turned photograph and a model are taken, with a n
     const jpeg = await page.evaluate(() => {
       const canvas = Object.assign(document.createElement('canvas'), { width: 64, height: 64 });
       const context = canvas.getContext('2d');
-      for (const [colour, y] of [['#f00', 0], ['#00f', 32]]) { context.fillStyle = colour; context.fillRect(0, y, 64, 32); }
+      for (const [color, y] of [['#f00', 0], ['#00f', 32]]) { context.fillStyle = color; context.fillRect(0, y, 64, 32); }
       return canvas.toDataURL('image/jpeg', 0.95).split(',')[1];
     });
     const photo = turned(Buffer.from(jpeg, 'base64'), 6);
@@ -114,7 +114,7 @@ test('the address says all: a reload shows the same', async () => {
     assert.equal(await everything(page), before);
     // The address by hand.
     await page.evaluate(() => { location.hash = '#model=otjr&sample=6&attack=fgsm'; });
-    // Picture and model arrive one after the other, each with an attack.
+    // Image and model arrive one after the other, each with an attack.
     await page.waitForFunction(() => document.querySelector('#progress').innerText.startsWith('Attacked in 1 step,'));
     assert.match(page.url(), /model=otjr&sample=6&attack=fgsm&norm=linf&epsilon=8\/255/);
   });
@@ -147,7 +147,7 @@ test('the keyboard reaches everything and starts an attack', async () => {
       await page.keyboard.press('Tab');
       reached.push(await focused());
     }
-    for (const id of ['backend', 'otjr', 'pick-model', 'sample', 'pick-picture', 'again', 'stop', 'save', 'attack', 'epsilon', 'steps', 'target', 'SUMMARY']) {
+    for (const id of ['backend', 'otjr', 'pick-model', 'sample', 'pick-image', 'again', 'stop', 'save', 'attack', 'epsilon', 'steps', 'target', 'SUMMARY']) {
       assert.ok(reached.includes(id), `Tab does not reach ${id}, only ${reached}`);
     }
     while (await focused() !== 'again') await page.keyboard.press('Shift+Tab');

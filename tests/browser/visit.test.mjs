@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { attacked, duration, longestWork, notice, probabilities, record, staysWithin } from './driver.mjs';
-import { THREADS, launch, longestTask, paints, picture, shoot, site, sizes, visit } from './harness.mjs';
+import { THREADS, launch, longestTask, paints, image, shoot, site, sizes, visit } from './harness.mjs';
 
 const FIRST_PAINT = 1000;
 const BLOCKED = 50;
@@ -148,7 +148,7 @@ describe('without WebGPU', () => {
     await visit(browser, server, {}, async (page) => {
       await attacked(page);
       await shoot(page, 'page');
-      await picture(page, 'page');
+      await image(page, 'page');
     });
   });
 });

@@ -17,7 +17,7 @@ fn attack(folder: &Path) -> Command {
     command
 }
 
-/// Two models, two radii, three attacks: a table, JSON, a picture, and the adversarial pictures as they were counted.
+/// Two models, two radii, three attacks: a table, JSON, an image, and the adversarial images as they were counted.
 #[test]
 fn an_attack_leaves_a_report() {
     let folder = tempfile::tempdir().unwrap();
@@ -91,7 +91,7 @@ fn models_of_one_name_are_told_apart() {
     assert!(models.iter().all(|m| m["results"].as_array().unwrap().len() == 1), "{models:?}");
 }
 
-/// Killed in the middle and resumed: the same pictures as without.
+/// Killed in the middle and resumed: the same images as without.
 #[test]
 fn a_killed_attack_goes_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -176,13 +176,10 @@ fn bad_attacks_are_refused_with_a_reason() {
     check(&["--batch", "18014398509481984"], "65536");
     check(&["--model", OTJR, "nowhere.safetensors"], "could not read nowhere.safetensors");
     check(&["--dataset", "folder"], "--data-dir");
-    check(
-        &["--model", OTJR, FIXTURE, "--attack", "pgd", "--target", "3"],
-        "tells 3 classes apart, the pictures have 10",
-    );
+    check(&["--model", OTJR, FIXTURE, "--attack", "pgd", "--target", "3"], "tells 3 classes apart, the images have 10");
     check(&["--attack", "cw", "--share", "0.5"], "--share is not used by --attack cw");
     check(&["--attack", "square", "--share", "2"], "between 0 and 1");
-    check(&["--model", FIXTURE], "tells 3 classes apart, the pictures have 10");
+    check(&["--model", FIXTURE], "tells 3 classes apart, the images have 10");
     check(&["--model", "broken.safetensors"], "not a complete safetensors file");
     check(&["--model", "nowhere.safetensors"], "could not read nowhere.safetensors");
     check(&["--epsilon", "1/255,2/255", "--save", "x"], "--save takes one model and one radius");

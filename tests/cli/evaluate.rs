@@ -48,7 +48,7 @@ fn an_evaluation_leaves_a_report() {
     assert!(text.contains(&format!("Written: {}", files.join(", "))), "{text}");
 
     let report = json(&folder.join("run/report.json"));
-    let pictures = synthetic::usual([1, 12]).test;
+    let images = synthetic::usual([1, 12]).test;
     let device = burn::tensor::Device::flex();
     // What is read from text may be off by its last bit.
     let same = |a: &[f64], b: &[f64]| assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12), "{a:?} {b:?}");
@@ -68,12 +68,12 @@ fn an_evaluation_leaves_a_report() {
         let checkpoint = Checkpoint::from_bytes(&fs::read(file).unwrap()).unwrap();
         let model = Model::from_arrays(&checkpoint.model(), &device).unwrap();
         let pgd = AttackConfig { steps: 3, seed: 5, ..Default::default() }.within(otjr::config::Pixels(4.0 / 255.0));
-        let state = evaluate::accuracy(&model, &pictures, &pgd, 12, &device, |_| std::ops::ControlFlow::Continue(()));
+        let state = evaluate::accuracy(&model, &images, &pgd, 12, &device, |_| std::ops::ControlFlow::Continue(()));
         let shares = pollster::block_on(state).unwrap().accuracy().shares();
         same(&[score("clean", None, None), score("pgd-3", None, None)], &shares);
 
         let views = &View::corruptions();
-        let views = Views { pictures: &pictures, views, seed: 5, batch: 12 };
+        let views = Views { images: &images, views, seed: 5, batch: 12 };
         let mut tally = Tally::default();
         while tally.done < views.total() {
             pollster::block_on(views.step(&model, &device, &mut tally)).unwrap();
@@ -142,16 +142,16 @@ fn a_stopped_evaluation_goes_on() {
     assert_eq!(json(&folder.join("parts/report.json")), json(&folder.join("whole/report.json")));
 }
 
-/// What was found on other pictures says nothing of these.
+/// What was found on other images says nothing of these.
 #[test]
-fn a_changed_set_of_pictures_is_refused() {
+fn a_changed_set_of_images_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let grey = otjr::data::picture::encode_png(&[9; 3072]);
+    let gray = otjr::data::image::encode_png(&[9; 3072]);
     for class in ["a", "b", "c"] {
         fs::create_dir_all(folder.join("set").join(class)).unwrap();
         for name in ["1.png", "2.png"] {
-            fs::write(folder.join("set").join(class).join(name), &grey).unwrap();
+            fs::write(folder.join("set").join(class).join(name), &gray).unwrap();
         }
     }
     let mut command = evaluate(folder);
@@ -169,10 +169,10 @@ fn a_changed_set_of_pictures_is_refused() {
     ]);
     let (done, text) = output(&mut command);
     assert!(done.status.success(), "{text}");
-    let white = otjr::data::picture::encode_png(&[255; 3072]);
+    let white = otjr::data::image::encode_png(&[255; 3072]);
     fs::write(folder.join("set").join("a/2.png"), white).unwrap();
     let mut resume = Command::new(env!("CARGO_BIN_EXE_evaluate"));
-    refused(resume.current_dir(folder).args(["--resume", "run"]), "the set of pictures has changed");
+    refused(resume.current_dir(folder).args(["--resume", "run"]), "the set of images has changed");
 }
 
 #[test]
@@ -196,8 +196,8 @@ fn bad_evaluations_are_refused_with_a_reason() {
     check(&["--weights", CE, "nowhere.safetensors"], "could not read nowhere.safetensors");
     check(&["--weights", CE, "broken.safetensors"], "not a complete safetensors file");
     check(&["--weights", "broken.safetensors"], "if PyTorch saved it");
-    check(&["--weights", FIXTURE], "tells 3 classes apart, the pictures have 10: choose the --dataset");
-    check(&["--weights", "other.safetensors"], "calls class 0 'animal 0', in the pictures it is 'disc'");
+    check(&["--weights", FIXTURE], "tells 3 classes apart, the images have 10: choose the --dataset");
+    check(&["--weights", "other.safetensors"], "calls class 0 'animal 0', in the images it is 'disc'");
     check(&["--weights", CE, "--attacks", "clean,magic"], "--attacks magic: expected clean, corruptions");
     check(&["--weights", CE, "--attacks", "pgd-0"], "--attacks pgd-0: steps = '0': expected a number between 1");
     check(&["--weights", CE, "--attacks", "cw"], "in l2, the others in linf: run it with `attack`");

@@ -40,11 +40,11 @@ fn models_are_compared() {
         let path = if name == "ce" { CE } else { OTJR };
         let checkpoint = Checkpoint::from_bytes(&fs::read(path).unwrap()).unwrap();
         let model = Model::from_arrays(&checkpoint.model(), &device).unwrap();
-        let pictures = synthetic::usual([1, 4]).test;
+        let images = synthetic::usual([1, 4]).test;
         // Of six radii the fourth is 8/255.
         let eight = AttackConfig { epsilon: Pixels(8.0 / 255.0), ..AttackConfig::of(AttackKind::Pgd, Norm::Linf) };
         let go_on = |_: &evaluate::State| std::ops::ControlFlow::Continue(());
-        let state = pollster::block_on(evaluate::accuracy(&model, &pictures, &eight, 4, &device, go_on)).unwrap();
+        let state = pollster::block_on(evaluate::accuracy(&model, &images, &eight, 4, &device, go_on)).unwrap();
         let [clean, robust] = state.accuracy().shares();
         assert_eq!((findings["curves"][1]["attack"].as_str(), findings["clean"].as_f64()), (Some("pgd"), Some(clean)));
         assert_eq!(findings["curves"][1]["robust"][3].as_f64(), Some(robust));
@@ -62,6 +62,6 @@ fn models_are_compared() {
     }
     let (run, text) = output(&mut study(folder, &[OTJR, CE]));
     assert!(run.status.success() && !text.contains("clean"), "{text}");
-    refused(&mut study(folder, &[FIXTURE]), "tells 3 classes apart, the pictures have 10");
+    refused(&mut study(folder, &[FIXTURE]), "tells 3 classes apart, the images have 10");
     refused(&mut study(folder, &["nowhere.safetensors"]), "could not read nowhere.safetensors");
 }

@@ -10,7 +10,7 @@ use std::{
 use otjr::{
     checkpoint::Checkpoint,
     config::{Settings, TrainConfig},
-    data::{Pictures, picture::encode_png, synthetic},
+    data::{ImageSet, image::encode_png, synthetic},
     train::{
         Trainer,
         validation::{self, Validation},
@@ -25,7 +25,7 @@ fn train(folder: &Path) -> Command {
     command
 }
 
-/// A run of 24 steps in 2 epochs, seconds long, with 16 pictures set aside.
+/// A run of 24 steps in 2 epochs, seconds long, with 16 images set aside.
 fn small(folder: &Path, out: &str) -> Command {
     let mut command = train(folder);
     command.args(["--limit", "112", "--validation", "16", "--batch", "8", "--epochs", "2", "--limit-test", "20"]);
@@ -116,11 +116,11 @@ fn recipes_are_settings_under_a_name() {
 fn the_best_epoch_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    // Nothing is learnt at this rate: only the running statistics move.
+    // Nothing is learned at this rate: only the running statistics move.
     let (done, text) = output(small(folder, "run").args(["--rate", "0", "--epochs", "30", "--patience", "2"]));
     assert!(done.status.success(), "{text}");
     let page = fs::read_to_string(folder.join("run/report.html")).unwrap();
-    assert_eq!(page.matches("Pictures set aside").count(), 2, "both accuracies of each epoch are drawn");
+    assert_eq!(page.matches("ImageSet set aside").count(), 2, "both accuracies of each epoch are drawn");
     let log = fs::read_to_string(folder.join("run/otjr/validation.jsonl")).unwrap();
     let history: Vec<Validation> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let (best, last) = (validation::best(&history).unwrap().epoch, history.len() as u64);
@@ -143,7 +143,7 @@ fn a_run_begins_with_given_weights() {
         assert!(done.status.success() && text.contains(&format!("of 10 classes {anew} begin anew")), "{text}");
         let (given, kept) = (Checkpoint::from_bytes(&fs::read(given).unwrap()).unwrap(), checkpoint(folder, out));
         for (name, array) in &given.model() {
-            // Nothing is learnt: only the running statistics move.
+            // Nothing is learned: only the running statistics move.
             if !name.contains("running") && (anew == 0 || !name.starts_with("fc.")) {
                 assert_eq!(kept.model().get(name), Some(array), "{name}");
             }
@@ -176,11 +176,11 @@ fn a_run_begins_with_given_weights() {
 
 /// A second set takes its share of each batch if its classes are those of the first.
 #[test]
-fn extra_pictures_are_trained_on() {
+fn extra_images_are_trained_on() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let classes = synthetic::usual([1, 1]).train.classes;
-    let png = otjr::data::picture::encode_png(&[9; 3072]);
+    let png = otjr::data::image::encode_png(&[9; 3072]);
     for (set, class) in [("more", classes[1].as_str()), ("other", "teapot")] {
         for i in 0..10 {
             fs::create_dir_all(folder.join(set).join(class)).unwrap();
@@ -199,14 +199,14 @@ fn plans_are_printed_only() {
     let (done, text) = output(train(folder.path()).args(["--plan", "--limit", "64", "--model", "wrn-10-1"]));
     assert!(done.status.success(), "{text}");
     for part in
-        ["77850 parameters", "8 of 64 pictures", "GFLOP/s", "GB", "Measured in steps of 16 and 32 pictures, then of 64"]
+        ["77850 parameters", "8 of 64 images", "GFLOP/s", "GB", "Measured in steps of 16 and 32 images, then of 64"]
     {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
-/// A checkpoint that came from elsewhere, with a picture of a class of its own, ends as if it had stayed there.
+/// A checkpoint that came from elsewhere, with an image of a class of its own, ends as if it had stayed there.
 #[test]
 fn a_run_from_elsewhere_goes_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -222,7 +222,7 @@ fn a_run_from_elsewhere_goes_on() {
     ];
     settings.into_iter().for_each(|(key, value)| config.set(key, value).unwrap());
     let mut data = synthetic::usual([96, 20]);
-    let mut own = Pictures::default();
+    let mut own = ImageSet::default();
     own.add(&[200; 3072], "teapot");
     data.join(&own);
     let mut trainer = Trainer::new(&config, &data.train, &burn::tensor::Device::flex()).unwrap();
@@ -331,10 +331,10 @@ fn a_run_leaves_a_page() {
     for part in ["PGD-20 8/255", "otjr, clean", "lambda-jac", "CPU (", "Jacobian penalty R"] {
         assert!(page.contains(part), "'{part}' is not in the page");
     }
-    // A picture of each class: clean, attacked for both models, and what the attack changed if there was one.
-    let pictures = page.matches("<img src=\"data:image/png;base64,").count();
-    assert!((6..=10).contains(&pictures), "{pictures} pictures");
-    assert_eq!(page.matches("<img").count(), pictures);
+    // An image of each class: clean, attacked for both models, and what the attack changed if there was one.
+    let images = page.matches("<img src=\"data:image/png;base64,").count();
+    assert!((6..=10).contains(&images), "{images} images");
+    assert_eq!(page.matches("<img").count(), images);
     assert_eq!(page.matches("<svg").count(), 5);
     let addresses = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
     assert!(!addresses.contains("://") && !addresses.contains("url("), "the page asks for something");
@@ -342,7 +342,7 @@ fn a_run_leaves_a_page() {
     let report = json(&folder.join("run/report.json"));
     for run in report.as_array().unwrap() {
         let sum = |key: &str| run["classes"].as_array().unwrap().iter().map(|c| c[key].as_u64().unwrap()).sum::<u64>();
-        for key in ["pictures", "clean", "robust"] {
+        for key in ["images", "clean", "robust"] {
             assert_eq!(run["accuracy"][key].as_u64(), Some(sum(key)), "{key}");
         }
         assert_eq!(run["attacks"][0]["before"], run["accuracy"]["clean"]);

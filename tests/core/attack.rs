@@ -4,12 +4,15 @@ use std::ops::ControlFlow;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{
-    attack::{Attack, Classifier, Error, Found, Goal, Observer, Progress, Query, Task, Threat, pgd::Pgd, training},
+    attack::{
+        Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, ModelOracle, Observer, Progress, ThreatModel,
+        pgd::Pgd, training,
+    },
     batch::one_hot,
     config::{AttackKind, Norm, Objective, ObjectiveConfig, Pixels, StepSchedule},
     model::Model,
     prediction::top,
-    random::{self, Purpose},
+    random::{self, StreamId},
 };
 
 use crate::{
@@ -27,33 +30,33 @@ fn subject(model: &Model) -> Subject<'_, Model> {
     Subject { model, device: Device::flex(), shape: [3, 32, 32] }
 }
 
-fn pictures(n: usize) -> Vec<f32> {
+fn images(n: usize) -> Vec<f32> {
     pixels(n * N)
 }
 
 pub fn logits(model: &impl Classifier, x: &[f32]) -> Vec<Vec<f32>> {
-    let query = Query::new(model, &Device::flex(), [3, 32, 32], 2);
+    let query = ModelOracle::new(model, &Device::flex(), [3, 32, 32], 2);
     ready(query.logits(x)).unwrap().rows().map(<[f32]>::to_vec).collect()
 }
 
-/// The model's own predictions are to be avoided, so that every picture has to be attacked.
-pub fn task(model: &impl Classifier, x: Vec<f32>) -> Task {
-    let goals: Vec<Goal> = logits(model, &x).iter().map(|z| Goal::Avoid(top(z))).collect();
+/// The model's own predictions are to be avoided, so that every image has to be attacked.
+pub fn task(model: &impl Classifier, x: Vec<f32>) -> AttackBatch {
+    let goals: Vec<Goal> = logits(model, &x).iter().map(|z| Goal::Untargeted(top(z))).collect();
     let ids = (0..goals.len() as u64).collect();
-    Task { x, goals, ids }
+    AttackBatch { x, goals, ids }
 }
 
-fn attempt(attack: &impl Attack, model: &impl Classifier, task: &Task) -> Result<Vec<Found>, Error> {
+fn attempt(attack: &impl Attack, model: &impl Classifier, task: &AttackBatch) -> Result<Vec<AttackOutcome>, Error> {
     // Batches of two: what an attack finds must not depend on them.
-    ready(attack.run(&Query::new(model, &Device::flex(), [3, 32, 32], 2), task, &mut ()))
+    ready(attack.run(&ModelOracle::new(model, &Device::flex(), [3, 32, 32], 2), task, &mut ()))
 }
 
-pub fn run(attack: &impl Attack, model: &impl Classifier, task: &Task) -> Vec<Found> {
+pub fn run(attack: &impl Attack, model: &impl Classifier, task: &AttackBatch) -> Vec<AttackOutcome> {
     attempt(attack, model, task).unwrap()
 }
 
 pub fn pgd(norm: Norm, epsilon: f32) -> Pgd {
-    let threat = Threat { norm, epsilon };
+    let threat = ThreatModel { norm, epsilon };
     Pgd { step: epsilon / 4.0, steps: 6, restarts: 2, random_start: true, seed: 5, ..Pgd::fgsm(threat) }
 }
 
@@ -66,16 +69,16 @@ tests! {
         ready(subject(&net()).epsilon_zero_is_the_identity());
     }
 
-    fn equal_seeds_give_equal_pictures() {
-        ready(subject(&net()).equal_seeds_give_equal_pictures());
+    fn equal_seeds_give_equal_images() {
+        ready(subject(&net()).equal_seeds_give_equal_images());
     }
 
     fn more_is_never_weaker() {
         ready(subject(&net()).more_is_never_weaker());
     }
 
-    fn pictures_already_wrong_are_not_touched() {
-        ready(subject(&net()).pictures_already_wrong_are_not_touched());
+    fn images_already_wrong_are_not_touched() {
+        ready(subject(&net()).images_already_wrong_are_not_touched());
     }
 
     fn outputs_that_are_no_numbers_are_refused() {
@@ -93,7 +96,7 @@ tests! {
         let far: Vec<f32> = x.iter().zip(values(&uniform(42, [4 * N], -1.0, 1.0))).map(|(x, d)| x + d).collect();
         let odd = [(Norm::Linf, 0.031), (Norm::Linf, 1.0 / 3.0), (Norm::Linf, 1e-3), (Norm::L2, 3.0), (Norm::L1, 0.1)];
         for (norm, epsilon) in BALLS.into_iter().chain(odd) {
-            let threat = Threat { norm, epsilon };
+            let threat = ThreatModel { norm, epsilon };
             for (x, far) in x.chunks(N).zip(far.chunks(N)) {
                 let mut near = far.to_vec();
                 threat.project(&mut near, x);
@@ -111,8 +114,8 @@ tests! {
     /// Uniform in the L1 ball: nearly all of it lies near the surface, and no pixel has much more than its share.
     fn a_random_start_in_l1_moves_every_pixel() {
         let (x, epsilon) = (vec![0.5; N], 12.0);
-        let threat = Threat { norm: Norm::L1, epsilon };
-        let drawn = threat.random(&x, &mut random::stream(7, Purpose::Attack, 0));
+        let threat = ThreatModel { norm: Norm::L1, epsilon };
+        let drawn = threat.random(&x, &mut random::stream(7, StreamId::Attack, 0));
         let size = threat.distance(&drawn, &x);
         assert!(size > 0.99 * epsilon && size <= epsilon, "{size}");
         let moved: Vec<f32> = drawn.iter().zip(&x).map(|(a, x)| (a - x) * N as f32 / epsilon).collect();
@@ -122,16 +125,16 @@ tests! {
         assert!((share(&|d| d.abs() > 1.0) - 0.368).abs() < 0.03 && (share(&|d| d > 0.0) - 0.5).abs() < 0.03);
     }
 
-    /// A picture's attack does not depend on the batch that it is in, nor on which others have fallen before it.
-    fn a_picture_alone_is_attacked_alike() {
+    /// An image's attack does not depend on the batch that it is in, nor on which others have fallen before it.
+    fn a_image_alone_is_attacked_alike() {
         let model = net();
-        let together = task(&model, pictures(3));
+        let together = task(&model, images(3));
         for kind in [AttackKind::Pgd, AttackKind::ApgdCe, AttackKind::FabT, AttackKind::Square] {
             let attack = attack(&short(kind, Norm::Linf, 0.004));
             let found = run(&attack, &model, &together);
-            let (x, goals, ids) = (together.picture(2).to_vec(), vec![together.goals[2]], vec![2]);
-            let alone = &run(&attack, &model, &Task { x, goals, ids })[0];
-            assert_eq!(alone.fallen(), found[2].fallen(), "{kind}");
+            let (x, goals, ids) = (together.image(2).to_vec(), vec![together.goals[2]], vec![2]);
+            let alone = &run(&attack, &model, &AttackBatch { x, goals, ids })[0];
+            assert_eq!(alone.succeeded(), found[2].succeeded(), "{kind}");
             assert!((alone.margin - found[2].margin).abs() < 1e-3, "{kind} {} {}", alone.margin, found[2].margin);
         }
     }
@@ -141,14 +144,14 @@ tests! {
         let mut arrays = ready(net().arrays()).unwrap();
         arrays.get_mut("bn1.running_var").unwrap().values[0] = -1.0;
         let model = Model::from_arrays(&arrays, &Device::flex()).unwrap();
-        let task = Task { x: pictures(1), goals: vec![Goal::Avoid(0)], ids: vec![0] };
+        let task = AttackBatch { x: images(1), goals: vec![Goal::Untargeted(0)], ids: vec![0] };
         assert_eq!(attempt(&pgd(Norm::Linf, 0.03), &model, &task), Err(Error::NotFinite));
     }
 
     /// Steps that shorten are shorter, and end where they should.
     fn schedules_of_steps_differ() {
         let model = net();
-        let task = task(&model, pictures(1));
+        let task = task(&model, images(1));
         let with = |schedule| run(&Pgd { schedule, ..pgd(Norm::Linf, 0.002) }, &model, &task)[0].margin;
         let all = [StepSchedule::Constant, StepSchedule::Linear, StepSchedule::Cosine].map(with);
         assert!(all[0] != all[1] && all[1] != all[2], "{all:?}");
@@ -165,9 +168,9 @@ tests! {
             }
         }
         let model = net();
-        let task = task(&model, pictures(1));
+        let task = task(&model, images(1));
         let mut stop = Stop(0);
-        let query = Query::new(&model, &Device::flex(), [3, 32, 32], 1);
+        let query = ModelOracle::new(&model, &Device::flex(), [3, 32, 32], 1);
         let found = ready(pgd(Norm::Linf, 0.03).run(&query, &task, &mut stop)).unwrap();
         assert_eq!(stop.0, 3);
         assert_ne!(found[0].x, task.x);
@@ -176,7 +179,7 @@ tests! {
     /// The attack inside training stays in its ball too, and raises the loss it is for.
     fn training_attacks_raise_their_loss() {
         let model = net();
-        let task = task(&model, pictures(3));
+        let task = task(&model, images(3));
         let x: Tensor<4> = Tensor::from_data(TensorData::new(task.x.clone(), [3, 3, 32, 32]), &Device::flex());
         let labels: Vec<usize> = logits(&model, &task.x).iter().map(|z| top(z)).collect();
         let y = one_hot(&labels, 4, &Device::flex());
@@ -185,7 +188,7 @@ tests! {
             logits(&model, x).iter().zip(&task.goals).map(|(z, goal)| goal.margin(z)).sum()
         };
         for objective in [Objective::Pgd, Objective::Trades] {
-            let mut rng = random::stream(0, Purpose::Attack, 0);
+            let mut rng = random::stream(0, StreamId::Attack, 0);
             let noise = training::noise(x.dims(), &config, &mut rng, &x.device());
             let x_adv = values(&training::perturb(&model, &x, &y, objective, &config, noise));
             let largest = Norm::Linf.distance(&x_adv, &task.x);
@@ -196,7 +199,7 @@ tests! {
 
     /// The ten lines that it takes to attack something of one's own.
     fn anything_with_logits_can_be_attacked() {
-        /// Class 1 where the picture is brighter than mid-grey on average.
+        /// Class 1 where the image is brighter than mid-gray on average.
         struct Brightness;
         impl Classifier for Brightness {
             fn logits(&self, x: Tensor<4>) -> Tensor<2> {
@@ -204,8 +207,8 @@ tests! {
                 Tensor::cat(vec![-bright.clone(), bright], 1)
             }
         }
-        let task = Task { x: vec![0.52; N], goals: vec![Goal::Avoid(1)], ids: vec![0] };
-        let survives = |epsilon| !run(&Pgd { steps: 12, ..pgd(Norm::Linf, epsilon) }, &Brightness, &task)[0].fallen();
+        let task = AttackBatch { x: vec![0.52; N], goals: vec![Goal::Untargeted(1)], ids: vec![0] };
+        let survives = |epsilon| !run(&Pgd { steps: 12, ..pgd(Norm::Linf, epsilon) }, &Brightness, &task)[0].succeeded();
         assert!(survives(0.019) && !survives(0.021));
     }
 }

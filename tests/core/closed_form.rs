@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 use otjr::{
     attack::{
-        Classifier, Goal, Loss, Task, Threat, apgd::checkpoints, autoattack, boundary::reach, method::stages, pgd::Pgd,
-        square::shrunk,
+        AttackBatch, Classifier, Goal, Loss, ThreatModel, apgd::checkpoints, autoattack, boundary::reach,
+        method::stages, pgd::Pgd, square::shrunk,
     },
     config::{AttackConfig, AttackKind, Norm},
     prediction::top,
@@ -37,14 +37,14 @@ impl Classifier for Linear {
     }
 }
 
-fn grey(n: usize) -> Vec<f32> {
+fn gray(n: usize) -> Vec<f32> {
     values(&uniform(43, [n * N], 0.4, 0.6))
 }
 
-/// For each picture what the margin of its class over the other changes by, pixel by pixel; two classes.
-fn differences(model: &Linear, task: &Task) -> Vec<f32> {
+/// For each image what the margin of its class over the other changes by, pixel by pixel; two classes.
+fn differences(model: &Linear, task: &AttackBatch) -> Vec<f32> {
     let w = values(&model.weight);
-    let sign = |goal: &Goal| if *goal == Goal::Avoid(0) { 1.0 } else { -1.0 };
+    let sign = |goal: &Goal| if *goal == Goal::Untargeted(0) { 1.0 } else { -1.0 };
     task.goals.iter().flat_map(|goal| w.chunks(2).map(move |w| sign(goal) * (w[0] - w[1]))).collect()
 }
 
@@ -52,10 +52,10 @@ tests! {
     /// On a linear model of two classes the margin falls by epsilon times the dual size of w, in one step and in many.
     fn linear_models_fall_as_far_as_they_can() {
         let model = Linear::new(2);
-        let task = task(&model, grey(2));
+        let task = task(&model, gray(2));
         let w = differences(&model, &task);
         for (norm, epsilon) in [(Norm::Linf, 0.02f32), (Norm::L2, 0.4)] {
-            let threat = Threat { norm, epsilon };
+            let threat = ThreatModel { norm, epsilon };
             let steps = Pgd { steps: 12, step: epsilon / 3.0, ..pgd(norm, epsilon) };
             let apgd = |config| attack(&AttackConfig { steps: 20, ..config });
             let before = run(&Pgd { steps: 1, step: 0.0, random_start: false, restarts: 1, ..steps.clone() }, &model, &task);
@@ -73,14 +73,14 @@ tests! {
                     assert!((fall / expected - 1.0).abs() < 0.01, "{norm}: {fall} of {expected}");
                 }
             }
-            // It stops as soon as the picture falls; a smaller ball does not suffice for that.
+            // It stops as soon as the image falls; a smaller ball does not suffice for that.
             let small = short(AttackKind::ApgdCe, norm, epsilon / 100.0);
             let found = run(&apgd(small), &model, &task);
             for ((found, before), w) in found.iter().zip(&before).zip(w.chunks(N)) {
                 let dual = if norm == Norm::Linf { Norm::L1 } else { Norm::L2 };
                 let expected = epsilon / 100.0 * dual.size(w.iter().copied());
                 let fall = before.margin - found.margin;
-                assert!(found.fallen() || (fall / expected - 1.0).abs() < 0.01, "{norm}: {fall} of {expected}");
+                assert!(found.succeeded() || (fall / expected - 1.0).abs() < 0.01, "{norm}: {fall} of {expected}");
             }
         }
     }
@@ -88,7 +88,7 @@ tests! {
     /// DeepFool and FAB find the exact distance to the boundary of a linear model; Carlini and Wagner come near.
     fn boundary_attacks_find_the_smallest_perturbation() {
         let model = Linear::new(2);
-        let task = task(&model, grey(2));
+        let task = task(&model, gray(2));
         let margins: Vec<f32> = logits(&model, &task.x).iter().zip(&task.goals).map(|(z, g)| g.margin(z)).collect();
         let w = differences(&model, &task);
         for (norm, dual) in [(Norm::Linf, Norm::L1), (Norm::L2, Norm::L2), (Norm::L1, Norm::Linf)] {
@@ -149,10 +149,10 @@ tests! {
 
     /// No point of ball and box is nearer than the L1 projection: moving weight between two pixels only goes further.
     fn the_l1_projection_is_the_nearest_point() {
-        let x = grey(1);
+        let x = gray(1);
         let far: Vec<f32> = x.iter().zip(values(&uniform(44, [N], -0.8, 0.8))).map(|(x, d)| x + d).collect();
         let mut near = far.clone();
-        Threat { norm: Norm::L1, epsilon: 200.0 }.project(&mut near, &x);
+        ThreatModel { norm: Norm::L1, epsilon: 200.0 }.project(&mut near, &x);
         // Optimality: what was taken off is the same lambda wherever neither 0 nor a wall was hit.
         let inside = |i: &usize| near[*i] != x[*i] && near[*i] > 0.0 && near[*i] < 1.0;
         let taken: Vec<f32> = (0..N).filter(inside).map(|i| (far[i] - near[i]).abs()).collect();
@@ -160,7 +160,7 @@ tests! {
         assert!(taken.len() > 100 && most - least < 1e-4, "{} {least} {most}", taken.len());
         for i in 0..N {
             let d = (far[i] - x[i]).abs();
-            assert!(near[i] != x[i] || d <= most + 1e-4, "pixel {i} was left at the picture though it had {d}");
+            assert!(near[i] != x[i] || d <= most + 1e-4, "pixel {i} was left at the image though it had {d}");
         }
     }
 
@@ -168,7 +168,7 @@ tests! {
     fn losses_match_their_differences() {
         let z = [1.5f32, -0.3, 2.2, 0.7, -1.1];
         for loss in [Loss::CrossEntropy, Loss::LogOdds, Loss::Margin, Loss::Dlr, Loss::DlrTowards(3)] {
-            for goal in [Goal::Avoid(0), Goal::Avoid(2), Goal::Reach(1)] {
+            for goal in [Goal::Untargeted(0), Goal::Untargeted(2), Goal::Targeted(1)] {
                 let value = |z: &[f32]| loss.ascend(goal, z, &mut [0.0; 5]);
                 let mut dz = [0f32; 5];
                 loss.ascend(goal, &z, &mut dz);
@@ -185,11 +185,11 @@ tests! {
         }
         // -(z_y - max z_j) / (z_1 - z_3), (z_t - z_y) / (z_1 - (z_3 + z_4) / 2), by hand.
         let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-6, "{a} {b}");
-        near(Loss::Dlr.ascend(Goal::Avoid(2), &z, &mut [0.0; 5]), -(2.2 - 1.5) / (2.2 - 0.7));
-        near(Loss::DlrTowards(1).ascend(Goal::Avoid(2), &z, &mut [0.0; 5]), (-0.3 - 2.2) / (2.2 - (0.7 - 0.3) / 2.0));
+        near(Loss::Dlr.ascend(Goal::Untargeted(2), &z, &mut [0.0; 5]), -(2.2 - 1.5) / (2.2 - 0.7));
+        near(Loss::DlrTowards(1).ascend(Goal::Untargeted(2), &z, &mut [0.0; 5]), (-0.3 - 2.2) / (2.2 - (0.7 - 0.3) / 2.0));
         // A sure model: float32 would say p = 1 and give no gradient.
         let mut dz = [0f32; 3];
-        let value = Loss::CrossEntropy.ascend(Goal::Avoid(0), &[40.0, 0.0, 1.0], &mut dz);
+        let value = Loss::CrossEntropy.ascend(Goal::Untargeted(0), &[40.0, 0.0, 1.0], &mut dz);
         assert!(value > 0.0 && dz[0] < 0.0 && dz[2] > dz[1] && dz[1] > 0.0, "{value} {dz:?}");
     }
 
@@ -202,7 +202,7 @@ tests! {
             }
         }
         let model = Sure(Linear::new(2));
-        let task = task(&model, grey(2));
+        let task = task(&model, gray(2));
         let before: Vec<f32> = logits(&model, &task.x).iter().zip(&task.goals).map(|(z, goal)| goal.margin(z)).collect();
         assert!(before.iter().all(|margin| *margin > 100.0), "not sure: {before:?}");
         for (norm, epsilon) in [(Norm::Linf, 1e-3), (Norm::L2, 0.01), (Norm::L1, 1.0)] {
@@ -221,7 +221,7 @@ tests! {
         let model = Linear::new(5);
         let x = values(&uniform(44, [3 * N], 0.3, 0.7));
         for class in 0..3 {
-            let task = Task { x: x.clone(), goals: vec![Goal::Reach(class); 3], ids: vec![0, 1, 2] };
+            let task = AttackBatch { x: x.clone(), goals: vec![Goal::Targeted(class); 3], ids: vec![0, 1, 2] };
             for kind in single() {
                 let norm = if kind == AttackKind::Cw { Norm::L2 } else { Norm::Linf };
                 let config = AttackConfig { queries: 6000, steps: 60, ..short(kind, norm, if norm == Norm::L2 { 20.0 } else { 0.2 }) };
@@ -231,7 +231,7 @@ tests! {
                     continue;
                 }
                 for found in run(&attack, &model, &task) {
-                    assert!(found.fallen(), "{kind} {class}");
+                    assert!(found.succeeded(), "{kind} {class}");
                     assert_eq!(top(&logits(&model, &found.x)[0]), class, "{kind}");
                 }
             }
@@ -251,7 +251,7 @@ tests! {
 
     /// AutoAttack's versions, and what too few classes leave of them.
     fn autoattack_has_its_published_parts() {
-        let threat = Threat { norm: Norm::Linf, epsilon: 0.1 };
+        let threat = ThreatModel { norm: Norm::Linf, epsilon: 0.1 };
         let names = |kind, classes| -> Vec<&str> {
             autoattack::stages(kind, threat, classes, 0).iter().map(|stage| stage.name).collect()
         };

@@ -2,10 +2,10 @@
 
 use burn::tensor::Device;
 use otjr::{
-    attack::Query,
+    attack::ModelOracle,
     checkpoint::Checkpoint,
     config::Corruption,
-    data::{Pictures, SIDE, VALUES, corruption::SEVERITIES, synthetic},
+    data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, corruption::SEVERITIES, synthetic},
     evaluate::{Tally, View, Views, wilson},
     model::Model,
     prediction::seen,
@@ -13,7 +13,7 @@ use otjr::{
 
 use crate::{ready, tests};
 
-const PLANE: usize = SIDE * SIDE;
+const PLANE: usize = IMAGE_SIZE * IMAGE_SIZE;
 
 /// Root of the mean squared difference, in levels of 255.
 fn distance(a: &[u8], b: &[u8]) -> f64 {
@@ -21,24 +21,24 @@ fn distance(a: &[u8], b: &[u8]) -> f64 {
     (squared / a.len() as f64).sqrt()
 }
 
-/// What a corruption does to a picture in each severity.
-fn all(kind: Corruption, picture: &[u8]) -> Vec<Vec<u8>> {
-    (1..=SEVERITIES).map(|severity| kind.apply(severity, picture, 3, 7)).collect()
+/// What a corruption does to an image in each severity.
+fn all(kind: Corruption, image: &[u8]) -> Vec<Vec<u8>> {
+    (1..=SEVERITIES).map(|severity| kind.apply(severity, image, 3, 7)).collect()
 }
 
-fn grey(level: u8) -> Vec<u8> {
-    vec![level; VALUES]
+fn gray(level: u8) -> Vec<u8> {
+    vec![level; IMAGE_LEN]
 }
 
-/// All pixels of one colour.
+/// All pixels of one color.
 fn plain(rgb: [u8; 3]) -> Vec<u8> {
     rgb.into_iter().flat_map(|level| [level; PLANE]).collect()
 }
 
-/// The colour that a plain picture has become.
-fn colour(picture: &[u8]) -> [u8; 3] {
-    let rgb = [picture[0], picture[PLANE], picture[2 * PLANE]];
-    assert_eq!(picture, plain(rgb), "it is no longer plain");
+/// The color that a plain image has become.
+fn color(image: &[u8]) -> [u8; 3] {
+    let rgb = [image[0], image[PLANE], image[2 * PLANE]];
+    assert_eq!(image, plain(rgb), "it is no longer plain");
     rgb
 }
 
@@ -50,12 +50,12 @@ fn shipped() -> Model {
 tests! {
     /// Saturation apart, which goes down in two severities and up in three; and two of motion's differ in a kernel's end
     /// that is too faint for a byte.
-    fn each_severity_is_further_from_the_picture() {
-        let pictures = synthetic::generate(0, 1, 6).test;
+    fn each_severity_is_further_from_the_image() {
+        let images = synthetic::generate(0, 1, 6).test;
         for &kind in Corruption::ALL {
             let mean = |severity| {
-                let of = |i| distance(&kind.apply(severity, pictures.picture(i), 3, i as u64), pictures.picture(i));
-                (0..pictures.len()).map(of).sum::<f64>() / pictures.len() as f64
+                let of = |i| distance(&kind.apply(severity, images.image(i), 3, i as u64), images.image(i));
+                (0..images.len()).map(of).sum::<f64>() / images.len() as f64
             };
             let far: Vec<f64> = (1..=SEVERITIES).map(mean).collect();
             let runs = if kind == Corruption::Saturate { vec![&far[..2], &far[2..]] } else { vec![&far[..]] };
@@ -66,21 +66,21 @@ tests! {
         }
     }
 
-    /// The same seed, picture and number, the same bytes; what is random follows seed and number, the rest does not.
+    /// The same seed, image and number, the same bytes; what is random follows seed and number, the rest does not.
     fn corruptions_are_functions_of_seed_and_number() {
         use Corruption::{Fog, GaussianNoise, ImpulseNoise, MotionBlur, ShotNoise};
-        let picture = synthetic::picture(0, 1);
+        let image = synthetic::image(0, 1);
         let random = [GaussianNoise, ShotNoise, ImpulseNoise, MotionBlur, Fog];
         for &kind in Corruption::ALL {
-            let made = kind.apply(3, &picture, 3, 7);
-            assert_eq!(made, kind.apply(3, &picture, 3, 7), "{kind}");
-            for other in [kind.apply(3, &picture, 4, 7), kind.apply(3, &picture, 3, 8)] {
+            let made = kind.apply(3, &image, 3, 7);
+            assert_eq!(made, kind.apply(3, &image, 3, 7), "{kind}");
+            for other in [kind.apply(3, &image, 4, 7), kind.apply(3, &image, 3, 8)] {
                 assert_eq!(made != other, random.contains(&kind), "{kind}");
             }
         }
     }
 
-    /// Noise has the size that it says, around the picture that was there.
+    /// Noise has the size that it says, around the image that was there.
     fn noise_is_as_large_as_it_says() {
         let mean = |x: &[u8]| x.iter().map(|&v| f64::from(v)).sum::<f64>() / x.len() as f64;
         let close = |value: f64, expected: f64, share: f64| {
@@ -88,22 +88,22 @@ tests! {
         };
         // Five standard errors of a deviation measured on 3,072 values are 6 %.
         for (severity, sigma) in [(1, 0.04), (2, 0.06), (3, 0.08), (4, 0.09), (5, 0.1)] {
-            let noisy = Corruption::GaussianNoise.apply(severity, &grey(128), 0, 0);
-            close(distance(&noisy, &grey(128)), 255.0 * sigma, 0.07);
+            let noisy = Corruption::GaussianNoise.apply(severity, &gray(128), 0, 0);
+            close(distance(&noisy, &gray(128)), 255.0 * sigma, 0.07);
             close(mean(&noisy), 128.0, 0.02);
         }
         for (severity, particles) in [(1, 500f64), (2, 250.0), (3, 100.0), (4, 75.0), (5, 50.0)] {
-            let noisy = Corruption::ShotNoise.apply(severity, &grey(128), 0, 0);
-            close(distance(&noisy, &grey(128)), 255.0 * (128.0 / 255.0 / particles).sqrt(), 0.07);
+            let noisy = Corruption::ShotNoise.apply(severity, &gray(128), 0, 0);
+            close(distance(&noisy, &gray(128)), 255.0 * (128.0 / 255.0 / particles).sqrt(), 0.07);
             close(mean(&noisy), 128.0, 0.02);
         }
-        assert!(all(Corruption::ShotNoise, &grey(0)).iter().all(|x| *x == grey(0)), "no light, no particles");
+        assert!(all(Corruption::ShotNoise, &gray(0)).iter().all(|x| *x == gray(0)), "no light, no particles");
         let mut before = Vec::new();
-        for (x, share) in all(Corruption::ImpulseNoise, &grey(128)).iter().zip([0.01, 0.02, 0.03, 0.05, 0.07]) {
-            let hit: Vec<usize> = (0..VALUES).filter(|&i| x[i] != 128).collect();
+        for (x, share) in all(Corruption::ImpulseNoise, &gray(128)).iter().zip([0.01, 0.02, 0.03, 0.05, 0.07]) {
+            let hit: Vec<usize> = (0..IMAGE_LEN).filter(|&i| x[i] != 128).collect();
             let white = hit.iter().filter(|&&i| x[i] == 255).count();
             assert!(hit.iter().all(|&i| x[i] == 0 || x[i] == 255));
-            let expected = share * VALUES as f64;
+            let expected = share * IMAGE_LEN as f64;
             assert!((hit.len() as f64 - expected).abs() < 4.0 * expected.sqrt(), "{} of {expected}", hit.len());
             assert!((white as f64 - hit.len() as f64 / 2.0).abs() < 2.0 * (hit.len() as f64).sqrt());
             assert!(before.iter().all(|i| hit.contains(i)), "a severity hits what the one before it did");
@@ -112,49 +112,49 @@ tests! {
     }
 
     /// Nothing is to be blurred, coarsened or evened out where all is alike.
-    fn plain_pictures_stay_plain() {
+    fn plain_images_stay_plain() {
         use Corruption::{Contrast, DefocusBlur, GaussianBlur, MotionBlur, Pixelate};
         for rgb in [[0, 0, 0], [255, 255, 255], [17, 128, 201]] {
             for kind in [GaussianBlur, DefocusBlur, MotionBlur, Contrast, Pixelate] {
                 assert!(all(kind, &plain(rgb)).iter().all(|x| *x == plain(rgb)), "{kind} {rgb:?}");
             }
         }
-        assert!(all(Corruption::Fog, &grey(0)).iter().all(|x| *x == grey(0)), "nothing is brighter than the brightest");
+        assert!(all(Corruption::Fog, &gray(0)).iter().all(|x| *x == gray(0)), "nothing is brighter than the brightest");
     }
 
     fn brightness_is_added_to_the_brightest_channel() {
-        for (x, amount) in all(Corruption::Brightness, &grey(100)).iter().zip([12.75f32, 25.5, 38.25, 51.0, 76.5]) {
-            let [r, g, b] = colour(x);
+        for (x, amount) in all(Corruption::Brightness, &gray(100)).iter().zip([12.75f32, 25.5, 38.25, 51.0, 76.5]) {
+            let [r, g, b] = color(x);
             // To the nearest level, either one where there are two.
             assert!(r == g && g == b && (f32::from(r) - 100.0 - amount).abs() < 0.501, "{r} {amount}");
         }
         // 200 becomes 251, and the others keep their share of it; beyond white there is nothing.
-        assert_eq!(colour(&Corruption::Brightness.apply(4, &plain([200, 50, 0]), 0, 0)), [251, 63, 0]);
-        assert_eq!(colour(&Corruption::Brightness.apply(5, &plain([250, 50, 0]), 0, 0)), [255, 51, 0]);
-        assert_eq!(colour(&Corruption::Brightness.apply(4, &grey(0), 0, 0)), [51; 3]);
+        assert_eq!(color(&Corruption::Brightness.apply(4, &plain([200, 50, 0]), 0, 0)), [251, 63, 0]);
+        assert_eq!(color(&Corruption::Brightness.apply(5, &plain([250, 50, 0]), 0, 0)), [255, 51, 0]);
+        assert_eq!(color(&Corruption::Brightness.apply(4, &gray(0), 0, 0)), [51; 3]);
     }
 
     fn contrast_shrinks_around_the_mean_of_a_channel() {
-        let stripes: Vec<u8> = (0..VALUES).map(|i| if i.is_multiple_of(2) { 50 } else { 150 }).collect();
+        let stripes: Vec<u8> = (0..IMAGE_LEN).map(|i| if i.is_multiple_of(2) { 50 } else { 150 }).collect();
         let expected = |i: usize| if i.is_multiple_of(2) { 80 } else { 120 };
         let flat = Corruption::Contrast.apply(3, &stripes, 0, 0);
-        assert!((0..VALUES).all(|i| flat[i] == expected(i)), "{:?}", &flat[..4]);
+        assert!((0..IMAGE_LEN).all(|i| flat[i] == expected(i)), "{:?}", &flat[..4]);
     }
 
     /// A saturation of a half, times 0.3, 0.1, 1.5, and twice it and more, which is all there is.
     fn saturation_keeps_the_brightest_channel() {
-        let made: Vec<[u8; 3]> = all(Corruption::Saturate, &plain([200, 150, 100])).iter().map(|x| colour(x)).collect();
+        let made: Vec<[u8; 3]> = all(Corruption::Saturate, &plain([200, 150, 100])).iter().map(|x| color(x)).collect();
         assert_eq!(made, [[200, 185, 170], [200, 195, 190], [200, 125, 50], [200, 100, 0], [200, 100, 0]]);
-        assert_eq!(colour(&Corruption::Saturate.apply(3, &grey(90), 0, 0)), [90; 3], "grey has no saturation to multiply");
+        assert_eq!(color(&Corruption::Saturate.apply(3, &gray(90), 0, 0)), [90; 3], "gray has no saturation to multiply");
     }
 
     /// A bright pixel shows the kernel: how wide it is, that nothing is lost, and which way it goes.
     fn blurs_spread_light_as_they_say() {
-        let mut point = grey(0);
+        let mut point = gray(0);
         let (row, column) = (16, 16);
-        (0..3).for_each(|plane| point[plane * PLANE + row * SIDE + column] = 255);
+        (0..3).for_each(|plane| point[plane * PLANE + row * IMAGE_SIZE + column] = 255);
         let lit = |x: &[u8]| -> Vec<[i32; 2]> {
-            let at = |i: usize| [(i % SIDE) as i32 - column as i32, (i / SIDE) as i32 - row as i32];
+            let at = |i: usize| [(i % IMAGE_SIZE) as i32 - column as i32, (i / IMAGE_SIZE) as i32 - row as i32];
             (0..PLANE).filter(|&i| x[i] > 0).map(at).collect()
         };
         for kind in [Corruption::GaussianBlur, Corruption::DefocusBlur, Corruption::MotionBlur] {
@@ -164,13 +164,13 @@ tests! {
                 assert!((sum - 255.0).abs() < 8.0, "{kind} {sum}");
             }
         }
-        // The centre of a bell of sigma 1 is 1 / (2 pi), and a pixel away it is less by the root of e.
+        // The center of a bell of sigma 1 is 1 / (2 pi), and a pixel away it is less by the root of e.
         let bell = Corruption::GaussianBlur.apply(5, &point, 0, 0);
-        assert_eq!([bell[row * SIDE + column], bell[row * SIDE + column + 1]], [41, 25]);
+        assert_eq!([bell[row * IMAGE_SIZE + column], bell[row * IMAGE_SIZE + column + 1]], [41, 25]);
         assert!(lit(&bell).iter().all(|[x, y]| lit(&bell).contains(&[*y, *x])));
         // A disc of radius 1.5 is 3 x 3 pixels.
         let disc = Corruption::DefocusBlur.apply(5, &point, 0, 0);
-        assert_eq!((lit(&disc).len(), disc[row * SIDE + column]), (9, 28));
+        assert_eq!((lit(&disc).len(), disc[row * IMAGE_SIZE + column]), (9, 28));
         // One half of a line, at most 45 degrees steep; light that falls to the right is seen from the left.
         let streak = lit(&Corruption::MotionBlur.apply(5, &point, 0, 0));
         assert!(streak.len() > 4 && streak.iter().all(|[x, y]| *x <= 0 && y.abs() <= -x + 1), "{streak:?}");
@@ -178,10 +178,10 @@ tests! {
 
     /// Better qualities are nearer, and what is smooth hardly suffers.
     fn jpeg_is_ordered_by_quality() {
-        let picture = synthetic::picture(0, 5);
-        let far: Vec<f64> = all(Corruption::JpegCompression, &picture).iter().map(|x| distance(x, &picture)).collect();
+        let image = synthetic::image(0, 5);
+        let far: Vec<f64> = all(Corruption::JpegCompression, &image).iter().map(|x| distance(x, &image)).collect();
         assert!(far.is_sorted() && far[0] > 0.5 && far[4] < 25.0, "{far:?}");
-        assert!(all(Corruption::JpegCompression, &grey(128)).iter().all(|x| distance(x, &grey(128)) <= 1.0));
+        assert!(all(Corruption::JpegCompression, &gray(128)).iter().all(|x| distance(x, &gray(128)) <= 1.0));
     }
 
     /// Names are those of CIFAR-10-C's files, and told apart.
@@ -194,10 +194,10 @@ tests! {
     /// Batches, interruptions and files make no difference to a tally, nor does another way to count.
     fn tallies_go_on_where_they_stopped() {
         let (model, device) = (shipped(), Device::flex());
-        let pictures: Pictures = synthetic::generate(0, 1, 7).test;
+        let images: ImageSet = synthetic::generate(0, 1, 7).test;
         let views = [View::Clean, View::Corrupted(Corruption::GaussianNoise, 5), View::Corrupted(Corruption::Fog, 5)];
         let count = |batch: usize| {
-            let views = Views { pictures: &pictures, views: &views, seed: 1, batch };
+            let views = Views { images: &images, views: &views, seed: 1, batch };
             let mut tally = Tally::default();
             while tally.done < views.total() {
                 ready(views.step(&model, &device, &mut tally)).unwrap();
@@ -210,16 +210,16 @@ tests! {
         let right = |corrupt: &dyn Fn(usize) -> Vec<u8>| {
             let right = |i: &usize| {
                 let x: Vec<f32> = corrupt(*i).into_iter().map(|v| f32::from(v) / 255.0).collect();
-                let logits = ready(Query::new(&model, &device, [3, SIDE, SIDE], 1).logits(&x)).unwrap();
-                let label = usize::from(pictures.labels[*i]);
+                let logits = ready(ModelOracle::new(&model, &device, [3, IMAGE_SIZE, IMAGE_SIZE], 1).logits(&x)).unwrap();
+                let label = usize::from(images.labels[*i]);
                 seen(logits.row(0), label) == label
             };
             (0..7).filter(right).count()
         };
         let expected = [
-            right(&|i| pictures.picture(i).to_vec()),
-            right(&|i| Corruption::GaussianNoise.apply(5, pictures.picture(i), 1, i as u64)),
-            right(&|i| Corruption::Fog.apply(5, pictures.picture(i), 1, i as u64)),
+            right(&|i| images.image(i).to_vec()),
+            right(&|i| Corruption::GaussianNoise.apply(5, images.image(i), 1, i as u64)),
+            right(&|i| Corruption::Fog.apply(5, images.image(i), 1, i as u64)),
         ];
         assert_eq!((tally.right.as_slice(), tally.done), (expected.as_slice(), 21));
         assert!(expected[0] > expected[1] || expected[0] > expected[2], "{expected:?}: the test tests nothing");

@@ -12,15 +12,18 @@ use otjr::{
     },
     checkpoint::Checkpoint,
     config::{AttackConfig, AttackKind, Norm, Pixels},
-    data::{Pictures, synthetic},
-    evaluate::{Accuracy, Evaluation, Fate, Now, State, Target, Watch, accuracy, check, pairs},
+    data::{ImageSet, synthetic},
+    evaluate::{
+        Accuracy, Evaluation, EvaluationObserver, EvaluationProgress, ImageStatus, State, Target, accuracy, check,
+        pairs,
+    },
     model::Model,
     prediction::{ranking, rival, seen, top},
 };
 
 use crate::{ready, tests, uniform, values};
 
-fn data(n: usize) -> Pictures {
+fn data(n: usize) -> ImageSet {
     synthetic::generate(0, 1, n).test
 }
 
@@ -37,12 +40,12 @@ fn robust() -> Model {
     shipped(include_bytes!("../../public/models/otjr.safetensors"))
 }
 
-/// Labels as the model sees the pictures, so that there is something to attack.
-fn as_seen(model: &impl Classifier, mut pictures: Pictures) -> Pictures {
-    let x = otjr::batch::pixels_of(&pictures.pixels, &Device::flex());
+/// Labels as the model sees the images, so that there is something to attack.
+fn as_seen(model: &impl Classifier, mut images: ImageSet) -> ImageSet {
+    let x = otjr::batch::pixels_of(&images.pixels, &Device::flex());
     let classes = values(&model.logits(x).argmax(1).float());
-    pictures.labels = classes.into_iter().map(|class| class as u16).collect();
-    pictures
+    images.labels = classes.into_iter().map(|class| class as u16).collect();
+    images
 }
 
 fn few(kind: AttackKind, epsilon: f32) -> AttackConfig {
@@ -52,21 +55,21 @@ fn few(kind: AttackKind, epsilon: f32) -> AttackConfig {
 
 const EPSILON: f32 = 8.0 / 255.0;
 
-/// Each attack with a small ball: some pictures fall.
+/// Each attack with a small ball: some images fall.
 fn plan() -> Vec<Stage> {
     let kinds = [AttackKind::Fgsm, AttackKind::ApgdCe, AttackKind::Square];
     kinds.iter().flat_map(|&kind| stages(&few(kind, EPSILON), 10).unwrap()).collect()
 }
 
-fn evaluation<'a>(pictures: &'a Pictures, stages: &'a [Stage]) -> Evaluation<'a> {
-    Evaluation { pictures, stages, target: None, seed: 0, batch: 4, flags: Vec::new(), may_be_random: false }
+fn evaluation<'a>(images: &'a ImageSet, stages: &'a [Stage]) -> Evaluation<'a> {
+    Evaluation { images, stages, target: None, seed: 0, batch: 4, flags: Vec::new(), may_be_random: false }
 }
 
 /// Lets an evaluation go on for so many steps.
 struct Steps(usize, Option<State>);
 
-impl Watch for Steps {
-    async fn look(&mut self, now: Now<'_>) -> ControlFlow<()> {
+impl EvaluationObserver for Steps {
+    async fn look(&mut self, now: EvaluationProgress<'_>) -> ControlFlow<()> {
         assert!(now.done <= now.of as f64 + 1e-9);
         if now.settled {
             self.1 = Some(now.state.clone());
@@ -97,57 +100,57 @@ tests! {
     /// Each attack gets what the ones before have left, and nothing is counted twice.
     fn attacks_share_the_work() {
         let model = standard();
-        let (pictures, stages) = (as_seen(&model, data(10)), plan());
-        let state = whole(&model, &evaluation(&pictures, &stages));
+        let (images, stages) = (as_seen(&model, data(10)), plan());
+        let state = whole(&model, &evaluation(&images, &stages));
         let accuracy = state.accuracy();
-        assert_eq!((accuracy.pictures, accuracy.clean), (10, 10));
+        assert_eq!((accuracy.images, accuracy.clean), (10, 10));
         assert_eq!(state.records.iter().map(|r| r.name.as_str()).collect::<Vec<_>>(), ["fgsm", "apgd-ce", "square"]);
         for (n, record) in state.records.iter().enumerate() {
             let before = if n == 0 { 10 } else { state.records[n - 1].after };
             assert_eq!(record.before, before);
-            let felled = state.fates.iter().filter(|fate| **fate == Fate::Felled(n)).count();
+            let felled = state.fates.iter().filter(|fate| **fate == ImageStatus::FooledBy(n)).count();
             assert_eq!(record.before - record.after, felled);
         }
         assert_eq!(accuracy.robust, state.records[2].after);
         assert!(accuracy.robust < 10, "nothing fell: the test tests nothing");
         for (i, fate) in state.fates.iter().enumerate() {
             let adversarial = &state.adversarial[i * 3072..(i + 1) * 3072];
-            let x: Vec<f32> = pictures.picture(i).iter().map(|&v| f32::from(v) / 255.0).collect();
+            let x: Vec<f32> = images.image(i).iter().map(|&v| f32::from(v) / 255.0).collect();
             assert!(Norm::Linf.distance(adversarial, &x) <= EPSILON);
-            assert_eq!(*fate == Fate::Standing, adversarial == x);
-            assert_eq!(*fate == Fate::Standing, state.predictions[i] == pictures.labels[i] as usize);
+            assert_eq!(*fate == ImageStatus::Robust, adversarial == x);
+            assert_eq!(*fate == ImageStatus::Robust, state.predictions[i] == images.labels[i] as usize);
         }
     }
 
     /// The classes make up the whole, and what is shown of an attack is what was counted.
     fn classes_and_pairs_agree_with_the_count() {
-        let (model, pictures, device) = (robust(), data(20), Device::flex());
+        let (model, images, device) = (robust(), data(20), Device::flex());
         let config = few(AttackKind::Pgd, EPSILON);
         let go_on = |_: &State| ControlFlow::Continue(());
-        let state = ready(accuracy(&model, &pictures, &config, 8, &device, go_on)).unwrap();
-        let classes = state.by_class(&pictures);
+        let state = ready(accuracy(&model, &images, &config, 8, &device, go_on)).unwrap();
+        let classes = state.by_class(&images);
         let sum = |count: fn(&Accuracy) -> usize| classes.iter().map(count).sum::<usize>();
-        let Accuracy { pictures: all, clean, robust } = state.accuracy();
-        assert_eq!([sum(|c| c.pictures), sum(|c| c.clean), sum(|c| c.robust)], [all, clean, robust]);
-        assert_eq!(classes[3].pictures, pictures.labels.iter().filter(|label| **label == 3).count());
+        let Accuracy { images: all, clean, robust } = state.accuracy();
+        assert_eq!([sum(|c| c.images), sum(|c| c.clean), sum(|c| c.robust)], [all, clean, robust]);
+        assert_eq!(classes[3].images, images.labels.iter().filter(|label| **label == 3).count());
 
         let ids = [17, 4, 11, 0, 9, 2];
-        let shown = ready(pairs(&model, &pictures, &ids, &config, &device)).unwrap();
+        let shown = ready(pairs(&model, &images, &ids, &config, &device)).unwrap();
         assert_eq!(shown.len(), ids.len());
         for (pair, &i) in shown.iter().zip(&ids) {
-            let (picture, label) = (pictures.picture(i), pictures.labels[i] as usize);
-            assert!(pair.attacked.iter().zip(picture).all(|(after, before)| after.abs_diff(*before) <= 8));
-            assert_eq!(pair.change, change(picture, &pair.attacked));
-            let expected = [state.fates[i] != Fate::Wrong, state.fates[i] == Fate::Standing];
-            assert_eq!(pair.classes.map(|class| class == label), expected, "picture {i}");
+            let (image, label) = (images.image(i), images.labels[i] as usize);
+            assert!(pair.attacked.iter().zip(image).all(|(after, before)| after.abs_diff(*before) <= 8));
+            assert_eq!(pair.change, change(image, &pair.attacked));
+            let expected = [state.fates[i] != ImageStatus::Misclassified, state.fates[i] == ImageStatus::Robust];
+            assert_eq!(pair.classes.map(|class| class == label), expected, "image {i}");
         }
     }
 
     /// Stopped anywhere, kept in a file, and gone on with: the same in the end as a run left alone.
     fn an_interrupted_evaluation_goes_on() {
         let model = standard();
-        let (pictures, stages) = (as_seen(&model, data(10)), plan());
-        let evaluation = evaluation(&pictures, &stages);
+        let (images, stages) = (as_seen(&model, data(10)), plan());
+        let evaluation = evaluation(&images, &stages);
         let expected = timeless(whole(&model, &evaluation));
         let device = Device::flex();
         let mut state = ready(evaluation.begin(&model, &device)).unwrap();
@@ -158,15 +161,15 @@ tests! {
             ready(evaluation.run(&model, &model, &device, &mut attempt, &mut steps)).unwrap();
             // What a killed program would find: the last settled state, through a file.
             let kept = if attempt.finished { attempt } else { steps.1.unwrap_or(state) };
-            let file = Checkpoint::from_bytes(&kept.to_checkpoint(&pictures).to_bytes()).unwrap();
-            state = State::from_checkpoint(&file, &pictures).unwrap();
+            let file = Checkpoint::from_bytes(&kept.to_checkpoint(&images).to_bytes()).unwrap();
+            state = State::from_checkpoint(&file, &images).unwrap();
             assert_eq!(timeless(state.clone()), timeless(kept));
             sittings += 1;
         }
         assert!(sittings > 2, "never interrupted");
         assert_eq!(timeless(state), expected);
-        let other = State::from_checkpoint(&expected.to_checkpoint(&pictures), &data(9)).unwrap_err();
-        assert!(other.to_string().contains("another number of pictures"), "{other}");
+        let other = State::from_checkpoint(&expected.to_checkpoint(&images), &data(9)).unwrap_err();
+        assert!(other.to_string().contains("another number of images"), "{other}");
     }
 
     /// Gradients that are hidden, here by rounding the logits, are noticed; square finds what they hide.
@@ -179,12 +182,12 @@ tests! {
             }
         }
         let model = Rounded(uniform(70, [3072, 10], -0.05, 0.05));
-        let pictures = as_seen(&model, data(12));
+        let images = as_seen(&model, data(12));
         let mut all = Vec::new();
         for kind in [AttackKind::ApgdCe, AttackKind::Square] {
             all.extend(stages(&AttackConfig { queries: 200, ..few(kind, 0.1) }, 10).unwrap());
         }
-        let state = whole(&model, &evaluation(&pictures, &all));
+        let state = whole(&model, &evaluation(&images, &all));
         let standing = state.records[0].before;
         assert!(standing > 3, "{:?}", state.records);
         let felled = |n: usize| state.records[n].before - state.records[n].after;
@@ -194,7 +197,7 @@ tests! {
         assert!(state.flags.contains(&Flag::SquareAhead { felled, of }), "{:?}", state.flags);
         // Finished is finished.
         let mut again = state.clone();
-        ready(evaluation(&pictures, &all).run(&model, &model, &Device::flex(), &mut again, &mut Steps(0, None))).unwrap();
+        ready(evaluation(&images, &all).run(&model, &model, &Device::flex(), &mut again, &mut Steps(0, None))).unwrap();
         assert_eq!(again, state);
     }
 
@@ -214,10 +217,10 @@ tests! {
                 softmax(self.0.logits(x), 1)
             }
         }
-        let pictures = data(4);
+        let images = data(4);
         let flags = |model: &dyn Fn(&Evaluation) -> State, may_be_random| {
             let stages = plan();
-            model(&Evaluation { may_be_random, ..evaluation(&pictures, &stages) }).flags
+            model(&Evaluation { may_be_random, ..evaluation(&images, &stages) }).flags
         };
         let device = Device::flex();
         let noisy = |e: &Evaluation| ready(e.begin(&Noisy(standard(), Cell::new(0.0)), &device)).unwrap();
@@ -231,8 +234,8 @@ tests! {
     fn attacks_are_judged_by_another_model() {
         let (model, device) = (standard(), Device::flex());
         let other = robust();
-        let (pictures, stages) = (as_seen(&other, data(6)), plan());
-        let evaluation = evaluation(&pictures, &stages);
+        let (images, stages) = (as_seen(&other, data(6)), plan());
+        let evaluation = evaluation(&images, &stages);
         let mut state = ready(evaluation.begin(&other, &device)).unwrap();
         assert_eq!(state.accuracy().clean, 6);
         ready(evaluation.run(&model, &other, &device, &mut state, &mut Steps(usize::MAX, None))).unwrap();
@@ -240,8 +243,8 @@ tests! {
         let own = whole(&model, &evaluation);
         assert!(state.accuracy().robust > own.accuracy().robust, "{:?} {:?}", state.accuracy(), own.accuracy());
         // What the attacked model is wrong on anyway is attacked by nobody, and that is said.
-        let wrong = own.fates.iter().filter(|fate| **fate == Fate::Wrong).count();
-        let said = state.flags.contains(&Flag::LeftAlone { pictures: wrong, of: 6 });
+        let wrong = own.fates.iter().filter(|fate| **fate == ImageStatus::Misclassified).count();
+        let said = state.flags.contains(&Flag::LeftAlone { images: wrong, of: 6 });
         assert_eq!(said, wrong > 0, "{wrong} {:?}", state.flags);
         assert!(own.flags.iter().all(|flag| !matches!(flag, Flag::LeftAlone { .. })));
     }
@@ -257,27 +260,27 @@ tests! {
                 z + noise
             }
         }
-        let (robust, pictures, device) = (robust(), data(4), Device::flex());
-        let pictures = as_seen(&robust, pictures);
+        let (robust, images, device) = (robust(), data(4), Device::flex());
+        let images = as_seen(&robust, images);
         let rand = stages(&AttackConfig { samples: 4, steps: 10, ..few(AttackKind::ApgdCe, EPSILON) }, 10).unwrap();
         let model = Jumpy(robust, Cell::new(0));
-        let evaluation = Evaluation { may_be_random: true, ..evaluation(&pictures, &rand) };
+        let evaluation = Evaluation { may_be_random: true, ..evaluation(&images, &rand) };
         let mut state = ready(evaluation.begin(&model, &device)).unwrap();
         ready(evaluation.run(&model, &model, &device, &mut state, &mut Steps(usize::MAX, None))).unwrap();
         let before = state.records[0].before as u64;
         assert!(before > 0);
-        // A start and ten steps of four samples each for every picture: none left early.
+        // A start and ten steps of four samples each for every image: none left early.
         assert_eq!(state.records[0].queries[1], 44 * before);
     }
 
     /// The L1 suite: enlarged balls on the way, the right one in the end.
     fn the_l1_suite_ends_in_its_ball() {
-        let (model, pictures) = (standard(), data(4));
+        let (model, images) = (standard(), data(4));
         let l1 = AttackConfig { epsilon: Pixels(8.0), ..AttackConfig::of(AttackKind::Autoattack, Norm::L1) };
         let stages = &stages(&l1, 10).unwrap()[..1];
-        let state = whole(&model, &evaluation(&pictures, stages));
-        assert!(state.fates.contains(&Fate::Felled(0)), "{:?}", state.fates);
-        for (adversarial, x) in state.adversarial.chunks(3072).zip(pictures.pixels.chunks(3072)) {
+        let state = whole(&model, &evaluation(&images, stages));
+        assert!(state.fates.contains(&ImageStatus::FooledBy(0)), "{:?}", state.fates);
+        for (adversarial, x) in state.adversarial.chunks(3072).zip(images.pixels.chunks(3072)) {
             let x: Vec<f32> = x.iter().map(|&v| f32::from(v) / 255.0).collect();
             assert!(Norm::L1.distance(adversarial, &x) <= 8.0);
         }
@@ -285,9 +288,9 @@ tests! {
 
     /// Goals that an attack cannot have are refused before anything is run.
     fn a_suite_with_a_target_is_refused_at_once() {
-        let (model, pictures) = (standard(), data(2));
+        let (model, images) = (standard(), data(2));
         let stages = stages(&AttackConfig::of(AttackKind::Autoattack, Norm::Linf), 10).unwrap();
-        let evaluation = Evaluation { target: Some(Target::Class(3)), ..evaluation(&pictures, &stages) };
+        let evaluation = Evaluation { target: Some(Target::Class(3)), ..evaluation(&images, &stages) };
         let error = ready(evaluation.begin(&model, &Device::flex())).unwrap_err().to_string();
         assert!(error.contains("leave out the target"), "{error}");
     }
@@ -316,22 +319,22 @@ tests! {
 
     fn targets_are_what_they_say() {
         let model = standard();
-        let (pictures, device) = (as_seen(&model, data(6)), Device::flex());
+        let (images, device) = (as_seen(&model, data(6)), Device::flex());
         let stages = stages(&AttackConfig { steps: 20, step: Pixels(0.03), ..few(AttackKind::Pgd, 0.3) }, 10).unwrap();
         for target in [Target::Class(3), Target::Random, Target::LeastLikely] {
-            let evaluation = Evaluation { target: Some(target), ..evaluation(&pictures, &stages) };
+            let evaluation = Evaluation { target: Some(target), ..evaluation(&images, &stages) };
             let mut state = ready(evaluation.begin(&model, &device)).unwrap();
             ready(evaluation.run(&model, &model, &device, &mut state, &mut Steps(usize::MAX, None))).unwrap();
             for (i, fate) in state.fates.iter().enumerate() {
-                if *fate == Fate::Felled(0) {
-                    assert_ne!(state.predictions[i], pictures.labels[i] as usize, "{target:?}");
+                if *fate == ImageStatus::FooledBy(0) {
+                    assert_ne!(state.predictions[i], images.labels[i] as usize, "{target:?}");
                     assert!(target != Target::Class(3) || state.predictions[i] == 3);
                 }
-                // A picture of class 3 cannot be brought there.
-                assert!(target != Target::Class(3) || pictures.labels[i] != 3 || *fate == Fate::Standing);
+                // An image of class 3 cannot be brought there.
+                assert!(target != Target::Class(3) || images.labels[i] != 3 || *fate == ImageStatus::Robust);
             }
             assert_eq!(state.accuracy().clean, 6);
-            assert!(state.fates.contains(&Fate::Felled(0)), "{target:?}");
+            assert!(state.fates.contains(&ImageStatus::FooledBy(0)), "{target:?}");
         }
         assert_eq!("least-likely".parse(), Ok(Target::LeastLikely));
         assert_eq!("7".parse(), Ok(Target::Class(7)));

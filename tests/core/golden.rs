@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{
     attack::{
-        Classifier, Found, Goal, Loss, Query, Task, Threat,
+        AttackBatch, AttackOutcome, Classifier, Goal, Loss, ModelOracle, ThreatModel,
         apgd::{Run, Start},
         boundary::reach,
         square::{Shift, Square, Window, bump, shrunk},
@@ -61,7 +61,7 @@ tests! {
     fn the_l1_ball_is_the_official_one() {
         let golden = golden();
         for (i, &epsilon) in golden["ball.epsilon"].values.iter().enumerate() {
-            let threat = Threat { norm: Norm::L1, epsilon };
+            let threat = ThreatModel { norm: Norm::L1, epsilon };
             let pairs = rows(&golden["ball.x"]).zip(rows(&golden["ball.y"]));
             let ours: Vec<f32> = pairs.flat_map(|(x, y)| threat.displaced(x, y)).collect();
             near(&ours, &golden[&format!("ball.{i}")].values, 2e-6, &format!("epsilon {epsilon}"));
@@ -88,7 +88,7 @@ tests! {
                 [("ce", Loss::CrossEntropy), ("dlr", Loss::Dlr), ("dlr-towards", Loss::DlrTowards(target[i]))]
             {
                 let mut dz = vec![0.0; z.len()];
-                let value = loss.ascend(Goal::Avoid(y[i]), z, &mut dz);
+                let value = loss.ascend(Goal::Untargeted(y[i]), z, &mut dz);
                 near(&[value as f32], &[golden[&format!("loss.{name}")].values[i]], 1e-5, name);
                 let official = rows(&golden[&format!("loss.{name}.gradient")]).nth(i).unwrap();
                 near(&dz, official, 1e-5, name);
@@ -121,7 +121,7 @@ tests! {
                     Window { top: place[0], left: place[1], side: bump.len().isqrt(), shape: [3, 10, 10] }
                 };
                 let shift = Shift { to: window(&places[..2]), from: window(&places[2..]), signs: of("signs"), bump: bump.clone() };
-                let threat = Threat { norm, epsilon: of("epsilon")[0] };
+                let threat = ThreatModel { norm, epsilon: of("epsilon")[0] };
                 let square = Square { threat, queries: 1, restarts: 1, share: 0.8, seed: 0 };
                 let ours = square.shifted(&of("x"), &of("start"), &shift);
                 assert!(largest_difference(&ours, &of("start")) > 1e-3, "nothing was proposed");
@@ -150,16 +150,16 @@ tests! {
             // What only the direction of the gradient tells, the log-odds tell as well.
             for loss in [loss, loss.unsaturated()] {
                 let net = Net { u: matrix("u"), v: matrix("v"), c: matrix("c"), asked: RefCell::default() };
-                let query = Query::new(&net, &Device::flex(), [3, 6, 6], n);
-                let goals = numbers(of("y")).into_iter().map(Goal::Avoid).collect();
-                let task = Task { x: of("x").values.clone(), goals, ids: vec![0; n] };
+                let query = ModelOracle::new(&net, &Device::flex(), [3, 6, 6], n);
+                let goals = numbers(of("y")).into_iter().map(Goal::Untargeted).collect();
+                let task = AttackBatch { x: of("x").values.clone(), goals, ids: vec![0; n] };
                 let start = |i: usize| Start { i, loss, x: points.values[i * d..][..d].to_vec() };
-                let found = |i| Found { x: task.picture(i).to_vec(), margin: 1e9, distance: None };
-                let mut found: Vec<Found> = (0..n).map(found).collect();
+                let found = |i| AttackOutcome { x: task.image(i).to_vec(), margin: 1e9, distance: None };
+                let mut found: Vec<AttackOutcome> = (0..n).map(found).collect();
                 let run = Run {
                     query: &query,
                     task: &task,
-                    threat: Threat { norm, epsilon: of("epsilon").values[0] },
+                    threat: ThreatModel { norm, epsilon: of("epsilon").values[0] },
                     iterations: asked - 1,
                     samples: 1,
                     sparse: name == "l1-sparse",
@@ -172,7 +172,7 @@ tests! {
                 for (step, (ours, official)) in ours.chunks(n * d).zip(points.values.chunks(n * d)).enumerate() {
                     near(ours, official, 2e-4, &format!("{name} {loss:?} step {step}"));
                 }
-                assert_eq!(ours.len(), points.values.len(), "{name}: pictures fell on the way");
+                assert_eq!(ours.len(), points.values.len(), "{name}: images fell on the way");
             }
         }
     }

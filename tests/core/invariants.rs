@@ -2,11 +2,11 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{
-    attack::{Attack, Classifier, Error, Found, Goal, Query, Task, method::stages},
+    attack::{Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, ModelOracle, method::stages},
     config::{AttackConfig, AttackKind, Norm, Pixels},
     model::{Model, Pass},
     prediction::top,
-    random::{self, Purpose},
+    random::{self, StreamId},
 };
 
 /// Of the models that are attacked.
@@ -47,7 +47,7 @@ pub fn attack(config: &AttackConfig) -> impl Attack + use<> {
 
 /// Values in [0,1], many at 0 and 1, where clipping bites.
 pub fn pixels(n: usize) -> Vec<f32> {
-    let drawn = random::uniform(&mut random::stream(31, Purpose::Directions, 99), n, -0.3, 1.3);
+    let drawn = random::uniform(&mut random::stream(31, StreamId::Directions, 99), n, -0.3, 1.3);
     drawn.into_iter().map(|v| v.clamp(0.0, 1.0)).collect()
 }
 
@@ -65,25 +65,25 @@ impl Classifier for Broken {
 pub struct Subject<'a, M> {
     pub model: &'a M,
     pub device: Device,
-    /// Of a picture.
+    /// Of an image.
     pub shape: [usize; 3],
 }
 
 impl<M: Classifier> Subject<'_, M> {
-    /// Pictures whose predictions are to be avoided, so that each has to be attacked.
-    pub async fn task(&self, n: usize) -> Task {
+    /// Images whose predictions are to be avoided, so that each has to be attacked.
+    pub async fn task(&self, n: usize) -> AttackBatch {
         let x = pixels(n * self.shape.iter().product::<usize>());
         let logits = self.query().logits(&x).await.unwrap();
-        let goals = logits.rows().map(|z| Goal::Avoid(top(z))).collect();
-        Task { x, goals, ids: (0..n as u64).collect() }
+        let goals = logits.rows().map(|z| Goal::Untargeted(top(z))).collect();
+        AttackBatch { x, goals, ids: (0..n as u64).collect() }
     }
 
     /// In batches of two: what an attack finds must not depend on them.
-    fn query(&self) -> Query<'_, M> {
-        Query::new(self.model, &self.device, self.shape, 2)
+    fn query(&self) -> ModelOracle<'_, M> {
+        ModelOracle::new(self.model, &self.device, self.shape, 2)
     }
 
-    async fn run(&self, config: &AttackConfig, task: &Task) -> Vec<Found> {
+    async fn run(&self, config: &AttackConfig, task: &AttackBatch) -> Vec<AttackOutcome> {
         attack(config).run(&self.query(), task, &mut ()).await.unwrap()
     }
 
@@ -96,11 +96,11 @@ impl<M: Classifier> Subject<'_, M> {
             let logits = self.query().logits(&x).await.unwrap();
             for (i, found) in found.iter().enumerate() {
                 assert!(found.x.iter().all(|v| (0.0..=1.0).contains(v)), "{kind} {norm} {epsilon}");
-                let size = norm.distance(&found.x, task.picture(i));
+                let size = norm.distance(&found.x, task.image(i));
                 assert!(size <= epsilon, "{kind} {norm}: {size} > {epsilon}");
                 let margin = task.goals[i].margin(logits.row(i));
                 assert!((margin - found.margin).abs() < 1e-4, "{kind} {norm}: {margin} {}", found.margin);
-                assert!(found.distance.is_none_or(|d| !found.fallen() || d <= epsilon), "{kind} {norm}");
+                assert!(found.distance.is_none_or(|d| !found.succeeded() || d <= epsilon), "{kind} {norm}");
             }
         }
     }
@@ -114,7 +114,7 @@ impl<M: Classifier> Subject<'_, M> {
         }
     }
 
-    pub async fn equal_seeds_give_equal_pictures(&self) {
+    pub async fn equal_seeds_give_equal_images(&self) {
         let task = self.task(2).await;
         let mut differ = 0;
         for (kind, norm, epsilon) in cases(&TIGHT).filter(|(kind, ..)| kind.uses("seed")) {
@@ -153,12 +153,12 @@ impl<M: Classifier> Subject<'_, M> {
             let few = self.run(&few, &task).await;
             for more in more {
                 for (few, more) in few.iter().zip(self.run(&more, &task).await) {
-                    let (fallen, margin) = (few.fallen(), few.margin + 1e-4);
-                    assert!(more.fallen() || !fallen, "{kind} {norm}");
+                    let (fallen, margin) = (few.succeeded(), few.margin + 1e-4);
+                    assert!(more.succeeded() || !fallen, "{kind} {norm}");
                     assert!(fallen || more.margin <= margin, "{kind} {norm}: {} {margin}", more.margin);
                     let nearer = |d: f32| more.distance.is_some_and(|more| more <= 1.001 * d);
                     assert!(few.distance.is_none_or(nearer), "{kind} {norm}: {:?} {:?}", few.distance, more.distance);
-                    fell += usize::from(more.fallen());
+                    fell += usize::from(more.succeeded());
                     stood += usize::from(!fallen);
                 }
             }
@@ -166,22 +166,22 @@ impl<M: Classifier> Subject<'_, M> {
         assert!(fell > 0 && stood > 0, "the balls test nothing: {fell} {stood}");
     }
 
-    pub async fn pictures_already_wrong_are_not_touched(&self) {
+    pub async fn images_already_wrong_are_not_touched(&self) {
         let mut task = self.task(2).await;
         for goal in &mut task.goals {
-            let Goal::Avoid(y) = *goal else { unreachable!() };
-            *goal = Goal::Avoid((y + 1) % CLASSES);
+            let Goal::Untargeted(y) = *goal else { unreachable!() };
+            *goal = Goal::Untargeted((y + 1) % CLASSES);
         }
         for (kind, norm, epsilon) in cases(&BALLS) {
             let found = self.run(&short(kind, norm, epsilon), &task).await;
             assert_eq!(found.iter().flat_map(|f| f.x.clone()).collect::<Vec<_>>(), task.x, "{kind} {norm}");
-            assert!(found.iter().all(|f| f.fallen() && f.distance == Some(0.0)), "{kind} {norm}");
+            assert!(found.iter().all(|f| f.succeeded() && f.distance == Some(0.0)), "{kind} {norm}");
         }
     }
 
     /// A model whose output is not a number is refused, not called robust.
     pub async fn outputs_that_are_no_numbers_are_refused(&self) {
-        let query = Query::new(&Broken, &self.device, self.shape, 2);
+        let query = ModelOracle::new(&Broken, &self.device, self.shape, 2);
         let task = self.task(1).await;
         for (kind, norm, epsilon) in cases(&TIGHT) {
             let refused = attack(&short(kind, norm, epsilon)).run(&query, &task, &mut ()).await;

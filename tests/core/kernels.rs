@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use burn::tensor::{Device, Tensor, TensorData, module, ops::ConvOptions};
 use otjr::{
     kernel::{self, Weight},
-    random::{Purpose, Stream, stream, uniform},
+    random::{Stream, StreamId, stream, uniform},
 };
 
 /// Output, input gradient and weight gradient of `sum(conv2d(x, w) * r)`.
@@ -29,7 +29,7 @@ pub fn ours(device: &Device, stride: usize) -> impl Fn(Tensor<4>, Tensor<4>) -> 
     move |x, w| {
         let home = x.device();
         let (x, w) = (moved(x, device), moved(w, device));
-        kernel::pictures(kernel::conv2d(kernel::maps(x), &Weight::new(w), stride, None)).to_device(&home)
+        kernel::images(kernel::conv2d(kernel::maps(x), &Weight::new(w), stride, None)).to_device(&home)
     }
 }
 
@@ -41,7 +41,7 @@ pub fn moved<const D: usize>(tensor: Tensor<D>, device: &Device) -> Tensor<D> {
 
 thread_local! {
     /// Each test has a thread of its own, and so the same numbers every time.
-    static DRAWS: RefCell<Stream> = RefCell::new(stream(0, Purpose::Synthetic, 0));
+    static DRAWS: RefCell<Stream> = RefCell::new(stream(0, StreamId::Synthetic, 0));
 }
 
 fn random(shape: [usize; 4]) -> Tensor<4> {
@@ -82,7 +82,7 @@ fn mean(x: Tensor<4>) -> Tensor<1> {
     x.mean_dims(&[0, 2, 3]).reshape([c])
 }
 
-/// The values and the gradients of every operand of `sum(f(pictures, vectors, weight) * r)`, all of them tracked.
+/// The values and the gradients of every operand of `sum(f(images, vectors, weight) * r)`, all of them tracked.
 fn all(
     device: &Device,
     f: impl Fn(Vec<Tensor<4>>, Vec<Tensor<1>>) -> Tensor<4>,
@@ -131,7 +131,7 @@ pub fn convolution_and_its_gradients_equal_burns_own(device: &Device) {
     }
 }
 
-pub fn pictures_need_not_be_square_or_in_order(device: &Device) {
+pub fn images_need_not_be_square_or_in_order(device: &Device) {
     let x = random([2, 7, 9, 5]).permute([0, 3, 1, 2]);
     let w = random([3, 3, 6, 5]).permute([2, 3, 0, 1]);
     for (stride, out) in [(1, [7, 9]), (2, [4, 5])] {
@@ -142,7 +142,7 @@ pub fn pictures_need_not_be_square_or_in_order(device: &Device) {
     }
 }
 
-pub fn convolution_of_normalised_maps_equals_burns_own(device: &Device) {
+pub fn convolution_of_normalized_maps_equals_burns_own(device: &Device) {
     for [batch, cin, cout, size, k, stride] in SHAPES {
         for of_batch in [false, true] {
             let out = size.div_ceil(stride);
@@ -162,7 +162,7 @@ pub fn convolution_of_normalised_maps_equals_burns_own(device: &Device) {
                 let norm =
                     kernel::Norm { gamma, beta, mean, variance, epsilon: 1e-5, of_batch, folded: Default::default() };
                 let residual = kernel::maps(maps[2].clone());
-                kernel::pictures(kernel::activated_conv2d(
+                kernel::images(kernel::activated_conv2d(
                     x,
                     &norm,
                     &Weight::new(maps[1].clone()),
@@ -178,9 +178,9 @@ pub fn convolution_of_normalised_maps_equals_burns_own(device: &Device) {
                 } else {
                     [running_mean.clone(), running_variance.clone()]
                 };
-                let normalised = (x - per_channel(mean)) / per_channel(variance.add_scalar(1e-5).sqrt());
+                let normalized = (x - per_channel(mean)) / per_channel(variance.add_scalar(1e-5).sqrt());
                 let activated = burn::tensor::activation::relu(
-                    normalised * per_channel(vectors[0].clone()) + per_channel(vectors[1].clone()),
+                    normalized * per_channel(vectors[0].clone()) + per_channel(vectors[1].clone()),
                 );
                 self::burns(stride)(activated, maps[1].clone()) + maps[2].clone()
             };
@@ -223,7 +223,7 @@ pub fn convolution_of_tangents_equals_burns_own(device: &Device) {
             let [gamma, beta, mean, variance] =
                 [&norm.gamma, &norm.beta, &norm.mean, &norm.variance].map(|t| moved(t.clone(), device));
             let norm = kernel::Norm { gamma, beta, mean, variance, folded: Default::default(), ..norm };
-            kernel::pictures(kernel::activated_conv2d_tangent(x, &norm, tangent, weight, stride, Some(residual)))
+            kernel::images(kernel::activated_conv2d_tangent(x, &norm, tangent, weight, stride, Some(residual)))
         };
         let burns = |maps: Vec<Tensor<4>>, vectors: Vec<Tensor<1>>| {
             let [x, t] = [0, 1].map(|i| maps[i].clone());
@@ -250,13 +250,13 @@ pub fn convolution_of_tangents_equals_burns_own(device: &Device) {
     }
 }
 
-pub fn normalisation_and_its_gradients_equal_burns_own(device: &Device) {
+pub fn normalization_and_its_gradients_equal_burns_own(device: &Device) {
     for [batch, channels, size] in [[1, 3, 32], [2, 16, 5], [9, 20, 8], [3, 7, 1], [64, 64, 8]] {
         for relu in [false, true] {
             let shape = [batch, channels, size, size];
             let r = random(shape);
             let ours = |maps: Vec<Tensor<4>>, v: Vec<Tensor<1>>| {
-                kernel::pictures(kernel::affine(kernel::maps(maps[0].clone()), v[0].clone(), v[1].clone(), relu))
+                kernel::images(kernel::affine(kernel::maps(maps[0].clone()), v[0].clone(), v[1].clone(), relu))
             };
             let burns = |maps: Vec<Tensor<4>>, v: Vec<Tensor<1>>| {
                 let y = maps[0].clone() * per_channel(v[0].clone()) + per_channel(v[1].clone());
@@ -279,7 +279,7 @@ pub fn normalisation_and_its_gradients_equal_burns_own(device: &Device) {
 pub fn no_number_stays_one(device: &Device) {
     let x = Tensor::from_data(TensorData::new(vec![f32::NAN, -1.0, 2.0, -0.5], [1, 4, 1, 1]), device);
     let [scale, shift] = [1.0, 0.0].map(|value| Tensor::<1>::full([4], value, device));
-    let y = floats(kernel::pictures(kernel::affine(kernel::maps(x), scale, shift, true)));
+    let y = floats(kernel::images(kernel::affine(kernel::maps(x), scale, shift, true)));
     assert!(y[0].is_nan() && y[1..] == [0.0, 2.0, 0.0], "{y:?}");
 }
 

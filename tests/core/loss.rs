@@ -11,7 +11,7 @@ use otjr::{
         sliced_wasserstein::{directions, projections, sliced_wasserstein},
     },
     model::{Model, parameter::Slot},
-    random::{self, Purpose},
+    random::{self, StreamId},
 };
 
 use crate::{ready, relative_error, tests, uniform, values};
@@ -62,12 +62,12 @@ tests! {
     fn transport_ignores_order() {
         let z = matrix([[1.0, 2.0], [1.0, 2.0], [3.0, -1.0], [0.0, 0.0]]);
         let shuffled = matrix([[3.0, -1.0], [1.0, 2.0], [0.0, 0.0], [1.0, 2.0]]);
-        let theta = projections(&mut random::stream(0, Purpose::Directions, 0), 2, 7, &Device::flex());
+        let theta = projections(&mut random::stream(0, StreamId::Directions, 0), 2, 7, &Device::flex());
         assert_eq!(scalar(sliced_wasserstein(z, shuffled, theta).value), 0.0);
     }
 
     fn directions_are_unit_rows() {
-        let rows = directions(&mut random::stream(0, Purpose::Directions, 1), 50, 10, &Device::flex());
+        let rows = directions(&mut random::stream(0, StreamId::Directions, 1), 50, 10, &Device::flex());
         for length in values(&rows.square().sum_dim(1).sqrt()) {
             assert!((length - 1.0).abs() < 1e-6);
         }
@@ -83,7 +83,7 @@ tests! {
         let model = Model::new("wrn-10-1".parse().unwrap(), 3, None, 11, &device).unwrap();
         let batch = Batch { x: uniform(3, [4, 3, 32, 32], 0.0, 1.0), y: one_hot(&[0, 2, 1, 1], 3, &device) };
         let x_adv = uniform(4, [4, 3, 32, 32], -0.03, 0.03) + batch.x.clone();
-        let draw = Directions::draw(&mut random::stream(1, Purpose::Directions, 0), 4, 3, 6, &device);
+        let draw = Directions::draw(&mut random::stream(1, StreamId::Directions, 0), 4, 3, 6, &device);
         let fixed = Objective::ALL.iter().copied().filter(|o| !matches!(o, Objective::SwJac | Objective::Otjr));
         for (objective, head_only) in fixed.flat_map(|objective| [(objective, false), (objective, true)]) {
             let loss = |model: &Model| evaluate(objective, &config, model, &batch, &x_adv, &draw, head_only);
@@ -92,8 +92,8 @@ tests! {
             // Along the gradient itself, the derivative is its squared length.
             let gradient: Vec<_> =
                 evaluation.model.slots().iter().map(|slot| slot.gradient(&mut gradients)).collect();
-            let learnt = gradient.iter().flatten().count();
-            assert_eq!(learnt, if head_only { 2 } else { evaluation.model.slots().iter().filter(|s| s.learnt()).count() });
+            let learned = gradient.iter().flatten().count();
+            assert_eq!(learned, if head_only { 2 } else { evaluation.model.slots().iter().filter(|s| s.learned()).count() });
             let square: f32 = gradient.iter().flatten().map(|g| values(g).iter().map(|v| v * v).sum::<f32>()).sum();
             let moved = |h: f32| {
                 let mut model = model.clone();
@@ -122,7 +122,7 @@ tests! {
         let model = Model::new("wrn-10-1".parse().unwrap(), 3, None, 12, &device).unwrap();
         let batch = Batch { x: uniform(5, [4, 3, 32, 32], 0.0, 1.0), y: one_hot(&[0, 2, 1, 1], 3, &device) };
         let x_adv = uniform(6, [4, 3, 32, 32], -0.03, 0.03) + batch.x.clone();
-        let draw = Directions::draw(&mut random::stream(2, Purpose::Directions, 0), 4, 3, 6, &device);
+        let draw = Directions::draw(&mut random::stream(2, StreamId::Directions, 0), 4, 3, 6, &device);
         let gradient = |objective, lambda_jac, head_only| {
             let config = ObjectiveConfig { lambda_jac, ..ObjectiveConfig::default() };
             let mut evaluation = evaluate(objective, &config, &model, &batch, &x_adv, &draw, head_only);

@@ -66,7 +66,7 @@ tests! {
         assert!(unknown.contains("no network known here"), "{unknown}");
     }
 
-    /// In inference mode pictures do not see each other; in training mode they do.
+    /// In inference mode images do not see each other; in training mode they do.
     fn modes() {
         let (model, x) = (small(), uniform(2, [3, 3, 32, 32], 0.0, 1.0));
         let first = |pass: &mut Pass, n| values(&model.forward(x.clone().narrow(0, 0, n), pass).logits.value)[..4].to_vec();
@@ -88,7 +88,7 @@ tests! {
         assert!(changed.iter().all(|name| name.contains(".running_")));
     }
 
-    /// Forward and reverse mode agree: <v, J u> = <J^T v, u>, in both modes of normalisation and all families. The reverse
+    /// Forward and reverse mode agree: <v, J u> = <J^T v, u>, in both modes of normalization and all families. The reverse
     /// pass is burn's, of the values alone.
     fn tangents_are_derivatives() {
         for name in ["wrn-10-1", "resnet-18-w4", "preact-resnet-18-w4"] {

@@ -3,11 +3,11 @@
 use burn::tensor::{Device, Tensor};
 use otjr::{
     attack::{
-        Classifier, Error, Goal, Query, Threat,
+        Classifier, Error, Goal, ModelOracle, ThreatModel,
         rounding::{Rounded, change, round},
     },
     config::Norm,
-    random::{self, Purpose},
+    random::{self, StreamId},
 };
 
 use crate::{ready, tests};
@@ -25,8 +25,8 @@ impl Classifier for Above {
 }
 
 fn rounded(model: &impl Classifier, original: &[u8], x_adv: &[f32], norm: Norm, epsilon: f32) -> Rounded {
-    let query = Query::new(model, &Device::flex(), [3, 32, 32], 4);
-    ready(round(&query, Goal::Avoid(0), original, x_adv, &Threat { norm, epsilon }, 5)).unwrap()
+    let query = ModelOracle::new(model, &Device::flex(), [3, 32, 32], 4);
+    ready(round(&query, Goal::Untargeted(0), original, x_adv, &ThreatModel { norm, epsilon }, 5)).unwrap()
 }
 
 tests! {
@@ -46,11 +46,11 @@ tests! {
 
     /// In L2 there is no room to round all pixels away.
     fn the_ball_is_kept_in_every_norm() {
-        let mut rng = random::stream(3, Purpose::Attack, 9);
+        let mut rng = random::stream(3, StreamId::Attack, 9);
         let original: Vec<u8> = (0..N).map(|i| [0, 255, 3, 128, 250, 77][i % 6]).collect();
         let x: Vec<f32> = original.iter().map(|&v| f32::from(v) / 255.0).collect();
         for (norm, epsilon) in [(Norm::Linf, 8.0 / 255.0), (Norm::L2, 0.5), (Norm::L2, 1.37), (Norm::L1, 12.0)] {
-            let threat = Threat { norm, epsilon };
+            let threat = ThreatModel { norm, epsilon };
             for (x_adv, limit) in [threat.random_surface(&x, &mut rng), threat.random(&x, &mut rng)].into_iter().zip([0.0, 1e9]) {
                 // A model that is always fooled, and one that never is: the nearest bytes, and the others.
                 let found = rounded(&Above(limit), &original, &x_adv, norm, epsilon);
@@ -91,9 +91,9 @@ tests! {
     }
 
     fn outputs_that_are_no_numbers_are_refused() {
-        let query = Query::new(&Above(f32::NAN), &Device::flex(), [3, 32, 32], 4);
-        let threat = Threat { norm: Norm::Linf, epsilon: 0.1 };
-        let refused = ready(round(&query, Goal::Avoid(0), &[9; N], &[0.1; N], &threat, 0));
+        let query = ModelOracle::new(&Above(f32::NAN), &Device::flex(), [3, 32, 32], 4);
+        let threat = ThreatModel { norm: Norm::Linf, epsilon: 0.1 };
+        let refused = ready(round(&query, Goal::Untargeted(0), &[9; N], &[0.1; N], &threat, 0));
         assert_eq!(refused, Err(Error::NotFinite));
     }
 }

@@ -1,4 +1,4 @@
-//! Training: the rate, the optimiser's arithmetic, and runs that go on as if they had never stopped.
+//! Training: the rate, the optimizer's arithmetic, and runs that go on as if they had never stopped.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use otjr::{
     batch::Batch,
     checkpoint::{Checkpoint, MODEL},
     config::{Objective, ObjectiveConfig, Schedule, TrainConfig},
-    data::{Pictures, VALUES, synthetic},
+    data::{IMAGE_LEN, ImageSet, synthetic},
     loss::objective::{Directions, evaluate},
     model::{
         Model,
         parameter::{Array, Arrays},
     },
-    random::{self, Purpose},
+    random::{self, StreamId},
     train::{Error, Record, Trainer, schedule, validation},
 };
 
@@ -29,7 +29,7 @@ fn config(objective: Objective) -> TrainConfig {
     }
 }
 
-fn data() -> Pictures {
+fn data() -> ImageSet {
     synthetic::generate(0, 35, 10).train
 }
 
@@ -71,10 +71,10 @@ fn gradient(objective: Objective, weights: &Arrays, batch: &Batch, x_adv: &Tenso
     let device = Device::flex();
     let model = Model::from_arrays(weights, &device).unwrap();
     let [b, c] = batch.y.dims();
-    let directions = Directions::draw(&mut random::stream(0, Purpose::Directions, 0), b, c, 1, &device);
+    let directions = Directions::draw(&mut random::stream(0, StreamId::Directions, 0), b, c, 1, &device);
     let mut evaluation = evaluate(objective, &ObjectiveConfig::default(), &model, batch, x_adv, &directions, false);
     let mut gradients = evaluation.loss.backward();
-    let slots = evaluation.model.slots().into_iter().filter(|slot| slot.learnt());
+    let slots = evaluation.model.slots().into_iter().filter(|slot| slot.learned());
     slots.map(|slot| (slot.name().to_owned(), values(&slot.gradient(&mut gradients).unwrap()))).collect()
 }
 
@@ -112,7 +112,7 @@ tests! {
         assert_eq!([0, 24, 49, 50, 74].map(|step| schedule::factor(&config, step, 100)), [0.02, 0.5, 1.0, 1.0, 1.0]);
     }
 
-    /// In two parts, each normalised by itself, a step is along the mean of the parts' gradients; the part that is larger
+    /// In two parts, each normalized by itself, a step is along the mean of the parts' gradients; the part that is larger
     /// counts for more.
     fn accumulated_gradients_are_those_of_the_parts() {
         let config = TrainConfig { accumulate: 2, batch: 7, ..plain(Objective::Pgd) };
@@ -134,8 +134,8 @@ tests! {
     fn long_gradients_are_clipped() {
         let length = |clip| {
             let (_, weights) = stepped(&TrainConfig { clip, ..plain(Objective::Ce) });
-            let learnt = weights[0].keys().filter(|name| !name.contains("running"));
-            norm(&learnt.flat_map(|name| moved(&weights, name, 0.1)).collect::<Vec<_>>())
+            let learned = weights[0].keys().filter(|name| !name.contains("running"));
+            norm(&learned.flat_map(|name| moved(&weights, name, 0.1)).collect::<Vec<_>>())
         };
         let whole = length(0.0);
         assert!((length(0.5 * whole) / whole - 0.5).abs() < 1e-3);
@@ -174,8 +174,8 @@ tests! {
         assert_ne!(plain.1[1], smooth.1[1]);
     }
 
-    /// Pictures and labels are mixed by one share, each with another of the same batch.
-    fn mixed_pictures_have_mixed_labels() {
+    /// Images and labels are mixed by one share, each with another of the same batch.
+    fn mixed_images_have_mixed_labels() {
         let [plain, mixed] = [0.0, 1.0].map(|mixup| stepped(&TrainConfig { mixup, ..plain(Objective::Ce) }).0.last.unwrap().0);
         let (x, y, mixed_x, mixed_y) = (values(&plain.x), values(&plain.y), values(&mixed.x), values(&mixed.y));
         let row = |values: &[f32], i: usize, width: usize| values[i * width..(i + 1) * width].to_vec();
@@ -185,8 +185,8 @@ tests! {
         assert!(!shares.is_empty() && shares.iter().all(|s| (s - shares[0]).abs() < 1e-6), "{shares:?}");
         let mix = |a: &[f32], b: &[f32]| -> Vec<f32> { a.iter().zip(b).map(|(a, b)| shares[0] * a + (1.0 - shares[0]) * b).collect() };
         for i in 0..8 {
-            let partner = (0..8).find(|&j| close(&mix(&row(&x, i, VALUES), &row(&x, j, VALUES)), &row(&mixed_x, i, VALUES)));
-            let partner = partner.expect("it is no mixture of two pictures");
+            let partner = (0..8).find(|&j| close(&mix(&row(&x, i, IMAGE_LEN), &row(&x, j, IMAGE_LEN)), &row(&mixed_x, i, IMAGE_LEN)));
+            let partner = partner.expect("it is no mixture of two images");
             assert!(close(&mix(&row(&y, i, 10), &row(&y, partner, 10)), &row(&mixed_y, i, 10)));
         }
     }
@@ -196,13 +196,13 @@ tests! {
         let data = data();
         let mut trainer = Trainer::new(&config(Objective::Ce), &data, &Device::flex()).unwrap();
         let steps = trainer.steps(&data);
-        trainer.extra = Pictures { pixels: vec![255; 20 * VALUES], labels: vec![3; 20], classes: data.classes.clone() }.into();
+        trainer.extra = ImageSet { pixels: vec![255; 20 * IMAGE_LEN], labels: vec![3; 20], classes: data.classes.clone() }.into();
         assert_eq!(trainer.steps(&data), steps);
         for _ in 0..2 {
             trainer.step(&data);
             let (batch, _) = trainer.last.clone().unwrap();
             let (x, y) = (values(&batch.x), values(&batch.y));
-            let white: Vec<usize> = (0..8).filter(|i| x[i * VALUES..][..VALUES].iter().all(|&v| v == 1.0)).collect();
+            let white: Vec<usize> = (0..8).filter(|i| x[i * IMAGE_LEN..][..IMAGE_LEN].iter().all(|&v| v == 1.0)).collect();
             assert_eq!(white, [2, 3, 4, 5, 6, 7]);
             assert!(white.iter().all(|i| y[10 * i + 3] == 1.0));
         }
@@ -217,14 +217,14 @@ tests! {
     }
 
     /// Clean and under PGD-10, as [`otjr::evaluate`] counts, of the average where there is one.
-    fn epochs_are_judged_on_pictures_set_aside() {
+    fn epochs_are_judged_on_images_set_aside() {
         let mut data = data();
         let whole = data.clone();
         let aside = data.set_aside(10);
         assert_eq!((data.len(), aside.len()), (25, 10));
         for i in 0..10 {
-            assert!((0..data.len()).all(|j| data.picture(j) != aside.picture(i)));
-            assert!((0..whole.len()).any(|j| whole.picture(j) == aside.picture(i) && whole.labels[j] == aside.labels[i]));
+            assert!((0..data.len()).all(|j| data.image(j) != aside.image(i)));
+            assert!((0..whole.len()).any(|j| whole.image(j) == aside.image(i) && whole.labels[j] == aside.labels[i]));
         }
         let (trainer, _) = stepped(&TrainConfig { average: 0.5, ..config(Objective::Pgd) });
         let flow = |_: &otjr::evaluate::State| std::ops::ControlFlow::Continue(());
@@ -364,7 +364,7 @@ tests! {
         assert!(matches!(Trainer::resume(&checkpoint, &others, &device), Err(Error::ClassNames { number: 0, .. })));
         let model = Checkpoint { arrays: checkpoint.arrays, ..Checkpoint::default() };
         assert!(matches!(Trainer::resume(&model, &data, &device), Err(Error::Checkpoint(_))));
-        assert!(matches!(Trainer::new(&config(Objective::Ce), &Pictures::default(), &device), Err(Error::TooFewPictures(0))));
+        assert!(matches!(Trainer::new(&config(Objective::Ce), &ImageSet::default(), &device), Err(Error::TooFewImages(0))));
     }
 
     /// Velocities of other parameters, or of other sizes, are named.
@@ -376,9 +376,9 @@ tests! {
             change(&mut checkpoint.arrays);
             Trainer::resume(&checkpoint, &data, &device).err().expect("it was accepted").to_string()
         };
-        let name = |parameter: &str| format!("optimiser.velocity.{parameter}");
+        let name = |parameter: &str| format!("optimizer.velocity.{parameter}");
         let shape = with(&|a| *a.get_mut(&name("fc.bias")).unwrap() = Array { shape: vec![9], values: vec![0.0; 9] });
-        assert!(shape.contains("'optimiser.velocity.fc.bias' has shape [9], where the network needs [10]"), "{shape}");
+        assert!(shape.contains("'optimizer.velocity.fc.bias' has shape [9], where the network needs [10]"), "{shape}");
         for foreign in ["fc.other", "bn1.running_mean"] {
             let message = with(&|a| drop(a.insert(name(foreign), Array { shape: vec![1], values: vec![0.0] })));
             assert!(message.contains(&format!("'{}' that a wrn-10-1 does not have", name(foreign))), "{message}");

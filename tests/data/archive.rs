@@ -2,8 +2,8 @@ use std::io::{Cursor, Write};
 
 use otjr::config::Dataset;
 use otjr::data::archive::read;
-use otjr::data::picture::encode_png;
-use otjr::data::{Error, Splits, VALUES};
+use otjr::data::image::encode_png;
+use otjr::data::{Error, IMAGE_LEN, Splits};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use super::assert_refused;
@@ -25,7 +25,7 @@ pub(super) fn zip(members: &[(&str, Vec<u8>)], method: CompressionMethod) -> Vec
 }
 
 fn png(level: u8) -> Vec<u8> {
-    encode_png(&[level; VALUES])
+    encode_png(&[level; IMAGE_LEN])
 }
 
 fn set() -> Vec<(&'static str, Vec<u8>)> {
@@ -69,7 +69,7 @@ fn cifar_is_told_by_its_members() {
     assert_refused(open(archive("d", &files[..1])), &["x", "has no test.bin", "CIFAR-100"]);
     assert_refused(open(archive("d", &[("test_batch.bin", cifar10(&[1]))])), &["has no data_batch_1.bin", "CIFAR-10:"]);
     let photos = archive("photos", &[("cat.jpg", vec![1])]);
-    assert_refused(open(photos), &["x: holds no pictures of CIFAR-10 or CIFAR-100", "zip", "cifar-100-binary.tar.gz"]);
+    assert_refused(open(photos), &["x: holds no images of CIFAR-10 or CIFAR-100", "zip", "cifar-100-binary.tar.gz"]);
     assert_refused(open(archive("d", &[("data_batch_1", vec![1])])), &["Python version", "cifar-10-binary.tar.gz or"]);
 }
 
@@ -87,14 +87,14 @@ fn other_files_are_refused() {
     assert_refused(open(zip(&[], CompressionMethod::Stored)), &["x: holds no folders"]);
     assert_refused(
         open(zip(&[("cat/1.png", b"text".to_vec()); 1], CompressionMethod::Stored)),
-        &["x/cat: has one picture"],
+        &["x/cat: has one image"],
     );
     let mut bad = set();
     bad[2].1 = b"text".to_vec();
-    assert_refused(open(zip(&bad, CompressionMethod::Deflated)), &["x/my/train/dog/2.png: is not a picture"]);
+    assert_refused(open(zip(&bad, CompressionMethod::Deflated)), &["x/my/train/dog/2.png: is not an image"]);
 }
 
-/// Cut or changed anywhere, a file is refused or gives the very same pictures; it never panics.
+/// Cut or changed anywhere, a file is refused or gives the very same images; it never panics.
 #[test]
 fn damaged_zips_are_refused() {
     let bytes = zip(&set(), CompressionMethod::Deflated);
@@ -106,9 +106,9 @@ fn damaged_zips_are_refused() {
         let mut bytes = bytes.clone();
         bytes[at] ^= 0x41;
         if let Ok((_, splits)) = open(bytes) {
-            // A picture whose name has changed may be gone, but none may look different.
+            // An image whose name has changed may be gone, but none may look different.
             assert!(
-                splits.train.pixels.chunks(VALUES).all(|picture| whole.chunks(VALUES).any(|known| known == picture))
+                splits.train.pixels.chunks(IMAGE_LEN).all(|image| whole.chunks(IMAGE_LEN).any(|known| known == image))
             );
         }
     }

@@ -1,31 +1,33 @@
 use otjr::data::{
-    SIDE, VALUES,
+    IMAGE_LEN, IMAGE_SIZE,
     augment::{crop_and_flip, cut_out},
 };
-use otjr::random::{Purpose, Stream, stream};
+use otjr::random::{Stream, StreamId, stream};
 
 fn rng(index: u64) -> Stream {
-    stream(1, Purpose::Augmentation, index)
+    stream(1, StreamId::Augmentation, index)
 }
 
-/// A picture whose every pixel tells its place and plane, and none of them is black.
-fn picture() -> Vec<u8> {
-    (0..VALUES).map(|i| 1 + ((i / 1024) * 70 + (i / SIDE % SIDE) * 2 + i % SIDE % 7) as u8).collect()
+/// An image whose every pixel tells its place and plane, and none of them is black.
+fn image() -> Vec<u8> {
+    (0..IMAGE_LEN)
+        .map(|i| 1 + ((i / 1024) * 70 + (i / IMAGE_SIZE % IMAGE_SIZE) * 2 + i % IMAGE_SIZE % 7) as u8)
+        .collect()
 }
 
 #[test]
 fn every_result_is_a_shift_over_black_and_perhaps_mirrored() {
-    let picture = picture();
+    let image = image();
     let (mut shifts, mut flips) = (std::collections::BTreeSet::new(), 0);
-    let mut out = vec![0.0; VALUES];
+    let mut out = vec![0.0; IMAGE_LEN];
     for i in 0..400 {
-        crop_and_flip(&picture, &mut rng(i), &mut out);
+        crop_and_flip(&image, &mut rng(i), &mut out);
         let expected = |dx: i32, dy: i32, flip: bool| {
-            (0..VALUES).all(|i| {
-                let (plane, y, x) = (i / 1024, (i / SIDE % SIDE) as i32, (i % SIDE) as i32);
+            (0..IMAGE_LEN).all(|i| {
+                let (plane, y, x) = (i / 1024, (i / IMAGE_SIZE % IMAGE_SIZE) as i32, (i % IMAGE_SIZE) as i32);
                 let (x, y) = (if flip { 31 - x } else { x } + dx, y + dy);
                 let inside = (0..32).contains(&x) && (0..32).contains(&y);
-                let value = if inside { picture[plane * 1024 + (y * 32 + x) as usize] } else { 0 };
+                let value = if inside { image[plane * 1024 + (y * 32 + x) as usize] } else { 0 };
                 out[i] == f32::from(value) / 255.0
             })
         };
@@ -41,10 +43,10 @@ fn every_result_is_a_shift_over_black_and_perhaps_mirrored() {
 
 #[test]
 fn the_stream_decides() {
-    let picture = picture();
+    let image = image();
     let draw = |index| {
-        let mut out = vec![f32::NAN; VALUES];
-        crop_and_flip(&picture, &mut rng(index), &mut out);
+        let mut out = vec![f32::NAN; IMAGE_LEN];
+        crop_and_flip(&image, &mut rng(index), &mut out);
         out
     };
     assert_eq!(draw(3), draw(3));
@@ -55,17 +57,17 @@ fn the_stream_decides() {
 fn a_square_is_cut_out_of_all_planes() {
     let mut sizes = std::collections::BTreeSet::new();
     for i in 0..200 {
-        let mut picture = vec![1.0; VALUES];
-        cut_out(8, &mut rng(i), &mut picture);
-        let planes: Vec<_> = picture.chunks_exact(SIDE * SIDE).collect();
+        let mut image = vec![1.0; IMAGE_LEN];
+        cut_out(8, &mut rng(i), &mut image);
+        let planes: Vec<_> = image.chunks_exact(IMAGE_SIZE * IMAGE_SIZE).collect();
         assert!(planes[0] == planes[1] && planes[1] == planes[2]);
-        let grey: Vec<usize> = (0..SIDE * SIDE).filter(|&i| planes[0][i] == 0.5).collect();
+        let gray: Vec<usize> = (0..IMAGE_SIZE * IMAGE_SIZE).filter(|&i| planes[0][i] == 0.5).collect();
         let range = |values: Vec<usize>| values.iter().max().unwrap() - values.iter().min().unwrap() + 1;
         let [rows, columns] =
-            [grey.iter().map(|i| i / SIDE).collect(), grey.iter().map(|i| i % SIDE).collect()].map(range);
-        assert_eq!(grey.len(), rows * columns);
+            [gray.iter().map(|i| i / IMAGE_SIZE).collect(), gray.iter().map(|i| i % IMAGE_SIZE).collect()].map(range);
+        assert_eq!(gray.len(), rows * columns);
         assert!(planes[0].iter().all(|v| [0.5, 1.0].contains(v)) && rows <= 8 && columns <= 8);
-        sizes.insert(grey.len());
+        sizes.insert(gray.len());
     }
     assert_eq!(sizes.last(), Some(&64));
     assert!(sizes.len() > 1, "none reaches over the edge");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use flate2::{Compression, write::GzEncoder};
 use otjr::data::cifar::{Version, open, read_archive, read_records};
-use otjr::data::{Splits, VALUES};
+use otjr::data::{IMAGE_LEN, Splits};
 
 use super::assert_refused;
 use Version::{Cifar10, Cifar100};
@@ -12,7 +12,7 @@ use Version::{Cifar10, Cifar100};
 /// A record: its label bytes, then pixels that all have the value of the last of them, plane by plane 0, 1, 2 higher.
 fn record(labels: &[u8]) -> Vec<u8> {
     let label = labels[labels.len() - 1];
-    let planes = [label, label + 1, label + 2].map(|value| [value; VALUES / 3]);
+    let planes = [label, label + 1, label + 2].map(|value| [value; IMAGE_LEN / 3]);
     [labels, planes.as_flattened()].concat()
 }
 
@@ -61,7 +61,7 @@ fn write(dir: &Path, files: &[(&str, Vec<u8>)]) {
 pub fn assert_is_the_small_cifar10(Splits { train, test }: Splits) {
     assert_eq!(train.labels, [1, 2, 2, 3, 4, 5]);
     assert_eq!(test.labels, [9, 8]);
-    assert_eq!(test.picture(1), &cifar10(&[8])[1..]);
+    assert_eq!(test.image(1), &cifar10(&[8])[1..]);
     assert_eq!((train.classes[9].as_str(), test.classes[9].as_str()), ("LORRY", "LORRY"));
 }
 
@@ -91,7 +91,7 @@ fn cifar100_has_fine_labels() {
         [("train.bin", cifar100(&[99, 0, 41])), ("test.bin", cifar100(&[7])), ("fine_label_names.txt", names.into())];
     let Splits { train, test } = read_archive(Cifar100, "a", archive("cifar-100-binary", &files).as_slice()).unwrap();
     assert_eq!((train.labels.as_slice(), test.labels.as_slice()), ([99, 0, 41].as_slice(), [7].as_slice()));
-    assert_eq!(train.picture(2), &cifar100(&[41])[2..]);
+    assert_eq!(train.image(2), &cifar100(&[41])[2..]);
     assert_eq!(train.classes[41], "name_41");
     let files = &files[..2];
     let unnamed = read_archive(Cifar100, "a", archive("cifar-100-binary", files).as_slice()).unwrap();

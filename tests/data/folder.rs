@@ -2,32 +2,32 @@ use std::fs;
 use std::path::Path;
 
 use otjr::data::folder::{open, read};
-use otjr::data::picture::encode_png;
-use otjr::data::{Error, Splits, VALUES};
+use otjr::data::image::encode_png;
+use otjr::data::{Error, IMAGE_LEN, Splits};
 
 use super::assert_refused;
 
-/// `n` pictures of the grey levels 0, 1, .. in `dir`.
+/// `n` images of the gray levels 0, 1, .. in `dir`.
 fn fill(dir: &Path, n: u8) {
     fs::create_dir_all(dir).unwrap();
     for i in 0..n {
-        fs::write(dir.join(format!("{i:03}.png")), encode_png(&[i; VALUES])).unwrap();
+        fs::write(dir.join(format!("{i:03}.png")), encode_png(&[i; IMAGE_LEN])).unwrap();
     }
 }
 
-/// The grey level of each picture.
+/// The gray level of each image.
 pub fn levels(pixels: &[u8]) -> Vec<u8> {
-    pixels.iter().copied().step_by(VALUES).collect()
+    pixels.iter().copied().step_by(IMAGE_LEN).collect()
 }
 
 #[test]
-fn every_tenth_picture_of_a_class_is_held_out() {
+fn every_tenth_image_of_a_class_is_held_out() {
     let dir = tempfile::tempdir().unwrap();
     fill(&dir.path().join("dog"), 20);
     fill(&dir.path().join("cat"), 11);
     fill(&dir.path().join(".git"), 1);
-    fs::write(dir.path().join("cat/.hidden.png"), "not a picture").unwrap();
-    fs::write(dir.path().join("cat/notes.txt"), "not a picture").unwrap();
+    fs::write(dir.path().join("cat/.hidden.png"), "not an image").unwrap();
+    fs::write(dir.path().join("cat/notes.txt"), "not an image").unwrap();
     fs::write(dir.path().join("README"), "not a class").unwrap();
     let Splits { train, test } = open(dir.path()).unwrap();
     assert_eq!(train.classes, ["cat", "dog"]);
@@ -39,7 +39,7 @@ fn every_tenth_picture_of_a_class_is_held_out() {
 }
 
 #[test]
-fn of_few_pictures_the_last_is_held_out() {
+fn of_few_images_the_last_is_held_out() {
     let dir = tempfile::tempdir().unwrap();
     fill(&dir.path().join("cat"), 2);
     fill(&dir.path().join("dog"), 9);
@@ -65,10 +65,10 @@ fn given_splits_are_kept() {
     assert_eq!((train.len(), test.len()), (9, 1));
 }
 
-/// As [`read`], of pictures whose grey level is their place among the paths.
+/// As [`read`], of images whose gray level is their place among the paths.
 fn read_levels(paths: &[&str]) -> Result<Splits, Error> {
     let paths: Vec<String> = paths.iter().map(|path| path.to_string()).collect();
-    read("set", &paths, |i| Ok(encode_png(&[i as u8; VALUES])))
+    read("set", &paths, |i| Ok(encode_png(&[i as u8; IMAGE_LEN])))
 }
 
 #[test]
@@ -110,13 +110,13 @@ fn a_folder_around_all_is_no_class() {
     assert_eq!(classes(&numbered("my/cat")).unwrap(), ["cat"]);
     assert_eq!(classes(&numbered("my/train/cat")).unwrap(), ["cat"]);
     assert_eq!(classes(&[numbered("a"), numbered("b")].concat()).unwrap(), ["a", "b"]);
-    assert_refused(classes(&[numbered("my/cat"), numbered("dog")].concat()), &["set/my: is a class without pictures"]);
+    assert_refused(classes(&[numbered("my/cat"), numbered("dog")].concat()), &["set/my: is a class without images"]);
     assert_refused(classes(&numbered("my/test/cat")), &["set/my/test", "no folder 'train'"]);
     assert_refused(
         classes(&[numbered("my/train/cat"), numbered("my/val/cow")].concat()),
         &["set/my/val: its", "set/my/train"],
     );
-    assert_refused(classes(&["my/cat/1.png".into()]), &["set/my/cat: has one picture"]);
+    assert_refused(classes(&["my/cat/1.png".into()]), &["set/my/cat: has one image"]);
     assert_refused(classes(&["1.png".into()]), &["set: holds no folders"]);
     assert_refused(classes(&[]), &["set: holds no folders"]);
 }
@@ -128,16 +128,16 @@ fn files_are_read_when_they_are_needed() {
     let mut read_files = Vec::new();
     let bytes = |i: usize| {
         read_files.push(i);
-        Ok(encode_png(&[0; VALUES]))
+        Ok(encode_png(&[0; IMAGE_LEN]))
     };
     read("set", &paths, bytes).unwrap();
     read_files.sort();
     assert_eq!(read_files, (0..20).collect::<Vec<_>>());
     let unread = |_| panic!("the paths alone are wrong");
-    assert_refused(read("set", &paths[..1], unread), &["has one picture"]);
+    assert_refused(read("set", &paths[..1], unread), &["has one image"]);
     let broken = |_| Err(Error::Format { path: "x".into(), problem: "was unplugged".into() });
     assert_refused(read("set", &paths, broken), &["x: was unplugged"]);
-    assert_refused(read("set/", &paths, |_| Ok(b"text".to_vec())), &["set/cat/00.png: is not a picture"]);
+    assert_refused(read("set/", &paths, |_| Ok(b"text".to_vec())), &["set/cat/00.png: is not an image"]);
 }
 
 #[test]
@@ -148,16 +148,16 @@ fn what_is_wrong_is_named() {
     assert_refused(open(dir), &[&dir.display().to_string(), "holds no folders", "named after it"]);
 
     fill(&dir.join("cat"), 1);
-    assert_refused(open(dir), &["cat", "has one picture", "held out"]);
+    assert_refused(open(dir), &["cat", "has one image", "held out"]);
 
     fill(&dir.join("cat"), 10);
     fs::create_dir(dir.join("dog")).unwrap();
-    assert_refused(open(dir), &["dog", "without pictures"]);
+    assert_refused(open(dir), &["dog", "without images"]);
 
     // Enough files for a test to be held out, which is checked before any is decoded.
     fill(&dir.join("dog"), 9);
     fs::write(dir.join("dog/bad.PNG"), "text").unwrap();
-    assert_refused(open(dir), &["bad.PNG", "is not a picture"]);
+    assert_refused(open(dir), &["bad.PNG", "is not an image"]);
 }
 
 #[test]

@@ -1,27 +1,27 @@
-use otjr::data::{Pictures, VALUES, synthetic};
-use otjr::random::{Purpose, normal, stream};
+use otjr::data::{IMAGE_LEN, ImageSet, synthetic};
+use otjr::random::{StreamId, normal, stream};
 
 use super::hash;
 
 /// The same on every platform: a change here changes the data set, and the accuracies that are reported on it.
 #[test]
-fn the_first_pictures_are_these() {
+fn the_first_images_are_these() {
     let splits = synthetic::generate(0, 100, 100);
     assert_eq!(hash(&splits.train.pixels), 0x1332_720e_5352_22f0);
     assert_eq!(hash(&splits.test.pixels), 0x2974_a48d_e033_cc2b);
 }
 
-/// Its labels recur every ten pictures.
+/// Its labels recur every ten images.
 #[test]
 fn a_part_has_its_share_of_each_class() {
     let mut set = synthetic::generate(0, 200, 0).train;
     let each =
-        |pictures: &Pictures| (0..10).map(|c| pictures.labels.iter().filter(|&&l| l == c).count()).collect::<Vec<_>>();
+        |images: &ImageSet| (0..10).map(|c| images.labels.iter().filter(|&&l| l == c).count()).collect::<Vec<_>>();
     assert_eq!(each(&set.spread(20)), [2; 10]);
     let whole = set.clone();
     let aside = set.set_aside(40);
     assert_eq!((each(&aside), each(&set)), (vec![4; 10], vec![16; 10]));
-    assert_eq!(aside.picture(0), whole.picture(0), "in the order of the set");
+    assert_eq!(aside.image(0), whole.image(0), "in the order of the set");
     assert_eq!(set.every(16).labels, set.labels.iter().copied().step_by(10).collect::<Vec<_>>());
 }
 
@@ -30,15 +30,15 @@ fn labels_are_balanced_and_splits_share_nothing() {
     let splits = synthetic::generate(5, 200, 100);
     for (set, each) in [(&splits.train, 20), (&splits.test, 10)] {
         assert_eq!(set.classes.len(), 10);
-        assert_eq!(set.pixels.len(), set.len() * VALUES);
+        assert_eq!(set.pixels.len(), set.len() * IMAGE_LEN);
         for label in 0..10 {
             assert_eq!(set.labels.iter().filter(|&&l| l == label).count(), each);
         }
     }
-    let train: std::collections::HashSet<&[u8]> = splits.train.pixels.chunks(VALUES).collect();
+    let train: std::collections::HashSet<&[u8]> = splits.train.pixels.chunks(IMAGE_LEN).collect();
     assert_eq!(train.len(), 200);
-    assert!(splits.test.pixels.chunks(VALUES).all(|picture| !train.contains(picture)));
-    assert_ne!(synthetic::generate(6, 1, 0).train.pixels, splits.train.picture(0));
+    assert!(splits.test.pixels.chunks(IMAGE_LEN).all(|image| !train.contains(image)));
+    assert_ne!(synthetic::generate(6, 1, 0).train.pixels, splits.train.image(0));
 }
 
 #[test]
@@ -49,26 +49,26 @@ fn a_longer_set_starts_with_the_shorter() {
 }
 
 #[test]
-fn a_single_test_picture_is_that_of_the_set() {
+fn a_single_test_image_is_that_of_the_set() {
     let set = synthetic::generate(0, 0, 13).test;
-    assert_eq!(synthetic::test_picture(12), set.select(&[12]));
+    assert_eq!(synthetic::test_image(12), set.select(&[12]));
 }
 
 /// Softmax regression on the raw pixels: the set must ask for more than that.
 #[test]
 fn a_linear_classifier_stays_far_below_60_percent() {
     let splits = synthetic::generate(0, 10_000, 1_000);
-    let rows = |set: &Pictures| -> Vec<f32> { set.pixels.iter().map(|&v| f32::from(v) / 255.0 - 0.5).collect() };
+    let rows = |set: &ImageSet| -> Vec<f32> { set.pixels.iter().map(|&v| f32::from(v) / 255.0 - 0.5).collect() };
     let (train, test) = (rows(&splits.train), rows(&splits.test));
-    let mut weights = normal(&mut stream(0, Purpose::Weights, 0), 10 * VALUES);
+    let mut weights = normal(&mut stream(0, StreamId::Weights, 0), 10 * IMAGE_LEN);
     weights.iter_mut().for_each(|w| *w *= 0.01);
     let mut bias = [0.0f32; 10];
     let logits = |weights: &[f32], bias: &[f32; 10], x: &[f32]| -> Vec<f32> {
         let dot = |w: &[f32]| w.iter().zip(x).map(|(w, x)| w * x).sum::<f32>();
-        weights.chunks(VALUES).zip(bias).map(|(w, b)| dot(w) + b).collect()
+        weights.chunks(IMAGE_LEN).zip(bias).map(|(w, b)| dot(w) + b).collect()
     };
     let accuracy = |weights: &[f32], bias: &[f32; 10], x: &[f32], labels: &[u16]| {
-        let right = x.chunks(VALUES).zip(labels).filter(|(x, label)| {
+        let right = x.chunks(IMAGE_LEN).zip(labels).filter(|(x, label)| {
             let z = logits(weights, bias, x);
             z.iter().all(|&v| v <= z[usize::from(**label)])
         });
@@ -76,11 +76,11 @@ fn a_linear_classifier_stays_far_below_60_percent() {
     };
     for epoch in 0..6 {
         let rate = 0.002 / (1.0 + epoch as f32);
-        for (x, &label) in train.chunks(VALUES).zip(&splits.train.labels) {
+        for (x, &label) in train.chunks(IMAGE_LEN).zip(&splits.train.labels) {
             let z = logits(&weights, &bias, x);
             let top = z.iter().copied().fold(f32::MIN, f32::max);
             let total: f32 = z.iter().map(|v| (v - top).exp()).sum();
-            for (class, w) in weights.chunks_mut(VALUES).enumerate() {
+            for (class, w) in weights.chunks_mut(IMAGE_LEN).enumerate() {
                 let target = if class == usize::from(label) { 1.0 } else { 0.0 };
                 let step = rate * ((z[class] - top).exp() / total - target);
                 w.iter_mut().zip(x).for_each(|(w, x)| *w -= step * x);
@@ -92,6 +92,6 @@ fn a_linear_classifier_stays_far_below_60_percent() {
         accuracy(&weights, &bias, &train, &splits.train.labels),
         accuracy(&weights, &bias, &test, &splits.test.labels),
     );
-    assert!(fitted > 0.2, "it did not learn: {fitted} on its own training pictures");
-    assert!(judged < 0.4, "{judged} on the test pictures");
+    assert!(fitted > 0.2, "it did not learn: {fitted} on its own training images");
+    assert!(judged < 0.4, "{judged} on the test images");
 }

@@ -1,8 +1,8 @@
-//! What must hold of any model and pictures, and closed forms.
+//! What must hold of any model and images, and closed forms.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{
-    attack::{Classifier, Error, Goal, Loss, Query, Task},
+    attack::{AttackBatch, Classifier, Error, Goal, Loss, ModelOracle},
     config::{AttackConfig, AttackKind, Norm, Pixels},
     explore::{
         embedding::{Bounds, Embedding, Regions, latents},
@@ -24,7 +24,7 @@ fn net(name: &str) -> Model {
     Model::new(name.parse().unwrap(), 4, None, 21, &Device::flex()).unwrap()
 }
 
-fn pictures(seed: u64, n: usize) -> Vec<f32> {
+fn images(seed: u64, n: usize) -> Vec<f32> {
     values(&uniform(seed, [n * N], 0.1, 0.9))
 }
 
@@ -58,7 +58,7 @@ fn assert_orthonormal(plane: &Plane) {
 
 tests! {
     fn layers_have_names_and_shapes() {
-        let x = pictures(1, 1);
+        let x = images(1, 1);
         let layers = |name: &str| -> Vec<(String, [usize; 3])> {
             let shifts = ready(shifts(&net(name), &Device::flex(), &x, &x)).unwrap();
             shifts.into_iter().map(|s| (s.name, s.shape)).collect()
@@ -113,7 +113,7 @@ tests! {
     }
 
     fn what_stays_has_not_moved() {
-        let x = pictures(3, 1);
+        let x = images(3, 1);
         for shift in ready(shifts(&net("wrn-10-1"), &Device::flex(), &x, &x)).unwrap() {
             assert!(shift.relative_l2.unwrap() < 1e-6, "{shift:?}");
             assert!(shift.cosine.unwrap() > 1.0 - 1e-6, "{shift:?}");
@@ -124,7 +124,7 @@ tests! {
     }
 
     fn maps_add_up_to_the_shift() {
-        let (model, x) = (net("wrn-10-1"), pictures(4, 1));
+        let (model, x) = (net("wrn-10-1"), images(4, 1));
         let x_adv = attacked(&x);
         let shifts = ready(shifts(&model, &Device::flex(), &x, &x_adv)).unwrap();
         for shift in shifts {
@@ -144,7 +144,7 @@ tests! {
         }
         let error = ready(maps(&model, &Device::flex(), &x, &x_adv, "block4", 2)).unwrap_err().to_string();
         assert!(error.contains("block4") && error.contains("block3.layer.0"), "{error}");
-        assert!(matches!(ready(maps(&model, &Device::flex(), &x, &pictures(4, 2), "pixels", 2)), Err(Error::Unsuited(_))));
+        assert!(matches!(ready(maps(&model, &Device::flex(), &x, &images(4, 2), "pixels", 2)), Err(Error::Unsuited(_))));
     }
 
     /// A cross: 4 long along one direction, 2 along another.
@@ -167,13 +167,13 @@ tests! {
         let points = values(&uniform(5, [n * l], -1.0, 1.0));
         let plane = Plane::fit(&points, l).unwrap();
         assert_orthonormal(&plane);
-        let centred: Vec<Vec<f32>> =
+        let centered: Vec<Vec<f32>> =
             points.chunks(l).map(|p| p.iter().zip(&plane.mean).map(|(v, m)| v - m).collect()).collect();
-        let total: f32 = centred.iter().map(|p| dot(p, p)).sum();
+        let total: f32 = centered.iter().map(|p| dot(p, p)).sum();
         for (axis, share) in plane.axes.iter().zip(plane.explained) {
             // C q = lambda q.
             let mut image = vec![0.0; l];
-            for p in &centred {
+            for p in &centered {
                 let along = dot(p, axis);
                 image.iter_mut().zip(p).for_each(|(y, v)| *y += along * v / total);
             }
@@ -195,14 +195,14 @@ tests! {
         assert_eq!(Plane::fit(&[1.0, f32::NAN], 2), Err(Error::NotFinite));
     }
 
-    fn an_embedding_holds_its_pictures() {
-        let (model, x, device) = (net("wrn-10-1"), pictures(6, 5), Device::flex());
+    fn an_embedding_holds_its_images() {
+        let (model, x, device) = (net("wrn-10-1"), images(6, 5), Device::flex());
         let embedding = ready(Embedding::new(&model, &device, &x, &[0, 1, 2, 3, 0], 8)).unwrap();
         let Regions { bounds, side, classes } = &embedding.regions;
         assert!(embedding.points.iter().all(|&point| bounds.hold(point)));
         let again = ready(embedding.project(&model, &device, &x[N..2 * N])).unwrap();
         assert!(relative_error(&again[0], &embedding.points[1]) < 1e-4);
-        // A region that shrinks to a picture's point has the class that the last layer gives to the point.
+        // A region that shrinks to an image's point has the class that the last layer gives to the point.
         assert_eq!((*side, classes.len()), (8, 64));
         let lifted: Vec<f32> = embedding.points.iter().flat_map(|&point| embedding.plane.lift(point)).collect();
         let z = values(&model.classify(matrix(&lifted, 64)).value);
@@ -237,7 +237,7 @@ tests! {
             for (logits, marks) in [(&z, &projection.clean), (&a, &projection.attacked)] {
                 assert!(marks.is_sorted_by(|a, b| a.value <= b.value));
                 for mark in marks {
-                    let row = &logits[mark.picture * c..(mark.picture + 1) * c];
+                    let row = &logits[mark.image * c..(mark.image + 1) * c];
                     assert!((dot(row, &projection.theta) - mark.value).abs() < 1e-5);
                 }
             }
@@ -263,7 +263,7 @@ tests! {
 
     /// v . z along u, by central differences: its slope is ||u||.
     fn reactions_are_derivatives() {
-        let (model, x) = (net("wrn-10-1"), pictures(10, 3));
+        let (model, x) = (net("wrn-10-1"), images(10, 3));
         let v = ready(random_directions(1, 3, 4, &Device::flex())).unwrap();
         let look = |x_adv: &[f32], chosen: &[usize]| ready(reaction(&query(&model), &x, x_adv, &v, chosen)).unwrap();
         let still = look(&x, &[2, 0, 7]);
@@ -290,11 +290,11 @@ tests! {
         assert!(matches!(ready(reaction(&query(&model), &x, &x[1..], &v, &[])), Err(Error::Unsuited(_))));
     }
 
-    /// At (0, 0) the picture, at (1, 0) its adversarial twin, and the parts are the whole.
-    fn a_landscape_passes_through_both_pictures() {
-        let (model, x) = (net("wrn-10-1"), pictures(11, 1));
+    /// At (0, 0) the image, at (1, 0) its adversarial image, and the parts are the whole.
+    fn a_landscape_passes_through_both_images() {
+        let (model, x) = (net("wrn-10-1"), images(11, 1));
         let x_adv = attacked(&x);
-        let goal = Goal::Avoid(2);
+        let goal = Goal::Untargeted(2);
         let window = Window::new(&x, &x_adv, Norm::Linf, 5, goal, [-1.0, 2.0], 4).unwrap();
         let query = query(&model);
         let whole = ready(window.rows(&query, 0..4)).unwrap();
@@ -314,13 +314,13 @@ tests! {
         // Rows go along the second direction.
         let z = logits(&model, &window.point(-1.0, 2.0));
         assert!((whole.margin[12] - goal.margin(&z)).abs() < 1e-5);
-        assert!(matches!(ready(Window { goal: Goal::Avoid(4), ..window }.rows(&query, 0..1)), Err(Error::Unsuited(_))));
+        assert!(matches!(ready(Window { goal: Goal::Untargeted(4), ..window }.rows(&query, 0..1)), Err(Error::Unsuited(_))));
     }
 
     fn the_second_direction_is_of_the_same_kind() {
-        let x = pictures(12, 1);
+        let x = images(12, 1);
         let x_adv = attacked(&x);
-        let directions = |norm| Window::new(&x, &x_adv, norm, 5, Goal::Avoid(0), [-1.0, 2.0], 4).unwrap();
+        let directions = |norm| Window::new(&x, &x_adv, norm, 5, Goal::Untargeted(0), [-1.0, 2.0], 4).unwrap();
         let [d1, d2] = directions(Norm::Linf).directions;
         let size = Norm::Linf.size(d1.into_iter());
         assert!(d2.iter().all(|v| v.abs() == size) && d2.iter().any(|v| *v > 0.0) && d2.iter().any(|v| *v < 0.0));
@@ -330,7 +330,7 @@ tests! {
         let far = Window { range: [-100.0, 100.0], ..directions(Norm::L2) };
         assert!(far.point(far.coordinate(0), far.coordinate(3)).iter().all(|v| (0.0..=1.0).contains(v)));
         for (x_adv, range, side) in [(&x, [-1.0, 2.0], 4), (&x_adv, [2.0, -1.0], 4), (&x_adv, [-1.0, 2.0], 1)] {
-            let window = Window::new(&x, x_adv, Norm::L2, 5, Goal::Avoid(0), range, side);
+            let window = Window::new(&x, x_adv, Norm::L2, 5, Goal::Untargeted(0), range, side);
             assert!(matches!(window, Err(Error::Unsuited(_))));
         }
     }
@@ -348,9 +348,9 @@ tests! {
         let x: Vec<f32> = w.iter().map(|w| 0.5 + 0.1 * w.signum()).collect();
         let weight = matrix(&w, 1);
         let model = Line(Tensor::cat(vec![weight.clone(), weight.zeros_like()], 1));
-        let query = Query::new(&model, &Device::flex(), [3, 32, 32], 2);
+        let query = ModelOracle::new(&model, &Device::flex(), [3, 32, 32], 2);
         let (clean, size) = (dot(&w, &x), w.iter().map(|w| w.abs()).sum::<f32>());
-        let task = Task { x, goals: vec![Goal::Avoid(0)], ids: vec![0] };
+        let task = AttackBatch { x, goals: vec![Goal::Untargeted(0)], ids: vec![0] };
         for kind in [AttackKind::Fgsm, AttackKind::Pgd] {
             let config = AttackConfig { steps: 12, epsilon: Pixels(0.04), step: Pixels(0.01), ..AttackConfig::of(kind, Norm::Linf) };
             let (a, b) = (0.8 * clean / size, 1.3 * clean / size);

@@ -4,11 +4,11 @@ mod invariants;
 mod oracle;
 
 use burn::tensor::Device;
-use otjr::{attack::Query, model::Model};
+use otjr::{attack::ModelOracle, model::Model};
 
 const N: usize = 3072;
 
-fn query(model: &Model) -> Query<'_, Model> {
+fn query(model: &Model) -> ModelOracle<'_, Model> {
     // Batches of two: results must not depend on them.
-    Query::new(model, &Device::flex(), [3, 32, 32], 2)
+    ModelOracle::new(model, &Device::flex(), [3, 32, 32], 2)
 }

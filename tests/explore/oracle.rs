@@ -84,11 +84,11 @@ tests! {
         let each = |f: fn(&Projection) -> f32| moved.projections.iter().map(f).collect::<Vec<_>>();
         near(&each(|p| p.share), &fixture, "transport.share");
         near(&each(|p| p.cumulative), &fixture, "transport.cumulative");
-        let pictures = |marks: fn(&Projection) -> &[Mark]| {
-            moved.projections.iter().flat_map(marks).map(|mark| mark.picture as f32).collect::<Vec<_>>()
+        let images = |marks: fn(&Projection) -> &[Mark]| {
+            moved.projections.iter().flat_map(marks).map(|mark| mark.image as f32).collect::<Vec<_>>()
         };
-        assert_eq!(pictures(|p| &p.clean), values(&fixture, "transport.clean_order"));
-        assert_eq!(pictures(|p| &p.attacked), values(&fixture, "transport.attacked_order"));
+        assert_eq!(images(|p| &p.clean), values(&fixture, "transport.clean_order"));
+        assert_eq!(images(|p| &p.attacked), values(&fixture, "transport.attacked_order"));
     }
 
     fn input_gradients() {
@@ -102,13 +102,13 @@ tests! {
         near(&alignment, &fixture, "gradient.alignment");
     }
 
-    fn losses_at_both_pictures() {
+    fn losses_at_both_images() {
         let (fixture, model) = fixture();
         let pairs = values(&fixture, "x").chunks(N).zip(values(&fixture, "x_adv").chunks(N));
         let losses: Vec<[f32; 2]> = pairs
             .zip(values(&fixture, "labels"))
             .map(|((x, x_adv), &label)| {
-                let goal = Goal::Avoid(label as usize);
+                let goal = Goal::Untargeted(label as usize);
                 let window = Window::new(x, x_adv, Norm::Linf, 0, goal, [0.0, 1.0], 2).unwrap();
                 let row = ready(window.rows(&query(&model), 0..1)).unwrap();
                 [row.loss[0], row.loss[1]]

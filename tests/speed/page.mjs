@@ -1,5 +1,5 @@
 // By hand: how fast the page's CPU backend infers and differentiates, and how fast TensorFlow.js 4.22 does on its wasm
-// backend (SIMD, one thread), for the same network and pictures in the same Chromium.
+// backend (SIMD, one thread), for the same network and images in the same Chromium.
 //   (cd tests/speed && npm ci) && node tests/speed/page.mjs [--model wrn-10-1] [--batches 1,32] [--turns 21] [--ms 200] [--profile] [--no-build]
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -15,7 +15,7 @@ import { brotli, serve } from '../browser/server.mjs';
 const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = join(HERE, '../..');
 const WORKLOADS = ['infer', 'input-gradient'];
-/** Milliseconds after which V8's optimising compiler has seen all that is hot. */
+/** Milliseconds after which V8's optimizing compiler has seen all that is hot. */
 const WARM = 1500;
 
 const { values: options } = parseArgs({
@@ -87,25 +87,25 @@ try {
     await Promise.all(['ours', 'tfjs'].map(begin));
     const { weights } = await ask('ours', 'open', model);
     const about = await ask('tfjs', 'open', weights);
-    for (const pictures of batches) await ask('tfjs', 'take', { pictures, ...await ask('ours', 'material', pictures) });
+    for (const images of batches) await ask('tfjs', 'take', { images, ...await ask('ours', 'material', images) });
     return about;
   }, { model: options.model, batches });
   assert.deepEqual({ ...about, name: 0 }, { name: 0, backend: 'wasm', simd: true, threads: false });
 
   // The same work? Gradients come in both layouts.
   for (const workload of WORKLOADS) {
-    for (const pictures of batches) {
-      const apart = await page.evaluate(async ({ workload, pictures }) => {
-        const [ours, tfjs] = [await ask('ours', workload, pictures), await ask('tfjs', workload, pictures)];
+    for (const images of batches) {
+      const apart = await page.evaluate(async ({ workload, images }) => {
+        const [ours, tfjs] = [await ask('ours', workload, images), await ask('tfjs', workload, images)];
         const at = workload === 'infer' ? (i) => i : (i) => {
           const [n, c, pixel] = [Math.floor(i / 3072), Math.floor(i / 1024) % 3, i % 1024];
           return (n * 1024 + pixel) * 3 + c;
         };
         const largest = ours.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
         return { apart: ours.reduce((most, value, i) => Math.max(most, Math.abs(value - tfjs[at(i)])), 0) / largest, same: ours.length === tfjs.length };
-      }, { workload, pictures });
-      console.error(`${workload} at ${pictures}: apart by ${apart.apart.toExponential(1)} of the largest`);
-      assert(apart.same && apart.apart < 1e-4, `not the same work: ${workload} at ${pictures} are apart by ${apart.apart}`);
+      }, { workload, images });
+      console.error(`${workload} at ${images}: apart by ${apart.apart.toExponential(1)} of the largest`);
+      assert(apart.same && apart.apart < 1e-4, `not the same work: ${workload} at ${images} are apart by ${apart.apart}`);
     }
   }
 
@@ -114,24 +114,24 @@ try {
   console.log('|---|---:|---:|---:|---:|---:|---:|');
   const turn = (name, turn, of, ms) => page.evaluate(([name, message]) => tell(name, message), [name, { turn, of, ms }]);
   for (const workload of WORKLOADS) {
-    for (const pictures of batches) {
+    for (const images of batches) {
       const times = { ours: [], tfjs: [] };
-      for (const name of ['ours', 'tfjs']) await turn(name, workload, pictures, WARM);
+      for (const name of ['ours', 'tfjs']) await turn(name, workload, images, WARM);
       for (let i = 0; i < turns; i++) {
-        for (const name of i % 2 ? ['tfjs', 'ours'] : ['ours', 'tfjs']) times[name].push(await turn(name, workload, pictures, ms));
+        for (const name of i % 2 ? ['tfjs', 'ours'] : ['ours', 'tfjs']) times[name].push(await turn(name, workload, images, ms));
       }
       const ratios = times.ours.map((ours, i) => ours / times.tfjs[i]).sort((a, b) => a - b);
       const median = (name) => quantile(times[name].toSorted((a, b) => a - b), 0.5).toFixed(2);
       const [low, first, middle, third, high] = [0, 0.25, 0.5, 0.75, 1].map((share) => quantile(ratios, share).toFixed(2));
-      console.log(`| ${workload} | ${pictures} | ${median('ours')} | ${median('tfjs')} | ${middle} | ${first} - ${third} | ${low} - ${high} |`);
+      console.log(`| ${workload} | ${images} | ${median('ours')} | ${median('tfjs')} | ${middle} | ${first} - ${third} | ${low} - ${high} |`);
     }
   }
 
   if (options.profile) {
     for (const workload of WORKLOADS) {
-      for (const pictures of batches) {
-        const { times, ms, entries } = await page.evaluate((of) => ask('ours', 'profile', of), { workload, pictures, ms: 4000 });
-        console.log(`\n${workload} at ${pictures}: ${(ms / times).toFixed(3)} ms`);
+      for (const images of batches) {
+        const { times, ms, entries } = await page.evaluate((of) => ask('ours', 'profile', of), { workload, images, ms: 4000 });
+        console.log(`\n${workload} at ${images}: ${(ms / times).toFixed(3)} ms`);
         const row = (name, shape, calls, ms, rate) => console.log(`  ${name.padEnd(20)} ${shape.padEnd(36)} ${calls.toFixed(0).padStart(3)} ${(ms / times).toFixed(3).padStart(9)} ${rate}`);
         entries.sort((a, b) => b.ms - a.ms);
         for (const { name, shape, calls, ms, gflops } of entries) row(name, shape, calls / times, ms, gflops ? gflops.toFixed(1) : '');

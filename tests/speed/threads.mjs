@@ -20,7 +20,7 @@ const measure = (server) => visit(browser, server, { path: '#model=photo-otjr&st
   }
   await page.click('#train-begin');
   await page.waitForFunction((steps) => Number(document.querySelector('#train-words').innerText.match(/tep (\d+)/)?.[1]) >= steps, STEPS, { timeout: 600_000 });
-  const [, speed] = (await page.innerText('#train-words')).match(/([\d.]+) pictures\/s/);
+  const [, speed] = (await page.innerText('#train-words')).match(/([\d.]+) images\/s/);
   const [threads] = (await page.innerText('#backend-line')).match(/\d+ threads?/);
   return { threads, attack: Math.min(...attacks), training: 1000 / Number(speed) };
 });
@@ -34,7 +34,7 @@ for (let i = 0; i < turns; i++) {
 }
 const [names] = pairs.map((pair) => pair.map(({ threads }) => threads));
 console.log(`| | ${names.join(', ms | ')}, ms | ratio | extremes |\n|---|---:|---:|---:|---:|`);
-for (const [what, key] of [['PGD-100 on one photo, wrn-16-2', 'attack'], ['training the demo\'s OTJR, a picture', 'training']]) {
+for (const [what, key] of [['PGD-100 on one photo, wrn-16-2', 'attack'], ['training the demo\'s OTJR, an image', 'training']]) {
   const ratios = pairs.map(([a, b]) => a[key] / b[key]);
   const both = [0, 1].map((side) => median(pairs.map((pair) => pair[side][key])).toFixed(1));
   console.log(`| ${what} | ${both.join(' | ')} | ${median(ratios).toFixed(2)} | ${Math.min(...ratios).toFixed(2)} - ${Math.max(...ratios).toFixed(2)} |`);

@@ -3,8 +3,8 @@
 use otjr::{
     app::{
         chart::{Chart, Form, Tone},
-        knobs::Knobs,
-        message::{Intent, Kind},
+        knobs::SettingsGroup,
+        message::{Kind, UserAction},
         scale,
         state::State,
         training::{Phase, Point, Run, Training},
@@ -13,8 +13,8 @@ use otjr::{
     },
     config::{Dataset, Norm, Objective, TrainConfig},
     evaluate::{Accuracy, Report},
-    explore::question::Way,
-    protocol::{DataInfo, Followed, Look, Origin, RunInfo, Seen, Slot},
+    explore::question::LatentPath,
+    protocol::{BatchPreview, DataInfo, Origin, RunInfo, RunSnapshot, Slot, TrackedImage},
     train::Record,
 };
 
@@ -26,10 +26,10 @@ fn record(step: u64) -> Record {
 }
 
 fn look(step: u64, clean: f32, robust: f32, seen: [[f32; 2]; 2]) -> Look {
-    let way = Way { reference: cats_and_dogs(), path: vec![[-2.0, 0.0], [1.0, 0.0]] };
+    let way = LatentPath { reference: cats_and_dogs(), path: vec![[-2.0, 0.0], [1.0, 0.0]] };
     let [before, after] = seen.map(Vec::from);
-    let followed = Followed { clean: before, attacked: after, shifts: shifts(&[0.02, 0.03, 0.5], 0.9), way };
-    let batch = Seen {
+    let followed = TrackedImage { clean: before, attacked: after, shifts: shifts(&[0.02, 0.03, 0.5], 0.9), way };
+    let batch = BatchPreview {
         x: vec![0; 3072],
         x_adv: vec![255; 3072],
         labels: vec![0],
@@ -44,14 +44,14 @@ fn look(step: u64, clean: f32, robust: f32, seen: [[f32; 2]; 2]) -> Look {
 fn run() -> Run {
     let (first, last) =
         (look(0, 0.5, 0.25, [[0.9, 0.1], [0.2, 0.8]]), look(120, 0.875, 0.5, [[0.99, 0.01], [0.7, 0.3]]));
-    let point = |look: &Look| Point { step: look.step, clean: look.clean, robust: look.robust };
+    let point = |look: &RunSnapshot| Point { step: look.step, clean: look.clean, robust: look.robust };
     let mut run = Run::default();
     run.info = RunInfo {
         architecture: "wrn-10-1".into(),
         classes: ["cat", "dog"].map(String::from).to_vec(),
         steps: 400,
         batch: 64,
-        pictures: 3200,
+        images: 3200,
         held_out: 64,
         ..RunInfo::default()
     };
@@ -103,17 +103,17 @@ fn accuracies_are_compared_with_the_beginning() {
     assert_eq!(lines(&chart)[1], ("under attack", &[[0.0, 25.0], [120.0, 50.0]][..]));
     assert_eq!(
         chart.words,
-        "Before training: 50 % of the held-out pictures right, 25 % under attack. After step 120: 88 % of the held-out \
-         pictures right, 50 % under attack."
+        "Before training: 50 % of the held-out images right, 25 % under attack. After step 120: 88 % of the held-out \
+         images right, 50 % under attack."
     );
     run.points.remove(0);
-    assert_eq!(training::improved(&run), "After step 120: 88 % of the held-out pictures right, 50 % under attack.");
+    assert_eq!(training::improved(&run), "After step 120: 88 % of the held-out images right, 50 % under attack.");
     run.points.clear();
     assert_eq!((training::accuracies(&run), training::improved(&run)), (None, String::new()));
 }
 
 #[test]
-fn the_picture_is_followed_from_before_to_now() {
+fn the_image_is_followed_from_before_to_now() {
     let mut run = run();
     let view = training::followed(&run);
     sound(&view, 4);
@@ -152,7 +152,7 @@ fn what_a_run_does_is_said_now_and_then() {
     assert_eq!((progress::said(&all), progress::part(&all)), (String::new(), 0.0));
     all.run = Some(run());
     let says = |all: &Training| (progress::now(all), progress::said(all));
-    let paused = "Paused after step 120 of 400, epoch 3 of 8; 210 pictures/s, about 85 s left; memory 85 MB.";
+    let paused = "Paused after step 120 of 400, epoch 3 of 8; 210 images/s, about 85 s left; memory 85 MB.";
     assert_eq!(says(&all), (paused.into(), "The run is paused after step 120.".into()));
     let mut put = |change: &dyn Fn(&mut Run)| {
         all.run.as_mut().map(change);
@@ -167,20 +167,20 @@ fn what_a_run_does_is_said_now_and_then() {
     assert!(put(&broken).0.starts_with("Diverged after step 30 of 400: “Go on” takes up the copy of step 25;"));
     put(&|run| run.broken = false);
     let slow = |run: &mut Run| (run.phase, run.step, run.speed, run.memory) = (Phase::Paused, 0, 1.5, 0);
-    assert_eq!(put(&slow).0, "Paused after step 0 of 400, epoch 1 of 8; 1.5 pictures/s, about 4.7 h left.");
+    assert_eq!(put(&slow).0, "Paused after step 0 of 400, epoch 1 of 8; 1.5 images/s, about 4.7 h left.");
 }
 
 #[test]
 fn what_is_learnt_from_is_named() {
     let mut state = State::new("").0;
-    assert_eq!(progress::material(&state), "The embedded set of drawn shapes, 3200 pictures.");
+    assert_eq!(progress::material(&state), "The embedded set of drawn shapes, 3200 images.");
     let brought = Some(("cifar.tar.gz".into(), "cifar10".into(), [50_000, 10_000]));
     let own = vec![("cat".to_owned(), 2), ("dog".to_owned(), 1)];
     state.training.data = DataInfo { brought, classes: vec![String::new(); 10], own };
     (state.link.train.dataset, state.link.train.limit) = (Dataset::Cifar10, 1000);
     assert_eq!(
         progress::material(&state),
-        "cifar.tar.gz: 1000 of its 50000 pictures to learn from, 10000 to judge by, 10 classes; and yours: 2 cat, 1 dog."
+        "cifar.tar.gz: 1000 of its 50000 images to learn from, 10000 to judge by, 10 classes; and yours: 2 cat, 1 dog."
     );
     state.link.train.dataset = Dataset::Synthetic;
     assert!(progress::material(&state).starts_with("The embedded set"));
@@ -199,7 +199,7 @@ fn runs_stand_side_by_side() {
     let mut all = Training::default();
     let mut now = run();
     now.config.coefficients.lambda_sw = 4.0;
-    let accuracy = Accuracy { pictures: 200, clean: 180, robust: 90 };
+    let accuracy = Accuracy { images: 200, clean: 180, robust: 90 };
     let mut past = now.clone();
     all.run = Some(now);
     past.config.objective = Objective::Ce;
@@ -208,14 +208,14 @@ fn runs_stand_side_by_side() {
     past.points.pop();
     all.past = vec![past];
     let [first, second] = &runs::rows(&all)[..] else { panic!("two runs") };
-    let judged = ["pgd linf 8/255, 200 pictures", "90 % (85 to 93 %)", "45 % (38 to 52 %)"];
+    let judged = ["pgd linf 8/255, 200 images", "90 % (85 to 93 %)", "45 % (38 to 52 %)"];
     assert_eq!((first[0].as_str(), &first[8..]), ("1 ce", &judged.map(String::from)[..]));
     let words = [
         "2 otjr",
         "wrn-10-1",
-        "synthetic, 3200 pictures",
+        "synthetic, 3200 images",
         "lambda-sw 4",
-        "120 of 400, 64 pictures each",
+        "120 of 400, 64 images each",
         "0.182",
         "88 %",
         "50 %",
@@ -237,33 +237,38 @@ fn runs_stand_side_by_side() {
 #[test]
 fn training_has_controls_of_its_own() {
     let mut state = State::new("").0;
-    let all = Knobs::Train.settings().concat();
-    let attack: Vec<String> = Knobs::Attack.settings().concat().iter().map(|s| Knobs::Attack.id(s.key)).collect();
-    assert!(all.iter().all(|s| !attack.contains(&Knobs::Train.id(s.key)) && s.key != "dataset"));
-    assert!(Knobs::Train.settings()[0].iter().any(|s| s.key == "train-epsilon"));
-    assert_eq!(Knobs::Train.get(&state, "batch"), "64");
-    assert_eq!(Knobs::Train.intent("rate", "1".into()), Intent::Train(Wish::Set("rate", "1".into())));
-    assert!(Knobs::Train.check("rate", "x").is_err() && Knobs::Train.check("rate", "0.3").is_ok());
+    let all = SettingsGroup::Train.settings().concat();
+    let attack: Vec<String> =
+        SettingsGroup::Attack.settings().concat().iter().map(|s| SettingsGroup::Attack.id(s.key)).collect();
+    assert!(all.iter().all(|s| !attack.contains(&SettingsGroup::Train.id(s.key)) && s.key != "dataset"));
+    assert!(SettingsGroup::Train.settings()[0].iter().any(|s| s.key == "train-epsilon"));
+    assert_eq!(SettingsGroup::Train.get(&state, "batch"), "64");
+    assert_eq!(SettingsGroup::Train.intent("rate", "1".into()), UserAction::Train(Wish::Set("rate", "1".into())));
+    assert!(SettingsGroup::Train.check("rate", "x").is_err() && SettingsGroup::Train.check("rate", "0.3").is_ok());
     for setting in &all {
         let stops = scale::stops(setting, Norm::Linf);
-        assert!(stops.iter().all(|stop| Knobs::Train.check(setting.key, stop).is_ok()), "{}: {stops:?}", setting.key);
+        assert!(
+            stops.iter().all(|stop| SettingsGroup::Train.check(setting.key, stop).is_ok()),
+            "{}: {stops:?}",
+            setting.key
+        );
         let small = ["rate", "lambda-jac"].contains(&setting.key);
         assert!(!small || stops.contains(&"0.005".to_owned()), "{}: {stops:?}", setting.key);
     }
     let help = |state: &State, key: &str| {
         let setting = all.iter().find(|s| s.key == key).unwrap();
-        Knobs::Train.help(state, setting)
+        SettingsGroup::Train.help(state, setting)
     };
-    assert_eq!(help(&state, "batch"), "Pictures a step.");
-    assert!(!Knobs::Train.used(&state, "mixed") && help(&state, "mixed").ends_with("Not used on the CPU."));
+    assert_eq!(help(&state, "batch"), "Images a step.");
+    assert!(!SettingsGroup::Train.used(&state, "mixed") && help(&state, "mixed").ends_with("Not used on the CPU."));
     state.backend.current = Some((Kind::Gpu, "a GPU".into()));
-    assert!(Knobs::Train.used(&state, "mixed") && !help(&state, "mixed").contains("Not used"));
+    assert!(SettingsGroup::Train.used(&state, "mixed") && !help(&state, "mixed").contains("Not used"));
     assert!(help(&state, "objective").ends_with("along its directions."));
     state.training.run = Some(run());
-    assert_eq!(help(&state, "batch"), "Pictures a step (fixed while a run is under way).");
+    assert_eq!(help(&state, "batch"), "Images a step (fixed while a run is under way).");
     assert_eq!(help(&state, "rate"), "Peak learning rate.");
     state.link.train.objective = Objective::Ce;
     assert!(help(&state, "train-steps").ends_with("Not used by ce."));
     state.link.origin = Origin::Model(Slot::Robust);
-    assert!(!Knobs::Train.used(&state, "model") && help(&state, "model").ends_with("begins from a model."));
+    assert!(!SettingsGroup::Train.used(&state, "model") && help(&state, "model").ends_with("begins from a model."));
 }

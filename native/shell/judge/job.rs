@@ -7,8 +7,8 @@ use otjr::{
     attack::{autoattack::left_out, method::stages},
     checkpoint::Checkpoint,
     config::{AttackConfig, AttackKind},
-    data::Pictures,
-    evaluate::{Evaluation, Now, State, Target, Watch},
+    data::ImageSet,
+    evaluate::{Evaluation, EvaluationObserver, EvaluationProgress, State, Target},
     model::Model,
     platform::Opened,
 };
@@ -20,7 +20,7 @@ pub struct Job<'a> {
     pub setup: &'a Setup,
     pub configs: Vec<AttackConfig>,
     pub target: Option<Target>,
-    pub pictures: &'a Pictures,
+    pub images: &'a ImageSet,
     pub opened: &'a Opened,
     /// What it is called beside the attack's name.
     pub label: String,
@@ -39,18 +39,18 @@ impl Job<'_> {
             flags.extend(left_out(config.attack, model.classes));
         }
         let evaluation = Evaluation {
-            pictures: self.pictures,
+            images: self.images,
             stages: &attacks,
             target: self.target,
             seed: self.configs[0].seed,
-            batch: self.setup.batch.min(self.pictures.len()),
+            batch: self.setup.batch.min(self.images.len()),
             flags,
             may_be_random: self.configs.iter().any(|c| c.attack == AttackKind::AutoattackRand),
         };
         let device = &self.opened.device;
         let mut state = match fs::read(&self.file) {
             Ok(bytes) => Checkpoint::from_bytes(&bytes)
-                .and_then(|file| State::from_checkpoint(&file, self.pictures))
+                .and_then(|file| State::from_checkpoint(&file, self.images))
                 .with_context(|| self.file.display().to_string())?,
             Err(error) if error.kind() == ErrorKind::NotFound => pollster::block_on(evaluation.begin(judge, device))?,
             Err(error) => return Err(error).with_context(|| format!("could not read {}", self.file.display())),
@@ -64,7 +64,7 @@ impl Job<'_> {
     }
 
     fn save(&self, state: &State) -> anyhow::Result<()> {
-        files::write(&self.file, &state.to_checkpoint(self.pictures).to_bytes())
+        files::write(&self.file, &state.to_checkpoint(self.images).to_bytes())
     }
 }
 
@@ -77,8 +77,8 @@ struct Terminal<'a> {
     problem: anyhow::Result<()>,
 }
 
-impl Watch for Terminal<'_> {
-    async fn look(&mut self, now: Now<'_>) -> ControlFlow<()> {
+impl EvaluationObserver for Terminal<'_> {
+    async fn look(&mut self, now: EvaluationProgress<'_>) -> ControlFlow<()> {
         let records = &now.state.records;
         let running = records.last().expect("an attack runs");
         if self.begun != records.len() {

@@ -1,4 +1,4 @@
-//! What the programs share that judge models: which models on which pictures, in a directory to go on in.
+//! What the programs share that judge models: which models on which images, in a directory to go on in.
 
 pub mod job;
 mod progress;

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-/// Steps of the bar for each picture.
+/// Steps of the bar for each image.
 const FINE: f64 = 100.0;
 /// Between two lines in a log.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// A bar that counts pictures; where there is no terminal, a line now and then for whoever reads the log.
+/// A bar that counts images; where there is no terminal, a line now and then for whoever reads the log.
 pub struct Progress {
     bar: ProgressBar,
     of: usize,
@@ -27,7 +27,7 @@ impl Progress {
         Ok(Self { bar, of: 0, said, saved, save_every: Duration::from_secs(save_every) })
     }
 
-    /// Something new has begun, of which `done` pictures of `of` are done.
+    /// Something new has begun, of which `done` images of `of` are done.
     pub fn begin(&mut self, name: String, done: f64, of: usize) {
         self.of = of;
         self.bar.set_prefix(name);
@@ -40,7 +40,7 @@ impl Progress {
         self.bar.set_position((done * FINE) as u64);
         if self.bar.is_hidden() && self.said.elapsed() >= SILENCE {
             let left = HumanDuration(self.bar.eta());
-            println!("{}: {done:.0} of {} pictures, {left} left; {message}", self.bar.prefix(), self.of);
+            println!("{}: {done:.0} of {} images, {left} left; {message}", self.bar.prefix(), self.of);
             self.said = Instant::now();
         }
         self.bar.set_message(message);

@@ -1,4 +1,4 @@
-//! Models, pictures and machine: what the command line says of them, in a form that is kept with a run.
+//! Models, images and machine: what the command line says of them, in a form that is kept with a run.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::{Arg, ArgMatches, Command, parser::ValueSource};
 use otjr::{
     config::Dataset,
-    data::Pictures,
+    data::ImageSet,
     platform::{self, DeviceChoice, Opened},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -38,7 +38,7 @@ pub struct Setup {
     device: String,
     threads: Option<usize>,
     pub save_every: u64,
-    /// Of the models' files, of the judge's, if there is one, and of the pictures, once the run has begun.
+    /// Of the models' files, of the judge's, if there is one, and of the images, once the run has begun.
     checksums: Vec<u32>,
 }
 
@@ -57,9 +57,9 @@ pub fn options(command: Command) -> Command {
             "limit",
             "1000",
             0..=10_000_000,
-            "Use at most so many pictures, spread evenly over the set (0: all)",
+            "Use at most so many images, spread evenly over the set (0: all)",
         ))
-        .arg(number("batch", "256", 1..=65_536, "Pictures on the device at once"))
+        .arg(number("batch", "256", 1..=65_536, "Images on the device at once"))
         .arg(option("device", "DEVICE", DeviceChoice::NAMES).default_value("auto"))
         .arg(threads.value_parser(clap::value_parser!(usize)))
         .arg(number("save-every", "30", 0..=86_400, "Seconds between saves to go on from"))
@@ -142,8 +142,8 @@ impl Setup {
         self.models.iter().enumerate().map(name).collect()
     }
 
-    /// The pictures and the device; none if fetching the pictures was interrupted.
-    pub fn open(&self, interrupt: &Interrupt) -> anyhow::Result<Option<(Pictures, Opened)>> {
+    /// The images and the device; none if fetching the images was interrupted.
+    pub fn open(&self, interrupt: &Interrupt) -> anyhow::Result<Option<(ImageSet, Opened)>> {
         if let Some(threads) = self.threads {
             rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
         }
@@ -155,16 +155,16 @@ impl Setup {
         Ok(Some((data.test, pollster::block_on(platform::open(self.device()?))?)))
     }
 
-    /// Notes the checksums of a new run's models and of what else judges them, and of the pictures, and says that it is
+    /// Notes the checksums of a new run's models and of what else judges them, and of the images, and says that it is
     /// new; of an old run sees that they are still the same.
     pub fn sign(
         &mut self,
         judge: Option<&String>,
         models: impl Iterator<Item = u32>,
-        pictures: &Pictures,
+        images: &ImageSet,
     ) -> anyhow::Result<bool> {
-        let checksums: Vec<u32> = models.chain([pictures.checksum()]).collect();
-        let names = self.models.iter().chain(judge).map(String::as_str).chain(["the set of pictures"]);
+        let checksums: Vec<u32> = models.chain([images.checksum()]).collect();
+        let names = self.models.iter().chain(judge).map(String::as_str).chain(["the set of images"]);
         if self.checksums.is_empty() {
             self.checksums = checksums;
             return Ok(true);

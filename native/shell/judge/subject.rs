@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use otjr::{
     checkpoint::{Checkpoint, disagreement},
     config::TrainConfig,
-    data::Pictures,
+    data::ImageSet,
     model::Model,
     platform::Opened,
     train,
@@ -22,7 +22,7 @@ pub fn stem(path: &str) -> String {
     }
 }
 
-/// A model's file. It is read before pictures are fetched: what is wrong with it shows at once.
+/// A model's file. It is read before images are fetched: what is wrong with it shows at once.
 pub struct File {
     pub path: String,
     checkpoint: Checkpoint,
@@ -38,22 +38,22 @@ impl File {
         Ok(Self { path: path.clone(), checkpoint, checksum: checksum.sum() })
     }
 
-    /// The model, if it tells the pictures' classes apart; the file's checksum, and what it says of the training.
-    pub fn load(&self, pictures: &Pictures, opened: &Opened) -> anyhow::Result<(Model, u32, Option<TrainConfig>)> {
+    /// The model, if it tells the images' classes apart; the file's checksum, and what it says of the training.
+    pub fn load(&self, images: &ImageSet, opened: &Opened) -> anyhow::Result<(Model, u32, Option<TrainConfig>)> {
         let Self { path, checkpoint, checksum } = self;
         let model = Model::from_arrays(&checkpoint.model(), &opened.device).with_context(|| path.to_owned())?;
-        if model.classes != pictures.classes.len() {
+        if model.classes != images.classes.len() {
             bail!(
-                "{path} tells {} classes apart, the pictures have {}: choose the --dataset that it was trained on",
+                "{path} tells {} classes apart, the images have {}: choose the --dataset that it was trained on",
                 model.classes,
-                pictures.classes.len()
+                images.classes.len()
             );
         }
         let classes = checkpoint.classes(model.classes);
-        if let Some(i) = disagreement(&classes, &pictures.classes) {
-            let (own, class) = (&classes[i], &pictures.classes[i]);
+        if let Some(i) = disagreement(&classes, &images.classes) {
+            let (own, class) = (&classes[i], &images.classes[i]);
             bail!(
-                "{path} calls class {i} '{own}', in the pictures it is '{class}': choose the --dataset that it was trained on"
+                "{path} calls class {i} '{own}', in the images it is '{class}': choose the --dataset that it was trained on"
             );
         }
         Ok((model, *checksum, train::config_of(checkpoint).ok()))

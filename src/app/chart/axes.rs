@@ -80,7 +80,7 @@ impl Frame {
         [self.x(x), self.y(y)]
     }
 
-    /// The px between two neighbouring places.
+    /// The px between two neighboring places.
     fn slot(&self, chart: &Chart) -> f32 {
         let gap = |p: &[(f32, String)]| (self.x(p[1].0) - self.x(p[0].0)).abs();
         chart.places.windows(2).map(gap).fold(self.width, f32::min)

@@ -42,7 +42,7 @@ impl<T: Copy> Grid<T> {
         self.values.iter().take(self.rows() * self.columns).enumerate().map(move |(i, &v)| (middle(i), v))
     }
 
-    /// Neighbours in a row with the same key: key, row, first column, column after the last.
+    /// Neighbors in a row with the same key: key, row, first column, column after the last.
     pub(super) fn runs<K: PartialEq>(&self, key: impl Fn(T) -> K) -> Vec<(K, usize, usize, usize)> {
         let mut runs: Vec<(K, usize, usize, usize)> = Vec::new();
         for (i, &value) in self.values.iter().take(self.rows() * self.columns).enumerate() {

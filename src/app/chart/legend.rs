@@ -1,4 +1,4 @@
-//! The legend: each series once, with its line and marker; each map with its colours and what they stand for.
+//! The legend: each series once, with its line and marker; each map with its colors and what they stand for.
 
 use super::{
     Chart, Form, Mark, Scale, Tone,
@@ -65,7 +65,7 @@ fn sample(mark: &Mark, [x, y]: [f32; 2], room: f32) -> String {
         }
         Form::Bars(_) => {
             let stroke = stroke(mark.tone, 1.5);
-            let fill = mark.tone.colour();
+            let fill = mark.tone.color();
             format!(
                 r#"<rect x="{:.1}" y="{:.1}" width="{}" height="10" fill="{fill}" fill-opacity="0.2" {stroke}/>"#,
                 x + 1.0,
@@ -79,13 +79,13 @@ fn sample(mark: &Mark, [x, y]: [f32; 2], room: f32) -> String {
     }
 }
 
-/// A map's colours between the values at their ends.
+/// A map's colors between the values at their ends.
 fn bar(scale: Scale, name: &str, [low, high]: &[String; 2], [x, y]: [f32; 2]) -> String {
     let left = x + wide(name, TEXT) + wide(low, TEXT) + 10.0;
     let step = BAR / Scale::LEVELS as f32;
     let cell = |level: usize| {
         let x = left + level as f32 * step;
-        let fill = scale.colour(level);
+        let fill = scale.color(level);
         // A little wider, so that no gap shows between two.
         format!(r#"<rect x="{x:.1}" y="{:.1}" width="{:.1}" height="9" fill="{fill}"/>"#, y - 4.5, step + 0.5)
     };

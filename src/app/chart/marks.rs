@@ -35,7 +35,7 @@ fn mark(frame: &Frame, Mark { tone, form, .. }: &Mark) -> String {
                 r#"<path d="M{:.1} {zero:.1}{tops}L{:.1} {zero:.1}Z" fill="{}" fill-opacity="0.2" {}/>"#,
                 first[0],
                 last[1],
-                tone.colour(),
+                tone.color(),
                 stroke(*tone, 1.5)
             )
         }
@@ -48,7 +48,7 @@ fn mark(frame: &Frame, Mark { tone, form, .. }: &Mark) -> String {
                 if headed { shaft + &head(frame, from, to) } else { shaft }
             };
             let d: String = finite.map(one).collect();
-            // Over a grid, whose colours are the same in every theme, a line needs a ground of its own.
+            // Over a grid, whose colors are the same in every theme, a line needs a ground of its own.
             let ground = match frame.over_grid {
                 true => {
                     format!(r#"<path d="{d}" fill="none" stroke="{GROUND}" stroke-width="3.5" stroke-opacity="0.7"/>"#)
@@ -68,30 +68,30 @@ fn mark(frame: &Frame, Mark { tone, form, .. }: &Mark) -> String {
         Form::Level(_) | Form::Upright(_) => String::new(),
         Form::Map(grid, scale) => {
             let ends = scale.ends(&grid.values);
-            cells(frame, grid, |v| scale.level(v, ends).map(|level| Scale::colour(*scale, level)), 1.0)
+            cells(frame, grid, |v| scale.level(v, ends).map(|level| Scale::color(*scale, level)), 1.0)
         }
-        Form::Regions(grid, _) => cells(frame, grid, |class| Some(Tone::Class(class).colour()), 0.18),
+        Form::Regions(grid, _) => cells(frame, grid, |class| Some(Tone::Class(class).color()), 0.18),
     }
 }
 
 /// `stroke` and its like.
 pub(super) fn stroke(tone: Tone, width: f32) -> String {
-    format!(r#"stroke="{}" stroke-width="{width}" stroke-dasharray="{}""#, tone.colour(), tone.dash())
+    format!(r#"stroke="{}" stroke-width="{width}" stroke-dasharray="{}""#, tone.color(), tone.dash())
 }
 
 /// A tone's marker about a point.
 pub(super) fn marker(tone: Tone, [x, y]: [f32; 2], r: f32) -> String {
     let (shape, hollow) = tone.shape();
-    let colour = tone.colour();
+    let color = tone.color();
     let paint = match (shape, hollow) {
-        (Shape::Cross, true) => format!(r#"fill="none" stroke="{colour}" stroke-width="2.5""#),
-        (Shape::Cross, false) => format!(r#"fill="none" stroke="{colour}" stroke-width="1.2""#),
-        (_, true) => format!(r#"fill="{GROUND}" stroke="{colour}" stroke-width="1.2""#),
-        // Among classes, whose first two have their colours and shapes.
+        (Shape::Cross, true) => format!(r#"fill="none" stroke="{color}" stroke-width="2.5""#),
+        (Shape::Cross, false) => format!(r#"fill="none" stroke="{color}" stroke-width="1.2""#),
+        (_, true) => format!(r#"fill="{GROUND}" stroke="{color}" stroke-width="1.2""#),
+        // Among classes, whose first two have their colors and shapes.
         _ if matches!(tone, Tone::Clean | Tone::Attacked) => {
-            format!(r#"fill="{colour}" stroke="{INK}" stroke-width="1.2""#)
+            format!(r#"fill="{color}" stroke="{INK}" stroke-width="1.2""#)
         }
-        (_, false) => format!(r#"fill="{colour}" stroke="{GROUND}" stroke-width="0.7""#),
+        (_, false) => format!(r#"fill="{color}" stroke="{GROUND}" stroke-width="0.7""#),
     };
     let corners: &[[f32; 2]] = match shape {
         Shape::Disc => return format!(r#"<circle cx="{x:.1}" cy="{y:.1}" r="{r}" {paint}/>"#),
@@ -140,25 +140,25 @@ fn head(frame: &Frame, from: [f32; 2], to: [f32; 2]) -> String {
     format!("M{a:.1} {b:.1}L{:.1} {:.1}L{c:.1} {d:.1}", to[0], to[1])
 }
 
-/// A grid's cells, one path a colour: short, and without seams.
+/// A grid's cells, one path a color: short, and without seams.
 fn cells<T: Copy, C: AsRef<str> + Ord>(
     frame: &Frame,
     grid: &Grid<T>,
-    colour: impl Fn(T) -> Option<C>,
+    color: impl Fn(T) -> Option<C>,
     opacity: f32,
 ) -> String {
     if !grid.is_placed() {
         return String::new();
     }
     let mut paths: BTreeMap<C, String> = BTreeMap::new();
-    for (colour, row, first, after) in grid.runs(colour) {
-        let Some(colour) = colour else { continue };
+    for (color, row, first, after) in grid.runs(color) {
+        let Some(color) = color else { continue };
         let [left, bottom] = frame.at(grid.at(first as f32, row as f32));
         let [right, top] = frame.at(grid.at(after as f32, row as f32 + 1.0));
-        *paths.entry(colour).or_default() +=
+        *paths.entry(color).or_default() +=
             &format!("M{left:.1} {top:.1}L{right:.1} {top:.1}L{right:.1} {bottom:.1}L{left:.1} {bottom:.1}Z");
     }
-    let path = |(colour, d): (C, String)| format!(r#"<path d="{d}" fill="{}" stroke="none"/>"#, colour.as_ref());
+    let path = |(color, d): (C, String)| format!(r#"<path d="{d}" fill="{}" stroke="none"/>"#, color.as_ref());
     let all: String = paths.into_iter().map(path).collect();
     format!(r#"<g fill-opacity="{opacity}" shape-rendering="crispEdges">{all}</g>"#)
 }

@@ -1,7 +1,7 @@
 //! Charts as plain data, and what is made of them: an SVG laid out for its width, and the numbers as CSV. Pure.
 //!
 //! A view fills in a [`Chart`]; [`Chart::svg`] draws it (`svg`, `axes`, `legend`, `marks`), [`Chart::csv`] writes it down.
-//! Colours are the page's, by name and with a fallback, so that a chart follows the theme in the page and stands alone in
+//! Colors are the page's, by name and with a fallback, so that a chart follows the theme in the page and stands alone in
 //! a file. No inline styles: the page's Content-Security-Policy forbids them.
 
 mod axes;
@@ -101,9 +101,9 @@ pub enum Form {
     Level(f32),
     /// A reference line at one x.
     Upright(f32),
-    /// Values as colours.
+    /// Values as colors.
     Map(Grid<f32>, Scale),
-    /// Classes as pale colours, with their names.
+    /// Classes as pale colors, with their names.
     Regions(Grid<usize>, Vec<String>),
 }
 

@@ -1,13 +1,13 @@
-//! What a series looks like: its colour, and beside it a shape and a dash that say the same.
+//! What a series looks like: its color, and beside it a shape and a dash that say the same.
 
 use crate::app::pixels::{STOPS, between};
 
 /// Whose series it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// Of the clean picture: blue, a disc.
+    /// Of the clean image: blue, a disc.
     Clean,
-    /// Of the attacked picture: vermilion, a triangle, dashed.
+    /// Of the adversarial image: vermilion, a triangle, dashed.
     Attacked,
     /// Of the robust model: green, a diamond.
     Robust,
@@ -15,11 +15,11 @@ pub enum Tone {
     Standard,
     /// Of the model of adversarial training alone: amber, a ring, in long dashes.
     Adversarial,
-    /// Of a model that the visitor brought: violet, a cross, dashed and dotted.
+    /// Of a model that the user brought: violet, a cross, dashed and dotted.
     Own,
-    /// What only helps to read the rest: grey.
+    /// What only helps to read the rest: gray.
     Soft,
-    /// Of a class of the data: ten colours, each with its own shape; then they come again.
+    /// Of a class of the data: ten colors, each with its own shape; then they come again.
     Class(usize),
     /// Of what belongs to a class, dashed.
     Beside(usize),
@@ -42,7 +42,7 @@ const SHAPES: [Shape; 5] = [Shape::Disc, Shape::Triangle, Shape::Diamond, Shape:
 
 impl Tone {
     /// As SVG's `fill` and `stroke` take it.
-    pub fn colour(self) -> &'static str {
+    pub fn color(self) -> &'static str {
         match self {
             Self::Clean => "var(--clean, #0072b2)",
             Self::Attacked => "var(--attacked, #d55e00)",
@@ -83,7 +83,7 @@ impl Tone {
     }
 }
 
-/// How values become colours.
+/// How values become colors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
     /// From the smallest to the largest value, dark to bright.
@@ -92,7 +92,7 @@ pub enum Scale {
     Diverging,
 }
 
-/// Stops of the sequential scale: blue through grey to yellow, its brightness rising evenly (cividis).
+/// Stops of the sequential scale: blue through gray to yellow, its brightness rising evenly (cividis).
 const SEQUENTIAL: [[u8; 3]; 6] = [
     [0x00, 0x22, 0x4e],
     [0x36, 0x47, 0x6c],
@@ -103,7 +103,7 @@ const SEQUENTIAL: [[u8; 3]; 6] = [
 ];
 
 impl Scale {
-    /// Different colours of a map: enough for the eye, few enough for a short file.
+    /// Different colors of a map: enough for the eye, few enough for a short file.
     pub const LEVELS: usize = 41;
 
     /// The values at both ends of the scale, for these values.
@@ -126,8 +126,8 @@ impl Scale {
         value.is_finite().then(|| (part.clamp(0.0, 1.0) * (Self::LEVELS - 1) as f64).round() as usize)
     }
 
-    /// The colour of a level.
-    pub fn colour(self, level: usize) -> String {
+    /// The color of a level.
+    pub fn color(self, level: usize) -> String {
         let stops = if self == Self::Diverging { &STOPS[..] } else { &SEQUENTIAL[..] };
         let [r, g, b] = between(stops, level as f32 / (Self::LEVELS - 1) as f32);
         format!("#{r:02x}{g:02x}{b:02x}")

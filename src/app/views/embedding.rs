@@ -1,17 +1,17 @@
-//! The picture among others in the plane of a model's latents, and the attack's way through the regions of the classes.
+//! The image among others in the plane of a model's latents, and the attack's way through the regions of the classes.
 
-use super::{View, Whose, axes, sentence, share};
+use super::{ModelLabel, View, axes, sentence, share};
 use crate::{
     app::chart::{Chart, Form, Grid, Mark, Tone, numbers::short},
     explore::embedding::Embedding,
 };
 
-/// Less than this part of the way to the other class's centre is called little.
+/// Less than this part of the way to the other class's center is called little.
 const LITTLE: f32 = 0.25;
 
-/// The reference pictures of `embedding` with the attack's way over them: `path` goes from the clean to the attacked picture,
+/// The reference images of `embedding` with the attack's way over them: `path` goes from the clean to the adversarial image,
 /// `seen` are the classes that the model gives to both, `classes` the names of all.
-pub fn view(whose: Whose, embedding: &Embedding, classes: &[String], path: &[[f32; 2]], seen: [usize; 2]) -> View {
+pub fn view(whose: ModelLabel, embedding: &Embedding, classes: &[String], path: &[[f32; 2]], seen: [usize; 2]) -> View {
     let name = |class: usize| classes.get(class).map_or_else(|| format!("class {class}"), String::clone);
     let [.., last] = path else { return View::default() };
     let (first, last) = (path[0], *last);
@@ -38,7 +38,7 @@ pub fn view(whose: Whose, embedding: &Embedding, classes: &[String], path: &[[f3
     let [x, y] = axes(&embedding.plane);
     let chart = Chart {
         name: "embedding".into(),
-        title: format!("Where {} puts the picture among {} others", whose.the(), embedding.points.len()),
+        title: format!("Where {} puts the image among {} others", whose.the(), embedding.points.len()),
         words: words.clone(),
         x,
         y,
@@ -54,7 +54,7 @@ fn of_class(embedding: &Embedding, class: usize) -> impl Iterator<Item = [f32; 2
     both.filter(move |(_, label)| usize::from(**label) == class).map(|(point, _)| *point)
 }
 
-fn centre(embedding: &Embedding, class: usize) -> Option<[f32; 2]> {
+fn center(embedding: &Embedding, class: usize) -> Option<[f32; 2]> {
     let points: Vec<[f32; 2]> = of_class(embedding, class).collect();
     let mean = |axis: usize| points.iter().map(|p| p[axis]).sum::<f32>() / points.len() as f32;
     (!points.is_empty()).then(|| [mean(0), mean(1)])
@@ -65,7 +65,7 @@ fn distance(a: [f32; 2], b: [f32; 2]) -> f32 {
 }
 
 fn tell(
-    whose: Whose,
+    whose: ModelLabel,
     embedding: &Embedding,
     name: &impl Fn(usize) -> String,
     [from, to]: [[f32; 2]; 2],
@@ -73,22 +73,22 @@ fn tell(
 ) -> String {
     let moved = distance(from, to);
     if moved == 0.0 {
-        return format!("In the plane of {} the picture stays where it is.", whose.the());
+        return format!("In the plane of {} the image stays where it is.", whose.the());
     }
     // Against the class that it becomes; if it becomes none, against the nearest other one.
     let other = match before == after {
         false => Some(after),
         true => {
-            let away = |class: usize| centre(embedding, class).map(|c| (class, distance(from, c)));
+            let away = |class: usize| center(embedding, class).map(|c| (class, distance(from, c)));
             let others = embedding.labels.iter().map(|&l| usize::from(l)).filter(|&c| c != before).filter_map(away);
             others.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(class, _)| class)
         }
     };
-    let apart = other.and_then(|o| Some(distance(centre(embedding, before)?, centre(embedding, o)?)));
+    let apart = other.and_then(|o| Some(distance(center(embedding, before)?, center(embedding, o)?)));
     let how_far = match (other, apart.filter(|a| *a > 0.0)) {
         (Some(other), Some(apart)) => {
             let of = share(moved / apart);
-            format!("{of} of the distance between the centres of {} and {}", name(before), name(other))
+            format!("{of} of the distance between the centers of {} and {}", name(before), name(other))
         }
         _ => format!("a length of {}", short(moved)),
     };
@@ -96,19 +96,19 @@ fn tell(
     let explained = share(embedding.plane.explained.iter().sum());
     match (before == after, regions) {
         (false, [a, b]) if a != b && b == Some(after) => sentence(&format!(
-            "{the} takes the attacked picture across a boundary, from {} into the region of {}: it moves {how_far}.",
+            "{the} takes the adversarial image across a boundary, from {} into the region of {}: it moves {how_far}.",
             name(before),
             name(after)
         )),
         (false, _) => sentence(&format!(
             "{the} sees {} become {}, though this plane does not show the crossing (it holds {explained} of the variance): \
-             here the picture moves {how_far}.",
+             here the image moves {how_far}.",
             name(before),
             name(after)
         )),
         (true, _) => {
             let much = if apart.is_some_and(|apart| moved < LITTLE * apart) { "only " } else { "" };
-            sentence(&format!("{the} still sees {}: the attacked picture moves {much}{how_far}.", name(before)))
+            sentence(&format!("{the} still sees {}: the adversarial image moves {much}{how_far}.", name(before)))
         }
     }
 }

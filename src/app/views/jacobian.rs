@@ -1,9 +1,9 @@
 //! How strongly logits react to pixels: along the directions of the transport, and along random ones.
 
-use super::{View, Whose, median, sentence, times};
+use super::{ModelLabel, View, median, sentence, times};
 use crate::{
     app::chart::{Axis, Chart, Form, Mark, numbers::short},
-    explore::jacobian::Reaction,
+    explore::jacobian::JacobianResponse,
 };
 
 const BINS: usize = 16;
@@ -12,8 +12,8 @@ const ALIKE: f32 = 1.25;
 /// A gradient and an attack with more than this cosine have a direction in common: in 3072 dimensions it is much.
 const ALIGNED: f32 = 0.3;
 
-/// Of each model its reactions to the same pictures: along the transport's directions, and along random ones.
-pub type Reactions<'a> = [(Whose, [&'a Reaction; 2])];
+/// Of each model its reactions to the same images: along the transport's directions, and along random ones.
+pub type Reactions<'a> = [(ModelLabel, [&'a JacobianResponse; 2])];
 
 /// Histograms of the reactions of one or several models.
 pub fn view(models: &Reactions<'_>) -> View {
@@ -25,7 +25,7 @@ pub fn view(models: &Reactions<'_>) -> View {
     let largest = models.iter().flat_map(|m| m.1).flat_map(|r| &r.norms).copied();
     let largest = largest.filter(|n| n.is_finite()).fold(0.0, f32::max);
     let chart = |name: &str, title: &str, which: usize| {
-        let bars = |(whose, reactions): &(Whose, [&Reaction; 2])| {
+        let bars = |(whose, reactions): &(ModelLabel, [&JacobianResponse; 2])| {
             let bars = histogram(&reactions[which].norms, largest);
             Mark::new(whose.series(), whose.tone(), Form::Bars(bars))
         };
@@ -34,7 +34,7 @@ pub fn view(models: &Reactions<'_>) -> View {
             title: title.into(),
             words: words.clone(),
             x: Axis::new("gradient", "logits per unit of brightness").least(0.0, largest),
-            y: Axis::new("pictures", ""),
+            y: Axis::new("images", ""),
             marks: models.iter().map(bars).collect(),
             ..Chart::default()
         }
@@ -46,7 +46,7 @@ pub fn view(models: &Reactions<'_>) -> View {
     View { words, charts }
 }
 
-/// `[from, to, pictures]` of equal bins from 0 to `largest`.
+/// `[from, to, images]` of equal bins from 0 to `largest`.
 fn histogram(norms: &[f32], largest: f32) -> Vec<[f32; 3]> {
     let width = if largest > 0.0 { largest / BINS as f32 } else { 1.0 };
     let mut bars: Vec<[f32; 3]> = (0..BINS).map(|i| [i as f32 * width, (i + 1) as f32 * width, 0.0]).collect();
@@ -57,7 +57,7 @@ fn histogram(norms: &[f32], largest: f32) -> Vec<[f32; 3]> {
 }
 
 /// One model: along the transport against along random directions, and whether the attack goes along that gradient.
-fn tell(whose: Whose, [transport, random]: [&Reaction; 2]) -> Option<String> {
+fn tell(whose: ModelLabel, [transport, random]: [&JacobianResponse; 2]) -> Option<String> {
     let (along, aside) = (median(transport.norms.iter().copied())?, median(random.norms.iter().copied())?);
     let than = match (along / aside, times(along, aside)) {
         (r, Some(_)) if (1.0 / ALIKE..ALIKE).contains(&r) => {
@@ -82,7 +82,7 @@ fn tell(whose: Whose, [transport, random]: [&Reaction; 2]) -> Option<String> {
 /// The robust model beside the standard one.
 fn compared(models: &Reactions<'_>) -> Option<String> {
     let of = |whose| models.iter().find(|m| m.0 == whose).and_then(|m| median(m.1[0].norms.iter().copied()));
-    let (standard, robust) = (of(Whose::Standard)?, of(Whose::Robust)?);
+    let (standard, robust) = (of(ModelLabel::Standard)?, of(ModelLabel::Robust)?);
     Some(match standard / robust {
         r if !r.is_finite() || r <= 0.0 => return None,
         r if r > ALIKE => {

@@ -1,13 +1,13 @@
-//! The loss around a picture: a map of the margin with its boundary, and of the loss that the attack climbs.
+//! The loss around an image: a map of the margin with its boundary, and of the loss that the attack climbs.
 
-use super::{View, Whose, sentence, share};
+use super::{ModelLabel, View, sentence, share};
 use crate::{
     app::chart::{Axis, Chart, Form, Grid, Mark, Scale, Tone, numbers::short},
     explore::landscape::Landscape,
 };
 
 /// The landscape of a window over `range` with `side` points along each side; also while only its first rows are known.
-pub fn view(whose: Whose, landscape: &Landscape, range: [f32; 2], side: usize) -> View {
+pub fn view(whose: ModelLabel, landscape: &Landscape, range: [f32; 2], side: usize) -> View {
     let step = (range[1] - range[0]) / (side as f32 - 1.0).max(1.0);
     let grid = |values: &[f32]| {
         let rows = values.len() / side.max(1);
@@ -27,7 +27,7 @@ pub fn view(whose: Whose, landscape: &Landscape, range: [f32; 2], side: usize) -
         name: name.into(),
         title,
         words: words.clone(),
-        x: Axis::new("towards the attacked picture, which is at 1", "").least(range[0], range[1]),
+        x: Axis::new("towards the adversarial image, which is at 1", "").least(range[0], range[1]),
         y: Axis::new("in a random direction of the same size", "").least(range[0], range[1]),
         equal: true,
         marks: vec![
@@ -42,7 +42,7 @@ pub fn view(whose: Whose, landscape: &Landscape, range: [f32; 2], side: usize) -
     let charts = vec![
         chart(
             "landscape-margin",
-            format!("The margin of {the} around the picture"),
+            format!("The margin of {the} around the image"),
             Mark::new("margin, logits", Tone::Soft, Form::Map(margin, Scale::Diverging)),
         ),
         chart(
@@ -54,8 +54,8 @@ pub fn view(whose: Whose, landscape: &Landscape, range: [f32; 2], side: usize) -
     View { words, charts }
 }
 
-/// The margin from the original to the attacked picture, and in the other direction.
-fn tell(whose: Whose, margin: &Grid<f32>) -> String {
+/// The margin from the original to the adversarial image, and in the other direction.
+fn tell(whose: ModelLabel, margin: &Grid<f32>) -> String {
     let (Some(here), Some(there)) = (value(margin, [0.0, 0.0]), value(margin, [1.0, 0.0])) else {
         return String::new();
     };
@@ -66,7 +66,7 @@ fn tell(whose: Whose, margin: &Grid<f32>) -> String {
     let towards = if there <= 0.0 {
         let gone = falls(margin, |part| [part, 0.0], 1.0).unwrap_or(1.0);
         format!(
-            "towards the attacked picture the margin of {the} falls from {} to {} logits: the boundary is crossed after {} of the way",
+            "towards the adversarial image the margin of {the} falls from {} to {} logits: the boundary is crossed after {} of the way",
             short(here),
             short(there),
             share(gone)
@@ -79,7 +79,7 @@ fn tell(whose: Whose, margin: &Grid<f32>) -> String {
         };
         let change = if there < here { "falls" } else { "goes" };
         format!(
-            "towards the attacked picture the margin of {the} only {change} from {} to {} logits{later}",
+            "towards the adversarial image the margin of {the} only {change} from {} to {} logits{later}",
             short(here),
             short(there)
         )

@@ -1,16 +1,16 @@
 //! How far each layer moves under the attack: the change as it flows through the network.
 
-use super::{View, Whose, sentence, share};
+use super::{ModelLabel, View, sentence, share};
 use crate::{
     app::chart::{Axis, Chart, Form, Mark, numbers::short},
-    explore::layers::Shift,
+    explore::layers::LayerShift,
 };
 
 /// Changes within this factor of one another count as about as large.
 const ALIKE: f32 = 1.5;
 
 /// The shift of each layer, from pixels to logits, in one or several models.
-pub fn view(models: &[(Whose, &[Shift])]) -> View {
+pub fn view(models: &[(ModelLabel, &[LayerShift])]) -> View {
     let told: Vec<String> = models.iter().filter_map(|(whose, shifts)| tell(*whose, shifts)).collect();
     if told.is_empty() {
         return View::default();
@@ -34,7 +34,7 @@ pub fn view(models: &[(Whose, &[Shift])]) -> View {
 }
 
 /// One model: from pixels to logits, and where most of it comes in.
-fn tell(whose: Whose, shifts: &[Shift]) -> Option<String> {
+fn tell(whose: ModelLabel, shifts: &[LayerShift]) -> Option<String> {
     let known: Vec<(&str, f32)> = shifts.iter().filter_map(|s| Some((&*s.name, s.relative_l2?))).collect();
     let (&(_, first), &(_, last)) = (known.first()?, known.last()?);
     let the = whose.the();
@@ -59,8 +59,8 @@ fn tell(whose: Whose, shifts: &[Shift]) -> Option<String> {
 }
 
 /// Where the logits point after the attack.
-fn turned(models: &[(Whose, &[Shift])]) -> String {
-    let one = |(whose, shifts): &(Whose, &[Shift])| {
+fn turned(models: &[(ModelLabel, &[LayerShift])]) -> String {
+    let one = |(whose, shifts): &(ModelLabel, &[LayerShift])| {
         let cosine = shifts.last()?.cosine?;
         let way = match cosine {
             c if c > 0.95 => "still point the same way",
@@ -75,12 +75,12 @@ fn turned(models: &[(Whose, &[Shift])]) -> String {
 }
 
 /// A line a model over the layers in order.
-fn chart(models: &[(Whose, &[Shift])], value: impl Fn(&Shift) -> Option<f32>) -> Chart {
-    let names = |shifts: &[Shift]| shifts.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
+fn chart(models: &[(ModelLabel, &[LayerShift])], value: impl Fn(&LayerShift) -> Option<f32>) -> Chart {
+    let names = |shifts: &[LayerShift]| shifts.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
     let first = models.first().map(|m| names(m.1)).unwrap_or_default();
     // Networks of different depth have only the beginning and the end in common.
     let alike = models.iter().all(|m| names(m.1) == first);
-    let series = |(whose, shifts): &(Whose, &[Shift])| {
+    let series = |(whose, shifts): &(ModelLabel, &[LayerShift])| {
         let scale = if alike { 1.0 } else { (shifts.len() as f32 - 1.0).max(1.0) };
         let points = shifts.iter().enumerate().map(|(i, s)| [i as f32 / scale, value(s).unwrap_or(f32::NAN)]);
         let points: Vec<[f32; 2]> = points.collect();

@@ -1,6 +1,6 @@
 //! The margin as the attack is allowed more, and the radius at which each model falls.
 
-use super::{View, Whose, sentence, times};
+use super::{ModelLabel, View, sentence, times};
 use crate::{
     app::{
         chart::{Axis, Chart, Form, Mark, Tone, numbers::short},
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// One curve a model, its radii in order; also while only the first of them are known.
-pub fn view(curves: &[(Whose, &[Radius])], norm: Norm) -> View {
+pub fn view(curves: &[(ModelLabel, &[Radius])], norm: Norm) -> View {
     let told: Vec<String> = curves.iter().filter_map(|(whose, curve)| tell(*whose, curve, norm)).collect();
     if told.is_empty() {
         return View::default();
@@ -34,7 +34,7 @@ pub fn view(curves: &[(Whose, &[Radius])], norm: Norm) -> View {
         words: words.clone(),
         x: Axis::new("radius ε", if norm == Norm::Linf { "255ths" } else { "pixel values from 0 to 1" })
             .least(0.0, 0.0),
-        y: Axis::new("margin; at 0 the picture has fallen", "logits"),
+        y: Axis::new("margin; at 0 the image has fallen", "logits"),
         marks,
         ..Chart::default()
     };
@@ -45,7 +45,7 @@ fn size(epsilon: f32, norm: Norm) -> String {
     if norm == Norm::Linf { in_255ths(epsilon) } else { short(epsilon) }
 }
 
-fn tell(whose: Whose, curve: &[Radius], norm: Norm) -> Option<String> {
+fn tell(whose: ModelLabel, curve: &[Radius], norm: Norm) -> Option<String> {
     let (first, last) = (curve.first()?, curve.last()?);
     let the = whose.the();
     Some(match falls_at(curve) {
@@ -61,12 +61,14 @@ fn tell(whose: Whose, curve: &[Radius], norm: Norm) -> Option<String> {
 }
 
 /// How much more the robust model takes, where both fall.
-fn compared(curves: &[(Whose, &[Radius])]) -> String {
+fn compared(curves: &[(ModelLabel, &[Radius])]) -> String {
     let of = |whose| curves.iter().find(|c| c.0 == whose).and_then(|c| falls_at(c.1));
-    let both = of(Whose::Robust).zip(of(Whose::Standard)).and_then(|(r, s)| Some((r > s, times(r.max(s), r.min(s))?)));
+    let both = of(ModelLabel::Robust)
+        .zip(of(ModelLabel::Standard))
+        .and_then(|(r, s)| Some((r > s, times(r.max(s), r.min(s))?)));
     match both {
         Some((true, times)) => format!(": the robust one takes {times} times as much"),
-        Some((false, times)) => format!(": on this picture the standard one takes {times} times as much"),
+        Some((false, times)) => format!(": on this image the standard one takes {times} times as much"),
         None => String::new(),
     }
 }

@@ -1,5 +1,5 @@
 //! What the page's representation views show: from a worker's results to charts, and to sentences that say what is seen on
-//! this very picture. Pure. One view a file.
+//! this very image. Pure. One view a file.
 
 pub mod embedding;
 pub mod jacobian;
@@ -26,19 +26,19 @@ pub struct View {
 
 /// Whose representation it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whose {
+pub enum ModelLabel {
     Standard,
     Robust,
     /// Of adversarial training alone.
     Adversarial,
-    /// The visitor's.
+    /// The user's.
     Own,
     /// The run's, at its first look and at its last.
     First,
     Now,
 }
 
-impl From<Slot> for Whose {
+impl From<Slot> for ModelLabel {
     fn from(slot: Slot) -> Self {
         match slot {
             Slot::Standard => Self::Standard,
@@ -49,7 +49,7 @@ impl From<Slot> for Whose {
     }
 }
 
-impl Whose {
+impl ModelLabel {
     /// In a legend.
     fn series(self) -> &'static str {
         match self {

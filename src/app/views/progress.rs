@@ -14,8 +14,8 @@ pub fn now(training: &Training) -> String {
         return "The run is being prepared.".into();
     }
     let Some(run) = &training.run else {
-        return "Begin a run: its losses, its accuracy on pictures that it does not learn from, and what it makes of the \
-                picture in view appear here."
+        return "Begin a run: its losses, its accuracy on images that it does not learn from, and what it makes of the \
+                image in view appear here."
             .into();
     };
     let (step, steps, epochs) = (run.step, run.info.steps, run.config.epochs.max(1) as u64);
@@ -52,7 +52,7 @@ fn pace(run: &Run) -> String {
         Some(s) => format!(", about {:.1} h left", s / 3600.0),
         None => String::new(),
     };
-    format!("{speed} pictures/s{left}")
+    format!("{speed} images/s{left}")
 }
 
 /// What is said aloud of a run: seldom.
@@ -76,18 +76,18 @@ pub fn part(training: &Training) -> f64 {
 pub fn material(state: &State) -> String {
     let (data, limit) = (&state.training.data, state.link.train.limit);
     if state.training.data_coming.is_some() {
-        return "The pictures are being read.".into();
+        return "The images are being read.".into();
     }
     let dataset = state.link.train.dataset;
     let mut text = match &data.brought {
         Some((name, kind, [train, test])) if *kind == dataset.to_string() => {
             let some = if limit > 0 && limit < *train { format!("{limit} of its {train}") } else { train.to_string() };
-            format!("{name}: {some} pictures to learn from, {test} to judge by, {} classes", data.classes.len())
+            format!("{name}: {some} images to learn from, {test} to judge by, {} classes", data.classes.len())
         }
         _ if dataset != Dataset::Synthetic => {
             format!("{dataset}, which is not opened yet: bring it below, or learn from the embedded set")
         }
-        _ if limit > 0 => format!("The embedded set of drawn shapes, {limit} pictures"),
+        _ if limit > 0 => format!("The embedded set of drawn shapes, {limit} images"),
         _ => "The embedded set of drawn shapes".into(),
     };
     if !data.own.is_empty() {

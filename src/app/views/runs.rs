@@ -55,10 +55,10 @@ pub fn rows(training: &Training) -> Vec<[String; HEAD.len()]> {
         };
         let judged = match &run.judged {
             Some((attack, report)) => {
-                let n = report.accuracy.pictures;
+                let n = report.accuracy.images;
                 let shares = report.accuracy.shares();
                 let [clean, robust] = shares.map(|s| format!("{} ({})", percent(s as f32), interval(s, n)));
-                [format!("{attack}, {n} pictures"), clean, robust]
+                [format!("{attack}, {n} images"), clean, robust]
             }
             None => [none(), none(), none()],
         };
@@ -66,9 +66,9 @@ pub fn rows(training: &Training) -> Vec<[String; HEAD.len()]> {
         [
             title(place, run),
             info.architecture.clone(),
-            format!("{}, {} pictures", config.dataset, info.pictures),
+            format!("{}, {} images", config.dataset, info.images),
             special(config),
-            format!("{} of {}, {} pictures each", run.step, info.steps, info.batch),
+            format!("{} of {}, {} images each", run.step, info.steps, info.batch),
             run.records.last().map_or_else(none, |record| short(record.loss)),
             clean,
             robust,
@@ -99,7 +99,7 @@ pub fn judging(training: &Training) -> String {
         0 => String::new(),
         n => format!("; {n} more to come"),
     };
-    format!("Judging run {name}{more}.")
+    format!("RunEvaluation run {name}{more}.")
 }
 
 /// The accuracies of all runs over their steps.
@@ -114,7 +114,7 @@ pub fn compared(training: &Training) -> Option<Chart> {
     }
     (!marks.is_empty()).then(|| Chart {
         name: "runs".into(),
-        title: "Held-out pictures right under attack, run beside run; dashed without attack".into(),
+        title: "Held-out images right under attack, run beside run; dashed without attack".into(),
         words: best(training),
         x: Axis::new("step", "").counts(),
         y: Axis::new("right", "%").least(0.0, 100.0),

@@ -1,6 +1,6 @@
 //! What the open view shows of what is known.
 
-use super::{View, Whose, embedding, jacobian, landscape, layers, margins, transport};
+use super::{ModelLabel, View, embedding, jacobian, landscape, layers, margins, transport};
 use crate::{
     app::{
         chart::Chart,
@@ -9,10 +9,10 @@ use crate::{
         state::{Attack, State},
     },
     explore::{
-        jacobian::Reaction,
-        layers::Shift,
+        jacobian::JacobianResponse,
+        layers::LayerShift,
         margins::Radius,
-        question::{Answer, Question},
+        question::{Probe, ProbeResult},
         transport::Transport,
     },
     protocol::Slot,
@@ -32,7 +32,7 @@ pub fn charts_of(view: explore::View) -> usize {
     match view {
         explore::View::Layers | explore::View::Jacobian => 2,
         explore::View::Transport | explore::View::Landscape => 3,
-        // One a model: three of the photos, and the visitor's.
+        // One a model: three of the photos, and the user's.
         explore::View::Embedding => 4,
     }
 }
@@ -49,8 +49,8 @@ pub fn shape_of(view: explore::View, i: usize) -> &'static str {
 pub fn show(state: &State) -> Shown {
     let Some(open) = state.link.view else { return Shown::default() };
     let View { words, charts } = match open {
-        explore::View::Layers => layers::view(&all::<[Shift]>(state, &Question::Layers, |answer| match answer {
-            Answer::Layers(shifts) => Some(shifts),
+        explore::View::Layers => layers::view(&all::<[LayerShift]>(state, &Probe::Layers, |answer| match answer {
+            ProbeResult::Layers(shifts) => Some(shifts),
             _ => None,
         })),
         explore::View::Embedding => ways(state),
@@ -59,18 +59,18 @@ pub fn show(state: &State) -> Shown {
             None => View::default(),
         },
         explore::View::Jacobian => {
-            let reactions = all(state, &Question::Jacobian, |answer| match answer {
-                Answer::Jacobian(both) => Some(both),
+            let reactions = all(state, &Probe::Jacobian, |answer| match answer {
+                ProbeResult::Jacobian(both) => Some(both),
                 _ => None,
             });
-            let pairs: Vec<(Whose, [&Reaction; 2])> =
+            let pairs: Vec<(ModelLabel, [&JacobianResponse; 2])> =
                 reactions.into_iter().map(|(whose, both)| (whose, [&both.transport, &both.random])).collect();
             jacobian::view(&pairs)
         }
         explore::View::Landscape => surroundings(state),
     };
     let mut questions = state.questions();
-    questions.retain(|(.., question)| *question != Question::Moments);
+    questions.retain(|(.., question)| *question != Probe::Moments);
     let mut known =
         questions.iter().filter_map(|(slot, attack, question)| Some((attack, state.known(*slot, question)?)));
     let stale = known.any(|(attack, known)| *attack != known.attack) || state.busy();
@@ -86,9 +86,9 @@ pub fn show(state: &State) -> Shown {
 /// The answers to a question about each model.
 fn all<'a, T: ?Sized>(
     state: &'a State,
-    question: &Question,
-    pick: impl Fn(&'a Answer) -> Option<&'a T>,
-) -> Vec<(Whose, &'a T)> {
+    question: &Probe,
+    pick: impl Fn(&'a ProbeResult) -> Option<&'a T>,
+) -> Vec<(ModelLabel, &'a T)> {
     let of = |(slot, ..): (Slot, _, _, _)| {
         let answer = state.known(slot, question)?.answer.as_ref().ok()?;
         Some((slot.into(), pick(answer)?))
@@ -96,10 +96,10 @@ fn all<'a, T: ?Sized>(
     state.comparable().filter_map(of).collect()
 }
 
-/// The plane of each model's latents, with the picture's way through it.
+/// The plane of each model's latents, with the image's way through it.
 fn ways(state: &State) -> View {
     let one = |(slot, model, clean, attack): (Slot, &crate::protocol::ModelInfo, &[f32], &Attack)| {
-        let Ok(Answer::Embedding(way)) = &state.known(slot, &Question::Embedding)?.answer else { return None };
+        let Ok(ProbeResult::Embedding(way)) = &state.known(slot, &Probe::Embedding)?.answer else { return None };
         let seen = [top(clean), top(&attack.result.as_ref()?.probabilities)];
         let View { words, mut charts } = embedding::view(slot.into(), &way.reference, &model.classes, &way.path, seen);
         charts.iter_mut().for_each(|chart| chart.name = format!("{}-{}", chart.name, slot.key()));
@@ -110,16 +110,16 @@ fn ways(state: &State) -> View {
     View { words, charts: views.into_iter().flat_map(|view| view.charts).collect() }
 }
 
-/// Both models' margins over the radius; around the picture, those of the model in focus.
+/// Both models' margins over the radius; around the image, those of the model in focus.
 fn surroundings(state: &State) -> View {
-    let curves = all::<[Radius]>(state, &Question::Margins, |answer| match answer {
-        Answer::Margins(curve) => Some(curve),
+    let curves = all::<[Radius]>(state, &Probe::Margins, |answer| match answer {
+        ProbeResult::Margins(curve) => Some(curve),
         _ => None,
     });
     let mut view = margins::view(&curves, state.attack.config.norm);
-    let focus = state.slot().and_then(|slot| Some((slot, state.known(slot, &Question::Landscape)?)));
+    let focus = state.slot().and_then(|slot| Some((slot, state.known(slot, &Probe::Landscape)?)));
     if let Some((slot, known)) = focus
-        && let Ok(Answer::Landscape(around)) = &known.answer
+        && let Ok(ProbeResult::Landscape(around)) = &known.answer
     {
         let map = landscape::view(slot.into(), &around.values, around.range, around.side);
         view.words = format!("{} {}", view.words, map.words).trim().to_owned();
@@ -131,8 +131,8 @@ fn surroundings(state: &State) -> View {
 /// The transport under the model in focus.
 fn lines(state: &State) -> Option<(Slot, &Transport)> {
     let slot = state.slot()?;
-    match &state.known(slot, &Question::Transport)?.answer {
-        Ok(Answer::Transport(transport)) => Some((slot, transport)),
+    match &state.known(slot, &Probe::Transport)?.answer {
+        Ok(ProbeResult::Transport(transport)) => Some((slot, transport)),
         _ => None,
     }
 }
@@ -148,9 +148,9 @@ pub fn projections(state: &State) -> usize {
 
 /// The layers that can be looked into; the chosen one among them, so that it can be left again.
 pub fn layer_names(state: &State) -> Vec<String> {
-    let shifts = state.slot().and_then(|slot| state.known(slot, &Question::Layers));
+    let shifts = state.slot().and_then(|slot| state.known(slot, &Probe::Layers));
     let mut names: Vec<String> = match shifts.map(|known| &known.answer) {
-        Some(Ok(Answer::Layers(shifts))) => shifts.iter().map(|shift| shift.name.clone()).collect(),
+        Some(Ok(ProbeResult::Layers(shifts))) => shifts.iter().map(|shift| shift.name.clone()).collect(),
         _ => Vec::new(),
     };
     let chosen = &state.link.layer;

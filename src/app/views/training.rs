@@ -1,7 +1,7 @@
-//! A training run as charts: how its losses, its rate and its accuracies went, what its last batch and the picture that is
+//! A training run as charts: how its losses, its rate and its accuracies went, what its last batch and the image that is
 //! followed show of it.
 
-use super::{View, Whose, embedding, layers, transport};
+use super::{ModelLabel, View, embedding, layers, transport};
 use crate::{
     app::{
         chart::{Axis, Chart, Form, Mark, Tone, numbers::short},
@@ -9,7 +9,7 @@ use crate::{
         training::{Point, Run},
     },
     config::{Objective, TrainConfig},
-    protocol::{Followed, Look},
+    protocol::{RunSnapshot, TrackedImage},
     train::Record,
 };
 
@@ -69,7 +69,7 @@ pub fn losses(run: &Run) -> Option<Chart> {
 }
 
 /// What the losses say.
-pub fn fallen(run: &Run) -> String {
+pub fn succeeded(run: &Run) -> String {
     let all = &run.records;
     let Some(last) = all.last() else { return String::new() };
     let mean = |part: &[Record]| part.iter().map(|r| r.loss).sum::<f32>() / part.len() as f32;
@@ -106,12 +106,12 @@ pub fn rates(run: &Run) -> Option<Chart> {
     })
 }
 
-/// The share of held-out pictures that each look found right, in %, of those that `of` picks.
+/// The share of held-out images that each look found right, in %, of those that `of` picks.
 pub(super) fn shares(points: &[Point], of: impl Fn(&Point) -> f32) -> Vec<[f32; 2]> {
     thinned(points).map(|p| [p.step as f32, 100.0 * of(p)]).collect()
 }
 
-/// How many held-out pictures the run gets right, clean and under attack, look after look.
+/// How many held-out images the run gets right, clean and under attack, look after look.
 pub fn accuracies(run: &Run) -> Option<Chart> {
     run.points.first()?;
     let mut marks = Vec::new();
@@ -123,7 +123,7 @@ pub fn accuracies(run: &Run) -> Option<Chart> {
     }
     Some(Chart {
         name: "training-accuracy".into(),
-        title: format!("Right, of {} held-out pictures", run.info.held_out),
+        title: format!("Right, of {} held-out images", run.info.held_out),
         words: improved(run),
         x: Axis::new("step", "").counts(),
         y: Axis::new("right", "%").least(0.0, 100.0),
@@ -147,13 +147,13 @@ fn at(step: u64) -> String {
 }
 
 fn found(point: &Point) -> String {
-    format!("{} of the held-out pictures right, {} under attack", percent(point.clean), percent(point.robust))
+    format!("{} of the held-out images right, {} under attack", percent(point.clean), percent(point.robust))
 }
 
-/// The picture in view under the run's model at its first look and at its last.
+/// The image in view under the run's model at its first look and at its last.
 pub fn followed(run: &Run) -> View {
-    let looks = [(Whose::First, &run.first), (Whose::Now, &run.last)];
-    let mut all: Vec<(Whose, &Look, &Followed)> = Vec::new();
+    let looks = [(ModelLabel::First, &run.first), (ModelLabel::Now, &run.last)];
+    let mut all: Vec<(ModelLabel, &RunSnapshot, &TrackedImage)> = Vec::new();
     for (whose, look) in looks {
         if let Some(look) = look
             && let Some(followed) = &look.followed
@@ -168,7 +168,7 @@ pub fn followed(run: &Run) -> View {
     }
     let shifts: Vec<_> = all.iter().map(|(whose, _, followed)| (*whose, &followed.shifts[..])).collect();
     let mut view = layers::view(&shifts);
-    for (whose, look, Followed { clean, attacked, way, .. }) in &all {
+    for (whose, look, TrackedImage { clean, attacked, way, .. }) in &all {
         let mut map =
             embedding::view(*whose, &way.reference, &run.info.classes, &way.path, [top(clean), top(attacked)]);
         for chart in &mut map.charts {
@@ -181,7 +181,7 @@ pub fn followed(run: &Run) -> View {
     view
 }
 
-fn sees(run: &Run, step: u64, Followed { clean, attacked, .. }: &Followed) -> String {
+fn sees(run: &Run, step: u64, TrackedImage { clean, attacked, .. }: &TrackedImage) -> String {
     let one = |p: &[f32]| {
         let class = top(p);
         format!("{} ({})", class_name(run, class), percent(p.get(class).copied().unwrap_or(f32::NAN)))
@@ -198,13 +198,13 @@ pub fn class_name(run: &Run, class: usize) -> String {
 pub fn batch(run: &Run) -> View {
     let seen = run.last.as_ref().and_then(|look| look.batch.as_ref());
     let Some(transport) = seen.and_then(|seen| seen.transport.as_ref()) else { return View::default() };
-    let mut view = transport::view(Whose::Now, transport, 0, 0);
+    let mut view = transport::view(ModelLabel::Now, transport, 0, 0);
     // How the value settles is the explorer's.
     if view.charts.len() == 3 {
         view.charts.remove(1);
     }
     for mark in view.charts.iter_mut().flat_map(|chart| &mut chart.marks) {
-        mark.series = mark.series.replace("this picture", "the first picture");
+        mark.series = mark.series.replace("this image", "the first image");
     }
     view.words = format!(
         "L_SW of this batch is {}: along a random line the attacked logits lie {} from where the clean ones do (root mean square).",

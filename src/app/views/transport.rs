@@ -1,6 +1,6 @@
 //! The transport of attacked logits back onto clean ones: on one line, summed over lines, and as arrows in a plane.
 
-use super::{View, Whose, axes, sentence, share, times};
+use super::{ModelLabel, View, axes, sentence, share, times};
 use crate::{
     app::chart::{Axis, Chart, Form, Mark, Tone, numbers::short},
     explore::transport::{self as found, Projection, Transport},
@@ -9,12 +9,12 @@ use crate::{
 /// The estimate has settled if the second half of the lines changes it by less than this part.
 const SETTLED: f32 = 0.1;
 
-/// What L_SW sees of a batch: the matching on line number `line`, the value as lines are added, and the plane, with picture
-/// number `picture` marked.
-pub fn view(whose: Whose, transport: &Transport, line: usize, picture: usize) -> View {
+/// What L_SW sees of a batch: the matching on line number `line`, the value as lines are added, and the plane, with image
+/// number `image` marked.
+pub fn view(whose: ModelLabel, transport: &Transport, line: usize, image: usize) -> View {
     let Some(projection) = transport.projections.get(line) else { return View::default() };
     let lines = transport.projections.len();
-    let words = tell(whose, transport, line, picture);
+    let words = tell(whose, transport, line, image);
     let charts = vec![
         Chart {
             title: format!("Line {} of {lines}: what must move where", line + 1),
@@ -24,14 +24,14 @@ pub fn view(whose: Whose, transport: &Transport, line: usize, picture: usize) ->
         Chart { title: "The value as lines are added".into(), words: settled(transport), ..cumulative(transport) },
         Chart {
             title: "Where all lines together pull the attacked logits".into(),
-            words: pulled(whose, transport, picture),
-            ..plane(transport, picture)
+            words: pulled(whose, transport, image),
+            ..plane(transport, image)
         },
     ];
     View { words, charts }
 }
 
-fn tell(whose: Whose, transport: &Transport, line: usize, picture: usize) -> String {
+fn tell(whose: ModelLabel, transport: &Transport, line: usize, image: usize) -> String {
     if transport.value == 0.0 {
         return sentence(&format!(
             "{} spreads attacked and clean logits alike: there is nothing to transport.",
@@ -39,7 +39,7 @@ fn tell(whose: Whose, transport: &Transport, line: usize, picture: usize) -> Str
         ));
     }
     let projection = &transport.projections[line];
-    [along(projection, line), settled(transport), pulled(whose, transport, picture)].join(" ").trim_end().into()
+    [along(projection, line), settled(transport), pulled(whose, transport, image)].join(" ").trim_end().into()
 }
 
 fn along(projection: &Projection, line: usize) -> String {
@@ -71,19 +71,19 @@ fn settled(transport: &Transport) -> String {
     }
 }
 
-/// Of one picture: how far it is pulled, beside the others.
-fn pulled(whose: Whose, transport: &Transport, picture: usize) -> String {
-    let pictures = transport.arrows.len();
-    let classes = transport.movement.len() / pictures.max(1);
+/// Of one image: how far it is pulled, beside the others.
+fn pulled(whose: ModelLabel, transport: &Transport, image: usize) -> String {
+    let images = transport.arrows.len();
+    let classes = transport.movement.len() / images.max(1);
     let lengths: Vec<f32> =
         (transport.movement.chunks(classes.max(1))).map(|m| m.iter().map(|v| v * v).sum::<f32>().sqrt()).collect();
-    let Some(&own) = lengths.get(picture) else { return String::new() };
-    let mean = lengths.iter().sum::<f32>() / pictures as f32;
+    let Some(&own) = lengths.get(image) else { return String::new() };
+    let mean = lengths.iter().sum::<f32>() / images as f32;
     let than = match times(own, mean) {
-        Some(times) if pictures > 1 => format!(", {times} times the mean of the {pictures} pictures"),
+        Some(times) if images > 1 => format!(", {times} times the mean of the {images} images"),
         _ => String::new(),
     };
-    format!("The logits that {} gives to this picture are pulled {} logits back{than}.", whose.the(), short(own))
+    format!("The logits that {} gives to this image are pulled {} logits back{than}.", whose.the(), short(own))
 }
 
 /// Both orders on one line, matched by rank.
@@ -118,17 +118,17 @@ fn cumulative(transport: &Transport) -> Chart {
     }
 }
 
-fn plane(transport: &Transport, picture: usize) -> Chart {
+fn plane(transport: &Transport, image: usize) -> Chart {
     let arrow = |a: &found::Arrow| [a.attacked[0], a.attacked[1], a.to[0], a.to[1]];
-    let others = transport.arrows.iter().enumerate().filter(|(i, _)| *i != picture).map(|(_, a)| arrow(a)).collect();
+    let others = transport.arrows.iter().enumerate().filter(|(i, _)| *i != image).map(|(_, a)| arrow(a)).collect();
     let points = |point: fn(&found::Arrow) -> [f32; 2]| transport.arrows.iter().map(point).collect();
     let mut marks = vec![
         Mark::new("pull of all lines", Tone::Soft, Form::Arrows(others)),
         Mark::new("original", Tone::Clean, Form::Points(points(|a| a.clean))),
         Mark::new("attacked", Tone::Attacked, Form::Points(points(|a| a.attacked))),
     ];
-    if let Some(own) = transport.arrows.get(picture) {
-        marks.push(Mark::new("of this picture", Tone::Robust, Form::Arrows(vec![arrow(own)])));
+    if let Some(own) = transport.arrows.get(image) {
+        marks.push(Mark::new("of this image", Tone::Robust, Form::Arrows(vec![arrow(own)])));
     }
     let [x, y] = axes(&transport.plane);
     Chart { name: "transport-plane".into(), x, y, equal: true, marks, ..Chart::default() }

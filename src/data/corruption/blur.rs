@@ -1,20 +1,20 @@
 //! Blurs: each pixel becomes a weighted mean of those around it.
 
-use crate::data::SIDE;
+use crate::data::IMAGE_SIZE;
 
 /// Pixels by how far right and down they are, and their weights.
 pub type Kernel = Vec<([i32; 2], f32)>;
 
-/// Replaces each value of a picture `[3, SIDE, SIDE]` by the mean that the kernel says; beyond its border a picture goes
+/// Replaces each value of an image `[3, IMAGE_SIZE, IMAGE_SIZE]` by the mean that the kernel says; beyond its border an image goes
 /// on with its last values.
 pub fn convolve(x: &mut [f32], kernel: &Kernel) {
     let total: f32 = kernel.iter().map(|(_, weight)| weight).sum();
-    let inside = |at: i32| at.clamp(0, SIDE as i32 - 1) as usize;
-    for plane in x.chunks_mut(SIDE * SIDE) {
+    let inside = |at: i32| at.clamp(0, IMAGE_SIZE as i32 - 1) as usize;
+    for plane in x.chunks_mut(IMAGE_SIZE * IMAGE_SIZE) {
         let before = plane.to_vec();
         for (i, v) in plane.iter_mut().enumerate() {
-            let (row, column) = ((i / SIDE) as i32, (i % SIDE) as i32);
-            let seen = |[right, down]: [i32; 2]| before[inside(row + down) * SIDE + inside(column + right)];
+            let (row, column) = ((i / IMAGE_SIZE) as i32, (i % IMAGE_SIZE) as i32);
+            let seen = |[right, down]: [i32; 2]| before[inside(row + down) * IMAGE_SIZE + inside(column + right)];
             *v = kernel.iter().map(|&(offset, weight)| weight * seen(offset)).sum::<f32>() / total;
         }
     }

@@ -2,36 +2,36 @@
 //! Robustness to Common Corruptions and Perturbations", ICLR 2019.
 //!
 //! Severities are those of the authors' `make_cifar_c.py` (github.com/hendrycks/robustness). It is no copy of their files:
-//! the draws are other ones, values are rounded where theirs are cut off, pictures go on with their last row and column
-//! under every blur, JPEG keeps colours at full resolution, and of their nineteen kinds these twelve are here, which need
+//! the draws are other ones, values are rounded where theirs are cut off, images go on with their last row and column
+//! under every blur, JPEG keeps colors at full resolution, and of their nineteen kinds these twelve are here, which need
 //! neither photographs of frost nor other libraries. Compare models under it, not with published tables.
 
 mod blur;
 mod coding;
-mod colour;
+mod color;
 mod fog;
 mod noise;
 
-use super::{VALUES, unit};
+use super::{IMAGE_LEN, unit};
 use crate::{
     config::Corruption,
-    random::{Purpose, RngExt, stream},
+    random::{RngExt, StreamId, stream},
 };
 
 /// The largest severity; the least is 1.
 pub const SEVERITIES: usize = 5;
 
 impl Corruption {
-    /// Corrupts a picture `[3, SIDE, SIDE]`, 0..=255, into another one. What is random is a function of the seed, the
-    /// corruption and `index`, the picture's number; severities share it, so that they differ in nothing but themselves.
+    /// Corrupts an image `[3, IMAGE_SIZE, IMAGE_SIZE]`, 0..=255, into another one. What is random is a function of the seed, the
+    /// corruption and `index`, the image's number; severities share it, so that they differ in nothing but themselves.
     ///
     /// # Panics
-    /// If `picture` does not hold [`VALUES`] values, or `severity` is not 1 to [`SEVERITIES`].
-    pub fn apply(self, severity: usize, picture: &[u8], seed: u64, index: u64) -> Vec<u8> {
-        assert_eq!(picture.len(), VALUES);
+    /// If `image` does not hold [`IMAGE_LEN`] values, or `severity` is not 1 to [`SEVERITIES`].
+    pub fn apply(self, severity: usize, image: &[u8], seed: u64, index: u64) -> Vec<u8> {
+        assert_eq!(image.len(), IMAGE_LEN);
         let s = severity - 1;
-        let rng = &mut stream(seed, Purpose::Corruption, (index << 8) | self as u64);
-        let mut x = unit(picture);
+        let rng = &mut stream(seed, StreamId::Corruption, (index << 8) | self as u64);
+        let mut x = unit(image);
         match self {
             Self::GaussianNoise => noise::gaussian(&mut x, [0.04, 0.06, 0.08, 0.09, 0.1][s], rng),
             Self::ShotNoise => noise::shot(&mut x, [500.0, 250.0, 100.0, 75.0, 50.0][s], rng),
@@ -50,14 +50,14 @@ impl Corruption {
                 let (amount, decay) = [(0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75)][s];
                 fog::veil(&mut x, amount, &fog::plasma(decay, rng));
             }
-            Self::Brightness => colour::brighten(&mut x, [0.05, 0.1, 0.15, 0.2, 0.3][s]),
-            Self::Contrast => colour::contrast(&mut x, [0.75, 0.5, 0.4, 0.3, 0.15][s]),
+            Self::Brightness => color::brighten(&mut x, [0.05, 0.1, 0.15, 0.2, 0.3][s]),
+            Self::Contrast => color::contrast(&mut x, [0.75, 0.5, 0.4, 0.3, 0.15][s]),
             Self::Saturate => {
                 let (factor, offset) = [(0.3, 0.0), (0.1, 0.0), (1.5, 0.0), (2.0, 0.1), (2.5, 0.2)][s];
-                colour::saturate(&mut x, factor, offset);
+                color::saturate(&mut x, factor, offset);
             }
             Self::Pixelate => coding::pixelate(&mut x, [0.95, 0.9, 0.85, 0.75, 0.65][s]),
-            Self::JpegCompression => return coding::jpeg(picture, [80, 65, 58, 50, 40][s]),
+            Self::JpegCompression => return coding::jpeg(image, [80, 65, 58, 50, 40][s]),
         }
         x.iter().map(|v| (v.clamp(0.0, 1.0) * 255.0).round() as u8).collect()
     }

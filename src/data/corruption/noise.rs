@@ -1,4 +1,4 @@
-//! Noise on each value of a picture `[3, SIDE, SIDE]`, in [0,1] before it.
+//! Noise on each value of an image `[3, IMAGE_SIZE, IMAGE_SIZE]`, in [0,1] before it.
 
 use crate::random::{RngExt, Stream, normal, poisson};
 

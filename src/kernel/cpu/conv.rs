@@ -62,11 +62,11 @@ impl Conv {
         let plan = self.forward_plan(weight);
         let chunk = plan.units.pixels() * self.cout;
         let fill = |scratch: &mut Scratch, unit: usize, [y]: [&mut [f32]; 1]| {
-            let [picture, row] = plan.units.first(unit);
+            let [image, row] = plan.units.first(unit);
             let residual = residual.map(|residual| &residual[unit * chunk..][..y.len()]);
             let [next, next_t] = coming(maps, unit, plan.units.pixels() * s * s * self.cin);
             let first = (row * s) as isize - (self.k / 2) as isize;
-            plan.run(maps, [picture as isize, first], scratch, y, &[next, next_t, residual.unwrap_or_default()]);
+            plan.run(maps, [image as isize, first], scratch, y, &[next, next_t, residual.unwrap_or_default()]);
             if let Some(residual) = residual {
                 y.iter_mut().zip(residual).for_each(|(y, r)| *y += r);
             }
@@ -89,7 +89,7 @@ impl Conv {
             let pixels = self.inputs(&units, &window).zip((0..).step_by(cout));
             let weights = packed.get(Order::Forward, || Phase::pack(&taps, [cin, cout], weights_of));
             let phase = Phase::new(&taps, [cin, cout], pixels, weights);
-            Method::Direct(vec![(units.pixels() / units.pictures, phase)])
+            Method::Direct(vec![(units.pixels() / units.images, phase)])
         };
         Plan { units, window, channels: cout, method }
     }
@@ -102,7 +102,7 @@ impl Conv {
         let dy = Maps { x: dy, gate: None };
         let chunk = plan.units.pixels() * cin;
         let correlate = |scratch: &mut Scratch, unit: usize, g: &mut [f32], dx: &mut [f32]| {
-            let [picture, row] = plan.units.first(unit);
+            let [image, row] = plan.units.first(unit);
             let pixels = unit * chunk..unit * chunk + g.len();
             let [next, _] = coming(&dy, unit, plan.units.pixels() * self.cout / (s * s));
             let gate = maps.gate.map(|gate| {
@@ -112,7 +112,7 @@ impl Conv {
             let x = if gate.is_some() { &maps.x[pixels] } else { &[] };
             let t = gate.and_then(|gate| gate.tangent).map_or(&[][..], |tangent| tangent.t);
             let first = (row / s) as isize - plan.window.left as isize;
-            plan.run(&dy, [picture as isize, first], scratch, g, &[next, x, t]);
+            plan.run(&dy, [image as isize, first], scratch, g, &[next, x, t]);
             let Some(gate) = gate else { return Vec::new() };
             let mut sums = vec![0.0; 3 * cin];
             simd::run(Gradient { gate, x, channels: cin, g, dx, sums: &mut sums });
@@ -145,7 +145,7 @@ impl Conv {
         let last = |n: usize| (n - 1 + pad) / s;
         let window = Window {
             source: [h, w, cout],
-            pictures: units.pictures,
+            images: units.images,
             rows: back + last(units.rows) + 1,
             columns: back + last(self.w) + 1,
             left: back,
@@ -165,16 +165,16 @@ impl Conv {
             let mut taps: Vec<_> = taps.map(at).collect();
             taps.sort_unstable();
             let rows = move |size: usize, first: usize| 0..size.saturating_sub(first).div_ceil(s);
-            let pixels = (0..units.pictures).flat_map(|n| rows(units.rows, a).map(move |y| (n, y)));
+            let pixels = (0..units.images).flat_map(|n| rows(units.rows, a).map(move |y| (n, y)));
             let pixels = pixels.flat_map(|(n, y)| rows(self.w, b).map(move |x| (n, y, x)));
             let pixels = pixels.map(|(n, y, x)| {
-                let input = n * window.picture() + y * window.row() + x * cout;
+                let input = n * window.image() + y * window.row() + x * cout;
                 (input, ((n * units.rows + y * s + a) * self.w + x * s + b) * cin)
             });
-            let per_picture = rows(units.rows, a).len() * rows(self.w, b).len();
+            let per_image = rows(units.rows, a).len() * rows(self.w, b).len();
             let pack = || Phase::pack(&taps, [cout, cin], weights_of);
             let weights = packed.get(Order::Gradient(a * s + b), pack);
-            (per_picture, Phase::new(&taps, [cout, cin], pixels, weights))
+            (per_image, Phase::new(&taps, [cout, cin], pixels, weights))
         };
         let firsts = (0..s).flat_map(|a| (0..s).map(move |b| [a, b]));
         Plan { units, window, channels: cin, method: Method::Direct(firsts.map(phase).collect()) }
@@ -195,7 +195,7 @@ impl Conv {
         let reach = |n: usize| (n - 1) * self.stride + self.k;
         Window {
             source: [self.h, self.w, self.cin],
-            pictures: units.pictures,
+            images: units.images,
             rows: reach(units.rows),
             columns: reach(units.size[1]),
             left: self.k / 2,
@@ -205,8 +205,8 @@ impl Conv {
     /// Where in the window the first tap of each output pixel of a unit begins.
     pub(super) fn inputs(&self, units: &Units, window: &Window) -> impl Iterator<Item = usize> {
         let ([_, w], rows, s, cin) = (units.size, units.rows, self.stride, self.cin);
-        let (picture, row) = (window.picture(), window.row());
-        (0..units.pixels()).map(move |i| i / (rows * w) * picture + i / w % rows * s * row + i % w * s * cin)
+        let (image, row) = (window.image(), window.row());
+        (0..units.pixels()).map(move |i| i / (rows * w) * image + i / w % rows * s * row + i % w * s * cin)
     }
 }
 
@@ -220,7 +220,7 @@ struct Plan {
 }
 
 enum Method {
-    /// Every phase, and how many pixels of a picture of a unit it has.
+    /// Every phase, and how many pixels of an image of a unit it has.
     Direct(Vec<(usize, Phase)>),
     Winograd(Winograd),
 }
@@ -237,18 +237,18 @@ impl Plan {
         Scratch { window: vec![0.0; self.window.len()], winograd }
     }
 
-    /// Writes the outputs of the unit whose window begins at this picture and row of `maps`, and meanwhile fetches what is
+    /// Writes the outputs of the unit whose window begins at this image and row of `maps`, and meanwhile fetches what is
     /// `ahead`.
-    fn run(&self, maps: &Maps, [picture, row]: [isize; 2], scratch: &mut Scratch, out: &mut [f32], ahead: &[&[f32]]) {
-        let pictures = (out.len() / self.channels).div_ceil(self.units.pixels() / self.units.pictures);
-        let window = &mut scratch.window[..pictures * self.window.picture()];
-        self.window.fill(maps, picture as usize, row, window);
+    fn run(&self, maps: &Maps, [image, row]: [isize; 2], scratch: &mut Scratch, out: &mut [f32], ahead: &[&[f32]]) {
+        let images = (out.len() / self.channels).div_ceil(self.units.pixels() / self.units.images);
+        let window = &mut scratch.window[..images * self.window.image()];
+        self.window.fill(maps, image as usize, row, window);
         match (&self.method, &mut scratch.winograd) {
-            (Method::Winograd(winograd), Some(scratch)) => winograd.run(window, pictures, scratch, out, ahead),
+            (Method::Winograd(winograd), Some(scratch)) => winograd.run(window, images, scratch, out, ahead),
             (Method::Winograd(_), None) => unreachable!("scratch is made by the same plan"),
             (Method::Direct(phases), _) => {
                 for (i, (pixels, phase)) in phases.iter().enumerate() {
-                    phase.run(window, pictures * pixels, out, if i == 0 { ahead } else { &[] });
+                    phase.run(window, images * pixels, out, if i == 0 { ahead } else { &[] });
                 }
             }
         }

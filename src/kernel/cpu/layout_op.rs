@@ -1,4 +1,4 @@
-//! Pictures as channels-last maps.
+//! Images as channels-last maps.
 
 use burn::{
     backend::{

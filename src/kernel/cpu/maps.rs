@@ -1,4 +1,4 @@
-//! What a convolution reads: feature maps, channels last, or what normalisation and ReLU make of them.
+//! What a convolution reads: feature maps, channels last, or what normalization and ReLU make of them.
 //!
 //! BN, ReLU and convolution follow one another everywhere. So that the activated maps need not be written and read again,
 //! they are computed where a convolution copies its input anyway (see [`super::window`]), and their gradient where it
@@ -22,7 +22,7 @@ pub struct Gate<'a> {
     pub tangent: Option<Tangent<'a>>,
 }
 
-/// The tangent of normalised maps, before the gate.
+/// The tangent of normalized maps, before the gate.
 #[derive(Clone, Copy)]
 pub struct Tangent<'a> {
     /// The tangent of x, of its shape.

@@ -1,7 +1,7 @@
 //! The CPU's kernels, for float32.
 //!
 //! burn-flex convolves nearly on one thread and far below what its vectors can do, and takes a dozen passes for a batch
-//! normalisation. Here convolution runs near the peak rate of all cores, normalisation and ReLU are computed where a
+//! normalization. Here convolution runs near the peak rate of all cores, normalization and ReLU are computed where a
 //! convolution reads them, and the backward pass computes only the gradients that are asked for.
 
 mod conv;

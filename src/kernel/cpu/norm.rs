@@ -1,4 +1,4 @@
-//! Batch normalisation's arithmetic on the CPU, one pass over the data each: `f32`, channels last `[..., C]`.
+//! Batch normalization's arithmetic on the CPU, one pass over the data each: `f32`, channels last `[..., C]`.
 //!
 //! Work is cut into units of as many pixels whatever the number of threads, and their sums are added in order: results
 //! do not depend on the threads.

@@ -37,7 +37,7 @@ pub fn cross_moments(x: Tensor<4>, t: Tensor<4>) -> Tensor<2> {
 }
 
 #[backend_extension(Flex, Autodiff)]
-trait Normalise: Backend {
+trait Normalize: Backend {
     fn affine(
         x: FloatTensor<Self>,
         scale: FloatTensor<Self>,
@@ -60,7 +60,7 @@ fn timed(name: &'static str, x: &FloatTensor<Flex>) -> Option<profile::Timer> {
     })
 }
 
-impl Normalise for Flex {
+impl Normalize for Flex {
     fn affine(
         x: FloatTensor<Self>,
         scale: FloatTensor<Self>,
@@ -87,7 +87,7 @@ impl Normalise for Flex {
     }
 }
 
-impl<C: CheckpointStrategy> Normalise for Autodiff<Flex, C> {
+impl<C: CheckpointStrategy> Normalize for Autodiff<Flex, C> {
     fn affine(
         x: FloatTensor<Self>,
         scale: FloatTensor<Self>,

@@ -80,7 +80,7 @@ impl Operands {
     }
 }
 
-/// Batch normalisation's numbers of each channel.
+/// Batch normalization's numbers of each channel.
 #[derive(Clone, Debug)]
 pub struct Norm {
     gamma: Vec<f32>,

@@ -15,7 +15,7 @@ pub enum Order {
     GradientWinograd,
 }
 
-/// The orders that were needed so far. An attack reads the same weights at every step, and at a batch of one picture
+/// The orders that were needed so far. An attack reads the same weights at every step, and at a batch of one image
 /// putting them in order takes as long as the convolution.
 #[derive(Debug, Default)]
 pub struct Packed(Mutex<BTreeMap<Order, Arc<Vec<f32>>>>);

@@ -12,7 +12,7 @@ use crate::platform::simd::{self, Vector, VectorKernel};
 /// Inputs and vectors of output channels of a register tile (see [`super::correlate`]).
 const I: usize = P;
 const V: usize = 2;
-/// How many tasks there are at least, if there are as many pictures.
+/// How many tasks there are at least, if there are as many images.
 pub const TASKS: usize = 16;
 
 /// Output channels of a block.
@@ -30,7 +30,7 @@ pub fn run(conv: &Conv, maps: &Maps, dy: &[f32]) -> Vec<f32> {
     let inputs: Vec<usize> = conv.inputs(&units, &window).collect();
     let width = width();
     let blocks = cout.div_ceil(width);
-    let count = (conv.batch * h).div_ceil(units.pictures * units.rows);
+    let count = (conv.batch * h).div_ceil(units.images * units.rows);
     let parts = TASKS.div_ceil(blocks).min(count);
     let part = count.div_ceil(parts);
     let task = |task: usize| {
@@ -46,10 +46,10 @@ pub fn run(conv: &Conv, maps: &Maps, dy: &[f32]) -> Vec<f32> {
                 let n = dy.len().min(width);
                 dys[..n].copy_from_slice(&dy[..n]);
             }
-            let [picture, row] = units.first(unit);
-            let pictures = pixels.div_ceil(units.rows * w);
-            let buffer = &mut buffer[..pictures * window.picture()];
-            window.fill(maps, picture, (row * conv.stride) as isize - (k / 2) as isize, buffer);
+            let [image, row] = units.first(unit);
+            let images = pixels.div_ceil(units.rows * w);
+            let buffer = &mut buffer[..images * window.image()];
+            window.fill(maps, image, (row * conv.stride) as isize - (k / 2) as isize, buffer);
             let (inputs, dys) = (&inputs[..pixels], &dys[..pixels * width]);
             simd::run_vectors(Sums { row: window.row(), x: buffer, inputs, dys, run: k * cin, sums: &mut sums });
         }

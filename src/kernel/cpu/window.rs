@@ -4,51 +4,51 @@ use super::maps::Maps;
 
 /// Pixels that a unit of work computes, about: enough to amortise the weights that it reads, few enough for a cache.
 const PIXELS: usize = 256;
-/// Units that there are at least, if they are not smaller than a quarter of that, so that threads share even one picture.
+/// Units that there are at least, if they are not smaller than a quarter of that, so that threads share even one image.
 const UNITS: usize = 4;
 
-/// How `[B, H, W]` pixels are cut into units of work: some whole pictures, or some rows of one. It does not depend on the
+/// How `[B, H, W]` pixels are cut into units of work: some whole images, or some rows of one. It does not depend on the
 /// number of threads, so that sums over units do not either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Units {
-    /// Height and width of a picture.
+    /// Height and width of an image.
     pub size: [usize; 2],
-    pub pictures: usize,
-    /// Rows of a picture; with several pictures all.
+    pub images: usize,
+    /// Rows of an image; with several images all.
     pub rows: usize,
 }
 
 impl Units {
-    /// Units of so many pictures that begin at a multiple of `step` rows.
+    /// Units of so many images that begin at a multiple of `step` rows.
     pub fn new(batch: usize, size: [usize; 2], step: usize) -> Self {
         let [h, w] = size;
         let most = (batch * h * w / UNITS).clamp(PIXELS / 4, PIXELS);
         let fits = |rows: &usize| h.is_multiple_of(*rows) && rows.is_multiple_of(step) && rows * w <= most;
         if h * w <= most {
-            Self { size, pictures: (most / 2 / (h * w)).max(1), rows: h }
+            Self { size, images: (most / 2 / (h * w)).max(1), rows: h }
         } else {
-            Self { size, pictures: 1, rows: (1..=h).rev().find(fits).unwrap_or(h) }
+            Self { size, images: 1, rows: (1..=h).rev().find(fits).unwrap_or(h) }
         }
     }
 
     /// Pixels of a whole unit.
     pub fn pixels(&self) -> usize {
-        self.pictures * self.rows * self.size[1]
+        self.images * self.rows * self.size[1]
     }
 
-    /// The first picture and the first row of unit number `i`.
+    /// The first image and the first row of unit number `i`.
     pub fn first(&self, i: usize) -> [usize; 2] {
-        let row = i * self.pictures * self.rows;
+        let row = i * self.images * self.rows;
         [row / self.size[0], row % self.size[0]]
     }
 }
 
-/// Zero-padded pixels `[pictures, rows, columns, channels]`.
+/// Zero-padded pixels `[images, rows, columns, channels]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
     /// Height, width and channels of the maps that it is filled from.
     pub source: [usize; 3],
-    pub pictures: usize,
+    pub images: usize,
     pub rows: usize,
     pub columns: usize,
     /// Columns of zeros on the left.
@@ -58,11 +58,11 @@ pub struct Window {
 impl Window {
     /// Floats.
     pub fn len(&self) -> usize {
-        self.pictures * self.picture()
+        self.images * self.image()
     }
 
-    /// Floats of a picture.
-    pub fn picture(&self) -> usize {
+    /// Floats of an image.
+    pub fn image(&self) -> usize {
         self.rows * self.row()
     }
 
@@ -71,18 +71,18 @@ impl Window {
         self.columns * self.source[2]
     }
 
-    /// Fills `window` from `maps`, from a picture and one of its rows on, which may be negative.
-    pub fn fill(&self, maps: &Maps, picture: usize, row: isize, window: &mut [f32]) {
+    /// Fills `window` from `maps`, from an image and one of its rows on, which may be negative.
+    pub fn fill(&self, maps: &Maps, image: usize, row: isize, window: &mut [f32]) {
         let [h, w, c] = self.source;
         let copied = w.min(self.columns - self.left);
-        for (i, window) in window.chunks_exact_mut(self.picture()).enumerate() {
+        for (i, window) in window.chunks_exact_mut(self.image()).enumerate() {
             for (y, window) in (row..).zip(window.chunks_exact_mut(self.row())) {
                 let (left, rest) = window.split_at_mut(self.left * c);
                 let (pixels, right) = rest.split_at_mut(copied * c);
                 if y < 0 || y >= h as isize {
                     pixels.fill(0.0);
                 } else {
-                    maps.write(((picture + i) * h + y as usize) * w * c, c, pixels);
+                    maps.write(((image + i) * h + y as usize) * w * c, c, pixels);
                 }
                 left.fill(0.0);
                 right.fill(0.0);

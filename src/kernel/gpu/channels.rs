@@ -1,4 +1,4 @@
-//! Normalisation, ReLU, their gradients and moments: passes over maps with factors for each channel, some of which also
+//! Normalization, ReLU, their gradients and moments: passes over maps with factors for each channel, some of which also
 //! give sums over all pixels. [`channels.wgsl`](./channels.wgsl).
 
 use burn::backend::{Cube, TensorMetadata, ops::FloatTensorOps};
@@ -104,7 +104,7 @@ impl Passed {
     }
 }
 
-/// Pixels of a picture that a workgroup takes.
+/// Pixels of an image that a workgroup takes.
 const PART: usize = 1024;
 const THREADS: usize = 256;
 
@@ -142,7 +142,7 @@ pub fn sum_rows(matrix: CubeTensor) -> CubeTensor {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Channels {
     pass: Pass,
-    /// Pixels of a picture, and of those how many a workgroup takes.
+    /// Pixels of an image, and of those how many a workgroup takes.
     pixels: usize,
     part: usize,
     channels: usize,

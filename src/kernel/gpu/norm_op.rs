@@ -1,4 +1,4 @@
-//! Normalisation, ReLU and their tangents on channels-last maps, as operations of burn's GPU backend.
+//! Normalization, ReLU and their tangents on channels-last maps, as operations of burn's GPU backend.
 
 use burn::{
     backend::{
@@ -48,7 +48,7 @@ pub fn cross_moments(x: Tensor<4>, t: Tensor<4>) -> Tensor<2> {
 }
 
 #[backend_extension(Cube, Autodiff)]
-trait Normalise: Backend {
+trait Normalize: Backend {
     fn affine_on_gpu(
         x: FloatTensor<Self>,
         scale: FloatTensor<Self>,
@@ -86,7 +86,7 @@ fn times(tensor: CubeTensor, factor: f32) -> CubeTensor {
     Cube::float_mul_scalar(tensor, factor.into())
 }
 
-impl Normalise for Cube {
+impl Normalize for Cube {
     fn affine_on_gpu(
         x: FloatTensor<Self>,
         scale: FloatTensor<Self>,
@@ -120,7 +120,7 @@ impl Normalise for Cube {
     }
 }
 
-impl<C: CheckpointStrategy> Normalise for Autodiff<Cube, C> {
+impl<C: CheckpointStrategy> Normalize for Autodiff<Cube, C> {
     fn affine_on_gpu(
         x: FloatTensor<Self>,
         scale: FloatTensor<Self>,

@@ -10,7 +10,7 @@ pub fn weight_gradient(geometry: Geometry, maps: CubeTensor, gradient: CubeTenso
     let Geometry { channels, filters, side, .. } = geometry;
     let [batch, ..] = maps.shape().dims::<4>();
     let shader = WeightGradient::new(geometry, batch);
-    let parts = batch / shader.pictures;
+    let parts = batch / shader.images;
     let (groups, shape) = ([shader.tiles(), 1, parts], vec![parts, side * side * channels * filters]);
     let parts = shader::launch(shader, groups, vec![maps, gradient], vec![shape]).swap_remove(0);
     Cube::float_reshape(sum_rows(parts), [side, side, channels, filters].into())
@@ -19,8 +19,8 @@ pub fn weight_gradient(geometry: Geometry, maps: CubeTensor, gradient: CubeTenso
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct WeightGradient {
     geometry: Geometry,
-    /// Pictures of a workgroup, a divisor of the batch.
-    pictures: usize,
+    /// Images of a workgroup, a divisor of the batch.
+    images: usize,
     /// What the gradient is multiplied by where it is rounded to float16.
     scale: usize,
 }
@@ -32,9 +32,9 @@ const PIXELS: usize = 16;
 
 impl WeightGradient {
     fn new(geometry: Geometry, batch: usize) -> Self {
-        let whole = Self { geometry, pictures: batch, scale: loss_scale(geometry, batch) };
+        let whole = Self { geometry, images: batch, scale: loss_scale(geometry, batch) };
         let enough = |parts: &usize| batch.is_multiple_of(*parts) && parts * whole.tiles() >= ENOUGH;
-        Self { pictures: batch / (1..=batch).find(enough).unwrap_or(batch), ..whole.clone() }
+        Self { images: batch / (1..=batch).find(enough).unwrap_or(batch), ..whole.clone() }
     }
 
     fn tiles(&self) -> usize {
@@ -81,7 +81,7 @@ impl shader::Shader for WeightGradient {
             ("OUT_HEIGHT", out_height),
             ("OUT_WIDTH", out_width),
             ("OUT4", filters / 4),
-            ("PICTURES", self.pictures),
+            ("IMAGES", self.images),
             ("PIXELS", PIXELS),
             ("ROWS4", rows),
             ("OWN4", self.own()),

@@ -4,8 +4,8 @@ import { answer } from './answer.mjs';
 
 let work, batch;
 
-const prepared = (pictures) => {
-  if (pictures !== batch) work.resize(batch = pictures);
+const prepared = (images) => {
+  if (images !== batch) work.resize(batch = images);
   return work;
 };
 
@@ -15,16 +15,16 @@ answer({
     work = await Work.new(model, batch = 1);
     return { name: 'ours', weights: JSON.parse(await work.weights()) };
   },
-  infer: (pictures) => prepared(pictures).infer(),
-  'input-gradient': (pictures) => prepared(pictures).input_gradient(),
+  infer: (images) => prepared(images).infer(),
+  'input-gradient': (images) => prepared(images).input_gradient(),
   /** What the others are to do the same with. */
-  material: (pictures) => ({ pixels: prepared(pictures).pixels(), labels: work.labels() }),
+  material: (images) => ({ pixels: prepared(images).pixels(), labels: work.labels() }),
   /** Where the time of so many milliseconds of work goes. */
-  profile({ workload, pictures, ms }) {
-    const run = () => (workload === 'infer' ? prepared(pictures).infer() : prepared(pictures).input_gradient());
+  profile({ workload, images, ms }) {
+    const run = () => (workload === 'infer' ? prepared(images).infer() : prepared(images).input_gradient());
     const until = performance.now() + ms;
     let times = 0;
-    prepared(pictures).profile_start();
+    prepared(images).profile_start();
     const began = performance.now();
     for (; performance.now() < until; times++) run();
     return { times, ms: performance.now() - began, entries: JSON.parse(work.profile_stop()) };

@@ -1,5 +1,5 @@
 // A worker that does the same in TensorFlow.js on its wasm backend, as one would write it there for speed: channels last,
-// normalisation folded into the convolutions wherever one precedes it, bias and ReLU fused into them.
+// normalization folded into the convolutions wherever one precedes it, bias and ReLU fused into them.
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
 import { setThreadsCount, setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
@@ -8,7 +8,7 @@ import { answer } from './answer.mjs';
 const EPSILON = 1e-5;
 let network;
 let differentiated = false;
-const batches = new Map(); // pictures -> {x, y}
+const batches = new Map(); // images -> {x, y}
 
 /** A WideResNet of the arrays of a state dict as a function from [B, 32, 32, 3] to logits. */
 function build(arrays) {
@@ -51,37 +51,37 @@ function build(arrays) {
   const first = conv('conv1', 1);
   const units = names.map(({ name, stride }, i) => {
     const shortcut = arrays[`${name}.convShortcut.weight`] !== undefined;
-    // What follows reads this unit's output through a normalisation alone, if it has no identity beside it: that is then
+    // What follows reads this unit's output through a normalization alone, if it has no identity beside it: that is then
     // linear in both summands and folded into their convolutions.
     const next = names[i + 1];
     const folded = shortcut && (!next || arrays[`${next.name}.convShortcut.weight`]) ? norm(next ? `${next.name}.bn1` : 'bn1') : undefined;
     return {
-      normalise: affine(norm(`${name}.bn1`)),
+      normalize: affine(norm(`${name}.bn1`)),
       conv1: conv(`${name}.conv1`, stride, norm(`${name}.bn2`), 'relu'),
       conv2: conv(`${name}.conv2`, 1, folded),
       shortcut: shortcut && conv(`${name}.convShortcut`, stride, folded && { scale: folded.scale }),
       folded: Boolean(folded),
     };
   });
-  const normalise = affine(norm('bn1'));
+  const normalize = affine(norm('bn1'));
   const { shape: [classes, latents], values: fc } = arrays['fc.weight'];
   const weight = tf.transpose(tf.tensor2d(fc, [classes, latents]));
   const bias = tf.tensor1d(values('fc.bias'));
 
-  return (pictures) => {
-    let x = first(pictures);
-    let normalised = false;
+  return (images) => {
+    let x = first(images);
+    let normalized = false;
     for (const unit of units) {
-      const activated = tf.relu(normalised ? x : unit.normalise(x));
+      const activated = tf.relu(normalized ? x : unit.normalize(x));
       x = tf.add(unit.conv2(unit.conv1(activated)), unit.shortcut ? unit.shortcut(activated) : x);
-      normalised = unit.folded;
+      normalized = unit.folded;
     }
-    const latent = tf.mean(tf.relu(normalised ? x : normalise(x)), [1, 2]);
+    const latent = tf.mean(tf.relu(normalized ? x : normalize(x)), [1, 2]);
     return tf.fused.matMul({ a: latent, b: weight, bias });
   };
 }
 
-/** The cross-entropy, summed over pictures. */
+/** The cross-entropy, summed over images. */
 const loss = (x, y) => tf.neg(tf.sum(tf.mul(tf.logSoftmax(network(x)), y)));
 
 answer({
@@ -95,14 +95,14 @@ answer({
     const [simd, threads] = await Promise.all(['WASM_HAS_SIMD_SUPPORT', 'WASM_HAS_MULTITHREAD_SUPPORT'].map((flag) => tf.env().getAsync(flag)));
     return { name: `tfjs ${tf.version_core}`, backend: tf.getBackend(), simd, threads };
   },
-  /** The pictures of `ours`, channels last. */
-  take({ pictures, pixels, labels }) {
-    const x = tf.tidy(() => tf.transpose(tf.tensor4d(pixels, [pictures, 3, 32, 32]), [0, 2, 3, 1]));
-    batches.set(pictures, { x, y: tf.tensor2d(labels, [pictures, labels.length / pictures]) });
+  /** The images of `ours`, channels last. */
+  take({ images, pixels, labels }) {
+    const x = tf.tidy(() => tf.transpose(tf.tensor4d(pixels, [images, 3, 32, 32]), [0, 2, 3, 1]));
+    batches.set(images, { x, y: tf.tensor2d(labels, [images, labels.length / images]) });
   },
-  infer: (pictures) => tf.tidy(() => network(batches.get(pictures).x).dataSync()),
-  'input-gradient': (pictures) => tf.tidy(() => {
-    const { x, y } = batches.get(pictures);
+  infer: (images) => tf.tidy(() => network(batches.get(images).x).dataSync()),
+  'input-gradient': (images) => tf.tidy(() => {
+    const { x, y } = batches.get(images);
     differentiated = true;
     const gradient = tf.grad((x) => loss(x, y))(x);
     differentiated = false;

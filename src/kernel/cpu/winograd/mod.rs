@@ -34,7 +34,7 @@ pub fn fits(conv: &Conv) -> bool {
 #[derive(Clone, Copy)]
 struct Tiles {
     window: Window,
-    /// Rows and columns of output pixels of a picture of the unit.
+    /// Rows and columns of output pixels of an image of the unit.
     size: [usize; 2],
 }
 
@@ -43,12 +43,12 @@ impl Tiles {
         Self { window, size: [units.rows, units.size[1]] }
     }
 
-    /// Of so many pictures.
-    fn count(&self, pictures: usize) -> usize {
-        pictures * self.size[0] * self.size[1] / 4
+    /// Of so many images.
+    fn count(&self, images: usize) -> usize {
+        images * self.size[0] * self.size[1] / 4
     }
 
-    /// Picture, row and column of a tile's first output pixel.
+    /// Image, row and column of a tile's first output pixel.
     fn pixel(&self, tile: usize) -> [usize; 3] {
         let [rows, columns] = self.size.map(|n| n / 2);
         [tile / (rows * columns), tile / columns % rows * 2, tile % columns * 2]
@@ -56,14 +56,14 @@ impl Tiles {
 
     /// Where in the window a tile's inputs begin.
     fn input(&self, tile: usize) -> usize {
-        let [picture, y, x] = self.pixel(tile);
-        picture * self.window.picture() + y * self.window.row() + x * self.window.source[2]
+        let [image, y, x] = self.pixel(tile);
+        image * self.window.image() + y * self.window.row() + x * self.window.source[2]
     }
 
     /// Where in the unit, of so many channels, a tile's outputs begin.
     fn output(&self, tile: usize, channels: usize) -> usize {
-        let [picture, y, x] = self.pixel(tile);
-        ((picture * self.size[0] + y) * self.size[1] + x) * channels
+        let [image, y, x] = self.pixel(tile);
+        ((image * self.size[0] + y) * self.size[1] + x) * channels
     }
 }
 
@@ -101,7 +101,7 @@ impl Winograd {
     pub fn new(window: Window, units: &Units, channels: [usize; 2], weights: Arc<Vec<f32>>) -> Self {
         let [cin, cout] = channels;
         let tiles = Tiles::new(window, units);
-        let count = at_once(channels).min(tiles.count(units.pictures));
+        let count = at_once(channels).min(tiles.count(units.images));
         let pixels = Pixels {
             runs: vec![(0, cin)],
             inputs: (0..count).map(|tile| tile * cin).collect(),
@@ -139,10 +139,10 @@ impl Winograd {
         Scratch { inputs, products }
     }
 
-    /// Writes the outputs of so many pictures, and meanwhile fetches what is `ahead`.
-    pub fn run(&self, window: &[f32], pictures: usize, scratch: &mut Scratch, out: &mut [f32], ahead: &[&[f32]]) {
+    /// Writes the outputs of so many images, and meanwhile fetches what is `ahead`.
+    pub fn run(&self, window: &[f32], images: usize, scratch: &mut Scratch, out: &mut [f32], ahead: &[&[f32]]) {
         let [cin, cout] = self.channels;
-        let all = self.tiles.count(pictures);
+        let all = self.tiles.count(images);
         for first in (0..all).step_by(self.count) {
             let tiles = &self.tiles;
             let some = first..(first + self.count).min(all);

@@ -35,11 +35,11 @@ pub fn weight_gradient(conv: &Conv, maps: &Maps, dy: &[f32]) -> Vec<f32> {
     let units = Units::new(conv.batch, [conv.h, conv.w], 2);
     let window = conv.window(&units);
     let tiles = Tiles::new(window, &units);
-    let most = tiles.count(units.pictures);
+    let most = tiles.count(units.images);
     let inputs: Vec<usize> = (0..most).map(|tile| tile * cin).collect();
     let width = weight_gradient::width();
     let blocks = cout.div_ceil(width);
-    let count = (conv.batch * conv.h).div_ceil(units.pictures * units.rows);
+    let count = (conv.batch * conv.h).div_ceil(units.images * units.rows);
     let parts = (SUMS / (F * cin * cout)).clamp(1, weight_gradient::TASKS).min(count);
     let part = count.div_ceil(parts);
     let parts = count.div_ceil(part);
@@ -53,11 +53,11 @@ pub fn weight_gradient(conv: &Conv, maps: &Maps, dy: &[f32]) -> Vec<f32> {
         let mut transformed = vec![0.0; F * stride(most, cin)];
         let mut dys = vec![0.0; F * stride(most, width)];
         for unit in first..(first + part).min(count) {
-            let [picture, row] = units.first(unit);
-            let pictures = units.pictures.min(conv.batch - picture);
-            let tiles_now = tiles.count(pictures);
-            let buffer = &mut buffer[..pictures * window.picture()];
-            window.fill(maps, picture, row as isize - 1, buffer);
+            let [image, row] = units.first(unit);
+            let images = units.images.min(conv.batch - image);
+            let tiles_now = tiles.count(images);
+            let buffer = &mut buffer[..images * window.image()];
+            window.fill(maps, image, row as isize - 1, buffer);
             simd::run_vectors(TransformInputs {
                 tiles: &tiles,
                 some: 0..tiles_now,

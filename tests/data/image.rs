@@ -2,8 +2,8 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageFormat, LumaA, Rgb, Rgb32FImage, RgbImage, Rgba, RgbaImage};
 use otjr::data::crop::Crop;
-use otjr::data::picture::{Upright, decode, encode_png};
-use otjr::data::{SIDE, VALUES};
+use otjr::data::image::{Upright, decode, encode_png};
+use otjr::data::{IMAGE_LEN, IMAGE_SIZE};
 
 use super::assert_refused;
 
@@ -15,7 +15,7 @@ fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
 
 /// Value of plane `c` at `(x, y)`.
 fn at(pixels: &[u8], c: usize, x: usize, y: usize) -> u8 {
-    pixels[(c * SIDE + y) * SIDE + x]
+    pixels[(c * IMAGE_SIZE + y) * IMAGE_SIZE + x]
 }
 
 #[track_caller]
@@ -34,8 +34,8 @@ fn quarters(width: u32, height: u32) -> RgbImage {
 }
 
 #[test]
-fn a_picture_of_the_right_size_is_untouched() {
-    let pixels: Vec<u8> = (0..VALUES).map(|i| (i * 7 % 251) as u8).collect();
+fn a_image_of_the_right_size_is_untouched() {
+    let pixels: Vec<u8> = (0..IMAGE_LEN).map(|i| (i * 7 % 251) as u8).collect();
     let decoded = decode(&encode_png(&pixels), "a.png").unwrap();
     assert_eq!(decoded.pixels, pixels);
     assert_eq!((decoded.original, decoded.notes), ([32, 32], vec![]));
@@ -59,7 +59,7 @@ fn every_format_is_read() {
 
 #[test]
 fn the_middle_square_is_resized_without_aliasing() {
-    // Black margins left and right of a fine checkerboard, whose average is grey.
+    // Black margins left and right of a fine checkerboard, whose average is gray.
     let image = RgbImage::from_fn(300, 128, |x, y| match x {
         86..214 => Rgb([if (x + y) % 2 == 0 { 255 } else { 0 }; 3]),
         _ => Rgb([0; 3]),
@@ -80,7 +80,7 @@ fn transparency_is_laid_on_white() {
     assert_eq!([0, 1, 2].map(|c| at(&decoded.pixels, c, 3, 9)), [255; 3]);
     assert_eq!([0, 1, 2].map(|c| at(&decoded.pixels, c, 20, 9)), [227, 177, 127]);
     assert!(decoded.notes[0].contains("white"));
-    // The hidden colour of transparent pixels does not bleed into its neighbours when they are resized.
+    // The hidden color of transparent pixels does not bleed into its neighbors when they are resized.
     let image = RgbaImage::from_fn(64, 64, |x, _| if x < 33 { Rgba([255, 255, 255, 255]) } else { Rgba([0; 4]) });
     assert!(decode(&encode(image, ImageFormat::Png), "a.png").unwrap().pixels.iter().all(|&v| v == 255));
     // An alpha channel of which nothing is made needs no note.
@@ -89,12 +89,12 @@ fn transparency_is_laid_on_white() {
 }
 
 #[test]
-fn depth_and_grey_are_converted() {
+fn depth_and_gray_are_converted() {
     let deep = Rgb32FImage::from_pixel(32, 32, Rgb([1.0, 0.5, 0.0]));
     let deep = decode(&encode(DynamicImage::from(deep).into_rgb16(), ImageFormat::Png), "deep.png").unwrap();
     assert_eq!([0, 1, 2].map(|c| at(&deep.pixels, c, 0, 0)), [255, 128, 0]);
-    let grey = image::GrayAlphaImage::from_pixel(32, 32, LumaA([0, 255]));
-    assert!(decode(&encode(grey, ImageFormat::Png), "grey.png").unwrap().pixels.iter().all(|&v| v == 0));
+    let gray = image::GrayAlphaImage::from_pixel(32, 32, LumaA([0, 255]));
+    assert!(decode(&encode(gray, ImageFormat::Png), "gray.png").unwrap().pixels.iter().all(|&v| v == 0));
 }
 
 /// A jpeg with an EXIF segment that asks for `orientation`.
@@ -114,8 +114,8 @@ fn exif_orientation_is_applied() {
     let turned = decode(&rotated(&jpeg, 6), "a.jpg").unwrap();
     assert_eq!(turned.original, [96, 64]);
     assert!(turned.notes.iter().any(|note| note.contains("EXIF")));
-    for (x, colour) in [(2, [255, 255, 255]), (29, [255, 0, 0])] {
-        (0..3).for_each(|c| assert_close(at(&turned.pixels, c, x, 2), colour[c]));
+    for (x, color) in [(2, [255, 255, 255]), (29, [255, 0, 0])] {
+        (0..3).for_each(|c| assert_close(at(&turned.pixels, c, x, 2), color[c]));
     }
     assert_eq!(decode(&rotated(&jpeg, 1), "a.jpg").unwrap(), upright);
 }
@@ -125,9 +125,9 @@ fn any_square_can_be_seen() {
     let quarters = Upright::open(&encode(quarters(300, 200), ImageFormat::Png), "a.png").unwrap();
     let size = quarters.size();
     assert_eq!(size, [300, 200]);
-    for (x, y, colour) in [(0, 0, [255, 0, 0]), (160, 10, [0, 255, 0]), (170, 110, [0, 0, 255]), (5, 120, [255; 3])] {
+    for (x, y, color) in [(0, 0, [255, 0, 0]), (160, 10, [0, 255, 0]), (170, 110, [0, 0, 255]), (5, 120, [255; 3])] {
         let seen = quarters.seen(Crop { x, y, side: 64 });
-        (0..3).for_each(|c| assert!(seen.pixels[c * 1024..][..1024].iter().all(|v| *v == colour[c]), "{x} {y}"));
+        (0..3).for_each(|c| assert!(seen.pixels[c * 1024..][..1024].iter().all(|v| *v == color[c]), "{x} {y}"));
         assert!(seen.notes[0].contains(&format!("64 × 64 pixels from {x}, {y} on")), "{:?}", seen.notes);
     }
     // A square of the size that models see is copied.
@@ -167,7 +167,7 @@ fn previews_are_small() {
 }
 
 #[test]
-fn squares_stay_in_the_picture() {
+fn squares_stay_in_the_image() {
     let size = [300, 200];
     assert_eq!(Crop::middle(size), Crop { x: 50, y: 0, side: 200 });
     let crop = Crop { x: 100, y: 50, side: 80 };
@@ -176,13 +176,13 @@ fn squares_stay_in_the_picture() {
     assert_eq!(crop.moved(size, [f64::NAN, 0.0]), Crop { x: 0, y: 50, side: 80 });
     // The pixel under the pointer stays where it is in the square: here a quarter from the left, half way down.
     assert_eq!(crop.zoomed(size, 2.0, [120.0, 90.0]), Crop { x: 110, y: 70, side: 40 });
-    assert_eq!(crop.zoomed(size, 2.0, crop.centre()).zoomed(size, 0.5, crop.centre()), crop);
-    assert_eq!(crop.zoomed(size, 1e-9, crop.centre()).side, 200);
-    assert_eq!(crop.zoomed(size, 1e9, crop.centre()).side, 8);
+    assert_eq!(crop.zoomed(size, 2.0, crop.center()).zoomed(size, 0.5, crop.center()), crop);
+    assert_eq!(crop.zoomed(size, 1e-9, crop.center()).side, 200);
+    assert_eq!(crop.zoomed(size, 1e9, crop.center()).side, 8);
     assert_eq!(Crop { x: 9, y: 9, side: 9 }.inside([3, 5]), Crop { x: 0, y: 2, side: 3 });
     // Every step is one.
-    assert_eq!(crop.zoomed(size, 1.001, crop.centre()).side, 79);
-    assert_eq!(crop.zoomed(size, 0.999, crop.centre()).side, 81);
+    assert_eq!(crop.zoomed(size, 1.001, crop.center()).side, 79);
+    assert_eq!(crop.zoomed(size, 0.999, crop.center()).side, 81);
 }
 
 /// A PNG chunk; the checksum is bit by bit, as the specification puts it.
@@ -195,7 +195,7 @@ fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_huge_picture_is_refused_by_its_header() {
+fn a_huge_image_is_refused_by_its_header() {
     let size = 12_000u32.to_be_bytes();
     let header = chunk(b"IHDR", &[&size[..], &size, &[8, 2, 0, 0, 0]].concat());
     let png = [b"\x89PNG\r\n\x1a\n".as_slice(), &header, &chunk(b"IDAT", &[])].concat();
@@ -203,18 +203,18 @@ fn a_huge_picture_is_refused_by_its_header() {
 }
 
 #[test]
-fn what_is_no_picture_is_refused() {
+fn what_is_no_image_is_refused() {
     assert_refused(decode(b"", "empty.png"), &["empty.png", "empty (0 bytes)"]);
     assert_refused(
         decode(b"just some text", "text.png"),
-        &["text.png", "is not a picture (png, jpeg, gif, webp or bmp)"],
+        &["text.png", "is not an image (png, jpeg, gif, webp or bmp)"],
     );
     // A TIFF: known, but not to this program.
-    assert_refused(decode(b"II*\0\x08\0\0\0", "a.tiff"), &["a.tiff", "is not a picture"]);
+    assert_refused(decode(b"II*\0\x08\0\0\0", "a.tiff"), &["a.tiff", "is not an image"]);
 }
 
 #[test]
-fn a_picture_that_is_cut_short_is_refused() {
+fn a_image_that_is_cut_short_is_refused() {
     let noise = RgbImage::from_fn(64, 64, |x, y| Rgb([(x * 37 + y * 91) as u8, (x * y) as u8, (x ^ y) as u8]));
     for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::WebP] {
         let bytes = encode(noise.clone(), format);

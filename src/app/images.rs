@@ -1,12 +1,12 @@
-//! The heroes: the picture, the attacked picture, and what changed.
+//! The heroes: the image, the adversarial image, and what changed.
 
 use leptos::prelude::*;
 use web_sys::HtmlInputElement;
 
 use super::{
     browser::painted,
-    desk::Desk,
-    message::Intent,
+    desk::AppContext,
+    message::UserAction,
     pixels,
     reading::{in_255ths, percent, top, unbroken},
     rewind::{self, STOPS},
@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     config::Norm,
-    data::{SIDE, VALUES},
-    protocol::{Part, PictureInfo},
+    data::{IMAGE_LEN, IMAGE_SIZE},
+    protocol::{ImageInfo, Part},
 };
 
 /// `disc 99 %`, or nothing before it is known.
@@ -37,18 +37,18 @@ fn scale(state: &State) -> f32 {
 }
 
 #[component]
-pub fn Pictures() -> impl IntoView {
-    let desk = expect_context::<Desk>();
+pub fn Images() -> impl IntoView {
+    let desk = expect_context::<AppContext>();
     let state = desk.state;
-    // Of 100 parts of the second picture, so many show the original.
+    // Of 100 parts of the second image, so many show the original.
     let wipe = RwSignal::new(0.0);
     let wiping = move || wipe.get() > 0.0;
 
-    let clean = Memo::new(move |_| state.with(|s| s.picture.as_ref().filter(|p| p.pixels.len() == VALUES).cloned()));
-    // Until it is attacked, the picture itself.
+    let clean = Memo::new(move |_| state.with(|s| s.image.as_ref().filter(|p| p.pixels.len() == IMAGE_LEN).cloned()));
+    // Until it is attacked, the image itself.
     let bent = Memo::new(move |_| {
         let shown = state.with(|s| s.shown().map(|shown| shown.pixels.to_vec()));
-        shown.filter(|p| p.len() == VALUES).or_else(|| clean.with(|p| p.as_ref().map(PictureInfo::unit)))
+        shown.filter(|p| p.len() == IMAGE_LEN).or_else(|| clean.with(|p| p.as_ref().map(ImageInfo::unit)))
     });
     let full = Memo::new(move |_| state.with(scale));
     let before = move || clean.with(|p| p.as_ref().map(|p| pixels::of_bytes(&p.pixels)));
@@ -63,11 +63,11 @@ pub fn Pictures() -> impl IntoView {
     let after =
         Memo::new(move |_| state.with(|s| s.shown().map_or(String::new(), |shown| seen(s, shown.probabilities))));
     let of_what = Memo::new(move |_| {
-        let Some(p) = state.with(|s| s.picture.clone()) else {
+        let Some(p) = state.with(|s| s.image.clone()) else {
             return String::new();
         };
         let mut facts = vec![p.name];
-        if p.original != [SIDE as u32; 2] {
+        if p.original != [IMAGE_SIZE as u32; 2] {
             facts.push(format!("{} × {} pixels, shown as the model sees it", p.original[0], p.original[1]));
         }
         facts.extend(p.notes);
@@ -85,7 +85,7 @@ pub fn Pictures() -> impl IntoView {
     let rewind = move |e| {
         let input: HtmlInputElement = event_target(&e);
         if over.get_untracked() {
-            desk.tell(Intent::Rewind(input.value().parse().unwrap_or(STOPS)));
+            desk.tell(UserAction::Rewind(input.value().parse().unwrap_or(STOPS)));
         } else {
             input.set_value(&stop.get_untracked().to_string());
         }
@@ -95,7 +95,7 @@ pub fn Pictures() -> impl IntoView {
     let save = move |id, part, title| {
         view! {
             <button id=id aria-disabled=move || cannot_save.get().to_string()
-                on:click=move |_| desk.tell(Intent::Save(part))>{title}</button>
+                on:click=move |_| desk.tell(UserAction::Save(part))>{title}</button>
         }
     };
     let saved = Memo::new(move |_| state.with(saved::words));
@@ -104,16 +104,16 @@ pub fn Pictures() -> impl IntoView {
         let random = state.with(|s| s.link.attack.random_start && s.link.attack.attack.uses("seed"));
         if random { " from a new random start" } else { "" }
     };
-    let side = SIDE.to_string();
+    let side = IMAGE_SIZE.to_string();
 
     view! {
-        <section class="seen-pictures" aria-label="Pictures">
-        <div class="pictures">
+        <section class="seen-images" aria-label="Images">
+        <div class="images">
             <figure>
                 <h2>"Original"</h2>
                 <div class="frame">
                     <canvas node_ref=original id="original" width=side.clone() height=side.clone() role="img"
-                        aria-label=move || format!("Original picture. The model sees {}.", before.get())></canvas>
+                        aria-label=move || format!("Original image. The model sees {}.", before.get())></canvas>
                 </div>
                 <figcaption>
                     <p class="seen clean" class:blank=move || before.get().is_empty()><span class="sign" aria-hidden="true"></span>{move || before.get()}</p>
@@ -124,7 +124,7 @@ pub fn Pictures() -> impl IntoView {
                 <h2>"Attacked"</h2>
                 <div class="frame" class:wiping=wiping style:--wipe=move || format!("{}%", wipe.get())>
                     <canvas node_ref=attacked id="attacked" width=side.clone() height=side.clone() role="img"
-                        aria-label=move || format!("Attacked picture. The model sees {}.", after.get())></canvas>
+                        aria-label=move || format!("Adversarial image. The model sees {}.", after.get())></canvas>
                     <canvas class="over" node_ref=under width=side.clone() height=side.clone() aria-hidden="true"></canvas>
                 </div>
                 <figcaption>
@@ -165,10 +165,10 @@ pub fn Pictures() -> impl IntoView {
         </div>
         <Progress/>
         <div class="actions">
-            <button class="main" id="again" on:click=move |_| desk.tell(Intent::Again)>"Attack again"<span class="fine">{again}</span></button>
+            <button class="main" id="again" on:click=move |_| desk.tell(UserAction::Again)>"Attack again"<span class="fine">{again}</span></button>
             <button id="stop" aria-disabled=move || (!state.with(State::busy)).to_string()
-                on:click=move |_| if state.with_untracked(State::busy) { desk.tell(Intent::Stop) }>"Stop"</button>
-            {save("save", Part::Attacked, "Save attacked picture")}
+                on:click=move |_| if state.with_untracked(State::busy) { desk.tell(UserAction::Stop) }>"Stop"</button>
+            {save("save", Part::Attacked, "Save adversarial image")}
             {save("save-change", Part::Change, "Save change")}
         </div>
         <p class="fine" id="saved" role="status">{move || saved.get()}</p>
@@ -184,7 +184,7 @@ fn amplified(state: &State) -> String {
 /// How far the attack is.
 #[component]
 fn Progress() -> impl IntoView {
-    let state = expect_context::<Desk>().state;
+    let state = expect_context::<AppContext>().state;
     let text = move || {
         state.with(|s| match s.attack.phase {
             Phase::Idle => String::new(),

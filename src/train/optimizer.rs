@@ -26,7 +26,7 @@ impl Sgd {
     pub fn step(&mut self, model: &mut Model, gradient: Gradient, rate: f32, config: &TrainConfig) {
         for (slot, gradient) in model.slots().into_iter().zip(gradient) {
             let Some(gradient) = gradient else { continue };
-            // Biases and batch normalisation are vectors.
+            // Biases and batch normalization are vectors.
             let decays = config.decay_all || slot.shape().len() > 1;
             let decay = if decays { config.weight_decay } else { 0.0 };
             let velocity = self.velocity.remove(slot.name()).unwrap_or_else(|| gradient.zeros_like());
@@ -56,7 +56,7 @@ impl Sgd {
     ) -> Result<Self, model::Error> {
         let (architecture, mut builder) = (model.architecture, Builder::named(arrays, device));
         let mut velocity = BTreeMap::new();
-        for slot in model.slots().into_iter().filter(|slot| slot.learnt()) {
+        for slot in model.slots().into_iter().filter(|slot| slot.learned()) {
             let name = format!("{prefix}{}", slot.name());
             if arrays.contains_key(&name) {
                 let n = slot.shape().iter().product();

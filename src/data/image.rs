@@ -1,4 +1,4 @@
-//! One picture file -> the whole picture -> `[3, SIDE, SIDE]` bytes of a square of it, and back to PNG.
+//! One image file -> the whole image -> `[3, IMAGE_SIZE, IMAGE_SIZE]` bytes of a square of it, and back to PNG.
 
 use std::io::Cursor;
 
@@ -6,25 +6,25 @@ use image::imageops::{self, FilterType};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 
-use super::{Error, SIDE, crop::Crop};
+use super::{Error, IMAGE_SIZE, crop::Crop};
 
-/// Larger pictures are refused by their header, before anything is allocated for them.
+/// Larger images are refused by their header, before anything is allocated for them.
 const MAX_PIXELS: u64 = 64_000_000;
 /// What a decoder may allocate: 64 megapixels of 16-bit RGBA. In bytes.
 const MAX_BYTES: u64 = 8 * MAX_PIXELS;
 
-/// What models see of a picture.
+/// What models see of an image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoded {
-    /// `[3, SIDE, SIDE]`, 0..=255.
+    /// `[3, IMAGE_SIZE, IMAGE_SIZE]`, 0..=255.
     pub pixels: Vec<u8>,
     /// Width and height in the file, in pixels.
     pub original: [u32; 2],
-    /// What was done to make it `SIDE` x `SIDE` and opaque, for people to read; empty if nothing.
+    /// What was done to make it `IMAGE_SIZE` x `IMAGE_SIZE` and opaque, for people to read; empty if nothing.
     pub notes: Vec<String>,
 }
 
-/// A picture file, decoded: all of it, upright and opaque.
+/// An image file, decoded: all of it, upright and opaque.
 pub struct Upright {
     image: RgbImage,
     /// Width and height in the file, before it was turned.
@@ -33,7 +33,7 @@ pub struct Upright {
     turned: bool,
 }
 
-/// Reads a picture file as models see it: the largest centred square of [`Upright::open`].
+/// Reads an image file as models see it: the largest centered square of [`Upright::open`].
 ///
 /// # Errors
 /// Those of [`Upright::open`].
@@ -43,11 +43,11 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<Decoded, Error> {
 }
 
 impl Upright {
-    /// Decodes a png, jpeg, gif (its first frame), webp or bmp picture, turns it upright (EXIF) and puts transparent parts
+    /// Decodes a png, jpeg, gif (its first frame), webp or bmp image, turns it upright (EXIF) and puts transparent parts
     /// on white; `name` is for messages.
     ///
     /// # Errors
-    /// If it is no such picture, is damaged or cut short, or has more than 64 megapixels.
+    /// If it is no such image, is damaged or cut short, or has more than 64 megapixels.
     pub fn open(bytes: &[u8], name: &str) -> Result<Self, Error> {
         let refuse = |problem: String| Error::Format { path: name.to_owned(), problem };
         if bytes.is_empty() {
@@ -55,7 +55,7 @@ impl Upright {
         }
         let format = image::guess_format(bytes).ok().filter(ImageFormat::reading_enabled).ok_or_else(|| {
             refuse(
-                "is not a picture (png, jpeg, gif, webp or bmp), whatever its name says: convert it to one of them"
+                "is not an image (png, jpeg, gif, webp or bmp), whatever its name says: convert it to one of them"
                     .into(),
             )
         })?;
@@ -97,7 +97,7 @@ impl Upright {
         self.image.dimensions().into()
     }
 
-    /// A square of it, brought to `SIDE` x `SIDE` with an antialiasing Lanczos filter; what lies outside the picture is
+    /// A square of it, brought to `IMAGE_SIZE` x `IMAGE_SIZE` with an antialiasing Lanczos filter; what lies outside the image is
     /// moved inside. The pixels of an opaque 8-bit square that has that size stay as they are.
     pub fn seen(&self, crop: Crop) -> Decoded {
         let size = self.size();
@@ -111,14 +111,15 @@ impl Upright {
             let place = if middle { "in the middle".to_owned() } else { format!("from {x}, {y} on") };
             notes.push(format!("cropped to the {side} × {side} pixels {place}"));
         }
-        if side != SIDE as u32 {
+        if side != IMAGE_SIZE as u32 {
             notes.push(format!("resized from {side} × {side} to {SIDE} × {SIDE}"));
         }
         if self.turned {
             notes.push("turned upright, as its EXIF data asks".to_owned());
         }
         let square = imageops::crop_imm(&self.image, x, y, side, side);
-        let interleaved = imageops::resize(&*square, SIDE as u32, SIDE as u32, FilterType::Lanczos3).into_raw();
+        let interleaved =
+            imageops::resize(&*square, IMAGE_SIZE as u32, IMAGE_SIZE as u32, FilterType::Lanczos3).into_raw();
         Decoded { pixels: planar(&interleaved), original: self.original, notes }
     }
 
@@ -137,7 +138,7 @@ impl Upright {
     }
 }
 
-/// Whether the end marker (FF D9) follows the first scan. The decoder would fill up a jpeg that is cut short with grey.
+/// Whether the end marker (FF D9) follows the first scan. The decoder would fill up a jpeg that is cut short with gray.
 fn jpeg_has_end(bytes: &[u8]) -> bool {
     // Over the segments before the scan, since an EXIF thumbnail is a whole jpeg of its own.
     let mut at = 2;
@@ -151,7 +152,7 @@ fn jpeg_has_end(bytes: &[u8]) -> bool {
     true
 }
 
-/// The picture over white, and whether any of it was transparent.
+/// The image over white, and whether any of it was transparent.
 fn flatten(image: DynamicImage) -> (RgbImage, bool) {
     if !image.has_alpha() {
         return (image.into_rgb8(), false);
@@ -169,7 +170,7 @@ fn flatten(image: DynamicImage) -> (RgbImage, bool) {
     (opaque, transparent)
 }
 
-/// A PNG file of a square picture `[3, side, side]`, 0..=255.
+/// A PNG file of a square image `[3, side, side]`, 0..=255.
 ///
 /// # Panics
 /// If `pixels` is no three squares.
@@ -179,7 +180,7 @@ pub fn encode_png(pixels: &[u8]) -> Vec<u8> {
     png.into_inner()
 }
 
-/// A square picture `[3, side, side]` as an image `[side, side, 3]`.
+/// A square image `[3, side, side]` as an image `[side, side, 3]`.
 ///
 /// # Panics
 /// If `pixels` is no three squares.
