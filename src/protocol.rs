@@ -23,7 +23,7 @@ pub enum Slot {
     /// Of adversarial training alone, to compare the robust one with.
     Adversarial,
     /// A file of the user's.
-    Own,
+    Custom,
     /// A training run's model, while runs are compared. It looks at no image of the user's.
     Run,
 }

@@ -20,10 +20,10 @@ mod workers;
 use otjr::{
     app::{
         dropped::{is_archive, sort},
-        link::{BuiltinModel, Wish},
-        message::{Input, Kind, Sort, Source, Task, UserAction},
+        link::{BuiltinModel, TrainingAction},
+        message::{BackendKind, Effect, FileKind, Msg, Source, UserAction},
         reading::{many, set},
-        state::{Phase, State},
+        state::{AttackPhase, State},
     },
     config::{AttackConfig, AttackKind, Norm},
     evaluate::{Accuracy, Record, Report},
@@ -77,55 +77,55 @@ fn trace(attack: &str, reached: bool) -> Trace {
 /// A page on the CPU with model and image, its first attack under way.
 fn attacking(hash: &str) -> State {
     let (mut state, tasks) = State::new(hash);
-    assert_eq!(tasks, [Task::Start(Kind::Cpu)]);
-    let tasks = state.apply(Input::Worker(Kind::Cpu, opened()));
-    assert_eq!(tasks[0], Task::Promote);
-    assert!(tasks.contains(&Task::LoadModel(Source::Ours(state.link.model))), "{tasks:?}");
+    assert_eq!(tasks, [Effect::StartWorker(BackendKind::Cpu)]);
+    let tasks = state.apply(Msg::Worker(BackendKind::Cpu, opened()));
+    assert_eq!(tasks[0], Effect::ActivateWorker);
+    assert!(tasks.contains(&Effect::LoadModel(Source::Builtin(state.link.model))), "{tasks:?}");
     let index = state.link.sample;
-    assert!(tasks.contains(&Task::Send(Command::LoadSample { index })), "{tasks:?}");
+    assert!(tasks.contains(&Effect::Send(Command::LoadSample { index })), "{tasks:?}");
     let slot = state.link.model.slot;
     for event in
         [image(Some("disc"), 9), model_at(slot), Event::Classified { slot, probabilities: vec![0.98, 0.015, 0.005] }]
     {
-        state.apply(Input::Worker(Kind::Cpu, event));
+        state.apply(Msg::Worker(BackendKind::Cpu, event));
     }
-    assert_eq!(state.attack.phase, Phase::Soon);
-    let tasks = state.apply(Input::Due);
-    assert!(matches!(&tasks[..], [Task::Send(Command::Attack { .. })]), "{tasks:?}");
+    assert_eq!(state.attack.phase, AttackPhase::Scheduled);
+    let tasks = state.apply(Msg::AttackTimerFired);
+    assert!(matches!(&tasks[..], [Effect::Send(Command::Attack { .. })]), "{tasks:?}");
     state
 }
 
-fn user(state: &mut State, intent: UserAction) -> Vec<Task> {
-    state.apply(Input::User(intent))
+fn user(state: &mut State, intent: UserAction) -> Vec<Effect> {
+    state.apply(Msg::User(intent))
 }
 
-fn hear(state: &mut State, event: Event) -> Vec<Task> {
-    state.apply(Input::Worker(Kind::Cpu, event))
+fn hear(state: &mut State, event: Event) -> Vec<Effect> {
+    state.apply(Msg::Worker(BackendKind::Cpu, event))
 }
 
-fn crash(state: &mut State, kind: Kind) -> Vec<Task> {
-    state.apply(Input::Crashed(kind, "panicked".into()))
+fn crash(state: &mut State, kind: BackendKind) -> Vec<Effect> {
+    state.apply(Msg::Crashed(kind, "panicked".into()))
 }
 
 #[test]
 fn the_first_screen_is_an_attacked_sample() {
     let state = attacking("#model=ce&sample=4");
     assert!(state.busy());
-    assert_eq!(state.model_in_use, Some(Source::Ours(BuiltinModel::STANDARD)));
+    assert_eq!(state.model_in_use, Some(Source::Builtin(BuiltinModel::STANDARD)));
 }
 
 #[test]
 fn only_the_latest_attack_is_shown() {
     let mut state = attacking("");
     let first = state.attack.id;
-    assert_eq!(user(&mut state, UserAction::Set("epsilon", "4/255".into())), [Task::Schedule(40)]);
-    state.apply(Input::Due);
+    assert_eq!(user(&mut state, UserAction::Set("epsilon", "4/255".into())), [Effect::StartAttackTimer(40)]);
+    state.apply(Msg::AttackTimerFired);
     assert_ne!(state.attack.id, first);
     let late = result([0.1, 0.8, 0.1], true);
     let done = |id| attacked(id, true, late.clone());
-    state.apply(Input::Worker(Kind::Cpu, done(first)));
+    state.apply(Msg::Worker(BackendKind::Cpu, done(first)));
     assert_eq!(state.attack.result, None);
-    state.apply(Input::Worker(Kind::Cpu, done(state.attack.id)));
+    state.apply(Msg::Worker(BackendKind::Cpu, done(state.attack.id)));
     assert_eq!(state.attack.result, Some(late));
     assert!(!state.busy());
 }
@@ -137,8 +137,8 @@ fn an_attack_begins_once_however_often_a_slider_moves() {
     for epsilon in ["1/255", "2/255", "3/255"] {
         user(&mut state, UserAction::Set("epsilon", epsilon.into()));
     }
-    assert_eq!(state.apply(Input::Due).len(), 1);
-    assert_eq!(state.apply(Input::Due).len(), 0);
+    assert_eq!(state.apply(Msg::AttackTimerFired).len(), 1);
+    assert_eq!(state.apply(Msg::AttackTimerFired).len(), 0);
     assert_eq!(state.attack.id, id + 1);
 }
 
@@ -148,21 +148,21 @@ fn an_attack_that_still_runs_does_not_hold_up_the_next() {
     let id = state.attack.id;
     user(&mut state, UserAction::Set("steps", "40".into()));
     let late = result([0.9, 0.05, 0.05], false);
-    state.apply(Input::Worker(
-        Kind::Cpu,
+    state.apply(Msg::Worker(
+        BackendKind::Cpu,
         Event::AttackProgress { id, done: 3, total: 20, result: late.clone(), traces: Vec::new() },
     ));
-    state.apply(Input::Worker(Kind::Cpu, attacked(id, false, late)));
-    assert!(matches!(&state.apply(Input::Due)[..], [Task::Send(Command::Attack { .. })]));
+    state.apply(Msg::Worker(BackendKind::Cpu, attacked(id, false, late)));
+    assert!(matches!(&state.apply(Msg::AttackTimerFired)[..], [Effect::Send(Command::Attack { .. })]));
 }
 
 #[test]
 fn a_refused_file_changes_nothing() {
     let mut state = attacking("#sample=3");
     let before = state.clone();
-    for (sort, subject) in [(Sort::Image, ErrorScope::Image), (Sort::Model, ErrorScope::Model)] {
-        user(&mut state, UserAction::File(0, sort));
-        state.apply(Input::Worker(Kind::Cpu, Event::Failed { subject, text: format!("{subject:?} is broken") }));
+    for (sort, subject) in [(FileKind::Image, ErrorScope::Image), (FileKind::Model, ErrorScope::Model)] {
+        user(&mut state, UserAction::OpenFile(0, sort));
+        state.apply(Msg::Worker(BackendKind::Cpu, Event::Failed { subject, text: format!("{subject:?} is broken") }));
     }
     assert_eq!(state.notices.len(), 2);
     let dismissed: Vec<usize> = state.notices.iter().map(|n| n.id).collect();
@@ -211,14 +211,14 @@ fn many_images_are_attacked_and_counted() {
     let classes = ["disc", "ring", "star"].map(String::from).to_vec();
     let brought = Some(("small.zip".into(), "folder".into(), [90, 60]));
     hear(&mut state, Event::Data { data: DataInfo { brought, classes, own: Vec::new() } });
-    let tasks = user(&mut state, UserAction::Many(50));
+    let tasks = user(&mut state, UserAction::AttackBatch(50));
     let id = state.many.as_ref().unwrap().id;
-    assert!(matches!(&tasks[..], [Task::Send(Command::Evaluate { images: 50, .. })]), "{tasks:?}");
+    assert!(matches!(&tasks[..], [Effect::Send(Command::Evaluate { images: 50, .. })]), "{tasks:?}");
     let record = Record { name: "apgd-ce".into(), before: 40, after: 30, ..Record::default() };
     let accuracy = Accuracy { images: 50, clean: 40, robust: 30 };
     let report = Report { accuracy, records: vec![record], flags: Vec::new(), part: 0.5 };
     let mut hear = |id, over, stopped| {
-        state.apply(Input::Worker(Kind::Cpu, Event::Evaluated { id, report: report.clone(), over, stopped }));
+        state.apply(Msg::Worker(BackendKind::Cpu, Event::Evaluated { id, report: report.clone(), over, stopped }));
         many(state.many.as_ref().unwrap())
     };
     assert!(hear(id + 1, true, false).contains("looks at the images"), "of another evaluation");
@@ -229,16 +229,16 @@ fn many_images_are_attacked_and_counted() {
          80.0 %."
     ));
     // A worker that is gone, or another that takes its place, ends it.
-    for gone in [Input::Crashed(Kind::Cpu, "panicked".into()), Input::Worker(Kind::Gpu, opened())] {
+    for gone in [Msg::Crashed(BackendKind::Cpu, "panicked".into()), Msg::Worker(BackendKind::Gpu, opened())] {
         let mut state = attacking("");
-        user(&mut state, UserAction::Many(50));
-        user(&mut state, UserAction::Backend(Wish::Gpu));
+        user(&mut state, UserAction::AttackBatch(50));
+        user(&mut state, UserAction::Backend(TrainingAction::Gpu));
         state.apply(gone);
         let run = state.many.as_ref().unwrap();
         assert!(!run.running && many(run).contains("stopped"), "{run:?}");
     }
     let refused = Event::Failed { subject: ErrorScope::Evaluation, text: "other classes".into() };
-    state.apply(Input::Worker(Kind::Cpu, refused));
+    state.apply(Msg::Worker(BackendKind::Cpu, refused));
     assert_eq!((state.many, state.notices.len()), (None, 1));
 }
 
@@ -251,7 +251,7 @@ fn many_images_give_the_worker_back() {
         if !interrupted {
             hear(&mut state, attacked(attack, false, result([0.9, 0.05, 0.05], false)));
         }
-        user(&mut state, UserAction::Many(50));
+        user(&mut state, UserAction::AttackBatch(50));
         if interrupted {
             hear(&mut state, attacked(attack, true, result([0.9, 0.05, 0.05], false)));
         }
@@ -259,17 +259,17 @@ fn many_images_give_the_worker_back() {
         let accuracy = Accuracy { images: 50, clean: 40, robust: 30 };
         let report = Report { accuracy, records: Vec::new(), flags: Vec::new(), part: 1.0 };
         let tasks = hear(&mut state, Event::Evaluated { id, report, over: true, stopped: false });
-        assert_eq!(tasks.contains(&Task::Schedule(0)), interrupted, "{tasks:?}");
+        assert_eq!(tasks.contains(&Effect::StartAttackTimer(0)), interrupted, "{tasks:?}");
     }
 }
 
 #[test]
 fn files_are_told_apart_by_name_or_content() {
-    assert_eq!(sort("Model.SAFETENSORS", b""), Sort::Model);
-    assert_eq!(sort("weights", b"\x40\x00\x00\x00\x00\x00\x00\x00{"), Sort::Model);
-    assert_eq!(sort("f.safetensors", br#"12345678{"input.x":{}}"#), Sort::Fixture);
-    assert_eq!(sort("cat.png", b"\x89PNG\r\n\x1a\n\0"), Sort::Image);
-    assert_eq!(sort("", b""), Sort::Image);
+    assert_eq!(sort("Model.SAFETENSORS", b""), FileKind::Model);
+    assert_eq!(sort("weights", b"\x40\x00\x00\x00\x00\x00\x00\x00{"), FileKind::Model);
+    assert_eq!(sort("f.safetensors", br#"12345678{"input.x":{}}"#), FileKind::Fixture);
+    assert_eq!(sort("cat.png", b"\x89PNG\r\n\x1a\n\0"), FileKind::Image);
+    assert_eq!(sort("", b""), FileKind::Image);
     assert!(is_archive(&[0x1f, 0x8b, 8]) && is_archive(b"PK\x03\x04") && !is_archive(b"\x89PNG"));
     assert!(!is_archive(b"PK\0\0\0\0\0\0{"), "the length of a safetensors file's header");
 }

@@ -191,7 +191,7 @@ fn narrow_charts_have_fewer_numbers() {
 
 #[test]
 fn series_differ_by_more_than_color() {
-    let tones = [Tone::Clean, Tone::Attacked, Tone::Robust, Tone::Standard, Tone::Own];
+    let tones = [Tone::Clean, Tone::Attacked, Tone::Robust, Tone::Standard, Tone::Custom];
     let classes: Vec<Tone> = (0..10).map(Tone::Class).collect();
     for group in [&tones[..], &classes] {
         for (i, a) in group.iter().enumerate() {
@@ -201,7 +201,7 @@ fn series_differ_by_more_than_color() {
             }
         }
     }
-    let models = [Tone::Robust, Tone::Standard, Tone::Own].map(Tone::dash);
+    let models = [Tone::Robust, Tone::Standard, Tone::Custom].map(Tone::dash);
     assert!(models[0] != models[1] && models[1] != models[2] && models[0] != models[2]);
     assert_ne!(Tone::Clean.dash(), Tone::Attacked.dash());
 }

@@ -299,9 +299,9 @@ fn questions_are_answered_for_each_model() {
     assert_eq!(judged, [vec![(robust, standard)], vec![(standard, robust), (robust, standard)]]);
     // On the way into another world the page's own models judge no more.
     let mut left = User::with_model_and_sample();
-    left.send(Command::LoadModel { slot: Slot::Own, name: "m".into(), bytes: FIXTURE.to_vec() });
+    left.send(Command::LoadModel { slot: Slot::Custom, name: "m".into(), bytes: FIXTURE.to_vec() });
     left.send(Command::ForgetBuiltin);
-    let attack = Command::Attack { id: 4, slot: Slot::Own, settings: settings.clone(), target: None };
+    let attack = Command::Attack { id: 4, slot: Slot::Custom, settings: settings.clone(), target: None };
     let events = left.send(attack);
     assert!(matches!(events.last(), Some(Event::AttackDone { transfer, .. }) if transfer.is_empty()), "{events:?}");
 

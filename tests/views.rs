@@ -6,7 +6,7 @@ mod training;
 use otjr::{
     app::{
         chart::{Chart, Form, Tone},
-        views::{ModelLabel, View, embedding, jacobian, landscape, layers, margins, transport},
+        views::{Figure, ModelLabel, embedding, jacobian, landscape, layers, margins, transport},
     },
     config::Norm,
     explore::{
@@ -49,7 +49,7 @@ fn lines(chart: &Chart) -> Vec<(&str, &[[f32; 2]])> {
 }
 
 /// Every chart of a view can be drawn, tells itself, and has a name of its own for its files.
-fn sound(view: &View, charts: usize) {
+fn sound(view: &Figure, charts: usize) {
     assert_eq!(view.charts.len(), charts, "{}", view.words);
     assert!(view.words.ends_with('.') && view.words.starts_with(char::is_uppercase), "{}", view.words);
     assert!(!view.words.contains("NaN") && !view.words.contains("..") && !view.words.contains("  "), "{}", view.words);
@@ -82,15 +82,15 @@ fn layers_say_how_the_change_grows() {
     assert_eq!(lines(&view.charts[0])[0], ("standard model", &[[0.0, 2.0], [1.0, 3.0], [2.0, 50.0], [3.0, 160.0]][..]));
     assert_eq!(view.charts[0].places[1], (1.0, "block1.layer.0".into()));
     assert!(
-        layers::view(&[(ModelLabel::Own, &shifts(&[0.1, 0.01], 0.8))])
+        layers::view(&[(ModelLabel::Custom, &shifts(&[0.1, 0.01], 0.8))])
             .words
             .contains("shrinks from 10 % of the pixels to 1 %")
     );
-    assert!(layers::view(&[(ModelLabel::Own, &shifts(&[0.0, 0.0], 1.0))]).words.contains("nothing changes"));
-    assert_eq!(layers::view(&[]), View::default());
+    assert!(layers::view(&[(ModelLabel::Custom, &shifts(&[0.0, 0.0], 1.0))]).words.contains("nothing changes"));
+    assert_eq!(layers::view(&[]), Figure::default());
     // Networks of different depth: from the beginning to the end of both.
     let view =
-        layers::view(&[(ModelLabel::Own, &standard), (ModelLabel::Robust, &shifts(&[0.02, f32::NAN, 0.4], 0.2))]);
+        layers::view(&[(ModelLabel::Custom, &standard), (ModelLabel::Robust, &shifts(&[0.02, f32::NAN, 0.4], 0.2))]);
     sound(&view, 2);
     assert!(view.charts[0].places.is_empty() && lines(&view.charts[0])[1].1[2] == [1.0, 40.0]);
 }
@@ -135,7 +135,7 @@ fn the_embedding_says_where_the_image_goes() {
     );
     assert!(tell(&[[-2.0, 0.0], [9.0, 0.0]], [0, 1]).words.contains("become dog"), "outside of the map");
     assert!(tell(&[[1.0, 0.0]], [1, 1]).words.contains("stays where it is"));
-    assert_eq!(tell(&[], [0, 0]), View::default());
+    assert_eq!(tell(&[], [0, 0]), Figure::default());
     sound(&tell(&[[0.0, 0.0], [1.0, 0.0]], [7, 8]), 1); // classes of which there are no reference images
 }
 
@@ -178,14 +178,18 @@ fn the_transport_says_what_lines_and_pulls_amount_to() {
     let Form::Segments(pairs) = &view.charts[0].marks[0].form else { panic!("no matching") };
     assert_eq!(pairs, &[[-0.5, 0.0, -1.0, 1.0], [0.5, 0.0, 1.0, 1.0]]);
     assert!(
-        transport::view(ModelLabel::Own, &transported(&[1.0, 1.0, 9.0, 9.0]), 0, 1).words.contains("has not settled")
+        transport::view(ModelLabel::Custom, &transported(&[1.0, 1.0, 9.0, 9.0]), 0, 1)
+            .words
+            .contains("has not settled")
     );
     assert!(
-        transport::view(ModelLabel::Own, &transported(&[2.0]), 0, 1).words.contains("One line alone gives L_SW = 2.")
+        transport::view(ModelLabel::Custom, &transported(&[2.0]), 0, 1)
+            .words
+            .contains("One line alone gives L_SW = 2.")
     );
     let alike = Transport { value: 0.0, ..transported(&[1.0]) };
-    assert!(transport::view(ModelLabel::Own, &alike, 0, 0).words.contains("nothing to transport"));
-    assert_eq!(transport::view(ModelLabel::Own, &alike, 5, 0), View::default());
+    assert!(transport::view(ModelLabel::Custom, &alike, 0, 0).words.contains("nothing to transport"));
+    assert_eq!(transport::view(ModelLabel::Custom, &alike, 5, 0), Figure::default());
 }
 
 fn reaction(norms: &[f32], alignment: Option<f32>) -> JacobianResponse {
@@ -212,11 +216,11 @@ fn the_jacobian_compares_directions_and_models() {
     assert!(jacobian::view(&swapped).words.ends_with("The robust model reacts 4 times more than the standard one."));
     let against = reaction(&[1.0], Some(-0.9));
     assert!(
-        jacobian::view(&[(ModelLabel::Own, [&against, &strong[1]])])
+        jacobian::view(&[(ModelLabel::Custom, [&against, &strong[1]])])
             .words
             .contains("goes against this gradient (cosine −0.9)")
     );
-    assert_eq!(jacobian::view(&[(ModelLabel::Own, [&reaction(&[], None), &strong[0]])]), View::default());
+    assert_eq!(jacobian::view(&[(ModelLabel::Custom, [&reaction(&[], None), &strong[0]])]), Figure::default());
 }
 
 /// margin(s, t) on a grid of 13 x 13 over [-1, 2].
@@ -254,7 +258,7 @@ fn the_landscape_says_where_the_boundary_lies() {
     part.loss.truncate(26);
     assert_eq!((tell(&part).charts.len(), tell(&part).words.as_str()), (2, ""));
     part.margin.truncate(5);
-    assert_eq!(tell(&part), View::default());
+    assert_eq!(tell(&part), Figure::default());
 }
 
 #[test]
@@ -279,7 +283,7 @@ fn margins_say_where_models_fall() {
     let stands = margins::view(&[(ModelLabel::Robust, &curve(&[3.0, 2.5]))], Norm::Linf);
     assert_eq!(stands.words, "The robust model still stands at 4/255, with a margin of 2.5 logits of 3.");
     assert!(
-        margins::view(&[(ModelLabel::Own, &curve(&[-1.0, -2.0]))], Norm::L2)
+        margins::view(&[(ModelLabel::Custom, &curve(&[-1.0, -2.0]))], Norm::L2)
             .words
             .contains("is wrong without any attack")
     );
@@ -288,11 +292,11 @@ fn margins_say_where_models_fall() {
             .words
             .contains("on this image")
     );
-    assert_eq!(margins::view(&[], Norm::L2), View::default());
+    assert_eq!(margins::view(&[], Norm::L2), Figure::default());
 }
 
 #[test]
 fn models_are_known_by_where_they_come_from() {
-    let all = [Slot::Standard, Slot::Robust, Slot::Own].map(ModelLabel::from);
-    assert_eq!(all, [ModelLabel::Standard, ModelLabel::Robust, ModelLabel::Own]);
+    let all = [Slot::Standard, Slot::Robust, Slot::Custom].map(ModelLabel::from);
+    assert_eq!(all, [ModelLabel::Standard, ModelLabel::Robust, ModelLabel::Custom]);
 }

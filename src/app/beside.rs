@@ -5,9 +5,9 @@ use leptos::prelude::*;
 use super::{
     browser::painted,
     compare::{Cell, Row, rows, words},
-    desk::AppContext,
+    ctx::AppContext,
     pixels,
-    reading::{percent, unbroken},
+    reading::{percent, with_nbsp},
 };
 use crate::protocol::Slot;
 
@@ -49,7 +49,7 @@ pub fn Beside() -> impl IntoView {
                 <tbody>{body}</tbody>
             </table>
             </div>
-            <p class="fine" id="beside-words">{move || unbroken(&said.get())}</p>
+            <p class="fine" id="beside-words">{move || with_nbsp(&said.get())}</p>
         </section>
     }
 }

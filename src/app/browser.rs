@@ -10,7 +10,7 @@ use web_sys::{
     ImageData, Response, ServiceWorkerContainer, Url,
 };
 
-use super::reading::Adapter;
+use super::reading::GpuAdapter;
 
 pub fn window() -> web_sys::Window {
     web_sys::window().expect("a page has a window")
@@ -85,12 +85,12 @@ pub fn is_weak() -> bool {
 }
 
 /// What WebGPU offers. By reflection, as web-sys has WebGPU only behind a compiler flag.
-pub async fn adapter() -> Adapter {
+pub async fn adapter() -> GpuAdapter {
     let get = |of: &JsValue, key: &str| Reflect::get(of, &key.into()).unwrap_or(JsValue::UNDEFINED);
     let gpu = get(&window().navigator(), "gpu");
     if gpu.is_falsy() {
         let secure = window().is_secure_context();
-        return Adapter::None(if secure { "this browser has no WebGPU" } else { "WebGPU needs https" });
+        return GpuAdapter::None(if secure { "this browser has no WebGPU" } else { "WebGPU needs https" });
     }
     let ask = || -> Option<Promise> {
         let options = js_sys::Object::new();
@@ -98,13 +98,13 @@ pub async fn adapter() -> Adapter {
         get(&gpu, "requestAdapter").dyn_ref::<Function>()?.call1(&gpu, &options).ok()?.dyn_into().ok()
     };
     let Some(promise) = ask() else {
-        return Adapter::None("this browser has no WebGPU");
+        return GpuAdapter::None("this browser has no WebGPU");
     };
     let Ok(adapter) = JsFuture::from(promise).await else {
-        return Adapter::None("WebGPU does not answer");
+        return GpuAdapter::None("WebGPU does not answer");
     };
     if adapter.is_falsy() {
-        return Adapter::None("WebGPU finds no GPU here");
+        return GpuAdapter::None("WebGPU finds no GPU here");
     }
     let info = get(&adapter, "info");
     let text = |key: &str| get(&info, key).as_string().unwrap_or_default();

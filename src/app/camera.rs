@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{DomException, HtmlCanvasElement, HtmlVideoElement};
 
-use super::{browser, desk::AppContext};
+use super::{browser, ctx::AppContext};
 
 #[wasm_bindgen]
 extern "C" {
@@ -71,14 +71,14 @@ async fn take(video: &HtmlVideoElement) -> Result<web_sys::File, String> {
 /// The button, and the dialog that it opens.
 #[component]
 pub fn Camera() -> impl IntoView {
-    let desk = expect_context::<AppContext>();
+    let ctx = expect_context::<AppContext>();
     let (dialog, video) = (NodeRef::<Dialog>::new(), NodeRef::<Video>::new());
     let stream = StoredValue::new_local(None::<Stream>);
     let show = move |_| {
         spawn_local(async move {
             let opened = match open().await {
                 Ok(opened) => opened,
-                Err(text) => return desk.say(text),
+                Err(text) => return ctx.notify(text),
             };
             let (Some(dialog), Some(video)) = (dialog.get_untracked(), video.get_untracked()) else {
                 return close(&opened);
@@ -100,8 +100,8 @@ pub fn Camera() -> impl IntoView {
         if let Some(video) = video.get_untracked() {
             spawn_local(async move {
                 match take(&video).await {
-                    Ok(file) => desk.bring(vec![file]),
-                    Err(text) => desk.say(text),
+                    Ok(file) => ctx.open_files(vec![file]),
+                    Err(text) => ctx.notify(text),
                 }
                 end();
             });

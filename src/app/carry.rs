@@ -9,13 +9,13 @@ use web_sys::File;
 
 use super::{
     browser,
-    desk::AppContext,
+    ctx::AppContext,
     kept,
     link::ImageDomain,
-    message::{Input, Source, Task},
+    message::{Effect, Msg, Source},
     photos::PHOTOS,
     state::State,
-    worker_client::{Client, Report},
+    worker_client::{WorkerClient, WorkerMessage},
 };
 use crate::protocol::{Command, ErrorScope, Slot};
 
@@ -25,76 +25,78 @@ pub const MODELS: &str = "public/models";
 const PHOTO_FILES: &str = "public/photos";
 
 impl AppContext {
-    pub(super) fn carry_out(self, task: Task) {
+    pub(super) fn run_effect(self, task: Effect) {
         match task {
-            Task::Start(kind) => {
+            Effect::StartWorker(kind) => {
                 let report = move |report| match report {
-                    Report::Event(event) => self.apply(Input::Worker(kind, event)),
+                    WorkerMessage::Event(event) => self.send(Msg::Worker(kind, event)),
                     // Not at once: the worker's own handler is running, and it is about to be dropped.
-                    Report::Crashed(why) => spawn_local(async move { self.apply(Input::Crashed(kind, why)) }),
+                    WorkerMessage::Crashed(why) => spawn_local(async move { self.send(Msg::Crashed(kind, why)) }),
                 };
                 let threads = self.state.with_untracked(|s| !s.backend.cpu_crashed);
-                match Client::start(kind, threads, report) {
+                match WorkerClient::start(kind, threads, report) {
                     Ok(client) => {
                         client.send(&Command::Open, JsValue::UNDEFINED);
-                        self.hands.update_value(|hands| hands.coming = Some(client));
+                        self.resources.update_value(|resources| resources.coming = Some(client));
                     }
-                    Err(why) => self.apply(Input::Crashed(kind, why)),
+                    Err(why) => self.send(Msg::Crashed(kind, why)),
                 }
             }
-            Task::Promote => {
-                let old = self.hands.try_update_value(|hands| {
-                    let coming = hands.coming.take();
-                    std::mem::replace(&mut hands.current, coming)
+            Effect::ActivateWorker => {
+                let old = self.resources.try_update_value(|resources| {
+                    let coming = resources.coming.take();
+                    std::mem::replace(&mut resources.current, coming)
                 });
                 drop(old);
             }
-            Task::End => self.hands.update_value(|hands| hands.current = None),
-            Task::Discard => self.hands.update_value(|hands| hands.coming = None),
-            Task::Send(command) => self.send(&command, JsValue::UNDEFINED),
-            Task::LoadModel(source) => spawn_local(async move {
+            Effect::StopWorker => self.resources.update_value(|resources| resources.current = None),
+            Effect::DropStartingWorker => self.resources.update_value(|resources| resources.coming = None),
+            Effect::Send(command) => self.send(&command, JsValue::UNDEFINED),
+            Effect::LoadModel(source) => spawn_local(async move {
                 let (name, bytes) = match source {
-                    Source::Ours(model) => (model.file(), browser::fetch(&format!("{MODELS}/{}", model.file())).await),
-                    Source::Own(n) => self.read_own(n).await,
+                    Source::Builtin(model) => {
+                        (model.file(), browser::fetch(&format!("{MODELS}/{}", model.file())).await)
+                    }
+                    Source::Uploaded(n) => self.read_upload(n).await,
                 };
                 let wanted = self.state.with_untracked(|s| [s.model_wanted, s.sides.fetching].contains(&Some(source)));
                 let command = Command::LoadModel { slot: source.slot(), name, bytes: Vec::new() };
-                self.hand_over(wanted, ErrorScope::Model, command, bytes);
+                self.send_bytes(wanted, ErrorScope::Model, command, bytes);
             }),
-            Task::LoadImage(n) => spawn_local(async move {
-                let (name, bytes) = self.read_own(n).await;
-                let wanted = self.state.with_untracked(|s| s.image_wanted) == Some(Source::Own(n));
-                self.hand_over(
+            Effect::LoadImage(n) => spawn_local(async move {
+                let (name, bytes) = self.read_upload(n).await;
+                let wanted = self.state.with_untracked(|s| s.image_wanted) == Some(Source::Uploaded(n));
+                self.send_bytes(
                     wanted,
                     ErrorScope::Image,
                     Command::LoadImage { name, label: None, bytes: Vec::new() },
                     bytes,
                 );
             }),
-            Task::LoadPhoto(index) => spawn_local(async move {
+            Effect::LoadPhoto(index) => spawn_local(async move {
                 let Some(photo) = PHOTOS.get(index as usize) else { return };
                 let bytes = browser::fetch(&format!("{PHOTO_FILES}/{}.jpg", photo.file)).await;
                 let asked = |s: &State| (s.image_wanted, s.link.model.world);
-                let wanted = self.state.with_untracked(asked) == (Some(Source::Ours(index)), ImageDomain::Photos);
+                let wanted = self.state.with_untracked(asked) == (Some(Source::Builtin(index)), ImageDomain::Photos);
                 let command =
                     Command::LoadImage { name: photo.caption(), label: Some(photo.class().into()), bytes: Vec::new() };
-                self.hand_over(wanted, ErrorScope::Image, command, bytes);
+                self.send_bytes(wanted, ErrorScope::Image, command, bytes);
             }),
-            Task::LoadReference => spawn_local(async move {
+            Effect::LoadReference => spawn_local(async move {
                 let bytes = browser::fetch(&format!("{PHOTO_FILES}/reference.png")).await;
-                self.hand_over(true, ErrorScope::Reference, Command::LoadReference { bytes: Vec::new() }, bytes);
+                self.send_bytes(true, ErrorScope::Reference, Command::LoadReference { bytes: Vec::new() }, bytes);
             }),
-            Task::Verify(n) => spawn_local(async move {
-                let (_, bytes) = self.read_own(n).await;
-                self.hand_over(true, ErrorScope::Fixture, Command::Verify { bytes: Vec::new() }, bytes);
+            Effect::Verify(n) => spawn_local(async move {
+                let (_, bytes) = self.read_upload(n).await;
+                self.send_bytes(true, ErrorScope::Fixture, Command::Verify { bytes: Vec::new() }, bytes);
             }),
-            Task::Download(name, bytes) => browser::download_bytes(&name, &bytes),
-            Task::Keep { number, words, history, bytes } => {
+            Effect::Download(name, bytes) => browser::download_bytes(&name, &bytes),
+            Effect::SaveRun { number, words, history, bytes } => {
                 let Ok(copy) = browser::blob("", &bytes) else { return };
-                let before = self.hands.try_update_value(|hands| {
-                    let before = [hands.copies.is_empty(), hands.unwritten.is_empty()];
-                    hands.copies.insert(number, copy);
-                    hands.unwritten.insert(number, (words, history));
+                let before = self.resources.try_update_value(|resources| {
+                    let before = [resources.copies.is_empty(), resources.unwritten.is_empty()];
+                    resources.copies.insert(number, copy);
+                    resources.unwritten.insert(number, (words, history));
                     before
                 });
                 let [first, idle] = before.unwrap_or_default();
@@ -105,48 +107,48 @@ impl AppContext {
                     spawn_local(self.write_copies());
                 }
             }
-            Task::Remember(number, history) => spawn_local(async move {
+            Effect::SaveHistory(number, history) => spawn_local(async move {
                 // What cannot be kept was said of the copy.
                 let _ = kept::keep_history(number, &history).await;
             }),
-            Task::Forget(number) => {
-                self.hands.update_value(|hands| drop(hands.copies.remove(&number)));
+            Effect::DeleteSavedRun(number) => {
+                self.resources.update_value(|resources| drop(resources.copies.remove(&number)));
                 spawn_local(kept::forget_run(number));
             }
-            Task::KeepData(n) => {
-                let files = self.hands.with_value(|hands| hands.data.get(n).cloned()).unwrap_or_default();
+            Effect::SaveDataset(n) => {
+                let files = self.resources.with_value(|resources| resources.data.get(n).cloned()).unwrap_or_default();
                 let [file] = &files[..] else { return };
                 let file = file.clone();
                 spawn_local(async move {
                     match kept::keep_data(&file).await {
-                        Ok(()) => self.apply(Input::KeptData(file.name(), n)),
+                        Ok(()) => self.send(Msg::DatasetStored(file.name(), n)),
                         Err(why) => {
-                            self.say(format!("{} is used but not kept for the next visit: {why}.", file.name()));
+                            self.notify(format!("{} is used but not kept for the next visit: {why}.", file.name()));
                         }
                     }
                 });
             }
-            Task::ForgetData(name) => spawn_local(async move { kept::forget_data(&name).await }),
-            Task::TakeUp(number, batch) => spawn_local(async move {
+            Effect::DeleteDataset(name) => spawn_local(async move { kept::forget_data(&name).await }),
+            Effect::ResumeSavedRun(number, batch) => spawn_local(async move {
                 if let Ok(history) = kept::read_history(number).await {
-                    self.apply(Input::Remembered(number, history));
+                    self.send(Msg::HistoryLoaded(number, history));
                 }
                 let bytes = self.copy(number).await;
                 let command = Command::Resume { name: "the copy".into(), bytes: Vec::new(), batch };
-                self.hand_over(true, ErrorScope::Training, command, bytes);
+                self.send_bytes(true, ErrorScope::Training, command, bytes);
             }),
-            Task::Resume(n) => spawn_local(async move {
-                let (name, bytes) = self.read_own(n).await;
+            Effect::ResumeRunFile(n) => spawn_local(async move {
+                let (name, bytes) = self.read_upload(n).await;
                 let command = Command::Resume { name, bytes: Vec::new(), batch: 0 };
-                self.hand_over(true, ErrorScope::Training, command, bytes);
+                self.send_bytes(true, ErrorScope::Training, command, bytes);
             }),
-            Task::LoadRun(number) => spawn_local(async move {
+            Effect::LoadRunModel(number) => spawn_local(async move {
                 let bytes = self.copy(number).await;
                 let command = Command::LoadModel { slot: Slot::Run, name: "the run".into(), bytes: Vec::new() };
-                self.hand_over(true, ErrorScope::Model, command, bytes);
+                self.send_bytes(true, ErrorScope::Model, command, bytes);
             }),
-            Task::LoadData(n) => {
-                let files = self.hands.with_value(|hands| hands.data.get(n).cloned()).unwrap_or_default();
+            Effect::LoadDataset(n) => {
+                let files = self.resources.with_value(|resources| resources.data.get(n).cloned()).unwrap_or_default();
                 let (name, beside) = match &files[..] {
                     [file] => (file.name(), file.into()),
                     files => {
@@ -159,35 +161,35 @@ impl AppContext {
                 };
                 self.send(&Command::LoadData { name }, beside);
             }
-            Task::Try(name, bytes) => {
+            Effect::LoadModelBytes(name, bytes) => {
                 let file = browser::blob(&name, &bytes).ok().and_then(|b| browser::file(&name, &Array::of1(&b)).ok());
-                self.bring(file.into_iter().collect());
+                self.open_files(file.into_iter().collect());
             }
-            Task::Schedule(pause) => {
-                let timeout = Timeout::new(pause, move || self.apply(Input::Due));
-                self.hands.update_value(|hands| hands.pause = Some(timeout));
+            Effect::StartAttackTimer(pause) => {
+                let timeout = Timeout::new(pause, move || self.send(Msg::AttackTimerFired));
+                self.resources.update_value(|resources| resources.pause = Some(timeout));
             }
         }
     }
 
-    async fn read_own(self, n: usize) -> (String, Result<ArrayBuffer, String>) {
-        match self.hands.with_value(|hands| hands.files.get(n).cloned()) {
+    async fn read_upload(self, n: usize) -> (String, Result<ArrayBuffer, String>) {
+        match self.resources.with_value(|resources| resources.files.get(n).cloned()) {
             Some(file) => (file.name(), browser::read(&file).await),
             None => (String::new(), Err("The file is gone.".into())),
         }
     }
 
-    fn hand_over(self, wanted: bool, subject: ErrorScope, command: Command, bytes: Result<ArrayBuffer, String>) {
+    fn send_bytes(self, wanted: bool, subject: ErrorScope, command: Command, bytes: Result<ArrayBuffer, String>) {
         match bytes {
             _ if !wanted => {}
             Ok(bytes) => self.send(&command, bytes.into()),
-            Err(text) => self.apply(Input::Unreadable(subject, text)),
+            Err(text) => self.send(Msg::ReadFailed(subject, text)),
         }
     }
 
     fn send(self, command: &Command, beside: JsValue) {
-        self.hands.with_value(|hands| {
-            if let Some(client) = &hands.current {
+        self.resources.with_value(|resources| {
+            if let Some(client) = &resources.current {
                 client.send(command, beside);
             }
         });
@@ -195,21 +197,22 @@ impl AppContext {
 
     /// Writes the copies that are not written yet, one after another.
     async fn write_copies(self) {
-        let next = || self.hands.with_value(|hands| hands.unwritten.keys().next().copied());
+        let next = || self.resources.with_value(|resources| resources.unwritten.keys().next().copied());
         while let Some(number) = next() {
-            let copy = self
-                .hands
-                .with_value(|hands| hands.copies.get(&number).cloned().zip(hands.unwritten.get(&number).cloned()));
+            let copy = self.resources.with_value(|resources| {
+                resources.copies.get(&number).cloned().zip(resources.unwritten.get(&number).cloned())
+            });
             if let Some((copy, (words, history))) = &copy
                 && let Err(why) = kept::keep_run(number, words, history, copy).await
-                && self.hands.try_update_value(|hands| !std::mem::replace(&mut hands.told_unkept, true)) == Some(true)
+                && self.resources.try_update_value(|resources| !std::mem::replace(&mut resources.told_unkept, true))
+                    == Some(true)
             {
-                self.say(format!("The run is not kept for the next visit: {why}. Save it before you leave."));
+                self.notify(format!("The run is not kept for the next visit: {why}. Save it before you leave."));
             }
             // Unless a newer copy has come meanwhile.
-            self.hands.update_value(|hands| {
-                if hands.copies.get(&number) == copy.as_ref().map(|(copy, _)| copy) {
-                    hands.unwritten.remove(&number);
+            self.resources.update_value(|resources| {
+                if resources.copies.get(&number) == copy.as_ref().map(|(copy, _)| copy) {
+                    resources.unwritten.remove(&number);
                 }
             });
         }
@@ -217,7 +220,7 @@ impl AppContext {
 
     /// The last copy of a run.
     async fn copy(self, number: u64) -> Result<ArrayBuffer, String> {
-        match self.hands.with_value(|hands| hands.copies.get(&number).cloned()) {
+        match self.resources.with_value(|resources| resources.copies.get(&number).cloned()) {
             Some(copy) => browser::read(&copy).await,
             None => browser::read(&*kept::read_run(number).await?).await,
         }

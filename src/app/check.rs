@@ -2,13 +2,13 @@
 
 use leptos::prelude::*;
 
-use super::{browser, desk::AppContext, message::UserAction, state::Check};
+use super::{browser, ctx::AppContext, message::UserAction, state::BackendCheck};
 use crate::verify;
 
 #[component]
 pub fn CheckTable() -> impl IntoView {
-    let desk = expect_context::<AppContext>();
-    let check = Memo::new(move |_| desk.state.with(|s| s.check.clone()));
+    let ctx = expect_context::<AppContext>();
+    let check = Memo::new(move |_| ctx.state.with(|s| s.check.clone()));
     move || {
         check.get().map(|check| {
             let worst = worst(&check).map(|error| error.to_string());
@@ -19,7 +19,7 @@ pub fn CheckTable() -> impl IntoView {
                     <p class="fine" role="status">{summary}</p>
                     {table(check.groups)}
                     <button on:click=move |_| {
-                        desk.tell(UserAction::CloseCheck);
+                        ctx.dispatch(UserAction::CloseCheck);
                         browser::focus_first(&["#verdict"]);
                     }>"Close"</button>
                 </section>
@@ -29,11 +29,11 @@ pub fn CheckTable() -> impl IntoView {
 }
 
 /// The largest error; a NaN is larger than any.
-fn worst(check: &Check) -> Option<f64> {
+fn worst(check: &BackendCheck) -> Option<f64> {
     check.groups.iter().map(|g| g.error).reduce(|a, b| if a >= b { a } else { b })
 }
 
-fn summary(check: &Check) -> String {
+fn summary(check: &BackendCheck) -> String {
     match worst(check) {
         None => "Checking: values, gradients and losses of the fixture's network are computed again.".into(),
         Some(worst) => {

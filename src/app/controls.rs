@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use web_sys::Element;
 
-use super::{desk::AppContext, knobs::SettingsGroup, message::UserAction, scale};
+use super::{ctx::AppContext, knobs::SettingsGroup, message::UserAction, scale};
 use crate::config::Setting;
 
 #[component]
@@ -75,7 +75,7 @@ fn control(knobs: SettingsGroup, setting: Setting) -> AnyView {
 }
 
 fn choice(knobs: SettingsGroup, setting: Setting, value: Memo<String>, used: Memo<bool>) -> AnyView {
-    let desk = expect_context::<AppContext>();
+    let ctx = expect_context::<AppContext>();
     let (key, id) = (setting.key, knobs.id(setting.key));
     let options = setting.choices.iter().map(|&name| {
         let title = match name {
@@ -90,7 +90,7 @@ fn choice(knobs: SettingsGroup, setting: Setting, value: Memo<String>, used: Mem
     });
     view! {
         <select id=id.clone() aria-describedby=format!("{id}-help") disabled=move || !used.get()
-            on:change=move |e| desk.tell(knobs.intent(key, event_target_value(&e)))>
+            on:change=move |e| ctx.dispatch(knobs.intent(key, event_target_value(&e)))>
             {options.collect_view()}
         </select>
     }
@@ -98,13 +98,13 @@ fn choice(knobs: SettingsGroup, setting: Setting, value: Memo<String>, used: Mem
 }
 
 fn number(knobs: SettingsGroup, setting: Setting, value: Memo<String>, used: Memo<bool>) -> AnyView {
-    let desk = expect_context::<AppContext>();
+    let ctx = expect_context::<AppContext>();
     let (key, id) = (setting.key, knobs.id(setting.key));
     let problem = RwSignal::new(String::new());
     let say = move |text: String| match knobs.check(key, text.trim()) {
         Ok(()) => {
             problem.set(String::new());
-            desk.tell(knobs.intent(key, text.trim().to_owned()));
+            ctx.dispatch(knobs.intent(key, text.trim().to_owned()));
         }
         Err(error) => problem.set(format!("“{}”: {}. It stays {}.", text, error.problem, value.get_untracked())),
     };
@@ -139,9 +139,9 @@ fn slider(
     used: Memo<bool>,
     say: impl Fn(String) + 'static,
 ) -> impl IntoView {
-    let desk = expect_context::<AppContext>();
+    let ctx = expect_context::<AppContext>();
     let (id, name) = (format!("{}-slider", knobs.id(setting.key)), title(&setting));
-    let norm = Memo::new(move |_| desk.state.with(|s| knobs.norm(s)));
+    let norm = Memo::new(move |_| ctx.state.with(|s| knobs.norm(s)));
     let stops = Memo::new(move |_| scale::stops(&setting, norm.get()));
     let choose = move |at: String| {
         let stop = at.parse().ok().and_then(|at: usize| stops.with_untracked(|s| s.get(at).cloned()));
@@ -166,12 +166,12 @@ fn slider(
 /// Which class the attack shall reach.
 #[component]
 fn Target() -> impl IntoView {
-    let desk = expect_context::<AppContext>();
+    let ctx = expect_context::<AppContext>();
     let classes =
-        Memo::new(move |_| desk.state.with(|s| s.model.as_ref().map(|m| m.classes.clone()).unwrap_or_default()));
+        Memo::new(move |_| ctx.state.with(|s| s.model.as_ref().map(|m| m.classes.clone()).unwrap_or_default()));
     let options = move || {
         let option = |(class, name): (usize, String)| {
-            let selected = move || desk.state.with(|s| s.link.target == Some(class));
+            let selected = move || ctx.state.with(|s| s.link.target == Some(class));
             view! { <option value=class.to_string() prop:selected=selected>{name}</option> }
         };
         classes.get().into_iter().enumerate().map(option).collect_view()
@@ -180,8 +180,8 @@ fn Target() -> impl IntoView {
         <div class="control">
             <label for="target">"Goal"</label>
             <select id="target" aria-describedby="target-help"
-                on:change=move |e| desk.tell(UserAction::Target(event_target_value(&e).parse().ok()))>
-                <option value="" prop:selected=move || desk.state.with(|s| s.link.target.is_none())>"any other class"</option>
+                on:change=move |e| ctx.dispatch(UserAction::Target(event_target_value(&e).parse().ok()))>
+                <option value="" prop:selected=move || ctx.state.with(|s| s.link.target.is_none())>"any other class"</option>
                 {options}
             </select>
             <p class="help" id="target-help">"The class that the attack shall make the model see."</p>

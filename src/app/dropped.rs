@@ -1,7 +1,7 @@
 //! What the user drops, pastes or types: what kind of file it is, or the addresses of images that it names, as
 //! `text/uri-list`, HTML or plain text. Pure.
 
-use super::{link::percent_decoded, message::Sort};
+use super::{link::percent_decoded, message::FileKind};
 
 /// Of the file that an image with this address becomes, in characters.
 const LONGEST_NAME: usize = 60;
@@ -49,10 +49,10 @@ impl Address {
 /// What the parts of a drop or of the clipboard offer, the best first: dragging an image that is also a link gives the
 /// link as list and the image in the HTML, so there may be several.
 pub fn addresses(uri_list: &str, html: &str, plain: &str) -> Vec<Address> {
-    let listed = uri_list.lines().filter(|line| !line.starts_with('#')).find_map(Address::parse);
+    let top_classes = uri_list.lines().filter(|line| !line.starts_with('#')).find_map(Address::parse);
     let shown = first_image(html).and_then(|source| Address::parse(&source));
     let mut found: Vec<Address> = Vec::new();
-    for address in [listed, shown, Address::parse(plain)].into_iter().flatten() {
+    for address in [top_classes, shown, Address::parse(plain)].into_iter().flatten() {
         if !found.contains(&address) {
             found.push(address);
         }
@@ -201,12 +201,12 @@ pub fn is_archive(start: &[u8]) -> bool {
 
 /// What a file is, by its name or else by its start: a safetensors file is a length and then JSON, which names the
 /// images if the file is a fixture.
-pub fn sort(name: &str, start: &[u8]) -> Sort {
+pub fn sort(name: &str, start: &[u8]) -> FileKind {
     let named = name.to_ascii_lowercase().ends_with(".safetensors");
     let images = br#""input.x""#;
     if named || (start.get(5..9) == Some(&[0, 0, 0, b'{'])) {
-        if start.windows(images.len()).any(|w| w == images) { Sort::Fixture } else { Sort::Model }
+        if start.windows(images.len()).any(|w| w == images) { FileKind::Fixture } else { FileKind::Model }
     } else {
-        Sort::Image
+        FileKind::Image
     }
 }

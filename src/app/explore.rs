@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    message::Task,
-    state::{Phase, State},
+    message::Effect,
+    state::{AttackPhase, State},
 };
 use crate::{
     explore::question::{Probe, ProbeResult},
@@ -14,7 +14,7 @@ use crate::{
 
 /// What the page shows of representations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum View {
+pub enum ExplorerView {
     #[default]
     Layers,
     Embedding,
@@ -23,7 +23,7 @@ pub enum View {
     Landscape,
 }
 
-impl View {
+impl ExplorerView {
     pub const ALL: [Self; 5] = [Self::Layers, Self::Embedding, Self::Transport, Self::Jacobian, Self::Landscape];
 
     /// Its name in addresses.
@@ -62,7 +62,7 @@ impl View {
 
 /// An answer, or why there is none.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Known {
+pub struct CachedAnswer {
     /// The number of the attack that it is about: stale when there is a later one.
     pub attack: u64,
     pub answer: Result<ProbeResult, String>,
@@ -70,7 +70,7 @@ pub struct Known {
 
 /// What is being asked.
 #[derive(Clone, Debug, PartialEq)]
-struct Asked {
+struct PendingProbe {
     /// Its number.
     id: u64,
     about: (Slot, Probe),
@@ -80,12 +80,12 @@ struct Asked {
 
 /// What is known for the views.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Explored {
-    pub known: BTreeMap<(Slot, Probe), Known>,
-    asked: Option<Asked>,
+pub struct ExplorerCache {
+    pub known: BTreeMap<(Slot, Probe), CachedAnswer>,
+    asked: Option<PendingProbe>,
 }
 
-impl Explored {
+impl ExplorerCache {
     pub fn busy(&self) -> bool {
         self.asked.is_some()
     }
@@ -93,14 +93,14 @@ impl Explored {
 
 impl State {
     /// The answer about a model, even of an attack before the last one.
-    pub fn known(&self, slot: Slot, question: &Probe) -> Option<&Known> {
+    pub fn known(&self, slot: Slot, question: &Probe) -> Option<&CachedAnswer> {
         self.explored.known.get(&(slot, question.clone()))
     }
 
     /// What the open view needs to know, and the attack if it is rewound: the place of a model, the number of the attack on
     /// it, the question.
     pub fn questions(&self) -> Vec<(Slot, u64, Probe)> {
-        let over = |phase| matches!(phase, Phase::Done { stopped: false, .. });
+        let over = |phase| matches!(phase, AttackPhase::Done { stopped: false, .. });
         let attacked: Vec<(Slot, u64)> = self
             .comparable()
             .filter(|(.., attack)| over(attack.phase) && attack.result.is_some())
@@ -129,7 +129,7 @@ impl State {
     }
 
     /// The next question that the open view needs answered, if every attack that it compares is over.
-    pub(super) fn ask(&mut self) -> Vec<Task> {
+    pub(super) fn ask(&mut self) -> Vec<Effect> {
         if self.explored.busy() {
             return Vec::new();
         }
@@ -140,33 +140,39 @@ impl State {
             return Vec::new();
         };
         self.last_id += 1;
-        self.explored.asked = Some(Asked { id: self.last_id, about: (slot, question.clone()), attack });
-        vec![Task::Send(Command::Explore { id: self.last_id, slot, question })]
+        self.explored.asked = Some(PendingProbe { id: self.last_id, about: (slot, question.clone()), attack });
+        vec![Effect::Send(Command::Explore { id: self.last_id, slot, question })]
     }
 
     /// Takes an answer, or the first part of one.
-    pub(super) fn hear_answer(&mut self, id: u64, answer: Result<Box<ProbeResult>, String>, over: bool) -> Vec<Task> {
-        let Some(Asked { about, attack, .. }) = self.explored.asked.clone().filter(|asked| asked.id == id) else {
+    pub(super) fn on_probe_result(
+        &mut self,
+        id: u64,
+        answer: Result<Box<ProbeResult>, String>,
+        over: bool,
+    ) -> Vec<Effect> {
+        let Some(PendingProbe { about, attack, .. }) = self.explored.asked.clone().filter(|asked| asked.id == id)
+        else {
             return Vec::new();
         };
         if over {
             self.explored.asked = None;
         }
-        self.explored.known.insert(about, Known { attack, answer: answer.map(|answer| *answer) });
-        self.go_on()
+        self.explored.known.insert(about, CachedAnswer { attack, answer: answer.map(|answer| *answer) });
+        self.schedule_next()
     }
 
     /// What was asked was given up for something that is done by now: it may be asked again.
-    pub(super) fn hear_nothing(&mut self, id: u64) -> Vec<Task> {
+    pub(super) fn on_probe_cancelled(&mut self, id: u64) -> Vec<Effect> {
         if self.explored.asked.as_ref().is_some_and(|asked| asked.id == id) {
-            self.stop_asking();
+            self.cancel_probe();
         }
-        self.go_on()
+        self.schedule_next()
     }
 
     /// What was asked will not be answered to the end: the worker has something else to do, or is gone.
-    pub(super) fn stop_asking(&mut self) {
-        if let Some(Asked { about, attack, .. }) = self.explored.asked.take()
+    pub(super) fn cancel_probe(&mut self) {
+        if let Some(PendingProbe { about, attack, .. }) = self.explored.asked.take()
             && self.explored.known.get(&about).is_some_and(|known| known.attack == attack)
         {
             // The first part of an answer.

@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Frame {
+pub struct CropState {
     pub whole: Arc<SourceImage>,
     /// Where the user has put it.
     pub crop: Crop,
@@ -22,7 +22,7 @@ const STEP: f64 = 1.0 / 16.0;
 /// How much nearer a key press looks.
 const NEARER: f64 = 1.1;
 
-impl Frame {
+impl CropState {
     /// As the worker shows a new file, or where the user had put the square before.
     pub fn new(whole: SourceImage, before: Option<Crop>) -> Self {
         let crop = before.map_or(Crop::middle(whole.size), |crop| crop.inside(whole.size));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use leptos::{ev, html::Div, prelude::*};
 
-use super::{browser::painted, desk::AppContext, frame::Frame, message::UserAction, pixels};
+use super::{browser::painted, ctx::AppContext, frame::CropState, message::UserAction, pixels};
 use crate::{data::crop::Crop, protocol::SourceImage};
 
 /// How much closer a turn of the wheel by one pixel looks.
@@ -52,14 +52,14 @@ pub fn Framing() -> impl IntoView {
 
 #[component]
 fn Square(whole: Arc<SourceImage>) -> impl IntoView {
-    let desk = expect_context::<AppContext>();
-    let state = desk.state;
+    let ctx = expect_context::<AppContext>();
+    let state = ctx.state;
     let area = NodeRef::<Div>::new();
     let grip = StoredValue::new(DragGesture::default());
     let SourceImage { size, shown, .. } = *whole;
     let crop = Memo::new(move |_| state.with(|s| s.frame.as_ref().map_or(Crop::middle(size), |frame| frame.crop)));
-    let put = move |crop: Crop| desk.tell(UserAction::Crop(crop));
-    let key = move |key: &str| state.with_untracked(|s| s.frame.as_ref().and_then(|frame| Frame::key(frame, key)));
+    let put = move |crop: Crop| ctx.dispatch(UserAction::Crop(crop));
+    let key = move |key: &str| state.with_untracked(|s| s.frame.as_ref().and_then(|frame| CropState::key(frame, key)));
 
     let canvas = painted(move || Some(pixels::of_rgb(&whole.rgb)));
 

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::{
-    desk::AppContext,
+    ctx::AppContext,
     message::{Source, UserAction},
     photos::{PHOTOS, Photo},
 };
@@ -11,13 +11,13 @@ use super::{
 /// A button, and what it opens. The browser closes it on Escape and on a click elsewhere.
 #[component]
 pub fn Gallery() -> impl IntoView {
-    let desk = expect_context::<AppContext>();
+    let ctx = expect_context::<AppContext>();
     let photo = move |(index, photo): (u64, &'static Photo)| {
-        let in_view = move || desk.state.with(|s| s.image_wanted == Some(Source::Ours(index)));
+        let in_view = move || ctx.state.with(|s| s.image_wanted == Some(Source::Builtin(index)));
         view! {
             <button class="thumbnail" title=photo.shows aria-label=photo.shows style:--row=index.to_string()
                 aria-pressed=move || in_view().to_string() popovertarget="photos" popovertargetaction="hide"
-                on:click=move |_| desk.tell(UserAction::Sample(index))></button>
+                on:click=move |_| ctx.dispatch(UserAction::Sample(index))></button>
         }
     };
     view! {

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::{
     browser,
-    desk::AppContext,
+    ctx::AppContext,
     tour::{STEPS, Step},
 };
 

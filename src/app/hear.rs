@@ -1,28 +1,28 @@
 //! What the worker says, and what follows from it. Part of the fold in `state`.
 
 use super::{
-    explore::Explored,
+    explore::ExplorerCache,
     intents::PAUSE,
-    message::{Kind, Source, Task},
-    saved::Saved,
+    message::{BackendKind, Effect, Source},
+    saved::SavedImage,
     sides::ComparedModel,
-    state::{Attack, Phase, State},
+    state::{Attack, AttackPhase, State},
 };
 use crate::protocol::{ErrorScope, Event, Slot, Transfer};
 
 impl State {
-    pub(super) fn hear_current(&mut self, kind: Kind, event: Event) -> Vec<Task> {
+    pub(super) fn on_worker_event(&mut self, kind: BackendKind, event: Event) -> Vec<Effect> {
         match event {
-            Event::ModelLoaded { slot: Slot::Run, .. } => return self.judge_loaded(),
+            Event::ModelLoaded { slot: Slot::Run, .. } => return self.on_run_model_loaded(),
             Event::ModelLoaded { slot, model } => {
                 self.sides.fetching.take_if(|source| source.slot() == slot);
-                self.forget_judge(slot);
+                self.forget_transfers(slot);
                 match self.model_wanted.filter(|source| source.slot() == slot) {
                     Some(source) => {
                         if self.slot() != Some(slot) {
-                            self.put_aside(source);
+                            self.swap_focus(source);
                         }
-                        if let Source::Own(n) = source {
+                        if let Source::Uploaded(n) = source {
                             self.own_model = Some(n);
                         }
                         self.link.target = self.link.target.filter(|&class| class < model.classes.len());
@@ -39,16 +39,16 @@ impl State {
                 if self.image.as_ref().is_none_or(|p| p.pixels != image.pixels) {
                     // The old image's attack says nothing about the new one.
                     self.forget_attack();
-                    self.attack.phase = Phase::Idle;
+                    self.attack.phase = AttackPhase::Idle;
                     self.clean.clear();
                     self.sides.forget_image();
-                    self.explored = Explored::default();
-                    self.follow_anew();
+                    self.explored = ExplorerCache::default();
+                    self.reset_tracked_image();
                 }
                 let ask = self.seen(image.crop);
                 self.image = Some(image);
                 self.image_in_use = self.image_wanted;
-                if let Some(Source::Own(n)) = self.image_in_use {
+                if let Some(Source::Uploaded(n)) = self.image_in_use {
                     self.own_image = Some(n);
                 }
                 return ask;
@@ -59,7 +59,7 @@ impl State {
                     side.clean = probabilities;
                     side.attack = Attack::default();
                 }
-                return self.go_on();
+                return self.schedule_next();
             }
             Event::Classified { probabilities, .. } => {
                 // Two backends differ in the last digits: what one found may stay in view while the other starts.
@@ -69,12 +69,12 @@ impl State {
                 }
                 self.clean = probabilities;
                 // A square on its way starts no attack.
-                return self.soon(if self.frame.is_some() { PAUSE } else { 0 });
+                return self.schedule_attack(if self.frame.is_some() { PAUSE } else { 0 });
             }
             Event::AttackProgress { id, done, total, result, traces } if id == self.attack.id => {
                 // Settings may have changed since: then the next attack is due already.
-                if self.attack.phase != Phase::Soon {
-                    self.attack.phase = Phase::Running { done, total };
+                if self.attack.phase != AttackPhase::Scheduled {
+                    self.attack.phase = AttackPhase::Running { done, total };
                 }
                 (self.attack.result, self.attack.traces) = (Some(result), traces);
             }
@@ -82,8 +82,8 @@ impl State {
                 let steps = traces.iter().map(|trace| trace.steps).sum();
                 let side = self.sides.attack(id);
                 if let Some(attack) = if id == self.attack.id { Some(&mut self.attack) } else { side } {
-                    if attack.phase != Phase::Soon {
-                        attack.phase = Phase::Done { steps, milliseconds, stopped };
+                    if attack.phase != AttackPhase::Scheduled {
+                        attack.phase = AttackPhase::Done { steps, milliseconds, stopped };
                     }
                     (attack.result, attack.traces) = (Some(result), traces);
                     (attack.flags, attack.transfer) = (flags, Vec::new());
@@ -94,20 +94,20 @@ impl State {
                         attack.transfer.push((judge, probabilities));
                     }
                 }
-                return self.go_on();
+                return self.schedule_next();
             }
             Event::Evaluated { id, report, over, stopped } => {
-                if let Some(tasks) = self.hear_judged(id, &report, over, stopped) {
+                if let Some(tasks) = self.on_run_evaluated(id, &report, over, stopped) {
                     return tasks;
                 }
-                let Some(many) = self.many.as_mut().filter(|many| many.id == id) else { return self.go_on() };
+                let Some(many) = self.many.as_mut().filter(|many| many.id == id) else { return self.schedule_next() };
                 (many.report, many.running, many.stopped) = (Some(report), !over, stopped);
-                return if over { self.attack_again() } else { Vec::new() };
+                return if over { self.resume_preempted_attack() } else { Vec::new() };
             }
-            Event::Explored { id, answer, over, .. } => return self.hear_answer(id, answer, over),
-            Event::ProbeCancelled { id } => return self.hear_nothing(id),
-            Event::Failed { subject: ErrorScope::Device, text } => return self.crashed(kind, &text),
-            Event::Failed { subject, text } => return self.refused(subject, text),
+            Event::Explored { id, answer, over, .. } => return self.on_probe_result(id, answer, over),
+            Event::ProbeCancelled { id } => return self.on_probe_cancelled(id),
+            Event::Failed { subject: ErrorScope::Device, text } => return self.on_worker_crashed(kind, &text),
+            Event::Failed { subject, text } => return self.on_command_failed(subject, text),
             Event::Verified { checks, milliseconds } => {
                 if let Some(check) = &mut self.check {
                     (check.groups, check.milliseconds) = (checks, milliseconds);
@@ -115,16 +115,16 @@ impl State {
             }
             Event::Saved { name, png, probabilities, fools } => {
                 // Once the next attack is due it says nothing about what is in view.
-                self.saved = (!self.busy()).then(|| Saved { name: name.clone(), probabilities, fools });
-                return vec![Task::Download(name, png)];
+                self.saved = (!self.busy()).then(|| SavedImage { name: name.clone(), probabilities, fools });
+                return vec![Effect::Download(name, png)];
             }
-            Event::Data { data } => return self.hear_data(data),
-            Event::RunReady { run } => return self.hear_prepared(*run),
+            Event::Data { data } => return self.on_dataset_changed(data),
+            Event::RunReady { run } => return self.on_run_ready(*run),
             Event::TrainProgress { id, step, records, look, speed, memory, over } => {
-                return self.hear_trained((id, over), step, records, look, [speed, memory as f64]);
+                return self.on_train_progress((id, over), step, records, look, [speed, memory as f64]);
             }
             Event::Exported { number, purpose, name, step, bytes } => {
-                return self.hear_exported((number, step), purpose, name, bytes);
+                return self.on_run_exported((number, step), purpose, name, bytes);
             }
             Event::DeviceReady { .. } | Event::AttackProgress { .. } => {}
         }
@@ -132,18 +132,18 @@ impl State {
     }
 
     /// Something could not be had: say why, go on with what there is.
-    pub(super) fn refused(&mut self, subject: ErrorScope, text: String) -> Vec<Task> {
+    pub(super) fn on_command_failed(&mut self, subject: ErrorScope, text: String) -> Vec<Effect> {
         let mut tasks = Vec::new();
         match subject {
-            ErrorScope::Model | ErrorScope::Evaluation if self.training.judging.is_some() => {
+            ErrorScope::Model | ErrorScope::Evaluation if self.training.run_evaluation.is_some() => {
                 self.notice(text);
-                return self.judge_refused();
+                return self.on_run_evaluation_failed();
             }
-            ErrorScope::Export | ErrorScope::Training if self.training.judge_waits() => {
+            ErrorScope::Export | ErrorScope::Training if self.training.awaits_run_model() => {
                 self.notice(text);
-                return self.judge_refused();
+                return self.on_run_evaluation_failed();
             }
-            ErrorScope::Diverged => return self.hear_diverged(text),
+            ErrorScope::Diverged => return self.on_diverged(text),
             ErrorScope::Model if self.model_wanted == self.model_in_use && self.sides.give_up() => {}
             ErrorScope::Model if self.left.is_some() => {
                 self.notice(text);
@@ -151,33 +151,33 @@ impl State {
             }
             ErrorScope::Model => {
                 self.model_wanted = self.model_in_use;
-                if let Some(Source::Ours(model)) = self.model_in_use {
+                if let Some(Source::Builtin(model)) = self.model_in_use {
                     self.link.model = model;
                 }
             }
             ErrorScope::Image => {
-                self.drop_unreadable();
+                self.remove_unreadable_upload();
                 self.image_wanted = self.image_in_use;
-                if let Some(Source::Ours(sample)) = self.image_in_use {
+                if let Some(Source::Builtin(sample)) = self.image_in_use {
                     self.link.sample = sample;
                 }
             }
             ErrorScope::Attack => match self.sides.running() {
-                Some(attack) => attack.phase = Phase::Done { steps: 0, milliseconds: 0.0, stopped: false },
-                None => self.attack.phase = Phase::Idle,
+                Some(attack) => attack.phase = AttackPhase::Done { steps: 0, milliseconds: 0.0, stopped: false },
+                None => self.attack.phase = AttackPhase::Idle,
             },
             ErrorScope::Evaluation => {
                 self.many = None;
                 self.notice(text);
-                return self.attack_again();
+                return self.resume_preempted_attack();
             }
             ErrorScope::Fixture => self.check = None,
-            ErrorScope::Data => self.training.data_coming = None,
-            ErrorScope::Training => tasks = self.training_refused(),
+            ErrorScope::Data => self.training.loading_dataset = None,
+            ErrorScope::Training => tasks = self.on_training_failed(),
             ErrorScope::Device | ErrorScope::Export | ErrorScope::Reference => {}
         }
         self.notice(text);
-        tasks.extend(self.go_on());
+        tasks.extend(self.schedule_next());
         tasks
     }
 }

@@ -5,13 +5,13 @@ use web_sys::HtmlInputElement;
 
 use super::{
     browser::painted,
-    desk::AppContext,
+    ctx::AppContext,
     message::UserAction,
     pixels,
-    reading::{in_255ths, percent, top, unbroken},
+    reading::{in_255ths, percent, top, with_nbsp},
     rewind::{self, STOPS},
     saved,
-    state::{Phase, State},
+    state::{AttackPhase, State},
 };
 use crate::{
     config::Norm,
@@ -23,7 +23,7 @@ use crate::{
 fn seen(state: &State, probabilities: &[f32]) -> String {
     let class = top(probabilities);
     match state.model.as_ref().and_then(|m| m.classes.get(class)) {
-        Some(name) if !probabilities.is_empty() => unbroken(&format!("{name} {}", percent(probabilities[class]))),
+        Some(name) if !probabilities.is_empty() => with_nbsp(&format!("{name} {}", percent(probabilities[class]))),
         _ => String::new(),
     }
 }
@@ -38,8 +38,8 @@ fn scale(state: &State) -> f32 {
 
 #[component]
 pub fn Images() -> impl IntoView {
-    let desk = expect_context::<AppContext>();
-    let state = desk.state;
+    let ctx = expect_context::<AppContext>();
+    let state = ctx.state;
     // Of 100 parts of the second image, so many show the original.
     let wipe = RwSignal::new(0.0);
     let wiping = move || wipe.get() > 0.0;
@@ -85,7 +85,7 @@ pub fn Images() -> impl IntoView {
     let rewind = move |e| {
         let input: HtmlInputElement = event_target(&e);
         if over.get_untracked() {
-            desk.tell(UserAction::Rewind(input.value().parse().unwrap_or(STOPS)));
+            ctx.dispatch(UserAction::Rewind(input.value().parse().unwrap_or(STOPS)));
         } else {
             input.set_value(&stop.get_untracked().to_string());
         }
@@ -95,7 +95,7 @@ pub fn Images() -> impl IntoView {
     let save = move |id, part, title| {
         view! {
             <button id=id aria-disabled=move || cannot_save.get().to_string()
-                on:click=move |_| desk.tell(UserAction::Save(part))>{title}</button>
+                on:click=move |_| ctx.dispatch(UserAction::Save(part))>{title}</button>
         }
     };
     let saved = Memo::new(move |_| state.with(saved::words));
@@ -165,9 +165,9 @@ pub fn Images() -> impl IntoView {
         </div>
         <Progress/>
         <div class="actions">
-            <button class="main" id="again" on:click=move |_| desk.tell(UserAction::Again)>"Attack again"<span class="fine">{again}</span></button>
+            <button class="main" id="again" on:click=move |_| ctx.dispatch(UserAction::Rerun)>"Attack again"<span class="fine">{again}</span></button>
             <button id="stop" aria-disabled=move || (!state.with(State::busy)).to_string()
-                on:click=move |_| if state.with_untracked(State::busy) { desk.tell(UserAction::Stop) }>"Stop"</button>
+                on:click=move |_| if state.with_untracked(State::busy) { ctx.dispatch(UserAction::Stop) }>"Stop"</button>
             {save("save", Part::Attacked, "Save adversarial image")}
             {save("save-change", Part::Change, "Save change")}
         </div>
@@ -187,14 +187,14 @@ fn Progress() -> impl IntoView {
     let state = expect_context::<AppContext>().state;
     let text = move || {
         state.with(|s| match s.attack.phase {
-            Phase::Idle => String::new(),
-            Phase::Soon => "Attack begins".into(),
-            Phase::Running { total: 0, .. } => "Attacking".into(),
-            Phase::Running { done, total } => match &s.attack.traces[..] {
+            AttackPhase::Idle => String::new(),
+            AttackPhase::Scheduled => "Attack begins".into(),
+            AttackPhase::Running { total: 0, .. } => "Attacking".into(),
+            AttackPhase::Running { done, total } => match &s.attack.traces[..] {
                 [.., trace] if s.attack.config.attack.is_suite() => format!("{}: step {done} of {total}", trace.attack),
                 _ => format!("Attacking: step {done} of {total}"),
             },
-            Phase::Done { steps, milliseconds, stopped } => {
+            AttackPhase::Done { steps, milliseconds, stopped } => {
                 let end = if stopped { "Stopped after" } else { "Attacked in" };
                 let unit = if steps == 1 { "step" } else { "steps" };
                 format!("{end} {steps} {unit}, {milliseconds:.0} ms")
@@ -203,9 +203,9 @@ fn Progress() -> impl IntoView {
     };
     let part = move || {
         state.with(|s| match s.attack.phase {
-            Phase::Idle | Phase::Soon => 0.0,
-            Phase::Running { done, total } => done as f64 / total.max(1) as f64,
-            Phase::Done { .. } => 1.0,
+            AttackPhase::Idle | AttackPhase::Scheduled => 0.0,
+            AttackPhase::Running { done, total } => done as f64 / total.max(1) as f64,
+            AttackPhase::Done { .. } => 1.0,
         })
     };
     view! {

@@ -7,7 +7,7 @@ use web_sys::{ClipboardEvent, DataTransfer, DragEvent, Element, Event, File, Fil
 use super::{
     browser,
     camera::Camera,
-    desk::AppContext,
+    ctx::AppContext,
     dropped::{self, Address},
     gallery::Gallery,
     link::{BuiltinModel, ImageDomain},
@@ -19,7 +19,7 @@ use crate::protocol::Slot;
 const CREDITS: &str = "public/photos/CREDITS.md";
 
 /// Takes what is dropped or pasted anywhere on the page: files, and addresses of images.
-pub fn listen(desk: AppContext) {
+pub fn listen(ctx: AppContext) {
     let mark = |on: bool| {
         if let Some(body) = browser::document().body() {
             let _ = body.class_list().toggle_with_force("dropping", on);
@@ -43,8 +43,8 @@ pub fn listen(desk: AppContext) {
         mark(false);
         if let Some(data) = e.data_transfer().filter(|data| is_for_us(&e, data)) {
             e.prevent_default();
-            if !take(desk, &data) {
-                desk.say(
+            if !take(ctx, &data) {
+                ctx.notify(
                     "What was dropped is neither a file nor an image with an address. Save it and drop the file."
                         .into(),
                 );
@@ -54,7 +54,7 @@ pub fn listen(desk: AppContext) {
     window_event_listener(ev::paste, move |e| {
         let e: ClipboardEvent = e.unchecked_into();
         if let Some(data) = e.clipboard_data().filter(|data| is_for_us(&e, data)) {
-            take(desk, &data);
+            take(ctx, &data);
         }
     });
 }
@@ -67,17 +67,17 @@ fn is_for_us(e: &Event, data: &DataTransfer) -> bool {
 }
 
 /// Takes the files, or where there are none the image that an address leads to; whether there was anything to take.
-fn take(desk: AppContext, data: &DataTransfer) -> bool {
+fn take(ctx: AppContext, data: &DataTransfer) -> bool {
     let files = files(data.files());
     if !files.is_empty() {
-        desk.bring(files);
+        ctx.open_files(files);
         return true;
     }
     let text = |kind| data.get_data(kind).unwrap_or_default();
     let addresses = dropped::addresses(&text("text/uri-list"), &text("text/html"), &text("text/plain"));
     let any = !addresses.is_empty();
     if any {
-        desk.fetch(addresses);
+        ctx.fetch(addresses);
     }
     any
 }
@@ -90,18 +90,18 @@ pub fn files(list: Option<FileList>) -> Vec<File> {
 /// A box for the address of an image.
 #[component]
 fn AddressBox() -> impl IntoView {
-    let desk = expect_context::<AppContext>();
+    let ctx = expect_context::<AppContext>();
     let text = NodeRef::<Input>::new();
-    let fetching = move || desk.fetching.get() > 0;
+    let fetching = move || ctx.fetching.get() > 0;
     let submit = move |e: ev::SubmitEvent| {
         e.prevent_default();
         let Some(text) = text.get_untracked() else { return };
         match Address::typed(&text.value()) {
             Some(address) => {
                 text.set_value("");
-                desk.fetch(vec![address]);
+                ctx.fetch(vec![address]);
             }
-            None => desk.say("Type the address of an image, such as https://example.org/cat.jpg.".into()),
+            None => ctx.notify("Type the address of an image, such as https://example.org/cat.jpg.".into()),
         }
     };
     view! {
@@ -115,22 +115,22 @@ fn AddressBox() -> impl IntoView {
 
 #[component]
 pub fn Toolbar() -> impl IntoView {
-    let desk = expect_context::<AppContext>();
-    let state = desk.state;
-    let own = Memo::new(move |_| state.with(|s| s.own_model.zip(s.name_of(Slot::Own).map(str::to_owned))));
+    let ctx = expect_context::<AppContext>();
+    let state = ctx.state;
+    let own = Memo::new(move |_| state.with(|s| s.own_model.zip(s.name_of(Slot::Custom).map(str::to_owned))));
     let model = move |source: Source<BuiltinModel>, title: String| {
         let checked = move || state.with(|s| s.model_wanted == Some(source));
         view! {
             <label class="pick">
                 <input type="radio" name="model" value=source.slot().key() prop:checked=checked
-                    on:change=move |_| desk.tell(UserAction::Model(source))/>
+                    on:change=move |_| ctx.dispatch(UserAction::Model(source))/>
                 {title}
             </label>
         }
     };
     let bring = move |e: ev::Event| {
         let input: HtmlInputElement = event_target(&e);
-        desk.bring(files(input.files()));
+        ctx.open_files(files(input.files()));
         input.set_value("");
     };
     let world = Memo::new(move |_| state.with(|s| s.link.model.world));
@@ -141,22 +141,22 @@ pub fn Toolbar() -> impl IntoView {
         let key = event_target_value(&e);
         let Some(world) = ImageDomain::ALL.into_iter().find(|world| world.key() == key) else { return };
         let model = state.with_untracked(|s| s.link.model.in_world(world));
-        desk.tell(UserAction::Model(Source::Ours(model)));
+        ctx.dispatch(UserAction::Model(Source::Builtin(model)));
     };
     let photos = move || world.get() == ImageDomain::Photos;
-    let next = move |_| desk.tell(UserAction::Sample(state.with_untracked(|s| s.link.sample.wrapping_add(1))));
+    let next = move |_| ctx.dispatch(UserAction::Sample(state.with_untracked(|s| s.link.sample.wrapping_add(1))));
     view! {
         <div class="toolbar">
             <div class="group" role="group" aria-labelledby="of-model">
                 <span id="of-model">"Model"</span>
                 {move || {
                     let shipped = BuiltinModel::all(world.get());
-                    shipped.map(|shipped| model(Source::Ours(shipped), shipped.title().into())).collect_view()
+                    shipped.map(|shipped| model(Source::Builtin(shipped), shipped.title().into())).collect_view()
                 }}
                 <label title="What the page's own models tell apart, and what its samples show">
                     "trained on "<select id="world" aria-label="Models trained on" on:change=enter>{worlds}</select>
                 </label>
-                {move || own.get().map(|(n, name)| model(Source::Own(n), name))}
+                {move || own.get().map(|(n, name)| model(Source::Uploaded(n), name))}
                 <label class="button">
                     <input type="file" id="pick-model" accept=".safetensors" on:change=bring/>
                     "Open a model"

@@ -1,11 +1,11 @@
 //! What the user wants, and what follows from it. Part of the fold in `state`.
 
 use super::{
-    link::{BuiltinModel, Link},
-    message::{Sort, Source, Task, UserAction},
-    own::Own,
+    link::{BuiltinModel, Permalink},
+    message::{Effect, FileKind, Source, UserAction},
+    own::UserImage,
     reading,
-    state::{Check, Many, Phase, State, owned},
+    state::{AttackPhase, BackendCheck, BatchAttack, State, owned},
 };
 use crate::{
     config::{AttackConfig, Settings},
@@ -17,17 +17,17 @@ use crate::{
 pub(super) const PAUSE: u32 = 40;
 
 impl State {
-    pub(super) fn intend(&mut self, intent: UserAction) -> Vec<Task> {
+    pub(super) fn on_user_action(&mut self, intent: UserAction) -> Vec<Effect> {
         match intent {
             UserAction::Model(source) => {
                 let mut tasks = Vec::new();
-                if let Source::Ours(model) = source {
+                if let Source::Builtin(model) = source {
                     let before = std::mem::replace(&mut self.link.model, model);
                     if model.world != before.world {
                         self.link.target = None;
                         tasks = self.enter(before, self.link.sample);
-                        if !matches!(self.image_wanted, Some(Source::Own(_))) {
-                            tasks.extend(self.intend(UserAction::Sample(0)));
+                        if !matches!(self.image_wanted, Some(Source::Uploaded(_))) {
+                            tasks.extend(self.on_user_action(UserAction::Sample(0)));
                         }
                     }
                 }
@@ -38,25 +38,25 @@ impl State {
             UserAction::Sample(index) => {
                 let index = index % self.link.model.world.samples();
                 (self.link.sample, self.link.crop) = (index, None);
-                self.image_wanted = Some(Source::Ours(index));
+                self.image_wanted = Some(Source::Builtin(index));
                 self.load_image()
             }
-            UserAction::File(n, Sort::Model) => {
-                self.model_wanted = Some(Source::Own(n));
+            UserAction::OpenFile(n, FileKind::Model) => {
+                self.model_wanted = Some(Source::Uploaded(n));
                 self.load_model()
             }
-            UserAction::File(n, Sort::Image) => {
-                self.image_wanted = Some(Source::Own(n));
+            UserAction::OpenFile(n, FileKind::Image) => {
+                self.image_wanted = Some(Source::Uploaded(n));
                 self.load_image()
             }
-            UserAction::Keep(file, name) => {
-                self.tray.push(Own { file, name, crop: None });
+            UserAction::AddUpload(file, name) => {
+                self.uploads.push(UserImage { file, name, crop: None });
                 Vec::new()
             }
             UserAction::Crop(crop) => self.crop(crop),
             UserAction::Save(part) => self.save(part),
-            UserAction::File(file, Sort::Fixture) => {
-                self.check = Some(Check { file, groups: Vec::new(), milliseconds: 0.0 });
+            UserAction::OpenFile(file, FileKind::Fixture) => {
+                self.check = Some(BackendCheck { file, groups: Vec::new(), milliseconds: 0.0 });
                 self.load_check()
             }
             UserAction::CloseCheck => {
@@ -66,92 +66,93 @@ impl State {
             UserAction::Set(key, value) => self.set(key, &value),
             UserAction::Target(target) => {
                 self.link.target = target;
-                self.soon(PAUSE)
+                self.schedule_attack(PAUSE)
             }
             UserAction::Backend(wish) => self.choose(wish),
-            UserAction::Again => {
+            UserAction::Rerun => {
                 self.link.attack.seed = self.link.attack.seed.wrapping_add(1);
-                self.soon(PAUSE)
+                self.schedule_attack(PAUSE)
             }
-            UserAction::Many(images) => {
+            UserAction::AttackBatch(images) => {
                 let Some(slot) = self.slot() else { return Vec::new() };
-                self.stop_asking();
+                self.cancel_probe();
                 self.last_id += 1;
                 let (id, config) = (self.last_id, self.link.attack.clone());
                 let settings = owned(&config);
                 let set = reading::set(self).unwrap_or_default();
-                self.many = Some(Many { id, config, set, running: true, ..Many::default() });
-                self.displace();
-                vec![Task::Send(Command::Evaluate { id, slot, settings, images })]
+                self.many = Some(BatchAttack { id, config, set, running: true, ..BatchAttack::default() });
+                self.preempt_attack();
+                vec![Effect::Send(Command::Evaluate { id, slot, settings, images })]
             }
             UserAction::Rewind(stop) => self.rewind(stop),
-            UserAction::Images(images) => {
+            UserAction::SetBatchSize(images) => {
                 self.link.images = images;
                 Vec::new()
             }
-            UserAction::View(view) => {
+            UserAction::OpenView(view) => {
                 self.link.view = view;
-                self.go_on()
+                self.schedule_next()
             }
             UserAction::Layer(layer) => {
                 self.link.layer = layer;
-                self.go_on()
+                self.schedule_next()
             }
             UserAction::Projection(projection) => {
                 self.link.projection = projection;
                 Vec::new()
             }
             UserAction::Stop => {
-                if self.attack.phase == Phase::Soon {
-                    self.attack.phase = Phase::Idle;
+                if self.attack.phase == AttackPhase::Scheduled {
+                    self.attack.phase = AttackPhase::Idle;
                 }
-                vec![Task::Send(Command::Stop)]
+                vec![Effect::Send(Command::Stop)]
             }
             UserAction::Dismiss(id) => {
                 self.notices.retain(|n| n.id != id);
                 Vec::new()
             }
-            UserAction::Address(hash) => self.visit(&hash),
-            UserAction::Train(wish) => self.wish(wish),
+            UserAction::Navigate(hash) => self.visit(&hash),
+            UserAction::Train(wish) => self.on_training_action(wish),
         }
     }
 
     /// The models are of another world from now on, no longer of that of `model`, where `sample` was in view.
-    fn enter(&mut self, model: BuiltinModel, sample: u64) -> Vec<Task> {
+    fn enter(&mut self, model: BuiltinModel, sample: u64) -> Vec<Effect> {
         self.sides.forget();
-        self.stop_asking();
-        self.begin_with_what_is_here();
+        self.cancel_probe();
+        self.reset_unavailable_origin();
         self.left = self.model_in_use.take().map(|source| (source, model, sample)).or(self.left);
         let mut tasks = self.load_reference();
         if self.backend.current.is_some() {
-            tasks.push(Task::Send(Command::ForgetBuiltin));
+            tasks.push(Effect::Send(Command::ForgetBuiltin));
         }
         tasks
     }
 
     /// The next run begins with no model of another world.
-    fn begin_with_what_is_here(&mut self) {
-        let here = |slot| slot == Slot::Own || BuiltinModel::all(self.link.model.world).any(|model| model.slot == slot);
+    fn reset_unavailable_origin(&mut self) {
+        let here =
+            |slot| slot == Slot::Custom || BuiltinModel::all(self.link.model.world).any(|model| model.slot == slot);
         if matches!(self.link.origin, Origin::Model(slot) if !here(slot)) {
             self.link.origin = Origin::Scratch;
         }
     }
 
     /// Nothing can be had of the world that was entered: back to the one before.
-    pub(super) fn go_back(&mut self) -> Vec<Task> {
+    pub(super) fn go_back(&mut self) -> Vec<Effect> {
         let Some((source, model, sample)) = self.left.take() else { return Vec::new() };
         self.link.model = model;
-        self.begin_with_what_is_here();
+        self.reset_unavailable_origin();
         let mut tasks = self.load_reference();
-        if !matches!(self.image_wanted, Some(Source::Own(_))) {
-            tasks.extend(self.intend(UserAction::Sample(sample)));
+        if !matches!(self.image_wanted, Some(Source::Uploaded(_))) {
+            tasks.extend(self.on_user_action(UserAction::Sample(sample)));
         }
         self.model_wanted = Some(source);
         tasks.extend(self.load_model());
         tasks
     }
 
-    fn set(&mut self, key: &str, value: &str) -> Vec<Task> {
+    fn set(&mut self, key: &str, value: &str) -> Vec<Effect> {
         let before = self.link.attack.clone();
         if let Err(error) = self.link.attack.set(key, value) {
             self.notice(error.to_string());
@@ -164,11 +165,11 @@ impl State {
             let epsilon = if usual.norm == before.norm { before.epsilon } else { usual.epsilon };
             self.link.attack = AttackConfig { epsilon, ..usual };
         }
-        self.soon(PAUSE)
+        self.schedule_attack(PAUSE)
     }
 
     /// The user changed the address by hand, went back in history or followed a link of the page.
-    fn visit(&mut self, hash: &str) -> Vec<Task> {
+    fn visit(&mut self, hash: &str) -> Vec<Effect> {
         if hash == self.hash() {
             return Vec::new();
         }
@@ -180,7 +181,7 @@ impl State {
             last
         };
         let (own_model, own_image) = (own("model=own", self.own_model), own("sample=own", self.own_image));
-        let (mut link, problems) = Link::parse(&pairs.join("&"));
+        let (mut link, problems) = Permalink::parse(&pairs.join("&"));
         let entered = link.model.world != self.link.model.world;
         let mut image_stays = false;
         // A step of the tour says what it is about; the rest stays as it was.
@@ -198,19 +199,19 @@ impl State {
             if silent("images=") {
                 link.images = self.link.images;
             }
-            image_stays = silent("sample=") && (!entered || matches!(self.image_wanted, Some(Source::Own(_))));
+            image_stays = silent("sample=") && (!entered || matches!(self.image_wanted, Some(Source::Uploaded(_))));
         }
-        if self.link.origin == Origin::Model(Slot::Own) && link.origin == Origin::Scratch {
+        if self.link.origin == Origin::Model(Slot::Custom) && link.origin == Origin::Scratch {
             link.origin = self.link.origin;
         }
         if !entered && (image_stays || own_image.is_some()) {
             (link.sample, link.crop) = (self.link.sample, self.link.crop);
         }
-        let model = own_model.map_or(Source::Ours(link.model), Source::Own);
+        let model = own_model.map_or(Source::Builtin(link.model), Source::Uploaded);
         let image = match own_image {
-            Some(n) => Some(Source::Own(n)),
+            Some(n) => Some(Source::Uploaded(n)),
             None if image_stays => self.image_wanted,
-            None => Some(Source::Ours(link.sample)),
+            None => Some(Source::Builtin(link.sample)),
         };
         problems.into_iter().for_each(|p| self.notice(p));
         let old = std::mem::replace(&mut self.link, link);
@@ -222,7 +223,7 @@ impl State {
             tasks.extend(self.enter(old.model, old.sample));
         }
         // The same number is another sample in another world.
-        let ours = matches!(image, Some(Source::Ours(_)));
+        let ours = matches!(image, Some(Source::Builtin(_)));
         if self.image_wanted != image || entered && ours {
             self.image_wanted = image;
             tasks.extend(self.load_image());
@@ -233,12 +234,12 @@ impl State {
             tasks.extend(self.crop(self.link.crop.unwrap_or(Crop::middle(frame.whole.size))));
         }
         if entered || self.model_wanted != Some(model) {
-            tasks.extend(self.intend(UserAction::Model(model)));
+            tasks.extend(self.on_user_action(UserAction::Model(model)));
         }
         if (&self.link.attack, self.link.target) != (&old.attack, old.target) {
-            tasks.extend(self.soon(PAUSE));
+            tasks.extend(self.schedule_attack(PAUSE));
         } else if tasks.is_empty() {
-            tasks = self.go_on();
+            tasks = self.schedule_next();
         }
         tasks
     }

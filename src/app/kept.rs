@@ -9,7 +9,7 @@ use web_sys::{
     FileSystemWritableFileStream, StorageEstimate,
 };
 
-use super::{browser, wishes::Earlier};
+use super::{browser, wishes::SavedRun};
 
 /// Copies of runs that are offered; older ones are deleted.
 const RUNS: usize = 5;
@@ -20,7 +20,7 @@ const HISTORY: &str = ".history";
 const DATA: &str = "data-";
 
 /// What earlier visits have left: runs, the latest first, and data sets.
-pub async fn earlier() -> (Vec<Earlier>, Vec<File>) {
+pub async fn earlier() -> (Vec<SavedRun>, Vec<File>) {
     let names = names().await.unwrap_or_default();
     let mut numbers: Vec<u64> =
         names.iter().filter_map(|name| name.strip_prefix(RUN)?.strip_suffix(WORDS)?.parse().ok()).collect();
@@ -31,7 +31,7 @@ pub async fn earlier() -> (Vec<Earlier>, Vec<File>) {
             forget_run(number).await;
         } else if let Ok(file) = read(&format!("{RUN}{number}{WORDS}")).await {
             let words = JsFuture::from(file.text()).await.ok().and_then(|text| text.as_string());
-            runs.push(Earlier { number, words: words.unwrap_or_default() });
+            runs.push(SavedRun { number, words: words.unwrap_or_default() });
         }
     }
     let mut data = Vec::new();

@@ -1,10 +1,10 @@
 //! What can be set on the page: of the attack, and of the next training run. One set of controls serves both. Pure.
 
 use super::{
-    message::{Kind, UserAction},
+    message::{BackendKind, UserAction},
     state::State,
-    training::Phase,
-    wishes::Wish,
+    training::AttackPhase,
+    wishes::TrainingAction,
 };
 use crate::{
     config::{AttackConfig, Error, Norm, Setting, Settings, TrainConfig},
@@ -63,7 +63,7 @@ impl SettingsGroup {
     pub fn intent(self, key: &'static str, value: String) -> UserAction {
         match self {
             Self::Attack => UserAction::Set(key, value),
-            Self::Train => UserAction::Train(Wish::Set(key, value)),
+            Self::Train => UserAction::Train(TrainingAction::Set(key, value)),
         }
     }
 
@@ -79,7 +79,7 @@ impl SettingsGroup {
         match self {
             Self::Attack => state.link.attack.attack.uses(key),
             Self::Train if key == "model" => state.link.origin == Origin::Scratch,
-            Self::Train if key == "mixed" => matches!(state.backend.current, Some((Kind::Gpu, _))),
+            Self::Train if key == "mixed" => matches!(state.backend.current, Some((BackendKind::Gpu, _))),
             Self::Train => state.link.train.objective.uses(key),
         }
     }
@@ -87,7 +87,7 @@ impl SettingsGroup {
     /// What to say of a setting.
     pub fn help(self, state: &State, setting: &Setting) -> String {
         let Setting { key, help, .. } = *setting;
-        let under_way = || state.training.run.as_ref().is_some_and(|run| run.phase != Phase::Over);
+        let under_way = || state.training.run.as_ref().is_some_and(|run| run.phase != RunPhase::Finished);
         match (self, key) {
             (Self::Attack, "attack") => state.link.attack.attack.about().into(),
             (Self::Train, "objective") => state.link.train.objective.about().into(),

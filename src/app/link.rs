@@ -1,6 +1,6 @@
 //! The page's address says what it shows: every experiment is a link. `State` <-> `#model=otjr&sample=3&epsilon=8/255`.
 
-use super::{explore::View, photos::PHOTOS, tour::STEPS};
+use super::{explore::ExplorerView, photos::PHOTOS, tour::STEPS};
 use crate::{
     config::{AttackConfig, Settings, TrainConfig},
     data::{crop::Crop, synthetic::TEST_IMAGES},
@@ -100,7 +100,7 @@ impl Slot {
             Self::Robust => "otjr",
             Self::Standard => "ce",
             Self::Adversarial => "pgd",
-            Self::Own => OWN,
+            Self::Custom => OWN,
             Self::Run => "run",
         }
     }
@@ -110,7 +110,7 @@ impl Slot {
             Self::Robust => "Robust",
             Self::Standard => "Standard",
             Self::Adversarial => "PGD-trained",
-            Self::Own => "Yours",
+            Self::Custom => "Yours",
             Self::Run => "Run",
         }
     }
@@ -118,14 +118,14 @@ impl Slot {
 
 /// What the user wants to compute on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Wish {
+pub enum BackendPreference {
     #[default]
     Auto,
     Cpu,
     Gpu,
 }
 
-impl Wish {
+impl BackendPreference {
     pub const ALL: [Self; 3] = [Self::Auto, Self::Cpu, Self::Gpu];
 
     pub fn key(self) -> &'static str {
@@ -143,7 +143,7 @@ impl Wish {
 
 /// What an address says.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Link {
+pub struct Permalink {
     pub model: BuiltinModel,
     pub sample: u64,
     /// The square of a photo that is shown; none for the middle.
@@ -156,9 +156,9 @@ pub struct Link {
     pub images: usize,
     /// The class to reach; any other if none.
     pub target: Option<usize>,
-    pub backend: Wish,
+    pub backend: BackendPreference,
     /// The open view, if any.
-    pub view: Option<View>,
+    pub view: Option<ExplorerView>,
     /// The layer that the layers' view looks into; none if empty.
     pub layer: String,
     /// The projection that the transport's view shows.
@@ -167,7 +167,7 @@ pub struct Link {
     pub tour: Option<usize>,
 }
 
-impl Default for Link {
+impl Default for Permalink {
     fn default() -> Self {
         Self {
             model: BuiltinModel::default(),
@@ -178,8 +178,8 @@ impl Default for Link {
             origin: Origin::Scratch,
             images: IMAGES[1],
             target: None,
-            backend: Wish::default(),
-            view: Some(View::default()),
+            backend: BackendPreference::default(),
+            view: Some(ExplorerView::default()),
             layer: String::new(),
             projection: 0,
             tour: None,
@@ -194,7 +194,7 @@ const NONE: &str = "none";
 /// Begins in an address the settings of training, of which some have the names of an attack's.
 const TRAIN: &str = "train.";
 
-impl Link {
+impl Permalink {
     /// Reads what follows the `#`. What cannot be understood keeps its default and gives a sentence about it.
     pub fn parse(hash: &str) -> (Self, Vec<String>) {
         let (mut link, mut problems) = (Self::default(), Vec::new());
@@ -246,7 +246,7 @@ impl Link {
                 Ok(class) => self.target = Some(class),
                 Err(_) => return refuse("expected the number of a class", "Any other class"),
             },
-            "backend" => match Wish::parse(value) {
+            "backend" => match BackendPreference::parse(value) {
                 Some(wish) => self.backend = wish,
                 None => return refuse("expected auto, cpu or gpu", "auto"),
             },
@@ -260,7 +260,7 @@ impl Link {
                 None => return refuse("expected 20, 50, 100 or 500", "50"),
             },
             "view" if value == NONE => self.view = None,
-            "view" => match View::ALL.into_iter().find(|v| v.key() == value) {
+            "view" => match ExplorerView::ALL.into_iter().find(|v| v.key() == value) {
                 Some(view) => self.view = Some(view),
                 None => return refuse("there is no such view", "layers"),
             },
@@ -310,13 +310,13 @@ impl Link {
             add("target", &class.to_string());
         }
         add("backend", self.backend.key());
-        if self.view != Some(View::default()) {
-            add("view", self.view.map_or(NONE, View::key));
+        if self.view != Some(ExplorerView::default()) {
+            add("view", self.view.map_or(NONE, ExplorerView::key));
         }
-        if self.view == Some(View::Layers) && !self.layer.is_empty() {
+        if self.view == Some(ExplorerView::Layers) && !self.layer.is_empty() {
             add("layer", &self.layer);
         }
-        if self.view == Some(View::Transport) && self.projection > 0 {
+        if self.view == Some(ExplorerView::Transport) && self.projection > 0 {
             add("projection", &self.projection.to_string());
         }
         let usual = TrainConfig::demo();
@@ -325,7 +325,7 @@ impl Link {
             add(&format!("{TRAIN}{key}"), &value);
         }
         if let Origin::Model(slot) = self.origin
-            && slot != Slot::Own
+            && slot != Slot::Custom
         {
             add("begin", slot.key());
         }

@@ -3,24 +3,24 @@
 use leptos::prelude::*;
 
 use super::{
-    desk::AppContext,
+    ctx::AppContext,
     link::IMAGES,
     message::UserAction,
     path::flag,
-    reading::{many, many_said, set},
-    state::Many as Run,
+    reading::{batch_announcement, many, set},
+    state::BatchAttack as Run,
 };
 use crate::evaluate::{Accuracy, Record, Report};
 
 #[component]
-pub fn Many() -> impl IntoView {
-    let desk = expect_context::<AppContext>();
-    let number = Memo::new(move |_| desk.state.with(|s| s.link.images));
-    let run = Memo::new(move |_| desk.state.with(|s| s.many.clone()));
-    let said = Memo::new(move |_| run.with(|r| r.as_ref().map(many_said)));
+pub fn BatchAttackPanel() -> impl IntoView {
+    let ctx = expect_context::<AppContext>();
+    let number = Memo::new(move |_| ctx.state.with(|s| s.link.images));
+    let run = Memo::new(move |_| ctx.state.with(|s| s.many.clone()));
+    let said = Memo::new(move |_| run.with(|r| r.as_ref().map(batch_announcement)));
     let running = move || run.with(|r| r.as_ref().is_some_and(|r| r.running));
-    let ready = move || desk.state.with(|s| !s.clean.is_empty());
-    let of_what = Memo::new(move |_| match desk.state.with(set) {
+    let ready = move || ctx.state.with(|s| !s.clean.is_empty());
+    let of_what = Memo::new(move |_| match ctx.state.with(set) {
         Some(set) => format!("of {set}"),
         None => {
             "of the model's own classes (CIFAR-10 for photos), once you have opened them under “Train one yourself”"
@@ -30,9 +30,9 @@ pub fn Many() -> impl IntoView {
     let option = |n: usize| view! { <option value=n prop:selected=move || number.get() == n>{n.to_string()}</option> };
     let begin = move |_| {
         if running() {
-            desk.tell(UserAction::Stop);
+            ctx.dispatch(UserAction::Stop);
         } else if ready() {
-            desk.tell(UserAction::Many(number.get_untracked()));
+            ctx.dispatch(UserAction::AttackBatch(number.get_untracked()));
         }
     };
     view! {
@@ -40,7 +40,7 @@ pub fn Many() -> impl IntoView {
             <h2 id="many-title">"On many images"<span>{move || of_what.get()}", with the attack chosen above, to any wrong class"</span></h2>
             <div class="actions">
                 <label>"Images "<select id="many-number"
-                    on:change=move |e| desk.tell(UserAction::Images(event_target_value(&e).parse().unwrap_or(50)))>{IMAGES.map(option)}</select></label>
+                    on:change=move |e| ctx.dispatch(UserAction::SetBatchSize(event_target_value(&e).parse().unwrap_or(50)))>{IMAGES.map(option)}</select></label>
                 <button id="many-begin" aria-disabled=move || (!ready()).to_string() on:click=begin>
                     {move || if running() { "Stop" } else { "Attack them all" }}
                 </button>

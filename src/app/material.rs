@@ -1,27 +1,27 @@
 //! What a run learns from: the embedded set, one that is brought, the user's own images with their classes.
 
-use leptos::{ev, html::Input, prelude::*};
+use leptos::{ev, html::Msg, prelude::*};
 use web_sys::{File, HtmlInputElement};
 
 use super::{
     browser,
-    desk::AppContext,
+    ctx::AppContext,
     intake::files,
     message::UserAction,
     state::State,
     views::progress::{material, sets},
-    wishes::Wish,
+    wishes::TrainingAction,
 };
 
 /// What was kept, and what can be done about it.
-type Kept = Vec<(String, [(&'static str, Wish); 2])>;
+type Kept = Vec<(String, [(&'static str, TrainingAction); 2])>;
 
 #[component]
 pub fn Material() -> impl IntoView {
-    let desk = expect_context::<AppContext>();
-    let words = Memo::new(move |_| desk.state.with(material));
-    let sets = Memo::new(move |_| desk.state.with(sets));
-    let used = Memo::new(move |_| desk.state.with(|s| s.link.train.dataset.to_string()));
+    let ctx = expect_context::<AppContext>();
+    let words = Memo::new(move |_| ctx.state.with(material));
+    let sets = Memo::new(move |_| ctx.state.with(sets));
+    let used = Memo::new(move |_| ctx.state.with(|s| s.link.train.dataset.to_string()));
     let option = move |(kind, name): (String, String)| {
         let selected = {
             let kind = kind.clone();
@@ -36,14 +36,14 @@ pub fn Material() -> impl IntoView {
                 <div class="control">
                     <label for="fit-dataset">"Learn from"</label>
                     <select id="fit-dataset"
-                        on:change=move |e| desk.tell(UserAction::Train(Wish::Set("dataset", event_target_value(&e))))>
+                        on:change=move |e| ctx.dispatch(UserAction::Train(TrainingAction::Set("dataset", event_target_value(&e))))>
                         {sets.into_iter().map(option).collect_view()}
                     </select>
                 </div>
             }
         })
     };
-    let bring = |desk: AppContext, files| desk.bring_data(files);
+    let bring = |ctx: AppContext, files| ctx.open_dataset(files);
     view! {
         <p id="train-material" role="status">{move || words.get()}</p>
         {choice}
@@ -57,9 +57,9 @@ pub fn Material() -> impl IntoView {
             </div>
             {kept("train-data-kept", "Sets kept in this browser", |s| {
                 let one = |(name, n): &(String, usize)| {
-                    (name.clone(), [("Use", Wish::Data(*n)), ("Delete", Wish::ForgetData(name.clone()))])
+                    (name.clone(), [("Use", TrainingAction::UseDataset(*n)), ("Delete", TrainingAction::DeleteDataset(name.clone()))])
                 };
-                s.training.earlier_data.iter().map(one).collect()
+                s.training.saved_datasets.iter().map(one).collect()
             })}
             <Label/>
         </details>
@@ -69,17 +69,17 @@ pub fn Material() -> impl IntoView {
 /// Adds the image in view to what is learned from.
 #[component]
 fn Label() -> impl IntoView {
-    let desk = expect_context::<AppContext>();
-    let text = NodeRef::<Input>::new();
-    let classes = Memo::new(move |_| desk.state.with(|s| s.training.data.classes.clone()));
-    let ready = Memo::new(move |_| desk.state.with(|s| s.image.is_some()));
-    let any = Memo::new(move |_| desk.state.with(|s| !s.training.data.own.is_empty()));
+    let ctx = expect_context::<AppContext>();
+    let text = NodeRef::<Msg>::new();
+    let classes = Memo::new(move |_| ctx.state.with(|s| s.training.data.classes.clone()));
+    let ready = Memo::new(move |_| ctx.state.with(|s| s.image.is_some()));
+    let any = Memo::new(move |_| ctx.state.with(|s| !s.training.data.own.is_empty()));
     let submit = move |e: ev::SubmitEvent| {
         e.prevent_default();
         let Some(text) = text.get_untracked().filter(|_| ready.get_untracked()) else { return };
         match text.value().trim() {
-            "" => desk.say("Type the class of the image in view, such as cat.".into()),
-            class => desk.tell(UserAction::Train(Wish::Label(class.into()))),
+            "" => ctx.notify("Type the class of the image in view, such as cat.".into()),
+            class => ctx.dispatch(UserAction::Train(TrainingAction::LabelImage(class.into()))),
         }
     };
     view! {
@@ -91,7 +91,7 @@ fn Label() -> impl IntoView {
             </datalist>
             <button id="train-label-add" aria-disabled=move || (!ready.get()).to_string()>"Add it"</button>
             <button type="button" id="train-unlabel" aria-disabled=move || (!any.get()).to_string()
-                on:click=move |_| if any.get_untracked() { desk.tell(UserAction::Train(Wish::Unlabel)) }>"Forget them"</button>
+                on:click=move |_| if any.get_untracked() { ctx.dispatch(UserAction::Train(TrainingAction::ClearLabels)) }>"Forget them"</button>
         </form>
     }
 }
@@ -104,10 +104,10 @@ pub fn pick(
     folder: bool,
     bring: fn(AppContext, Vec<File>),
 ) -> AnyView {
-    let desk = expect_context::<AppContext>();
+    let ctx = expect_context::<AppContext>();
     let take = move |e| {
         let input: HtmlInputElement = event_target(&e);
-        bring(desk, files(input.files()));
+        bring(ctx, files(input.files()));
         input.set_value("");
     };
     view! {
@@ -121,9 +121,9 @@ pub fn pick(
 
 /// A list of what is kept in this browser; none if there is nothing.
 pub fn kept(id: &'static str, title: &'static str, of: fn(&State) -> Kept) -> AnyView {
-    let desk = expect_context::<AppContext>();
-    let list = Memo::new(move |_| desk.state.with(of));
-    let ready = Memo::new(move |_| desk.state.with(State::can_begin));
+    let ctx = expect_context::<AppContext>();
+    let list = Memo::new(move |_| ctx.state.with(of));
+    let ready = Memo::new(move |_| ctx.state.with(State::can_begin));
     // What is done about one takes it from the list, sooner or later, and the focus with it.
     let pressed = StoredValue::new(false);
     Effect::new(move |_| {
@@ -137,15 +137,15 @@ pub fn kept(id: &'static str, title: &'static str, of: fn(&State) -> Kept) -> An
             request_animation_frame(refocus);
         }
     });
-    let item = move |(words, acts): (String, [(&'static str, Wish); 2])| {
-        let button = |(title, wish): (&'static str, Wish)| {
+    let item = move |(words, acts): (String, [(&'static str, TrainingAction); 2])| {
+        let button = |(title, wish): (&'static str, TrainingAction)| {
             let label = format!("{title}: {words}");
-            let deletes = matches!(wish, Wish::Forget(_) | Wish::ForgetData(_));
+            let deletes = matches!(wish, TrainingAction::DeleteSaved(_) | TrainingAction::DeleteDataset(_));
             let can = move || deletes || ready.get();
             let press = move |_| {
                 if untrack(can) {
                     pressed.set_value(true);
-                    desk.tell(UserAction::Train(wish.clone()));
+                    ctx.dispatch(UserAction::Train(wish.clone()));
                 }
             };
             view! { <button aria-label=label aria-disabled=move || (!can()).to_string() on:click=press>{title}</button> }

@@ -1,10 +1,10 @@
 //! What happens to the page and what it does about it, in the words of [`super::state::State`].
 
 use super::{
-    explore::View,
-    link::{BuiltinModel, Wish},
-    reading::Adapter,
-    wishes::{Earlier, Wish as Training},
+    explore::ExplorerView,
+    link::{BackendPreference, BuiltinModel},
+    reading::GpuAdapter,
+    wishes::{SavedRun, TrainingAction},
 };
 use crate::{
     data::crop::Crop,
@@ -13,14 +13,14 @@ use crate::{
 
 /// The worker's two builds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum BackendKind {
     Cpu,
     Gpu,
 }
 
 /// What kind of file the user brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sort {
+pub enum FileKind {
     Model,
     Image,
     /// What the PyTorch oracle computed, to check this browser against.
@@ -31,43 +31,43 @@ pub enum Sort {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source<T> {
     /// Comes with the page.
-    Ours(T),
-    /// The n-th file that the user brought.
-    Own(usize),
+    Builtin(T),
+    /// The n-th file that the user opened.
+    Uploaded(usize),
 }
 
 impl Source<BuiltinModel> {
     /// The place in the worker of the model that comes from here.
     pub fn slot(self) -> Slot {
         match self {
-            Self::Ours(model) => model.slot,
-            Self::Own(_) => Slot::Own,
+            Self::Builtin(model) => model.slot,
+            Self::Uploaded(_) => Slot::Custom,
         }
     }
 }
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Input {
-    Worker(Kind, Event),
+pub enum Msg {
+    Worker(BackendKind, Event),
     /// A worker died or could not be started.
-    Crashed(Kind, String),
+    Crashed(BackendKind, String),
     /// The browser said what GPU it has.
-    Adapter(Adapter),
+    Adapter(GpuAdapter),
     /// This is a phone, or as weak.
-    Weak,
+    LowEndDevice,
     /// A file could not be fetched or read.
-    Unreadable(ErrorScope, String),
+    ReadFailed(ErrorScope, String),
     /// Something could not be done; why, and what to do.
-    Told(String),
+    Notify(String),
     /// What earlier visits have left: runs, and data sets with the numbers of their files.
-    Earlier(Vec<Earlier>, Vec<(String, usize)>),
+    SavedItemsFound(Vec<SavedRun>, Vec<(String, usize)>),
     /// What was kept of the course of the run of this number, as [`super::run::Run::history`] told it.
-    Remembered(u64, Vec<u8>),
+    HistoryLoaded(u64, Vec<u8>),
     /// The set of this name, the n-th file brought, is kept for later visits.
-    KeptData(String, usize),
-    /// Nothing changed for a moment after [`Task::Schedule`].
-    Due,
+    DatasetStored(String, usize),
+    /// Nothing changed for a moment after [`Effect::StartAttackTimer`].
+    AttackTimerFired,
     User(UserAction),
 }
 
@@ -77,49 +77,49 @@ pub enum UserAction {
     Model(Source<BuiltinModel>),
     Sample(u64),
     /// Show the n-th file brought.
-    File(usize, Sort),
+    OpenFile(usize, FileKind),
     /// Offer the n-th file brought, an image of this name, among the user's own.
-    Keep(usize, String),
+    AddUpload(usize, String),
     /// Show the model this square of the user's image.
     Crop(Crop),
     /// Make a file of the attack.
     Save(Part),
     Set(&'static str, String),
     Target(Option<usize>),
-    Backend(Wish),
+    Backend(BackendPreference),
     /// Attack once more from another random start.
-    Again,
+    Rerun,
     Stop,
     /// Show the attack as it was at a stop of [`super::rewind::STOPS`].
     Rewind(usize),
     /// Open a view, or none.
-    View(Option<View>),
+    OpenView(Option<ExplorerView>),
     /// Look into a layer, by its name.
     Layer(String),
     /// Show one projection of the transport.
     Projection(usize),
     /// How many images an attack on many shall take.
-    Images(usize),
+    SetBatchSize(usize),
     /// Attack so many images of the embedded set.
-    Many(usize),
+    AttackBatch(usize),
     Dismiss(usize),
     /// Put the check against a fixture away.
     CloseCheck,
-    Address(String),
-    Train(Training),
+    Navigate(String),
+    Train(TrainingAction),
 }
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Task {
+pub enum Effect {
     /// Start a worker beside the current one, if any.
-    Start(Kind),
+    StartWorker(BackendKind),
     /// The started worker takes the current one's place.
-    Promote,
+    ActivateWorker,
     /// End the started worker.
-    Discard,
+    DropStartingWorker,
     /// End the current worker.
-    End,
+    StopWorker,
     /// Tell the current worker.
     Send(Command),
     /// Get a model's file to the current worker.
@@ -135,26 +135,26 @@ pub enum Task {
     /// Give the user a file of this name.
     Download(String, Vec<u8>),
     /// Keep a copy of the run of this number, what to say of it, and its course.
-    Keep { number: u64, words: String, history: Vec<u8>, bytes: Vec<u8> },
+    SaveRun { number: u64, words: String, history: Vec<u8>, bytes: Vec<u8> },
     /// Keep the course of the run of this number beside its copy.
-    Remember(u64, Vec<u8>),
+    SaveHistory(u64, Vec<u8>),
     /// Delete what was kept of the run of this number.
-    Forget(u64),
+    DeleteSavedRun(u64),
     /// Keep the n-th set brought for later visits, if it is one file.
-    KeepData(usize),
+    SaveDataset(usize),
     /// Delete the data set of this name that was kept.
-    ForgetData(String),
+    DeleteDataset(String),
     /// Get the copy of the run of this number to the current worker, to go on with at most so many images a step (0: as
     /// many as it had).
-    TakeUp(u64, usize),
+    ResumeSavedRun(u64, usize),
     /// Get the n-th file brought to the current worker, as a run to go on with.
-    Resume(usize),
+    ResumeRunFile(usize),
     /// Get the copy of the run of this number to the current worker, as a model to be judged.
-    LoadRun(u64),
+    LoadRunModel(u64),
     /// Get the n-th file brought to the current worker, as data to train on.
-    LoadData(usize),
+    LoadDataset(usize),
     /// Take a model as if the user had brought it.
-    Try(String, Vec<u8>),
-    /// Come back with [`Input::Due`] in so many milliseconds, unless scheduled anew before.
-    Schedule(u32),
+    LoadModelBytes(String, Vec<u8>),
+    /// Come back with [`Msg::AttackTimerFired`] in so many milliseconds, unless scheduled anew before.
+    StartAttackTimer(u32),
 }

@@ -2,14 +2,14 @@
 
 use leptos::prelude::*;
 
-use super::{browser, desk::AppContext, message::UserAction};
+use super::{browser, ctx::AppContext, message::UserAction};
 
 #[component]
 pub fn Notices() -> impl IntoView {
-    let desk = expect_context::<AppContext>();
-    let notices = Memo::new(move |_| desk.state.with(|s| s.notices.clone()));
+    let ctx = expect_context::<AppContext>();
+    let notices = Memo::new(move |_| ctx.state.with(|s| s.notices.clone()));
     let dismiss = move |id| {
-        desk.tell(UserAction::Dismiss(id));
+        ctx.dispatch(UserAction::Dismiss(id));
         // The button is gone, and the focus with it.
         request_animation_frame(|| browser::focus_first(&[".notice button", "#verdict"]));
     };

@@ -9,7 +9,7 @@ use super::{
     browser,
     carry::MODELS,
     link::{BuiltinModel, ImageDomain},
-    message::Kind,
+    message::BackendKind,
     worker_client,
 };
 
@@ -30,7 +30,7 @@ pub async fn keep() {
     // Photos and their models when they have been looked at.
     let models = BuiltinModel::all(ImageDomain::Shapes).map(|model| format!("{MODELS}/{}", model.file()));
     // What workers fetch the page does not see.
-    let program = worker_client::program(Kind::Cpu, true);
+    let program = worker_client::program(BackendKind::Cpu, true);
     let worker = ["_loader.js", ".js", "_bg.wasm"].map(|end| format!("./{program}{end}"));
     let all = ["./".to_owned()].into_iter().chain(worker).chain(models).chain(here);
     let all: Array = all.map(JsValue::from).collect();

@@ -2,15 +2,15 @@
 //! `state`.
 
 use super::{
-    frame::Frame,
-    message::{Source, Task},
+    frame::CropState,
+    message::{Effect, Source},
     state::State,
 };
 use crate::{data::crop::Crop, protocol::SourceImage};
 
 /// An image of the user's.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Own {
+pub struct UserImage {
     /// The n-th file that they brought.
     pub file: usize,
     pub name: String,
@@ -18,39 +18,39 @@ pub struct Own {
     pub crop: Option<Crop>,
 }
 
-impl Own {
+impl UserImage {
     fn source(&self) -> Option<Source<u64>> {
-        Some(Source::Own(self.file))
+        Some(Source::Uploaded(self.file))
     }
 }
 
 impl State {
     /// A file is shown of which the model sees a square.
     pub(super) fn framed(&mut self, whole: SourceImage) {
-        let own = self.tray.iter().find(|own| own.source() == self.image_wanted);
+        let own = self.uploads.iter().find(|own| own.source() == self.image_wanted);
         let before = own.map_or(self.link.crop, |own| own.crop);
-        self.frame = Some(Frame::new(whole, before));
+        self.frame = Some(CropState::new(whole, before));
     }
 
     /// The model sees another image, which is that square of its file.
-    pub(super) fn seen(&mut self, crop: Option<Crop>) -> Vec<Task> {
+    pub(super) fn seen(&mut self, crop: Option<Crop>) -> Vec<Effect> {
         self.frame.take_if(|_| crop.is_none());
         let ask = self.frame.as_mut().zip(crop).and_then(|(frame, crop)| frame.seen(crop));
-        ask.map(Task::Send).into_iter().collect()
+        ask.map(Effect::Send).into_iter().collect()
     }
 
     /// The user chooses a square.
-    pub(super) fn crop(&mut self, crop: Crop) -> Vec<Task> {
+    pub(super) fn crop(&mut self, crop: Crop) -> Vec<Effect> {
         let in_use = self.image_in_use;
-        if let Some(own) = self.tray.iter_mut().find(|own| own.source() == in_use) {
+        if let Some(own) = self.uploads.iter_mut().find(|own| own.source() == in_use) {
             own.crop = Some(crop);
         }
-        self.frame.as_mut().and_then(|frame| frame.put(crop)).map(Task::Send).into_iter().collect()
+        self.frame.as_mut().and_then(|frame| frame.put(crop)).map(Effect::Send).into_iter().collect()
     }
 
     /// The square has come to rest: a photo's belongs in the address, unless it is the middle.
-    pub(super) fn settle(&mut self) {
-        if let (Some(Source::Ours(_)), Some(frame)) = (self.image_in_use, &self.frame)
+    pub(super) fn commit_crop(&mut self) {
+        if let (Some(Source::Builtin(_)), Some(frame)) = (self.image_in_use, &self.frame)
             && self.image_in_use == self.image_wanted
         {
             self.link.crop = Some(frame.crop).filter(|crop| *crop != Crop::middle(frame.whole.size));
@@ -58,10 +58,10 @@ impl State {
     }
 
     /// The image that was asked for last cannot be had: it is not offered again.
-    pub(super) fn drop_unreadable(&mut self) {
+    pub(super) fn remove_unreadable_upload(&mut self) {
         let wanted = self.image_wanted;
         if wanted != self.image_in_use {
-            self.tray.retain(|own| own.source() != wanted);
+            self.uploads.retain(|own| own.source() != wanted);
         }
     }
 }

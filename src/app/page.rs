@@ -9,13 +9,13 @@ use super::{
     browser,
     check::CheckTable,
     controls::Controls,
-    desk::AppContext,
+    ctx::AppContext,
     framing::Framing,
     guide::Guide,
     images::Images,
     intake::{self, Toolbar},
-    link::Wish,
-    many::Many,
+    link::BackendPreference,
+    many::BatchAttackPanel,
     message::UserAction,
     notices::Notices,
     offline,
@@ -23,7 +23,7 @@ use super::{
     path::Path,
     probabilities::Probabilities,
     reading::{self, Verdict},
-    state::{Phase, State},
+    state::{AttackPhase, State},
     tour::Step,
     trainer::Trainer,
     tray::Tray,
@@ -39,8 +39,8 @@ const LINKS: [(&str, &str); 4] = [
 
 /// Starts the worker, then builds the page beside what `index.html` shows meanwhile.
 pub fn mount() {
-    let desk = AppContext::open();
-    Timeout::new(0, move || leptos::mount::mount_to_body(move || view! { <App desk/> })).forget();
+    let ctx = AppContext::open();
+    Timeout::new(0, move || leptos::mount::mount_to_body(move || view! { <App ctx/> })).forget();
 }
 
 /// Parts of the page that are built one after another, each in a task of its own, so that none blocks for long.
@@ -63,19 +63,19 @@ fn build(part: RwSignal<u32>) {
 }
 
 #[component]
-fn App(desk: AppContext) -> impl IntoView {
-    provide_context(desk);
+fn App(ctx: AppContext) -> impl IntoView {
+    provide_context(ctx);
     let part = RwSignal::new(0);
     let reached = move |n| Memo::new(move |_| part.get() >= n);
     let (images, probabilities, controls, trainer) = (reached(1), reached(2), reached(3), reached(PARTS));
     build(part);
 
-    let address = Memo::new(move |_| desk.state.with(State::hash));
+    let address = Memo::new(move |_| ctx.state.with(State::hash));
     Effect::new(move |_| browser::set_hash(&address.get()));
-    window_event_listener(ev::hashchange, move |_| desk.tell(UserAction::Address(browser::hash())));
-    intake::listen(desk);
+    window_event_listener(ev::hashchange, move |_| ctx.dispatch(UserAction::Navigate(browser::hash())));
+    intake::listen(ctx);
     // Once there is something to see: keeping is not urgent.
-    let attacked = Memo::new(move |_| desk.state.with(|s| matches!(s.attack.phase, Phase::Done { .. })));
+    let attacked = Memo::new(move |_| ctx.state.with(|s| matches!(s.attack.phase, AttackPhase::Done { .. })));
     Effect::new(move |kept: Option<bool>| {
         let now = attacked.get();
         if now && kept != Some(true) {
@@ -98,7 +98,7 @@ fn App(desk: AppContext) -> impl IntoView {
                 {move || controls.get().then(|| view! { <Controls/> })}
             </div>
             {move || controls.get().then(|| view! { <Beside/><Views/> })}
-            {move || controls.get().then(|| view! { <div class="below"><Path/><Many/></div> })}
+            {move || controls.get().then(|| view! { <div class="below"><Path/><BatchAttackPanel/></div> })}
             {move || trainer.get().then(|| view! { <Trainer/> })}
             <CheckTable/>
         </main>
@@ -121,15 +121,15 @@ fn App(desk: AppContext) -> impl IntoView {
 
 #[component]
 fn Header() -> impl IntoView {
-    let desk = expect_context::<AppContext>();
-    let line = Memo::new(move |_| desk.state.with(reading::backend));
-    let option = move |wish: Wish| {
+    let ctx = expect_context::<AppContext>();
+    let line = Memo::new(move |_| ctx.state.with(reading::backend));
+    let option = move |wish: BackendPreference| {
         let title = match wish {
-            Wish::Auto => "what is fastest",
-            Wish::Cpu => "the CPU",
-            Wish::Gpu => "WebGPU",
+            BackendPreference::Auto => "what is fastest",
+            BackendPreference::Cpu => "the CPU",
+            BackendPreference::Gpu => "WebGPU",
         };
-        view! { <option value=wish.key() prop:selected=move || desk.state.with(|s| s.link.backend == wish)>{title}</option> }
+        view! { <option value=wish.key() prop:selected=move || ctx.state.with(|s| s.link.backend == wish)>{title}</option> }
     };
     view! {
         <header>
@@ -145,9 +145,9 @@ fn Header() -> impl IntoView {
                     <select
                         id="backend"
                         aria-describedby="backend-line"
-                        on:change=move |e| desk.tell(UserAction::Backend(Wish::parse(&event_target_value(&e)).unwrap_or_default()))
+                        on:change=move |e| ctx.dispatch(UserAction::Backend(BackendPreference::parse(&event_target_value(&e)).unwrap_or_default()))
                     >
-                        {Wish::ALL.map(option)}
+                        {BackendPreference::ALL.map(option)}
                     </select>
                 </label>
             </div>
@@ -158,10 +158,10 @@ fn Header() -> impl IntoView {
 /// What came out of it, in one sentence; read aloud when an attack is over, not at every step.
 #[component]
 fn Sentence() -> impl IntoView {
-    let desk = expect_context::<AppContext>();
-    let now = Memo::new(move |_| desk.state.with(reading::reading));
+    let ctx = expect_context::<AppContext>();
+    let now = Memo::new(move |_| ctx.state.with(reading::reading));
     let said = Memo::new(move |before: Option<&String>| {
-        let done = desk.state.with(|s| matches!(s.attack.phase, Phase::Done { .. }));
+        let done = ctx.state.with(|s| matches!(s.attack.phase, AttackPhase::Done { .. }));
         if done { now.get().1 } else { before.cloned().unwrap_or_default() }
     });
     let class = move || match now.get().0 {
@@ -171,7 +171,7 @@ fn Sentence() -> impl IntoView {
         Verdict::Mistaken => "verdict",
     };
     view! {
-        <p class=class id="verdict" tabindex="-1"><span class="sign" aria-hidden="true"></span>{move || reading::unbroken(&now.get().1)}</p>
+        <p class=class id="verdict" tabindex="-1"><span class="sign" aria-hidden="true"></span>{move || reading::with_nbsp(&now.get().1)}</p>
         <p class="unseen" role="status" aria-live="polite">{move || said.get()}</p>
     }
 }

@@ -4,13 +4,13 @@ use leptos::prelude::*;
 
 use super::{
     browser::painted,
-    desk::AppContext,
-    explore::View,
+    ctx::AppContext,
+    explore::ExplorerView,
     message::UserAction,
     pixels,
     plot::Plot,
-    reading::unbroken,
-    views::show::{self, Shown},
+    reading::with_nbsp,
+    views::show::{self, ExplorerContent},
 };
 use crate::{
     data::IMAGE_SIZE,
@@ -26,18 +26,18 @@ const CHARTS: [&str; 4] = ["view-chart-1", "view-chart-2", "view-chart-3", "view
 
 #[component]
 pub fn Views() -> impl IntoView {
-    let desk = expect_context::<AppContext>();
-    let open = Memo::new(move |_| desk.state.with(|s| s.link.view));
-    let tab = move |(view, title): (Option<View>, &'static str)| {
+    let ctx = expect_context::<AppContext>();
+    let open = Memo::new(move |_| ctx.state.with(|s| s.link.view));
+    let tab = move |(view, title): (Option<ExplorerView>, &'static str)| {
         view! {
             <label>
-                <input type="radio" name="view" value=view.map_or("none", View::key)
-                    prop:checked=move || open.get() == view on:change=move |_| desk.tell(UserAction::View(view))/>
+                <input type="radio" name="view" value=view.map_or("none", ExplorerView::key)
+                    prop:checked=move || open.get() == view on:change=move |_| ctx.dispatch(UserAction::OpenView(view))/>
                 {title}
             </label>
         }
     };
-    let tabs = View::ALL.map(|view| (Some(view), view.title())).into_iter().chain([(None, "None")]);
+    let tabs = ExplorerView::ALL.map(|view| (Some(view), view.title())).into_iter().chain([(None, "None")]);
     view! {
         <section class="views" id="views" aria-labelledby="views-title">
             <h2 id="views-title" tabindex="-1">"Inside the models"<span>"what the attack does to the representation of this image"</span></h2>
@@ -48,7 +48,7 @@ pub fn Views() -> impl IntoView {
 }
 
 #[component]
-fn Open(view: View) -> impl IntoView {
+fn Open(view: ExplorerView) -> impl IntoView {
     let state = expect_context::<AppContext>().state;
     let shown = Memo::new(move |_| state.with(show::show));
     let busy = Memo::new(move |_| state.with(|s| s.explored.busy() || s.busy()));
@@ -60,20 +60,20 @@ fn Open(view: View) -> impl IntoView {
         words.unwrap_or_else(|| if ready() { shown.with(|s| s.words.clone()) } else { String::new() })
     });
     let plots = CHARTS.into_iter().enumerate().take(show::charts_of(view)).map(|(i, id)| {
-        let chart = Memo::new(move |_| shown.with(|s: &Shown| s.charts.get(i).cloned()));
+        let chart = Memo::new(move |_| shown.with(|s: &ExplorerContent| s.charts.get(i).cloned()));
         view! { <Plot chart id class=show::shape_of(view, i)/> }
     });
     // How many there are to come decides how much room is kept for them.
     let models = Memo::new(move |_| state.with(|s| s.known_models().count()));
     let more = match view {
-        View::Layers => view! { <Layer/> }.into_any(),
-        View::Transport => view! { <Projection/> }.into_any(),
-        View::Jacobian => view! { <Gradients/> }.into_any(),
-        View::Embedding | View::Landscape => ().into_any(),
+        ExplorerView::Layers => view! { <Layer/> }.into_any(),
+        ExplorerView::Transport => view! { <Projection/> }.into_any(),
+        ExplorerView::Jacobian => view! { <Gradients/> }.into_any(),
+        ExplorerView::Embedding | ExplorerView::Landscape => ().into_any(),
     };
     view! {
         <div class="view" id=format!("view-{}", view.key()) aria-busy=move || busy.get().to_string()>
-            <p id="view-words">{move || shown.with(|s| unbroken(&s.words))}</p>
+            <p id="view-words">{move || shown.with(|s| with_nbsp(&s.words))}</p>
             <p class="unseen" role="status">{move || said.get()}</p>
             <div class="plots" class:stale=stale data-models=move || models.get().to_string()>{plots.collect_view()}</div>
             {more}
@@ -84,16 +84,16 @@ fn Open(view: View) -> impl IntoView {
 /// Which layer to look into, and its channels that have moved most, under each model.
 #[component]
 fn Layer() -> impl IntoView {
-    let desk = expect_context::<AppContext>();
-    let layers = Memo::new(move |_| desk.state.with(show::layer_names));
-    let chosen = Memo::new(move |_| desk.state.with(|s| s.link.layer.clone()));
+    let ctx = expect_context::<AppContext>();
+    let layers = Memo::new(move |_| ctx.state.with(show::layer_names));
+    let chosen = Memo::new(move |_| ctx.state.with(|s| s.link.layer.clone()));
     let option = move |name: String| {
         let value = name.clone();
         let selected = move || chosen.with(|chosen| *chosen == value);
         view! { <option value=name.clone() prop:selected=selected>{name.clone()}</option> }
     };
     let maps = Memo::new(move |_| {
-        desk.state.with(|s| {
+        ctx.state.with(|s| {
             let question = Probe::Maps(s.link.layer.clone());
             let of = |slot| match s.known(slot, &question).map(|known| &known.answer) {
                 Some(Ok(ProbeResult::Maps(maps))) => Some((slot, maps.clone())),
@@ -105,7 +105,7 @@ fn Layer() -> impl IntoView {
     view! {
         <div class="choice">
             <label for="layer">"Look into the layer "</label>
-            <select id="layer" on:change=move |e| desk.tell(UserAction::Layer(event_target_value(&e)))>
+            <select id="layer" on:change=move |e| ctx.dispatch(UserAction::Layer(event_target_value(&e)))>
                 <option value="" prop:selected=move || chosen.with(String::is_empty)>"none"</option>
                 {move || layers.get().into_iter().map(option).collect_view()}
             </select>
@@ -149,16 +149,16 @@ fn Map(values: Vec<f32>, size: [usize; 2], full: f32, words: String) -> impl Int
 /// Which of the projections is drawn.
 #[component]
 fn Projection() -> impl IntoView {
-    let desk = expect_context::<AppContext>();
-    let count = Memo::new(move |_| desk.state.with(show::projections));
-    let now = Memo::new(move |_| desk.state.with(|s| s.link.projection).min(count.get().saturating_sub(1)));
+    let ctx = expect_context::<AppContext>();
+    let count = Memo::new(move |_| ctx.state.with(show::projections));
+    let now = Memo::new(move |_| ctx.state.with(|s| s.link.projection).min(count.get().saturating_sub(1)));
     let words = move || format!("{} of {}", now.get() + 1, count.get());
     view! {
         <div class="choice" hidden=move || count.get() == 0>
             <label for="projection">"Projection "</label>
             <input type="range" id="projection" min="0" step="1" max=move || count.get().saturating_sub(1).to_string()
                 prop:value=move || now.get().to_string() aria-valuetext=words
-                on:input=move |e| desk.tell(UserAction::Projection(event_target_value(&e).parse().unwrap_or(0)))/>
+                on:input=move |e| ctx.dispatch(UserAction::Projection(event_target_value(&e).parse().unwrap_or(0)))/>
             <span class="number">{words}</span>
         </div>
     }

@@ -3,8 +3,8 @@
 use leptos::prelude::*;
 
 use super::{
-    desk::AppContext,
-    reading::{about_model, listed, percent, top},
+    ctx::AppContext,
+    reading::{about_model, percent, top, top_classes},
     state::State,
 };
 
@@ -29,7 +29,7 @@ fn rows(state: &State) -> (Vec<Row>, usize) {
     }
     let after = state.shown().map(|shown| shown.probabilities).filter(|p| p.len() == state.clean.len());
     let (best, best_after) = (top(&state.clean), after.map(top));
-    let classes = listed(&state.clean, after.unwrap_or_default(), AT_MOST);
+    let classes = top_classes(&state.clean, after.unwrap_or_default(), AT_MOST);
     let left_out = state.clean.len() - classes.len();
     let row = |class: usize| Row {
         name: model.classes[class].clone(),

@@ -6,12 +6,12 @@ use web_sys::Element;
 use super::{
     browser::painted,
     chart::Chart,
-    desk::AppContext,
+    ctx::AppContext,
     pixels,
     plot::Plot,
-    reading::unbroken,
+    reading::with_nbsp,
     training::{Run, Training},
-    views::{View, progress, training},
+    views::{Figure, progress, training},
 };
 use crate::data::{IMAGE_LEN, IMAGE_SIZE};
 
@@ -58,7 +58,7 @@ pub fn Course() -> impl IntoView {
     let any = Memo::new(move |_| state.with(|s| s.training.run.is_some()));
     let told = move |tell: fn(&Run) -> String| {
         let words = Memo::new(move |_| state.with(|s| s.training.run.as_ref().map(tell).unwrap_or_default()));
-        view! { <p class="told">{move || unbroken(&words.get())}</p> }
+        view! { <p class="told">{move || with_nbsp(&words.get())}</p> }
     };
     let plot = move |(id, class, of): (&'static str, &'static str, Draw)| {
         let chart = Memo::new(move |_| state.with(|s| s.training.run.as_ref().and_then(of)));
@@ -106,7 +106,7 @@ fn of_look<T: PartialEq + Send + Sync + 'static>(make: fn(&Run) -> T) -> Memo<Op
 }
 
 /// A view of the last look: its words, then its charts in their rooms.
-fn charts(of: fn(&Run) -> View, rooms: &'static [(&'static str, &'static str)]) -> AnyView {
+fn charts(of: fn(&Run) -> Figure, rooms: &'static [(&'static str, &'static str)]) -> AnyView {
     let view = of_look(of);
     let words = move || view.with(|view| view.as_ref().map(|view| view.words.clone()));
     let plots = rooms.iter().enumerate().map(|(i, &(id, class))| {

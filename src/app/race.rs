@@ -5,12 +5,12 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use super::{
     browser,
-    desk::AppContext,
+    ctx::AppContext,
     message::UserAction,
     plot::Plot,
     state::State,
     views::runs::{self, HEAD},
-    wishes::Wish,
+    wishes::TrainingAction,
 };
 
 /// Held-out images by which all runs are judged.
@@ -25,34 +25,34 @@ pub fn Race() -> impl IntoView {
 }
 
 fn race() -> AnyView {
-    let desk = expect_context::<AppContext>();
+    let ctx = expect_context::<AppContext>();
     // Those that were put away can be taken up again, or deleted. The one under way changes all the time: it is apart, so that
     // their buttons stay.
     let past = Memo::new(move |_| {
-        desk.state.with(|s| {
+        ctx.state.with(|s| {
             let numbers = s.training.past.iter().map(|run| Some(run.number));
             runs::rows(&s.training).into_iter().zip(numbers).collect::<Vec<_>>()
         })
     });
     let now = Memo::new(move |_| {
-        desk.state.with(|s| runs::rows(&s.training).pop().filter(|_| s.training.run.is_some()).map(|row| (row, None)))
+        ctx.state.with(|s| runs::rows(&s.training).pop().filter(|_| s.training.run.is_some()).map(|row| (row, None)))
     });
-    let free = Memo::new(move |_| desk.state.with(State::can_begin));
-    let chart = Memo::new(move |_| desk.state.with(|s| runs::compared(&s.training)));
-    let can = |s: &State| s.backend.current.is_some() && s.training.judging.is_none();
-    let ready = Memo::new(move |_| desk.state.with(can));
+    let free = Memo::new(move |_| ctx.state.with(State::can_begin));
+    let chart = Memo::new(move |_| ctx.state.with(|s| runs::compared(&s.training)));
+    let can = |s: &State| s.backend.current.is_some() && s.training.run_evaluation.is_none();
+    let ready = Memo::new(move |_| ctx.state.with(can));
     let copied = RwSignal::new("");
     let words = Memo::new(move |_| {
-        let judging = desk.state.with(|s| runs::judging(&s.training));
+        let judging = ctx.state.with(|s| runs::judging(&s.training));
         if judging.is_empty() { copied.get().into() } else { judging }
     });
     let judge = move |_| {
         if ready.get_untracked() {
-            desk.tell(UserAction::Train(Wish::Judge(IMAGES)));
+            ctx.dispatch(UserAction::Train(TrainingAction::EvaluateAll(IMAGES)));
         }
     };
     let copy = move |_| {
-        let text = desk.state.with_untracked(|s| runs::text(&s.training));
+        let text = ctx.state.with_untracked(|s| runs::text(&s.training));
         spawn_local(async move {
             copied.set(match write(&text).await {
                 true => "The table is copied: paste it into a spreadsheet.",
@@ -61,15 +61,15 @@ fn race() -> AnyView {
         });
     };
     let acts = move |name: &str, number: u64| {
-        let [go_on, delete] = ["Go on", "Delete"].map(|title| format!("{title}: {name}"));
+        let [schedule_next, delete] = ["Go on", "Delete"].map(|title| format!("{title}: {name}"));
         let take_up = move |_| {
             if free.get_untracked() {
-                desk.tell(UserAction::Train(Wish::TakeUp(number)));
+                ctx.dispatch(UserAction::Train(TrainingAction::ResumeSaved(number)));
             }
         };
         view! {
-            <button aria-label=go_on aria-disabled=move || (!free.get()).to_string() on:click=take_up>"Go on"</button>
-            <button aria-label=delete on:click=move |_| desk.tell(UserAction::Train(Wish::Forget(number)))>"Delete"</button>
+            <button aria-label=schedule_next aria-disabled=move || (!free.get()).to_string() on:click=take_up>"Go on"</button>
+            <button aria-label=delete on:click=move |_| ctx.dispatch(UserAction::Train(TrainingAction::DeleteSaved(number)))>"Delete"</button>
         }
     };
     let row = move |([name, cells @ ..], past): ([String; HEAD.len()], Option<u64>)| {

@@ -1,9 +1,9 @@
 //! What the numbers say, in words: the sentence above the images, who computes and why, which classes to list. Pure.
 
 use super::{
-    link::{BuiltinModel, ImageDomain, Wish},
-    message::{Kind, Source},
-    state::{Many, State},
+    link::{BackendPreference, BuiltinModel, ImageDomain},
+    message::{BackendKind, Source},
+    state::{BatchAttack, State},
 };
 pub use crate::prediction::top;
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 
 /// What GPU the browser offers.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Adapter {
+pub enum GpuAdapter {
     /// A real one, by name.
     Real(String),
     /// A GPU only in name, by name.
@@ -24,7 +24,7 @@ pub enum Adapter {
     None(&'static str),
 }
 
-impl Adapter {
+impl GpuAdapter {
     /// Judges what WebGPU says of its adapter.
     pub fn judge(vendor: &str, architecture: &str, description: &str, fallback: bool) -> Self {
         let name =
@@ -94,8 +94,8 @@ pub fn reading(state: &State) -> (Verdict, String) {
 /// Whose prediction it is.
 fn subject(state: &State) -> String {
     match state.model_in_use {
-        Some(Source::Ours(model)) => format!("The {} model", model.title().to_lowercase()),
-        Some(Source::Own(_)) => "Your model".into(),
+        Some(Source::Builtin(model)) => format!("The {} model", model.title().to_lowercase()),
+        Some(Source::Uploaded(_)) => "Your model".into(),
         None => "The model".into(),
     }
 }
@@ -137,12 +137,12 @@ pub fn path(state: &State) -> String {
 }
 
 /// What is read aloud of an evaluation on many images: that it runs, and what came of it, but not each percent.
-pub fn many_said(run: &Many) -> String {
+pub fn batch_announcement(run: &BatchAttack) -> String {
     if run.running { "The images are attacked.".into() } else { many(run) }
 }
 
 /// How an evaluation on many images stands.
-pub fn many(many: &Many) -> String {
+pub fn many(many: &BatchAttack) -> String {
     let config = &many.config;
     let attack = format!("{} within {} in {}", config.attack, config.get("epsilon").unwrap_or_default(), config.norm);
     match &many.report {
@@ -194,28 +194,28 @@ pub fn interval(share: f64, images: usize) -> String {
 pub fn backend(state: &State) -> (String, String) {
     let b = &state.backend;
     let gpu = match &b.adapter {
-        Some(Adapter::Real(name) | Adapter::Emulated(name)) if !name.is_empty() => format!("WebGPU on {name}"),
+        Some(GpuAdapter::Real(name) | GpuAdapter::Emulated(name)) if !name.is_empty() => format!("WebGPU on {name}"),
         _ => "WebGPU".into(),
     };
     let (name, why) = match (&b.current, b.coming) {
-        (None, Some(Kind::Cpu)) => ("CPU".into(), "starting".into()),
-        (None, Some(Kind::Gpu)) => ("WebGPU".into(), "starting; it is fetched first".into()),
+        (None, Some(BackendKind::Cpu)) => ("CPU".into(), "starting".into()),
+        (None, Some(BackendKind::Gpu)) => ("WebGPU".into(), "starting; it is fetched first".into()),
         (None, None) => ("Stopped".into(), "reload the page".into()),
-        (Some(_), Some(Kind::Gpu)) => ("CPU".into(), "while WebGPU starts".into()),
-        (Some(_), Some(Kind::Cpu)) => ("WebGPU".into(), "while the CPU starts".into()),
-        (Some((Kind::Gpu, _)), None) => match (&b.adapter, state.link.backend) {
-            (Some(Adapter::Emulated(_)), _) => {
+        (Some(_), Some(BackendKind::Gpu)) => ("CPU".into(), "while WebGPU starts".into()),
+        (Some(_), Some(BackendKind::Cpu)) => ("WebGPU".into(), "while the CPU starts".into()),
+        (Some((BackendKind::Gpu, _)), None) => match (&b.adapter, state.link.backend) {
+            (Some(GpuAdapter::Emulated(_)), _) => {
                 (gpu, "as chosen; the GPU is emulated in software, so it is slow".into())
             }
-            (_, Wish::Gpu) => (gpu, "as chosen".into()),
+            (_, BackendPreference::Gpu) => (gpu, "as chosen".into()),
             _ => (gpu, "because this browser offers a GPU".into()),
         },
-        (Some((Kind::Cpu, name)), None) => {
+        (Some((BackendKind::Cpu, name)), None) => {
             let why = match (&b.given_up, &b.adapter, state.link.backend) {
                 (Some(_), ..) => "because WebGPU failed here".into(),
-                (_, _, Wish::Cpu) => "as chosen".into(),
-                (_, Some(Adapter::None(why)), _) => format!("because {why}"),
-                (_, Some(Adapter::Emulated(name)), _) => {
+                (_, _, BackendPreference::Cpu) => "as chosen".into(),
+                (_, Some(GpuAdapter::None(why)), _) => format!("because {why}"),
+                (_, Some(GpuAdapter::Emulated(name)), _) => {
                     format!("because WebGPU is only emulated here ({name}), which is slower")
                 }
                 _ => String::new(),
@@ -237,7 +237,7 @@ pub fn percent(p: f32) -> String {
 }
 
 /// The text with each number beside its sign and its %.
-pub fn unbroken(text: &str) -> String {
+pub fn with_nbsp(text: &str) -> String {
     text.replace(" %", "\u{a0}%").replace("> ", ">\u{a0}").replace("< ", "<\u{a0}")
 }
 
@@ -248,7 +248,7 @@ pub fn in_255ths(d: f32) -> String {
 }
 
 /// The classes to list: all in order while they are few, else those that matter most for either image.
-pub fn listed(clean: &[f32], attacked: &[f32], at_most: usize) -> Vec<usize> {
+pub fn top_classes(clean: &[f32], attacked: &[f32], at_most: usize) -> Vec<usize> {
     let mut classes: Vec<usize> = (0..clean.len()).collect();
     if classes.len() > at_most {
         let weight = |c: usize| clean[c].max(attacked.get(c).copied().unwrap_or(0.0));
@@ -264,11 +264,11 @@ pub fn about_model(state: &State) -> String {
         return "loading".into();
     };
     let trained = match (state.model_in_use, model.objective.as_deref()) {
-        (Some(Source::Ours(BuiltinModel { slot: Slot::Standard, .. })), _) => "trained without attacks".into(),
-        (Some(Source::Ours(BuiltinModel { slot: Slot::Adversarial, .. })), _) => {
+        (Some(Source::Builtin(BuiltinModel { slot: Slot::Standard, .. })), _) => "trained without attacks".into(),
+        (Some(Source::Builtin(BuiltinModel { slot: Slot::Adversarial, .. })), _) => {
             "trained on adversarial images alone".into()
         }
-        (Some(Source::Ours(_)), _) => "trained with OTJR against attacks".into(),
+        (Some(Source::Builtin(_)), _) => "trained with OTJR against attacks".into(),
         (_, Some(objective)) => format!("trained with {objective}"),
         _ => model.name.clone(),
     };

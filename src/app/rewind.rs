@@ -1,8 +1,8 @@
 //! The attack rewound: which moment of its way is in view. Part of the fold in `state`.
 
 use super::{
-    message::Task,
-    state::{Phase, State},
+    message::Effect,
+    state::{AttackPhase, State},
 };
 use crate::{
     config::Norm,
@@ -14,7 +14,7 @@ pub const STOPS: usize = 20;
 
 /// What stands as the adversarial image: pixels `[3, 32, 32]` in [0,1], and what the model sees there, as probabilities.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Shown<'a> {
+pub struct DisplayedImage<'a> {
     pub pixels: &'a [f32],
     pub probabilities: &'a [f32],
 }
@@ -22,15 +22,15 @@ pub struct Shown<'a> {
 impl State {
     /// Whether there is an attack to rewind.
     pub fn can_rewind(&self) -> bool {
-        matches!(self.attack.phase, Phase::Done { stopped: false, .. }) && self.attack.result.is_some()
+        matches!(self.attack.phase, AttackPhase::Done { stopped: false, .. }) && self.attack.result.is_some()
     }
 
-    pub(super) fn rewind(&mut self, stop: usize) -> Vec<Task> {
+    pub(super) fn rewind(&mut self, stop: usize) -> Vec<Effect> {
         if !self.can_rewind() {
             return Vec::new();
         }
         self.attack.rewound = (stop < STOPS).then_some(stop);
-        self.go_on()
+        self.schedule_next()
     }
 
     /// What is known of the way of the attack in view, or why nothing is.
@@ -50,11 +50,11 @@ impl State {
     }
 
     /// The adversarial image in view.
-    pub fn shown(&self) -> Option<Shown<'_>> {
+    pub fn shown(&self) -> Option<DisplayedImage<'_>> {
         let result = self.attack.result.as_ref()?;
         Some(match self.moment() {
-            Some(moment) => Shown { pixels: &moment.x, probabilities: &moment.probabilities },
-            None => Shown { pixels: &result.pixels, probabilities: &result.probabilities },
+            Some(moment) => DisplayedImage { pixels: &moment.x, probabilities: &moment.probabilities },
+            None => DisplayedImage { pixels: &result.pixels, probabilities: &result.probabilities },
         })
     }
 

@@ -10,14 +10,14 @@ use crate::{
 };
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Phase {
+pub enum RunPhase {
     #[default]
     Paused,
-    Going,
+    Running,
     /// Trains one step, then pauses.
-    Stepping,
+    SingleStep,
     /// All steps are done.
-    Over,
+    Finished,
 }
 
 /// What a look found, in numbers.
@@ -40,7 +40,7 @@ pub struct Run {
     pub info: RunInfo,
     /// As it is now.
     pub config: TrainConfig,
-    pub phase: Phase,
+    pub phase: RunPhase,
     /// Steps done.
     pub step: u64,
     pub records: Vec<Record>,

@@ -1,7 +1,7 @@
 //! Runs side by side: each is judged by the same attack on the same held-out images. Part of the fold in `state`.
 
 use super::{
-    message::Task,
+    message::Effect,
     state::{State, owned},
     training::{Training, export},
 };
@@ -26,64 +26,70 @@ pub struct RunEvaluation {
 
 impl Training {
     /// Whether what is judged next waits for a copy of the run.
-    pub(super) fn judge_waits(&self) -> bool {
-        !self.coming() && self.judging.as_ref().is_some_and(|judging| judging.waits)
+    pub(super) fn awaits_run_model(&self) -> bool {
+        !self.is_preparing() && self.run_evaluation.as_ref().is_some_and(|judging| judging.waits)
     }
 }
 
 impl State {
-    pub(super) fn judge(&mut self, images: usize) -> Vec<Task> {
+    pub(super) fn judge(&mut self, images: usize) -> Vec<Effect> {
         let left: Vec<u64> = self.training.runs().map(|run| run.number).collect();
-        if left.is_empty() || self.training.judging.is_some() || self.backend.current.is_none() {
+        if left.is_empty() || self.training.run_evaluation.is_some() || self.backend.current.is_none() {
             return Vec::new();
         }
-        self.stop_asking();
+        self.cancel_probe();
         let attack = self.link.attack.clone();
-        self.training.judging = Some(RunEvaluation { left, attack, images, id: None, waits: false });
-        let stop = self.displace().then_some(Task::Send(Command::Stop));
-        stop.into_iter().chain(self.judge_next()).collect()
+        self.training.run_evaluation = Some(RunEvaluation { left, attack, images, id: None, waits: false });
+        let stop = self.preempt_attack().then_some(Effect::Send(Command::Stop));
+        stop.into_iter().chain(self.evaluate_next_run()).collect()
     }
 
     /// Turns to the next run, as it is now.
-    fn judge_next(&mut self) -> Vec<Task> {
+    fn evaluate_next_run(&mut self) -> Vec<Effect> {
         let current = self.training.run.as_ref().map(|run| (run.number, !run.is_new()));
-        let Some(judging) = &mut self.training.judging else { return Vec::new() };
+        let Some(judging) = &mut self.training.run_evaluation else { return Vec::new() };
         let Some(&number) = judging.left.first() else {
-            self.training.judging = None;
-            return self.attack_again();
+            self.training.run_evaluation = None;
+            return self.resume_preempted_attack();
         };
         judging.waits = current == Some((number, false));
         if judging.waits {
             return vec![export(number, Purpose::Keep)];
         }
-        vec![Task::LoadRun(number)]
+        vec![Effect::LoadRunModel(number)]
     }
 
     /// A copy of the run has been kept.
-    pub(super) fn judge_on(&mut self) -> Vec<Task> {
-        let waits = self.training.judging.as_ref().is_some_and(|judging| judging.waits);
-        if waits { self.judge_next() } else { Vec::new() }
+    pub(super) fn evaluate_exported_run(&mut self) -> Vec<Effect> {
+        let waits = self.training.run_evaluation.as_ref().is_some_and(|judging| judging.waits);
+        if waits { self.evaluate_next_run() } else { Vec::new() }
     }
 
     /// The model to be judged is there.
-    pub(super) fn judge_loaded(&mut self) -> Vec<Task> {
-        let Some(judging) = &mut self.training.judging else { return Vec::new() };
+    pub(super) fn on_run_model_loaded(&mut self) -> Vec<Effect> {
+        let Some(judging) = &mut self.training.run_evaluation else { return Vec::new() };
         self.last_id += 1;
         judging.id = Some(self.last_id);
         let (id, settings, images) = (self.last_id, owned(&judging.attack), judging.images);
-        vec![Task::Send(Command::Evaluate { id, slot: Slot::Run, settings, images })]
+        vec![Effect::Send(Command::Evaluate { id, slot: Slot::Run, settings, images })]
     }
 
     /// Takes what an evaluation found, if it is one of these.
-    pub(super) fn hear_judged(&mut self, id: u64, report: &Report, over: bool, stopped: bool) -> Option<Vec<Task>> {
-        let judging = self.training.judging.as_mut().filter(|judging| judging.id == Some(id))?;
+    pub(super) fn on_run_evaluated(
+        &mut self,
+        id: u64,
+        report: &Report,
+        over: bool,
+        stopped: bool,
+    ) -> Option<Vec<Effect>> {
+        let judging = self.training.run_evaluation.as_mut().filter(|judging| judging.id == Some(id))?;
         if !over {
             return Some(Vec::new());
         }
         if stopped {
-            self.training.judging = None;
+            self.training.run_evaluation = None;
             self.notice("Judging the runs was interrupted: what was judged by then is in the table.".into());
-            return Some(self.attack_again());
+            return Some(self.resume_preempted_attack());
         }
         let config = &judging.attack;
         let attack = format!("{} {} {}", config.attack, config.norm, config.get("epsilon").unwrap_or_default());
@@ -91,16 +97,16 @@ impl State {
         let mut tasks = Vec::new();
         if let Some(run) = self.training.run_mut(number) {
             run.judged = Some((attack, report.clone()));
-            tasks.push(Task::Remember(number, run.history()));
+            tasks.push(Effect::SaveHistory(number, run.history()));
         }
-        tasks.extend(self.judge_next());
+        tasks.extend(self.evaluate_next_run());
         Some(tasks)
     }
 
     /// The run could not be judged: the others still may.
-    pub(super) fn judge_refused(&mut self) -> Vec<Task> {
-        let Some(judging) = &mut self.training.judging else { return Vec::new() };
+    pub(super) fn on_run_evaluation_failed(&mut self) -> Vec<Effect> {
+        let Some(judging) = &mut self.training.run_evaluation else { return Vec::new() };
         judging.left.remove(0);
-        self.judge_next()
+        self.evaluate_next_run()
     }
 }

@@ -1,7 +1,7 @@
 //! Files made of an attack, and what to say about them. Part of the fold in `state`.
 
 use super::{
-    message::Task,
+    message::Effect,
     reading::{percent, top},
     state::{State, owned},
 };
@@ -9,7 +9,7 @@ use crate::protocol::{Command, Part};
 
 /// The file that was made of the attack last, and what the model sees in it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Saved {
+pub struct SavedImage {
     pub name: String,
     pub probabilities: Vec<f32>,
     pub fools: bool,
@@ -17,13 +17,13 @@ pub struct Saved {
 
 impl State {
     /// Makes a file of the attack in view, once it is over, if its outcome is what is in view.
-    pub(super) fn save(&self, part: Part) -> Vec<Task> {
+    pub(super) fn save(&self, part: Part) -> Vec<Effect> {
         let rewound = self.attack.rewound.is_some();
         let (Some(image), Some(result), false) = (&self.image, &self.attack.result, self.busy() || rewound) else {
             return Vec::new();
         };
         let Some(slot) = self.slot() else { return Vec::new() };
-        vec![Task::Send(Command::Save {
+        vec![Effect::Send(Command::Save {
             slot,
             part,
             original: image.pixels.clone(),

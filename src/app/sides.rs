@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::{
     link::BuiltinModel,
-    message::{Source, Task},
-    state::{Attack, Phase, State},
+    message::{Effect, Source},
+    state::{Attack, AttackPhase, State},
 };
 use crate::protocol::{Command, ModelInfo, Slot};
 
@@ -64,7 +64,7 @@ impl Comparison {
     /// The attack that runs.
     pub fn running(&mut self) -> Option<&mut Attack> {
         let attacks = self.loaded.values_mut().map(|side| &mut side.attack);
-        attacks.into_iter().find(|attack| matches!(attack.phase, Phase::Running { .. }))
+        attacks.into_iter().find(|attack| matches!(attack.phase, AttackPhase::Running { .. }))
     }
 }
 
@@ -83,7 +83,7 @@ impl State {
     }
 
     /// There is another model in a place: what the one before made of adversarial images says nothing about it.
-    pub(super) fn forget_judge(&mut self, slot: Slot) {
+    pub(super) fn forget_transfers(&mut self, slot: Slot) {
         let sides = self.sides.loaded.values_mut().map(|side| &mut side.attack);
         for attack in sides.chain([&mut self.attack]) {
             attack.transfer.retain(|(judge, _)| *judge != slot);
@@ -99,7 +99,7 @@ impl State {
 
     /// The models that the page has or can have.
     pub fn known_models(&self) -> impl Iterator<Item = Source<BuiltinModel>> + use<> {
-        BuiltinModel::all(self.link.model.world).map(Source::Ours).chain(self.own_model.map(Source::Own))
+        BuiltinModel::all(self.link.model.world).map(Source::Builtin).chain(self.own_model.map(Source::Uploaded))
     }
 
     /// The models that can be compared: what is in focus, and what knows the same classes.
@@ -115,7 +115,7 @@ impl State {
     }
 
     /// Puts the model in focus aside, where it keeps its attack, and takes the one at `source` if it is loaded.
-    pub(super) fn put_aside(&mut self, source: Source<BuiltinModel>) {
+    pub(super) fn swap_focus(&mut self, source: Source<BuiltinModel>) {
         let taken = self.sides.loaded.remove(&source.slot());
         if let (Some(slot), Some(model)) = (self.slot(), self.model.take()) {
             let (clean, attack) = (std::mem::take(&mut self.clean), std::mem::take(&mut self.attack));
@@ -131,32 +131,32 @@ impl State {
     }
 
     /// Turns to another model: at once if it is loaded, else when it is.
-    pub(super) fn focus(&mut self, source: Source<BuiltinModel>) -> Vec<Task> {
+    pub(super) fn focus(&mut self, source: Source<BuiltinModel>) -> Vec<Effect> {
         if self.model_in_use == Some(source) || !self.sides.loaded.contains_key(&source.slot()) {
             return self.load_model();
         }
-        self.put_aside(source);
+        self.swap_focus(source);
         let classes = self.model.as_ref().map_or(0, |m| m.classes.len());
         self.link.target = self.link.target.filter(|&class| class < classes);
-        let attacked = matches!(self.attack.phase, Phase::Done { stopped: false, .. })
+        let attacked = matches!(self.attack.phase, AttackPhase::Done { stopped: false, .. })
             && (&self.attack.config, self.attack.target) == (&self.link.attack, self.link.target);
-        if attacked { self.go_on() } else { self.soon(0) }
+        if attacked { self.schedule_next() } else { self.schedule_attack(0) }
     }
 
     /// What is still to be done: the other models are attacked, the open view's questions asked, and then the run trains.
-    pub(super) fn go_on(&mut self) -> Vec<Task> {
-        let tasks = self.look_around();
-        if tasks.is_empty() { self.train_on() } else { tasks }
+    pub(super) fn schedule_next(&mut self) -> Vec<Effect> {
+        let tasks = self.next_background_job();
+        if tasks.is_empty() { self.continue_training() } else { tasks }
     }
 
     /// Once the attack in focus is over, the other models are fetched and attacked alike, then the open view's questions
     /// asked.
-    fn look_around(&mut self) -> Vec<Task> {
-        let idle = self.training.judging.is_none()
-            && matches!(self.attack.phase, Phase::Done { stopped: false, .. })
+    fn next_background_job(&mut self) -> Vec<Effect> {
+        let idle = self.training.run_evaluation.is_none()
+            && matches!(self.attack.phase, AttackPhase::Done { stopped: false, .. })
             && self.many.as_ref().is_none_or(|m| !m.running);
         let at_work = self.sides.fetching.is_some()
-            || self.sides.loaded.values().any(|side| matches!(side.attack.phase, Phase::Running { .. }));
+            || self.sides.loaded.values().any(|side| matches!(side.attack.phase, AttackPhase::Running { .. }));
         if !idle || at_work || self.explored.busy() {
             return Vec::new();
         }
@@ -169,12 +169,12 @@ impl State {
         let missing = self.known_models().find(|s| !known(s) && !self.sides.missing.contains(s));
         if let Some(source) = missing {
             self.sides.fetching = Some(source);
-            return vec![Task::LoadModel(source)];
+            return vec![Effect::LoadModel(source)];
         }
         let (config, target) = (self.attack.config.clone(), self.attack.target);
         let classes = self.model.as_ref().map(|m| m.classes.clone());
         let due = |side: &ComparedModel| {
-            let ended = matches!(side.attack.phase, Phase::Done { stopped: false, .. });
+            let ended = matches!(side.attack.phase, AttackPhase::Done { stopped: false, .. });
             let same = ended && side.attack.config == config && side.attack.target == target;
             !same && !side.clean.is_empty() && Some(&side.model.classes) == classes.as_ref()
         };
@@ -183,8 +183,8 @@ impl State {
         };
         self.last_id += 1;
         let settings = super::state::owned(&config);
-        let phase = Phase::Running { done: 0, total: 0 };
+        let phase = AttackPhase::Running { done: 0, total: 0 };
         side.attack = Attack { id: self.last_id, phase, config, target, ..Attack::default() };
-        vec![Task::Send(Command::Attack { id: self.last_id, slot, settings, target })]
+        vec![Effect::Send(Command::Attack { id: self.last_id, slot, settings, target })]
     }
 }

@@ -2,12 +2,12 @@
 //! here, so it is tested natively.
 
 use super::{
-    explore::Explored,
-    frame::Frame,
-    link::{BuiltinModel, ImageDomain, Link, Wish},
-    message::{Input, Kind, Source, Task},
-    own::Own,
-    saved::Saved,
+    explore::ExplorerCache,
+    frame::CropState,
+    link::{BackendPreference, BuiltinModel, ImageDomain, Permalink},
+    message::{BackendKind, Effect, Msg, Source},
+    own::UserImage,
+    saved::SavedImage,
     sides::Comparison,
     training::Training,
     views::sentence,
@@ -21,11 +21,11 @@ use crate::{
 };
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum Phase {
+pub enum AttackPhase {
     #[default]
     Idle,
     /// Settings have changed; the attack starts in a moment.
-    Soon,
+    Scheduled,
     Running {
         done: usize,
         total: usize,
@@ -42,7 +42,7 @@ pub enum Phase {
 pub struct Attack {
     /// The number of the last one asked for.
     pub id: u64,
-    pub phase: Phase,
+    pub phase: AttackPhase,
     /// Its settings and target when it began.
     pub config: AttackConfig,
     pub target: Option<usize>,
@@ -59,7 +59,7 @@ pub struct Attack {
 
 /// The same attack on many images.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Many {
+pub struct BatchAttack {
     pub id: u64,
     pub config: AttackConfig,
     /// What they are taken from.
@@ -71,7 +71,7 @@ pub struct Many {
 
 /// How this browser's arithmetic compares with PyTorch's.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Check {
+pub struct BackendCheck {
     /// The n-th file that the user brought.
     pub(super) file: usize,
     /// Empty until it is done.
@@ -88,27 +88,27 @@ pub struct Notice {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
-    pub link: Link,
+    pub link: Permalink,
     pub backend: Backend,
     /// The model in focus.
     pub model: Option<ModelInfo>,
     pub image: Option<ImageInfo>,
     /// Which square of its file the image is, if it is a square of one.
-    pub frame: Option<Frame>,
+    pub frame: Option<CropState>,
     /// The user's images, in the order in which they came.
-    pub tray: Vec<Own>,
+    pub uploads: Vec<UserImage>,
     /// Probabilities of the clean image; empty until it is classified.
     pub clean: Vec<f32>,
     pub attack: Attack,
     /// The other models.
     pub sides: Comparison,
     /// What is known for the views.
-    pub explored: Explored,
-    pub saved: Option<Saved>,
+    pub explored: ExplorerCache,
+    pub saved: Option<SavedImage>,
     /// None until it is asked for.
-    pub many: Option<Many>,
+    pub many: Option<BatchAttack>,
     pub training: Training,
-    pub check: Option<Check>,
+    pub check: Option<BackendCheck>,
     pub notices: Vec<Notice>,
     /// What is in use; and what was asked for last, which is on its way if it differs.
     pub model_in_use: Option<Source<BuiltinModel>>,
@@ -123,23 +123,23 @@ pub struct State {
     pub image_wanted: Option<Source<u64>>,
     noticed: usize,
     /// Something long took the worker from the attack on the image, which is made anew after it.
-    pub(super) displaced: bool,
+    pub(super) attack_preempted: bool,
     /// The number of the last attack or evaluation.
     pub(super) last_id: u64,
 }
 
 impl State {
     /// The page as it opens, and what to do first: the CPU is there at once; a GPU may take over later.
-    pub fn new(hash: &str) -> (Self, Vec<Task>) {
-        let (link, problems) = Link::parse(hash);
+    pub fn new(hash: &str) -> (Self, Vec<Effect>) {
+        let (link, problems) = Permalink::parse(hash);
         let mut state = Self {
-            model_wanted: Some(Source::Ours(link.model)),
-            image_wanted: Some(Source::Ours(link.sample)),
+            model_wanted: Some(Source::Builtin(link.model)),
+            image_wanted: Some(Source::Builtin(link.sample)),
             link,
             ..Self::default()
         };
         problems.into_iter().for_each(|p| state.notice(p));
-        let first = if state.link.backend == Wish::Gpu { Kind::Gpu } else { Kind::Cpu };
+        let first = if state.link.backend == BackendPreference::Gpu { BackendKind::Gpu } else { BackendKind::Cpu };
         let tasks = state.start(first);
         (state, tasks)
     }
@@ -150,55 +150,55 @@ impl State {
 
     /// The address of what is in view, without the tour that led there.
     pub fn hash_without_tour(&self) -> String {
-        self.hash_of(&Link { tour: None, ..self.link.clone() })
+        self.hash_of(&Permalink { tour: None, ..self.link.clone() })
     }
 
-    fn hash_of(&self, link: &Link) -> String {
-        let own_model = matches!(self.model_in_use, Some(Source::Own(_)));
-        link.hash(own_model, matches!(self.image_in_use, Some(Source::Own(_))))
+    fn hash_of(&self, link: &Permalink) -> String {
+        let own_model = matches!(self.model_in_use, Some(Source::Uploaded(_)));
+        link.hash(own_model, matches!(self.image_in_use, Some(Source::Uploaded(_))))
     }
 
     /// Whether an attack runs or is about to.
     pub fn busy(&self) -> bool {
-        matches!(self.attack.phase, Phase::Soon | Phase::Running { .. })
+        matches!(self.attack.phase, AttackPhase::Scheduled | AttackPhase::Running { .. })
     }
 
-    pub fn apply(&mut self, input: Input) -> Vec<Task> {
+    pub fn apply(&mut self, input: Msg) -> Vec<Effect> {
         match input {
-            Input::Worker(kind, event) if self.backend.coming == Some(kind) => self.hear_coming(kind, event),
-            Input::Worker(kind, event) => self.hear_current(kind, event),
-            Input::Crashed(kind, why) => self.crashed(kind, &why),
-            Input::Adapter(adapter) => {
+            Msg::Worker(kind, event) if self.backend.coming == Some(kind) => self.on_starting_worker_event(kind, event),
+            Msg::Worker(kind, event) => self.on_worker_event(kind, event),
+            Msg::Crashed(kind, why) => self.on_worker_crashed(kind, &why),
+            Msg::Adapter(adapter) => {
                 self.backend.adapter = Some(adapter);
                 self.prefer_gpu()
             }
-            Input::Weak => {
+            Msg::LowEndDevice => {
                 // Unless the address asks for something else.
                 if self.link.train == TrainConfig::demo() {
                     self.link.train = TrainConfig::small();
                 }
                 Vec::new()
             }
-            Input::Unreadable(subject, text) => self.refused(subject, text),
-            Input::Told(text) => {
+            Msg::ReadFailed(subject, text) => self.on_command_failed(subject, text),
+            Msg::Notify(text) => {
                 self.notice(text);
                 Vec::new()
             }
-            Input::Earlier(runs, data) => {
-                (self.training.earlier, self.training.earlier_data) = (runs, data);
+            Msg::SavedItemsFound(runs, data) => {
+                (self.training.earlier, self.training.saved_datasets) = (runs, data);
                 Vec::new()
             }
-            Input::Remembered(number, bytes) => {
+            Msg::HistoryLoaded(number, bytes) => {
                 self.training.remember(number, &bytes);
                 Vec::new()
             }
-            Input::KeptData(name, file) => {
-                self.training.earlier_data.retain(|(kept, _)| *kept != name);
-                self.training.earlier_data.push((name, file));
+            Msg::DatasetStored(name, file) => {
+                self.training.saved_datasets.retain(|(kept, _)| *kept != name);
+                self.training.saved_datasets.push((name, file));
                 Vec::new()
             }
-            Input::Due => self.begin(),
-            Input::User(intent) => self.intend(intent),
+            Msg::AttackTimerFired => self.begin(),
+            Msg::User(intent) => self.on_user_action(intent),
         }
     }
 
@@ -213,24 +213,24 @@ impl State {
     }
 
     /// Something long takes the worker from the attack on the image, if there is one, whose outcome is then unknown.
-    pub(super) fn displace(&mut self) -> bool {
+    pub(super) fn preempt_attack(&mut self) -> bool {
         let busy = self.busy();
         if busy {
             self.forget_attack();
-            self.attack.phase = Phase::Idle;
-            self.displaced = true;
+            self.attack.phase = AttackPhase::Idle;
+            self.attack_preempted = true;
         }
         busy
     }
 
     /// What took the worker from the attack on the image is over.
-    pub(super) fn attack_again(&mut self) -> Vec<Task> {
-        let over = self.busy() || matches!(self.attack.phase, Phase::Done { stopped: false, .. });
-        if std::mem::take(&mut self.displaced) && !over { self.soon(0) } else { self.go_on() }
+    pub(super) fn resume_preempted_attack(&mut self) -> Vec<Effect> {
+        let over = self.busy() || matches!(self.attack.phase, AttackPhase::Done { stopped: false, .. });
+        if std::mem::take(&mut self.attack_preempted) && !over { self.schedule_attack(0) } else { self.schedule_next() }
     }
 
     /// The worker that attacked many images is gone.
-    pub(super) fn cut_short(&mut self) {
+    pub(super) fn abort_batch(&mut self) {
         if let Some(many) = self.many.as_mut().filter(|many| many.running) {
             (many.running, many.stopped) = (false, true);
         }
@@ -245,56 +245,56 @@ impl State {
         self.attack.transfer.clear();
     }
 
-    pub(super) fn load_model(&self) -> Vec<Task> {
+    pub(super) fn load_model(&self) -> Vec<Effect> {
         let ready = self.backend.current.is_some();
-        self.model_wanted.filter(|_| ready).map(Task::LoadModel).into_iter().collect()
+        self.model_wanted.filter(|_| ready).map(Effect::LoadModel).into_iter().collect()
     }
 
     /// What the views of this world's models need, if the worker does not have it in itself.
-    pub(super) fn load_reference(&self) -> Vec<Task> {
+    pub(super) fn load_reference(&self) -> Vec<Effect> {
         let wanted = self.link.model.world == ImageDomain::Photos && self.backend.current.is_some();
-        wanted.then_some(Task::LoadReference).into_iter().collect()
+        wanted.then_some(Effect::LoadReference).into_iter().collect()
     }
 
-    pub(super) fn load_image(&self) -> Vec<Task> {
+    pub(super) fn load_image(&self) -> Vec<Effect> {
         let load = |source| match source {
-            Source::Ours(index) if self.link.model.world == ImageDomain::Photos => Task::LoadPhoto(index),
-            Source::Ours(index) => Task::Send(Command::LoadSample { index }),
-            Source::Own(file) => Task::LoadImage(file),
+            Source::Builtin(index) if self.link.model.world == ImageDomain::Photos => Effect::LoadPhoto(index),
+            Source::Builtin(index) => Effect::Send(Command::LoadSample { index }),
+            Source::Uploaded(file) => Effect::LoadImage(file),
         };
         let ready = self.backend.current.is_some();
         self.image_wanted.filter(|_| ready).map(load).into_iter().collect()
     }
 
     /// Checks the worker in use against the fixture, if there is one.
-    pub(super) fn load_check(&mut self) -> Vec<Task> {
+    pub(super) fn load_check(&mut self) -> Vec<Effect> {
         let ready = self.backend.current.is_some();
-        let load = |check: &mut Check| {
+        let load = |check: &mut BackendCheck| {
             check.groups.clear();
-            Task::Verify(check.file)
+            Effect::Verify(check.file)
         };
         self.check.as_mut().filter(|_| ready).map(load).into_iter().collect()
     }
 
     /// Attacks in a moment, if there is something to attack.
-    pub(super) fn soon(&mut self, pause: u32) -> Vec<Task> {
+    pub(super) fn schedule_attack(&mut self, pause: u32) -> Vec<Effect> {
         if self.clean.is_empty() || self.backend.current.is_none() {
             return Vec::new();
         }
-        self.attack.phase = Phase::Soon;
-        vec![Task::Schedule(pause)]
+        self.attack.phase = AttackPhase::Scheduled;
+        vec![Effect::StartAttackTimer(pause)]
     }
 
-    fn begin(&mut self) -> Vec<Task> {
-        if self.attack.phase != Phase::Soon || self.backend.current.is_none() {
+    fn begin(&mut self) -> Vec<Effect> {
+        if self.attack.phase != AttackPhase::Scheduled || self.backend.current.is_none() {
             return Vec::new();
         }
         let Some(slot) = self.slot() else {
-            self.attack.phase = Phase::Idle;
+            self.attack.phase = AttackPhase::Idle;
             return Vec::new();
         };
-        self.settle();
-        self.stop_asking();
+        self.commit_crop();
+        self.cancel_probe();
         self.last_id += 1;
         self.attack.id = self.last_id;
         self.attack.config = self.link.attack.clone();
@@ -302,9 +302,9 @@ impl State {
         self.attack.flags.clear();
         self.attack.rewound = None;
         self.saved = None;
-        self.attack.phase = Phase::Running { done: 0, total: 0 };
+        self.attack.phase = AttackPhase::Running { done: 0, total: 0 };
         let settings = owned(&self.attack.config);
-        vec![Task::Send(Command::Attack { id: self.attack.id, slot, settings, target: self.attack.target })]
+        vec![Effect::Send(Command::Attack { id: self.attack.id, slot, settings, target: self.attack.target })]
     }
 }
 

@@ -5,24 +5,24 @@ use wasm_bindgen::JsValue;
 
 use super::{
     controls::fit,
-    desk::AppContext,
+    ctx::AppContext,
     link::BuiltinModel,
     material::{Material, kept, pick},
     message::UserAction,
     progress::{Course, Progress},
     race::Race,
     state::State,
-    training::Phase,
+    training::RunPhase,
     views::ModelLabel,
-    wishes::{Earlier, Wish},
+    wishes::{SavedRun, TrainingAction},
 };
 use crate::protocol::{Origin, Purpose, Slot};
 
 #[component]
 pub fn Trainer() -> impl IntoView {
-    let desk = expect_context::<AppContext>();
-    let resume = pick("train-resume-file", "Go on with a run's file", ".safetensors", false, |desk, files| {
-        files.into_iter().for_each(|file| desk.bring_run(file));
+    let ctx = expect_context::<AppContext>();
+    let resume = pick("train-resume-file", "Go on with a run's file", ".safetensors", false, |ctx, files| {
+        files.into_iter().for_each(|file| ctx.open_run(file));
     });
     view! {
         <section class="train" id="train" aria-labelledby="train-title">
@@ -35,9 +35,9 @@ pub fn Trainer() -> impl IntoView {
                     {fit()}
                 </div>
                 <div class="course">
-                    <div class="actions">{ACTS[..4].iter().map(|act| button(desk, act)).collect_view()}</div>
+                    <div class="actions">{ACTS[..4].iter().map(|act| button(ctx, act)).collect_view()}</div>
                     <Progress/>
-                    <div class="actions">{ACTS[4..].iter().map(|act| button(desk, act)).collect_view()}{resume}</div>
+                    <div class="actions">{ACTS[4..].iter().map(|act| button(ctx, act)).collect_view()}{resume}</div>
                     {kept("train-earlier", "Runs of earlier visits", earlier)}
                     <Course/>
                     <p class="fine">
@@ -58,7 +58,7 @@ struct Act {
     id: fn(&State) -> &'static str,
     title: fn(&State) -> &'static str,
     can: fn(&State) -> bool,
-    wish: fn(&State) -> Wish,
+    wish: fn(&State) -> TrainingAction,
 }
 
 const ACTS: [Act; 7] = [
@@ -66,47 +66,62 @@ const ACTS: [Act; 7] = [
         id: |_| "train-begin",
         title: |_| "Begin a run",
         can: State::can_begin,
-        wish: |_| Wish::Begin(js_sys::Date::now() as u64),
+        wish: |_| TrainingAction::Start(js_sys::Date::now() as u64),
     },
     Act {
         id: |s| if going(s) { "train-pause" } else { "train-go" },
         title: |s| if going(s) { "Pause" } else { "Go on" },
         can: can_move,
-        wish: |s| if going(s) { Wish::Pause } else { Wish::Go },
+        wish: |s| if going(s) { TrainingAction::Pause } else { TrainingAction::Resume },
     },
-    Act { id: |_| "train-step", title: |_| "One step", can: |s| can_move(s) && !going(s), wish: |_| Wish::Step },
-    Act { id: |_| "train-end", title: |_| "Put away", can: has_run, wish: |_| Wish::End },
-    Act { id: |_| "train-try", title: |_| "Attack this model", can: has_run, wish: |_| Wish::Save(Purpose::Try) },
+    Act {
+        id: |_| "train-step",
+        title: |_| "One step",
+        can: |s| can_move(s) && !going(s),
+        wish: |_| TrainingAction::Step,
+    },
+    Act { id: |_| "train-end", title: |_| "Put away", can: has_run, wish: |_| TrainingAction::Close },
+    Act {
+        id: |_| "train-try",
+        title: |_| "Attack this model",
+        can: has_run,
+        wish: |_| TrainingAction::Export(Purpose::Try),
+    },
     Act {
         id: |_| "train-save-model",
         title: |_| "Save the model",
         can: has_run,
-        wish: |_| Wish::Save(Purpose::SaveModel),
+        wish: |_| TrainingAction::Export(Purpose::SaveModel),
     },
-    Act { id: |_| "train-save-run", title: |_| "Save the run", can: has_run, wish: |_| Wish::Save(Purpose::SaveRun) },
+    Act {
+        id: |_| "train-save-run",
+        title: |_| "Save the run",
+        can: has_run,
+        wish: |_| TrainingAction::Export(Purpose::SaveRun),
+    },
 ];
 
-fn phase(state: &State) -> Option<Phase> {
+fn phase(state: &State) -> Option<RunPhase> {
     state.training.run.as_ref().map(|run| run.phase)
 }
 
 fn has_run(state: &State) -> bool {
-    state.training.run.is_some() && !state.training.coming()
+    state.training.run.is_some() && !state.training.is_preparing()
 }
 
 fn going(state: &State) -> bool {
-    phase(state) == Some(Phase::Going)
+    phase(state) == Some(RunPhase::Running)
 }
 
 fn can_move(state: &State) -> bool {
-    has_run(state) && phase(state) != Some(Phase::Over)
+    has_run(state) && phase(state) != Some(RunPhase::Finished)
 }
 
-fn button(desk: AppContext, act: &'static Act) -> AnyView {
-    let now = Memo::new(move |_| desk.state.with(|s| ((act.id)(s), (act.title)(s), (act.can)(s))));
+fn button(ctx: AppContext, act: &'static Act) -> AnyView {
+    let now = Memo::new(move |_| ctx.state.with(|s| ((act.id)(s), (act.title)(s), (act.can)(s))));
     let press = move |_| {
-        let wish = desk.state.with_untracked(|s| (act.can)(s).then(|| (act.wish)(s)));
-        wish.into_iter().for_each(|wish| desk.tell(UserAction::Train(wish)));
+        let wish = ctx.state.with_untracked(|s| (act.can)(s).then(|| (act.wish)(s)));
+        wish.into_iter().for_each(|wish| ctx.dispatch(UserAction::Train(wish)));
     };
     view! {
         <button class:main=now.get_untracked().0 == "train-begin" id=move || now.get().0
@@ -118,16 +133,16 @@ fn button(desk: AppContext, act: &'static Act) -> AnyView {
 /// What a run begins with.
 #[component]
 fn Begin() -> impl IntoView {
-    let desk = expect_context::<AppContext>();
-    let own = Memo::new(move |_| desk.state.with(|s| s.name_of(Slot::Own).map(str::to_owned)));
-    let now = Memo::new(move |_| desk.state.with(|s| s.link.origin));
-    let world = Memo::new(move |_| desk.state.with(|s| s.link.model.world));
+    let ctx = expect_context::<AppContext>();
+    let own = Memo::new(move |_| ctx.state.with(|s| s.name_of(Slot::Custom).map(str::to_owned)));
+    let now = Memo::new(move |_| ctx.state.with(|s| s.link.origin));
+    let world = Memo::new(move |_| ctx.state.with(|s| s.link.model.world));
     let options = move || {
         let shipped = BuiltinModel::all(world.get())
             .map(|shipped| (shipped.slot, ModelLabel::from(shipped.slot).the().to_owned()));
-        let chosen = now.get() == Origin::Model(Slot::Own);
+        let chosen = now.get() == Origin::Model(Slot::Custom);
         let own = own.get().map(|name| format!("yours, {name}")).or_else(|| chosen.then(|| "yours".into()));
-        let models = shipped.chain(own.map(|title| (Slot::Own, title)));
+        let models = shipped.chain(own.map(|title| (Slot::Custom, title)));
         let option = |(slot, title): (Slot, String)| {
             let selected = move || now.get() == Origin::Model(slot);
             view! { <option value=slot.key() prop:selected=selected>{title}</option> }
@@ -135,9 +150,9 @@ fn Begin() -> impl IntoView {
         models.map(option).collect_view()
     };
     let choose = move |key: String| {
-        let slots = [Slot::Robust, Slot::Standard, Slot::Adversarial, Slot::Own];
+        let slots = [Slot::Robust, Slot::Standard, Slot::Adversarial, Slot::Custom];
         let slot = slots.into_iter().find(|slot| slot.key() == key);
-        desk.tell(UserAction::Train(Wish::Origin(slot.map_or(Origin::Scratch, Origin::Model))));
+        ctx.dispatch(UserAction::Train(TrainingAction::Origin(slot.map_or(Origin::Scratch, Origin::Model))));
     };
     view! {
         <div class="control">
@@ -152,11 +167,11 @@ fn Begin() -> impl IntoView {
 }
 
 /// The runs that were kept, and what can be done about them.
-fn earlier(state: &State) -> Vec<(String, [(&'static str, Wish); 2])> {
-    let one = |Earlier { number, words }: &Earlier| {
+fn earlier(state: &State) -> Vec<(String, [(&'static str, TrainingAction); 2])> {
+    let one = |SavedRun { number, words }: &SavedRun| {
         // Milliseconds since 1970.
         let date = js_sys::Date::new(&(*number as f64).into()).to_locale_string("en-GB", &JsValue::UNDEFINED);
-        let acts = [("Go on", Wish::TakeUp(*number)), ("Delete", Wish::Forget(*number))];
+        let acts = [("Go on", TrainingAction::ResumeSaved(*number)), ("Delete", TrainingAction::DeleteSaved(*number))];
         (format!("{}, {words}", String::from(date)), acts)
     };
     state.training.earlier.iter().map(one).collect()

@@ -3,22 +3,22 @@
 use leptos::prelude::*;
 
 use super::{
-    desk::AppContext,
-    message::{Sort, Source, UserAction},
+    ctx::AppContext,
+    message::{FileKind, Source, UserAction},
 };
 
 #[component]
 pub fn Tray() -> impl IntoView {
-    let desk = expect_context::<AppContext>();
+    let ctx = expect_context::<AppContext>();
     let own =
-        Memo::new(move |_| desk.state.with(|s| s.tray.iter().map(|o| (o.file, o.name.clone())).collect::<Vec<_>>()));
+        Memo::new(move |_| ctx.state.with(|s| s.uploads.iter().map(|o| (o.file, o.name.clone())).collect::<Vec<_>>()));
     let image = move |(file, name): (usize, String)| {
-        let in_view = move || desk.state.with(|s| s.image_wanted == Some(Source::Own(file)));
+        let in_view = move || ctx.state.with(|s| s.image_wanted == Some(Source::Uploaded(file)));
         let title = name.clone();
         view! {
             <button class="thumbnail" title=title aria-pressed=move || in_view().to_string()
-                on:click=move |_| desk.tell(UserAction::File(file, Sort::Image))>
-                <img src=desk.shown(file) alt=name draggable="false"/>
+                on:click=move |_| ctx.dispatch(UserAction::OpenFile(file, FileKind::Image))>
+                <img src=ctx.object_url(file) alt=name draggable="false"/>
             </button>
         }
     };

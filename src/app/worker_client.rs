@@ -7,21 +7,21 @@ use js_sys::{Array, ArrayBuffer, Uint8Array};
 use wasm_bindgen::prelude::*;
 use web_sys::{BroadcastChannel, ErrorEvent, Event as DomEvent, MessageEvent, Url, Worker};
 
-use super::{browser, message::Kind};
+use super::{browser, message::BackendKind};
 use crate::{
     platform::thread,
     protocol::{Command, Event, decode, encode},
 };
 
 /// What comes from a worker.
-pub enum Report {
+pub enum WorkerMessage {
     Event(Event),
     /// It is dead.
     Crashed(String),
 }
 
 /// A running worker; ended when dropped.
-pub struct Client {
+pub struct WorkerClient {
     worker: Worker,
     deaths: BroadcastChannel,
     /// Messages wait here until the worker listens.
@@ -30,9 +30,9 @@ pub struct Client {
     _on_error: Closure<dyn FnMut(DomEvent)>,
 }
 
-impl Client {
+impl WorkerClient {
     /// Starts a worker, with threads or without; `report` hears of everything that it says.
-    pub fn start(kind: Kind, threads: bool, report: impl Fn(Report) + 'static) -> Result<Self, String> {
+    pub fn start(kind: BackendKind, threads: bool, report: impl Fn(WorkerMessage) + 'static) -> Result<Self, String> {
         let problem = |e| format!("{e:?}");
         // A name of its own, for the channel on which its threads tell of their death.
         let name = format!("otjr-{}-{}", js_sys::Date::now(), js_sys::Math::random());
@@ -47,9 +47,9 @@ impl Client {
             move |message: MessageEvent| {
                 let data = message.data();
                 if let Some(text) = data.as_string() {
-                    report(Report::Crashed(text));
+                    report(WorkerMessage::Crashed(text));
                 } else if let Some(bytes) = data.dyn_ref::<Uint8Array>() {
-                    report(decode(&bytes.to_vec()).map_or_else(Report::Crashed, Report::Event));
+                    report(decode(&bytes.to_vec()).map_or_else(WorkerMessage::Crashed, WorkerMessage::Event));
                 } else {
                     let messages: Vec<Array> = waiting.borrow_mut().take().unwrap_or_default();
                     messages.iter().for_each(|m| post(&worker, m));
@@ -59,7 +59,7 @@ impl Client {
         // A program that could not be loaded gives an event without a message.
         let on_error = Closure::<dyn FnMut(DomEvent)>::new(move |event: DomEvent| {
             let text = event.dyn_ref::<ErrorEvent>().map(ErrorEvent::message);
-            report(Report::Crashed(text.unwrap_or_else(|| "its program could not be loaded".into())));
+            report(WorkerMessage::Crashed(text.unwrap_or_else(|| "its program could not be loaded".into())));
         });
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         deaths.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
@@ -80,13 +80,13 @@ impl Client {
 
 /// The file of a worker's program, without what follows its name. Where the page is isolated from other origins, that for the
 /// CPU may have `threads`, if it was built with them (`native/threads`).
-pub fn program(kind: Kind, threads: bool) -> &'static str {
+pub fn program(kind: BackendKind, threads: bool) -> &'static str {
     let isolated =
         || js_sys::Reflect::get(&js_sys::global(), &"crossOriginIsolated".into()).is_ok_and(|it| it.is_truthy());
     match kind {
-        Kind::Cpu if threads && option_env!("OTJR_THREADS").is_some() && isolated() => "worker-threads",
-        Kind::Cpu => "worker-cpu",
-        Kind::Gpu => "worker-gpu",
+        BackendKind::Cpu if threads && option_env!("OTJR_THREADS").is_some() && isolated() => "worker-threads",
+        BackendKind::Cpu => "worker-cpu",
+        BackendKind::Gpu => "worker-gpu",
     }
 }
 
@@ -110,7 +110,7 @@ fn post(worker: &Worker, message: &Array) {
     }
 }
 
-impl Drop for Client {
+impl Drop for WorkerClient {
     fn drop(&mut self) {
         self.worker.set_onmessage(None);
         self.worker.set_onerror(None);

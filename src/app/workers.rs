@@ -1,10 +1,10 @@
 //! Which worker computes: one in use, perhaps one on its way to take its place. Part of the fold in `state`.
 
 use super::{
-    link::Wish,
-    message::{Kind, Task},
-    reading::Adapter,
-    state::{Phase, State},
+    link::BackendPreference,
+    message::{BackendKind, Effect},
+    reading::GpuAdapter,
+    state::{AttackPhase, State},
 };
 use crate::protocol::Event;
 
@@ -15,11 +15,11 @@ pub const RESTARTS: u32 = 3;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Backend {
     /// The worker in use, with its device's name.
-    pub current: Option<(Kind, String)>,
+    pub current: Option<(BackendKind, String)>,
     /// The worker that is being started.
-    pub coming: Option<Kind>,
+    pub coming: Option<BackendKind>,
     /// What GPU the browser has, once it said so.
-    pub adapter: Option<Adapter>,
+    pub adapter: Option<GpuAdapter>,
     /// Why the GPU was given up, if it was.
     pub given_up: Option<String>,
     pub crashes: u32,
@@ -28,10 +28,13 @@ pub struct Backend {
 }
 
 impl State {
-    pub(super) fn start(&mut self, kind: Kind) -> Vec<Task> {
+    pub(super) fn start(&mut self, kind: BackendKind) -> Vec<Effect> {
         let current = self.backend.current.as_ref().map(|(kind, _)| *kind);
-        let discard =
-            self.backend.coming.take_if(|coming| *coming != kind || current == Some(kind)).map(|_| Task::Discard);
+        let discard = self
+            .backend
+            .coming
+            .take_if(|coming| *coming != kind || current == Some(kind))
+            .map(|_| Effect::DropStartingWorker);
         let mut tasks = Vec::new();
         let start = current != Some(kind) && self.backend.coming != Some(kind);
         if start {
@@ -40,52 +43,52 @@ impl State {
             self.backend.coming = Some(kind);
         }
         tasks.extend(discard);
-        tasks.extend(start.then_some(Task::Start(kind)));
+        tasks.extend(start.then_some(Effect::StartWorker(kind)));
         tasks
     }
 
     /// A real GPU takes over from the CPU, once that is at work: something is to be seen meanwhile.
-    pub(super) fn prefer_gpu(&mut self) -> Vec<Task> {
-        let real = self.backend.adapter.as_ref().is_some_and(Adapter::is_real) && self.backend.given_up.is_none();
-        let wanted = real && self.link.backend == Wish::Auto && self.backend.current.is_some();
-        if wanted { self.start(Kind::Gpu) } else { Vec::new() }
+    pub(super) fn prefer_gpu(&mut self) -> Vec<Effect> {
+        let real = self.backend.adapter.as_ref().is_some_and(GpuAdapter::is_real) && self.backend.given_up.is_none();
+        let wanted = real && self.link.backend == BackendPreference::Auto && self.backend.current.is_some();
+        if wanted { self.start(BackendKind::Gpu) } else { Vec::new() }
     }
 
-    pub(super) fn hear_coming(&mut self, kind: Kind, event: Event) -> Vec<Task> {
+    pub(super) fn on_starting_worker_event(&mut self, kind: BackendKind, event: Event) -> Vec<Effect> {
         match event {
             Event::DeviceReady { name, .. } => {
                 self.backend.coming = None;
                 self.backend.current = Some((kind, name));
-                self.cut_short();
+                self.abort_batch();
                 self.sides.forget();
-                self.stop_asking();
-                let mut tasks = vec![Task::Promote];
+                self.cancel_probe();
+                let mut tasks = vec![Effect::ActivateWorker];
                 tasks.extend(self.load_reference());
                 tasks.extend(self.load_image());
                 tasks.extend(self.load_model());
                 tasks.extend(self.load_check());
-                tasks.extend(self.train_again());
+                tasks.extend(self.restore_training());
                 tasks.extend(self.prefer_gpu());
                 tasks
             }
-            Event::Failed { text, .. } => self.crashed(kind, &text),
+            Event::Failed { text, .. } => self.on_worker_crashed(kind, &text),
             _ => Vec::new(),
         }
     }
 
     /// A worker is gone. A GPU that fails to start is given up; what worked once is tried again.
-    pub(super) fn crashed(&mut self, kind: Kind, why: &str) -> Vec<Task> {
+    pub(super) fn on_worker_crashed(&mut self, kind: BackendKind, why: &str) -> Vec<Effect> {
         let was_coming = self.backend.coming.take_if(|coming| *coming == kind).is_some();
         let mut tasks = Vec::new();
         if was_coming {
-            tasks.push(Task::Discard);
+            tasks.push(Effect::DropStartingWorker);
         } else {
-            tasks.push(Task::End);
+            tasks.push(Effect::StopWorker);
             self.backend.current = None;
-            self.attack.phase = Phase::Idle;
+            self.attack.phase = AttackPhase::Idle;
             self.sides.forget();
-            self.stop_asking();
-            self.cut_short();
+            self.cancel_probe();
+            self.abort_batch();
             self.training_crashed();
             // Whatever was on its way may have been the cause.
             self.check = None;
@@ -93,12 +96,12 @@ impl State {
             self.image_wanted = self.image_in_use.or(self.image_wanted);
         }
         self.backend.crashes += 1;
-        self.backend.cpu_crashed |= kind == Kind::Cpu;
+        self.backend.cpu_crashed |= kind == BackendKind::Cpu;
         let next = match kind {
-            Kind::Gpu if was_coming || self.backend.crashes > RESTARTS => {
+            BackendKind::Gpu if was_coming || self.backend.crashes > RESTARTS => {
                 self.backend.given_up = Some(why.to_owned());
                 self.notice(format!("WebGPU failed ({why}). The CPU goes on."));
-                Some(Kind::Cpu)
+                Some(BackendKind::Cpu)
             }
             _ if self.backend.crashes > RESTARTS => {
                 self.notice(format!("The computation failed again ({why}). Reload the page to try once more."));
@@ -116,15 +119,17 @@ impl State {
     }
 
     /// Takes the user's word on who shall compute.
-    pub(super) fn choose(&mut self, wish: Wish) -> Vec<Task> {
+    pub(super) fn choose(&mut self, wish: BackendPreference) -> Vec<Effect> {
         self.link.backend = wish;
         (self.backend.crashes, self.backend.cpu_crashed) = (0, false);
         self.backend.given_up = None;
         match wish {
-            Wish::Cpu => self.start(Kind::Cpu),
-            Wish::Gpu => self.start(Kind::Gpu),
-            Wish::Auto if self.backend.adapter.as_ref().is_some_and(Adapter::is_real) => self.start(Kind::Gpu),
-            Wish::Auto => self.start(Kind::Cpu),
+            BackendPreference::Cpu => self.start(BackendKind::Cpu),
+            BackendPreference::Gpu => self.start(BackendKind::Gpu),
+            BackendPreference::Auto if self.backend.adapter.as_ref().is_some_and(GpuAdapter::is_real) => {
+                self.start(BackendKind::Gpu)
+            }
+            BackendPreference::Auto => self.start(BackendKind::Cpu),
         }
     }
 }

@@ -89,7 +89,7 @@ impl Session {
             Command::Open => self.open(choice, emit).await,
             Command::LoadModel { slot, name, bytes } => self.load_model(slot, name, &bytes, emit).await,
             Command::ForgetBuiltin => {
-                self.models.retain(|slot, _| matches!(slot, Slot::Own | Slot::Run));
+                self.models.retain(|slot, _| matches!(slot, Slot::Custom | Slot::Run));
                 Ok(())
             }
             Command::LoadImage { name, label, bytes } => self.load_image(name, label, &bytes, emit).await,

@@ -3,9 +3,9 @@
 use otjr::{
     app::{
         compare,
-        explore::View,
-        link::{BuiltinModel, ImageDomain, Link, Wish},
-        message::{Input, Sort, Source, Task, UserAction},
+        explore::ExplorerView,
+        link::{BackendPreference, BuiltinModel, ImageDomain, Permalink},
+        message::{Effect, FileKind, Msg, Source, UserAction},
         rewind,
         state::State,
         tour,
@@ -26,19 +26,19 @@ fn classified(slot: Slot) -> Event {
 }
 
 /// The number and place of the attack that a task asks for.
-fn attack_of(tasks: &[Task]) -> (u64, Slot) {
+fn attack_of(tasks: &[Effect]) -> (u64, Slot) {
     match tasks {
-        [Task::Send(Command::Attack { id, slot, .. })] => (*id, *slot),
+        [Effect::Send(Command::Attack { id, slot, .. })] => (*id, *slot),
         other => panic!("no attack: {other:?}"),
     }
 }
 
 /// A page with both models attacked; gives what it does next.
-fn both_attacked() -> (State, Vec<Task>) {
+fn both_attacked() -> (State, Vec<Effect>) {
     let mut state = attacking("");
     let id = state.attack.id;
     let tasks = hear(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
-    assert_eq!(tasks, [Task::LoadModel(Source::Ours(BuiltinModel::STANDARD))]);
+    assert_eq!(tasks, [Effect::LoadModel(Source::Builtin(BuiltinModel::STANDARD))]);
     assert_eq!(hear(&mut state, model_at(Slot::Standard)), [], "it is to be classified first");
     let tasks = hear(&mut state, classified(Slot::Standard));
     let (id, slot) = attack_of(&tasks);
@@ -94,13 +94,13 @@ fn another_model_in_a_place_has_judged_nothing_yet() {
 #[test]
 fn an_attack_can_be_rewound() {
     let (mut state, tasks) = both_attacked();
-    user(&mut state, UserAction::View(None));
-    let [Task::Send(Command::Explore { id, .. })] = tasks[..] else { panic!("{tasks:?}") };
+    user(&mut state, UserAction::OpenView(None));
+    let [Effect::Send(Command::Explore { id, .. })] = tasks[..] else { panic!("{tasks:?}") };
     hear(&mut state, Event::ProbeCancelled { id });
     let outcome = state.shown().unwrap().pixels.to_vec();
     assert_eq!(rewind::words(&state), "");
     let tasks = user(&mut state, UserAction::Rewind(10));
-    let [Task::Send(Command::Explore { id, slot: Slot::Robust, question: Probe::Moments })] = tasks[..] else {
+    let [Effect::Send(Command::Explore { id, slot: Slot::Robust, question: Probe::Moments })] = tasks[..] else {
         panic!("{tasks:?}")
     };
     assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&outcome[..], "not known yet"));
@@ -128,8 +128,8 @@ fn an_attack_can_be_rewound() {
     assert_eq!(user(&mut state, UserAction::Save(Part::Attacked)), []);
     // The next attack begins at its outcome, and its moments are others.
     user(&mut state, UserAction::Rewind(5));
-    user(&mut state, UserAction::Again);
-    state.apply(Input::Due);
+    user(&mut state, UserAction::Rerun);
+    state.apply(Msg::AttackTimerFired);
     assert_eq!(user(&mut state, UserAction::Rewind(5)), [], "it is not over");
     assert_eq!(state.attack.rewound, None);
     let again = attacked(state.attack.id, false, result([0.9, 0.05, 0.05], false));
@@ -143,8 +143,8 @@ fn an_attack_can_be_rewound() {
 fn a_layer_of_another_network_is_not_asked_for() {
     let (mut state, tasks) = both_attacked();
     user(&mut state, UserAction::Layer("stage 9".into()));
-    let mut layers = |tasks: Vec<Task>| {
-        let [Task::Send(Command::Explore { id, slot, question: Probe::Layers })] = tasks[..] else {
+    let mut layers = |tasks: Vec<Effect>| {
+        let [Effect::Send(Command::Explore { id, slot, question: Probe::Layers })] = tasks[..] else {
             panic!("{tasks:?}")
         };
         let shift = LayerShift { name: "pixels".into(), shape: [3, 32, 32], relative_l2: None, cosine: None };
@@ -155,21 +155,21 @@ fn a_layer_of_another_network_is_not_asked_for() {
     assert_eq!(layers(tasks), []);
     assert_eq!(layer_names(&state), ["pixels", "stage 9"]);
     let tasks = user(&mut state, UserAction::Layer("pixels".into()));
-    assert!(matches!(&tasks[..], [Task::Send(Command::Explore { question: Probe::Maps(_), .. })]), "{tasks:?}");
+    assert!(matches!(&tasks[..], [Effect::Send(Command::Explore { question: Probe::Maps(_), .. })]), "{tasks:?}");
     assert_eq!(layer_names(&state), ["pixels"]);
 }
 
 #[test]
 fn a_model_that_was_attacked_comes_into_focus_at_once() {
     let (mut state, _) = both_attacked();
-    let tasks = user(&mut state, UserAction::Model(Source::Ours(BuiltinModel::STANDARD)));
-    assert!(!tasks.iter().any(|task| matches!(task, Task::LoadModel(_) | Task::Schedule(_))), "{tasks:?}");
+    let tasks = user(&mut state, UserAction::Model(Source::Builtin(BuiltinModel::STANDARD)));
+    assert!(!tasks.iter().any(|task| matches!(task, Effect::LoadModel(_) | Effect::StartAttackTimer(_))), "{tasks:?}");
     assert_eq!(state.slot(), Some(Slot::Standard));
     assert!(state.attack.result.as_ref().is_some_and(|r| r.reached));
     assert!(state.hash().starts_with("#model=ce"));
     // Under other settings both are attacked anew, the one in focus first.
     user(&mut state, UserAction::Set("epsilon", "4/255".into()));
-    let (id, slot) = attack_of(&state.apply(Input::Due));
+    let (id, slot) = attack_of(&state.apply(Msg::AttackTimerFired));
     assert_eq!(slot, Slot::Standard);
     let tasks = hear(&mut state, attacked(id, false, result([0.1, 0.8, 0.1], true)));
     assert_eq!(attack_of(&tasks).1, Slot::Robust);
@@ -187,16 +187,16 @@ fn a_model_that_cannot_be_had_beside_is_not_tried_again() {
     let mut state = attacking("");
     let id = state.attack.id;
     hear(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
-    let tasks = state.apply(Input::Unreadable(ErrorScope::Model, "ce.safetensors could not be fetched".into()));
-    assert!(!tasks.iter().any(|task| matches!(task, Task::LoadModel(_))), "{tasks:?}");
+    let tasks = state.apply(Msg::ReadFailed(ErrorScope::Model, "ce.safetensors could not be fetched".into()));
+    assert!(!tasks.iter().any(|task| matches!(task, Effect::LoadModel(_))), "{tasks:?}");
     assert_eq!((state.slot(), state.notices.len()), (Some(Slot::Robust), 1));
 }
 
 #[test]
 fn the_open_view_is_asked_for_each_model_and_again_after_another_attack() {
     let (mut state, tasks) = both_attacked();
-    let question = |tasks: &[Task]| match tasks {
-        [Task::Send(Command::Explore { id, slot, question })] => (*id, *slot, question.clone()),
+    let question = |tasks: &[Effect]| match tasks {
+        [Effect::Send(Command::Explore { id, slot, question })] => (*id, *slot, question.clone()),
         other => panic!("no question: {other:?}"),
     };
     let answer = |(id, slot, question): (u64, Slot, Probe), over| Event::Explored {
@@ -213,101 +213,104 @@ fn the_open_view_is_asked_for_each_model_and_again_after_another_attack() {
     assert_eq!((second.1, &second.2), (Slot::Standard, &Probe::Layers));
     assert_eq!(hear(&mut state, answer(second, true)), []);
     // Another view, another question; a late answer to an old one changes nothing.
-    let third = question(&user(&mut state, UserAction::View(Some(View::Embedding))));
+    let third = question(&user(&mut state, UserAction::OpenView(Some(ExplorerView::Embedding))));
     assert_eq!(third.2, Probe::Embedding);
     user(&mut state, UserAction::Set("epsilon", "4/255".into()));
-    let (id, _) = attack_of(&state.apply(Input::Due));
+    let (id, _) = attack_of(&state.apply(Msg::AttackTimerFired));
     let before = state.explored.clone();
     hear(&mut state, answer(third, true));
     assert_eq!(state.explored, before);
     // What is known stays in view until there is something newer.
     assert!(state.known(Slot::Robust, &Probe::Layers).is_some_and(|known| known.attack < id));
     assert!(state.hash().contains("view=embedding"));
-    assert_eq!(Link::parse(&state.hash()).0.view, Some(View::Embedding));
+    assert_eq!(Permalink::parse(&state.hash()).0.view, Some(ExplorerView::Embedding));
 }
 
 #[test]
 fn every_step_of_the_tour_is_an_address() {
     for n in 0..tour::STEPS.len() {
-        let (link, problems) = Link::parse(&tour::Step::hash(n));
+        let (link, problems) = Permalink::parse(&tour::Step::hash(n));
         assert_eq!((link.tour, problems), (Some(n), vec![]));
-        assert_eq!(Link::parse(&link.hash(false, false)).0, link, "step {n}");
+        assert_eq!(Permalink::parse(&link.hash(false, false)).0, link, "step {n}");
     }
     let (mut state, _) = State::new(&tour::Step::hash(4));
     assert!(!state.hash_without_tour().contains("tour"));
-    user(&mut state, UserAction::Address(tour::Step::hash(5)));
-    assert_eq!((state.link.tour, state.link.view), (Some(5), Some(View::Embedding)));
+    user(&mut state, UserAction::Navigate(tour::Step::hash(5)));
+    assert_eq!((state.link.tour, state.link.view), (Some(5), Some(ExplorerView::Embedding)));
 }
 
 /// What a step of the tour does not speak of stays as it was, and so does what no address can carry.
 #[test]
 fn the_tour_takes_nothing_away() {
     let mut state = attacking("#model=ce&sample=7&backend=cpu&train.objective=sw");
-    user(&mut state, UserAction::Address(tour::Step::hash(1)));
+    user(&mut state, UserAction::Navigate(tour::Step::hash(1)));
     let link = &state.link;
-    assert_eq!((link.tour, link.sample, link.backend, link.train.objective), (Some(1), 7, Wish::Cpu, Objective::Sw));
+    assert_eq!(
+        (link.tour, link.sample, link.backend, link.train.objective),
+        (Some(1), 7, BackendPreference::Cpu, Objective::Sw)
+    );
     let whole = "#model=ce&sample=3&backend=auto&train.objective=ce&tour=2";
-    user(&mut state, UserAction::Address(whole.into()));
+    user(&mut state, UserAction::Navigate(whole.into()));
     let link = &state.link;
     assert_eq!(
         (link.sample, link.backend, link.train.objective),
-        (3, Wish::Auto, Objective::Ce),
+        (3, BackendPreference::Auto, Objective::Ce),
         "but a whole address counts"
     );
 
-    user(&mut state, UserAction::File(0, Sort::Image));
+    user(&mut state, UserAction::OpenFile(0, FileKind::Image));
     hear(&mut state, image(None, 1));
-    user(&mut state, UserAction::File(1, Sort::Model));
-    hear(&mut state, model_at(Slot::Own));
-    let own = (Some(Source::Own(0)), Some(Source::Own(1)));
+    user(&mut state, UserAction::OpenFile(1, FileKind::Model));
+    hear(&mut state, model_at(Slot::Custom));
+    let own = (Some(Source::Uploaded(0)), Some(Source::Uploaded(1)));
     let before = state.hash();
     assert!(before.contains("model=own") && before.contains("sample=own"), "{before}");
     // The end of the tour, and back to a step of it in history.
     for address in [state.hash_without_tour(), before] {
-        user(&mut state, UserAction::Address(address.clone()));
+        user(&mut state, UserAction::Navigate(address.clone()));
         assert_eq!((state.image_wanted, state.model_wanted, state.hash()), (own.0, own.1, address));
     }
     assert_eq!(state.notices, []);
-    user(&mut state, UserAction::Address(tour::Step::hash(4)));
-    assert_eq!((state.image_wanted, state.model_wanted), (own.0, Some(Source::Ours(BuiltinModel::STANDARD))));
+    user(&mut state, UserAction::Navigate(tour::Step::hash(4)));
+    assert_eq!((state.image_wanted, state.model_wanted), (own.0, Some(Source::Builtin(BuiltinModel::STANDARD))));
 }
 
 /// Back from the tour: what no address can carry is what it was, also where the tour leads to another world.
 #[test]
 fn back_from_the_tour_the_own_model_and_image_are_there() {
     let mut state = attacking("");
-    user(&mut state, UserAction::File(0, Sort::Image));
+    user(&mut state, UserAction::OpenFile(0, FileKind::Image));
     hear(&mut state, image(None, 1));
-    user(&mut state, UserAction::File(1, Sort::Model));
-    hear(&mut state, model_at(Slot::Own));
+    user(&mut state, UserAction::OpenFile(1, FileKind::Model));
+    hear(&mut state, model_at(Slot::Custom));
     let before = state.hash();
-    user(&mut state, UserAction::Address(tour::Step::hash(0)));
+    user(&mut state, UserAction::Navigate(tour::Step::hash(0)));
     hear(&mut state, model_at(Slot::Standard));
     assert_eq!(
         (state.model_in_use, state.image_in_use),
-        (Some(Source::Ours(BuiltinModel::STANDARD)), Some(Source::Own(0)))
+        (Some(Source::Builtin(BuiltinModel::STANDARD)), Some(Source::Uploaded(0)))
     );
     user(&mut state, UserAction::Sample(3));
     hear(&mut state, image(None, 2));
-    let tasks = user(&mut state, UserAction::Address(before.clone()));
-    assert!(tasks.contains(&Task::LoadImage(0)), "{tasks:?}");
+    let tasks = user(&mut state, UserAction::Navigate(before.clone()));
+    assert!(tasks.contains(&Effect::LoadImage(0)), "{tasks:?}");
     hear(&mut state, image(None, 1));
-    assert_eq!((state.model_in_use, state.hash()), (Some(Source::Own(1)), before));
+    assert_eq!((state.model_in_use, state.hash()), (Some(Source::Uploaded(1)), before));
 
     let photos = BuiltinModel { world: ImageDomain::Photos, slot: Slot::Robust };
-    user(&mut state, UserAction::Model(Source::Ours(photos)));
+    user(&mut state, UserAction::Model(Source::Builtin(photos)));
     hear(&mut state, model_at(Slot::Robust));
-    user(&mut state, UserAction::Model(Source::Own(1)));
-    hear(&mut state, model_at(Slot::Own));
+    user(&mut state, UserAction::Model(Source::Uploaded(1)));
+    hear(&mut state, model_at(Slot::Custom));
     let before = state.hash();
     assert!(before.starts_with("#model=own&world=photos&sample=own&"), "{before}");
-    let tasks = user(&mut state, UserAction::Address(tour::Step::hash(0)));
-    let forget = Task::Send(Command::ForgetBuiltin);
-    assert_eq!(tasks, [forget.clone(), Task::LoadModel(Source::Ours(BuiltinModel::STANDARD))], "the image stays");
+    let tasks = user(&mut state, UserAction::Navigate(tour::Step::hash(0)));
+    let forget = Effect::Send(Command::ForgetBuiltin);
+    assert_eq!(tasks, [forget.clone(), Effect::LoadModel(Source::Builtin(BuiltinModel::STANDARD))], "the image stays");
     hear(&mut state, model_at(Slot::Standard));
-    let tasks = user(&mut state, UserAction::Address(before.clone()));
-    assert_eq!(tasks, [Task::LoadReference, forget, Task::LoadModel(Source::Own(1))]);
-    hear(&mut state, model_at(Slot::Own));
-    assert_eq!((state.image_in_use, state.hash()), (Some(Source::Own(0)), before));
+    let tasks = user(&mut state, UserAction::Navigate(before.clone()));
+    assert_eq!(tasks, [Effect::LoadReference, forget, Effect::LoadModel(Source::Uploaded(1))]);
+    hear(&mut state, model_at(Slot::Custom));
+    assert_eq!((state.image_in_use, state.hash()), (Some(Source::Uploaded(0)), before));
     assert_eq!(state.notices, []);
 }

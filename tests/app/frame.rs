@@ -3,9 +3,9 @@
 use otjr::{
     app::{
         link::{BuiltinModel, ImageDomain},
-        message::{Input, Sort, Source, Task, UserAction},
+        message::{Effect, FileKind, Msg, Source, UserAction},
         saved::words,
-        state::{Phase, State},
+        state::{AttackPhase, State},
     },
     data::crop::Crop,
     protocol::{Command, ErrorScope, Event, ImageInfo, Part, Slot, SourceImage},
@@ -20,8 +20,8 @@ fn square(crop: Crop) -> Event {
     Event::ImageLoaded { image }
 }
 
-fn ask(crop: Crop) -> Vec<Task> {
-    vec![Task::Send(Command::Crop { crop })]
+fn ask(crop: Crop) -> Vec<Effect> {
+    vec![Effect::Send(Command::Crop { crop })]
 }
 
 fn at(x: u32) -> Crop {
@@ -32,14 +32,14 @@ fn at(x: u32) -> Crop {
 fn with_own_image() -> State {
     let mut state = attacking("");
     for file in 0..2 {
-        assert_eq!(user(&mut state, UserAction::Keep(file, format!("{file}.png"))), []);
+        assert_eq!(user(&mut state, UserAction::AddUpload(file, format!("{file}.png"))), []);
     }
-    assert_eq!(user(&mut state, UserAction::File(1, Sort::Image)), [Task::LoadImage(1)]);
+    assert_eq!(user(&mut state, UserAction::OpenFile(1, FileKind::Image)), [Effect::LoadImage(1)]);
     load(&mut state);
     state
 }
 
-fn load(state: &mut State) -> Vec<Task> {
+fn load(state: &mut State) -> Vec<Effect> {
     let whole = SourceImage { size: [90, 60], shown: [90, 60], rgb: vec![0; 90 * 60 * 3] };
     hear(state, Event::SourceImage { whole });
     hear(state, square(at(15)))
@@ -65,23 +65,26 @@ fn each_image_keeps_its_square() {
     let mut state = with_own_image();
     user(&mut state, UserAction::Crop(at(3)));
     hear(&mut state, square(at(3)));
-    user(&mut state, UserAction::File(0, Sort::Image));
+    user(&mut state, UserAction::OpenFile(0, FileKind::Image));
     assert_eq!(load(&mut state), [], "the other image is seen from the middle");
-    user(&mut state, UserAction::File(1, Sort::Image));
+    user(&mut state, UserAction::OpenFile(1, FileKind::Image));
     assert_eq!(load(&mut state), ask(at(3)));
     // A sample is no square of anything.
     user(&mut state, UserAction::Sample(2));
     hear(&mut state, super::image(Some("disc"), 200));
     assert_eq!(state.frame, None);
     assert_eq!(user(&mut state, UserAction::Crop(at(4))), []);
-    assert_eq!(state.tray.len(), 2);
+    assert_eq!(state.uploads.len(), 2);
 }
 
 /// A photo's square is in the address once it rests, is found there again, and goes with the photo.
 #[test]
 fn the_square_of_a_photo_is_in_the_address() {
     let mut state = attacking("");
-    user(&mut state, UserAction::Model(Source::Ours(BuiltinModel { world: ImageDomain::Photos, slot: Slot::Robust })));
+    user(
+        &mut state,
+        UserAction::Model(Source::Builtin(BuiltinModel { world: ImageDomain::Photos, slot: Slot::Robust })),
+    );
     load(&mut state);
     hear(&mut state, model_at(Slot::Robust));
     let seen = || Event::Classified { slot: Slot::Robust, probabilities: vec![0.9, 0.06, 0.04] };
@@ -91,14 +94,14 @@ fn the_square_of_a_photo_is_in_the_address() {
         assert_eq!(state.hash(), before, "it is still on its way");
         hear(state, square(crop));
         hear(state, seen());
-        state.apply(Input::Due);
+        state.apply(Msg::AttackTimerFired);
         state.hash()
     };
     let there = put(&mut state, at(20));
     assert!(there.starts_with("#model=photo-otjr&sample=0&crop=20,0,60&"), "{there}");
     let middle = put(&mut state, at(15));
     assert!(!middle.contains("crop="), "{middle}");
-    assert_eq!(user(&mut state, UserAction::Address(there.clone())), ask(at(20)));
+    assert_eq!(user(&mut state, UserAction::Navigate(there.clone())), ask(at(20)));
     assert_eq!(state.hash(), there);
     user(&mut state, UserAction::Sample(1));
     assert!(!state.hash().contains("crop="));
@@ -133,15 +136,15 @@ fn keys_move_and_zoom() {
 #[test]
 fn a_image_that_cannot_be_read_is_not_offered_again() {
     let mut state = with_own_image();
-    user(&mut state, UserAction::Keep(2, "notes.png".into()));
-    user(&mut state, UserAction::File(2, Sort::Image));
+    user(&mut state, UserAction::AddUpload(2, "notes.png".into()));
+    user(&mut state, UserAction::OpenFile(2, FileKind::Image));
     hear(&mut state, Event::Failed { subject: ErrorScope::Image, text: "is not an image".into() });
-    assert_eq!(state.tray.iter().map(|own| own.file).collect::<Vec<_>>(), [0, 1]);
-    assert_eq!(state.image_wanted, Some(Source::Own(1)));
+    assert_eq!(state.uploads.iter().map(|own| own.file).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(state.image_wanted, Some(Source::Uploaded(1)));
     // What could not be fetched says so, and leaves all else alone.
-    let before = (state.image_wanted, state.tray.clone());
-    assert_eq!(state.apply(Input::Told("no".into())), []);
-    assert_eq!((state.image_wanted, state.tray.clone()), before);
+    let before = (state.image_wanted, state.uploads.clone());
+    assert_eq!(state.apply(Msg::Notify("no".into())), []);
+    assert_eq!((state.image_wanted, state.uploads.clone()), before);
     assert_eq!(state.notices.last().unwrap().text, "No.");
 }
 
@@ -153,7 +156,7 @@ fn an_attack_becomes_a_file_once_it_is_over() {
     hear(&mut state, attacked(id, false, result([0.1, 0.8, 0.1], true)));
     let tasks = user(&mut state, UserAction::Save(Part::Attacked));
     let [
-        Task::Send(Command::Save {
+        Effect::Send(Command::Save {
             slot: Slot::Robust,
             part: Part::Attacked,
             original,
@@ -168,7 +171,7 @@ fn an_attack_becomes_a_file_once_it_is_over() {
     assert_eq!((original, attacked), (&vec![9; 3072], &vec![0.5; 3072]));
     assert!(settings.contains(&("epsilon".into(), "4/255".into())));
     let saved = |fools| Event::Saved { name: "a.png".into(), png: vec![1], probabilities: vec![0.2, 0.7, 0.1], fools };
-    assert_eq!(hear(&mut state, saved(true)), [Task::Download("a.png".into(), vec![1])]);
+    assert_eq!(hear(&mut state, saved(true)), [Effect::Download("a.png".into(), vec![1])]);
     assert!(
         words(&state).contains("a.png is saved")
             && words(&state).contains("still fools the model, which sees ring (70 %)")
@@ -176,7 +179,7 @@ fn an_attack_becomes_a_file_once_it_is_over() {
     hear(&mut state, saved(false));
     assert!(words(&state).contains("no longer fools"), "{}", words(&state));
     // It says nothing about the next attack.
-    user(&mut state, UserAction::Again);
-    state.apply(Input::Due);
-    assert_eq!((words(&state).as_str(), state.attack.phase), ("", Phase::Running { done: 0, total: 0 }));
+    user(&mut state, UserAction::Rerun);
+    state.apply(Msg::AttackTimerFired);
+    assert_eq!((words(&state).as_str(), state.attack.phase), ("", AttackPhase::Running { done: 0, total: 0 }));
 }

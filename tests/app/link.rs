@@ -2,8 +2,8 @@
 
 use otjr::{
     app::{
-        link::{BuiltinModel, Link, Wish},
-        message::{Input, Kind, Sort, Task, UserAction},
+        link::{BackendPreference, BuiltinModel, Permalink},
+        message::{BackendKind, Effect, FileKind, Msg, UserAction},
         state::State,
     },
     config::{AttackConfig, AttackKind, Norm, Settings},
@@ -14,8 +14,13 @@ use super::{attacking, image, user};
 
 #[test]
 fn an_address_says_all_and_is_read_back() {
-    let mut link =
-        Link { model: BuiltinModel::STANDARD, sample: 12, target: Some(3), backend: Wish::Gpu, ..Link::default() };
+    let mut link = Permalink {
+        model: BuiltinModel::STANDARD,
+        sample: 12,
+        target: Some(3),
+        backend: BackendPreference::Gpu,
+        ..Permalink::default()
+    };
     link.attack = AttackConfig::of(AttackKind::ApgdDlr, Norm::L2);
     for (key, value) in [("epsilon", "0.3"), ("seed", "7"), ("restarts", "3"), ("steps", "20")] {
         link.attack.set(key, value).unwrap();
@@ -23,17 +28,17 @@ fn an_address_says_all_and_is_read_back() {
     (link.origin, link.images) = (Origin::Model(Slot::Robust), 100);
     let hash = link.hash(false, false);
     assert!(hash.ends_with("&begin=otjr&pictures=100"), "{hash}");
-    assert_eq!(Link::parse(&hash), (link, vec![]));
-    let (usual, problems) = Link::parse(&Link::default().hash(false, false));
-    assert_eq!((usual, problems.len()), (Link::default(), 0));
-    let written = Link::default().hash(false, false);
+    assert_eq!(Permalink::parse(&hash), (link, vec![]));
+    let (usual, problems) = Permalink::parse(&Permalink::default().hash(false, false));
+    assert_eq!((usual, problems.len()), (Permalink::default(), 0));
+    let written = Permalink::default().hash(false, false);
     assert_eq!(written, "#model=otjr&sample=0&attack=pgd&norm=linf&epsilon=8/255&step=2/255&steps=20&backend=auto");
-    assert_eq!(Link::parse("#epsilon=4%2F255").0.attack.get("epsilon").unwrap(), "4/255");
-    assert_eq!(Link::parse("").0, Link::default());
+    assert_eq!(Permalink::parse("#epsilon=4%2F255").0.attack.get("epsilon").unwrap(), "4/255");
+    assert_eq!(Permalink::parse("").0, Permalink::default());
     // Another attack has other usual values, wherever in the address it is named.
-    assert_eq!(Link::parse("#norm=l2&attack=square").0.attack, AttackConfig::of(AttackKind::Square, Norm::L2));
-    assert_eq!(Link::parse("#steps=7&attack=apgd-ce").0.attack.steps, 7);
-    assert_eq!(Link::parse("#attack=apgd-ce").0.attack.steps, 100);
+    assert_eq!(Permalink::parse("#norm=l2&attack=square").0.attack, AttackConfig::of(AttackKind::Square, Norm::L2));
+    assert_eq!(Permalink::parse("#steps=7&attack=apgd-ce").0.attack.steps, 7);
+    assert_eq!(Permalink::parse("#attack=apgd-ce").0.attack.steps, 100);
 }
 
 #[test]
@@ -56,8 +61,8 @@ fn bad_values_in_an_address_are_named_and_the_rest_is_kept() {
         ("pictures=7", "pictures"),
         ("steps", "steps"),
     ] {
-        let (link, problems) = Link::parse(&format!("#seed=5&{bad}&restarts=2"));
-        let mut expected = Link::default();
+        let (link, problems) = Permalink::parse(&format!("#seed=5&{bad}&restarts=2"));
+        let mut expected = Permalink::default();
         (expected.attack.seed, expected.attack.restarts) = (5, 2);
         assert_eq!(link, expected, "{bad}");
         assert_eq!(problems.len(), 1, "{bad}: {problems:?}");
@@ -70,10 +75,10 @@ fn bad_values_in_an_address_are_named_and_the_rest_is_kept() {
 #[test]
 fn files_of_the_users_own_stay_out_of_the_address() {
     let mut state = attacking("");
-    assert_eq!(user(&mut state, UserAction::File(0, Sort::Image)), [Task::LoadImage(0)]);
+    assert_eq!(user(&mut state, UserAction::OpenFile(0, FileKind::Image)), [Effect::LoadImage(0)]);
     assert!(state.hash().contains("sample=0"), "not yet loaded");
-    state.apply(Input::Worker(Kind::Cpu, image(None, 1)));
+    state.apply(Msg::Worker(BackendKind::Cpu, image(None, 1)));
     assert!(state.hash().contains("sample=own"));
-    let (link, problems) = Link::parse(&state.hash());
+    let (link, problems) = Permalink::parse(&state.hash());
     assert_eq!((link.sample, problems.len()), (0, 1));
 }

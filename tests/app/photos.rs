@@ -4,8 +4,8 @@ use std::fs;
 
 use otjr::{
     app::{
-        link::{BuiltinModel, ImageDomain, Link},
-        message::{Input, Kind, Sort, Source, Task, UserAction},
+        link::{BuiltinModel, ImageDomain, Permalink},
+        message::{BackendKind, Effect, FileKind, Msg, Source, UserAction},
         photos::PHOTOS,
         reading::reading,
         state::State,
@@ -43,20 +43,20 @@ fn photos_are_there_and_credited() {
 
 #[test]
 fn addresses_say_the_world() {
-    let link = Link { model: BuiltinModel { slot: Slot::Standard, ..ROBUST }, sample: 3, ..Link::default() };
+    let link = Permalink { model: BuiltinModel { slot: Slot::Standard, ..ROBUST }, sample: 3, ..Permalink::default() };
     let hash = link.hash(false, false);
     assert!(hash.starts_with("#model=photo-ce&sample=3&"), "{hash}");
-    assert_eq!(Link::parse(&hash), (link, vec![]));
+    assert_eq!(Permalink::parse(&hash), (link, vec![]));
     let last = PHOTOS.len() as u64 - 1;
-    assert_eq!(Link::parse(&format!("#sample={last}&model=photo-otjr")).0.sample, last);
-    let (link, problems) = Link::parse(&format!("#sample={}&model=photo-otjr", last + 1));
+    assert_eq!(Permalink::parse(&format!("#sample={last}&model=photo-otjr")).0.sample, last);
+    let (link, problems) = Permalink::parse(&format!("#sample={}&model=photo-otjr", last + 1));
     assert!(link.sample == 0 && problems[0].contains("not so many images"), "{problems:?}");
     let (_, tasks) = State::new("#model=photo-otjr&sample=5");
-    assert_eq!(tasks, [Task::Start(Kind::Cpu)]);
+    assert_eq!(tasks, [Effect::StartWorker(BackendKind::Cpu)]);
     let mut state = State::new("#model=photo-otjr&sample=5").0;
-    let tasks = state.apply(Input::Worker(Kind::Cpu, opened()));
-    let model = Task::LoadModel(Source::Ours(ROBUST));
-    assert_eq!(tasks, [Task::Promote, Task::LoadReference, Task::LoadPhoto(5), model]);
+    let tasks = state.apply(Msg::Worker(BackendKind::Cpu, opened()));
+    let model = Effect::LoadModel(Source::Builtin(ROBUST));
+    assert_eq!(tasks, [Effect::ActivateWorker, Effect::LoadReference, Effect::LoadPhoto(5), model]);
 }
 
 /// The models of one world are not compared with those of the other, and the sample is one of the world's own.
@@ -67,29 +67,30 @@ fn a_world_is_entered_and_left() {
     hear(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
     hear(&mut state, model_at(Slot::Standard));
     assert!(state.sides.loaded.contains_key(&Slot::Standard));
-    let tasks = user(&mut state, UserAction::Model(Source::Ours(ROBUST)));
-    let forget = Task::Send(Command::ForgetBuiltin);
-    let expected = [Task::LoadReference, forget.clone(), Task::LoadPhoto(0), Task::LoadModel(Source::Ours(ROBUST))];
+    let tasks = user(&mut state, UserAction::Model(Source::Builtin(ROBUST)));
+    let forget = Effect::Send(Command::ForgetBuiltin);
+    let expected =
+        [Effect::LoadReference, forget.clone(), Effect::LoadPhoto(0), Effect::LoadModel(Source::Builtin(ROBUST))];
     assert_eq!(tasks, expected);
     assert!(state.sides.loaded.is_empty());
     hear(&mut state, image(None, 7));
     hear(&mut state, model_at(Slot::Robust));
-    assert_eq!((state.model_in_use, state.sides.loaded.len()), (Some(Source::Ours(ROBUST)), 0));
+    assert_eq!((state.model_in_use, state.sides.loaded.len()), (Some(Source::Builtin(ROBUST)), 0));
     let known: Vec<_> = state.known_models().collect();
-    assert!(known.into_iter().eq(BuiltinModel::all(ImageDomain::Photos).map(Source::Ours)));
-    assert_eq!(user(&mut state, UserAction::Sample(PHOTOS.len() as u64 + 2)), [Task::LoadPhoto(2)]);
+    assert!(known.into_iter().eq(BuiltinModel::all(ImageDomain::Photos).map(Source::Builtin)));
+    assert_eq!(user(&mut state, UserAction::Sample(PHOTOS.len() as u64 + 2)), [Effect::LoadPhoto(2)]);
 
     // By the address.
-    let tasks = user(&mut state, UserAction::Address("#model=ce&sample=2".into()));
-    let standard = Task::LoadModel(Source::Ours(BuiltinModel::STANDARD));
-    assert_eq!(tasks, [forget, Task::Send(Command::LoadSample { index: 2 }), standard]);
+    let tasks = user(&mut state, UserAction::Navigate("#model=ce&sample=2".into()));
+    let standard = Effect::LoadModel(Source::Builtin(BuiltinModel::STANDARD));
+    assert_eq!(tasks, [forget, Effect::Send(Command::LoadSample { index: 2 }), standard]);
 }
 
 /// Adversarial training alone has a model among the photos, and none among the shapes.
 #[test]
 fn the_rival_is_one_of_the_photos_models() {
     let rival = BuiltinModel { slot: Slot::Adversarial, ..ROBUST };
-    assert_eq!(Link::parse("#model=photo-pgd").0.model, rival);
+    assert_eq!(Permalink::parse("#model=photo-pgd").0.model, rival);
     assert_eq!((rival.file(), rival.title()), ("photo-pgd.safetensors".into(), "PGD-trained"));
     assert_eq!(rival.in_world(ImageDomain::Shapes), BuiltinModel::ROBUST);
     assert_eq!(BuiltinModel::STANDARD.in_world(ImageDomain::Photos).key(), "photo-ce");
@@ -100,9 +101,9 @@ fn the_rival_is_one_of_the_photos_models() {
 fn the_origin_of_runs_is_of_this_world() {
     let mut state = attacking("#sample=5");
     for (slot, after) in [(Slot::Adversarial, Origin::Scratch), (Slot::Standard, Origin::Model(Slot::Standard))] {
-        user(&mut state, UserAction::Model(Source::Ours(ROBUST)));
+        user(&mut state, UserAction::Model(Source::Builtin(ROBUST)));
         state.link.origin = Origin::Model(slot);
-        user(&mut state, UserAction::Model(Source::Ours(BuiltinModel::ROBUST)));
+        user(&mut state, UserAction::Model(Source::Builtin(BuiltinModel::ROBUST)));
         assert_eq!(state.link.origin, after);
     }
 }
@@ -111,33 +112,33 @@ fn the_origin_of_runs_is_of_this_world() {
 #[test]
 fn a_world_that_cannot_be_had_is_left() {
     let mut state = attacking("#sample=5");
-    user(&mut state, UserAction::Model(Source::Ours(ROBUST)));
+    user(&mut state, UserAction::Model(Source::Builtin(ROBUST)));
     let verdict = reading(&state).1;
     assert!(!verdict.contains("Your model"), "{verdict}");
     state.link.origin = Origin::Model(Slot::Adversarial);
     for subject in [ErrorScope::Reference, ErrorScope::Image] {
-        state.apply(Input::Unreadable(subject, "offline".into()));
+        state.apply(Msg::ReadFailed(subject, "offline".into()));
     }
-    let tasks = state.apply(Input::Unreadable(ErrorScope::Model, "offline".into()));
-    let robust = Source::Ours(BuiltinModel::default());
-    assert_eq!(tasks, [Task::Send(Command::LoadSample { index: 5 }), Task::LoadModel(robust)]);
+    let tasks = state.apply(Msg::ReadFailed(ErrorScope::Model, "offline".into()));
+    let robust = Source::Builtin(BuiltinModel::default());
+    assert_eq!(tasks, [Effect::Send(Command::LoadSample { index: 5 }), Effect::LoadModel(robust)]);
     assert_eq!((state.link.model, state.link.sample), (BuiltinModel::default(), 5));
     assert_eq!(state.link.origin, Origin::Scratch, "of a world that is not there");
     hear(&mut state, image(Some("disc"), 9));
     hear(&mut state, model_at(Slot::Robust));
     assert_eq!(state.model_in_use, Some(robust));
     // Nothing is left to go back to.
-    let tasks = state.apply(Input::Unreadable(ErrorScope::Model, "gone".into()));
-    assert!(!tasks.contains(&Task::LoadModel(robust)), "{tasks:?}");
+    let tasks = state.apply(Msg::ReadFailed(ErrorScope::Model, "gone".into()));
+    assert!(!tasks.contains(&Effect::LoadModel(robust)), "{tasks:?}");
 }
 
 /// What the user brought stays in view.
 #[test]
 fn an_own_image_stays() {
     let mut state = attacking("");
-    user(&mut state, UserAction::File(0, Sort::Image));
-    let tasks = user(&mut state, UserAction::Model(Source::Ours(ROBUST)));
-    let forget = Task::Send(Command::ForgetBuiltin);
-    assert_eq!(tasks, [Task::LoadReference, forget, Task::LoadModel(Source::Ours(ROBUST))]);
-    assert_eq!(state.image_wanted, Some(Source::Own(0)));
+    user(&mut state, UserAction::OpenFile(0, FileKind::Image));
+    let tasks = user(&mut state, UserAction::Model(Source::Builtin(ROBUST)));
+    let forget = Effect::Send(Command::ForgetBuiltin);
+    assert_eq!(tasks, [Effect::LoadReference, forget, Effect::LoadModel(Source::Builtin(ROBUST))]);
+    assert_eq!(state.image_wanted, Some(Source::Uploaded(0)));
 }

@@ -2,11 +2,11 @@
 
 use otjr::{
     app::{
-        message::{Input, Kind},
+        message::{BackendKind, Msg},
         pixels,
-        reading::{Verdict, in_255ths, listed, path, percent, reading, unbroken},
+        reading::{Verdict, in_255ths, path, percent, reading, top_classes, with_nbsp},
         scale,
-        state::Phase,
+        state::AttackPhase,
     },
     config::{AttackConfig, Norm, Settings},
     protocol::{Event, Trace},
@@ -16,7 +16,7 @@ use super::{attacking, image, result, trace};
 
 #[test]
 fn a_number_stays_beside_its_percent() {
-    assert_eq!(unbroken("disc (> 99 %) becomes star (38 %)"), "disc (>\u{a0}99\u{a0}%) becomes star (38\u{a0}%)");
+    assert_eq!(with_nbsp("disc (> 99 %) becomes star (38 %)"), "disc (>\u{a0}99\u{a0}%) becomes star (38\u{a0}%)");
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn the_sentence_says_what_happened() {
         text,
         "The standard model holds: disc (98 %) stays disc (90 %) under a change of at most 8/255 a pixel."
     );
-    state.apply(Input::Worker(Kind::Cpu, image(Some("ring"), 7)));
+    state.apply(Msg::Worker(BackendKind::Cpu, image(Some("ring"), 7)));
     state.clean = vec![0.98, 0.01, 0.01];
     assert_eq!(reading(&state).1, "The standard model sees disc (98 %, though it is ring).");
     // Then it does not hold, whatever the attack comes to.
@@ -57,7 +57,7 @@ fn the_sentence_says_what_happened() {
     assert_eq!(verdict, Verdict::Mistaken);
     assert!(text.ends_with("; a change of at most 8/255 a pixel makes it ring (97 %)."), "{text}");
     // A model of other classes is not wrong about one that it does not know.
-    state.apply(Input::Worker(Kind::Cpu, image(Some("cat"), 8)));
+    state.apply(Msg::Worker(BackendKind::Cpu, image(Some("cat"), 8)));
     state.clean = vec![0.98, 0.01, 0.01];
     assert_eq!(reading(&state).1, "The standard model sees disc (98 %).");
 }
@@ -67,8 +67,8 @@ fn numbers_are_short_and_honest() {
     assert_eq!([0.0, 0.004, 0.5, 0.996, 1.0].map(percent), ["0 %", "< 1 %", "50 %", "> 99 %", "100 %"]);
     assert_eq!(percent(f32::NAN), "–");
     assert_eq!([8.0 / 255.0, 0.0, 0.011].map(in_255ths), ["8/255", "0/255", "2.8/255"]);
-    assert_eq!(listed(&[0.1, 0.2, 0.7], &[0.9, 0.05, 0.05], 2), [0, 2]);
-    assert_eq!(listed(&[0.1, 0.2, 0.7], &[], 5), [0, 1, 2]);
+    assert_eq!(top_classes(&[0.1, 0.2, 0.7], &[0.9, 0.05, 0.05], 2), [0, 2]);
+    assert_eq!(top_classes(&[0.1, 0.2, 0.7], &[], 5), [0, 1, 2]);
 }
 
 #[test]
@@ -101,16 +101,16 @@ fn what_several_attacks_did_is_said_in_order() {
     fooled.distance = Some(7.5 / 255.0);
     let done =
         Event::AttackDone { id, stopped: false, milliseconds: 1.0, result: fooled, traces, flags, transfer: vec![] };
-    state.apply(Input::Worker(Kind::Cpu, done));
+    state.apply(Msg::Worker(BackendKind::Cpu, done));
     assert_eq!(
         path(&state),
         "apgd-ce fails in 20 steps, 22 looks and 20 gradients; square succeeds in 20 steps, 31 looks; the smallest \
          change found that does it has size 7.5/255."
     );
     assert_eq!(state.attack.flags, ["careful"]);
-    assert!(matches!(state.attack.phase, Phase::Done { steps: 40, .. }));
+    assert!(matches!(state.attack.phase, AttackPhase::Done { steps: 40, .. }));
     // Another image, another story.
-    state.apply(Input::Worker(Kind::Cpu, image(None, 1)));
+    state.apply(Msg::Worker(BackendKind::Cpu, image(None, 1)));
     assert!(state.attack.traces.is_empty() && state.attack.flags.is_empty());
 }
 

@@ -3,10 +3,10 @@
 use otjr::{
     app::{
         link::BuiltinModel,
-        message::{Input, Kind, Source, Task, UserAction},
+        message::{BackendKind, Effect, Msg, Source, UserAction},
         state::State,
-        training::Phase,
-        wishes::{Earlier, Wish},
+        training::RunPhase,
+        wishes::{SavedRun, TrainingAction},
     },
     config::{Settings, TrainConfig},
     evaluate::{Accuracy, Report},
@@ -50,14 +50,14 @@ fn trained(id: u64, step: u64, over: bool) -> Event {
     }
 }
 
-fn wish(state: &mut State, wish: Wish) -> Vec<Task> {
+fn on_training_action(state: &mut State, wish: TrainingAction) -> Vec<Effect> {
     user(state, UserAction::Train(wish))
 }
 
 /// The number of the command to train that is among the tasks.
-fn training(tasks: &[Task]) -> Option<(u64, u64)> {
+fn training(tasks: &[Effect]) -> Option<(u64, u64)> {
     tasks.iter().find_map(|task| match task {
-        Task::Send(Command::Train { id, steps }) => Some((*id, *steps)),
+        Effect::Send(Command::Train { id, steps }) => Some((*id, *steps)),
         _ => None,
     })
 }
@@ -71,26 +71,26 @@ fn idle() -> State {
     let mut state = attacking("");
     let id = state.attack.id;
     let tasks = hear(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
-    assert_eq!(tasks, [Task::LoadModel(Source::Ours(BuiltinModel::STANDARD))]);
+    assert_eq!(tasks, [Effect::LoadModel(Source::Builtin(BuiltinModel::STANDARD))]);
     state.link.view = None;
-    state.apply(Input::Unreadable(ErrorScope::Model, "gone".into()));
+    state.apply(Msg::ReadFailed(ErrorScope::Model, "gone".into()));
     state
 }
 
 /// A run under way, with the number of the command under which it trains.
 fn under_way() -> (State, u64) {
     let mut state = idle();
-    let tasks = wish(&mut state, Wish::Begin(77));
-    assert!(matches!(&tasks[..], [Task::Send(Command::Begin { origin: Origin::Scratch, .. })]), "{tasks:?}");
-    assert_eq!(wish(&mut state, Wish::Begin(78)), [], "one at a time");
+    let tasks = wish(&mut state, TrainingAction::Start(77));
+    assert!(matches!(&tasks[..], [Effect::Send(Command::Begin { origin: Origin::Scratch, .. })]), "{tasks:?}");
+    assert_eq!(wish(&mut state, TrainingAction::Start(78)), [], "one at a time");
     let tasks = hear(&mut state, prepared(0));
-    let keep = Task::Send(Command::Export { number: 77, purpose: Purpose::Keep });
+    let keep = Effect::Send(Command::Export { number: 77, purpose: Purpose::Keep });
     assert_eq!(tasks[0], keep, "kept before its first step");
     let (id, steps) = training(&tasks).unwrap();
     assert_eq!(steps, u64::MAX);
     let tasks = hear(&mut state, exported(77, 0));
     assert!(
-        matches!(&tasks[..], [Task::Keep { number: 77, words, .. }] if words.contains("step 0 of 400")),
+        matches!(&tasks[..], [Effect::SaveRun { number: 77, words, .. }] if words.contains("step 0 of 400")),
         "{tasks:?}"
     );
     (state, id)
@@ -101,9 +101,9 @@ fn everything_else_goes_before_training() {
     let (mut state, id) = under_way();
     assert_eq!(hear(&mut state, trained(id, 5, false)), []);
     // An attack interrupts it; once that is over it goes on.
-    let tasks = user(&mut state, UserAction::Again);
-    assert!(matches!(&tasks[..], [Task::Schedule(_)]));
-    state.apply(Input::Due);
+    let tasks = user(&mut state, UserAction::Rerun);
+    assert!(matches!(&tasks[..], [Effect::StartAttackTimer(_)]));
+    state.apply(Msg::AttackTimerFired);
     assert_eq!(hear(&mut state, trained(id, 6, true)), [], "the attack first");
     let attack = state.attack.id;
     let tasks = hear(&mut state, attacked(attack, false, result([0.9, 0.05, 0.05], false)));
@@ -131,9 +131,9 @@ fn everything_else_goes_before_training() {
     let (next, _) = training(&hear(&mut state, over)).unwrap();
     // And a last copy.
     let tasks = hear(&mut state, trained(next, 400, true));
-    assert_eq!(tasks, [Task::Send(Command::Export { number: 77, purpose: Purpose::Keep })]);
-    assert_eq!(state.training.run.as_ref().unwrap().phase, Phase::Over);
-    assert_eq!(wish(&mut state, Wish::Go), []);
+    assert_eq!(tasks, [Effect::Send(Command::Export { number: 77, purpose: Purpose::Keep })]);
+    assert_eq!(state.training.run.as_ref().unwrap().phase, RunPhase::Finished);
+    assert_eq!(wish(&mut state, TrainingAction::Resume), []);
 }
 
 /// A copy is kept now and then, but not while something else is computed: that would end it.
@@ -141,24 +141,24 @@ fn everything_else_goes_before_training() {
 fn a_copy_ends_nothing_else() {
     let (mut state, id) = under_way();
     hear(&mut state, trained(id, 5, false));
-    assert!(matches!(&wish(&mut state, Wish::Keep)[..], [Task::Send(Command::Export { .. })]));
-    user(&mut state, UserAction::Many(50));
-    assert_eq!(wish(&mut state, Wish::Keep), []);
+    assert!(matches!(&wish(&mut state, TrainingAction::SaveCopy)[..], [Effect::Send(Command::Export { .. })]));
+    user(&mut state, UserAction::AttackBatch(50));
+    assert_eq!(wish(&mut state, TrainingAction::SaveCopy), []);
     let (mut state, id) = under_way();
     hear(&mut state, trained(id, 5, false));
-    user(&mut state, UserAction::Again);
-    state.apply(Input::Due);
-    assert_eq!(wish(&mut state, Wish::Keep), []);
+    user(&mut state, UserAction::Rerun);
+    state.apply(Msg::AttackTimerFired);
+    assert_eq!(wish(&mut state, TrainingAction::SaveCopy), []);
 }
 
 /// The copy of a run that never moved takes no place among those that are kept.
 #[test]
 fn a_run_that_never_moved_is_forgotten() {
     let (mut state, _) = under_way();
-    assert!(wish(&mut state, Wish::End).contains(&Task::Forget(77)));
+    assert!(wish(&mut state, TrainingAction::Close).contains(&Effect::DeleteSavedRun(77)));
     let (mut state, id) = under_way();
     hear(&mut state, trained(id, 5, false));
-    assert!(!wish(&mut state, Wish::End).contains(&Task::Forget(77)));
+    assert!(!wish(&mut state, TrainingAction::Close).contains(&Effect::DeleteSavedRun(77)));
     assert_eq!(state.training.past.len(), 1);
 }
 
@@ -166,44 +166,44 @@ fn a_run_that_never_moved_is_forgotten() {
 #[test]
 fn labels_outlive_a_worker_and_a_deadly_set_does_not() {
     let mut state = idle();
-    let label = Task::Send(Command::Label { class: "teapot".into(), pixels: vec![9; 3072] });
-    assert_eq!(wish(&mut state, Wish::Label("teapot".into())), std::slice::from_ref(&label));
-    assert_eq!(wish(&mut state, Wish::Data(4)), [Task::LoadData(4)]);
-    crash(&mut state, Kind::Cpu);
+    let label = Effect::Send(Command::Label { class: "teapot".into(), pixels: vec![9; 3072] });
+    assert_eq!(wish(&mut state, TrainingAction::LabelImage("teapot".into())), std::slice::from_ref(&label));
+    assert_eq!(wish(&mut state, TrainingAction::UseDataset(4)), [Effect::LoadDataset(4)]);
+    crash(&mut state, BackendKind::Cpu);
     assert!(state.notices.iter().any(|n| n.text.contains("too many for this device's memory")), "{:?}", state.notices);
     let tasks = hear(&mut state, opened());
-    assert!(tasks.contains(&label) && !tasks.contains(&Task::LoadData(4)), "{tasks:?}");
-    wish(&mut state, Wish::Unlabel);
-    crash(&mut state, Kind::Cpu);
+    assert!(tasks.contains(&label) && !tasks.contains(&Effect::LoadDataset(4)), "{tasks:?}");
+    wish(&mut state, TrainingAction::ClearLabels);
+    crash(&mut state, BackendKind::Cpu);
     assert!(!hear(&mut state, opened()).contains(&label));
 }
 
 #[test]
 fn pause_go_on_and_single_steps() {
     let (mut state, id) = under_way();
-    assert_eq!(wish(&mut state, Wish::Pause), [Task::Send(Command::Stop)]);
+    assert_eq!(wish(&mut state, TrainingAction::Pause), [Effect::Send(Command::Stop)]);
     assert_eq!(hear(&mut state, trained(id, 3, true)), []);
-    let (id, steps) = training(&wish(&mut state, Wish::Step)).unwrap();
+    let (id, steps) = training(&wish(&mut state, TrainingAction::Step)).unwrap();
     assert_eq!(steps, 1);
     assert_eq!(hear(&mut state, trained(id, 4, true)), []);
-    assert_eq!(state.training.run.as_ref().unwrap().phase, Phase::Paused);
+    assert_eq!(state.training.run.as_ref().unwrap().phase, RunPhase::Paused);
     // An attack does not wake it.
-    user(&mut state, UserAction::Again);
-    state.apply(Input::Due);
+    user(&mut state, UserAction::Rerun);
+    state.apply(Msg::AttackTimerFired);
     let attack = state.attack.id;
     let tasks = hear(&mut state, attacked(attack, false, result([0.9, 0.05, 0.05], false)));
     assert_eq!(training(&tasks), None);
-    assert!(training(&wish(&mut state, Wish::Go)).is_some());
+    assert!(training(&wish(&mut state, TrainingAction::Resume)).is_some());
 }
 
 #[test]
 fn a_setting_changes_the_run_if_it_may() {
     let (mut state, _) = under_way();
-    let tasks = wish(&mut state, Wish::Set("rate", "0.05".into()));
-    assert_eq!(tasks, [Task::Send(Command::Tune { settings: vec![("rate".into(), "0.05".into())] })]);
-    assert_eq!(wish(&mut state, Wish::Set("batch", "32".into())), [], "of the next run");
+    let tasks = wish(&mut state, TrainingAction::Set("rate", "0.05".into()));
+    assert_eq!(tasks, [Effect::Send(Command::Tune { settings: vec![("rate".into(), "0.05".into())] })]);
+    assert_eq!(wish(&mut state, TrainingAction::Set("batch", "32".into())), [], "of the next run");
     assert_eq!(state.link.train.batch, 32);
-    assert_eq!(wish(&mut state, Wish::Set("batch", "x".into())), []);
+    assert_eq!(wish(&mut state, TrainingAction::Set("batch", "x".into())), []);
     assert_eq!(state.notices.len(), 2);
     // It is part of the address, and read from there.
     assert!(state.hash().contains("&train.batch=32&train.rate=0.05"), "{}", state.hash());
@@ -215,23 +215,26 @@ fn a_setting_changes_the_run_if_it_may() {
 fn a_crash_costs_the_steps_since_the_copy() {
     let (mut state, id) = under_way();
     hear(&mut state, trained(id, 20, false));
-    assert_eq!(wish(&mut state, Wish::Keep), [Task::Send(Command::Export { number: 77, purpose: Purpose::Keep })]);
+    assert_eq!(
+        wish(&mut state, TrainingAction::SaveCopy),
+        [Effect::Send(Command::Export { number: 77, purpose: Purpose::Keep })]
+    );
     hear(&mut state, exported(77, 20));
-    assert_eq!(wish(&mut state, Wish::Keep), [], "there is nothing new");
+    assert_eq!(wish(&mut state, TrainingAction::SaveCopy), [], "there is nothing new");
     hear(&mut state, trained(id, 25, false));
     for (batch, restart) in [(0, 1), (32, 2)] {
-        assert_eq!(crash(&mut state, Kind::Cpu), [Task::End, Task::Start(Kind::Cpu)]);
-        let tasks = state.apply(Input::Worker(Kind::Cpu, opened()));
-        assert!(tasks.contains(&Task::TakeUp(77, batch)), "{restart}: {tasks:?}");
+        assert_eq!(crash(&mut state, BackendKind::Cpu), [Effect::StopWorker, Effect::StartWorker(BackendKind::Cpu)]);
+        let tasks = state.apply(Msg::Worker(BackendKind::Cpu, opened()));
+        assert!(tasks.contains(&Effect::ResumeSavedRun(77, batch)), "{restart}: {tasks:?}");
         assert_eq!(training(&tasks), None, "not before it is there");
         // What is set meanwhile is told the worker once it has the run.
         let rate = restart.to_string();
-        assert_eq!(wish(&mut state, Wish::Set("rate", rate.clone())), []);
+        assert_eq!(wish(&mut state, TrainingAction::Set("rate", rate.clone())), []);
         let tasks = hear(&mut state, prepared(20));
-        assert_eq!(tasks[0], Task::Send(Command::Tune { settings: vec![("rate".into(), rate)] }));
+        assert_eq!(tasks[0], Effect::Send(Command::Tune { settings: vec![("rate".into(), rate)] }));
         assert!(training(&tasks).is_some(), "{tasks:?}");
         let run = state.training.run.as_ref().unwrap();
-        assert_eq!((run.step, run.phase, run.records.len()), (20, Phase::Going, 1));
+        assert_eq!((run.step, run.phase, run.records.len()), (20, RunPhase::Running, 1));
     }
     let texts: Vec<_> = state.notices.iter().map(|n| n.text.as_str()).collect();
     assert!(texts.iter().any(|t| t.contains("from the copy kept at step 20, 5 steps back")), "{texts:?}");
@@ -240,39 +243,42 @@ fn a_crash_costs_the_steps_since_the_copy() {
 #[test]
 fn an_earlier_run_is_taken_up_or_deleted() {
     let mut state = idle();
-    let earlier = [7, 8].map(|number| Earlier { number, words: "otjr".into() }).to_vec();
-    state.apply(Input::Earlier(earlier, vec![("set.zip".into(), 0)]));
-    assert_eq!(wish(&mut state, Wish::Forget(8)), [Task::Forget(8)]);
-    assert_eq!(wish(&mut state, Wish::TakeUp(7)), [Task::TakeUp(7, 0)]);
+    let earlier = [7, 8].map(|number| SavedRun { number, words: "otjr".into() }).to_vec();
+    state.apply(Msg::SavedItemsFound(earlier, vec![("set.zip".into(), 0)]));
+    assert_eq!(wish(&mut state, TrainingAction::DeleteSaved(8)), [Effect::DeleteSavedRun(8)]);
+    assert_eq!(wish(&mut state, TrainingAction::ResumeSaved(7)), [Effect::ResumeSavedRun(7, 0)]);
     let tasks = hear(&mut state, prepared(120));
     assert_eq!(training(&tasks), None, "it waits for a word");
     let run = state.training.run.as_ref().unwrap();
-    assert_eq!((run.number, run.step, run.phase), (7, 120, Phase::Paused));
+    assert_eq!((run.number, run.step, run.phase), (7, 120, RunPhase::Paused));
     assert!(state.training.earlier.is_empty());
     // One that is refused leaves what there is.
-    wish(&mut state, Wish::Resume(3, 9));
+    wish(&mut state, TrainingAction::ResumeFile(3, 9));
     let refused = Event::Failed { subject: ErrorScope::Training, text: "no run".into() };
     hear(&mut state, refused);
     assert_eq!(state.training.run.as_ref().unwrap().number, 7);
-    assert!(!state.training.coming());
-    assert_eq!(wish(&mut state, Wish::ForgetData("set.zip".into())), [Task::ForgetData("set.zip".into())]);
-    assert!(state.training.earlier_data.is_empty());
+    assert!(!state.training.is_preparing());
+    assert_eq!(
+        wish(&mut state, TrainingAction::DeleteDataset("set.zip".into())),
+        [Effect::DeleteDataset("set.zip".into())]
+    );
+    assert!(state.training.saved_datasets.is_empty());
 }
 
 #[test]
 fn data_is_brought_again_to_a_new_worker() {
     let (mut state, _) = under_way();
-    assert_eq!(wish(&mut state, Wish::Data(2)), [Task::LoadData(2)]);
+    assert_eq!(wish(&mut state, TrainingAction::UseDataset(2)), [Effect::LoadDataset(2)]);
     let brought = Some(("c.tar.gz".into(), "cifar10".into(), [50_000, 10_000]));
     let data = DataInfo { brought, classes: vec!["cat".into()], own: Vec::new() };
     hear(&mut state, Event::Data { data });
     assert_eq!(state.link.train.get("dataset").unwrap(), "cifar10");
     assert_eq!((state.link.train.limit, state.link.train.augment), (0, true));
-    crash(&mut state, Kind::Cpu);
-    let tasks = state.apply(Input::Worker(Kind::Cpu, opened()));
-    let at = |task: &Task| tasks.iter().position(|t| t == task);
-    assert!(at(&Task::LoadData(2)).unwrap() < at(&Task::TakeUp(77, 0)).unwrap(), "{tasks:?}");
-    wish(&mut state, Wish::Set("dataset", "synthetic".into()));
+    crash(&mut state, BackendKind::Cpu);
+    let tasks = state.apply(Msg::Worker(BackendKind::Cpu, opened()));
+    let at = |task: &Effect| tasks.iter().position(|t| t == task);
+    assert!(at(&Effect::LoadDataset(2)).unwrap() < at(&Effect::ResumeSavedRun(77, 0)).unwrap(), "{tasks:?}");
+    wish(&mut state, TrainingAction::Set("dataset", "synthetic".into()));
     assert_eq!((state.link.train.limit, state.link.train.augment), (3200, false));
     // A set that cannot be read is given up.
     hear(&mut state, Event::Failed { subject: ErrorScope::Data, text: "broken".into() });
@@ -285,18 +291,18 @@ fn runs_are_judged_alike() {
     let (mut state, id) = under_way();
     hear(&mut state, trained(id, 400, true));
     hear(&mut state, exported(77, 400));
-    wish(&mut state, Wish::Begin(90));
+    wish(&mut state, TrainingAction::Start(90));
     let tasks = hear(&mut state, prepared(0));
     let (id, _) = training(&tasks).unwrap();
     hear(&mut state, exported(90, 0));
     hear(&mut state, trained(id, 9, false));
     assert_eq!(state.training.runs().map(|run| run.number).collect::<Vec<_>>(), [77, 90]);
 
-    assert_eq!(wish(&mut state, Wish::Judge(200)), [Task::LoadRun(77)]);
+    assert_eq!(wish(&mut state, TrainingAction::EvaluateAll(200)), [Effect::LoadRunModel(77)]);
     hear(&mut state, trained(id, 10, true));
     let judge = |state: &mut State, robust: usize| {
         let tasks = hear(state, model_at(Slot::Run));
-        let [Task::Send(Command::Evaluate { id, slot: Slot::Run, images: 200, .. })] = &tasks[..] else {
+        let [Effect::Send(Command::Evaluate { id, slot: Slot::Run, images: 200, .. })] = &tasks[..] else {
             panic!("{tasks:?}")
         };
         let accuracy = Accuracy { images: 200, clean: 180, robust };
@@ -305,16 +311,16 @@ fn runs_are_judged_alike() {
     };
     // The run under way is judged as it is now.
     let tasks = judge(&mut state, 120);
-    let [Task::Remember(77, history), export] = &tasks[..] else { panic!("{tasks:?}") };
-    assert_eq!(*export, Task::Send(Command::Export { number: 90, purpose: Purpose::Keep }));
+    let [Effect::SaveHistory(77, history), export] = &tasks[..] else { panic!("{tasks:?}") };
+    assert_eq!(*export, Effect::Send(Command::Export { number: 90, purpose: Purpose::Keep }));
     // The judgement is kept beside the copy.
     let mut later = idle();
-    wish(&mut later, Wish::TakeUp(77));
-    later.apply(Input::Remembered(77, history.clone()));
+    wish(&mut later, TrainingAction::ResumeSaved(77));
+    later.apply(Msg::HistoryLoaded(77, history.clone()));
     hear(&mut later, prepared(400));
     assert_eq!(later.training.run.as_ref().unwrap().judged, state.training.past[0].judged);
     let tasks = hear(&mut state, exported(90, 10));
-    assert!(tasks.contains(&Task::LoadRun(90)), "{tasks:?}");
+    assert!(tasks.contains(&Effect::LoadRunModel(90)), "{tasks:?}");
     let tasks = judge(&mut state, 60);
     assert!(training(&tasks).is_some(), "and then goes on");
     let judged = |run: &otjr::app::training::Run| run.judged.as_ref().map(|(a, r)| (a.clone(), r.accuracy.robust));
@@ -322,7 +328,7 @@ fn runs_are_judged_alike() {
     assert_eq!(all, [Some(("pgd linf 8/255".into(), 120)), Some(("pgd linf 8/255".into(), 60))]);
 }
 
-fn refused(subject: ErrorScope) -> Event {
+fn on_command_failed(subject: ErrorScope) -> Event {
     Event::Failed { subject, text: format!("{subject:?}") }
 }
 
@@ -331,13 +337,16 @@ fn refused(subject: ErrorScope) -> Event {
 fn a_run_ends_where_it_is_when_its_epochs_are_done() {
     let (mut state, id) = under_way();
     hear(&mut state, trained(id, 130, false));
-    assert!(matches!(&wish(&mut state, Wish::Set("epochs", "2".into()))[..], [Task::Send(Command::Tune { .. })]));
+    assert!(matches!(
+        &wish(&mut state, TrainingAction::Set("epochs", "2".into()))[..],
+        [Effect::Send(Command::Tune { .. })]
+    ));
     let tasks = hear(&mut state, trained(id, 131, true));
     let (id, _) = training(&tasks).unwrap();
     hear(&mut state, Event::RunReady { run: Box::new(RunInfo { steps: 100, ..info(131) }) });
     let tasks = hear(&mut state, trained(id, 131, true));
     assert_eq!(training(&tasks), None);
-    assert_eq!(state.training.run.as_ref().unwrap().phase, Phase::Over);
+    assert_eq!(state.training.run.as_ref().unwrap().phase, RunPhase::Finished);
 }
 
 /// A run whose loss is no number keeps its last good copy: that is judged, and gone on with, as it was tuned since.
@@ -346,16 +355,19 @@ fn a_diverged_run_is_taken_up_from_its_copy() {
     let (mut state, id) = under_way();
     hear(&mut state, trained(id, 20, false));
     assert_eq!(hear(&mut state, refused(ErrorScope::Diverged)), []);
-    assert_eq!(wish(&mut state, Wish::Keep), [], "nothing worth a copy");
-    assert_eq!(wish(&mut state, Wish::Judge(200)), [Task::LoadRun(77)]);
+    assert_eq!(wish(&mut state, TrainingAction::SaveCopy), [], "nothing worth a copy");
+    assert_eq!(wish(&mut state, TrainingAction::EvaluateAll(200)), [Effect::LoadRunModel(77)]);
     hear(&mut state, refused(ErrorScope::Evaluation));
-    assert!(matches!(&wish(&mut state, Wish::Set("rate", "0.01".into()))[..], [Task::Send(Command::Tune { .. })]));
+    assert!(matches!(
+        &wish(&mut state, TrainingAction::Set("rate", "0.01".into()))[..],
+        [Effect::Send(Command::Tune { .. })]
+    ));
     let mut tuned = info(20);
     tuned.settings.iter_mut().filter(|(key, _)| key == "rate").for_each(|(_, value)| *value = "0.01".into());
     hear(&mut state, Event::RunReady { run: Box::new(tuned) });
-    assert_eq!(wish(&mut state, Wish::Go), [Task::TakeUp(77, 0)]);
+    assert_eq!(wish(&mut state, TrainingAction::Resume), [Effect::ResumeSavedRun(77, 0)]);
     let tasks = hear(&mut state, prepared(0));
-    assert_eq!(tasks[0], Task::Send(Command::Tune { settings: vec![("rate".into(), "0.01".into())] }));
+    assert_eq!(tasks[0], Effect::Send(Command::Tune { settings: vec![("rate".into(), "0.01".into())] }));
     assert!(training(&tasks).is_some() && !state.training.run.as_ref().unwrap().broken, "{tasks:?}");
 }
 
@@ -365,10 +377,13 @@ fn judging_does_not_wait_for_a_copy_that_does_not_come() {
     for (subject, next) in [(ErrorScope::Diverged, true), (ErrorScope::Training, false), (ErrorScope::Export, false)] {
         let (mut state, id) = under_way();
         hear(&mut state, trained(id, 20, false));
-        assert!(matches!(&wish(&mut state, Wish::Judge(200))[..], [Task::Send(Command::Export { .. })]));
+        assert!(matches!(
+            &wish(&mut state, TrainingAction::EvaluateAll(200))[..],
+            [Effect::Send(Command::Export { .. })]
+        ));
         let tasks = hear(&mut state, refused(subject));
-        assert_eq!(tasks.contains(&Task::LoadRun(77)), next, "{subject:?}: {tasks:?}");
-        assert_eq!(state.training.judging.is_some(), next, "{subject:?}");
+        assert_eq!(tasks.contains(&Effect::LoadRunModel(77)), next, "{subject:?}: {tasks:?}");
+        assert_eq!(state.training.run_evaluation.is_some(), next, "{subject:?}");
     }
 }
 
@@ -376,39 +391,39 @@ fn judging_does_not_wait_for_a_copy_that_does_not_come() {
 #[test]
 fn judging_gives_the_worker_back() {
     let (mut state, id) = under_way();
-    user(&mut state, UserAction::Again);
-    state.apply(Input::Due);
+    user(&mut state, UserAction::Rerun);
+    state.apply(Msg::AttackTimerFired);
     hear(&mut state, trained(id, 6, true));
-    let tasks = wish(&mut state, Wish::Judge(200));
-    assert_eq!(tasks[0], Task::Send(Command::Stop));
+    let tasks = wish(&mut state, TrainingAction::EvaluateAll(200));
+    assert_eq!(tasks[0], Effect::Send(Command::Stop));
     let attack = state.attack.id;
     hear(&mut state, attacked(attack, true, result([0.9, 0.05, 0.05], false)));
-    assert!(hear(&mut state, refused(ErrorScope::Export)).contains(&Task::Schedule(0)));
+    assert!(hear(&mut state, refused(ErrorScope::Export)).contains(&Effect::StartAttackTimer(0)));
 }
 
 /// What a worker was preparing when another took its place is prepared there; what one may have died of is not.
 #[test]
 fn a_click_outlives_a_worker() {
-    type Asked = fn(&Task) -> bool;
-    let cases: [(Wish, Asked); 4] = [
-        (Wish::Begin(90), |task| matches!(task, Task::Send(Command::Begin { .. }))),
-        (Wish::TakeUp(7), |task| *task == Task::TakeUp(7, 0)),
-        (Wish::Resume(3, 9), |task| *task == Task::Resume(3)),
-        (Wish::Data(4), |task| *task == Task::LoadData(4)),
+    type Asked = fn(&Effect) -> bool;
+    let cases: [(TrainingAction, Asked); 4] = [
+        (TrainingAction::Start(90), |task| matches!(task, Effect::Send(Command::Begin { .. }))),
+        (TrainingAction::ResumeSaved(7), |task| *task == Effect::ResumeSavedRun(7, 0)),
+        (TrainingAction::ResumeFile(3, 9), |task| *task == Effect::ResumeRunFile(3)),
+        (TrainingAction::UseDataset(4), |task| *task == Effect::LoadDataset(4)),
     ];
     for (asks, asked) in cases {
         let (mut state, id) = under_way();
         hear(&mut state, trained(id, 5, false));
         assert!(wish(&mut state, asks.clone()).iter().any(asked), "{asks:?}");
-        assert_eq!(wish(&mut state, Wish::TakeUp(8)), [], "one at a time");
-        user(&mut state, UserAction::Backend(otjr::app::link::Wish::Gpu));
+        assert_eq!(wish(&mut state, TrainingAction::ResumeSaved(8)), [], "one at a time");
+        user(&mut state, UserAction::Backend(otjr::app::link::TrainingAction::Gpu));
         let gpu = Event::DeviceReady { name: "WebGPU".into(), emulated: false };
-        let tasks = state.apply(Input::Worker(Kind::Gpu, gpu));
+        let tasks = state.apply(Msg::Worker(BackendKind::Gpu, gpu));
         assert!(tasks.iter().any(asked), "{asks:?}: {tasks:?}");
-        let tasks = state.apply(Input::Crashed(Kind::Gpu, "panicked".into()));
-        assert!(tasks.contains(&Task::Start(Kind::Gpu)), "{tasks:?}");
+        let tasks = state.apply(Msg::Crashed(BackendKind::Gpu, "panicked".into()));
+        assert!(tasks.contains(&Effect::StartWorker(BackendKind::Gpu)), "{tasks:?}");
         let gpu = Event::DeviceReady { name: "WebGPU".into(), emulated: false };
-        let tasks = state.apply(Input::Worker(Kind::Gpu, gpu));
+        let tasks = state.apply(Msg::Worker(BackendKind::Gpu, gpu));
         assert!(!tasks.iter().any(asked), "{asks:?}: {tasks:?}");
     }
 }
@@ -418,8 +433,11 @@ fn a_click_outlives_a_worker() {
 fn a_copy_is_made_for_the_next_worker() {
     let (mut state, id) = under_way();
     hear(&mut state, trained(id, 5, false));
-    let tasks = state.apply(Input::Adapter(otjr::app::reading::Adapter::Real("x".into())));
-    assert_eq!(tasks, [Task::Send(Command::Export { number: 77, purpose: Purpose::Keep }), Task::Start(Kind::Gpu)]);
+    let tasks = state.apply(Msg::Adapter(otjr::app::reading::GpuAdapter::Real("x".into())));
+    assert_eq!(
+        tasks,
+        [Effect::Send(Command::Export { number: 77, purpose: Purpose::Keep }), Effect::StartWorker(BackendKind::Gpu)]
+    );
 }
 
 /// A run that was put away is taken up with all that is known of it, in place of the one under way, which is kept.
@@ -427,25 +445,28 @@ fn a_copy_is_made_for_the_next_worker() {
 fn a_run_that_was_put_away_comes_back() {
     let (mut state, id) = under_way();
     hear(&mut state, trained(id, 5, false));
-    wish(&mut state, Wish::End);
+    wish(&mut state, TrainingAction::Close);
     hear(&mut state, trained(id, 5, true));
     hear(&mut state, exported(77, 5));
-    wish(&mut state, Wish::Begin(90));
+    wish(&mut state, TrainingAction::Start(90));
     let (id, _) = training(&hear(&mut state, prepared(0))).unwrap();
     hear(&mut state, trained(id, 9, false));
-    let keep = Task::Send(Command::Export { number: 90, purpose: Purpose::Keep });
-    assert_eq!(wish(&mut state, Wish::TakeUp(77)), [keep, Task::TakeUp(77, 0)]);
+    let keep = Effect::Send(Command::Export { number: 90, purpose: Purpose::Keep });
+    assert_eq!(wish(&mut state, TrainingAction::ResumeSaved(77)), [keep, Effect::ResumeSavedRun(77, 0)]);
     hear(&mut state, prepared(5));
     let run = state.training.run.as_ref().unwrap();
     assert_eq!((run.number, run.step, run.records.len(), run.points.len()), (77, 5, 1, 1));
     assert_eq!(state.training.past.iter().map(|run| run.number).collect::<Vec<_>>(), [90]);
-    assert_eq!(wish(&mut state, Wish::Forget(90)), [Task::Forget(90)]);
+    assert_eq!(wish(&mut state, TrainingAction::DeleteSaved(90)), [Effect::DeleteSavedRun(90)]);
     assert!(state.training.past.is_empty());
     // One that a new worker refuses is put away: it can be tried again.
-    crash(&mut state, Kind::Cpu);
-    assert!(state.apply(Input::Worker(Kind::Cpu, opened())).contains(&Task::TakeUp(77, 0)));
+    crash(&mut state, BackendKind::Cpu);
+    assert!(state.apply(Msg::Worker(BackendKind::Cpu, opened())).contains(&Effect::ResumeSavedRun(77, 0)));
     hear(&mut state, refused(ErrorScope::Training));
-    assert!(state.training.run.is_none() && wish(&mut state, Wish::TakeUp(77)) == [Task::TakeUp(77, 0)]);
+    assert!(
+        state.training.run.is_none()
+            && wish(&mut state, TrainingAction::ResumeSaved(77)) == [Effect::ResumeSavedRun(77, 0)]
+    );
 }
 
 /// The course of a run, and how it was judged, outlive the page.
@@ -455,12 +476,12 @@ fn the_course_of_a_run_is_kept_beside_its_copy() {
     hear(&mut state, trained(id, 5, false));
     hear(&mut state, trained(id, 8, false));
     let tasks = hear(&mut state, exported(77, 5));
-    let [Task::Keep { history, .. }] = &tasks[..] else { panic!("{tasks:?}") };
+    let [Effect::SaveRun { history, .. }] = &tasks[..] else { panic!("{tasks:?}") };
     for (history, records) in [(history.clone(), 1), (b"older".to_vec(), 0)] {
         let mut later = idle();
-        later.apply(Input::Earlier(vec![Earlier { number: 77, words: "otjr".into() }], Vec::new()));
-        wish(&mut later, Wish::TakeUp(77));
-        later.apply(Input::Remembered(77, history));
+        later.apply(Msg::SavedItemsFound(vec![SavedRun { number: 77, words: "otjr".into() }], Vec::new()));
+        wish(&mut later, TrainingAction::ResumeSaved(77));
+        later.apply(Msg::HistoryLoaded(77, history));
         hear(&mut later, prepared(5));
         let run = later.training.run.as_ref().unwrap();
         assert_eq!((run.number, run.records.len(), run.points.len()), (77, records, records), "up to the copy");
@@ -471,10 +492,10 @@ fn the_course_of_a_run_is_kept_beside_its_copy() {
 #[test]
 fn a_set_is_kept_once_it_is_read() {
     let mut state = idle();
-    wish(&mut state, Wish::Data(0));
+    wish(&mut state, TrainingAction::UseDataset(0));
     assert_eq!(hear(&mut state, refused(ErrorScope::Data)), []);
-    wish(&mut state, Wish::Data(1));
-    assert_eq!(wish(&mut state, Wish::Data(2)), [], "one at a time");
+    wish(&mut state, TrainingAction::UseDataset(1));
+    assert_eq!(wish(&mut state, TrainingAction::UseDataset(2)), [], "one at a time");
     // An image that is labeled meanwhile says nothing of the set.
     let own = vec![("teapot".to_owned(), 1)];
     let labeled = DataInfo { brought: Some(("before".into(), "folder".into(), [9, 1])), own, ..DataInfo::default() };
@@ -483,21 +504,21 @@ fn a_set_is_kept_once_it_is_read() {
         let brought = Some((name.into(), "cifar10".into(), [50_000, 10_000]));
         Event::Data { data: DataInfo { brought, ..labeled.clone() } }
     };
-    assert_eq!(hear(&mut state, data("c.tar.gz")), [Task::KeepData(1)]);
-    state.apply(Input::KeptData("c.tar.gz".into(), 1));
-    assert_eq!(state.training.earlier_data, [("c.tar.gz".to_owned(), 1)]);
-    wish(&mut state, Wish::Set("limit", "500".into()));
-    wish(&mut state, Wish::Data(2));
+    assert_eq!(hear(&mut state, data("c.tar.gz")), [Effect::SaveDataset(1)]);
+    state.apply(Msg::DatasetStored("c.tar.gz".into(), 1));
+    assert_eq!(state.training.saved_datasets, [("c.tar.gz".to_owned(), 1)]);
+    wish(&mut state, TrainingAction::Set("limit", "500".into()));
+    wish(&mut state, TrainingAction::UseDataset(2));
     hear(&mut state, refused(ErrorScope::Data));
     assert_eq!((state.link.train.get("dataset").unwrap().as_str(), state.link.train.limit), ("cifar10", 500));
-    crash(&mut state, Kind::Cpu);
-    assert!(state.apply(Input::Worker(Kind::Cpu, opened())).contains(&Task::LoadData(1)));
+    crash(&mut state, BackendKind::Cpu);
+    assert!(state.apply(Msg::Worker(BackendKind::Cpu, opened())).contains(&Effect::LoadDataset(1)));
     hear(&mut state, Event::Data { data: DataInfo { brought: None, ..labeled.clone() } });
     // What was chosen since stays.
-    wish(&mut state, Wish::Set("dataset", "synthetic".into()));
+    wish(&mut state, TrainingAction::Set("dataset", "synthetic".into()));
     assert_eq!(hear(&mut state, data("c.tar.gz")), []);
     assert_eq!(state.link.train.get("dataset").unwrap(), "synthetic");
-    wish(&mut state, Wish::Data(1));
+    wish(&mut state, TrainingAction::UseDataset(1));
     assert_eq!(hear(&mut state, data("c.tar.gz")), []);
     assert_eq!(state.link.train.get("dataset").unwrap(), "cifar10");
 }
@@ -505,9 +526,9 @@ fn a_set_is_kept_once_it_is_read() {
 #[test]
 fn a_phone_begins_with_less() {
     let (mut state, _) = State::new("");
-    assert_eq!(state.apply(Input::Weak), []);
+    assert_eq!(state.apply(Msg::LowEndDevice), []);
     assert_eq!(state.link.train, TrainConfig::small());
     let (mut asked, _) = State::new("#train.epochs=3");
-    asked.apply(Input::Weak);
+    asked.apply(Msg::LowEndDevice);
     assert_eq!((asked.link.train.epochs, asked.link.train.batch), (3, 64));
 }

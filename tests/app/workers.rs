@@ -2,9 +2,9 @@
 
 use otjr::{
     app::{
-        link::{BuiltinModel, Wish},
-        message::{Input, Kind, Sort, Source, Task, UserAction},
-        reading::{Adapter, backend},
+        link::{BackendPreference, BuiltinModel},
+        message::{BackendKind, Effect, FileKind, Msg, Source, UserAction},
+        reading::{GpuAdapter, backend},
         state::State,
         workers::RESTARTS,
     },
@@ -17,14 +17,14 @@ use super::{attacked, attacking, crash, opened, result, user};
 #[test]
 fn a_dead_worker_is_started_again_a_few_times_with_the_same_image() {
     let mut state = attacking("#sample=3");
-    user(&mut state, UserAction::File(0, Sort::Model)); // the culprit
+    user(&mut state, UserAction::OpenFile(0, FileKind::Model)); // the culprit
     for _ in 0..RESTARTS {
-        assert_eq!(crash(&mut state, Kind::Cpu), [Task::End, Task::Start(Kind::Cpu)]);
-        let tasks = state.apply(Input::Worker(Kind::Cpu, opened()));
-        let sample = Task::Send(Command::LoadSample { index: 3 });
-        assert_eq!(tasks, [Task::Promote, sample, Task::LoadModel(Source::Ours(BuiltinModel::ROBUST))]);
+        assert_eq!(crash(&mut state, BackendKind::Cpu), [Effect::StopWorker, Effect::StartWorker(BackendKind::Cpu)]);
+        let tasks = state.apply(Msg::Worker(BackendKind::Cpu, opened()));
+        let sample = Effect::Send(Command::LoadSample { index: 3 });
+        assert_eq!(tasks, [Effect::ActivateWorker, sample, Effect::LoadModel(Source::Builtin(BuiltinModel::ROBUST))]);
     }
-    assert_eq!(crash(&mut state, Kind::Cpu), [Task::End]);
+    assert_eq!(crash(&mut state, BackendKind::Cpu), [Effect::StopWorker]);
     assert!(state.notices.iter().any(|n| n.text.contains("Reload")), "{:?}", state.notices);
     assert_eq!(backend(&state).0, "Stopped");
 }
@@ -33,29 +33,33 @@ fn a_dead_worker_is_started_again_a_few_times_with_the_same_image() {
 fn a_lost_device_is_a_dead_worker() {
     let mut state = attacking("");
     let lost = Event::Failed { subject: ErrorScope::Device, text: "the device failed".into() };
-    assert_eq!(state.apply(Input::Worker(Kind::Cpu, lost)), [Task::End, Task::Start(Kind::Cpu)]);
+    assert_eq!(
+        state.apply(Msg::Worker(BackendKind::Cpu, lost)),
+        [Effect::StopWorker, Effect::StartWorker(BackendKind::Cpu)]
+    );
 }
 
 #[test]
 fn a_real_gpu_takes_over_when_it_is_ready_and_an_emulated_one_never() {
     let mut state = attacking("");
-    let real = Adapter::judge("nvidia", "ampere", "", false);
-    assert_eq!(state.apply(Input::Adapter(real)), [Task::Start(Kind::Gpu)]);
+    let real = GpuAdapter::judge("nvidia", "ampere", "", false);
+    assert_eq!(state.apply(Msg::Adapter(real)), [Effect::StartWorker(BackendKind::Gpu)]);
     // The CPU goes on meanwhile.
     let done = attacked(1, false, result([0.9, 0.05, 0.05], false));
-    state.apply(Input::Worker(Kind::Cpu, done));
+    state.apply(Msg::Worker(BackendKind::Cpu, done));
     assert!(state.attack.result.is_some());
-    let tasks = state.apply(Input::Worker(Kind::Gpu, Event::DeviceReady { name: "WebGPU".into(), emulated: false }));
-    assert_eq!(tasks[0], Task::Promote);
+    let tasks =
+        state.apply(Msg::Worker(BackendKind::Gpu, Event::DeviceReady { name: "WebGPU".into(), emulated: false }));
+    assert_eq!(tasks[0], Effect::ActivateWorker);
     assert_eq!(backend(&state), ("WebGPU on nvidia ampere".into(), "because this browser offers a GPU".into()));
 
-    for soft in [Adapter::judge("google", "swiftshader", "", false), Adapter::judge("x", "", "", true)] {
+    for soft in [GpuAdapter::judge("google", "swiftshader", "", false), GpuAdapter::judge("x", "", "", true)] {
         let mut state = attacking("");
-        assert_eq!(state.apply(Input::Adapter(soft)), []);
+        assert_eq!(state.apply(Msg::Adapter(soft)), []);
         assert!(backend(&state).1.contains("emulated"), "{:?}", backend(&state));
     }
     let mut state = attacking("#backend=cpu");
-    assert_eq!(state.apply(Input::Adapter(Adapter::Real("x".into()))), []);
+    assert_eq!(state.apply(Msg::Adapter(GpuAdapter::Real("x".into()))), []);
     assert_eq!(backend(&state).1, "as chosen");
 }
 
@@ -63,38 +67,41 @@ fn a_real_gpu_takes_over_when_it_is_ready_and_an_emulated_one_never() {
 fn a_gpu_that_fails_leaves_the_cpu() {
     // While the CPU runs.
     let mut state = attacking("");
-    state.apply(Input::Adapter(Adapter::Real("x".into())));
-    assert_eq!(crash(&mut state, Kind::Gpu), [Task::Discard]);
+    state.apply(Msg::Adapter(GpuAdapter::Real("x".into())));
+    assert_eq!(crash(&mut state, BackendKind::Gpu), [Effect::DropStartingWorker]);
     assert_eq!(backend(&state).1, "because WebGPU failed here");
     // Alone.
     let (mut state, tasks) = State::new("#backend=gpu");
-    assert_eq!(tasks, [Task::Start(Kind::Gpu)]);
+    assert_eq!(tasks, [Effect::StartWorker(BackendKind::Gpu)]);
     let refused = Event::Failed { subject: ErrorScope::Device, text: "no usable GPU".into() };
-    assert_eq!(state.apply(Input::Worker(Kind::Gpu, refused)), [Task::Discard, Task::Start(Kind::Cpu)]);
+    assert_eq!(
+        state.apply(Msg::Worker(BackendKind::Gpu, refused)),
+        [Effect::DropStartingWorker, Effect::StartWorker(BackendKind::Cpu)]
+    );
 }
 
 #[test]
 fn the_user_chooses_who_computes() {
     let mut state = attacking("");
-    assert_eq!(user(&mut state, UserAction::Backend(Wish::Gpu)), [Task::Start(Kind::Gpu)]);
-    assert_eq!(user(&mut state, UserAction::Backend(Wish::Cpu)), [Task::Discard]);
+    assert_eq!(user(&mut state, UserAction::Backend(BackendPreference::Gpu)), [Effect::StartWorker(BackendKind::Gpu)]);
+    assert_eq!(user(&mut state, UserAction::Backend(BackendPreference::Cpu)), [Effect::DropStartingWorker]);
     assert!(state.hash().ends_with("backend=cpu"));
 }
 
 #[test]
 fn a_fixture_is_checked_on_every_backend_in_turn() {
     let mut state = attacking("");
-    let tell = |state: &mut State, event| state.apply(Input::Worker(Kind::Cpu, event));
-    assert_eq!(state.apply(Input::User(UserAction::File(4, Sort::Fixture))), [Task::Verify(4)]);
+    let tell = |state: &mut State, event| state.apply(Msg::Worker(BackendKind::Cpu, event));
+    assert_eq!(state.apply(Msg::User(UserAction::OpenFile(4, FileKind::Fixture))), [Effect::Verify(4)]);
     let check = verify::Check { group: "eval".into(), worst: "eval.logits".into(), error: 1e-6, tensors: 5 };
     let checks = vec![check];
     tell(&mut state, Event::Verified { checks: checks.clone(), milliseconds: 9.0 });
     assert_eq!(state.check.as_ref().map(|c| &c.groups), Some(&checks));
     // Another worker's arithmetic is another one's.
-    state.apply(Input::User(UserAction::Backend(Wish::Gpu)));
-    let tasks = state.apply(Input::Worker(Kind::Gpu, opened()));
-    assert!(tasks.contains(&Task::Verify(4)) && state.check.as_ref().is_some_and(|c| c.groups.is_empty()));
+    state.apply(Msg::User(UserAction::Backend(BackendPreference::Gpu)));
+    let tasks = state.apply(Msg::Worker(BackendKind::Gpu, opened()));
+    assert!(tasks.contains(&Effect::Verify(4)) && state.check.as_ref().is_some_and(|c| c.groups.is_empty()));
     let refused = Event::Failed { subject: ErrorScope::Fixture, text: "no".into() };
-    state.apply(Input::Worker(Kind::Gpu, refused));
+    state.apply(Msg::Worker(BackendKind::Gpu, refused));
     assert_eq!((state.check.is_none(), state.notices.len()), (true, 1));
 }

@@ -191,9 +191,9 @@ fn a_loaded_model_is_tuned() {
     // The trained model is taken away and attacked like any other.
     let (name, bytes) = export(&mut user, Purpose::Try);
     assert_eq!(name, "otjr-step-2-model.safetensors");
-    let events = user.send(Command::LoadModel { slot: Slot::Own, name, bytes: bytes.clone() });
+    let events = user.send(Command::LoadModel { slot: Slot::Custom, name, bytes: bytes.clone() });
     assert!(
-        matches!(&events[..], [Event::ModelLoaded { .. }, Event::Classified { slot: Slot::Own, .. }]),
+        matches!(&events[..], [Event::ModelLoaded { .. }, Event::Classified { slot: Slot::Custom, .. }]),
         "{events:?}"
     );
     // As a run to be judged it looks at no image.

@@ -4,12 +4,12 @@ use otjr::{
     app::{
         chart::{Chart, Form, Tone},
         knobs::SettingsGroup,
-        message::{Kind, UserAction},
+        message::{BackendKind, UserAction},
         scale,
         state::State,
-        training::{Phase, Point, Run, Training},
-        views::{View, progress, runs, training},
-        wishes::Wish,
+        training::{Point, Run, RunPhase, Training},
+        views::{Figure, progress, runs, training},
+        wishes::TrainingAction,
     },
     config::{Dataset, Norm, Objective, TrainConfig},
     evaluate::{Accuracy, Report},
@@ -66,7 +66,7 @@ fn run() -> Run {
 /// A chart can be drawn and tells itself.
 fn drawn(chart: Option<Chart>) -> Chart {
     let chart = chart.unwrap();
-    sound(&View { words: chart.words.clone(), charts: vec![chart.clone()] }, 1);
+    sound(&Figure { words: chart.words.clone(), charts: vec![chart.clone()] }, 1);
     chart
 }
 
@@ -133,7 +133,7 @@ fn the_image_is_followed_from_before_to_now() {
     sound(&view, 3);
     assert!(view.words.contains("Through the model now"), "{}", view.words);
     (run.first, run.last) = (None, None);
-    assert_eq!(training::followed(&run), View::default());
+    assert_eq!(training::followed(&run), Figure::default());
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn the_batch_shows_its_transport_if_it_is_attacked() {
     let mut run = run();
     sound(&training::batch(&run), 2);
     run.last.as_mut().unwrap().batch.as_mut().unwrap().transport = None;
-    assert_eq!(training::batch(&run), View::default());
+    assert_eq!(training::batch(&run), Figure::default());
     assert_eq!([0, 7].map(|class| training::class_name(&run, class)), ["cat", "class 7"]);
 }
 
@@ -159,14 +159,14 @@ fn what_a_run_does_is_said_now_and_then() {
         says(&all)
     };
     let waits = "Step 120 of 400, epoch 3 of 8; waiting for the page's other computations; memory 85 MB.";
-    assert_eq!(put(&|run| run.phase = Phase::Going), (waits.into(), "30 % of the run is done.".into()));
+    assert_eq!(put(&|run| run.phase = RunPhase::Running), (waits.into(), "30 % of the run is done.".into()));
     assert_eq!(put(&|run| run.step = 20).1, "The run has begun.");
-    let (now, said) = put(&|run| (run.phase, run.step) = (Phase::Over, 400));
+    let (now, said) = put(&|run| (run.phase, run.step) = (RunPhase::Finished, 400));
     assert_eq!((now.as_str(), said.as_str()), ("All 400 steps are done; memory 85 MB.", "The run is over."));
-    let broken = |run: &mut Run| (run.phase, run.broken, run.step, run.kept) = (Phase::Paused, true, 30, Some(25));
+    let broken = |run: &mut Run| (run.phase, run.broken, run.step, run.kept) = (RunPhase::Paused, true, 30, Some(25));
     assert!(put(&broken).0.starts_with("Diverged after step 30 of 400: “Go on” takes up the copy of step 25;"));
     put(&|run| run.broken = false);
-    let slow = |run: &mut Run| (run.phase, run.step, run.speed, run.memory) = (Phase::Paused, 0, 1.5, 0);
+    let slow = |run: &mut Run| (run.phase, run.step, run.speed, run.memory) = (RunPhase::Paused, 0, 1.5, 0);
     assert_eq!(put(&slow).0, "Paused after step 0 of 400, epoch 1 of 8; 1.5 images/s, about 4.7 h left.");
 }
 
@@ -243,7 +243,10 @@ fn training_has_controls_of_its_own() {
     assert!(all.iter().all(|s| !attack.contains(&SettingsGroup::Train.id(s.key)) && s.key != "dataset"));
     assert!(SettingsGroup::Train.settings()[0].iter().any(|s| s.key == "train-epsilon"));
     assert_eq!(SettingsGroup::Train.get(&state, "batch"), "64");
-    assert_eq!(SettingsGroup::Train.intent("rate", "1".into()), UserAction::Train(Wish::Set("rate", "1".into())));
+    assert_eq!(
+        SettingsGroup::Train.intent("rate", "1".into()),
+        UserAction::Train(TrainingAction::Set("rate", "1".into()))
+    );
     assert!(SettingsGroup::Train.check("rate", "x").is_err() && SettingsGroup::Train.check("rate", "0.3").is_ok());
     for setting in &all {
         let stops = scale::stops(setting, Norm::Linf);
@@ -261,7 +264,7 @@ fn training_has_controls_of_its_own() {
     };
     assert_eq!(help(&state, "batch"), "Images a step.");
     assert!(!SettingsGroup::Train.used(&state, "mixed") && help(&state, "mixed").ends_with("Not used on the CPU."));
-    state.backend.current = Some((Kind::Gpu, "a GPU".into()));
+    state.backend.current = Some((BackendKind::Gpu, "a GPU".into()));
     assert!(SettingsGroup::Train.used(&state, "mixed") && !help(&state, "mixed").contains("Not used"));
     assert!(help(&state, "objective").ends_with("along its directions."));
     state.training.run = Some(run());

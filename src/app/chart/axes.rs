@@ -10,7 +10,7 @@ use super::{
 const SLOPE: [f32; 2] = [0.82, 0.57];
 
 /// Where values lie, in px.
-pub(super) struct Frame {
+pub(super) struct PlotArea {
     pub left: f32,
     pub top: f32,
     pub width: f32,
@@ -23,7 +23,7 @@ pub(super) struct Frame {
     pub over_grid: bool,
 }
 
-impl Frame {
+impl PlotArea {
     /// Takes what is left of `size` below `top` and beside the numbers and names of the axes.
     pub fn new(chart: &Chart, [x, y]: [[f64; 2]; 2], top: f32, size: [f32; 2]) -> Self {
         let over_grid = chart.marks.iter().any(|m| m.form.is_grid());
@@ -113,7 +113,7 @@ fn named(axis: &Axis, range: [f64; 2], at_most: usize) -> Vec<(f32, String)> {
     ticks.into_iter().map(|t| t as f32).zip(labels).collect()
 }
 
-pub(super) fn draw(chart: &Chart, frame: &Frame) -> String {
+pub(super) fn draw(chart: &Chart, frame: &PlotArea) -> String {
     let (left, right, bottom) = (frame.left, frame.left + frame.width, frame.top + frame.height);
     let (mut lines, mut words) = (String::new(), String::new());
     for (value, label) in frame.y_ticks(chart) {

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 
 use super::{
     Form, Grid, Mark, Scale, Tone,
-    axes::Frame,
+    axes::PlotArea,
     svg::{GROUND, INK, TEXT, label, wide},
     tone::Shape,
 };
 
 /// All marks, from the back to the front, then the words among them.
-pub(super) fn draw(frame: &Frame, marks: &[Mark]) -> String {
+pub(super) fn draw(frame: &PlotArea, marks: &[Mark]) -> String {
     let drawn: String = marks.iter().map(|m| mark(frame, m)).collect();
     format!(r#"<g class="marks">{drawn}</g>{}{}"#, references(frame, marks), names(frame, marks))
 }
 
-fn mark(frame: &Frame, Mark { tone, form, .. }: &Mark) -> String {
+fn mark(frame: &PlotArea, Mark { tone, form, .. }: &Mark) -> String {
     let (bottom, right) = (frame.top + frame.height, frame.left + frame.width);
     match form {
         Form::Line(points) => line(frame, *tone, points),
@@ -105,7 +105,7 @@ pub(super) fn marker(tone: Tone, [x, y]: [f32; 2], r: f32) -> String {
 }
 
 /// A line through the points, in pieces where some are not finite.
-fn line(frame: &Frame, tone: Tone, points: &[[f32; 2]]) -> String {
+fn line(frame: &PlotArea, tone: Tone, points: &[[f32; 2]]) -> String {
     let pieces = points.split(|p| !p.iter().all(|v| v.is_finite()));
     let piece = |piece: &[[f32; 2]]| match piece {
         [] => String::new(),
@@ -124,7 +124,7 @@ fn line(frame: &Frame, tone: Tone, points: &[[f32; 2]]) -> String {
 }
 
 /// The two strokes at an arrow's end, shorter on a short arrow.
-fn head(frame: &Frame, from: [f32; 2], to: [f32; 2]) -> String {
+fn head(frame: &PlotArea, from: [f32; 2], to: [f32; 2]) -> String {
     let (dx, dy) = (to[0] - from[0], to[1] - from[1]);
     let length = dx.hypot(dy);
     if length < 1.0 {
@@ -142,7 +142,7 @@ fn head(frame: &Frame, from: [f32; 2], to: [f32; 2]) -> String {
 
 /// A grid's cells, one path a color: short, and without seams.
 fn cells<T: Copy, C: AsRef<str> + Ord>(
-    frame: &Frame,
+    frame: &PlotArea,
     grid: &Grid<T>,
     color: impl Fn(T) -> Option<C>,
     opacity: f32,
@@ -164,7 +164,7 @@ fn cells<T: Copy, C: AsRef<str> + Ord>(
 }
 
 /// What reference lines stand for: each in a row, or at an end, of its own.
-fn references(frame: &Frame, marks: &[Mark]) -> String {
+fn references(frame: &PlotArea, marks: &[Mark]) -> String {
     let (right, bottom) = (frame.left + frame.width, frame.top + frame.height);
     let named = || marks.iter().filter(|m| !m.series.is_empty());
     let uprights = named().filter_map(|m| match m.form {
@@ -189,7 +189,7 @@ fn references(frame: &Frame, marks: &[Mark]) -> String {
 }
 
 /// The names of regions, each where its region is widest, if it has room and no other name is there.
-fn names(frame: &Frame, marks: &[Mark]) -> String {
+fn names(frame: &PlotArea, marks: &[Mark]) -> String {
     let mut out = String::new();
     for mark in marks {
         let Form::Regions(grid, classes) = &mark.form else { continue };

@@ -36,7 +36,7 @@ impl Chart {
             }
             Some(ranges) => {
                 body += &legend::draw(self, width, &mut top);
-                let frame = axes::Frame::new(self, ranges, top, [width, height]);
+                let frame = axes::PlotArea::new(self, ranges, top, [width, height]);
                 body += &axes::draw(self, &frame);
                 body += &marks::draw(&frame, &self.marks);
             }

@@ -16,7 +16,7 @@ pub enum Tone {
     /// Of the model of adversarial training alone: amber, a ring, in long dashes.
     Adversarial,
     /// Of a model that the user brought: violet, a cross, dashed and dotted.
-    Own,
+    Custom,
     /// What only helps to read the rest: gray.
     Soft,
     /// Of a class of the data: ten colors, each with its own shape; then they come again.
@@ -49,7 +49,7 @@ impl Tone {
             Self::Robust => "var(--robust, #009e73)",
             Self::Standard => "var(--ink, #14181d)",
             Self::Adversarial => "#b08400",
-            Self::Own => "#8a6fc9",
+            Self::Custom => "#8a6fc9",
             Self::Soft => "var(--edge, #7b8794)",
             Self::Class(class) | Self::Beside(class) => CLASSES[class % CLASSES.len()],
         }
@@ -63,7 +63,7 @@ impl Tone {
             Self::Robust => (Shape::Diamond, false),
             Self::Standard => (Shape::Square, false),
             Self::Adversarial => (Shape::Disc, true),
-            Self::Own => (Shape::Cross, false),
+            Self::Custom => (Shape::Cross, false),
             Self::Class(class) | Self::Beside(class) => {
                 (SHAPES[class % SHAPES.len()], class % CLASSES.len() >= SHAPES.len())
             }
@@ -76,7 +76,7 @@ impl Tone {
             Self::Attacked | Self::Beside(_) => "6 3",
             Self::Standard => "2 3",
             Self::Adversarial => "12 4",
-            Self::Own => "8 3 2 3",
+            Self::Custom => "8 3 2 3",
             Self::Soft => "1 3",
             Self::Clean | Self::Robust | Self::Class(_) => "none",
         }

@@ -1,6 +1,6 @@
 //! The image among others in the plane of a model's latents, and the attack's way through the regions of the classes.
 
-use super::{ModelLabel, View, axes, sentence, share};
+use super::{Figure, ModelLabel, axes, sentence, share};
 use crate::{
     app::chart::{Chart, Form, Grid, Mark, Tone, numbers::short},
     explore::embedding::Embedding,
@@ -11,9 +11,15 @@ const LITTLE: f32 = 0.25;
 
 /// The reference images of `embedding` with the attack's way over them: `path` goes from the clean to the adversarial image,
 /// `seen` are the classes that the model gives to both, `classes` the names of all.
-pub fn view(whose: ModelLabel, embedding: &Embedding, classes: &[String], path: &[[f32; 2]], seen: [usize; 2]) -> View {
+pub fn view(
+    whose: ModelLabel,
+    embedding: &Embedding,
+    classes: &[String],
+    path: &[[f32; 2]],
+    seen: [usize; 2],
+) -> Figure {
     let name = |class: usize| classes.get(class).map_or_else(|| format!("class {class}"), String::clone);
-    let [.., last] = path else { return View::default() };
+    let [.., last] = path else { return Figure::default() };
     let (first, last) = (path[0], *last);
     let words = tell(whose, embedding, &name, [first, last], seen);
     let regions = &embedding.regions;
@@ -46,7 +52,7 @@ pub fn view(whose: ModelLabel, embedding: &Embedding, classes: &[String], path: 
         marks,
         ..Chart::default()
     };
-    View { words, charts: vec![chart] }
+    Figure { words, charts: vec![chart] }
 }
 
 fn of_class(embedding: &Embedding, class: usize) -> impl Iterator<Item = [f32; 2]> {

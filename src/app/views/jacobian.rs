@@ -1,6 +1,6 @@
 //! How strongly logits react to pixels: along the directions of the transport, and along random ones.
 
-use super::{ModelLabel, View, median, sentence, times};
+use super::{Figure, ModelLabel, median, sentence, times};
 use crate::{
     app::chart::{Axis, Chart, Form, Mark, numbers::short},
     explore::jacobian::JacobianResponse,
@@ -16,10 +16,10 @@ const ALIGNED: f32 = 0.3;
 pub type Reactions<'a> = [(ModelLabel, [&'a JacobianResponse; 2])];
 
 /// Histograms of the reactions of one or several models.
-pub fn view(models: &Reactions<'_>) -> View {
+pub fn view(models: &Reactions<'_>) -> Figure {
     let told: Vec<String> = models.iter().filter_map(|m| tell(m.0, m.1)).chain(compared(models)).collect();
     if told.is_empty() {
-        return View::default();
+        return Figure::default();
     }
     let words = told.join(" ");
     let largest = models.iter().flat_map(|m| m.1).flat_map(|r| &r.norms).copied();
@@ -43,7 +43,7 @@ pub fn view(models: &Reactions<'_>) -> View {
         chart("jacobian-transport", "Reaction along the directions of the transport", 0),
         chart("jacobian-random", "Reaction along random directions", 1),
     ];
-    View { words, charts }
+    Figure { words, charts }
 }
 
 /// `[from, to, images]` of equal bins from 0 to `largest`.

@@ -1,13 +1,13 @@
 //! The loss around an image: a map of the margin with its boundary, and of the loss that the attack climbs.
 
-use super::{ModelLabel, View, sentence, share};
+use super::{Figure, ModelLabel, sentence, share};
 use crate::{
     app::chart::{Axis, Chart, Form, Grid, Mark, Scale, Tone, numbers::short},
     explore::landscape::Landscape,
 };
 
 /// The landscape of a window over `range` with `side` points along each side; also while only its first rows are known.
-pub fn view(whose: ModelLabel, landscape: &Landscape, range: [f32; 2], side: usize) -> View {
+pub fn view(whose: ModelLabel, landscape: &Landscape, range: [f32; 2], side: usize) -> Figure {
     let step = (range[1] - range[0]) / (side as f32 - 1.0).max(1.0);
     let grid = |values: &[f32]| {
         let rows = values.len() / side.max(1);
@@ -18,7 +18,7 @@ pub fn view(whose: ModelLabel, landscape: &Landscape, range: [f32; 2], side: usi
         Grid { x, y, columns: side, values: values.to_vec() }
     };
     if side < 2 || landscape.margin.len() < side || landscape.loss.len() < side {
-        return View::default();
+        return Figure::default();
     }
     let (margin, loss) = (grid(&landscape.margin), grid(&landscape.loss));
     let words = tell(whose, &margin);
@@ -51,7 +51,7 @@ pub fn view(whose: ModelLabel, landscape: &Landscape, range: [f32; 2], side: usi
             Mark::new("loss, nats", Tone::Soft, Form::Map(loss, Scale::Sequential)),
         ),
     ];
-    View { words, charts }
+    Figure { words, charts }
 }
 
 /// The margin from the original to the adversarial image, and in the other direction.

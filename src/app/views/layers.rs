@@ -1,6 +1,6 @@
 //! How far each layer moves under the attack: the change as it flows through the network.
 
-use super::{ModelLabel, View, sentence, share};
+use super::{Figure, ModelLabel, sentence, share};
 use crate::{
     app::chart::{Axis, Chart, Form, Mark, numbers::short},
     explore::layers::LayerShift,
@@ -10,10 +10,10 @@ use crate::{
 const ALIKE: f32 = 1.5;
 
 /// The shift of each layer, from pixels to logits, in one or several models.
-pub fn view(models: &[(ModelLabel, &[LayerShift])]) -> View {
+pub fn view(models: &[(ModelLabel, &[LayerShift])]) -> Figure {
     let told: Vec<String> = models.iter().filter_map(|(whose, shifts)| tell(*whose, shifts)).collect();
     if told.is_empty() {
-        return View::default();
+        return Figure::default();
     }
     let words = format!("{}.", sentence(&told.join("; ")));
     let relative = Chart {
@@ -30,7 +30,7 @@ pub fn view(models: &[(ModelLabel, &[LayerShift])]) -> View {
         y: Axis::new("cosine of original and attacked", "").least(0.0, 1.0),
         ..chart(models, |shift| shift.cosine)
     };
-    View { words: format!("{words} {}", turned(models)), charts: vec![relative, cosine] }
+    Figure { words: format!("{words} {}", turned(models)), charts: vec![relative, cosine] }
 }
 
 /// One model: from pixels to logits, and where most of it comes in.

@@ -1,6 +1,6 @@
 //! The margin as the attack is allowed more, and the radius at which each model falls.
 
-use super::{ModelLabel, View, sentence, times};
+use super::{Figure, ModelLabel, sentence, times};
 use crate::{
     app::{
         chart::{Axis, Chart, Form, Mark, Tone, numbers::short},
@@ -11,10 +11,10 @@ use crate::{
 };
 
 /// One curve a model, its radii in order; also while only the first of them are known.
-pub fn view(curves: &[(ModelLabel, &[Radius])], norm: Norm) -> View {
+pub fn view(curves: &[(ModelLabel, &[Radius])], norm: Norm) -> Figure {
     let told: Vec<String> = curves.iter().filter_map(|(whose, curve)| tell(*whose, curve, norm)).collect();
     if told.is_empty() {
-        return View::default();
+        return Figure::default();
     }
     let words = format!("{}{}.", sentence(&told.join("; ")), compared(curves));
     let unit = if norm == Norm::Linf { 255.0 } else { 1.0 };
@@ -38,7 +38,7 @@ pub fn view(curves: &[(ModelLabel, &[Radius])], norm: Norm) -> View {
         marks,
         ..Chart::default()
     };
-    View { words, charts: vec![chart] }
+    Figure { words, charts: vec![chart] }
 }
 
 fn size(epsilon: f32, norm: Norm) -> String {

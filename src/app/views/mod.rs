@@ -18,7 +18,7 @@ use crate::{explore::pca::Plane, protocol::Slot};
 
 /// What a view shows.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct View {
+pub struct Figure {
     /// One to three sentences; empty while there is nothing to say.
     pub words: String,
     pub charts: Vec<Chart>,
@@ -32,7 +32,7 @@ pub enum ModelLabel {
     /// Of adversarial training alone.
     Adversarial,
     /// The user's.
-    Own,
+    Custom,
     /// The run's, at its first look and at its last.
     First,
     Now,
@@ -44,7 +44,7 @@ impl From<Slot> for ModelLabel {
             Slot::Standard => Self::Standard,
             Slot::Robust => Self::Robust,
             Slot::Adversarial => Self::Adversarial,
-            Slot::Own | Slot::Run => Self::Own,
+            Slot::Custom | Slot::Run => Self::Custom,
         }
     }
 }
@@ -56,7 +56,7 @@ impl ModelLabel {
             Self::Standard => "standard model",
             Self::Robust => "robust model",
             Self::Adversarial => "PGD-trained model",
-            Self::Own => "your model",
+            Self::Custom => "your model",
             Self::First => "at first",
             Self::Now => "now",
         }
@@ -68,7 +68,7 @@ impl ModelLabel {
             Self::Standard => "the standard model",
             Self::Robust => "the robust model",
             Self::Adversarial => "the PGD-trained model",
-            Self::Own => "your model",
+            Self::Custom => "your model",
             Self::First => "the model at first",
             Self::Now => "the model now",
         }
@@ -79,7 +79,7 @@ impl ModelLabel {
             Self::Standard | Self::First => Tone::Standard,
             Self::Robust => Tone::Robust,
             Self::Adversarial => Tone::Adversarial,
-            Self::Own | Self::Now => Tone::Own,
+            Self::Custom | Self::Now => Tone::Custom,
         }
     }
 }

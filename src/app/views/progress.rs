@@ -3,14 +3,14 @@
 use crate::{
     app::{
         state::State,
-        training::{Phase, Run, Training},
+        training::{Run, RunPhase, Training},
     },
     config::Dataset,
 };
 
 /// What the run does now.
 pub fn now(training: &Training) -> String {
-    if training.coming() {
+    if training.is_preparing() {
         return "The run is being prepared.".into();
     }
     let Some(run) = &training.run else {
@@ -21,20 +21,20 @@ pub fn now(training: &Training) -> String {
     let (step, steps, epochs) = (run.step, run.info.steps, run.config.epochs.max(1) as u64);
     let epoch = (step.saturating_sub(1) / (steps / epochs).max(1) + 1).min(epochs);
     let place = match run.phase {
-        Phase::Over => format!("All {steps} steps are done"),
+        RunPhase::Finished => format!("All {steps} steps are done"),
         _ if run.broken => {
             let copy = run.kept.unwrap_or_default();
             format!("Diverged after step {step} of {steps}: “Go on” takes up the copy of step {copy}")
         }
-        Phase::Paused => format!("Paused after step {step} of {steps}, epoch {epoch} of {epochs}"),
-        Phase::Going | Phase::Stepping => format!("Step {step} of {steps}, epoch {epoch} of {epochs}"),
+        RunPhase::Paused => format!("Paused after step {step} of {steps}, epoch {epoch} of {epochs}"),
+        RunPhase::Running | RunPhase::SingleStep => format!("Step {step} of {steps}, epoch {epoch} of {epochs}"),
     };
     let mut parts = vec![place];
     match run.phase {
-        Phase::Going | Phase::Stepping if run.asked.is_none() => {
+        RunPhase::Running | RunPhase::SingleStep if run.asked.is_none() => {
             parts.push("waiting for the page's other computations".into())
         }
-        Phase::Over => {}
+        RunPhase::Finished => {}
         _ if run.speed > 0.0 => parts.push(pace(run)),
         _ => {}
     }
@@ -60,10 +60,10 @@ pub fn said(training: &Training) -> String {
     let Some(run) = &training.run else { return String::new() };
     let tenths = 10 * run.step / run.info.steps.max(1);
     match run.phase {
-        Phase::Over => "The run is over.".into(),
-        Phase::Paused | Phase::Stepping => format!("The run is paused after step {}.", run.step),
-        Phase::Going if tenths == 0 => "The run has begun.".into(),
-        Phase::Going => format!("{tenths}0 % of the run is done."),
+        RunPhase::Finished => "The run is over.".into(),
+        RunPhase::Paused | RunPhase::SingleStep => format!("The run is paused after step {}.", run.step),
+        RunPhase::Running if tenths == 0 => "The run has begun.".into(),
+        RunPhase::Running => format!("{tenths}0 % of the run is done."),
     }
 }
 
@@ -75,7 +75,7 @@ pub fn part(training: &Training) -> f64 {
 /// What the next run learns from.
 pub fn material(state: &State) -> String {
     let (data, limit) = (&state.training.data, state.link.train.limit);
-    if state.training.data_coming.is_some() {
+    if state.training.loading_dataset.is_some() {
         return "The images are being read.".into();
     }
     let dataset = state.link.train.dataset;

@@ -90,8 +90,8 @@ pub fn text(training: &Training) -> String {
 }
 
 /// What is being judged.
-pub fn judging(training: &Training) -> String {
-    let Some(judging) = &training.judging else { return String::new() };
+pub fn run_evaluation(training: &Training) -> String {
+    let Some(judging) = &training.run_evaluation else { return String::new() };
     let Some(number) = judging.left.first() else { return String::new() };
     let run = training.runs().enumerate().find(|(_, run)| run.number == *number);
     let name = run.map(|(place, run)| title(place, run)).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! What the open view shows of what is known.
 
-use super::{ModelLabel, View, embedding, jacobian, landscape, layers, margins, transport};
+use super::{Figure, ModelLabel, embedding, jacobian, landscape, layers, margins, transport};
 use crate::{
     app::{
         chart::Chart,
@@ -20,7 +20,7 @@ use crate::{
 
 /// What is in view.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Shown {
+pub struct ExplorerContent {
     pub words: String,
     pub charts: Vec<Chart>,
     /// It is about an attack before the last one.
@@ -28,37 +28,41 @@ pub struct Shown {
 }
 
 /// Charts of a view, at most.
-pub fn charts_of(view: explore::View) -> usize {
+pub fn charts_of(view: explore::ExplorerView) -> usize {
     match view {
-        explore::View::Layers | explore::View::Jacobian => 2,
-        explore::View::Transport | explore::View::Landscape => 3,
+        explore::ExplorerView::Layers | explore::ExplorerView::Jacobian => 2,
+        explore::ExplorerView::Transport | explore::ExplorerView::Landscape => 3,
         // One a model: three of the photos, and the user's.
-        explore::View::Embedding => 4,
+        explore::ExplorerView::Embedding => 4,
     }
 }
 
 /// The room of a view's chart number `i`, as a class of style/plot.css.
-pub fn shape_of(view: explore::View, i: usize) -> &'static str {
+pub fn shape_of(view: explore::ExplorerView, i: usize) -> &'static str {
     match (view, i) {
-        (explore::View::Embedding, _) | (explore::View::Transport, 2) | (explore::View::Landscape, 1 | 2) => "square",
+        (explore::ExplorerView::Embedding, _)
+        | (explore::ExplorerView::Transport, 2)
+        | (explore::ExplorerView::Landscape, 1 | 2) => "square",
         _ => "",
     }
 }
 
 /// What the open view shows.
-pub fn show(state: &State) -> Shown {
-    let Some(open) = state.link.view else { return Shown::default() };
-    let View { words, charts } = match open {
-        explore::View::Layers => layers::view(&all::<[LayerShift]>(state, &Probe::Layers, |answer| match answer {
-            ProbeResult::Layers(shifts) => Some(shifts),
-            _ => None,
-        })),
-        explore::View::Embedding => ways(state),
-        explore::View::Transport => match lines(state) {
+pub fn show(state: &State) -> ExplorerContent {
+    let Some(open) = state.link.view else { return ExplorerContent::default() };
+    let Figure { words, charts } = match open {
+        explore::ExplorerView::Layers => {
+            layers::view(&all::<[LayerShift]>(state, &Probe::Layers, |answer| match answer {
+                ProbeResult::Layers(shifts) => Some(shifts),
+                _ => None,
+            }))
+        }
+        explore::ExplorerView::Embedding => ways(state),
+        explore::ExplorerView::Transport => match lines(state) {
             Some((slot, transport)) => transport::view(slot.into(), transport, shown_line(state, transport), 0),
-            None => View::default(),
+            None => Figure::default(),
         },
-        explore::View::Jacobian => {
+        explore::ExplorerView::Jacobian => {
             let reactions = all(state, &Probe::Jacobian, |answer| match answer {
                 ProbeResult::Jacobian(both) => Some(both),
                 _ => None,
@@ -67,7 +71,7 @@ pub fn show(state: &State) -> Shown {
                 reactions.into_iter().map(|(whose, both)| (whose, [&both.transport, &both.random])).collect();
             jacobian::view(&pairs)
         }
-        explore::View::Landscape => surroundings(state),
+        explore::ExplorerView::Landscape => surroundings(state),
     };
     let mut questions = state.questions();
     questions.retain(|(.., question)| *question != Probe::Moments);
@@ -80,7 +84,7 @@ pub fn show(state: &State) -> Shown {
         None if words.is_empty() => "The attack comes first, then what it does inside the models.".into(),
         None => words,
     };
-    Shown { words, charts, stale }
+    ExplorerContent { words, charts, stale }
 }
 
 /// The answers to a question about each model.
@@ -97,21 +101,22 @@ fn all<'a, T: ?Sized>(
 }
 
 /// The plane of each model's latents, with the image's way through it.
-fn ways(state: &State) -> View {
+fn ways(state: &State) -> Figure {
     let one = |(slot, model, clean, attack): (Slot, &crate::protocol::ModelInfo, &[f32], &Attack)| {
         let Ok(ProbeResult::Embedding(way)) = &state.known(slot, &Probe::Embedding)?.answer else { return None };
         let seen = [top(clean), top(&attack.result.as_ref()?.probabilities)];
-        let View { words, mut charts } = embedding::view(slot.into(), &way.reference, &model.classes, &way.path, seen);
+        let Figure { words, mut charts } =
+            embedding::view(slot.into(), &way.reference, &model.classes, &way.path, seen);
         charts.iter_mut().for_each(|chart| chart.name = format!("{}-{}", chart.name, slot.key()));
-        Some(View { words, charts })
+        Some(Figure { words, charts })
     };
-    let views: Vec<View> = state.comparable().filter_map(one).collect();
+    let views: Vec<Figure> = state.comparable().filter_map(one).collect();
     let words = views.iter().map(|view| view.words.as_str()).collect::<Vec<_>>().join(" ");
-    View { words, charts: views.into_iter().flat_map(|view| view.charts).collect() }
+    Figure { words, charts: views.into_iter().flat_map(|view| view.charts).collect() }
 }
 
 /// Both models' margins over the radius; around the image, those of the model in focus.
-fn surroundings(state: &State) -> View {
+fn surroundings(state: &State) -> Figure {
     let curves = all::<[Radius]>(state, &Probe::Margins, |answer| match answer {
         ProbeResult::Margins(curve) => Some(curve),
         _ => None,

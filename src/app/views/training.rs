@@ -1,7 +1,7 @@
 //! A training run as charts: how its losses, its rate and its accuracies went, what its last batch and the image that is
 //! followed show of it.
 
-use super::{ModelLabel, View, embedding, layers, transport};
+use super::{Figure, ModelLabel, embedding, layers, transport};
 use crate::{
     app::{
         chart::{Axis, Chart, Form, Mark, Tone, numbers::short},
@@ -151,7 +151,7 @@ fn found(point: &Point) -> String {
 }
 
 /// The image in view under the run's model at its first look and at its last.
-pub fn followed(run: &Run) -> View {
+pub fn followed(run: &Run) -> Figure {
     let looks = [(ModelLabel::First, &run.first), (ModelLabel::Now, &run.last)];
     let mut all: Vec<(ModelLabel, &RunSnapshot, &TrackedImage)> = Vec::new();
     for (whose, look) in looks {
@@ -164,7 +164,7 @@ pub fn followed(run: &Run) -> View {
         }
     }
     if all.is_empty() {
-        return View::default();
+        return Figure::default();
     }
     let shifts: Vec<_> = all.iter().map(|(whose, _, followed)| (*whose, &followed.shifts[..])).collect();
     let mut view = layers::view(&shifts);
@@ -195,9 +195,9 @@ pub fn class_name(run: &Run, class: usize) -> String {
 }
 
 /// How the last batch's attacked logits lie beside its clean ones: on one line, and in the plane.
-pub fn batch(run: &Run) -> View {
+pub fn batch(run: &Run) -> Figure {
     let seen = run.last.as_ref().and_then(|look| look.batch.as_ref());
-    let Some(transport) = seen.and_then(|seen| seen.transport.as_ref()) else { return View::default() };
+    let Some(transport) = seen.and_then(|seen| seen.transport.as_ref()) else { return Figure::default() };
     let mut view = transport::view(ModelLabel::Now, transport, 0, 0);
     // How the value settles is the explorer's.
     if view.charts.len() == 3 {

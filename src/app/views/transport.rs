@@ -1,6 +1,6 @@
 //! The transport of attacked logits back onto clean ones: on one line, summed over lines, and as arrows in a plane.
 
-use super::{ModelLabel, View, axes, sentence, share, times};
+use super::{Figure, ModelLabel, axes, sentence, share, times};
 use crate::{
     app::chart::{Axis, Chart, Form, Mark, Tone, numbers::short},
     explore::transport::{self as found, Projection, Transport},
@@ -11,8 +11,8 @@ const SETTLED: f32 = 0.1;
 
 /// What L_SW sees of a batch: the matching on line number `line`, the value as lines are added, and the plane, with image
 /// number `image` marked.
-pub fn view(whose: ModelLabel, transport: &Transport, line: usize, image: usize) -> View {
-    let Some(projection) = transport.projections.get(line) else { return View::default() };
+pub fn view(whose: ModelLabel, transport: &Transport, line: usize, image: usize) -> Figure {
+    let Some(projection) = transport.projections.get(line) else { return Figure::default() };
     let lines = transport.projections.len();
     let words = tell(whose, transport, line, image);
     let charts = vec![
@@ -28,7 +28,7 @@ pub fn view(whose: ModelLabel, transport: &Transport, line: usize, image: usize)
             ..plane(transport, image)
         },
     ];
-    View { words, charts }
+    Figure { words, charts }
 }
 
 fn tell(whose: ModelLabel, transport: &Transport, line: usize, image: usize) -> String {
