@@ -1,10 +1,10 @@
-//! Images on a device.
+//! ImageSet on a device.
 
 use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::data::{IMAGE_LEN, IMAGE_SIZE, Images, unit};
+use crate::data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, unit};
 
 /// Pixels in [0,1] `[B, 3, 32, 32]` and labels `[B, C]`, one-hot or, where images are mixed, shares that sum to 1.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct Batch {
 
 impl Batch {
     /// The images `ids` of a set.
-    pub fn new(images: &Images, ids: &[usize], device: &Device) -> Self {
+    pub fn new(images: &ImageSet, ids: &[usize], device: &Device) -> Self {
         let pixels: Vec<u8> = ids.iter().flat_map(|&i| images.image(i)).copied().collect();
         let labels: Vec<usize> = ids.iter().map(|&i| images.labels[i] as usize).collect();
         Self { x: pixels_of(&pixels, device), y: one_hot(&labels, images.classes.len(), device) }

@@ -283,7 +283,7 @@ pub struct RunInfo {
 
 /// A look at a run's model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Look {
+pub struct RunSnapshot {
     /// Steps done.
     pub step: u64,
     /// Shares of the held-out images that are right, clean and under attack.

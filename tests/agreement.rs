@@ -8,7 +8,7 @@ use otjr::{
     config::{Settings, TrainConfig},
     data::synthetic,
     explore::{
-        layers::Shift,
+        layers::LayerShift,
         question::{Probe, ProbeResult},
     },
     platform::DeviceChoice,
@@ -45,7 +45,7 @@ fn attack(session: &mut Session, slot: Slot, settings: &[(&str, &str)]) -> Attac
 }
 
 /// How far the last attack has moved each layer.
-fn layers(session: &mut Session, slot: Slot) -> Vec<Shift> {
+fn layers(session: &mut Session, slot: Slot) -> Vec<LayerShift> {
     match send(session, Command::Explore { id: 2, slot, question: Probe::Layers }).pop() {
         Some(Event::Explored { answer: Ok(answer), over: true, .. }) => match *answer {
             ProbeResult::Layers(shifts) => shifts,

@@ -20,7 +20,7 @@ mod workers;
 use otjr::{
     app::{
         dropped::{is_archive, sort},
-        link::{BuiltinModel, TrainingAction},
+        link::{BackendPreference, BuiltinModel},
         message::{BackendKind, Effect, FileKind, Msg, Source, UserAction},
         reading::{many, set},
         state::{AttackPhase, State},
@@ -99,7 +99,7 @@ fn user(state: &mut State, intent: UserAction) -> Vec<Effect> {
     state.apply(Msg::User(intent))
 }
 
-fn hear(state: &mut State, event: Event) -> Vec<Effect> {
+fn receive(state: &mut State, event: Event) -> Vec<Effect> {
     state.apply(Msg::Worker(BackendKind::Cpu, event))
 }
 
@@ -210,7 +210,7 @@ fn many_images_are_attacked_and_counted() {
     assert_eq!(set(&state), None, "the embedded set has other classes than the model");
     let classes = ["disc", "ring", "star"].map(String::from).to_vec();
     let brought = Some(("small.zip".into(), "folder".into(), [90, 60]));
-    hear(&mut state, Event::Data { data: DataInfo { brought, classes, own: Vec::new() } });
+    receive(&mut state, Event::Data { data: DataInfo { brought, classes, own: Vec::new() } });
     let tasks = user(&mut state, UserAction::AttackBatch(50));
     let id = state.many.as_ref().unwrap().id;
     assert!(matches!(&tasks[..], [Effect::Send(Command::Evaluate { images: 50, .. })]), "{tasks:?}");
@@ -221,10 +221,10 @@ fn many_images_are_attacked_and_counted() {
         state.apply(Msg::Worker(BackendKind::Cpu, Event::Evaluated { id, report: report.clone(), over, stopped }));
         many(state.many.as_ref().unwrap())
     };
-    assert!(hear(id + 1, true, false).contains("looks at the images"), "of another evaluation");
-    assert!(hear(id, false, false).contains("apgd-ce, 50 % done; 60 % still stand"));
-    assert!(hear(id, true, true).contains("stopped early: the model holds on at most 60.0 % of 50 images"));
-    assert!(hear(id, true, false).ends_with(
+    assert!(receive(id + 1, true, false).contains("looks at the images"), "of another evaluation");
+    assert!(receive(id, false, false).contains("apgd-ce, 50 % done; 60 % still stand"));
+    assert!(receive(id, true, true).contains("stopped early: the model holds on at most 60.0 % of 50 images"));
+    assert!(receive(id, true, false).ends_with(
         ": the model holds on 60.0 % (95 % interval: 46 to 72 %) of 50 images of small.zip; without attack it is right on \
          80.0 %."
     ));
@@ -232,7 +232,7 @@ fn many_images_are_attacked_and_counted() {
     for gone in [Msg::Crashed(BackendKind::Cpu, "panicked".into()), Msg::Worker(BackendKind::Gpu, opened())] {
         let mut state = attacking("");
         user(&mut state, UserAction::AttackBatch(50));
-        user(&mut state, UserAction::Backend(TrainingAction::Gpu));
+        user(&mut state, UserAction::Backend(BackendPreference::Gpu));
         state.apply(gone);
         let run = state.many.as_ref().unwrap();
         assert!(!run.running && many(run).contains("stopped"), "{run:?}");
@@ -249,16 +249,16 @@ fn many_images_give_the_worker_back() {
         let mut state = attacking("");
         let attack = state.attack.id;
         if !interrupted {
-            hear(&mut state, attacked(attack, false, result([0.9, 0.05, 0.05], false)));
+            receive(&mut state, attacked(attack, false, result([0.9, 0.05, 0.05], false)));
         }
         user(&mut state, UserAction::AttackBatch(50));
         if interrupted {
-            hear(&mut state, attacked(attack, true, result([0.9, 0.05, 0.05], false)));
+            receive(&mut state, attacked(attack, true, result([0.9, 0.05, 0.05], false)));
         }
         let id = state.many.as_ref().unwrap().id;
         let accuracy = Accuracy { images: 50, clean: 40, robust: 30 };
         let report = Report { accuracy, records: Vec::new(), flags: Vec::new(), part: 1.0 };
-        let tasks = hear(&mut state, Event::Evaluated { id, report, over: true, stopped: false });
+        let tasks = receive(&mut state, Event::Evaluated { id, report, over: true, stopped: false });
         assert_eq!(tasks.contains(&Effect::StartAttackTimer(0)), interrupted, "{tasks:?}");
     }
 }

@@ -19,7 +19,7 @@ use otjr::{
     kernel::{self, Weight},
     model::Model,
     platform::{self, DeviceChoice},
-    random::{self, Purpose},
+    random::{self, StreamId},
     train::Trainer,
     verify::verify,
 };
@@ -116,7 +116,7 @@ impl Tiny {
     fn new(device: &Device) -> Self {
         let matrix = |index, rows: usize, columns: usize, size: f32| {
             let values =
-                random::uniform(&mut random::stream(5, Purpose::Directions, index), rows * columns, -size, size);
+                random::uniform(&mut random::stream(5, StreamId::Directions, index), rows * columns, -size, size);
             Tensor::from_data(TensorData::new(values, [rows, columns]), device)
         };
         Self([matrix(0, 192, 16, 0.2), matrix(1, 16, CLASSES, 1.0)])

@@ -14,7 +14,7 @@ use std::{
 
 use otjr::{
     checkpoint::Checkpoint,
-    random::{self, Purpose, RngExt},
+    random::{self, RngExt, StreamId},
 };
 
 const KILLS: u64 = 20;
@@ -63,7 +63,7 @@ fn a_run_killed_twenty_times_ends_with_the_same_bytes() {
         if !kill {
             lines.next().expect("it says what it trains").unwrap();
         }
-        let moment = longest.mul_f64(random::stream(0, Purpose::Order, number).random());
+        let moment = longest.mul_f64(random::stream(0, StreamId::Order, number).random());
         sleep(moment);
         let signal = if kill { "-KILL" } else { "-TERM" };
         assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());

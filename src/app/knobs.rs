@@ -3,7 +3,7 @@
 use super::{
     message::{BackendKind, UserAction},
     state::State,
-    training::AttackPhase,
+    training::RunPhase,
     wishes::TrainingAction,
 };
 use crate::{

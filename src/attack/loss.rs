@@ -6,9 +6,9 @@ use crate::prediction::{ranking, rival};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
     /// Anything but this label.
-    Avoid(usize),
+    Untargeted(usize),
     /// This class.
-    Reach(usize),
+    Targeted(usize),
 }
 
 impl Goal {
@@ -16,8 +16,8 @@ impl Goal {
     /// To avoid y: z_y - max_{j != y} z_j.
     pub fn margin(self, z: &[f32]) -> f32 {
         match self {
-            Self::Avoid(y) => z[y] - z[rival(z, y)],
-            Self::Reach(t) => z[rival(z, t)] - z[t],
+            Self::Untargeted(y) => z[y] - z[rival(z, y)],
+            Self::Targeted(t) => z[rival(z, t)] - z[t],
         }
     }
 }

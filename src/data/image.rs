@@ -76,7 +76,7 @@ impl Upright {
         let pixels = u64::from(width) * u64::from(height);
         if pixels > MAX_PIXELS {
             return Err(refuse(format!(
-                "is {width} × {height} ({} megapixels), over the limit of {}: save it smaller; {SIDE} × {SIDE} will do",
+                "is {width} × {height} ({} megapixels), over the limit of {}: save it smaller; {IMAGE_SIZE} × {IMAGE_SIZE} will do",
                 pixels.div_ceil(1_000_000),
                 MAX_PIXELS / 1_000_000
             )));
@@ -112,7 +112,7 @@ impl Upright {
             notes.push(format!("cropped to the {side} × {side} pixels {place}"));
         }
         if side != IMAGE_SIZE as u32 {
-            notes.push(format!("resized from {side} × {side} to {SIDE} × {SIDE}"));
+            notes.push(format!("resized from {side} × {side} to {IMAGE_SIZE} × {IMAGE_SIZE}"));
         }
         if self.turned {
             notes.push("turned upright, as its EXIF data asks".to_owned());

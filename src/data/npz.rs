@@ -21,7 +21,8 @@ pub fn read(name: &str, file: impl Read + Seek) -> Result<ImageSet, Error> {
         &mut ZipArchive::new(file).map_err(|e| refuse(name, format!("is no .npz, damaged or cut short ({e})")))?;
     let (shape, mut pixels) = member(name, zip, IMAGE, &["|u1"])?;
     let [n @ 1..=MAX_IMAGES, IMAGE_SIZE, IMAGE_SIZE, 3] = shape[..] else {
-        let problem = format!("has shape {shape:?}, not [N, {SIDE}, {SIDE}, 3] with N from 1 to {MAX_IMAGES}");
+        let problem =
+            format!("has shape {shape:?}, not [N, {IMAGE_SIZE}, {IMAGE_SIZE}, 3] with N from 1 to {MAX_IMAGES}");
         return Err(refuse(&format!("{name}/{IMAGE}"), problem));
     };
     // Channels first, in place: there is no room for a second copy.

@@ -31,10 +31,10 @@ impl Accuracy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ImageStatus {
     /// The model is wrong without an attack.
-    Wrong,
-    Standing,
+    Misclassified,
+    Robust,
     /// The number of the attack that felled it.
-    Felled(usize),
+    FooledBy(usize),
 }
 
 /// What one attack of an evaluation did.
@@ -141,14 +141,14 @@ impl State {
             ImageStatus::Robust => -1.0,
             ImageStatus::FooledBy(number) => *number as f32,
         };
-        let images = |values: Vec<f32>| Array { shape: vec![n, 3, IMAGE_SIZE, IMAGE_SIZE], values };
-        let numbers = |values: Vec<f32>| Array { shape: vec![n], values };
+        let image_array = |values: Vec<f32>| Array { shape: vec![n, 3, IMAGE_SIZE, IMAGE_SIZE], values };
+        let number_array = |values: Vec<f32>| Array { shape: vec![n], values };
         let arrays = [
-            (CLEAN, images(unit(&images.pixels))),
-            (ADVERSARIAL, images(self.adversarial.clone())),
-            (LABELS, numbers(images.labels.iter().map(|&v| f32::from(v)).collect())),
-            (PREDICTIONS, numbers(self.predictions.iter().map(|&v| v as f32).collect())),
-            (FELLED_BY, numbers(self.fates.iter().map(felled_by).collect())),
+            (CLEAN, image_array(unit(&images.pixels))),
+            (ADVERSARIAL, image_array(self.adversarial.clone())),
+            (LABELS, number_array(images.labels.iter().map(|&v| f32::from(v)).collect())),
+            (PREDICTIONS, number_array(self.predictions.iter().map(|&v| v as f32).collect())),
+            (FELLED_BY, number_array(self.fates.iter().map(felled_by).collect())),
         ];
         let rest =
             Rest { records: self.records.clone(), flags: self.flags.clone(), next: self.next, finished: self.finished };

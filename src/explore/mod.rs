@@ -22,7 +22,7 @@ use crate::{
 /// Images on the device, `[B, 3, 32, 32]`.
 fn tensor(x: &[f32], device: &Device) -> Result<Tensor<4>, Error> {
     if x.is_empty() || !x.len().is_multiple_of(IMAGE_LEN) {
-        return Err(Error::Unsuited(format!("{} numbers are not images of 3 x {SIDE} x {SIDE}", x.len())));
+        return Err(Error::Unsuited(format!("{} numbers are not images of 3 x {IMAGE_SIZE} x {IMAGE_SIZE}", x.len())));
     }
     Ok(Tensor::from_data(TensorData::new(x.to_vec(), [x.len() / IMAGE_LEN, 3, IMAGE_SIZE, IMAGE_SIZE]), device))
 }

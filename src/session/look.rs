@@ -16,7 +16,7 @@ use crate::{
     model::{Model, Pass},
     prediction::{seen, top},
     protocol::{BatchPreview, ErrorScope, RunSnapshot, TrackedImage},
-    random::{self, Purpose},
+    random::{self, StreamId},
 };
 
 /// Images that a look judges the model by, and the steps of the attack on them.
@@ -70,7 +70,7 @@ impl Run {
             Some((x, label)) => Some(self.follow(x, *label, device).await?),
             None => None,
         };
-        Ok(Some(Look { step: self.trainer.step, clean, robust, batch, followed }))
+        Ok(Some(RunSnapshot { step: self.trainer.step, clean, robust, batch, followed }))
     }
 
     /// Logits `[B, C]` of images with these labels, of the images attacked within the radius of training, and those
@@ -84,7 +84,7 @@ impl Run {
             train_steps: LOOK_ATTACK,
             ..ObjectiveConfig::default()
         };
-        let mut rng = random::stream(self.trainer.config.seed, Purpose::Attack, u64::MAX);
+        let mut rng = random::stream(self.trainer.config.seed, StreamId::Attack, u64::MAX);
         let y = one_hot(labels, model.classes, device);
         let noise = noise(x.dims(), &attack, &mut rng, device);
         let x_adv = perturb(model, x, &y, Objective::Pgd, &attack, noise);

@@ -279,7 +279,7 @@ impl Session {
                 Some(worst) if worst.margin <= found.margin => AttackOutcome { distance, ..worst },
                 _ => AttackOutcome { distance, ..found },
             });
-            if watch.line.stopped || worst.as_ref().is_some_and(AttackOutcome::fallen) {
+            if watch.line.stopped || worst.as_ref().is_some_and(AttackOutcome::succeeded) {
                 break;
             }
         }

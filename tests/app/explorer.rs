@@ -37,10 +37,10 @@ fn attack_of(tasks: &[Effect]) -> (u64, Slot) {
 fn both_attacked() -> (State, Vec<Effect>) {
     let mut state = attacking("");
     let id = state.attack.id;
-    let tasks = hear(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
+    let tasks = receive(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
     assert_eq!(tasks, [Effect::LoadModel(Source::Builtin(BuiltinModel::STANDARD))]);
-    assert_eq!(hear(&mut state, model_at(Slot::Standard)), [], "it is to be classified first");
-    let tasks = hear(&mut state, classified(Slot::Standard));
+    assert_eq!(receive(&mut state, model_at(Slot::Standard)), [], "it is to be classified first");
+    let tasks = receive(&mut state, classified(Slot::Standard));
     let (id, slot) = attack_of(&tasks);
     assert_eq!(slot, Slot::Standard);
     let Event::AttackDone { stopped, milliseconds, result, traces, flags, .. } =
@@ -52,7 +52,7 @@ fn both_attacked() -> (State, Vec<Effect>) {
         Transfer { under: Slot::Standard, judge: Slot::Robust, probabilities: vec![0.5, 0.3, 0.2] },
         Transfer { under: Slot::Robust, judge: Slot::Standard, probabilities: vec![0.6, 0.3, 0.1] },
     ];
-    let tasks = hear(&mut state, Event::AttackDone { id, stopped, milliseconds, result, traces, flags, transfer });
+    let tasks = receive(&mut state, Event::AttackDone { id, stopped, milliseconds, result, traces, flags, transfer });
     (state, tasks)
 }
 
@@ -85,8 +85,8 @@ fn the_other_models_are_attacked_alike_and_compared() {
 #[test]
 fn another_model_in_a_place_has_judged_nothing_yet() {
     let (mut state, _) = both_attacked();
-    hear(&mut state, model_at(Slot::Standard));
-    hear(&mut state, classified(Slot::Standard));
+    receive(&mut state, model_at(Slot::Standard));
+    receive(&mut state, classified(Slot::Standard));
     assert_eq!(compare::rows(&state)[1].attacked, [None, None]);
 }
 
@@ -96,7 +96,7 @@ fn an_attack_can_be_rewound() {
     let (mut state, tasks) = both_attacked();
     user(&mut state, UserAction::OpenView(None));
     let [Effect::Send(Command::Explore { id, .. })] = tasks[..] else { panic!("{tasks:?}") };
-    hear(&mut state, Event::ProbeCancelled { id });
+    receive(&mut state, Event::ProbeCancelled { id });
     let outcome = state.shown().unwrap().pixels.to_vec();
     assert_eq!(rewind::words(&state), "");
     let tasks = user(&mut state, UserAction::Rewind(10));
@@ -113,7 +113,7 @@ fn an_attack_can_be_rewound() {
     };
     // Fewer moments than stops.
     let answer = Ok(ProbeResult::Moments((0..=4).map(moment).collect()).into());
-    hear(&mut state, Event::Explored { id, slot: Slot::Robust, question: Probe::Moments, answer, over: true });
+    receive(&mut state, Event::Explored { id, slot: Slot::Robust, question: Probe::Moments, answer, over: true });
     assert_eq!(
         (state.shown().unwrap().probabilities, rewind::words(&state).as_str()),
         (&[0.8, 0.2, 0.0][..], "at step 2 of 20")
@@ -133,7 +133,7 @@ fn an_attack_can_be_rewound() {
     assert_eq!(user(&mut state, UserAction::Rewind(5)), [], "it is not over");
     assert_eq!(state.attack.rewound, None);
     let again = attacked(state.attack.id, false, result([0.9, 0.05, 0.05], false));
-    hear(&mut state, again);
+    receive(&mut state, again);
     user(&mut state, UserAction::Rewind(5));
     assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&outcome[..], "not known yet"));
 }
@@ -149,7 +149,7 @@ fn a_layer_of_another_network_is_not_asked_for() {
         };
         let shift = LayerShift { name: "pixels".into(), shape: [3, 32, 32], relative_l2: None, cosine: None };
         let answer = Ok(ProbeResult::Layers(vec![shift]).into());
-        hear(&mut state, Event::Explored { id, slot, question: Probe::Layers, answer, over: true })
+        receive(&mut state, Event::Explored { id, slot, question: Probe::Layers, answer, over: true })
     };
     let tasks = layers(tasks);
     assert_eq!(layers(tasks), []);
@@ -171,7 +171,7 @@ fn a_model_that_was_attacked_comes_into_focus_at_once() {
     user(&mut state, UserAction::Set("epsilon", "4/255".into()));
     let (id, slot) = attack_of(&state.apply(Msg::AttackTimerFired));
     assert_eq!(slot, Slot::Standard);
-    let tasks = hear(&mut state, attacked(id, false, result([0.1, 0.8, 0.1], true)));
+    let tasks = receive(&mut state, attacked(id, false, result([0.1, 0.8, 0.1], true)));
     assert_eq!(attack_of(&tasks).1, Slot::Robust);
 }
 
@@ -179,14 +179,14 @@ fn a_model_that_was_attacked_comes_into_focus_at_once() {
 fn a_stopped_attack_is_not_followed_by_others() {
     let mut state = attacking("");
     let id = state.attack.id;
-    assert_eq!(hear(&mut state, attacked(id, true, result([0.9, 0.05, 0.05], false))), []);
+    assert_eq!(receive(&mut state, attacked(id, true, result([0.9, 0.05, 0.05], false))), []);
 }
 
 #[test]
 fn a_model_that_cannot_be_had_beside_is_not_tried_again() {
     let mut state = attacking("");
     let id = state.attack.id;
-    hear(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
+    receive(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
     let tasks = state.apply(Msg::ReadFailed(ErrorScope::Model, "ce.safetensors could not be fetched".into()));
     assert!(!tasks.iter().any(|task| matches!(task, Effect::LoadModel(_))), "{tasks:?}");
     assert_eq!((state.slot(), state.notices.len()), (Some(Slot::Robust), 1));
@@ -208,17 +208,17 @@ fn the_open_view_is_asked_for_each_model_and_again_after_another_attack() {
     };
     let first = question(&tasks);
     assert_eq!((first.1, &first.2), (Slot::Robust, &Probe::Layers));
-    assert_eq!(hear(&mut state, answer(first.clone(), false)), [], "only a part");
-    let second = question(&hear(&mut state, answer(first.clone(), true)));
+    assert_eq!(receive(&mut state, answer(first.clone(), false)), [], "only a part");
+    let second = question(&receive(&mut state, answer(first.clone(), true)));
     assert_eq!((second.1, &second.2), (Slot::Standard, &Probe::Layers));
-    assert_eq!(hear(&mut state, answer(second, true)), []);
+    assert_eq!(receive(&mut state, answer(second, true)), []);
     // Another view, another question; a late answer to an old one changes nothing.
     let third = question(&user(&mut state, UserAction::OpenView(Some(ExplorerView::Embedding))));
     assert_eq!(third.2, Probe::Embedding);
     user(&mut state, UserAction::Set("epsilon", "4/255".into()));
     let (id, _) = attack_of(&state.apply(Msg::AttackTimerFired));
     let before = state.explored.clone();
-    hear(&mut state, answer(third, true));
+    receive(&mut state, answer(third, true));
     assert_eq!(state.explored, before);
     // What is known stays in view until there is something newer.
     assert!(state.known(Slot::Robust, &Probe::Layers).is_some_and(|known| known.attack < id));
@@ -259,9 +259,9 @@ fn the_tour_takes_nothing_away() {
     );
 
     user(&mut state, UserAction::OpenFile(0, FileKind::Image));
-    hear(&mut state, image(None, 1));
+    receive(&mut state, image(None, 1));
     user(&mut state, UserAction::OpenFile(1, FileKind::Model));
-    hear(&mut state, model_at(Slot::Custom));
+    receive(&mut state, model_at(Slot::Custom));
     let own = (Some(Source::Uploaded(0)), Some(Source::Uploaded(1)));
     let before = state.hash();
     assert!(before.contains("model=own") && before.contains("sample=own"), "{before}");
@@ -280,37 +280,37 @@ fn the_tour_takes_nothing_away() {
 fn back_from_the_tour_the_own_model_and_image_are_there() {
     let mut state = attacking("");
     user(&mut state, UserAction::OpenFile(0, FileKind::Image));
-    hear(&mut state, image(None, 1));
+    receive(&mut state, image(None, 1));
     user(&mut state, UserAction::OpenFile(1, FileKind::Model));
-    hear(&mut state, model_at(Slot::Custom));
+    receive(&mut state, model_at(Slot::Custom));
     let before = state.hash();
     user(&mut state, UserAction::Navigate(tour::Step::hash(0)));
-    hear(&mut state, model_at(Slot::Standard));
+    receive(&mut state, model_at(Slot::Standard));
     assert_eq!(
         (state.model_in_use, state.image_in_use),
         (Some(Source::Builtin(BuiltinModel::STANDARD)), Some(Source::Uploaded(0)))
     );
     user(&mut state, UserAction::Sample(3));
-    hear(&mut state, image(None, 2));
+    receive(&mut state, image(None, 2));
     let tasks = user(&mut state, UserAction::Navigate(before.clone()));
     assert!(tasks.contains(&Effect::LoadImage(0)), "{tasks:?}");
-    hear(&mut state, image(None, 1));
+    receive(&mut state, image(None, 1));
     assert_eq!((state.model_in_use, state.hash()), (Some(Source::Uploaded(1)), before));
 
     let photos = BuiltinModel { world: ImageDomain::Photos, slot: Slot::Robust };
     user(&mut state, UserAction::Model(Source::Builtin(photos)));
-    hear(&mut state, model_at(Slot::Robust));
+    receive(&mut state, model_at(Slot::Robust));
     user(&mut state, UserAction::Model(Source::Uploaded(1)));
-    hear(&mut state, model_at(Slot::Custom));
+    receive(&mut state, model_at(Slot::Custom));
     let before = state.hash();
     assert!(before.starts_with("#model=own&world=photos&sample=own&"), "{before}");
     let tasks = user(&mut state, UserAction::Navigate(tour::Step::hash(0)));
     let forget = Effect::Send(Command::ForgetBuiltin);
     assert_eq!(tasks, [forget.clone(), Effect::LoadModel(Source::Builtin(BuiltinModel::STANDARD))], "the image stays");
-    hear(&mut state, model_at(Slot::Standard));
+    receive(&mut state, model_at(Slot::Standard));
     let tasks = user(&mut state, UserAction::Navigate(before.clone()));
     assert_eq!(tasks, [Effect::LoadReference, forget, Effect::LoadModel(Source::Uploaded(1))]);
-    hear(&mut state, model_at(Slot::Custom));
+    receive(&mut state, model_at(Slot::Custom));
     assert_eq!((state.image_in_use, state.hash()), (Some(Source::Uploaded(0)), before));
     assert_eq!(state.notices, []);
 }

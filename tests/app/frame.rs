@@ -41,8 +41,8 @@ fn with_own_image() -> State {
 
 fn load(state: &mut State) -> Vec<Effect> {
     let whole = SourceImage { size: [90, 60], shown: [90, 60], rgb: vec![0; 90 * 60 * 3] };
-    hear(state, Event::SourceImage { whole });
-    hear(state, square(at(15)))
+    receive(state, Event::SourceImage { whole });
+    receive(state, square(at(15)))
 }
 
 #[test]
@@ -53,8 +53,8 @@ fn the_worker_is_asked_for_one_square_at_a_time_and_last_for_the_last() {
     for x in [17, 20, 25] {
         assert_eq!(user(&mut state, UserAction::Crop(at(x))), []);
     }
-    assert_eq!(hear(&mut state, square(at(16))), ask(at(25)));
-    assert_eq!(hear(&mut state, square(at(25))), []);
+    assert_eq!(receive(&mut state, square(at(16))), ask(at(25)));
+    assert_eq!(receive(&mut state, square(at(25))), []);
     assert_eq!(state.image.as_ref().unwrap().crop, Some(at(25)));
     // Nothing outside the image.
     assert_eq!(user(&mut state, UserAction::Crop(Crop { x: 80, y: 9, side: 500 })), ask(at(30)));
@@ -64,14 +64,14 @@ fn the_worker_is_asked_for_one_square_at_a_time_and_last_for_the_last() {
 fn each_image_keeps_its_square() {
     let mut state = with_own_image();
     user(&mut state, UserAction::Crop(at(3)));
-    hear(&mut state, square(at(3)));
+    receive(&mut state, square(at(3)));
     user(&mut state, UserAction::OpenFile(0, FileKind::Image));
     assert_eq!(load(&mut state), [], "the other image is seen from the middle");
     user(&mut state, UserAction::OpenFile(1, FileKind::Image));
     assert_eq!(load(&mut state), ask(at(3)));
     // A sample is no square of anything.
     user(&mut state, UserAction::Sample(2));
-    hear(&mut state, super::image(Some("disc"), 200));
+    receive(&mut state, super::image(Some("disc"), 200));
     assert_eq!(state.frame, None);
     assert_eq!(user(&mut state, UserAction::Crop(at(4))), []);
     assert_eq!(state.uploads.len(), 2);
@@ -86,14 +86,14 @@ fn the_square_of_a_photo_is_in_the_address() {
         UserAction::Model(Source::Builtin(BuiltinModel { world: ImageDomain::Photos, slot: Slot::Robust })),
     );
     load(&mut state);
-    hear(&mut state, model_at(Slot::Robust));
+    receive(&mut state, model_at(Slot::Robust));
     let seen = || Event::Classified { slot: Slot::Robust, probabilities: vec![0.9, 0.06, 0.04] };
     let put = |state: &mut State, crop: Crop| {
         let before = state.hash();
         assert_eq!(user(state, UserAction::Crop(crop)), ask(crop));
         assert_eq!(state.hash(), before, "it is still on its way");
-        hear(state, square(crop));
-        hear(state, seen());
+        receive(state, square(crop));
+        receive(state, seen());
         state.apply(Msg::AttackTimerFired);
         state.hash()
     };
@@ -107,7 +107,7 @@ fn the_square_of_a_photo_is_in_the_address() {
     assert!(!state.hash().contains("crop="));
 
     let (mut state, _) = State::new(&there);
-    hear(&mut state, opened());
+    receive(&mut state, opened());
     assert_eq!(load(&mut state), ask(at(20)));
     assert_eq!((state.hash(), &state.notices[..]), (there, &[][..]));
     let (state, _) = State::new("#crop=1,2");
@@ -138,7 +138,7 @@ fn a_image_that_cannot_be_read_is_not_offered_again() {
     let mut state = with_own_image();
     user(&mut state, UserAction::AddUpload(2, "notes.png".into()));
     user(&mut state, UserAction::OpenFile(2, FileKind::Image));
-    hear(&mut state, Event::Failed { subject: ErrorScope::Image, text: "is not an image".into() });
+    receive(&mut state, Event::Failed { subject: ErrorScope::Image, text: "is not an image".into() });
     assert_eq!(state.uploads.iter().map(|own| own.file).collect::<Vec<_>>(), [0, 1]);
     assert_eq!(state.image_wanted, Some(Source::Uploaded(1)));
     // What could not be fetched says so, and leaves all else alone.
@@ -153,7 +153,7 @@ fn an_attack_becomes_a_file_once_it_is_over() {
     let mut state = attacking("#epsilon=4/255");
     assert_eq!(user(&mut state, UserAction::Save(Part::Attacked)), [], "it still runs");
     let id = state.attack.id;
-    hear(&mut state, attacked(id, false, result([0.1, 0.8, 0.1], true)));
+    receive(&mut state, attacked(id, false, result([0.1, 0.8, 0.1], true)));
     let tasks = user(&mut state, UserAction::Save(Part::Attacked));
     let [
         Effect::Send(Command::Save {
@@ -171,12 +171,12 @@ fn an_attack_becomes_a_file_once_it_is_over() {
     assert_eq!((original, attacked), (&vec![9; 3072], &vec![0.5; 3072]));
     assert!(settings.contains(&("epsilon".into(), "4/255".into())));
     let saved = |fools| Event::Saved { name: "a.png".into(), png: vec![1], probabilities: vec![0.2, 0.7, 0.1], fools };
-    assert_eq!(hear(&mut state, saved(true)), [Effect::Download("a.png".into(), vec![1])]);
+    assert_eq!(receive(&mut state, saved(true)), [Effect::Download("a.png".into(), vec![1])]);
     assert!(
         words(&state).contains("a.png is saved")
             && words(&state).contains("still fools the model, which sees ring (70 %)")
     );
-    hear(&mut state, saved(false));
+    receive(&mut state, saved(false));
     assert!(words(&state).contains("no longer fools"), "{}", words(&state));
     // It says nothing about the next attack.
     user(&mut state, UserAction::Rerun);

@@ -64,8 +64,8 @@ fn addresses_say_the_world() {
 fn a_world_is_entered_and_left() {
     let mut state = attacking("#sample=900");
     let id = state.attack.id;
-    hear(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
-    hear(&mut state, model_at(Slot::Standard));
+    receive(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
+    receive(&mut state, model_at(Slot::Standard));
     assert!(state.sides.loaded.contains_key(&Slot::Standard));
     let tasks = user(&mut state, UserAction::Model(Source::Builtin(ROBUST)));
     let forget = Effect::Send(Command::ForgetBuiltin);
@@ -73,8 +73,8 @@ fn a_world_is_entered_and_left() {
         [Effect::LoadReference, forget.clone(), Effect::LoadPhoto(0), Effect::LoadModel(Source::Builtin(ROBUST))];
     assert_eq!(tasks, expected);
     assert!(state.sides.loaded.is_empty());
-    hear(&mut state, image(None, 7));
-    hear(&mut state, model_at(Slot::Robust));
+    receive(&mut state, image(None, 7));
+    receive(&mut state, model_at(Slot::Robust));
     assert_eq!((state.model_in_use, state.sides.loaded.len()), (Some(Source::Builtin(ROBUST)), 0));
     let known: Vec<_> = state.known_models().collect();
     assert!(known.into_iter().eq(BuiltinModel::all(ImageDomain::Photos).map(Source::Builtin)));
@@ -124,8 +124,8 @@ fn a_world_that_cannot_be_had_is_left() {
     assert_eq!(tasks, [Effect::Send(Command::LoadSample { index: 5 }), Effect::LoadModel(robust)]);
     assert_eq!((state.link.model, state.link.sample), (BuiltinModel::default(), 5));
     assert_eq!(state.link.origin, Origin::Scratch, "of a world that is not there");
-    hear(&mut state, image(Some("disc"), 9));
-    hear(&mut state, model_at(Slot::Robust));
+    receive(&mut state, image(Some("disc"), 9));
+    receive(&mut state, model_at(Slot::Robust));
     assert_eq!(state.model_in_use, Some(robust));
     // Nothing is left to go back to.
     let tasks = state.apply(Msg::ReadFailed(ErrorScope::Model, "gone".into()));

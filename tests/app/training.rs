@@ -38,7 +38,7 @@ fn record(step: u64) -> Record {
 }
 
 fn trained(id: u64, step: u64, over: bool) -> Event {
-    let look = Look { step, clean: 0.5, robust: 0.25, batch: None, followed: None };
+    let look = RunSnapshot { step, clean: 0.5, robust: 0.25, batch: None, followed: None };
     Event::TrainProgress {
         id,
         step,
@@ -50,7 +50,7 @@ fn trained(id: u64, step: u64, over: bool) -> Event {
     }
 }
 
-fn on_training_action(state: &mut State, wish: TrainingAction) -> Vec<Effect> {
+fn train_action(state: &mut State, wish: TrainingAction) -> Vec<Effect> {
     user(state, UserAction::Train(wish))
 }
 
@@ -70,7 +70,7 @@ fn exported(number: u64, step: u64) -> Event {
 fn idle() -> State {
     let mut state = attacking("");
     let id = state.attack.id;
-    let tasks = hear(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
+    let tasks = receive(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
     assert_eq!(tasks, [Effect::LoadModel(Source::Builtin(BuiltinModel::STANDARD))]);
     state.link.view = None;
     state.apply(Msg::ReadFailed(ErrorScope::Model, "gone".into()));
@@ -80,15 +80,15 @@ fn idle() -> State {
 /// A run under way, with the number of the command under which it trains.
 fn under_way() -> (State, u64) {
     let mut state = idle();
-    let tasks = wish(&mut state, TrainingAction::Start(77));
+    let tasks = train_action(&mut state, TrainingAction::Start(77));
     assert!(matches!(&tasks[..], [Effect::Send(Command::Begin { origin: Origin::Scratch, .. })]), "{tasks:?}");
-    assert_eq!(wish(&mut state, TrainingAction::Start(78)), [], "one at a time");
-    let tasks = hear(&mut state, prepared(0));
+    assert_eq!(train_action(&mut state, TrainingAction::Start(78)), [], "one at a time");
+    let tasks = receive(&mut state, prepared(0));
     let keep = Effect::Send(Command::Export { number: 77, purpose: Purpose::Keep });
     assert_eq!(tasks[0], keep, "kept before its first step");
     let (id, steps) = training(&tasks).unwrap();
     assert_eq!(steps, u64::MAX);
-    let tasks = hear(&mut state, exported(77, 0));
+    let tasks = receive(&mut state, exported(77, 0));
     assert!(
         matches!(&tasks[..], [Effect::SaveRun { number: 77, words, .. }] if words.contains("step 0 of 400")),
         "{tasks:?}"
@@ -99,24 +99,24 @@ fn under_way() -> (State, u64) {
 #[test]
 fn everything_else_goes_before_training() {
     let (mut state, id) = under_way();
-    assert_eq!(hear(&mut state, trained(id, 5, false)), []);
+    assert_eq!(receive(&mut state, trained(id, 5, false)), []);
     // An attack interrupts it; once that is over it goes on.
     let tasks = user(&mut state, UserAction::Rerun);
     assert!(matches!(&tasks[..], [Effect::StartAttackTimer(_)]));
     state.apply(Msg::AttackTimerFired);
-    assert_eq!(hear(&mut state, trained(id, 6, true)), [], "the attack first");
+    assert_eq!(receive(&mut state, trained(id, 6, true)), [], "the attack first");
     let attack = state.attack.id;
-    let tasks = hear(&mut state, attacked(attack, false, result([0.9, 0.05, 0.05], false)));
+    let tasks = receive(&mut state, attacked(attack, false, result([0.9, 0.05, 0.05], false)));
     let (next, _) = training(&tasks).unwrap();
     assert!(next > attack);
     // What interrupts for a moment only, such as a file, lets it go on at once.
-    let tasks = hear(&mut state, trained(next, 7, true));
+    let tasks = receive(&mut state, trained(next, 7, true));
     let (next, _) = training(&tasks).unwrap();
     let run = state.training.run.as_ref().unwrap();
     assert_eq!((run.step, run.records.len(), run.points.len()), (7, 3, 3));
     assert_eq!(run.seconds_left(), Some(393.0 * 64.0 / 128.0));
     // What comes of an earlier command says nothing.
-    hear(&mut state, trained(id, 400, true));
+    receive(&mut state, trained(id, 400, true));
     assert_eq!(state.training.run.as_ref().unwrap().step, 7);
     // In the end a last look, even if it was interrupted.
     let over = Event::TrainProgress {
@@ -128,37 +128,37 @@ fn everything_else_goes_before_training() {
         memory: 0,
         over: true,
     };
-    let (next, _) = training(&hear(&mut state, over)).unwrap();
+    let (next, _) = training(&receive(&mut state, over)).unwrap();
     // And a last copy.
-    let tasks = hear(&mut state, trained(next, 400, true));
+    let tasks = receive(&mut state, trained(next, 400, true));
     assert_eq!(tasks, [Effect::Send(Command::Export { number: 77, purpose: Purpose::Keep })]);
     assert_eq!(state.training.run.as_ref().unwrap().phase, RunPhase::Finished);
-    assert_eq!(wish(&mut state, TrainingAction::Resume), []);
+    assert_eq!(train_action(&mut state, TrainingAction::Resume), []);
 }
 
 /// A copy is kept now and then, but not while something else is computed: that would end it.
 #[test]
 fn a_copy_ends_nothing_else() {
     let (mut state, id) = under_way();
-    hear(&mut state, trained(id, 5, false));
-    assert!(matches!(&wish(&mut state, TrainingAction::SaveCopy)[..], [Effect::Send(Command::Export { .. })]));
+    receive(&mut state, trained(id, 5, false));
+    assert!(matches!(&train_action(&mut state, TrainingAction::SaveCopy)[..], [Effect::Send(Command::Export { .. })]));
     user(&mut state, UserAction::AttackBatch(50));
-    assert_eq!(wish(&mut state, TrainingAction::SaveCopy), []);
+    assert_eq!(train_action(&mut state, TrainingAction::SaveCopy), []);
     let (mut state, id) = under_way();
-    hear(&mut state, trained(id, 5, false));
+    receive(&mut state, trained(id, 5, false));
     user(&mut state, UserAction::Rerun);
     state.apply(Msg::AttackTimerFired);
-    assert_eq!(wish(&mut state, TrainingAction::SaveCopy), []);
+    assert_eq!(train_action(&mut state, TrainingAction::SaveCopy), []);
 }
 
 /// The copy of a run that never moved takes no place among those that are kept.
 #[test]
 fn a_run_that_never_moved_is_forgotten() {
     let (mut state, _) = under_way();
-    assert!(wish(&mut state, TrainingAction::Close).contains(&Effect::DeleteSavedRun(77)));
+    assert!(train_action(&mut state, TrainingAction::Close).contains(&Effect::DeleteSavedRun(77)));
     let (mut state, id) = under_way();
-    hear(&mut state, trained(id, 5, false));
-    assert!(!wish(&mut state, TrainingAction::Close).contains(&Effect::DeleteSavedRun(77)));
+    receive(&mut state, trained(id, 5, false));
+    assert!(!train_action(&mut state, TrainingAction::Close).contains(&Effect::DeleteSavedRun(77)));
     assert_eq!(state.training.past.len(), 1);
 }
 
@@ -167,43 +167,43 @@ fn a_run_that_never_moved_is_forgotten() {
 fn labels_outlive_a_worker_and_a_deadly_set_does_not() {
     let mut state = idle();
     let label = Effect::Send(Command::Label { class: "teapot".into(), pixels: vec![9; 3072] });
-    assert_eq!(wish(&mut state, TrainingAction::LabelImage("teapot".into())), std::slice::from_ref(&label));
-    assert_eq!(wish(&mut state, TrainingAction::UseDataset(4)), [Effect::LoadDataset(4)]);
+    assert_eq!(train_action(&mut state, TrainingAction::LabelImage("teapot".into())), std::slice::from_ref(&label));
+    assert_eq!(train_action(&mut state, TrainingAction::UseDataset(4)), [Effect::LoadDataset(4)]);
     crash(&mut state, BackendKind::Cpu);
     assert!(state.notices.iter().any(|n| n.text.contains("too many for this device's memory")), "{:?}", state.notices);
-    let tasks = hear(&mut state, opened());
+    let tasks = receive(&mut state, opened());
     assert!(tasks.contains(&label) && !tasks.contains(&Effect::LoadDataset(4)), "{tasks:?}");
-    wish(&mut state, TrainingAction::ClearLabels);
+    train_action(&mut state, TrainingAction::ClearLabels);
     crash(&mut state, BackendKind::Cpu);
-    assert!(!hear(&mut state, opened()).contains(&label));
+    assert!(!receive(&mut state, opened()).contains(&label));
 }
 
 #[test]
 fn pause_go_on_and_single_steps() {
     let (mut state, id) = under_way();
-    assert_eq!(wish(&mut state, TrainingAction::Pause), [Effect::Send(Command::Stop)]);
-    assert_eq!(hear(&mut state, trained(id, 3, true)), []);
-    let (id, steps) = training(&wish(&mut state, TrainingAction::Step)).unwrap();
+    assert_eq!(train_action(&mut state, TrainingAction::Pause), [Effect::Send(Command::Stop)]);
+    assert_eq!(receive(&mut state, trained(id, 3, true)), []);
+    let (id, steps) = training(&train_action(&mut state, TrainingAction::Step)).unwrap();
     assert_eq!(steps, 1);
-    assert_eq!(hear(&mut state, trained(id, 4, true)), []);
+    assert_eq!(receive(&mut state, trained(id, 4, true)), []);
     assert_eq!(state.training.run.as_ref().unwrap().phase, RunPhase::Paused);
     // An attack does not wake it.
     user(&mut state, UserAction::Rerun);
     state.apply(Msg::AttackTimerFired);
     let attack = state.attack.id;
-    let tasks = hear(&mut state, attacked(attack, false, result([0.9, 0.05, 0.05], false)));
+    let tasks = receive(&mut state, attacked(attack, false, result([0.9, 0.05, 0.05], false)));
     assert_eq!(training(&tasks), None);
-    assert!(training(&wish(&mut state, TrainingAction::Resume)).is_some());
+    assert!(training(&train_action(&mut state, TrainingAction::Resume)).is_some());
 }
 
 #[test]
 fn a_setting_changes_the_run_if_it_may() {
     let (mut state, _) = under_way();
-    let tasks = wish(&mut state, TrainingAction::Set("rate", "0.05".into()));
+    let tasks = train_action(&mut state, TrainingAction::Set("rate", "0.05".into()));
     assert_eq!(tasks, [Effect::Send(Command::Tune { settings: vec![("rate".into(), "0.05".into())] })]);
-    assert_eq!(wish(&mut state, TrainingAction::Set("batch", "32".into())), [], "of the next run");
+    assert_eq!(train_action(&mut state, TrainingAction::Set("batch", "32".into())), [], "of the next run");
     assert_eq!(state.link.train.batch, 32);
-    assert_eq!(wish(&mut state, TrainingAction::Set("batch", "x".into())), []);
+    assert_eq!(train_action(&mut state, TrainingAction::Set("batch", "x".into())), []);
     assert_eq!(state.notices.len(), 2);
     // It is part of the address, and read from there.
     assert!(state.hash().contains("&train.batch=32&train.rate=0.05"), "{}", state.hash());
@@ -214,14 +214,14 @@ fn a_setting_changes_the_run_if_it_may() {
 #[test]
 fn a_crash_costs_the_steps_since_the_copy() {
     let (mut state, id) = under_way();
-    hear(&mut state, trained(id, 20, false));
+    receive(&mut state, trained(id, 20, false));
     assert_eq!(
-        wish(&mut state, TrainingAction::SaveCopy),
+        train_action(&mut state, TrainingAction::SaveCopy),
         [Effect::Send(Command::Export { number: 77, purpose: Purpose::Keep })]
     );
-    hear(&mut state, exported(77, 20));
-    assert_eq!(wish(&mut state, TrainingAction::SaveCopy), [], "there is nothing new");
-    hear(&mut state, trained(id, 25, false));
+    receive(&mut state, exported(77, 20));
+    assert_eq!(train_action(&mut state, TrainingAction::SaveCopy), [], "there is nothing new");
+    receive(&mut state, trained(id, 25, false));
     for (batch, restart) in [(0, 1), (32, 2)] {
         assert_eq!(crash(&mut state, BackendKind::Cpu), [Effect::StopWorker, Effect::StartWorker(BackendKind::Cpu)]);
         let tasks = state.apply(Msg::Worker(BackendKind::Cpu, opened()));
@@ -229,8 +229,8 @@ fn a_crash_costs_the_steps_since_the_copy() {
         assert_eq!(training(&tasks), None, "not before it is there");
         // What is set meanwhile is told the worker once it has the run.
         let rate = restart.to_string();
-        assert_eq!(wish(&mut state, TrainingAction::Set("rate", rate.clone())), []);
-        let tasks = hear(&mut state, prepared(20));
+        assert_eq!(train_action(&mut state, TrainingAction::Set("rate", rate.clone())), []);
+        let tasks = receive(&mut state, prepared(20));
         assert_eq!(tasks[0], Effect::Send(Command::Tune { settings: vec![("rate".into(), rate)] }));
         assert!(training(&tasks).is_some(), "{tasks:?}");
         let run = state.training.run.as_ref().unwrap();
@@ -245,21 +245,21 @@ fn an_earlier_run_is_taken_up_or_deleted() {
     let mut state = idle();
     let earlier = [7, 8].map(|number| SavedRun { number, words: "otjr".into() }).to_vec();
     state.apply(Msg::SavedItemsFound(earlier, vec![("set.zip".into(), 0)]));
-    assert_eq!(wish(&mut state, TrainingAction::DeleteSaved(8)), [Effect::DeleteSavedRun(8)]);
-    assert_eq!(wish(&mut state, TrainingAction::ResumeSaved(7)), [Effect::ResumeSavedRun(7, 0)]);
-    let tasks = hear(&mut state, prepared(120));
+    assert_eq!(train_action(&mut state, TrainingAction::DeleteSaved(8)), [Effect::DeleteSavedRun(8)]);
+    assert_eq!(train_action(&mut state, TrainingAction::ResumeSaved(7)), [Effect::ResumeSavedRun(7, 0)]);
+    let tasks = receive(&mut state, prepared(120));
     assert_eq!(training(&tasks), None, "it waits for a word");
     let run = state.training.run.as_ref().unwrap();
     assert_eq!((run.number, run.step, run.phase), (7, 120, RunPhase::Paused));
     assert!(state.training.earlier.is_empty());
     // One that is refused leaves what there is.
-    wish(&mut state, TrainingAction::ResumeFile(3, 9));
+    train_action(&mut state, TrainingAction::ResumeFile(3, 9));
     let refused = Event::Failed { subject: ErrorScope::Training, text: "no run".into() };
-    hear(&mut state, refused);
+    receive(&mut state, refused);
     assert_eq!(state.training.run.as_ref().unwrap().number, 7);
     assert!(!state.training.is_preparing());
     assert_eq!(
-        wish(&mut state, TrainingAction::DeleteDataset("set.zip".into())),
+        train_action(&mut state, TrainingAction::DeleteDataset("set.zip".into())),
         [Effect::DeleteDataset("set.zip".into())]
     );
     assert!(state.training.saved_datasets.is_empty());
@@ -268,20 +268,20 @@ fn an_earlier_run_is_taken_up_or_deleted() {
 #[test]
 fn data_is_brought_again_to_a_new_worker() {
     let (mut state, _) = under_way();
-    assert_eq!(wish(&mut state, TrainingAction::UseDataset(2)), [Effect::LoadDataset(2)]);
+    assert_eq!(train_action(&mut state, TrainingAction::UseDataset(2)), [Effect::LoadDataset(2)]);
     let brought = Some(("c.tar.gz".into(), "cifar10".into(), [50_000, 10_000]));
     let data = DataInfo { brought, classes: vec!["cat".into()], own: Vec::new() };
-    hear(&mut state, Event::Data { data });
+    receive(&mut state, Event::Data { data });
     assert_eq!(state.link.train.get("dataset").unwrap(), "cifar10");
     assert_eq!((state.link.train.limit, state.link.train.augment), (0, true));
     crash(&mut state, BackendKind::Cpu);
     let tasks = state.apply(Msg::Worker(BackendKind::Cpu, opened()));
     let at = |task: &Effect| tasks.iter().position(|t| t == task);
     assert!(at(&Effect::LoadDataset(2)).unwrap() < at(&Effect::ResumeSavedRun(77, 0)).unwrap(), "{tasks:?}");
-    wish(&mut state, TrainingAction::Set("dataset", "synthetic".into()));
+    train_action(&mut state, TrainingAction::Set("dataset", "synthetic".into()));
     assert_eq!((state.link.train.limit, state.link.train.augment), (3200, false));
     // A set that cannot be read is given up.
-    hear(&mut state, Event::Failed { subject: ErrorScope::Data, text: "broken".into() });
+    receive(&mut state, Event::Failed { subject: ErrorScope::Data, text: "broken".into() });
     assert_eq!(state.link.train.get("dataset").unwrap(), "synthetic");
 }
 
@@ -289,25 +289,25 @@ fn data_is_brought_again_to_a_new_worker() {
 #[test]
 fn runs_are_judged_alike() {
     let (mut state, id) = under_way();
-    hear(&mut state, trained(id, 400, true));
-    hear(&mut state, exported(77, 400));
-    wish(&mut state, TrainingAction::Start(90));
-    let tasks = hear(&mut state, prepared(0));
+    receive(&mut state, trained(id, 400, true));
+    receive(&mut state, exported(77, 400));
+    train_action(&mut state, TrainingAction::Start(90));
+    let tasks = receive(&mut state, prepared(0));
     let (id, _) = training(&tasks).unwrap();
-    hear(&mut state, exported(90, 0));
-    hear(&mut state, trained(id, 9, false));
+    receive(&mut state, exported(90, 0));
+    receive(&mut state, trained(id, 9, false));
     assert_eq!(state.training.runs().map(|run| run.number).collect::<Vec<_>>(), [77, 90]);
 
-    assert_eq!(wish(&mut state, TrainingAction::EvaluateAll(200)), [Effect::LoadRunModel(77)]);
-    hear(&mut state, trained(id, 10, true));
+    assert_eq!(train_action(&mut state, TrainingAction::EvaluateAll(200)), [Effect::LoadRunModel(77)]);
+    receive(&mut state, trained(id, 10, true));
     let judge = |state: &mut State, robust: usize| {
-        let tasks = hear(state, model_at(Slot::Run));
+        let tasks = receive(state, model_at(Slot::Run));
         let [Effect::Send(Command::Evaluate { id, slot: Slot::Run, images: 200, .. })] = &tasks[..] else {
             panic!("{tasks:?}")
         };
         let accuracy = Accuracy { images: 200, clean: 180, robust };
         let report = Report { accuracy, records: Vec::new(), flags: Vec::new(), part: 1.0 };
-        hear(state, Event::Evaluated { id: *id, report, over: true, stopped: false })
+        receive(state, Event::Evaluated { id: *id, report, over: true, stopped: false })
     };
     // The run under way is judged as it is now.
     let tasks = judge(&mut state, 120);
@@ -315,11 +315,11 @@ fn runs_are_judged_alike() {
     assert_eq!(*export, Effect::Send(Command::Export { number: 90, purpose: Purpose::Keep }));
     // The judgement is kept beside the copy.
     let mut later = idle();
-    wish(&mut later, TrainingAction::ResumeSaved(77));
+    train_action(&mut later, TrainingAction::ResumeSaved(77));
     later.apply(Msg::HistoryLoaded(77, history.clone()));
-    hear(&mut later, prepared(400));
+    receive(&mut later, prepared(400));
     assert_eq!(later.training.run.as_ref().unwrap().judged, state.training.past[0].judged);
-    let tasks = hear(&mut state, exported(90, 10));
+    let tasks = receive(&mut state, exported(90, 10));
     assert!(tasks.contains(&Effect::LoadRunModel(90)), "{tasks:?}");
     let tasks = judge(&mut state, 60);
     assert!(training(&tasks).is_some(), "and then goes on");
@@ -328,7 +328,7 @@ fn runs_are_judged_alike() {
     assert_eq!(all, [Some(("pgd linf 8/255".into(), 120)), Some(("pgd linf 8/255".into(), 60))]);
 }
 
-fn on_command_failed(subject: ErrorScope) -> Event {
+fn failed_event(subject: ErrorScope) -> Event {
     Event::Failed { subject, text: format!("{subject:?}") }
 }
 
@@ -336,15 +336,15 @@ fn on_command_failed(subject: ErrorScope) -> Event {
 #[test]
 fn a_run_ends_where_it_is_when_its_epochs_are_done() {
     let (mut state, id) = under_way();
-    hear(&mut state, trained(id, 130, false));
+    receive(&mut state, trained(id, 130, false));
     assert!(matches!(
-        &wish(&mut state, TrainingAction::Set("epochs", "2".into()))[..],
+        &train_action(&mut state, TrainingAction::Set("epochs", "2".into()))[..],
         [Effect::Send(Command::Tune { .. })]
     ));
-    let tasks = hear(&mut state, trained(id, 131, true));
+    let tasks = receive(&mut state, trained(id, 131, true));
     let (id, _) = training(&tasks).unwrap();
-    hear(&mut state, Event::RunReady { run: Box::new(RunInfo { steps: 100, ..info(131) }) });
-    let tasks = hear(&mut state, trained(id, 131, true));
+    receive(&mut state, Event::RunReady { run: Box::new(RunInfo { steps: 100, ..info(131) }) });
+    let tasks = receive(&mut state, trained(id, 131, true));
     assert_eq!(training(&tasks), None);
     assert_eq!(state.training.run.as_ref().unwrap().phase, RunPhase::Finished);
 }
@@ -353,20 +353,20 @@ fn a_run_ends_where_it_is_when_its_epochs_are_done() {
 #[test]
 fn a_diverged_run_is_taken_up_from_its_copy() {
     let (mut state, id) = under_way();
-    hear(&mut state, trained(id, 20, false));
-    assert_eq!(hear(&mut state, refused(ErrorScope::Diverged)), []);
-    assert_eq!(wish(&mut state, TrainingAction::SaveCopy), [], "nothing worth a copy");
-    assert_eq!(wish(&mut state, TrainingAction::EvaluateAll(200)), [Effect::LoadRunModel(77)]);
-    hear(&mut state, refused(ErrorScope::Evaluation));
+    receive(&mut state, trained(id, 20, false));
+    assert_eq!(receive(&mut state, failed_event(ErrorScope::Diverged)), []);
+    assert_eq!(train_action(&mut state, TrainingAction::SaveCopy), [], "nothing worth a copy");
+    assert_eq!(train_action(&mut state, TrainingAction::EvaluateAll(200)), [Effect::LoadRunModel(77)]);
+    receive(&mut state, failed_event(ErrorScope::Evaluation));
     assert!(matches!(
-        &wish(&mut state, TrainingAction::Set("rate", "0.01".into()))[..],
+        &train_action(&mut state, TrainingAction::Set("rate", "0.01".into()))[..],
         [Effect::Send(Command::Tune { .. })]
     ));
     let mut tuned = info(20);
     tuned.settings.iter_mut().filter(|(key, _)| key == "rate").for_each(|(_, value)| *value = "0.01".into());
-    hear(&mut state, Event::RunReady { run: Box::new(tuned) });
-    assert_eq!(wish(&mut state, TrainingAction::Resume), [Effect::ResumeSavedRun(77, 0)]);
-    let tasks = hear(&mut state, prepared(0));
+    receive(&mut state, Event::RunReady { run: Box::new(tuned) });
+    assert_eq!(train_action(&mut state, TrainingAction::Resume), [Effect::ResumeSavedRun(77, 0)]);
+    let tasks = receive(&mut state, prepared(0));
     assert_eq!(tasks[0], Effect::Send(Command::Tune { settings: vec![("rate".into(), "0.01".into())] }));
     assert!(training(&tasks).is_some() && !state.training.run.as_ref().unwrap().broken, "{tasks:?}");
 }
@@ -376,12 +376,12 @@ fn a_diverged_run_is_taken_up_from_its_copy() {
 fn judging_does_not_wait_for_a_copy_that_does_not_come() {
     for (subject, next) in [(ErrorScope::Diverged, true), (ErrorScope::Training, false), (ErrorScope::Export, false)] {
         let (mut state, id) = under_way();
-        hear(&mut state, trained(id, 20, false));
+        receive(&mut state, trained(id, 20, false));
         assert!(matches!(
-            &wish(&mut state, TrainingAction::EvaluateAll(200))[..],
+            &train_action(&mut state, TrainingAction::EvaluateAll(200))[..],
             [Effect::Send(Command::Export { .. })]
         ));
-        let tasks = hear(&mut state, refused(subject));
+        let tasks = receive(&mut state, failed_event(subject));
         assert_eq!(tasks.contains(&Effect::LoadRunModel(77)), next, "{subject:?}: {tasks:?}");
         assert_eq!(state.training.run_evaluation.is_some(), next, "{subject:?}");
     }
@@ -393,12 +393,12 @@ fn judging_gives_the_worker_back() {
     let (mut state, id) = under_way();
     user(&mut state, UserAction::Rerun);
     state.apply(Msg::AttackTimerFired);
-    hear(&mut state, trained(id, 6, true));
-    let tasks = wish(&mut state, TrainingAction::EvaluateAll(200));
+    receive(&mut state, trained(id, 6, true));
+    let tasks = train_action(&mut state, TrainingAction::EvaluateAll(200));
     assert_eq!(tasks[0], Effect::Send(Command::Stop));
     let attack = state.attack.id;
-    hear(&mut state, attacked(attack, true, result([0.9, 0.05, 0.05], false)));
-    assert!(hear(&mut state, refused(ErrorScope::Export)).contains(&Effect::StartAttackTimer(0)));
+    receive(&mut state, attacked(attack, true, result([0.9, 0.05, 0.05], false)));
+    assert!(receive(&mut state, failed_event(ErrorScope::Export)).contains(&Effect::StartAttackTimer(0)));
 }
 
 /// What a worker was preparing when another took its place is prepared there; what one may have died of is not.
@@ -413,10 +413,10 @@ fn a_click_outlives_a_worker() {
     ];
     for (asks, asked) in cases {
         let (mut state, id) = under_way();
-        hear(&mut state, trained(id, 5, false));
-        assert!(wish(&mut state, asks.clone()).iter().any(asked), "{asks:?}");
-        assert_eq!(wish(&mut state, TrainingAction::ResumeSaved(8)), [], "one at a time");
-        user(&mut state, UserAction::Backend(otjr::app::link::TrainingAction::Gpu));
+        receive(&mut state, trained(id, 5, false));
+        assert!(train_action(&mut state, asks.clone()).iter().any(asked), "{asks:?}");
+        assert_eq!(train_action(&mut state, TrainingAction::ResumeSaved(8)), [], "one at a time");
+        user(&mut state, UserAction::Backend(otjr::app::link::BackendPreference::Gpu));
         let gpu = Event::DeviceReady { name: "WebGPU".into(), emulated: false };
         let tasks = state.apply(Msg::Worker(BackendKind::Gpu, gpu));
         assert!(tasks.iter().any(asked), "{asks:?}: {tasks:?}");
@@ -432,7 +432,7 @@ fn a_click_outlives_a_worker() {
 #[test]
 fn a_copy_is_made_for_the_next_worker() {
     let (mut state, id) = under_way();
-    hear(&mut state, trained(id, 5, false));
+    receive(&mut state, trained(id, 5, false));
     let tasks = state.apply(Msg::Adapter(otjr::app::reading::GpuAdapter::Real("x".into())));
     assert_eq!(
         tasks,
@@ -444,28 +444,28 @@ fn a_copy_is_made_for_the_next_worker() {
 #[test]
 fn a_run_that_was_put_away_comes_back() {
     let (mut state, id) = under_way();
-    hear(&mut state, trained(id, 5, false));
-    wish(&mut state, TrainingAction::Close);
-    hear(&mut state, trained(id, 5, true));
-    hear(&mut state, exported(77, 5));
-    wish(&mut state, TrainingAction::Start(90));
-    let (id, _) = training(&hear(&mut state, prepared(0))).unwrap();
-    hear(&mut state, trained(id, 9, false));
+    receive(&mut state, trained(id, 5, false));
+    train_action(&mut state, TrainingAction::Close);
+    receive(&mut state, trained(id, 5, true));
+    receive(&mut state, exported(77, 5));
+    train_action(&mut state, TrainingAction::Start(90));
+    let (id, _) = training(&receive(&mut state, prepared(0))).unwrap();
+    receive(&mut state, trained(id, 9, false));
     let keep = Effect::Send(Command::Export { number: 90, purpose: Purpose::Keep });
-    assert_eq!(wish(&mut state, TrainingAction::ResumeSaved(77)), [keep, Effect::ResumeSavedRun(77, 0)]);
-    hear(&mut state, prepared(5));
+    assert_eq!(train_action(&mut state, TrainingAction::ResumeSaved(77)), [keep, Effect::ResumeSavedRun(77, 0)]);
+    receive(&mut state, prepared(5));
     let run = state.training.run.as_ref().unwrap();
     assert_eq!((run.number, run.step, run.records.len(), run.points.len()), (77, 5, 1, 1));
     assert_eq!(state.training.past.iter().map(|run| run.number).collect::<Vec<_>>(), [90]);
-    assert_eq!(wish(&mut state, TrainingAction::DeleteSaved(90)), [Effect::DeleteSavedRun(90)]);
+    assert_eq!(train_action(&mut state, TrainingAction::DeleteSaved(90)), [Effect::DeleteSavedRun(90)]);
     assert!(state.training.past.is_empty());
     // One that a new worker refuses is put away: it can be tried again.
     crash(&mut state, BackendKind::Cpu);
     assert!(state.apply(Msg::Worker(BackendKind::Cpu, opened())).contains(&Effect::ResumeSavedRun(77, 0)));
-    hear(&mut state, refused(ErrorScope::Training));
+    receive(&mut state, failed_event(ErrorScope::Training));
     assert!(
         state.training.run.is_none()
-            && wish(&mut state, TrainingAction::ResumeSaved(77)) == [Effect::ResumeSavedRun(77, 0)]
+            && train_action(&mut state, TrainingAction::ResumeSaved(77)) == [Effect::ResumeSavedRun(77, 0)]
     );
 }
 
@@ -473,16 +473,16 @@ fn a_run_that_was_put_away_comes_back() {
 #[test]
 fn the_course_of_a_run_is_kept_beside_its_copy() {
     let (mut state, id) = under_way();
-    hear(&mut state, trained(id, 5, false));
-    hear(&mut state, trained(id, 8, false));
-    let tasks = hear(&mut state, exported(77, 5));
+    receive(&mut state, trained(id, 5, false));
+    receive(&mut state, trained(id, 8, false));
+    let tasks = receive(&mut state, exported(77, 5));
     let [Effect::SaveRun { history, .. }] = &tasks[..] else { panic!("{tasks:?}") };
     for (history, records) in [(history.clone(), 1), (b"older".to_vec(), 0)] {
         let mut later = idle();
         later.apply(Msg::SavedItemsFound(vec![SavedRun { number: 77, words: "otjr".into() }], Vec::new()));
-        wish(&mut later, TrainingAction::ResumeSaved(77));
+        train_action(&mut later, TrainingAction::ResumeSaved(77));
         later.apply(Msg::HistoryLoaded(77, history));
-        hear(&mut later, prepared(5));
+        receive(&mut later, prepared(5));
         let run = later.training.run.as_ref().unwrap();
         assert_eq!((run.number, run.records.len(), run.points.len()), (77, records, records), "up to the copy");
     }
@@ -492,34 +492,34 @@ fn the_course_of_a_run_is_kept_beside_its_copy() {
 #[test]
 fn a_set_is_kept_once_it_is_read() {
     let mut state = idle();
-    wish(&mut state, TrainingAction::UseDataset(0));
-    assert_eq!(hear(&mut state, refused(ErrorScope::Data)), []);
-    wish(&mut state, TrainingAction::UseDataset(1));
-    assert_eq!(wish(&mut state, TrainingAction::UseDataset(2)), [], "one at a time");
+    train_action(&mut state, TrainingAction::UseDataset(0));
+    assert_eq!(receive(&mut state, failed_event(ErrorScope::Data)), []);
+    train_action(&mut state, TrainingAction::UseDataset(1));
+    assert_eq!(train_action(&mut state, TrainingAction::UseDataset(2)), [], "one at a time");
     // An image that is labeled meanwhile says nothing of the set.
     let own = vec![("teapot".to_owned(), 1)];
     let labeled = DataInfo { brought: Some(("before".into(), "folder".into(), [9, 1])), own, ..DataInfo::default() };
-    assert_eq!(hear(&mut state, Event::Data { data: labeled.clone() }), []);
+    assert_eq!(receive(&mut state, Event::Data { data: labeled.clone() }), []);
     let data = |name: &str| {
         let brought = Some((name.into(), "cifar10".into(), [50_000, 10_000]));
         Event::Data { data: DataInfo { brought, ..labeled.clone() } }
     };
-    assert_eq!(hear(&mut state, data("c.tar.gz")), [Effect::SaveDataset(1)]);
+    assert_eq!(receive(&mut state, data("c.tar.gz")), [Effect::SaveDataset(1)]);
     state.apply(Msg::DatasetStored("c.tar.gz".into(), 1));
     assert_eq!(state.training.saved_datasets, [("c.tar.gz".to_owned(), 1)]);
-    wish(&mut state, TrainingAction::Set("limit", "500".into()));
-    wish(&mut state, TrainingAction::UseDataset(2));
-    hear(&mut state, refused(ErrorScope::Data));
+    train_action(&mut state, TrainingAction::Set("limit", "500".into()));
+    train_action(&mut state, TrainingAction::UseDataset(2));
+    receive(&mut state, failed_event(ErrorScope::Data));
     assert_eq!((state.link.train.get("dataset").unwrap().as_str(), state.link.train.limit), ("cifar10", 500));
     crash(&mut state, BackendKind::Cpu);
     assert!(state.apply(Msg::Worker(BackendKind::Cpu, opened())).contains(&Effect::LoadDataset(1)));
-    hear(&mut state, Event::Data { data: DataInfo { brought: None, ..labeled.clone() } });
+    receive(&mut state, Event::Data { data: DataInfo { brought: None, ..labeled.clone() } });
     // What was chosen since stays.
-    wish(&mut state, TrainingAction::Set("dataset", "synthetic".into()));
-    assert_eq!(hear(&mut state, data("c.tar.gz")), []);
+    train_action(&mut state, TrainingAction::Set("dataset", "synthetic".into()));
+    assert_eq!(receive(&mut state, data("c.tar.gz")), []);
     assert_eq!(state.link.train.get("dataset").unwrap(), "synthetic");
-    wish(&mut state, TrainingAction::UseDataset(1));
-    assert_eq!(hear(&mut state, data("c.tar.gz")), []);
+    train_action(&mut state, TrainingAction::UseDataset(1));
+    assert_eq!(receive(&mut state, data("c.tar.gz")), []);
     assert_eq!(state.link.train.get("dataset").unwrap(), "cifar10");
 }
 

@@ -25,7 +25,7 @@ fn record(step: u64) -> Record {
     Record { step, epoch: 1, rate: 0.1, loss, ce: 0.75 * loss, distance: Some(0.5), jacobian: Some(20.0) }
 }
 
-fn look(step: u64, clean: f32, robust: f32, seen: [[f32; 2]; 2]) -> Look {
+fn look(step: u64, clean: f32, robust: f32, seen: [[f32; 2]; 2]) -> RunSnapshot {
     let way = LatentPath { reference: cats_and_dogs(), path: vec![[-2.0, 0.0], [1.0, 0.0]] };
     let [before, after] = seen.map(Vec::from);
     let followed = TrackedImage { clean: before, attacked: after, shifts: shifts(&[0.02, 0.03, 0.5], 0.9), way };
@@ -37,7 +37,7 @@ fn look(step: u64, clean: f32, robust: f32, seen: [[f32; 2]; 2]) -> Look {
         attacked: vec![1],
         transport: Some(transported(&[4.0, 4.0])),
     };
-    Look { step, clean, robust, batch: Some(batch), followed: Some(followed) }
+    RunSnapshot { step, clean, robust, batch: Some(batch), followed: Some(followed) }
 }
 
 /// A run of 400 steps, 1000 records after its beginning long.

@@ -60,7 +60,7 @@ pub fn losses(run: &Run) -> Option<Chart> {
     Some(Chart {
         name: "training-losses".into(),
         title: "The loss of each step and its terms".into(),
-        words: fallen(run),
+        words: loss_change(run),
         x: Axis::new("step", "").counts(),
         y: Axis::new("loss", "").least(0.0, 0.0),
         marks,
@@ -69,7 +69,7 @@ pub fn losses(run: &Run) -> Option<Chart> {
 }
 
 /// What the losses say.
-pub fn succeeded(run: &Run) -> String {
+pub fn loss_change(run: &Run) -> String {
     let all = &run.records;
     let Some(last) = all.last() else { return String::new() };
     let mean = |part: &[Record]| part.iter().map(|r| r.loss).sum::<f32>() / part.len() as f32;
