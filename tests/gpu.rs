@@ -10,7 +10,7 @@ mod kernels;
 use std::sync::OnceLock;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use invariants::{CLASSES, ErrorScope};
+use invariants::{CLASSES, Subject};
 use otjr::{
     attack::{Attack, AttackBatch, AttackOutcome, Classifier, Goal, ModelOracle, method::stages},
     checkpoint::Checkpoint,
@@ -134,7 +134,7 @@ impl Classifier for Tiny {
 #[test]
 fn invariants_on_wgpu() {
     let device = gpu();
-    let subject = ErrorScope { model: &Tiny::new(&device), device, shape: Tiny::SHAPE };
+    let subject = Subject { model: &Tiny::new(&device), device, shape: Tiny::SHAPE };
     pollster::block_on(async {
         subject.results_stay_in_ball_and_range().await;
         subject.epsilon_zero_is_the_identity().await;
@@ -151,7 +151,7 @@ fn models_on_wgpu_are_as_before() {
     let device = gpu();
     let model = &Model::new("wrn-10-1".parse().unwrap(), 4, None, 21, &device).unwrap();
     let cases = [(AttackKind::Pgd, Norm::L1), (AttackKind::FabT, Norm::Linf), (AttackKind::Cw, Norm::L2)];
-    pollster::block_on(invariants::the_model_is_as_before(&ErrorScope { model, device, shape: [3, 32, 32] }, &cases));
+    pollster::block_on(invariants::the_model_is_as_before(&Subject { model, device, shape: [3, 32, 32] }, &cases));
 }
 
 /// Losses of the first steps: on the GPU, on the CPU, and on both at once beside the CPU's batch in two parts. Without an

@@ -43,7 +43,7 @@ fn race() -> AnyView {
     let ready = Memo::new(move |_| ctx.state.with(can));
     let copied = RwSignal::new("");
     let words = Memo::new(move |_| {
-        let judging = ctx.state.with(|s| runs::judging(&s.training));
+        let judging = ctx.state.with(|s| runs::evaluation_progress(&s.training));
         if judging.is_empty() { copied.get().into() } else { judging }
     });
     let judge = move |_| {

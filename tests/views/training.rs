@@ -84,16 +84,23 @@ fn losses_are_shown_as_they_count() {
         "The loss fell from 1.81 to 0.183 (means of 20 steps). The last step: cross-entropy 0.136, distance 0.5, R 20."
     );
     run.records.iter_mut().for_each(|record| record.loss = 1.2);
-    assert!(training::fallen(&run).starts_with("The loss stayed at about 1.2 (means"), "{}", training::fallen(&run));
+    assert!(
+        training::loss_change(&run).starts_with("The loss stayed at about 1.2 (means"),
+        "{}",
+        training::loss_change(&run)
+    );
     run.records.truncate(3);
-    assert!(training::fallen(&run).starts_with("The last step: cross-entropy"), "too few to compare");
+    assert!(training::loss_change(&run).starts_with("The last step: cross-entropy"), "too few to compare");
     for record in &mut run.records {
         (record.distance, record.jacobian) = (None, None);
     }
     assert_eq!(lines(&drawn(training::losses(&run))).len(), 1, "without parts the total says it all");
     drawn(training::rates(&run));
     run.records.clear();
-    assert_eq!((training::losses(&run), training::rates(&run), training::fallen(&run)), (None, None, String::new()));
+    assert_eq!(
+        (training::losses(&run), training::rates(&run), training::loss_change(&run)),
+        (None, None, String::new())
+    );
 }
 
 #[test]
@@ -230,7 +237,7 @@ fn runs_stand_side_by_side() {
     assert_eq!(lines(&chart)[3], ("2 otjr", &[[0.0, 25.0], [120.0, 50.0]][..]));
     let dashed = chart.marks.iter().find(|mark| mark.series == "2 otjr, clean").unwrap();
     assert!(matches!((&dashed.form, dashed.tone), (Form::Line(_), Tone::Beside(1))));
-    assert_eq!((runs::compared(&Training::default()), runs::judging(&all)), (None, String::new()));
+    assert_eq!((runs::compared(&Training::default()), runs::evaluation_progress(&all)), (None, String::new()));
 }
 
 /// The same controls serve both configs: each setting of training once, by an id that no setting of an attack has.

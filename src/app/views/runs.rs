@@ -90,7 +90,7 @@ pub fn text(training: &Training) -> String {
 }
 
 /// What is being judged.
-pub fn run_evaluation(training: &Training) -> String {
+pub fn evaluation_progress(training: &Training) -> String {
     let Some(judging) = &training.run_evaluation else { return String::new() };
     let Some(number) = judging.left.first() else { return String::new() };
     let run = training.runs().enumerate().find(|(_, run)| run.number == *number);
