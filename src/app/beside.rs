@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::{
     browser::painted,
     compare::{Cell, Row, rows, words},
-    ctx::AppContext,
+    desk::AppContext,
     pixels,
     reading::{percent, with_nbsp},
 };

@@ -109,7 +109,7 @@ pub async fn adapter() -> GpuAdapter {
     let info = get(&adapter, "info");
     let text = |key: &str| get(&info, key).as_string().unwrap_or_default();
     let fallback = get(&info, "isFallbackAdapter").is_truthy() || get(&adapter, "isFallbackAdapter").is_truthy();
-    Adapter::judge(&text("vendor"), &text("architecture"), &text("description"), fallback)
+    GpuAdapter::judge(&text("vendor"), &text("architecture"), &text("description"), fallback)
 }
 
 /// Saves a canvas as a PNG file.

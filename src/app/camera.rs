@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{DomException, HtmlCanvasElement, HtmlVideoElement};
 
-use super::{browser, ctx::AppContext};
+use super::{browser, desk::AppContext};
 
 #[wasm_bindgen]
 extern "C" {

@@ -9,7 +9,7 @@ use web_sys::File;
 
 use super::{
     browser,
-    ctx::AppContext,
+    desk::AppContext,
     kept,
     link::ImageDomain,
     message::{Effect, Msg, Source},
@@ -51,7 +51,7 @@ impl AppContext {
             }
             Effect::StopWorker => self.resources.update_value(|resources| resources.current = None),
             Effect::DropStartingWorker => self.resources.update_value(|resources| resources.coming = None),
-            Effect::Send(command) => self.send(&command, JsValue::UNDEFINED),
+            Effect::Send(command) => self.send_command(&command, JsValue::UNDEFINED),
             Effect::LoadModel(source) => spawn_local(async move {
                 let (name, bytes) = match source {
                     Source::Builtin(model) => {
@@ -159,7 +159,7 @@ impl AppContext {
                         (name, files.iter().map(|file| Array::of2(&path(file), file)).collect::<Array>().into())
                     }
                 };
-                self.send(&Command::LoadData { name }, beside);
+                self.send_command(&Command::LoadData { name }, beside);
             }
             Effect::LoadModelBytes(name, bytes) => {
                 let file = browser::blob(&name, &bytes).ok().and_then(|b| browser::file(&name, &Array::of1(&b)).ok());
@@ -182,12 +182,12 @@ impl AppContext {
     fn send_bytes(self, wanted: bool, subject: ErrorScope, command: Command, bytes: Result<ArrayBuffer, String>) {
         match bytes {
             _ if !wanted => {}
-            Ok(bytes) => self.send(&command, bytes.into()),
+            Ok(bytes) => self.send_command(&command, bytes.into()),
             Err(text) => self.send(Msg::ReadFailed(subject, text)),
         }
     }
 
-    fn send(self, command: &Command, beside: JsValue) {
+    fn send_command(self, command: &Command, beside: JsValue) {
         self.resources.with_value(|resources| {
             if let Some(client) = &resources.current {
                 client.send(command, beside);

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{browser, ctx::AppContext, message::UserAction, state::BackendCheck};
+use super::{browser, desk::AppContext, message::UserAction, state::BackendCheck};
 use crate::verify;
 
 #[component]

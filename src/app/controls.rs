@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use web_sys::Element;
 
-use super::{ctx::AppContext, knobs::SettingsGroup, message::UserAction, scale};
+use super::{desk::AppContext, knobs::SettingsGroup, message::UserAction, scale};
 use crate::config::Setting;
 
 #[component]

@@ -49,10 +49,10 @@ impl Address {
 /// What the parts of a drop or of the clipboard offer, the best first: dragging an image that is also a link gives the
 /// link as list and the image in the HTML, so there may be several.
 pub fn addresses(uri_list: &str, html: &str, plain: &str) -> Vec<Address> {
-    let top_classes = uri_list.lines().filter(|line| !line.starts_with('#')).find_map(Address::parse);
+    let listed = uri_list.lines().filter(|line| !line.starts_with('#')).find_map(Address::parse);
     let shown = first_image(html).and_then(|source| Address::parse(&source));
     let mut found: Vec<Address> = Vec::new();
-    for address in [top_classes, shown, Address::parse(plain)].into_iter().flatten() {
+    for address in [listed, shown, Address::parse(plain)].into_iter().flatten() {
         if !found.contains(&address) {
             found.push(address);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use leptos::{ev, html::Div, prelude::*};
 
-use super::{browser::painted, ctx::AppContext, frame::CropState, message::UserAction, pixels};
+use super::{browser::painted, desk::AppContext, frame::CropState, message::UserAction, pixels};
 use crate::{data::crop::Crop, protocol::SourceImage};
 
 /// How much closer a turn of the wheel by one pixel looks.

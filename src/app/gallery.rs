@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::{
-    ctx::AppContext,
+    desk::AppContext,
     message::{Source, UserAction},
     photos::{PHOTOS, Photo},
 };

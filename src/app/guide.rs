@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::{
     browser,
-    ctx::AppContext,
+    desk::AppContext,
     tour::{STEPS, Step},
 };
 

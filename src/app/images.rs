@@ -5,7 +5,7 @@ use web_sys::HtmlInputElement;
 
 use super::{
     browser::painted,
-    ctx::AppContext,
+    desk::AppContext,
     message::UserAction,
     pixels,
     reading::{in_255ths, percent, top, with_nbsp},

@@ -7,7 +7,7 @@ use web_sys::{ClipboardEvent, DataTransfer, DragEvent, Element, Event, File, Fil
 use super::{
     browser,
     camera::Camera,
-    ctx::AppContext,
+    desk::AppContext,
     dropped::{self, Address},
     gallery::Gallery,
     link::{BuiltinModel, ImageDomain},

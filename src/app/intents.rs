@@ -196,7 +196,7 @@ impl State {
             if silent("begin=") {
                 link.origin = self.link.origin;
             }
-            if silent("images=") {
+            if silent("pictures=") {
                 link.images = self.link.images;
             }
             image_stays = silent("sample=") && (!entered || matches!(self.image_wanted, Some(Source::Uploaded(_))));

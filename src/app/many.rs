@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::{
-    ctx::AppContext,
+    desk::AppContext,
     link::IMAGES,
     message::UserAction,
     path::flag,

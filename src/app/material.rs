@@ -1,11 +1,11 @@
 //! What a run learns from: the embedded set, one that is brought, the user's own images with their classes.
 
-use leptos::{ev, html::Msg, prelude::*};
+use leptos::{ev, html::Input, prelude::*};
 use web_sys::{File, HtmlInputElement};
 
 use super::{
     browser,
-    ctx::AppContext,
+    desk::AppContext,
     intake::files,
     message::UserAction,
     state::State,
@@ -70,7 +70,7 @@ pub fn Material() -> impl IntoView {
 #[component]
 fn Label() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
-    let text = NodeRef::<Msg>::new();
+    let text = NodeRef::<Input>::new();
     let classes = Memo::new(move |_| ctx.state.with(|s| s.training.data.classes.clone()));
     let ready = Memo::new(move |_| ctx.state.with(|s| s.image.is_some()));
     let any = Memo::new(move |_| ctx.state.with(|s| !s.training.data.own.is_empty()));

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{browser, ctx::AppContext, message::UserAction};
+use super::{browser, desk::AppContext, message::UserAction};
 
 #[component]
 pub fn Notices() -> impl IntoView {

@@ -9,7 +9,7 @@ use super::{
     browser,
     check::CheckTable,
     controls::Controls,
-    ctx::AppContext,
+    desk::AppContext,
     framing::Framing,
     guide::Guide,
     images::Images,

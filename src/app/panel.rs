@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::{
     browser::painted,
-    ctx::AppContext,
+    desk::AppContext,
     explore::ExplorerView,
     message::UserAction,
     pixels,

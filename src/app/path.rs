@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{ctx::AppContext, plot::Plot, reading::path, views};
+use super::{desk::AppContext, plot::Plot, reading::path, views};
 
 #[component]
 pub fn Path() -> impl IntoView {

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::{
-    ctx::AppContext,
+    desk::AppContext,
     reading::{about_model, percent, top, top_classes},
     state::State,
 };

@@ -6,7 +6,7 @@ use web_sys::Element;
 use super::{
     browser::painted,
     chart::Chart,
-    ctx::AppContext,
+    desk::AppContext,
     pixels,
     plot::Plot,
     reading::with_nbsp,

@@ -5,7 +5,7 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use super::{
     browser,
-    ctx::AppContext,
+    desk::AppContext,
     message::UserAction,
     plot::Plot,
     state::State,
@@ -61,14 +61,14 @@ fn race() -> AnyView {
         });
     };
     let acts = move |name: &str, number: u64| {
-        let [schedule_next, delete] = ["Go on", "Delete"].map(|title| format!("{title}: {name}"));
+        let [resume, delete] = ["Go on", "Delete"].map(|title| format!("{title}: {name}"));
         let take_up = move |_| {
             if free.get_untracked() {
                 ctx.dispatch(UserAction::Train(TrainingAction::ResumeSaved(number)));
             }
         };
         view! {
-            <button aria-label=schedule_next aria-disabled=move || (!free.get()).to_string() on:click=take_up>"Go on"</button>
+            <button aria-label=resume aria-disabled=move || (!free.get()).to_string() on:click=take_up>"Go on"</button>
             <button aria-label=delete on:click=move |_| ctx.dispatch(UserAction::Train(TrainingAction::DeleteSaved(number)))>"Delete"</button>
         }
     };

@@ -5,7 +5,7 @@ use wasm_bindgen::JsValue;
 
 use super::{
     controls::fit,
-    ctx::AppContext,
+    desk::AppContext,
     link::BuiltinModel,
     material::{Material, kept, pick},
     message::UserAction,

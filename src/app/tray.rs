@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::{
-    ctx::AppContext,
+    desk::AppContext,
     message::{FileKind, Source, UserAction},
 };
 

@@ -99,7 +99,7 @@ pub fn evaluation_progress(training: &Training) -> String {
         0 => String::new(),
         n => format!("; {n} more to come"),
     };
-    format!("RunEvaluation run {name}{more}.")
+    format!("Evaluating run {name}{more}.")
 }
 
 /// The accuracies of all runs over their steps.
