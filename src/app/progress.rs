@@ -68,7 +68,7 @@ pub fn Course() -> impl IntoView {
         any.get().then(|| {
             view! {
                 {told(training::improved)}
-                {told(training::fallen)}
+                {told(training::loss_change)}
                 <div class="plots">{CHARTS.map(plot)}</div>
                 {fold("train-batch", "The last batch", batch)}
                 {fold("train-followed", "The image in view, at first and now", || charts(training::followed, &FOLLOWED))}
