@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-use crate::model::parameter::{Array, Arrays};
+use crate::model::{
+    head::unnamed,
+    parameter::{Array, Arrays},
+};
 
 /// What is wrong with a file of arrays.
 #[derive(Debug, thiserror::Error)]
@@ -110,11 +113,6 @@ impl Checkpoint {
         let named = self.metadata.get("classes").and_then(|text| serde_json::from_str::<Vec<String>>(text).ok());
         named.filter(|names| names.len() == count).unwrap_or_else(|| (0..count).map(unnamed).collect())
     }
-}
-
-/// What stands for the name of class `i` where a file has none.
-pub fn unnamed(i: usize) -> String {
-    format!("class {i}")
 }
 
 /// The first class that two lists of names, equally long, call differently; [`unnamed`] goes with every name.

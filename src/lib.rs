@@ -21,7 +21,7 @@
 //! - [`explore`]: what the page shows of a representation: layers, embedding, transport, Jacobian, landscape.
 //! - [`train`], [`evaluate`], [`verify`]: what the programs do. [`checkpoint`]: their files;
 //!   [`pytorch`]: PyTorch's, whose names [`model::names`] tells apart.
-//! - [`config`]: every setting, said once, for command line, page and URL.
+//! - [`settings`]: every setting, said once, for command line, page and URL.
 //! - [`protocol`], [`session`]: page and worker. [`app`]: the page. [`platform`]: terminal or browser.
 //!
 //! # Invariants
@@ -47,7 +47,6 @@ pub mod app;
 pub mod attack;
 pub mod batch;
 pub mod checkpoint;
-pub mod config;
 pub mod data;
 pub mod evaluate;
 pub mod explore;
@@ -60,5 +59,6 @@ pub mod protocol;
 pub mod pytorch;
 pub mod random;
 pub mod session;
+pub mod settings;
 pub mod train;
 pub mod verify;

@@ -92,7 +92,7 @@ pub enum Command {
     Resume { name: String, bytes: Vec<u8>, batch: usize },
     /// Train for at most `steps` steps. Any later command interrupts it.
     Train { id: u64, steps: u64 },
-    /// Change settings of the run, from its next step on: those that [`crate::config::TrainConfig::live`] names.
+    /// Change settings of the run, from its next step on: those that [`crate::train::TrainConfig::live`] names.
     Tune { settings: Pairs },
     /// Make a file of the run. The number comes back with it.
     Export { number: u64, purpose: Purpose },

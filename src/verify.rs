@@ -12,8 +12,8 @@ use crate::{
     attack::training::input_gradient,
     batch::{Batch, one_hot},
     checkpoint::{self, Checkpoint},
-    config::{Objective, ObjectiveConfig},
     loss::{
+        Objective, ObjectiveConfig,
         cross_entropy::cross_entropy,
         jacobian,
         objective::{Directions, evaluate},

@@ -5,7 +5,6 @@
 use std::{cell::RefCell, fs, path::Path};
 
 use otjr::{
-    config::{Settings, TrainConfig},
     data::synthetic,
     explore::{
         layers::LayerShift,
@@ -14,7 +13,8 @@ use otjr::{
     platform::DeviceChoice,
     protocol::{AttackResult, Command, Event, Slot},
     session::Session,
-    train::Trainer,
+    settings::Settings,
+    train::{TrainConfig, Trainer},
 };
 use serde_json::json;
 

@@ -25,7 +25,7 @@ use otjr::{
         reading::{many, set},
         state::{AttackPhase, State},
     },
-    config::{AttackConfig, AttackKind, Norm},
+    attack::{AttackConfig, AttackKind, Norm},
     evaluate::{Accuracy, Record, Report},
     protocol::{AttackResult, Command, DataInfo, ErrorScope, Event, ImageInfo, ModelInfo, Slot, Trace, decode, encode},
 };

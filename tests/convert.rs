@@ -10,9 +10,8 @@ use std::{
 
 use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{
-    attack::Classifier,
     checkpoint::Checkpoint,
-    model::{Architecture, Model, names, parameter::Arrays},
+    model::{Architecture, Classifier, Model, names, parameter::Arrays},
     pytorch::{self, Error, File},
 };
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};

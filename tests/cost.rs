@@ -4,11 +4,11 @@
 
 use burn::tensor::Device;
 use otjr::{
-    config::{Objective, ObjectiveConfig, TrainConfig},
     data::synthetic,
     kernel::profile,
-    model::cost::{Passes, convolutions},
-    train::Trainer,
+    loss::{Objective, ObjectiveConfig},
+    model::cost::convolutions,
+    train::{TrainConfig, Trainer, cost::passes_per_step},
 };
 
 const BATCH: usize = 4;
@@ -27,7 +27,7 @@ fn steps_cost_what_is_said() {
             profile::start();
             trainer.step(&data);
             let done: u64 = profile::stop().iter().map(|entry| entry.multiply_adds).sum();
-            let passes = Passes::of_step(&config);
+            let passes = passes_per_step(&config);
             let convolutions = convolutions(&mut trainer.model);
             let one: u64 = convolutions.iter().map(|conv| conv.multiply_adds()).sum();
             let ways = passes.forward + passes.pixels + passes.inputs + passes.weights;

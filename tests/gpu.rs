@@ -12,15 +12,15 @@ use std::sync::OnceLock;
 use burn::tensor::{Device, Tensor, TensorData};
 use invariants::{CLASSES, Subject};
 use otjr::{
-    attack::{Attack, AttackBatch, AttackOutcome, Classifier, Goal, ModelOracle, method::stages},
+    attack::{Attack, AttackBatch, AttackConfig, AttackKind, AttackOutcome, Goal, ModelOracle, Norm, method::stages},
     checkpoint::Checkpoint,
-    config::{AttackConfig, AttackKind, Norm, Objective, TrainConfig},
     data::synthetic,
     kernel::{self, Weight},
-    model::Model,
+    loss::Objective,
+    model::{Classifier, Model},
     platform::{self, DeviceChoice},
     random::{self, StreamId},
-    train::Trainer,
+    train::{TrainConfig, Trainer},
     verify::verify,
 };
 

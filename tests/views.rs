@@ -8,7 +8,7 @@ use otjr::{
         chart::{Chart, Form, Tone},
         views::{Figure, ModelLabel, embedding, jacobian, landscape, layers, margins, transport},
     },
-    config::Norm,
+    attack::Norm,
     explore::{
         embedding::{Bounds, Embedding, Regions},
         jacobian::JacobianResponse,

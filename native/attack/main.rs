@@ -13,9 +13,9 @@ use std::{path::Path, process::ExitCode};
 use anyhow::Context;
 use judge::{job::Job, setup, subject::File};
 use otjr::{
-    attack::method::stages,
-    config::{AttackConfig, Pixels, Settings},
+    attack::{AttackConfig, method::stages},
     evaluate::check,
+    settings::{Pixels, Settings},
 };
 use report::{Outcome, Report};
 use shell::interrupt::Interrupt;

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use anyhow::{anyhow, bail};
 use clap::{Arg, ArgMatches, Command, parser::ValueSource};
 use otjr::{
-    config::{AttackConfig, AttackKind, Norm, Pixels, Setting, Settings},
+    attack::{AttackConfig, AttackKind, Norm},
     evaluate::Target,
+    settings::{Pixels, Setting, Settings},
 };
 use serde::{Deserialize, Serialize};
 

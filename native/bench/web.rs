@@ -8,10 +8,9 @@ mod once;
 mod browser {
     use burn::tensor::{Device, Tensor, TensorData};
     use otjr::{
-        attack::Classifier,
         batch::Batch,
         kernel::profile,
-        model::Model,
+        model::{Classifier, Model},
         platform::{self, DeviceChoice},
     };
     use serde_json::{Map, Value, json};

@@ -7,18 +7,18 @@ use burn::tensor::Device;
 use clap::ValueEnum;
 use otjr::{
     attack::{
-        Classifier,
+        AttackConfig, AttackKind, Norm,
         method::{Stage, stages},
         training,
     },
     batch::Batch,
     checkpoint::Checkpoint,
-    config::{AttackConfig, AttackKind, Norm, Objective, ObjectiveConfig, TrainConfig},
     data::{ImageSet, synthetic},
     evaluate::{Evaluation, EvaluationObserver, EvaluationProgress},
-    model::{Architecture, Model, cost::Passes},
+    loss::{Objective, ObjectiveConfig},
+    model::{Architecture, Classifier, Model, cost::Passes},
     random::{self, StreamId},
-    train::Trainer,
+    train::{TrainConfig, Trainer, cost::passes_per_step},
 };
 
 use crate::{
@@ -60,7 +60,7 @@ impl Workload {
             Self::Infer => Some(Passes { forward: 1, ..Passes::default() }),
             Self::InputGradient => Some(Passes { forward: 1, pixels: 1, ..Passes::default() }),
             Self::Pgd10 => Some(Passes { forward: 10, pixels: 10, ..Passes::default() }),
-            Self::StepCe | Self::StepPgd | Self::StepOtjr => Some(Passes::of_step(&self.config())),
+            Self::StepCe | Self::StepPgd | Self::StepOtjr => Some(passes_per_step(&self.config())),
             Self::Autoattack | Self::Conv | Self::Peak => None,
         }
     }

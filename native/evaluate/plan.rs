@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use anyhow::{anyhow, bail};
 use clap::{Arg, ArgMatches, Command};
 use otjr::{
-    config::{AttackConfig, AttackKind, Norm, Setting, Settings},
+    attack::{AttackConfig, AttackKind, Norm},
     evaluate::View,
+    settings::{Setting, Settings},
 };
 use serde::{Deserialize, Serialize};
 

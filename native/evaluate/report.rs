@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use otjr::{
-    config::Corruption,
-    data::{ImageSet, corruption::SEVERITIES},
+    data::{Corruption, ImageSet, corruption::SEVERITIES},
     evaluate::{Tally, View, wilson},
     model::Model,
     platform::Opened,

@@ -1,7 +1,7 @@
 //! Command-line options made from a config's settings.
 
 use clap::{Arg, Command, builder::PossibleValuesParser};
-use otjr::config::Setting;
+use otjr::settings::Setting;
 
 /// Adds an option for every setting; `default` words its default value.
 pub fn options(

@@ -9,13 +9,10 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use otjr::{
-    config::Dataset,
-    data::{
-        self, ImageSet, Splits, archive,
-        cifar::{self, Version},
-        folder, synthetic,
-    },
+use otjr::data::{
+    self, Dataset, ImageSet, Splits, archive,
+    cifar::{self, Version},
+    folder, synthetic,
 };
 
 use super::{

@@ -32,7 +32,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use interrupt::Interrupt;
 use measure::{Findings, Subject};
 use otjr::{
-    config::Dataset,
+    data::Dataset,
     platform::{self, DeviceChoice},
 };
 use subject::{File, stem};

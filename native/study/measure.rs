@@ -4,12 +4,14 @@ use std::ops::ControlFlow;
 
 use burn::tensor::Device;
 use otjr::{
-    attack::{AttackBatch, Error, Goal, ModelOracle},
-    config::{AttackConfig, AttackKind, Norm, ObjectiveConfig, Pixels, TrainConfig},
+    attack::{AttackBatch, AttackConfig, AttackKind, Error, Goal, ModelOracle, Norm},
     data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, unit},
     evaluate::{self, State},
     explore::{jacobian, layers, margins, transport},
+    loss::ObjectiveConfig,
     model::Model,
+    settings::Pixels,
+    train::TrainConfig,
 };
 use serde::{Deserialize, Serialize};
 

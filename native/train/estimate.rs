@@ -4,11 +4,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::HumanDuration;
 use otjr::{
-    config::TrainConfig,
     data::{ImageSet, Splits},
-    model::cost::Passes,
     platform::Opened,
-    train::Trainer,
+    train::{TrainConfig, Trainer, cost::passes_per_step},
 };
 
 use crate::{learn::Data, memory};
@@ -51,7 +49,7 @@ pub fn print(config: &TrainConfig, data: &Data, opened: &Opened, others: &[Opene
     let (batch, steps) = (trainer.batch_size(data), trainer.steps(data));
     let per_epoch = steps / config.epochs as u64;
     let parameters = trainer.model.parameters();
-    let flops = 2 * batch as u64 * Passes::of_step(config).multiply_adds(&mut trainer.model);
+    let flops = 2 * batch as u64 * passes_per_step(config).multiply_adds(&mut trainer.model);
 
     let mut tried = |batch: usize| {
         trainer.config = TrainConfig { batch, rate: 0.0, ..config.clone() };

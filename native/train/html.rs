@@ -4,11 +4,7 @@ use std::{env::consts, process::Command, thread};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use otjr::{
-    config::{Settings, TrainConfig},
-    data::image::encode_png,
-    evaluate::Accuracy,
-};
+use otjr::{data::image::encode_png, evaluate::Accuracy, settings::Settings, train::TrainConfig};
 
 use crate::{
     plot::{self, Measure},

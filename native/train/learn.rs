@@ -10,13 +10,12 @@ use std::{
 use anyhow::anyhow;
 use otjr::{
     checkpoint::Checkpoint,
-    config::TrainConfig,
     data::{ImageSet, Splits},
     evaluate::State,
     model::{Architecture, Model, head},
     platform::Opened,
     train::{
-        Record, Trainer,
+        Record, TrainConfig, Trainer,
         validation::{self, Validation},
     },
 };

@@ -23,12 +23,13 @@ use clap::ArgMatches;
 use events::Events;
 use learn::{Data, Machine, Trained};
 use otjr::{
-    config::{AttackConfig, TrainConfig},
+    attack::AttackConfig,
     data::ImageSet,
     evaluate::{self, Pair, State},
     kernel,
     model::Model,
-    platform, train,
+    platform,
+    train::{self, TrainConfig},
 };
 use plan::Run;
 use report::{Outcome, Report};

@@ -8,10 +8,12 @@ use std::{
 use anyhow::{Context, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
 use otjr::{
-    config::{Dataset, Objective, Settings, TrainConfig},
+    data::Dataset,
+    loss::Objective,
     model::{Architecture, Model},
     platform::DeviceChoice,
-    train,
+    settings::Settings,
+    train::{self, TrainConfig},
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +25,7 @@ use crate::{
 
 pub fn command() -> Command {
     let (paper, demo) = (TrainConfig::default(), TrainConfig::demo());
-    let default = move |setting: &otjr::config::Setting| {
+    let default = move |setting: &otjr::settings::Setting| {
         let [paper, demo] =
             [&paper, &demo].map(|c| c.get(setting.key).filter(|v| !v.is_empty()).unwrap_or("none".into()));
         match setting.key {

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, bail};
-use otjr::config::{Objective, Settings, TrainConfig};
+use otjr::{loss::Objective, settings::Settings, train::TrainConfig};
 
 /// Each begins with a line of comment that says what it is.
 const RECIPES: &[(&str, &str)] = &[

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use otjr::{
-    config::{AttackConfig, Settings, TrainConfig},
+    attack::AttackConfig,
     data::{ImageSet, Splits},
     evaluate::{self, Accuracy, Pair},
     platform::Opened,
-    train,
+    settings::Settings,
+    train::{self, TrainConfig},
 };
 use serde::Serialize;
 

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use web_sys::Element;
 
 use super::{desk::AppContext, knobs::SettingsGroup, message::UserAction, scale};
-use crate::config::Setting;
+use crate::settings::Setting;
 
 #[component]
 pub fn Controls() -> impl IntoView {

@@ -14,7 +14,7 @@ use super::{
     state::{AttackPhase, State},
 };
 use crate::{
-    config::Norm,
+    attack::Norm,
     data::{IMAGE_LEN, IMAGE_SIZE},
     protocol::{ImageInfo, Part},
 };

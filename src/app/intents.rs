@@ -8,9 +8,10 @@ use super::{
     state::{AttackPhase, BackendCheck, BatchAttack, State, owned},
 };
 use crate::{
-    config::{AttackConfig, Settings},
+    attack::AttackConfig,
     data::crop::Crop,
     protocol::{Command, Origin, Slot},
+    settings::Settings,
 };
 
 /// Milliseconds without a further change after which an attack begins: a slider on its way starts none.

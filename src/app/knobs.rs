@@ -7,8 +7,10 @@ use super::{
     wishes::TrainingAction,
 };
 use crate::{
-    config::{AttackConfig, Error, Norm, Setting, Settings, TrainConfig},
+    attack::{AttackConfig, Norm},
     protocol::Origin,
+    settings::{Error, Setting, Settings},
+    train::TrainConfig,
 };
 
 /// The settings of training that are in view at once.

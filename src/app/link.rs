@@ -2,9 +2,11 @@
 
 use super::{explore::ExplorerView, photos::PHOTOS, tour::STEPS};
 use crate::{
-    config::{AttackConfig, Settings, TrainConfig},
+    attack::AttackConfig,
     data::{crop::Crop, synthetic::TEST_IMAGES},
     protocol::{Origin, Slot},
+    settings::Settings,
+    train::TrainConfig,
 };
 
 /// The settings of an attack that always stand in the address and are in view; the others only if changed.

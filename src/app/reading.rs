@@ -7,10 +7,11 @@ use super::{
 };
 pub use crate::prediction::top;
 use crate::{
-    config::{Norm, Settings},
+    attack::Norm,
     data::synthetic,
     evaluate::wilson,
     protocol::{Slot, Trace},
+    settings::Settings,
 };
 
 /// What GPU the browser offers.

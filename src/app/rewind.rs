@@ -5,7 +5,7 @@ use super::{
     state::{AttackPhase, State},
 };
 use crate::{
-    config::Norm,
+    attack::Norm,
     explore::question::{AttackStep, Probe, ProbeResult},
 };
 

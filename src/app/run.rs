@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::{Settings, TrainConfig},
     evaluate::Report,
     protocol::{RunInfo, RunSnapshot, encode},
-    train::Record,
+    settings::Settings,
+    train::{Record, TrainConfig},
 };
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

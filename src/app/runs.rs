@@ -6,9 +6,10 @@ use super::{
     training::{Training, export},
 };
 use crate::{
-    config::{AttackConfig, Settings},
+    attack::AttackConfig,
     evaluate::Report,
     protocol::{Command, Purpose, Slot},
+    settings::Settings,
 };
 
 /// Runs that are being judged, one after another.

@@ -1,7 +1,10 @@
 //! Sliders for settings whose ranges span orders of magnitude: each has a short list of sensible stops. The box beside a
 //! slider takes anything in range.
 
-use crate::config::{Norm, Pixels, Setting, Value};
+use crate::{
+    attack::Norm,
+    settings::{Pixels, Setting, Value},
+};
 
 /// The values at which a number's slider stops, as text that the setting takes; none for settings without a range.
 pub fn stops(setting: &Setting, norm: Norm) -> Vec<String> {

@@ -14,9 +14,11 @@ use super::{
     workers::Backend,
 };
 use crate::{
-    config::{AttackConfig, Settings, TrainConfig},
+    attack::AttackConfig,
     evaluate::Report,
     protocol::{AttackResult, Command, ImageInfo, ModelInfo, Slot, Trace},
+    settings::Settings,
+    train::TrainConfig,
     verify,
 };
 

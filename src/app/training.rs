@@ -5,9 +5,9 @@
 pub use super::run::{EvaluationResult, Point, Run, RunPhase};
 use super::{message::Effect, runs::RunEvaluation, state::State, wishes::SavedRun};
 use crate::{
-    config::{Settings, TrainConfig},
     protocol::{Command, DataInfo, Pairs, Purpose, RunInfo, RunSnapshot, decode},
-    train::Record,
+    settings::Settings,
+    train::{Record, TrainConfig},
 };
 
 /// What the worker is preparing.

@@ -7,8 +7,9 @@ use super::{
     training::{PendingRun, export, label, pairs},
 };
 use crate::{
-    config::{Settings, TrainConfig},
     protocol::{Command, Origin, Purpose},
+    settings::Settings,
+    train::TrainConfig,
 };
 
 /// What the user wants of training.

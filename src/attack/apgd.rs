@@ -2,10 +2,10 @@
 //! checkpoints where the loss no longer rises. For L1 its sparse relative (Croce and Hein, 2021, algorithm 3).
 
 use super::{
-    Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, Loss, ModelOracle, Observer, Progress, ThreatModel,
-    clean, standing, stream, threat::sparse_sign,
+    Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, Loss, ModelOracle, Norm, Observer, Progress,
+    ThreatModel, clean, standing, stream, threat::sparse_sign,
 };
-use crate::{config::Norm, prediction::ranking};
+use crate::prediction::ranking;
 
 /// What the runs of [`Apgd`] climb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

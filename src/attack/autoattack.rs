@@ -6,13 +6,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Classifier, Error, Loss, ModelOracle, ThreatModel,
+    AttackKind, Classifier, Error, Loss, ModelOracle, Norm, ThreatModel,
     apgd::{Apgd, Climb},
     fab::Fab,
     method::{Method, Stage},
     square::Square,
 };
-use crate::config::{AttackKind, Norm};
 
 /// The attacks of a version, with the published parameters; those that the number of classes rules out are left out.
 pub fn stages(version: AttackKind, threat: ThreatModel, classes: usize, seed: u64) -> Vec<Stage> {

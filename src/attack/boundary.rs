@@ -1,7 +1,6 @@
 //! Decision boundaries, linearised, and the way to them: what FAB and DeepFool are made of.
 
-use super::{Classifier, Error, Goal, ModelOracle};
-use crate::config::Norm;
+use super::{Classifier, Error, Goal, ModelOracle, Norm};
 
 /// The boundary between two classes as the gradient at an image promises it: difference + normal . d = 0.
 pub struct Boundary {

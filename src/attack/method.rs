@@ -1,7 +1,8 @@
 //! Every attack under one roof: from a config to attacks that can be run one after another.
 
 use super::{
-    Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, Loss, ModelOracle, Observer, ThreatModel,
+    Attack, AttackBatch, AttackConfig, AttackKind, AttackOutcome, Classifier, Error, Goal, Loss, ModelOracle, Norm,
+    Observer, ThreatModel,
     apgd::{Apgd, Climb},
     autoattack,
     cw::CarliniWagner,
@@ -11,7 +12,6 @@ use super::{
     simba::SimBa,
     square::Square,
 };
-use crate::config::{AttackConfig, AttackKind, Norm};
 
 /// Any of the attacks.
 #[derive(Clone, Debug, PartialEq)]

@@ -11,6 +11,7 @@
 pub mod apgd;
 pub mod autoattack;
 pub mod boundary;
+mod config;
 pub mod cw;
 pub mod deepfool;
 pub mod fab;
@@ -26,18 +27,12 @@ pub mod training;
 
 use std::ops::ControlFlow;
 
-use burn::tensor::Tensor;
-
+use crate::model::Classifier;
+pub use config::{AttackConfig, AttackKind, AttackLoss, Norm, StepSchedule};
 pub use loss::{Goal, Loss};
 pub use method::Method;
 pub use query::{Logits, ModelOracle};
 pub use threat::ThreatModel;
-
-/// Anything that can be attacked: gives the logits `[B, C]` of pixels `[B, 3, H, W]`, image by image. Attacks that
-/// follow gradients need it to be made of operations that burn can differentiate.
-pub trait Classifier {
-    fn logits(&self, x: Tensor<4>) -> Tensor<2>;
-}
 
 /// Why an attack could not go on.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

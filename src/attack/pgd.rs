@@ -1,10 +1,9 @@
 //! Projected gradient ascent (Madry et al., 2018) and its relatives: FGSM, BIM, MI-FGSM.
 
 use super::{
-    Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, Loss, ModelOracle, Observer, Progress, ThreatModel,
-    clean, standing, stream,
+    Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, Loss, ModelOracle, Norm, Observer, Progress,
+    StepSchedule, ThreatModel, clean, standing, stream,
 };
-use crate::config::{Norm, StepSchedule};
 
 /// x <- project(x + step * steepest(d loss/dx)), `steps` times, from `restarts` starting points.
 #[derive(Clone, Debug, PartialEq)]

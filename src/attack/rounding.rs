@@ -1,8 +1,8 @@
 //! From the real numbers that an attack finds to the bytes that a file holds, inside the ball and still fooling: rounding
 //! moves each pixel by up to half a 255th, which can undo an attack that only just succeeded.
 
-use super::{Classifier, Error, Goal, ModelOracle, ThreatModel, stream};
-use crate::{config::Norm, data::unit, random::RngExt};
+use super::{Classifier, Error, Goal, ModelOracle, Norm, ThreatModel, stream};
+use crate::{data::unit, random::RngExt};
 
 /// Random ways of rounding that are tried if the two plain ones fail.
 const DRAWS: usize = 14;

@@ -1,13 +1,10 @@
 //! Square attack (Andriushchenko et al., 2020): random search with squares that shrink; asks for logits only.
 
 use super::{
-    Attack, AttackBatch, AttackOutcome, Classifier, Error, ModelOracle, Observer, Progress, ThreatModel, clean,
+    Attack, AttackBatch, AttackOutcome, Classifier, Error, ModelOracle, Norm, Observer, Progress, ThreatModel, clean,
     standing, stream, threat::scaled,
 };
-use crate::{
-    config::Norm,
-    random::{RngExt, Stream},
-};
+use crate::random::{RngExt, Stream};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Square {

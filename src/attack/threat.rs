@@ -1,9 +1,7 @@
 //! Where an adversarial image may lie: in a ball around the original, and among images.
 
-use crate::{
-    config::Norm,
-    random::{self, Stream},
-};
+use super::Norm;
+use crate::random::{self, Stream};
 
 /// A ball of radius epsilon, for pixels in [0,1].
 #[derive(Clone, Copy, Debug, PartialEq)]

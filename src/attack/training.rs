@@ -7,9 +7,11 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::Classifier;
 use crate::{
-    config::{Objective, ObjectiveConfig},
     kernel,
-    loss::cross_entropy::{cross_entropy, kl_divergence},
+    loss::{
+        Objective, ObjectiveConfig,
+        cross_entropy::{cross_entropy, kl_divergence},
+    },
     random::{self, Stream},
 };
 

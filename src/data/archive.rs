@@ -4,8 +4,7 @@ use std::io::{Read, Seek, SeekFrom};
 
 use zip::ZipArchive;
 
-use super::{Error, Splits, cifar, folder, refuse};
-use crate::config::Dataset;
+use super::{Dataset, Error, Splits, cifar, folder, refuse};
 
 /// Of a zip's member, unpacked, in MB: no image that can be decoded needs more.
 const MAX_MEMBER: u64 = 64;

@@ -10,6 +10,22 @@ pub mod image;
 pub mod npz;
 pub mod synthetic;
 
+pub use corruption::Corruption;
+
+use crate::settings::choices;
+
+choices! {
+    /// The data sets.
+    pub enum Dataset {
+        /// The generated set, in the program itself.
+        Synthetic = "synthetic",
+        Cifar10 = "cifar10",
+        Cifar100 = "cifar100",
+        /// A folder or a zip of class folders of images.
+        Folder = "folder",
+    }
+}
+
 /// Side of the square images that the models see, in pixels.
 pub const IMAGE_SIZE: usize = 32;
 /// Values of one image: 3 planes (R, G, B) of `IMAGE_SIZE * IMAGE_SIZE`.

@@ -11,13 +11,12 @@ use burn::tensor::Device;
 
 use crate::{
     attack::{
-        Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, ModelOracle, Observer, Progress,
+        Attack, AttackBatch, AttackConfig, AttackOutcome, Error, Goal, ModelOracle, Observer, Progress,
         autoattack::{Flag, SQUARE_AHEAD, check_outputs},
         method::{Stage, stages},
     },
-    config::AttackConfig,
     data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, unit},
-    model::Model,
+    model::{Classifier, Model},
     platform,
     prediction::{ranking, seen},
     random::{self, RngExt, StreamId},

@@ -4,11 +4,10 @@ use burn::tensor::Device;
 
 use crate::{
     attack::{
-        Attack, AttackBatch, Error, Goal, ModelOracle, ThreatModel,
+        Attack, AttackBatch, AttackConfig, Error, Goal, ModelOracle, ThreatModel,
         method::stages,
         rounding::{self, Change, change},
     },
-    config::AttackConfig,
     data::{IMAGE_SIZE, ImageSet, unit},
     model::Model,
     prediction::seen,

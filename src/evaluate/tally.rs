@@ -4,9 +4,9 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    attack::{Classifier, Error, ModelOracle},
-    config::Corruption,
-    data::{IMAGE_SIZE, ImageSet, corruption::SEVERITIES, unit},
+    attack::{Error, ModelOracle},
+    data::{Corruption, IMAGE_SIZE, ImageSet, corruption::SEVERITIES, unit},
+    model::Classifier,
     prediction::seen,
 };
 

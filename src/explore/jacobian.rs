@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{cosine, dot};
 use crate::{
-    attack::{Classifier, Error, ModelOracle, query::read},
+    attack::{Error, ModelOracle, query::read},
     loss::sliced_wasserstein as sw,
+    model::Classifier,
     random::{self, StreamId},
 };
 

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::dot;
 use crate::{
     attack::{
-        Classifier, Error, Goal, Loss, ModelOracle,
+        Error, Goal, Loss, ModelOracle, Norm,
         threat::{scaled, sign},
     },
-    config::Norm,
+    model::Classifier,
     random::{self, StreamId},
 };
 

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    attack::{Attack, AttackBatch, AttackOutcome, Classifier, Error, ModelOracle, Observer, method::stages},
-    config::{AttackConfig, Pixels},
+    attack::{Attack, AttackBatch, AttackConfig, AttackOutcome, Error, ModelOracle, Observer, method::stages},
+    model::Classifier,
+    settings::Pixels,
 };
 
 /// The margin that an attack leaves an image within a radius.

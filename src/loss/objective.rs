@@ -4,10 +4,9 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Tensor};
 
-use super::{cross_entropy::*, jacobian, sinkhorn, sliced_wasserstein as sw};
+use super::{Objective, ObjectiveConfig, cross_entropy::*, jacobian, sinkhorn, sliced_wasserstein as sw};
 use crate::{
     batch::Batch,
-    config::{Objective, ObjectiveConfig},
     model::{Model, Pass, dual::Dual},
     random::Stream,
 };

@@ -5,10 +5,7 @@ use super::{
     layers::Linear,
     parameter::{Arrays, Builder, Init},
 };
-use crate::{
-    checkpoint::unnamed,
-    random::{self, StreamId},
-};
+use crate::random::{self, StreamId};
 
 /// What an architecture's last layer is called in a state dict, how many inputs it has, and how weight and bias begin.
 struct Head {
@@ -37,6 +34,11 @@ impl Head {
 pub(super) fn build(builder: &mut Builder, architecture: Architecture, classes: usize) -> Result<Linear, Error> {
     let Head { name, inputs, weight, bias } = Head::of(architecture);
     Linear::new(builder, name, [inputs, classes], weight, bias)
+}
+
+/// What stands for the name of class `i` where a file has none.
+pub fn unnamed(i: usize) -> String {
+    format!("class {i}")
 }
 
 /// How many rows of a last layer go on being right where `classes` are to be told apart: all of them if the classes begin

@@ -16,11 +16,17 @@ use std::{fmt, str::FromStr};
 
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData, Transaction};
 
-use crate::{attack::Classifier, data::IMAGE_SIZE, kernel};
+use crate::{data::IMAGE_SIZE, kernel, settings};
 use dual::Dual;
 pub use layers::BatchStatistics;
 use layers::Linear;
 use parameter::{Array, Arrays, Builder, Init, Parameter, Slot};
+
+/// Anything that can be attacked: gives the logits `[B, C]` of pixels `[B, 3, H, W]`, image by image. Attacks that
+/// follow gradients need it to be made of operations that burn can differentiate.
+pub trait Classifier {
+    fn logits(&self, x: Tensor<4>) -> Tensor<2>;
+}
 
 /// What is wrong with a model's name or file.
 #[derive(Debug, thiserror::Error)]
@@ -374,6 +380,15 @@ impl Model {
         let data = read.execute_async().await?;
         let array = |shape, data: TensorData| Array { shape, values: data.iter::<f32>().collect() };
         Ok(keys.into_iter().zip(data).map(|((name, shape), data)| (name, array(shape, data))).collect())
+    }
+}
+
+impl settings::Value for Architecture {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|e: Error| e.to_string())
+    }
+    fn show(&self) -> String {
+        self.to_string()
     }
 }
 

@@ -7,9 +7,9 @@ use std::{
 
 use super::{CommandError, Session};
 use crate::{
-    config::{Dataset, TrainConfig},
-    data::{self, IMAGE_LEN, ImageSet, Splits, archive, folder, synthetic},
+    data::{self, Dataset, IMAGE_LEN, ImageSet, Splits, archive, folder, synthetic},
     protocol::{DataInfo, ErrorScope, Event},
+    train::TrainConfig,
 };
 
 /// A file that can be read from anywhere.

@@ -7,8 +7,10 @@ use super::{
     watch::{Line, Point},
 };
 use crate::{
-    attack::{Attack, AttackBatch, Error, Goal, ModelOracle, Observer, Progress, method::stages},
-    config::{AttackConfig, AttackKind, Norm, Pixels},
+    attack::{
+        Attack, AttackBatch, AttackConfig, AttackKind, Error, Goal, ModelOracle, Norm, Observer, Progress,
+        method::stages,
+    },
     data::{IMAGE_SIZE, ImageSet, synthetic, unit},
     explore::{
         embedding::Embedding,
@@ -22,6 +24,7 @@ use crate::{
     model::Model,
     prediction::top,
     protocol::{ErrorScope, Event, Slot},
+    settings::Pixels,
 };
 
 /// Images that span the plane of the latents.

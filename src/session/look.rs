@@ -10,13 +10,14 @@ use super::{
 use crate::{
     attack::training::{noise, perturb},
     batch::{one_hot, pixels_of},
-    config::{Objective, ObjectiveConfig, Pixels},
     data::{ImageSet, unit},
     explore::{embedding::Embedding, layers, question::LatentPath, transport},
+    loss::{Objective, ObjectiveConfig},
     model::{Model, Pass},
     prediction::{seen, top},
     protocol::{BatchPreview, ErrorScope, RunSnapshot, TrackedImage},
     random::{self, StreamId},
+    settings::Pixels,
 };
 
 /// Images that a look judges the model by, and the steps of the attack on them.

@@ -15,12 +15,11 @@ use burn::tensor::Device;
 
 use crate::{
     attack::{
-        self, Attack, AttackBatch, AttackOutcome, Goal, ModelOracle,
+        self, Attack, AttackBatch, AttackConfig, AttackKind, AttackOutcome, Goal, ModelOracle,
         autoattack::{self, Flag},
         method::{Stage, stages},
     },
     checkpoint::Checkpoint,
-    config::{AttackConfig, AttackKind, Settings},
     data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, crop::Crop, image::Upright, synthetic},
     evaluate::Evaluation,
     explore::embedding::Embedding,
@@ -28,6 +27,7 @@ use crate::{
     platform::{self, DeviceChoice},
     prediction::top,
     protocol::{Command, ErrorScope, Event, ImageInfo, ModelInfo, Slot, Transfer},
+    settings::Settings,
     verify,
 };
 use data::Brought;

@@ -2,11 +2,11 @@
 
 use super::{CommandError, Session, failed, softmax};
 use crate::{
-    attack::{Goal, ModelOracle, ThreatModel, rounding},
-    config::{AttackConfig, Settings},
+    attack::{AttackConfig, Goal, ModelOracle, ThreatModel, rounding},
     data::{IMAGE_LEN, IMAGE_SIZE, image::encode_png, unit},
     prediction::top,
     protocol::{ErrorScope, Event, Part, Slot},
+    settings::Settings,
 };
 
 /// Ways of rounding that are tried at once.

@@ -10,11 +10,11 @@ use super::{
 };
 use crate::{
     checkpoint::Checkpoint,
-    config::{Settings, TrainConfig},
     data::{ImageSet, Splits},
     platform::{self, DeviceChoice},
     protocol::{ErrorScope, Event, Origin, Purpose, RunInfo, RunSnapshot},
-    train::{self, Trainer},
+    settings::Settings,
+    train::{self, TrainConfig, Trainer},
 };
 
 /// Steps between two looks: a GPU stands still for one.

@@ -4,8 +4,7 @@ use std::ops::ControlFlow;
 
 use super::{CommandError, CurrentJob, failed, softmax};
 use crate::{
-    attack::{AttackBatch, AttackOutcome, ModelOracle, Observer, Progress},
-    config::Norm,
+    attack::{AttackBatch, AttackOutcome, ModelOracle, Norm, Observer, Progress},
     evaluate::{self, EvaluationProgress},
     model::Model,
     platform,

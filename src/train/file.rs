@@ -2,12 +2,12 @@
 
 use burn::tensor::Device;
 
-use super::{Error, Trainer, optimizer::Sgd};
+use super::{Error, TrainConfig, Trainer, optimizer::Sgd};
 use crate::{
     checkpoint::{self, Checkpoint, MODEL, disagreement},
-    config::{Settings, TrainConfig},
     data::{IMAGE_LEN, IMAGE_SIZE, ImageSet},
     model::{Model, parameter::Array},
+    settings::Settings,
 };
 
 const VELOCITY: &str = "optimiser.velocity.";

@@ -4,9 +4,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::seq::SliceRandom;
 use rand_distr::{Beta, Distribution};
 
+use super::TrainConfig;
 use crate::{
     batch::Batch,
-    config::TrainConfig,
     data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, augment, unit},
     random::{self, RngExt, StreamId},
 };

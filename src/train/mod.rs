@@ -2,6 +2,8 @@
 //! now and then. State is weights, velocities and the number of steps done: everything random is a function of (seed,
 //! step), so a run resumed from a checkpoint goes on exactly as if it had never stopped.
 
+mod config;
+pub mod cost;
 mod file;
 mod gradient;
 mod input;
@@ -18,11 +20,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     batch::Batch,
     checkpoint,
-    config::TrainConfig,
     data::{IMAGE_SIZE, ImageSet},
     loss::objective::Terms,
     model::{self, Model, head, parameter::Arrays},
 };
+pub use config::{Schedule, TrainConfig};
 pub use file::{check_run, config_of, own_of};
 use optimizer::Sgd;
 

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData, Transaction};
 
-use super::gradient::Gradient;
+use super::{TrainConfig, gradient::Gradient};
 use crate::{
-    config::TrainConfig,
     kernel::descend,
     model::{
         self, Model,

@@ -1,6 +1,6 @@
 //! The learning rate over a run.
 
-use crate::config::{Schedule, TrainConfig};
+use super::{Schedule, TrainConfig};
 
 /// The factor on the peak rate at `step` of `steps`, in [0, 1].
 pub fn factor(config: &TrainConfig, step: u64, steps: u64) -> f32 {

@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Trainer;
 use crate::{
-    attack::Error,
-    config::{AttackConfig, AttackKind, Norm},
+    attack::{AttackConfig, AttackKind, Error, Norm},
     data::ImageSet,
     evaluate::{State, accuracy},
 };

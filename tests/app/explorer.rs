@@ -11,11 +11,11 @@ use otjr::{
         tour,
         views::show::layer_names,
     },
-    config::Objective,
     explore::{
         layers::LayerShift,
         question::{AttackStep, Probe, ProbeResult},
     },
+    loss::Objective,
     protocol::{Command, ErrorScope, Event, Part, Slot, Transfer},
 };
 

@@ -6,8 +6,9 @@ use otjr::{
         message::{BackendKind, Effect, FileKind, Msg, UserAction},
         state::State,
     },
-    config::{AttackConfig, AttackKind, Norm, Settings},
+    attack::{AttackConfig, AttackKind, Norm},
     protocol::{Origin, Slot},
+    settings::Settings,
 };
 
 use super::{attacking, image, user};

@@ -8,8 +8,9 @@ use otjr::{
         scale,
         state::AttackPhase,
     },
-    config::{AttackConfig, Norm, Settings},
+    attack::{AttackConfig, Norm},
     protocol::{Event, Trace},
+    settings::Settings,
 };
 
 use super::{attacking, image, result, trace};

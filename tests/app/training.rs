@@ -8,10 +8,10 @@ use otjr::{
         training::RunPhase,
         wishes::{SavedRun, TrainingAction},
     },
-    config::{Settings, TrainConfig},
     evaluate::{Accuracy, Report},
     protocol::{Command, DataInfo, ErrorScope, Event, Origin, Purpose, RunInfo, RunSnapshot, Slot},
-    train::Record,
+    settings::Settings,
+    train::{Record, TrainConfig},
 };
 
 use super::{attacked, attacking, crash, hear, model_at, opened, result, user};

@@ -8,9 +8,9 @@ use std::{
 };
 
 use otjr::{
+    attack::AttackConfig,
     checkpoint::Checkpoint,
-    config::{AttackConfig, Corruption},
-    data::synthetic,
+    data::{Corruption, synthetic},
     evaluate::{self, Tally, View, Views, wilson},
     model::Model,
 };
@@ -67,7 +67,7 @@ fn an_evaluation_leaves_a_report() {
         };
         let checkpoint = Checkpoint::from_bytes(&fs::read(file).unwrap()).unwrap();
         let model = Model::from_arrays(&checkpoint.model(), &device).unwrap();
-        let pgd = AttackConfig { steps: 3, seed: 5, ..Default::default() }.within(otjr::config::Pixels(4.0 / 255.0));
+        let pgd = AttackConfig { steps: 3, seed: 5, ..Default::default() }.within(otjr::settings::Pixels(4.0 / 255.0));
         let state = evaluate::accuracy(&model, &images, &pgd, 12, &device, |_| std::ops::ControlFlow::Continue(()));
         let shares = pollster::block_on(state).unwrap().accuracy().shares();
         same(&[score("clean", None, None), score("pgd-3", None, None)], &shares);

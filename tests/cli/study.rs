@@ -3,11 +3,12 @@
 use std::{fs, path::Path, process::Command};
 
 use otjr::{
+    attack::{AttackConfig, AttackKind, Norm},
     checkpoint::Checkpoint,
-    config::{AttackConfig, AttackKind, Norm, Pixels},
     data::synthetic,
     evaluate,
     model::Model,
+    settings::Pixels,
 };
 
 use super::{CE, FIXTURE, OTJR, json, output, refused};

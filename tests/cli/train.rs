@@ -9,10 +9,10 @@ use std::{
 
 use otjr::{
     checkpoint::Checkpoint,
-    config::{Settings, TrainConfig},
     data::{ImageSet, image::encode_png, synthetic},
+    settings::Settings,
     train::{
-        Trainer,
+        TrainConfig, Trainer,
         validation::{self, Validation},
     },
 };

@@ -5,14 +5,15 @@ use std::ops::ControlFlow;
 use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{
     attack::{
-        Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, ModelOracle, Observer, Progress, ThreatModel,
-        pgd::Pgd, training,
+        Attack, AttackBatch, AttackKind, AttackOutcome, Error, Goal, ModelOracle, Norm, Observer, Progress,
+        StepSchedule, ThreatModel, pgd::Pgd, training,
     },
     batch::one_hot,
-    config::{AttackKind, Norm, Objective, ObjectiveConfig, Pixels, StepSchedule},
-    model::Model,
+    loss::{Objective, ObjectiveConfig},
+    model::{Classifier, Model},
     prediction::top,
     random::{self, StreamId},
+    settings::Pixels,
 };
 
 use crate::{

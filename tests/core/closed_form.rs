@@ -3,10 +3,10 @@
 use burn::tensor::Tensor;
 use otjr::{
     attack::{
-        AttackBatch, Classifier, Goal, Loss, ThreatModel, apgd::checkpoints, autoattack, boundary::reach,
-        method::stages, pgd::Pgd, square::shrunk,
+        AttackBatch, AttackConfig, AttackKind, Goal, Loss, Norm, ThreatModel, apgd::checkpoints, autoattack,
+        boundary::reach, method::stages, pgd::Pgd, square::shrunk,
     },
-    config::{AttackConfig, AttackKind, Norm},
+    model::Classifier,
     prediction::top,
 };
 

@@ -1,6 +1,10 @@
 //! Settings by name, as command lines and URLs use them.
 
-use otjr::config::{AttackConfig, AttackKind, Norm, Pixels, Settings, TrainConfig, Value};
+use otjr::{
+    attack::{AttackConfig, AttackKind, Norm},
+    settings::{Pixels, Settings, Value},
+    train::TrainConfig,
+};
 
 use crate::tests;
 

@@ -4,8 +4,7 @@ use burn::tensor::Device;
 use otjr::{
     attack::ModelOracle,
     checkpoint::Checkpoint,
-    config::Corruption,
-    data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, corruption::SEVERITIES, synthetic},
+    data::{Corruption, IMAGE_LEN, IMAGE_SIZE, ImageSet, corruption::SEVERITIES, synthetic},
     evaluate::{Tally, View, Views, wilson},
     model::Model,
     prediction::seen,

@@ -5,20 +5,20 @@ use std::{cell::Cell, ops::ControlFlow};
 use burn::tensor::{Device, Tensor, activation::softmax};
 use otjr::{
     attack::{
-        Classifier,
+        AttackConfig, AttackKind, Norm,
         autoattack::Flag,
         method::{Stage, stages},
         rounding::change,
     },
     checkpoint::Checkpoint,
-    config::{AttackConfig, AttackKind, Norm, Pixels},
     data::{ImageSet, synthetic},
     evaluate::{
         Accuracy, Evaluation, EvaluationObserver, EvaluationProgress, ImageStatus, State, Target, accuracy, check,
         pairs,
     },
-    model::Model,
+    model::{Classifier, Model},
     prediction::{ranking, rival, seen, top},
+    settings::Pixels,
 };
 
 use crate::{ready, tests, uniform, values};

@@ -5,14 +5,16 @@ use std::cell::RefCell;
 use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{
     attack::{
-        AttackBatch, AttackOutcome, Classifier, Goal, Loss, ModelOracle, ThreatModel,
+        AttackBatch, AttackOutcome, Goal, Loss, ModelOracle, Norm, ThreatModel,
         apgd::{Run, Start},
         boundary::reach,
         square::{Shift, Square, Window, bump, shrunk},
     },
     checkpoint::Checkpoint,
-    config::Norm,
-    model::parameter::{Array, Arrays},
+    model::{
+        Classifier,
+        parameter::{Array, Arrays},
+    },
 };
 
 use crate::{ready, tests, values};

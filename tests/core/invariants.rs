@@ -2,11 +2,13 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{
-    attack::{Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, ModelOracle, method::stages},
-    config::{AttackConfig, AttackKind, Norm, Pixels},
-    model::{Model, Pass},
+    attack::{
+        Attack, AttackBatch, AttackConfig, AttackKind, AttackOutcome, Error, Goal, ModelOracle, Norm, method::stages,
+    },
+    model::{Classifier, Model, Pass},
     prediction::top,
     random::{self, StreamId},
+    settings::Pixels,
 };
 
 /// Of the models that are attacked.

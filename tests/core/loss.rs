@@ -3,8 +3,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{
     batch::{Batch, one_hot},
-    config::{Objective, ObjectiveConfig},
     loss::{
+        Objective, ObjectiveConfig,
         cross_entropy::{cross_entropy, kl_divergence, logit_pairing},
         objective::{Directions, evaluate},
         sinkhorn,

@@ -3,10 +3,10 @@
 use burn::tensor::{Device, Tensor};
 use otjr::{
     attack::{
-        Classifier, Error, Goal, ModelOracle, ThreatModel,
+        Error, Goal, ModelOracle, Norm, ThreatModel,
         rounding::{Rounded, change, round},
     },
-    config::Norm,
+    model::Classifier,
     random::{self, StreamId},
 };
 

@@ -6,15 +6,17 @@ use burn::tensor::{Device, Tensor};
 use otjr::{
     batch::Batch,
     checkpoint::{Checkpoint, MODEL},
-    config::{Objective, ObjectiveConfig, Schedule, TrainConfig},
     data::{IMAGE_LEN, ImageSet, synthetic},
-    loss::objective::{Directions, evaluate},
+    loss::{
+        Objective, ObjectiveConfig,
+        objective::{Directions, evaluate},
+    },
     model::{
         Model,
         parameter::{Array, Arrays},
     },
     random::{self, StreamId},
-    train::{Error, Record, Trainer, schedule, validation},
+    train::{Error, Record, Schedule, TrainConfig, Trainer, schedule, validation},
 };
 
 use crate::{ready, relative_error, tests, values};

@@ -1,6 +1,6 @@
 use std::io::{Cursor, Write};
 
-use otjr::config::Dataset;
+use otjr::data::Dataset;
 use otjr::data::archive::read;
 use otjr::data::image::encode_png;
 use otjr::data::{Error, IMAGE_LEN, Splits};

@@ -2,8 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{
-    attack::{AttackBatch, Classifier, Error, Goal, Loss, ModelOracle},
-    config::{AttackConfig, AttackKind, Norm, Pixels},
+    attack::{AttackBatch, AttackConfig, AttackKind, Error, Goal, Loss, ModelOracle, Norm},
     explore::{
         embedding::{Bounds, Embedding, Regions, latents},
         jacobian::{random_directions, reaction},
@@ -14,7 +13,8 @@ use otjr::{
         transport::{projections, transport},
     },
     loss::sliced_wasserstein::sliced_wasserstein,
-    model::{Model, Pass},
+    model::{Classifier, Model, Pass},
+    settings::Pixels,
 };
 
 use super::{N, query};

@@ -2,9 +2,8 @@
 
 use burn::tensor::Device;
 use otjr::{
-    attack::Goal,
+    attack::{Goal, Norm},
     checkpoint::Checkpoint,
-    config::Norm,
     explore::{
         embedding::{Bounds, Regions, latents},
         jacobian::reaction,

@@ -7,12 +7,12 @@ use std::{
 
 use otjr::{
     checkpoint::Checkpoint,
-    config::{Settings, TrainConfig},
     data::{Splits, image, synthetic},
     platform::DeviceChoice,
     protocol::{Command, ErrorScope, Event, Origin, Pairs, Purpose, RunInfo, RunSnapshot, Slot},
     session::{CurrentJob, Files, Queue, training::largest_batch},
-    train::{Record, Trainer, config_of, own_of},
+    settings::Settings,
+    train::{Record, TrainConfig, Trainer, config_of, own_of},
 };
 
 use super::{FIXTURE, User};

@@ -11,11 +11,13 @@ use otjr::{
         views::{Figure, progress, runs, training},
         wishes::TrainingAction,
     },
-    config::{Dataset, Norm, Objective, TrainConfig},
+    attack::Norm,
+    data::Dataset,
     evaluate::{Accuracy, Report},
     explore::question::LatentPath,
+    loss::Objective,
     protocol::{BatchPreview, DataInfo, Origin, RunInfo, RunSnapshot, Slot, TrackedImage},
-    train::Record,
+    train::{Record, TrainConfig},
 };
 
 use super::{cats_and_dogs, lines, shifts, sound, transported};

@@ -4,9 +4,8 @@ use std::{fs, io::ErrorKind, ops::ControlFlow, path::PathBuf};
 
 use anyhow::Context;
 use otjr::{
-    attack::{autoattack::left_out, method::stages},
+    attack::{AttackConfig, AttackKind, autoattack::left_out, method::stages},
     checkpoint::Checkpoint,
-    config::{AttackConfig, AttackKind},
     data::ImageSet,
     evaluate::{Evaluation, EvaluationObserver, EvaluationProgress, State, Target},
     model::Model,

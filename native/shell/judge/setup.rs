@@ -9,8 +9,7 @@ use std::{
 use anyhow::{Context, anyhow, bail};
 use clap::{Arg, ArgMatches, Command, parser::ValueSource};
 use otjr::{
-    config::Dataset,
-    data::ImageSet,
+    data::{Dataset, ImageSet},
     platform::{self, DeviceChoice, Opened},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

@@ -5,11 +5,10 @@ use std::{fs, path::Path};
 use anyhow::{Context, bail};
 use otjr::{
     checkpoint::{Checkpoint, disagreement},
-    config::TrainConfig,
     data::ImageSet,
     model::Model,
     platform::Opened,
-    train,
+    train::{self, TrainConfig},
 };
 
 /// `otjr` of `models/otjr.safetensors`; of `run/otjr/model.safetensors` too.

@@ -6,7 +6,7 @@ use crate::{
         chart::{Axis, Chart, Form, Mark, Tone, numbers::short},
         reading::in_255ths,
     },
-    config::Norm,
+    attack::Norm,
     explore::margins::{Radius, falls_at},
 };
 

@@ -5,7 +5,7 @@ use crate::{
         state::State,
         training::{Run, RunPhase, Training},
     },
-    config::Dataset,
+    data::Dataset,
 };
 
 /// What the run does now.

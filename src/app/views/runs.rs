@@ -7,7 +7,8 @@ use crate::{
         reading::{interval, percent},
         training::{Run, Training},
     },
-    config::{Settings, TrainConfig},
+    settings::Settings,
+    train::TrainConfig,
 };
 
 /// The columns of the table.

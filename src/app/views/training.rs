@@ -8,9 +8,9 @@ use crate::{
         reading::{percent, top},
         training::{Point, Run},
     },
-    config::{Objective, TrainConfig},
+    loss::Objective,
     protocol::{RunSnapshot, TrackedImage},
-    train::Record,
+    train::{Record, TrainConfig},
 };
 
 /// Points of a line, at most: more are not seen.

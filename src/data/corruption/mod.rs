@@ -14,12 +14,42 @@ mod noise;
 
 use super::{IMAGE_LEN, unit};
 use crate::{
-    config::Corruption,
     random::{RngExt, StreamId, stream},
+    settings::choices,
 };
 
 /// The largest severity; the least is 1.
 pub const SEVERITIES: usize = 5;
+
+choices! {
+    /// Common corruptions, by CIFAR-10-C's names, in order of their place in seeds: new ones come last.
+    pub enum Corruption {
+        /// A sensor in low light.
+        GaussianNoise = "gaussian_noise",
+        /// Light that comes in particles.
+        ShotNoise = "shot_noise",
+        /// Broken bits.
+        ImpulseNoise = "impulse_noise",
+        /// A soft image.
+        GaussianBlur = "gaussian_blur",
+        /// A lens out of focus.
+        DefocusBlur = "defocus_blur",
+        /// A camera that moves.
+        MotionBlur = "motion_blur",
+        /// Patches of white.
+        Fog = "fog",
+        /// More light.
+        Brightness = "brightness",
+        /// Less contrast.
+        Contrast = "contrast",
+        /// Paler or stronger colors.
+        Saturate = "saturate",
+        /// Fewer pixels.
+        Pixelate = "pixelate",
+        /// A JPEG file.
+        JpegCompression = "jpeg_compression",
+    }
+}
 
 impl Corruption {
     /// Corrupts an image `[3, IMAGE_SIZE, IMAGE_SIZE]`, 0..=255, into another one. What is random is a function of the seed, the

@@ -1,6 +1,7 @@
 //! Settings of an attack.
 
-use super::settings::{Error, Pixels, Setting, Settings, Value, check_range, choices, kebab, settings};
+use super::Loss;
+use crate::settings::{Pixels, choices, settings};
 
 choices! {
     /// The size of a perturbation.
@@ -94,7 +95,7 @@ choices! {
     }
 }
 
-impl From<AttackLoss> for crate::attack::Loss {
+impl From<AttackLoss> for Loss {
     fn from(loss: AttackLoss) -> Self {
         match loss {
             AttackLoss::Ce => Self::CrossEntropy,
