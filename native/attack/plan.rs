@@ -146,9 +146,7 @@ impl Plan {
             // For another judge an attack that can goes on beyond the first success.
             let early_stop = self.judge.is_none();
             let mut config = AttackConfig { early_stop, ..AttackConfig::of(attack, norm).within(epsilon) };
-            for (key, value) in &self.settings {
-                config.set(key, value).map_err(|e| anyhow!("--{e}"))?;
-            }
+            config.apply(&self.settings).map_err(|e| anyhow!("--{e}"))?;
             Ok(config)
         };
         self.attacks.iter().map(config).collect()

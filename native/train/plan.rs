@@ -185,10 +185,7 @@ fn planned_at(
         files::write(&path, &bytes)?;
     }
     // Last of all: with it the directory holds a run.
-    let plan = Plan {
-        config: config.pairs().into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
-        baseline: baseline.map(|objective| objective.to_string()),
-    };
+    let plan = Plan { config: config.to_pairs(), baseline: baseline.map(|objective| objective.to_string()) };
     files::write(&out.join("run.json"), serde_json::to_string_pretty(&plan)?.as_bytes())?;
     Ok(Run { config, baseline, out })
 }
@@ -257,10 +254,7 @@ fn resumed(folder: &Path) -> anyhow::Result<Run> {
     let text = fs::read_to_string(&path)
         .with_context(|| format!("{} is not a run: could not read {}", folder.display(), path.display()))?;
     let plan: Plan = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
-    let mut config = TrainConfig::default();
-    for (key, value) in &plan.config {
-        config.set(key, value).with_context(|| path.display().to_string())?;
-    }
+    let config = TrainConfig::from_pairs(&plan.config).with_context(|| path.display().to_string())?;
     let baseline =
         plan.baseline.map(|name| name.parse().map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))).transpose()?;
     Ok(Run { config, baseline, out: folder.to_owned() })

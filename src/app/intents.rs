@@ -5,7 +5,7 @@ use super::{
     message::{Effect, FileKind, Source, UserAction},
     own::UserImage,
     reading,
-    state::{AttackPhase, BackendCheck, BatchAttack, State, owned},
+    state::{AttackPhase, BackendCheck, BatchAttack, State},
 };
 use crate::{
     attack::AttackConfig,
@@ -79,7 +79,7 @@ impl State {
                 self.cancel_probe();
                 self.last_id += 1;
                 let (id, config) = (self.last_id, self.link.attack.clone());
-                let settings = owned(&config);
+                let settings = config.to_pairs();
                 let set = reading::set(self).unwrap_or_default();
                 self.many = Some(BatchAttack { id, config, set, running: true, ..BatchAttack::default() });
                 self.preempt_attack();

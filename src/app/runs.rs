@@ -2,7 +2,7 @@
 
 use super::{
     message::Effect,
-    state::{State, owned},
+    state::State,
     training::{Training, export},
 };
 use crate::{
@@ -71,7 +71,7 @@ impl State {
         let Some(judging) = &mut self.training.run_evaluation else { return Vec::new() };
         self.last_id += 1;
         judging.id = Some(self.last_id);
-        let (id, settings, images) = (self.last_id, owned(&judging.attack), judging.images);
+        let (id, settings, images) = (self.last_id, judging.attack.to_pairs(), judging.images);
         vec![Effect::Send(Command::Evaluate { id, slot: Slot::Run, settings, images })]
     }
 

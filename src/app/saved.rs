@@ -3,9 +3,12 @@
 use super::{
     message::Effect,
     reading::{percent, top},
-    state::{State, owned},
+    state::State,
 };
-use crate::protocol::{Command, Part};
+use crate::{
+    protocol::{Command, Part},
+    settings::Settings,
+};
 
 /// The file that was made of the attack last, and what the model sees in it.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +31,7 @@ impl State {
             part,
             original: image.pixels.clone(),
             attacked: result.pixels.clone(),
-            settings: owned(&self.attack.config),
+            settings: self.attack.config.to_pairs(),
             target: self.attack.target,
         })]
     }

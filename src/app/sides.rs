@@ -8,7 +8,10 @@ use super::{
     message::{Effect, Source},
     state::{Attack, AttackPhase, State},
 };
-use crate::protocol::{Command, ModelInfo, Slot};
+use crate::{
+    protocol::{Command, ModelInfo, Slot},
+    settings::Settings,
+};
 
 /// A model, what it makes of the image, and the attack on it.
 #[derive(Clone, Debug, PartialEq)]
@@ -182,7 +185,7 @@ impl State {
             return self.ask();
         };
         self.last_id += 1;
-        let settings = super::state::owned(&config);
+        let settings = config.to_pairs();
         let phase = AttackPhase::Running { done: 0, total: 0 };
         side.attack = Attack { id: self.last_id, phase, config, target, ..Attack::default() };
         vec![Effect::Send(Command::Attack { id: self.last_id, slot, settings, target })]

@@ -305,12 +305,7 @@ impl State {
         self.attack.rewound = None;
         self.saved = None;
         self.attack.phase = AttackPhase::Running { done: 0, total: 0 };
-        let settings = owned(&self.attack.config);
+        let settings = self.attack.config.to_pairs();
         vec![Effect::Send(Command::Attack { id: self.attack.id, slot, settings, target: self.attack.target })]
     }
-}
-
-/// Settings as they travel.
-pub(super) fn owned(config: &AttackConfig) -> Vec<(String, String)> {
-    config.pairs().into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

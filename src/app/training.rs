@@ -247,7 +247,7 @@ impl State {
         let mut tasks = training.archive_run();
         // Settings that have changed since the copy.
         let changed = |run: &Run| {
-            let live = pairs(&run.config).into_iter().filter(|pair| TrainConfig::live(&pair.0));
+            let live = run.config.to_pairs().into_iter().filter(|pair| TrainConfig::live(&pair.0));
             live.filter(|pair| !info.settings.contains(pair)).collect::<Pairs>()
         };
         let settings = known.as_ref().map(changed).unwrap_or_default();
@@ -360,9 +360,4 @@ pub(super) fn label((class, pixels): (String, Vec<u8>)) -> Effect {
 
 pub(super) fn export(number: u64, purpose: Purpose) -> Effect {
     Effect::Send(Command::Export { number, purpose })
-}
-
-/// Settings as they travel.
-pub(super) fn pairs(config: &TrainConfig) -> Pairs {
-    config.pairs().into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

@@ -4,7 +4,7 @@ use super::{
     message::Effect,
     run::RunPhase,
     state::State,
-    training::{PendingRun, export, label, pairs},
+    training::{PendingRun, export, label},
 };
 use crate::{
     protocol::{Command, Origin, Purpose},
@@ -155,7 +155,7 @@ impl State {
         self.training.coming = Some(coming);
         match coming {
             PendingRun::Fresh(_) => {
-                Effect::Send(Command::Begin { origin: self.link.origin, settings: pairs(&self.link.train) })
+                Effect::Send(Command::Begin { origin: self.link.origin, settings: self.link.train.to_pairs() })
             }
             PendingRun::Copy(number, _) => Effect::ResumeSavedRun(number, batch),
             PendingRun::File(file, _) => Effect::ResumeRunFile(file),

@@ -227,10 +227,7 @@ impl Session {
         settings: &[(String, String)],
         refuse: &dyn Fn(&dyn std::fmt::Display) -> CommandError,
     ) -> Result<(&Loaded, AttackConfig, Vec<Stage>), CommandError> {
-        let mut config = AttackConfig::default();
-        for (key, value) in settings {
-            config.set(key, value).map_err(|e| refuse(&e))?;
-        }
+        let config = AttackConfig::from_pairs(settings).map_err(|e| refuse(&e))?;
         let loaded = self.models.get(&slot).ok_or_else(|| refuse(&"load a model first"))?;
         let stages = stages(&config, loaded.0.classes).map_err(|e| refuse(&e))?;
         Ok((loaded, config, stages))

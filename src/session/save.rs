@@ -26,10 +26,7 @@ impl Session {
             return Err(refuse(&"there is no adversarial image to save"));
         }
         let (model, _) = self.models.get(&slot).ok_or_else(|| refuse(&"load a model first"))?;
-        let mut config = AttackConfig::default();
-        for (key, value) in settings {
-            config.set(key, value).map_err(|e| refuse(&e))?;
-        }
+        let config = AttackConfig::from_pairs(settings).map_err(|e| refuse(&e))?;
         let query = ModelOracle::new(model, self.device()?, [3, IMAGE_SIZE, IMAGE_SIZE], BATCH);
         let goal = match target.filter(|class| *class < model.classes) {
             Some(class) => Goal::Targeted(class),

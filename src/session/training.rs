@@ -48,7 +48,7 @@ impl Run {
     fn info(&mut self) -> RunInfo {
         let config = &self.trainer.config;
         RunInfo {
-            settings: config.pairs().into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+            settings: config.to_pairs(),
             architecture: self.trainer.model.architecture.to_string(),
             parameters: self.trainer.model.parameters(),
             classes: self.trainer.classes.clone(),
@@ -90,9 +90,7 @@ impl Session {
         emit: &dyn Fn(Event),
     ) -> Result<(), CommandError> {
         let mut config = TrainConfig::demo();
-        for (key, value) in settings {
-            config.set(key, value).map_err(refuse)?;
-        }
+        config.apply(settings).map_err(refuse)?;
         let device = self.device()?.clone();
         let model = match origin {
             Origin::Scratch => None,
@@ -223,12 +221,10 @@ impl Session {
     pub(super) fn tune(&mut self, settings: &[(String, String)], emit: &dyn Fn(Event)) -> Result<(), CommandError> {
         let run = self.run.as_mut().ok_or_else(|| refuse("begin a run first"))?;
         let mut config = run.trainer.config.clone();
-        for (key, value) in settings {
-            if !TrainConfig::live(key) {
-                return Err(refuse(format!("{key} is fixed while a run is under way: begin another run")));
-            }
-            config.set(key, value).map_err(refuse)?;
+        if let Some((key, _)) = settings.iter().find(|(key, _)| !TrainConfig::live(key)) {
+            return Err(refuse(format!("{key} is fixed while a run is under way: begin another run")));
         }
+        config.apply(settings).map_err(refuse)?;
         run.trainer.config = config;
         emit(Event::RunReady { run: Box::new(run.info()) });
         Ok(())

@@ -7,7 +7,7 @@ use crate::{
     checkpoint::{self, Checkpoint, MODEL, disagreement},
     data::{IMAGE_LEN, IMAGE_SIZE, ImageSet},
     model::{Model, parameter::Array},
-    settings::Settings,
+    settings::{Pair, Settings},
 };
 
 const VELOCITY: &str = "optimiser.velocity.";
@@ -107,13 +107,9 @@ pub fn check_run(checkpoint: &Checkpoint) -> Result<(), Error> {
 
 /// The settings of the run that a checkpoint was taken of.
 pub fn config_of(checkpoint: &Checkpoint) -> Result<TrainConfig, Error> {
-    let settings: Vec<(String, String)> =
+    let settings: Vec<Pair> =
         serde_json::from_str(text(checkpoint, "config")?).map_err(|e| bad("config", e.to_string()))?;
-    let mut config = TrainConfig::default();
-    for (key, value) in settings {
-        config.set(&key, &value).map_err(|e| bad("config", e.to_string()))?;
-    }
-    Ok(config)
+    Ok(TrainConfig::from_pairs(&settings).map_err(|e| bad("config", e.to_string()))?)
 }
 
 /// The images that were added to the data set of the run that a checkpoint was taken of: often none.

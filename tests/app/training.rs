@@ -17,7 +17,7 @@ use otjr::{
 use super::{attacked, attacking, crash, hear, model_at, opened, result, user};
 
 fn info(step: u64) -> RunInfo {
-    let settings = TrainConfig::demo().pairs().into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let settings = TrainConfig::demo().to_pairs();
     RunInfo {
         settings,
         architecture: "wrn-10-1".into(),

@@ -50,7 +50,7 @@ fn export(user: &mut User, purpose: Purpose) -> (String, Vec<u8>) {
 
 fn natively(settings: &Pairs) -> (Trainer, Splits) {
     let mut config = TrainConfig::demo();
-    settings.iter().for_each(|(key, value)| config.set(key, value).unwrap());
+    config.apply(settings).unwrap();
     let data = synthetic::usual([config.limit, config.limit_test]);
     let device = burn::tensor::Device::flex();
     (Trainer::new(&config, &data.train, &device).unwrap(), data)
