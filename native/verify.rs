@@ -1,8 +1,5 @@
 //! Checks this build's mathematics against fixtures of the PyTorch oracle.
 
-#[path = "shell/allocator.rs"]
-mod allocator;
-
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;

@@ -62,3 +62,5 @@ pub mod session;
 pub mod settings;
 pub mod train;
 pub mod verify;
+#[cfg(any(feature = "cpu", feature = "gpu"))]
+pub mod worker;

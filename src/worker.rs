@@ -13,12 +13,12 @@ mod browser {
         sync::atomic::{AtomicBool, Ordering},
     };
 
-    use js_sys::{Array, ArrayBuffer, Uint8Array};
-    use otjr::{
+    use crate::{
         platform::DeviceChoice,
         protocol::{Command, Event, decode, encode},
         session::{Files, Queue, Session},
     };
+    use js_sys::{Array, ArrayBuffer, Uint8Array};
     use wasm_bindgen::prelude::*;
     use web_sys::{Blob, DedicatedWorkerGlobalScope, File, FileReaderSync, MessageEvent, PromiseRejectionEvent};
 
@@ -115,7 +115,7 @@ mod browser {
         let entry = |pair: JsValue| {
             let pair: Array = pair.unchecked_into();
             let file = Pieces::open(pair.get(1).unchecked_into());
-            (pair.get(0).as_string().unwrap_or_default(), Box::new(file) as Box<dyn otjr::session::Source>)
+            (pair.get(0).as_string().unwrap_or_default(), Box::new(file) as Box<dyn crate::session::Source>)
         };
         let files = match (beside.dyn_ref::<File>(), beside.dyn_ref::<Array>()) {
             (Some(file), _) => Some(Files::Archive(Box::new(Pieces::open(file.clone().into())))),
@@ -152,7 +152,7 @@ mod browser {
 
     async fn listen() {
         #[cfg(target_feature = "atomics")]
-        if let Err(error) = otjr::platform::thread::start_pool().await {
+        if let Err(error) = crate::platform::thread::start_pool().await {
             web_sys::console::warn_2(&"there will be one thread:".into(), &error);
         }
         let session = Session::default();

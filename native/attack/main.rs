@@ -1,37 +1,29 @@
 //! Attacks models and counts what they withstand: AutoAttack by default, with its warnings.
 
-#[path = "../shell/judge/mod.rs"]
-mod judge;
-mod plan;
+mod cli;
 mod plot;
 mod report;
-#[path = "../shell/mod.rs"]
-mod shell;
 
 use std::{path::Path, process::ExitCode};
 
 use anyhow::Context;
-use judge::{job::Job, setup, subject::File};
 use otjr::{
     attack::{AttackConfig, method::stages},
     evaluate::check,
     settings::{Pixels, Settings},
 };
+use otjr_cli::{
+    evaluation::{model_file::File, resumable::Job, run_spec},
+    interrupt::Interrupt,
+};
 use report::{Outcome, Report};
-use shell::interrupt::Interrupt;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    otjr_cli::main(run)
 }
 
 fn run() -> anyhow::Result<ExitCode> {
-    let (mut plan, out) = plan::read(&plan::command().get_matches())?;
+    let (mut plan, out) = cli::read(&cli::command().get_matches())?;
     let interrupt = Interrupt::listen()?;
     let judge = plan.judge.as_ref().map(File::read).transpose()?;
     let files = plan.setup.models.iter().map(File::read).collect::<Result<Vec<_>, _>>()?;
@@ -57,7 +49,7 @@ fn run() -> anyhow::Result<ExitCode> {
     }
     let checksums = models.iter().chain(&judge).map(|(_, checksum, _)| *checksum);
     if plan.setup.sign(plan.judge.as_ref(), checksums, &images)? {
-        setup::keep(&out, &plan)?;
+        run_spec::keep(&out, &plan)?;
     }
     let mut report = Report::new(&plan, &images, &opened);
     for (number, (model, ..)) in models.iter().enumerate() {

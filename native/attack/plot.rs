@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use image::{ImageFormat, RgbImage};
 use plotters::prelude::*;
 
-use crate::shell::style::{self, COLORS};
+use otjr_cli::style::{self, COLORS};
 
 const SIZE: (u32, u32) = (960, 600);
 

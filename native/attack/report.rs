@@ -10,7 +10,9 @@ use otjr::{
 };
 use serde::Serialize;
 
-use crate::{plan::Plan, plot, shell::files, shown};
+use otjr_cli::files;
+
+use crate::{cli::Plan, plot, shown};
 
 #[derive(Serialize)]
 pub struct Report<'a> {

@@ -12,7 +12,7 @@ use otjr::{
 };
 use serde_json::json;
 
-use crate::{measure::repeated, peak};
+use crate::{peak_flops, timing::repeated};
 
 /// Share of a workload's time that each shape takes.
 const SHARE: f64 = 0.2;
@@ -25,7 +25,7 @@ pub fn report(model: &mut Model, batch: usize, seconds: f64, json: bool, device:
             None => shapes.push((conv, 1)),
         }
     }
-    let peak = peak::of_all();
+    let peak = peak_flops::of_all();
     let threads = rayon::current_num_threads();
     if !json {
         println!("{}, batch {batch}, {threads} threads; the peak is {peak:.0} GFLOP/s", model.architecture);

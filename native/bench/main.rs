@@ -1,14 +1,10 @@
 //! Measures how fast this machine infers, attacks and trains.
 
-#[path = "../shell/allocator.rs"]
-mod allocator;
 mod conv;
-mod measure;
-#[path = "../shell/memory.rs"]
-mod memory;
-mod once;
-mod peak;
+mod inputs;
+mod peak_flops;
 mod profile;
+mod timing;
 mod workload;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -19,6 +15,7 @@ use otjr::{
     model::Architecture,
     platform::{self, DeviceChoice, Opened},
 };
+use otjr_cli::memory;
 use serde_json::json;
 use workload::Workload;
 
@@ -72,13 +69,7 @@ fn number() -> impl TypedValueParser<Value = usize> {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    otjr_cli::main(|| run(&Arguments::parse()).map(|()| ExitCode::SUCCESS))
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -110,7 +101,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 fn report_peak(arguments: &Arguments) {
     let threads = rayon::current_num_threads();
-    let (one, all) = (peak::of_one(), peak::of_all());
+    let (one, all) = (peak_flops::of_one(), peak_flops::of_all());
     if arguments.json {
         println!("{}", json!({"workload": "peak", "gflops_of_one": one, "threads": threads, "gflops": all}));
     } else {
@@ -126,9 +117,9 @@ fn measure(workload: Workload, arguments: &Arguments, opened: &Opened) -> anyhow
         Ok(())
     };
     let times = match workload {
-        Workload::Autoattack => measure::once(&mut repeat)?,
-        _ if arguments.turns => measure::asked(&mut repeat)?,
-        _ => measure::repeated(arguments.seconds, || (), |()| repeat())?,
+        Workload::Autoattack => timing::once(&mut repeat)?,
+        _ if arguments.turns => timing::asked(&mut repeat)?,
+        _ => timing::repeated(arguments.seconds, || (), |()| repeat())?,
     };
     let memory = memory::peak();
     if arguments.profile {

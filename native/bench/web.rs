@@ -1,8 +1,7 @@
 //! Some workloads of `bench` for a browser, built as the page's CPU worker is; tests/speed/page.mjs measures them.
 
 #[cfg(target_arch = "wasm32")]
-#[path = "once.rs"]
-mod once;
+mod inputs;
 
 #[cfg(target_arch = "wasm32")]
 mod browser {
@@ -16,7 +15,7 @@ mod browser {
     use serde_json::{Map, Value, json};
     use wasm_bindgen::prelude::*;
 
-    use super::once::{self, CLASSES, SEED};
+    use super::inputs::{self, CLASSES, SEED};
 
     /// A fresh model and a batch of noise.
     #[wasm_bindgen]
@@ -36,7 +35,7 @@ mod browser {
 
     impl Work {
         fn batch(images: usize, device: &Device) -> Batch {
-            Batch::new(&once::noise(images, CLASSES), &(0..images).collect::<Vec<_>>(), device)
+            Batch::new(&inputs::noise(images, CLASSES), &(0..images).collect::<Vec<_>>(), device)
         }
     }
 
@@ -61,7 +60,7 @@ mod browser {
 
         /// `[B, 3, 32, 32]`
         pub fn input_gradient(&self) -> Vec<f32> {
-            floats(once::input_gradient(&self.model, &self.batch.x, &self.batch.y).into_data())
+            floats(inputs::input_gradient(&self.model, &self.batch.x, &self.batch.y).into_data())
         }
 
         /// Pixels `[B, 3, 32, 32]`.

@@ -23,7 +23,7 @@ use otjr::{
 
 use crate::{
     Arguments,
-    once::{self, CLASSES, SEED},
+    inputs::{self, CLASSES, SEED},
 };
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -129,7 +129,7 @@ pub fn prepare(workload: Workload, arguments: &Arguments, device: &Device) -> an
     let images = batch(arguments, model.architecture);
     let passes = workload.passes().context("it is no work to repeat")?;
     let multiply_adds = images as u64 * passes.multiply_adds(&mut model);
-    let data = once::noise(images, model.classes);
+    let data = inputs::noise(images, model.classes);
     let Batch { x, y } = Batch::new(&data, &(0..images).collect::<Vec<_>>(), device);
     let mut once: Box<dyn FnMut() -> anyhow::Result<()>> = match workload {
         Workload::Infer => Box::new(move || {
@@ -137,7 +137,7 @@ pub fn prepare(workload: Workload, arguments: &Arguments, device: &Device) -> an
             Ok(())
         }),
         Workload::InputGradient => Box::new(move || {
-            once::input_gradient(&model, &x, &y);
+            inputs::input_gradient(&model, &x, &y);
             Ok(())
         }),
         Workload::Pgd10 => Box::new(move || {

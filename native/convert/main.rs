@@ -1,9 +1,5 @@
 //! Models in and out: PyTorch's checkpoints to ours, and back.
 
-#[path = "../shell/allocator.rs"]
-mod allocator;
-#[path = "../shell/files.rs"]
-mod files;
 mod input;
 mod report;
 
@@ -20,6 +16,7 @@ use otjr::{
     platform::{self, DeviceChoice},
     pytorch,
 };
+use otjr_cli::files;
 
 /// Converts models: PyTorch's .pt and .pth (state dicts of WideResNets and ResNet-18s as TRADES, RobustBench and others
 /// name them), foreign .safetensors and ours, to ours (.safetensors) or to a state dict for PyTorch (.pt, .pth).
@@ -59,13 +56,7 @@ fn channels(text: &str) -> Result<[f32; 3], String> {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    otjr_cli::main(|| run(&Arguments::parse()).map(|()| ExitCode::SUCCESS))
 }
 
 /// What a file's name says that it is to be.

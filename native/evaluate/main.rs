@@ -1,12 +1,8 @@
 //! Puts models side by side: how often they are right on clean, corrupted and adversarial images.
 
-#[path = "../shell/judge/mod.rs"]
-mod judge;
-mod plan;
+mod cli;
 mod plot;
 mod report;
-#[path = "../shell/mod.rs"]
-mod shell;
 
 use std::{
     fs,
@@ -15,7 +11,7 @@ use std::{
 };
 
 use anyhow::Context;
-use judge::{Progress, job::Job, setup, subject::File};
+use cli::{Plan, Test};
 use otjr::{
     attack::method::stages,
     data::ImageSet,
@@ -23,22 +19,19 @@ use otjr::{
     model::Model,
     platform::Opened,
 };
-use plan::{Plan, Test};
+use otjr_cli::{
+    evaluation::{Progress, model_file::File, resumable::Job, run_spec},
+    files,
+    interrupt::Interrupt,
+};
 use report::{Report, Score, scores};
-use shell::{files, interrupt::Interrupt};
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    otjr_cli::main(run)
 }
 
 fn run() -> anyhow::Result<ExitCode> {
-    let (mut plan, out) = plan::read(&plan::command().get_matches())?;
+    let (mut plan, out) = cli::read(&cli::command().get_matches())?;
     let interrupt = Interrupt::listen()?;
     let files = plan.setup.models.iter().map(File::read).collect::<Result<Vec<_>, _>>()?;
     let Some((images, opened)) = plan.setup.open(&interrupt)? else {
@@ -57,7 +50,7 @@ fn run() -> anyhow::Result<ExitCode> {
         }
     }
     if plan.setup.sign(None, models.iter().map(|(_, checksum, _)| *checksum), &images)? {
-        setup::keep(&out, &plan)?;
+        run_spec::keep(&out, &plan)?;
     }
     let go_on = format!("To go on: evaluate --resume {}", out.display());
     let bench = Bench { plan: &plan, images: &images, opened: &opened, interrupt: &interrupt, out: &out };

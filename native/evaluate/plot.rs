@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use plotters::{coord::Shift, prelude::*};
 
-use crate::shell::style::{self, COLORS};
+use otjr_cli::style::{self, COLORS};
 
 /// One chart: groups of bars, a bar for each model.
 pub struct Panel {

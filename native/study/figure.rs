@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use plotters::{element::DashedPathElement, prelude::*};
 
-use crate::style::{self, COLORS};
+use otjr_cli::style::{self, COLORS};
 
 /// A line with a name, through points (x, y).
 pub type Line = (String, Vec<(f64, f64)>);

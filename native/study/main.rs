@@ -1,41 +1,28 @@
 //! The comparison that the paper is about: adversarial training, Jacobian regularization and both, on trained models. What
 //! each withstands, how far attacks move it in each layer, how it reacts to pixels, and how well L_SW is estimated.
 
-#[path = "../shell/allocator.rs"]
-mod allocator;
-#[path = "../shell/console.rs"]
-mod console;
-#[path = "../shell/dataset.rs"]
-mod dataset;
-#[path = "../shell/download.rs"]
-mod download;
 mod estimate;
 mod figure;
-#[path = "../shell/files.rs"]
-mod files;
-#[path = "../shell/interrupt.rs"]
-mod interrupt;
 mod measure;
-#[path = "../shell/style.rs"]
-mod style;
-#[path = "../shell/judge/subject.rs"]
-mod subject;
 mod write;
 
 use std::{fs, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, bail};
 use clap::Parser;
-use console::Console;
-use dataset::Fetching;
 use indicatif::{ProgressBar, ProgressStyle};
-use interrupt::Interrupt;
 use measure::{Findings, Subject};
 use otjr::{
     data::Dataset,
     platform::{self, DeviceChoice},
 };
-use subject::{File, stem};
+use otjr_cli::{
+    console::Console,
+    dataset::{self, Fetching},
+    evaluation::model_file::{File, stem},
+    files,
+    interrupt::Interrupt,
+};
 
 /// Compares trained models in robustness, in representation and in their Jacobians; writes tables and figures.
 ///
@@ -66,13 +53,7 @@ fn parse_dataset(text: &str) -> Result<Dataset, String> {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    otjr_cli::main(|| run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {

@@ -1,27 +1,23 @@
 //! Trains a classifier, by default a small OTJR model on the embedded set beside the same net trained with `ce`, and
 //! reports how both fare under PGD-20.
 
-mod estimate;
+mod cli;
+mod dry_run;
 mod events;
-mod extra;
+mod extra_data;
 mod html;
-mod learn;
-#[path = "../shell/memory.rs"]
-mod memory;
-mod plan;
 mod plot;
 mod recipe;
 mod report;
-mod run;
-#[path = "../shell/mod.rs"]
-mod shell;
+mod run_dir;
+mod train_loop;
 
 use std::{path::Path, process::ExitCode, time::Duration};
 
 use anyhow::bail;
 use clap::ArgMatches;
+use cli::Run;
 use events::Events;
-use learn::{Data, Machine, Trained};
 use otjr::{
     attack::AttackConfig,
     data::ImageSet,
@@ -31,34 +27,28 @@ use otjr::{
     platform,
     train::{self, TrainConfig},
 };
-use plan::Run;
-use report::{Outcome, Report};
-use run::RunDirectory;
-use shell::{
+use otjr_cli::{
     console::Console,
     dataset::{self, Fetching},
     interrupt::Interrupt,
 };
+use report::{Outcome, Report};
+use run_dir::RunDirectory;
+use train_loop::{Data, Machine, Trained};
 
 fn main() -> ExitCode {
-    match run(&plan::command().get_matches()) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    otjr_cli::main(|| run(&cli::command().get_matches()))
 }
 
 fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     // First of all: who is told to end before it listens just dies.
     let interrupt = Interrupt::listen()?;
     let console = Console { quiet: matches.get_flag("quiet") };
-    let devices = plan::devices(matches)?;
+    let devices = cli::devices(matches)?;
     if let Some(threads) = matches.get_one::<u16>("threads") {
         rayon::ThreadPoolBuilder::new().num_threads(usize::from(*threads)).build_global()?;
     }
-    let Run { config, baseline, out } = plan::read(matches)?;
+    let Run { config, baseline, out } = cli::read(matches)?;
     let estimating = matches.get_flag("plan");
     let stopped = || {
         let again = if estimating { String::new() } else { format!(" To go on: train --resume {}", out.display()) };
@@ -78,9 +68,9 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let held_out = data.train.set_aside(config.validation);
     let extra = match config.extra.as_str() {
         "" => ImageSet::default(),
-        path => extra::load(path, &data.train.classes)?,
+        path => extra_data::load(path, &data.train.classes)?,
     };
-    let weights = if estimating { None } else { run::weights(&out)? };
+    let weights = if estimating { None } else { run_dir::weights(&out)? };
     let data = Data { splits: data, held_out, extra: extra.into(), weights };
     let mut opened = devices.into_iter().map(|device| pollster::block_on(platform::open(device)));
     let Some(first) = opened.next() else { bail!("--devices: none is named") };
@@ -111,7 +101,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         console.say(format_args!("{n} more in {}: {share:.0} % of each batch", config.extra));
     }
     if estimating {
-        estimate::print(&config, &data, &opened, &others)?;
+        dry_run::print(&config, &data, &opened, &others)?;
         return Ok(ExitCode::SUCCESS);
     }
     let save_every = Duration::from_secs(*matches.get_one("save-every").expect("it has a default"));
@@ -121,7 +111,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         let folder = out.join(objective.to_string());
         let machine = Machine { opened: &opened, others: &others, interrupt: &interrupt, console };
         let Some(Trained { model, steps, log, validations, seconds }) =
-            learn::train(&config, &data, &machine, &folder, save_every).map_err(|error| advise(error, &out))?
+            train_loop::train(&config, &data, &machine, &folder, save_every).map_err(|error| advise(error, &out))?
         else {
             return stopped();
         };

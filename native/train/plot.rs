@@ -4,10 +4,9 @@ use anyhow::anyhow;
 use otjr::train::{Record, validation::Validation};
 use plotters::{coord::Shift, prelude::*};
 
-use crate::{
-    report::Outcome,
-    shell::style::{self, COLORS},
-};
+use otjr_cli::style::{self, COLORS};
+
+use crate::report::Outcome;
 
 /// Points of a line at most: no image shows more.
 const POINTS: usize = 600;

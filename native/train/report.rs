@@ -12,10 +12,9 @@ use otjr::{
 };
 use serde::Serialize;
 
-use crate::{
-    html, plot,
-    shell::{console::Console, files},
-};
+use otjr_cli::{console::Console, files};
+
+use crate::{html, plot};
 
 /// The result of one objective.
 #[derive(Serialize)]

@@ -1,4 +1,4 @@
-//! What every attack must keep, in every norm, on every backend: `attack.rs` runs this on the CPU, `../gpu.rs` on wgpu.
+//! What every attack must keep, in every norm, on every backend: `attack.rs` runs this on the CPU, `gpu.rs` on wgpu.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{

@@ -1,0 +1,176 @@
+//! The same core on wgpu: on a real GPU where there is one, else on Mesa's software Vulkan, which `tests/run` installs.
+
+use std::sync::OnceLock;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use otjr::{
+    attack::{Attack, AttackBatch, AttackConfig, AttackKind, AttackOutcome, Goal, ModelOracle, Norm, method::stages},
+    checkpoint::Checkpoint,
+    data::synthetic,
+    kernel::{self, Weight},
+    loss::Objective,
+    model::{Classifier, Model},
+    platform::{self, DeviceChoice},
+    random::{self, StreamId},
+    train::{TrainConfig, Trainer},
+    verify::verify,
+};
+
+use crate::{
+    invariants::{self, CLASSES, Subject},
+    kernels,
+};
+
+/// A process can open it only once.
+fn gpu() -> Device {
+    static GPU: OnceLock<Device> = OnceLock::new();
+    let open = || {
+        let opened = pollster::block_on(platform::open(DeviceChoice::Gpu(None))).unwrap();
+        println!("on {}", opened.name);
+        opened.device
+    };
+    GPU.get_or_init(open).clone()
+}
+
+#[test]
+fn operations_equal_burns_own_on_the_cpu() {
+    let device = gpu();
+    kernels::convolution_and_its_gradients_equal_burns_own(&device);
+    kernels::images_need_not_be_square_or_in_order(&device);
+    kernels::convolution_of_normalized_maps_equals_burns_own(&device);
+    kernels::convolution_of_tangents_equals_burns_own(&device);
+    kernels::normalization_and_its_gradients_equal_burns_own(&device);
+    kernels::moments_and_their_gradients_equal_burns_own(&device);
+    kernels::no_number_stays_one(&device);
+}
+
+/// With operands rounded to float16 results are near, and not the same: it was done. Gradients as small as those of means
+/// over a batch keep their digits.
+#[test]
+fn half_is_near() {
+    let device = &gpu();
+    for [cin, cout, k, stride] in [[16, 32, 3, 1], [32, 64, 3, 2], [3, 16, 3, 1], [64, 16, 1, 2]] {
+        let [x, w, r] = kernels::operands([cin, cout, 8], k, stride, 100);
+        let r = r.mul_scalar(1e-6);
+        let half = |x: Tensor<4>, w: Tensor<4>| {
+            let home = x.device();
+            let (x, w) = (kernels::moved(x, device), kernels::moved(w, device));
+            kernel::images(kernel::conv2d(kernel::maps(x), &Weight::new(w).half(), stride, None)).to_device(&home)
+        };
+        for (half, burns) in kernels::run(half, &x, &w, &r).iter().zip(kernels::run(kernels::burns(stride), &x, &w, &r))
+        {
+            let largest = burns.iter().fold(0f32, |most, v| most.max(v.abs()));
+            let off = half.iter().zip(&burns).fold(0f32, |most, (a, b)| most.max((a - b).abs())) / largest;
+            assert!((1e-5..3e-3).contains(&off), "{cin} -> {cout}, {k} x {k} / {stride}: {off}");
+        }
+    }
+}
+
+#[test]
+fn a_fixture_on_wgpu() {
+    let bytes = include_bytes!("../fixtures/wrn10_1-c3-b3.safetensors");
+    for check in pollster::block_on(verify(bytes, &gpu())).unwrap() {
+        assert!(check.passed(), "{check:?}");
+    }
+}
+
+/// The arithmetic of attacks is on the host: on a GPU they stay in their balls just as exactly, begin at the same points,
+/// and end where they end on the CPU.
+#[test]
+fn attacks_on_wgpu_are_those_on_the_cpu() {
+    let images = synthetic::generate(0, 0, 2).test;
+    let task = AttackBatch {
+        x: images.pixels.iter().map(|&v| f32::from(v) / 255.0).collect(),
+        goals: images.labels.iter().map(|&label| Goal::Untargeted(label as usize)).collect(),
+        ids: vec![0, 1],
+    };
+    let run = |device: &Device, config: &AttackConfig| -> Vec<AttackOutcome> {
+        let bytes = include_bytes!("../../public/models/otjr.safetensors");
+        let model = Model::from_arrays(&Checkpoint::from_bytes(bytes).unwrap().model(), device).unwrap();
+        let query = ModelOracle::new(&model, device, [3, 32, 32], 2);
+        let method = stages(config, 10).unwrap().remove(0).method;
+        pollster::block_on(method.run(&query, &task, &mut ())).unwrap()
+    };
+    let gpu = gpu();
+    for (kind, norm) in [(AttackKind::ApgdCe, Norm::L2), (AttackKind::FabT, Norm::Linf), (AttackKind::Square, Norm::L1)]
+    {
+        let usual = AttackConfig::of(kind, norm);
+        let config = AttackConfig { steps: 2, queries: 3, targets: 1, ..usual };
+        for (i, (gpu, cpu)) in run(&gpu, &config).iter().zip(run(&Device::flex(), &config)).enumerate() {
+            assert!(norm.distance(&gpu.x, task.image(i)) <= config.epsilon.0, "{kind} {norm}");
+            assert!(gpu.x.iter().all(|v| (0.0..=1.0).contains(v)));
+            assert!((gpu.margin - cpu.margin).abs() < 1e-3, "{kind} {norm}: {} {}", gpu.margin, cpu.margin);
+        }
+    }
+}
+
+/// A net of two matrices, quick where every operation costs: z = V tanh(U x).
+struct Tiny([Tensor<2>; 2]);
+
+impl Tiny {
+    const SHAPE: [usize; 3] = [3, 8, 8];
+
+    fn new(device: &Device) -> Self {
+        let matrix = |index, rows: usize, columns: usize, size: f32| {
+            let values =
+                random::uniform(&mut random::stream(5, StreamId::Directions, index), rows * columns, -size, size);
+            Tensor::from_data(TensorData::new(values, [rows, columns]), device)
+        };
+        Self([matrix(0, 192, 16, 0.2), matrix(1, 16, CLASSES, 1.0)])
+    }
+}
+
+impl Classifier for Tiny {
+    fn logits(&self, x: Tensor<4>) -> Tensor<2> {
+        let b = x.dims()[0] as i32;
+        x.reshape([b, -1]).sub_scalar(0.5).matmul(self.0[0].clone()).tanh().matmul(self.0[1].clone())
+    }
+}
+
+/// What attacks must keep they keep here too.
+#[test]
+fn invariants_on_wgpu() {
+    let device = gpu();
+    let subject = Subject { model: &Tiny::new(&device), device, shape: Tiny::SHAPE };
+    pollster::block_on(async {
+        subject.results_stay_in_ball_and_range().await;
+        subject.epsilon_zero_is_the_identity().await;
+        subject.equal_seeds_give_equal_images().await;
+        subject.more_is_never_weaker().await;
+        subject.images_already_wrong_are_not_touched().await;
+        subject.outputs_that_are_no_numbers_are_refused().await;
+    });
+}
+
+/// On a network whose running statistics could change.
+#[test]
+fn models_on_wgpu_are_as_before() {
+    let device = gpu();
+    let model = &Model::new("wrn-10-1".parse().unwrap(), 4, None, 21, &device).unwrap();
+    let cases = [(AttackKind::Pgd, Norm::L1), (AttackKind::FabT, Norm::Linf), (AttackKind::Cw, Norm::L2)];
+    pollster::block_on(invariants::the_model_is_as_before(&Subject { model, device, shape: [3, 32, 32] }, &cases));
+}
+
+/// Losses of the first steps: on the GPU, on the CPU, and on both at once beside the CPU's batch in two parts. Without an
+/// attack, whose signs go either way where a gradient is within rounding of 0.
+#[test]
+fn training_on_wgpu_is_that_on_the_cpu() {
+    let data = synthetic::generate(0, 16, 1).train;
+    let losses = |device: &Device, others: Vec<Device>, accumulate, mixed| -> Vec<f32> {
+        let config = TrainConfig { objective: Objective::RandJac, batch: 8, accumulate, mixed, ..TrainConfig::demo() };
+        let mut trainer = Trainer::new(&config, &data, device).unwrap();
+        trainer.others = others;
+        (0..3).for_each(|_| trainer.step(&data));
+        pollster::block_on(trainer.records(&data)).unwrap().iter().map(|record| record.loss).collect()
+    };
+    let (gpu, cpu) = (gpu(), Device::flex());
+    let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs() / b.abs()).fold(0f32, f32::max);
+    let whole = losses(&cpu, vec![], 1, false);
+    let on_gpu = apart(&losses(&gpu, vec![], 1, false), &whole);
+    let on_both = apart(&losses(&gpu, vec![cpu.clone()], 1, false), &losses(&cpu, vec![], 2, false));
+    assert!(on_gpu <= 1e-4 && on_both <= 1e-4, "{on_gpu} {on_both}");
+    // In float16 the losses stay near; the CPU has none.
+    let mixed = apart(&losses(&gpu, vec![], 1, true), &whole);
+    assert!((1e-6..1e-2).contains(&mixed), "{mixed}");
+    assert_eq!(losses(&cpu, vec![], 1, true), whole);
+}

@@ -1,0 +1,301 @@
+//! The representation views without a browser: their sentences say what the numbers say, and differ by outcome.
+
+mod training;
+
+use otjr::{
+    app::{
+        chart::{Chart, Form, Tone},
+        views::{Figure, ModelLabel, embedding, jacobian, landscape, layers, margins, transport},
+    },
+    attack::Norm,
+    explore::{
+        embedding::{Bounds, Embedding, Regions},
+        jacobian::JacobianResponse,
+        landscape::Landscape,
+        layers::LayerShift,
+        margins::Radius,
+        pca::Plane,
+        transport::{Arrow, Mark, Projection, Transport},
+    },
+    protocol::Slot,
+};
+
+fn shifts(relative: &[f32], cosine: f32) -> Vec<LayerShift> {
+    let last = relative.len() - 1;
+    let name = |i: usize| match i {
+        0 => "pixels".into(),
+        i if i == last => "logits".into(),
+        i => format!("block{i}.layer.0"),
+    };
+    let shift = |(i, &r): (usize, &f32)| LayerShift {
+        name: name(i),
+        shape: [3, 1, 1],
+        relative_l2: r.is_finite().then_some(r),
+        cosine: Some(if i == last { cosine } else { 1.0 }),
+    };
+    relative.iter().enumerate().map(shift).collect()
+}
+
+/// The lines of a chart, by series.
+fn lines(chart: &Chart) -> Vec<(&str, &[[f32; 2]])> {
+    let mut found = Vec::new();
+    for mark in &chart.marks {
+        if let Form::Line(points) = &mark.form {
+            found.push((&*mark.series, &points[..]));
+        }
+    }
+    found
+}
+
+/// Every chart of a view can be drawn, tells itself, and has a name of its own for its files.
+fn sound(view: &Figure, charts: usize) {
+    assert_eq!(view.charts.len(), charts, "{}", view.words);
+    assert!(view.words.ends_with('.') && view.words.starts_with(char::is_uppercase), "{}", view.words);
+    assert!(!view.words.contains("NaN") && !view.words.contains("..") && !view.words.contains("  "), "{}", view.words);
+    let mut names: Vec<_> = view.charts.iter().map(|c| &c.name).collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), charts);
+    for chart in &view.charts {
+        assert!(!chart.title.is_empty() && !chart.words.is_empty());
+        for width in [330.0, 900.0] {
+            let svg = chart.svg(width, 320.0);
+            assert!(!svg.contains("no data") && !svg.contains("NaN"), "{}", chart.name);
+        }
+        assert!(chart.csv().lines().count() > 2, "{}", chart.name);
+    }
+}
+
+#[test]
+fn layers_say_how_the_change_grows() {
+    let (standard, robust) = (shifts(&[0.02, 0.03, 0.5, 1.6], -0.7), shifts(&[0.02, 0.02, 0.021, 0.025], 0.99));
+    let view = layers::view(&[(ModelLabel::Standard, &standard), (ModelLabel::Robust, &robust)]);
+    sound(&view, 2);
+    assert_eq!(
+        view.words,
+        "Through the standard model the change grows from 2 % of the pixels to 160 % of the logits, most of all in \
+         block2.layer.0; through the robust model the change stays about as large: 2 % of the pixels, 2.5 % of the logits. \
+         The logits of the standard model turn round (cosine −0.7); the logits of the robust model still point the same way \
+         (cosine 0.99)."
+    );
+    assert_eq!(lines(&view.charts[0])[0], ("standard model", &[[0.0, 2.0], [1.0, 3.0], [2.0, 50.0], [3.0, 160.0]][..]));
+    assert_eq!(view.charts[0].places[1], (1.0, "block1.layer.0".into()));
+    assert!(
+        layers::view(&[(ModelLabel::Custom, &shifts(&[0.1, 0.01], 0.8))])
+            .words
+            .contains("shrinks from 10 % of the pixels to 1 %")
+    );
+    assert!(layers::view(&[(ModelLabel::Custom, &shifts(&[0.0, 0.0], 1.0))]).words.contains("nothing changes"));
+    assert_eq!(layers::view(&[]), Figure::default());
+    // Networks of different depth: from the beginning to the end of both.
+    let view =
+        layers::view(&[(ModelLabel::Custom, &standard), (ModelLabel::Robust, &shifts(&[0.02, f32::NAN, 0.4], 0.2))]);
+    sound(&view, 2);
+    assert!(view.charts[0].places.is_empty() && lines(&view.charts[0])[1].1[2] == [1.0, 40.0]);
+}
+
+/// Cats around (-2, 0), dogs around (2, 0), ruled by the sign of the first coordinate.
+fn cats_and_dogs() -> Embedding {
+    let points = vec![[-2.5, 0.0], [-1.5, 0.5], [-2.0, -0.5], [2.5, 0.0], [1.5, 0.5], [2.0, -0.5]];
+    let bounds = Bounds { low: [-3.0, -1.0], high: [3.0, 1.0] };
+    let classes = (0..100).map(|i| u16::from(i % 10 >= 5)).collect();
+    let plane = Plane { mean: vec![0.0; 4], axes: [vec![0.0; 4], vec![0.0; 4]], explained: [0.5, 0.2] };
+    Embedding { plane, points, labels: vec![0, 0, 0, 1, 1, 1], regions: Regions { bounds, side: 10, classes } }
+}
+
+#[test]
+fn the_embedding_says_where_the_image_goes() {
+    let (reference, classes) = (cats_and_dogs(), ["cat", "dog"].map(String::from));
+    let tell = |path: &[[f32; 2]], seen| embedding::view(ModelLabel::Standard, &reference, &classes, path, seen);
+    let crossed = tell(&[[-2.0, 0.0], [0.0, 0.5], [1.0, 0.0]], [0, 1]);
+    sound(&crossed, 1);
+    assert_eq!(
+        crossed.words,
+        "The standard model takes the adversarial image across a boundary, from cat into the region of dog: it moves 75 % of \
+         the distance between the centers of cat and dog."
+    );
+    let chart = &crossed.charts[0];
+    assert_eq!(chart.title, "Where the standard model puts the image among 6 others");
+    assert_eq!(chart.x.label, "first axis, 50 % of the variance");
+    let points =
+        |tone| chart.marks.iter().find(|m| m.tone == tone && matches!(m.form, Form::Points(_))).unwrap().form.clone();
+    assert_eq!(points(Tone::Clean), Form::Points(vec![[-2.0, 0.0]]));
+    assert_eq!(points(Tone::Attacked), Form::Points(vec![[1.0, 0.0]]));
+    assert_eq!(points(Tone::Class(1)), Form::Points(reference.points[3..].to_vec()));
+    assert!(
+        tell(&[[-2.0, 0.0], [-1.0, 0.0]], [0, 1])
+            .words
+            .contains("does not show the crossing (it holds 70 % of the variance)")
+    );
+    assert!(
+        tell(&[[-2.0, 0.0], [-1.8, 0.0]], [0, 0])
+            .words
+            .contains("still sees cat: the adversarial image moves only 5 %")
+    );
+    assert!(tell(&[[-2.0, 0.0], [9.0, 0.0]], [0, 1]).words.contains("become dog"), "outside of the map");
+    assert!(tell(&[[1.0, 0.0]], [1, 1]).words.contains("stays where it is"));
+    assert_eq!(tell(&[], [0, 0]), Figure::default());
+    sound(&tell(&[[0.0, 0.0], [1.0, 0.0]], [7, 8]), 1); // classes of which there are no reference images
+}
+
+fn transported(values: &[f32]) -> Transport {
+    let mark = |image: usize, value: f32| Mark { image, value };
+    let mut sum = 0.0;
+    let projection = |(k, &mean_square): (usize, &f32)| {
+        sum += mean_square;
+        Projection {
+            theta: vec![1.0, 0.0],
+            clean: vec![mark(0, -1.0), mark(1, 1.0)],
+            attacked: vec![mark(1, -0.5), mark(0, 0.5)],
+            mean_square,
+            share: mean_square / values.iter().sum::<f32>(),
+            cumulative: sum / (k + 1) as f32,
+        }
+    };
+    let projections: Vec<_> = values.iter().enumerate().map(projection).collect();
+    let arrow = |x: f32| Arrow { clean: [x, 0.0], attacked: [x, 1.0], to: [x, 0.2] };
+    Transport {
+        value: values.iter().sum::<f32>() / values.len() as f32,
+        projections,
+        movement: vec![3.0, 4.0, 0.0, 1.0],
+        direction: vec![0.6, 0.8, 0.0, 1.0],
+        plane: Plane { mean: vec![0.0; 2], axes: [vec![1.0, 0.0], vec![0.0, 1.0]], explained: [0.9, 0.1] },
+        arrows: vec![arrow(0.0), arrow(1.0)],
+    }
+}
+
+#[test]
+fn the_transport_says_what_lines_and_pulls_amount_to() {
+    let view = transport::view(ModelLabel::Robust, &transported(&[4.0, 4.0, 4.0, 4.0]), 1, 0);
+    sound(&view, 3);
+    assert_eq!(
+        view.words,
+        "Along line 2 the attacked values have to move 2 logits to lie as the clean ones do (root mean square); that is 25 % of L_SW. \
+         With 4 lines L_SW = 4 has settled: the second half of them changed it by 0 %. The logits that the robust model gives \
+         to this image are pulled 5 logits back, 1.7 times the mean of the 2 images."
+    );
+    let Form::Segments(pairs) = &view.charts[0].marks[0].form else { panic!("no matching") };
+    assert_eq!(pairs, &[[-0.5, 0.0, -1.0, 1.0], [0.5, 0.0, 1.0, 1.0]]);
+    assert!(
+        transport::view(ModelLabel::Custom, &transported(&[1.0, 1.0, 9.0, 9.0]), 0, 1)
+            .words
+            .contains("has not settled")
+    );
+    assert!(
+        transport::view(ModelLabel::Custom, &transported(&[2.0]), 0, 1)
+            .words
+            .contains("One line alone gives L_SW = 2.")
+    );
+    let alike = Transport { value: 0.0, ..transported(&[1.0]) };
+    assert!(transport::view(ModelLabel::Custom, &alike, 0, 0).words.contains("nothing to transport"));
+    assert_eq!(transport::view(ModelLabel::Custom, &alike, 5, 0), Figure::default());
+}
+
+fn reaction(norms: &[f32], alignment: Option<f32>) -> JacobianResponse {
+    JacobianResponse { norms: norms.into(), alignment: vec![alignment; norms.len()], penalty: 1.0, maps: Vec::new() }
+}
+
+#[test]
+fn the_jacobian_compares_directions_and_models() {
+    let strong = [reaction(&[10.0, 12.0, 14.0], Some(0.5)), reaction(&[6.0, 6.0, 6.0], None)];
+    let weak = [reaction(&[3.0, 3.0, 3.0], Some(-0.01)), reaction(&[3.0, 3.1, 2.9], None)];
+    let models = [(ModelLabel::Standard, [&strong[0], &strong[1]]), (ModelLabel::Robust, [&weak[0], &weak[1]])];
+    let view = jacobian::view(&models);
+    sound(&view, 2);
+    assert_eq!(
+        view.words,
+        "Along the transport's directions the logits of the standard model change by 12 per unit of brightness, 2 times as much \
+         as along random ones (6); the attack goes along this gradient (cosine 0.5). Along the transport's directions the \
+         logits of the robust model change by 3 per unit of brightness, about as much as along random ones (3); the attack goes \
+         mostly elsewhere (cosine −0.01). The robust model reacts 4 times less than the standard one."
+    );
+    let Form::Bars(bars) = &view.charts[0].marks[0].form else { panic!("no histogram") };
+    assert_eq!((bars.iter().map(|b| b[2]).sum::<f32>(), &bars.last().unwrap()[1..]), (3.0, &[14.0, 1.0][..]));
+    let swapped = [(ModelLabel::Standard, [&weak[0], &weak[1]]), (ModelLabel::Robust, [&strong[0], &strong[1]])];
+    assert!(jacobian::view(&swapped).words.ends_with("The robust model reacts 4 times more than the standard one."));
+    let against = reaction(&[1.0], Some(-0.9));
+    assert!(
+        jacobian::view(&[(ModelLabel::Custom, [&against, &strong[1]])])
+            .words
+            .contains("goes against this gradient (cosine −0.9)")
+    );
+    assert_eq!(jacobian::view(&[(ModelLabel::Custom, [&reaction(&[], None), &strong[0]])]), Figure::default());
+}
+
+/// margin(s, t) on a grid of 13 x 13 over [-1, 2].
+fn land(margin: impl Fn(f32, f32) -> f32) -> Landscape {
+    let at = |i: usize| -1.0 + 0.25 * i as f32;
+    let margin: Vec<f32> = (0..169).map(|i| margin(at(i % 13), at(i / 13))).collect();
+    Landscape { loss: margin.iter().map(|m| -m).collect(), margin }
+}
+
+#[test]
+fn the_landscape_says_where_the_boundary_lies() {
+    let tell = |land: &Landscape| landscape::view(ModelLabel::Standard, land, [-1.0, 2.0], 13);
+    let fooled = tell(&land(|s, _| 3.0 - 4.0 * s));
+    sound(&fooled, 2);
+    assert_eq!(
+        fooled.words,
+        "Towards the adversarial image the margin of the standard model falls from 3 to −1 logits: the boundary is crossed \
+         after 75 % of the way. In a random direction of the same size it stays above 0 as far as this map goes."
+    );
+    let boundary =
+        fooled.charts[0].marks.iter().find_map(|m| if let Form::Segments(s) = &m.form { Some(s) } else { None });
+    assert!(boundary.unwrap().iter().all(|s| (s[0] - 0.75).abs() < 1e-4 && (s[2] - 0.75).abs() < 1e-4), "{boundary:?}");
+    let withstands = tell(&land(|s, t| 3.0 - 2.0 * s - 2.0 * t));
+    assert!(
+        withstands.words.contains("only falls from 3 to 1 logits; it would be gone at 1.5 times that change"),
+        "{}",
+        withstands.words
+    );
+    assert!(withstands.words.contains("In a random direction it is gone at 1.5 times that size"));
+    assert!(tell(&land(|s, _| 3.0 - 0.5 * s)).words.contains("the boundary is not met on this map"));
+    assert!(tell(&land(|_, _| -2.0)).words.contains("The original itself is beyond the boundary"));
+    // While it comes in, row by row: maps from the first row on, words when the image's row is there.
+    let mut part = land(|s, _| 3.0 - 4.0 * s);
+    part.margin.truncate(26);
+    part.loss.truncate(26);
+    assert_eq!((tell(&part).charts.len(), tell(&part).words.as_str()), (2, ""));
+    part.margin.truncate(5);
+    assert_eq!(tell(&part), Figure::default());
+}
+
+#[test]
+fn margins_say_where_models_fall() {
+    let curve = |margins: &[f32]| -> Vec<Radius> {
+        let radius = |(i, &margin): (usize, &f32)| Radius { epsilon: 4.0 * i as f32 / 255.0, margin };
+        margins.iter().enumerate().map(radius).collect()
+    };
+    let (weak, strong) = (curve(&[2.0, -2.0, -9.0]), curve(&[3.0, 2.0, 1.0, -1.0]));
+    let view = margins::view(&[(ModelLabel::Standard, &weak), (ModelLabel::Robust, &strong)], Norm::Linf);
+    sound(&view, 1);
+    assert_eq!(
+        view.words,
+        "The standard model falls at a radius of 2/255; the robust model falls at a radius of 10/255: the robust one takes 5 \
+         times as much."
+    );
+    let uprights: Vec<_> = view.charts[0].marks.iter().filter(|m| matches!(m.form, Form::Upright(_))).collect();
+    assert_eq!(
+        uprights.iter().map(|m| &*m.series).collect::<Vec<_>>(),
+        ["standard model falls at 2/255", "robust model falls at 10/255"]
+    );
+    let stands = margins::view(&[(ModelLabel::Robust, &curve(&[3.0, 2.5]))], Norm::Linf);
+    assert_eq!(stands.words, "The robust model still stands at 4/255, with a margin of 2.5 logits of 3.");
+    assert!(
+        margins::view(&[(ModelLabel::Custom, &curve(&[-1.0, -2.0]))], Norm::L2)
+            .words
+            .contains("is wrong without any attack")
+    );
+    assert!(
+        margins::view(&[(ModelLabel::Standard, &strong), (ModelLabel::Robust, &weak)], Norm::Linf)
+            .words
+            .contains("on this image")
+    );
+    assert_eq!(margins::view(&[], Norm::L2), Figure::default());
+}
+
+#[test]
+fn models_are_known_by_where_they_come_from() {
+    let all = [Slot::Standard, Slot::Robust, Slot::Custom].map(ModelLabel::from);
+    assert_eq!(all, [ModelLabel::Standard, ModelLabel::Robust, ModelLabel::Custom]);
+}
