@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Parser;
 use otjr::{
     platform::{self, DeviceChoice, Precision},
-    verify::{Check, TOLERANCE, verify},
+    verify::{GroupCheck, TOLERANCE, verify},
 };
 
 /// Recomputes everything that a fixture holds (logits, gradients, nine losses, ...) and prints how far off we are.
@@ -62,10 +62,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             results.iter().map(|(name, checks)| serde_json::json!({"file": name, "checks": checks})).collect();
         println!("{}", serde_json::json!({"device": opened.name, "float": precision.to_string(), "fixtures": files}));
     }
-    Ok(results.iter().flat_map(|(_, checks)| checks).all(Check::passed))
+    Ok(results.iter().flat_map(|(_, checks)| checks).all(GroupCheck::passed))
 }
 
-fn print(name: &str, device: &str, checks: &[Check]) {
+fn print(name: &str, device: &str, checks: &[GroupCheck]) {
     println!("{name} on {device}\n{:14} {:>7} {:>10}  worst tensor", "group", "tensors", "error");
     for check in checks {
         let verdict = if check.passed() { "" } else { "  FAILED" };

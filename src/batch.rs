@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, unit};
+use crate::data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, to_unit_range};
 
 /// Pixels in [0,1] `[B, 3, 32, 32]` and labels `[B, C]`, one-hot or, where images are mixed, shares that sum to 1.
 #[derive(Clone, Debug)]
@@ -45,7 +45,10 @@ pub fn parts(b: usize, n: usize) -> Vec<Range<usize>> {
 
 /// Bytes `[B, 3, 32, 32]` as pixels in [0,1].
 pub fn pixels_of(bytes: &[u8], device: &Device) -> Tensor<4> {
-    Tensor::from_data(TensorData::new(unit(bytes), [bytes.len() / IMAGE_LEN, 3, IMAGE_SIZE, IMAGE_SIZE]), device)
+    Tensor::from_data(
+        TensorData::new(to_unit_range(bytes), [bytes.len() / IMAGE_LEN, 3, IMAGE_SIZE, IMAGE_SIZE]),
+        device,
+    )
 }
 
 /// Labels, each below `classes`, as rows of zeros and a one.

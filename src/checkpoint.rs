@@ -37,7 +37,7 @@ pub struct Checkpoint {
 }
 
 /// The prefix of a model's tensors in our files and in the oracle's fixtures.
-pub const MODEL: &str = "model.";
+pub const MODEL_PREFIX: &str = "model.";
 /// The one entry of our files' metadata: a JSON object of the rest.
 const METADATA: &str = "otjr";
 
@@ -67,7 +67,7 @@ impl Checkpoint {
     }
 
     /// The same in about half the size (see [`stored`]).
-    pub fn to_half_bytes(&self) -> Result<Vec<u8>, Error> {
+    pub fn to_f16_bytes(&self) -> Result<Vec<u8>, Error> {
         self.serialize(true)
     }
 
@@ -86,37 +86,37 @@ impl Checkpoint {
     }
 
     /// The arrays whose names begin with `prefix`, without it.
-    pub fn part(&self, prefix: &str) -> Arrays {
+    pub fn arrays_with_prefix(&self, prefix: &str) -> Arrays {
         let strip = |(name, array): (&String, &Array)| Some((name.strip_prefix(prefix)?.to_owned(), array.clone()));
         self.arrays.iter().filter_map(strip).collect()
     }
 
     /// Adds arrays under a prefix.
-    pub fn add(&mut self, prefix: &str, arrays: Arrays) {
+    pub fn insert_with_prefix(&mut self, prefix: &str, arrays: Arrays) {
         self.arrays.extend(arrays.into_iter().map(|(name, array)| (format!("{prefix}{name}"), array)));
     }
 
     /// The same file with the model and nothing that only training needs.
     pub fn without_optimizer(mut self) -> Self {
-        self.arrays.retain(|name, _| name.starts_with(MODEL));
+        self.arrays.retain(|name, _| name.starts_with(MODEL_PREFIX));
         self
     }
 
     /// The state dict: the tensors under `model.`, or all of them if none is.
-    pub fn model(&self) -> Arrays {
-        let model = self.part(MODEL);
+    pub fn model_arrays(&self) -> Arrays {
+        let model = self.arrays_with_prefix(MODEL_PREFIX);
         if model.is_empty() { self.arrays.clone() } else { model }
     }
 
     /// The classes' names, if the file names as many as `count`; else their numbers.
-    pub fn classes(&self, count: usize) -> Vec<String> {
+    pub fn class_names(&self, count: usize) -> Vec<String> {
         let named = self.metadata.get("classes").and_then(|text| serde_json::from_str::<Vec<String>>(text).ok());
         named.filter(|names| names.len() == count).unwrap_or_else(|| (0..count).map(unnamed).collect())
     }
 }
 
 /// The first class that two lists of names, equally long, call differently; [`unnamed`] goes with every name.
-pub fn disagreement(a: &[String], b: &[String]) -> Option<usize> {
+pub fn first_class_mismatch(a: &[String], b: &[String]) -> Option<usize> {
     let differs = |(i, (a, b)): (usize, (&String, &String))| a != b && ![a, b].contains(&&unnamed(i));
     a.iter().zip(b).enumerate().position(differs)
 }

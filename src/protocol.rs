@@ -3,15 +3,15 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    data::{crop::Crop, unit},
+    data::{crop::Crop, to_unit_range},
     evaluate::Report,
     explore::{
         layers::LayerShift,
-        question::{LatentPath, Probe, ProbeResult},
-        transport::Transport,
+        probe::{LatentPath, Probe, ProbeResult},
+        transport::TransportPlan,
     },
     train::Record,
-    verify::Check,
+    verify::GroupCheck,
 };
 
 /// A model's place in the worker, so that several can be compared.
@@ -77,8 +77,8 @@ pub enum Command {
     Attack { id: u64, slot: Slot, settings: Vec<(String, String)>, target: Option<usize> },
     /// Attack the first images of the embedded set's test half, and count. A later attack ends it.
     Evaluate { id: u64, slot: Slot, settings: Vec<(String, String)>, images: usize },
-    /// Answer a question about the last attack on a model. A later attack, evaluation or question ends it.
-    Explore { id: u64, slot: Slot, question: Probe },
+    /// Answer a probe about the last attack on a model. A later attack, evaluation or probe ends it.
+    Explore { id: u64, slot: Slot, probe: Probe },
     /// Take up the data set in the file or files beside the message, to train on. `name` is for people.
     LoadData { name: String },
     /// Add an image `[3, 32, 32]` to what is trained on, as one of a class; an unknown one is added to the classes.
@@ -166,11 +166,11 @@ pub enum Event {
     Explored {
         id: u64,
         slot: Slot,
-        question: Probe,
+        probe: Probe,
         answer: Result<Box<ProbeResult>, String>,
         over: bool,
     },
-    /// The question `id` was given up for a later command.
+    /// The probe `id` was given up for a later command.
     ProbeCancelled {
         id: u64,
     },
@@ -183,7 +183,7 @@ pub enum Event {
         fools: bool,
     },
     Verified {
-        checks: Vec<Check>,
+        checks: Vec<GroupCheck>,
         milliseconds: f64,
     },
     /// What there is to train on beside the embedded set.
@@ -307,7 +307,7 @@ pub struct BatchPreview {
     pub clean: Vec<u16>,
     pub attacked: Vec<u16>,
     /// Of the whole batch's logits, in inference mode; none without an attack.
-    pub transport: Option<Transport>,
+    pub transport: Option<TransportPlan>,
 }
 
 /// An image under a model that is being trained.
@@ -349,8 +349,8 @@ pub struct ImageInfo {
 
 impl ImageInfo {
     /// Its pixels in [0,1].
-    pub fn unit(&self) -> Vec<f32> {
-        unit(&self.pixels)
+    pub fn to_unit_range(&self) -> Vec<f32> {
+        to_unit_range(&self.pixels)
     }
 }
 

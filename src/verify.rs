@@ -27,7 +27,7 @@ pub const TOLERANCE: f64 = 1e-3;
 
 /// The largest error of one group of tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Check {
+pub struct GroupCheck {
     /// `eval`, `train`, `sw`, `jac`, `after`, `ce.loss`, `ce.grad`, ...
     pub group: String,
     /// The tensor with the largest error.
@@ -37,7 +37,7 @@ pub struct Check {
     pub tensors: usize,
 }
 
-impl Check {
+impl GroupCheck {
     pub fn passed(&self) -> bool {
         self.error <= TOLERANCE
     }
@@ -68,12 +68,12 @@ impl Ours {
     }
 }
 
-/// Checks a fixture file on a device; one [`Check`] a group, in a fixed order.
-pub async fn verify(bytes: &[u8], device: &Device) -> Result<Vec<Check>, Error> {
+/// Checks a fixture file on a device; one [`GroupCheck`] a group, in a fixed order.
+pub async fn verify(bytes: &[u8], device: &Device) -> Result<Vec<GroupCheck>, Error> {
     let fixture = Checkpoint::from_bytes(bytes)?;
     let ours = compute(&fixture, device)?;
     // One read per group of tensors keeps the staging memory of a GPU small.
-    let mut checks: Vec<Check> = Vec::new();
+    let mut checks: Vec<GroupCheck> = Vec::new();
     for (names, tensors) in ours.names.chunks(64).zip(ours.tensors.chunks(64)) {
         let read = tensors.iter().cloned().fold(Transaction::default(), |t, tensor| t.register(tensor));
         let data = read.execute_async().await.map_err(Error::Device)?;
@@ -88,7 +88,7 @@ pub async fn verify(bytes: &[u8], device: &Device) -> Result<Vec<Check>, Error> 
                         (check.error, check.worst) = (error, name.clone());
                     }
                 }
-                None => checks.push(Check { group, worst: name.clone(), error, tensors: 1 }),
+                None => checks.push(GroupCheck { group, worst: name.clone(), error, tensors: 1 }),
             }
         }
     }
@@ -130,7 +130,7 @@ fn compute(fixture: &Checkpoint, device: &Device) -> Result<Ours, Error> {
         beta_alp: number("beta_alp")?,
         ..ObjectiveConfig::default()
     };
-    let mut model = Model::from_arrays(&fixture.model(), device).map_err(checkpoint::Error::Model)?;
+    let mut model = Model::from_arrays(&fixture.model_arrays(), device).map_err(checkpoint::Error::Model)?;
     let x: Tensor<4> = tensor(array("input.x")?, device)?;
     let x_adv: Tensor<4> = tensor(array("input.x_adv")?, device)?;
     let labels: Vec<usize> = array("input.y")?.values.iter().map(|&v| v as usize).collect();

@@ -94,8 +94,9 @@ pub fn model(arguments: &Arguments, device: &Device) -> anyhow::Result<Model> {
         None => Model::new(arguments.model, CLASSES, None, SEED, device)?,
         Some(path) => {
             let bytes = fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
-            let load =
-                || -> anyhow::Result<_> { Ok(Model::from_arrays(&Checkpoint::from_bytes(&bytes)?.model(), device)?) };
+            let load = || -> anyhow::Result<_> {
+                Ok(Model::from_arrays(&Checkpoint::from_bytes(&bytes)?.model_arrays(), device)?)
+            };
             load().with_context(|| path.display().to_string())?
         }
     };
@@ -173,7 +174,7 @@ fn autoattack(
     mut model: Model,
     device: Device,
 ) -> anyhow::Result<Box<dyn FnMut() -> anyhow::Result<u64>>> {
-    let images = synthetic::usual([1, images]).test;
+    let images = synthetic::default_splits([1, images]).test;
     if model.classes != images.classes.len() {
         bail!("the model tells {} classes apart, the embedded set has {}", model.classes, images.classes.len());
     }

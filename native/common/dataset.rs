@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, bail};
 use otjr::data::{
     self, Dataset, ImageSet, Splits, archive,
-    cifar::{self, Version},
+    cifar::{self, CifarVersion},
     folder, synthetic,
 };
 
@@ -40,9 +40,9 @@ pub fn load(dataset: Dataset, path: &str, limits: [usize; 2], fetching: &Fetchin
         Ok(path.map(|path| cifar::open(version, &path)).transpose()?)
     };
     let splits = match dataset {
-        Dataset::Synthetic => Some(synthetic::usual(limits)),
-        Dataset::Cifar10 => cifar(Version::Cifar10)?,
-        Dataset::Cifar100 => cifar(Version::Cifar100)?,
+        Dataset::Synthetic => Some(synthetic::default_splits(limits)),
+        Dataset::Cifar10 => cifar(CifarVersion::Cifar10)?,
+        Dataset::Cifar100 => cifar(CifarVersion::Cifar100)?,
         Dataset::Folder if path.is_empty() => bail!("--dataset folder needs --data-dir: the folder or zip of images"),
         Dataset::Folder if Path::new(path).is_file() => {
             let file = File::open(path).with_context(|| format!("could not read {path}"))?;
@@ -65,14 +65,14 @@ pub fn load(dataset: Dataset, path: &str, limits: [usize; 2], fetching: &Fetchin
 /// Keeps `n` images (0: all).
 fn limit(images: &mut ImageSet, n: usize) {
     if n > 0 && n < images.len() {
-        *images = images.every(n);
+        *images = images.subsample(n);
     }
 }
 
 impl Fetching<'_> {
     /// The archive of a set, fetched if it is in none of the [`folders`].
-    fn archive(&self, version: Version) -> anyhow::Result<Option<PathBuf>> {
-        let name = version.archive();
+    fn archive(&self, version: CifarVersion) -> anyhow::Result<Option<PathBuf>> {
+        let name = version.archive_name();
         let folders = folders();
         if let Some(here) = folders.iter().map(|folder| folder.join(name)).find(|path| path.exists()) {
             return Ok(Some(here));

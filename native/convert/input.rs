@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::bail;
 use otjr::{
-    checkpoint::{Checkpoint, MODEL},
+    checkpoint::{Checkpoint, MODEL_PREFIX},
     model::{
         Model,
         names::{self, Error, Mapping, Shapes},
@@ -27,7 +27,7 @@ pub struct Found {
 }
 
 pub fn read(bytes: &[u8], key: Option<&str>) -> anyhow::Result<Found> {
-    if pytorch::begins(bytes) {
+    if pytorch::is_pytorch_file(bytes) {
         return torch(bytes, key);
     }
     // Safetensors begin with a length and JSON; a tar archive or a bare pickle is PyTorch's as well.
@@ -44,9 +44,9 @@ pub fn read(bytes: &[u8], key: Option<&str>) -> anyhow::Result<Found> {
 }
 
 fn torch(bytes: &[u8], key: Option<&str>) -> anyhow::Result<Found> {
-    let file = pytorch::File::open(bytes)?;
+    let file = pytorch::PyTorchFile::open(bytes)?;
     let dicts = file.dicts();
-    let paths = |dicts: &[&pytorch::Dict]| dicts.iter().map(|d| shown(&d.path)).collect::<Vec<_>>().join(", ");
+    let paths = |dicts: &[&pytorch::StateDict]| dicts.iter().map(|d| shown(&d.path)).collect::<Vec<_>>().join(", ");
     let all: Vec<_> = dicts.iter().collect();
     let chosen: Vec<_> = match key {
         Some(key) => dicts.iter().filter(|dict| dict.path == key).collect(),
@@ -64,7 +64,7 @@ fn torch(bytes: &[u8], key: Option<&str>) -> anyhow::Result<Found> {
     let mapping = names::map(&dict.shapes)?;
     let arrays = flattened(file.read(dict, &mapping.names)?);
     let besides = dicts.iter().filter(|other| other.path != dict.path).map(|other| shown(&other.path)).collect();
-    let format = if file.legacy() { "file of torch.save before PyTorch 1.6" } else { "file of torch.save" };
+    let format = if file.is_legacy() { "file of torch.save before PyTorch 1.6" } else { "file of torch.save" };
     Ok(Found { format, path: dict.path.clone(), mapping, arrays, metadata: file.metadata(), besides })
 }
 
@@ -75,20 +75,21 @@ fn shown(path: &str) -> String {
 fn safetensors(bytes: &[u8]) -> anyhow::Result<Found> {
     let file = Checkpoint::from_bytes(bytes)?;
     // Ours say what they are, and may hold what training needs beside the model.
-    let ours = file.metadata.contains_key("architecture") && file.arrays.keys().any(|name| name.starts_with(MODEL));
+    let ours =
+        file.metadata.contains_key("architecture") && file.arrays.keys().any(|name| name.starts_with(MODEL_PREFIX));
     let format = if ours { "checkpoint of ours" } else { "safetensors" };
-    let arrays = if ours { file.model() } else { file.arrays.clone() };
+    let arrays = if ours { file.model_arrays() } else { file.arrays.clone() };
     let shapes: Shapes = arrays.iter().map(|(name, array)| (name.clone(), array.shape.clone())).collect();
     let mapping = names::map(&shapes)?;
     let take = |(theirs, ours): (&String, &String)| Some((ours.clone(), arrays.get(theirs)?.clone()));
     let taken = flattened(mapping.names.iter().filter_map(take).collect());
     let besides: BTreeSet<_> = if ours {
-        let rest = file.arrays.keys().filter(|name| !name.starts_with(MODEL));
+        let rest = file.arrays.keys().filter(|name| !name.starts_with(MODEL_PREFIX));
         rest.map(|name| format!("'{}'", name.split('.').next().unwrap_or_default())).collect()
     } else {
         BTreeSet::new()
     };
-    let path = if ours { MODEL.trim_end_matches('.').to_owned() } else { String::new() };
+    let path = if ours { MODEL_PREFIX.trim_end_matches('.').to_owned() } else { String::new() };
     // Somebody else's metadata would be taken for ours.
     let metadata = if ours { file.metadata } else { BTreeMap::new() };
     Ok(Found { format, path, mapping, arrays: taken, metadata, besides: besides.into_iter().collect() })

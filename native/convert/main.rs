@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, bail};
 use clap::Parser;
 use otjr::{
-    checkpoint::{Checkpoint, MODEL},
+    checkpoint::{Checkpoint, MODEL_PREFIX},
     model::{Model, parameter::Array},
     platform::{self, DeviceChoice},
     pytorch,
@@ -106,8 +106,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let result = match kind {
         Kind::PyTorch => pytorch::write(&found.arrays, &file.metadata, *half)?,
         Kind::Safetensors => {
-            file.add(MODEL, found.arrays.clone());
-            if *half { file.to_half_bytes()? } else { file.to_bytes() }
+            file.insert_with_prefix(MODEL_PREFIX, found.arrays.clone());
+            if *half { file.to_f16_bytes()? } else { file.to_bytes() }
         }
     };
     files::write(output, &result)?;

@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use burn::tensor::Device;
 use otjr::{
     attack::{AttackBatch, AttackConfig, AttackKind, Error, Goal, ModelOracle, Norm},
-    data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, unit},
+    data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, to_unit_range},
     evaluate::{self, State},
-    explore::{jacobian, layers, margins, transport},
+    explore::{jacobian, layers, margin_curve, transport},
     loss::ObjectiveConfig,
     model::Model,
     settings::Pixels,
@@ -117,11 +117,11 @@ pub async fn all(
         return Ok(None);
     }
     let query = ModelOracle::new(model, device, [3, IMAGE_SIZE, IMAGE_SIZE], BATCH);
-    let x = unit(&images.pixels);
+    let x = to_unit_range(&images.pixels);
     let goals = images.labels.iter().map(|&label| Goal::Untargeted(usize::from(label))).collect();
     let task = AttackBatch { x, goals, ids: (0..images.len() as u64).collect() };
     let pgd = within(AttackKind::Pgd, RADIUS);
-    let found = margins::attack_within(pgd.epsilon.0, &pgd, model.classes, &query, &task, &mut ()).await?;
+    let found = margin_curve::attack_at_radius(pgd.epsilon.0, &pgd, model.classes, &query, &task, &mut ()).await?;
     let x_adv: Vec<f32> = found.into_iter().flat_map(|found| found.x).collect();
 
     if progress("layers").is_break() {
@@ -129,7 +129,7 @@ pub async fn all(
     }
     let mut shifts: Vec<LayerShift> = Vec::new();
     for (x, x_adv) in task.x.chunks(IMAGE_LEN).zip(x_adv.chunks(IMAGE_LEN)) {
-        for (i, shift) in layers::shifts(model, device, x, x_adv).await?.into_iter().enumerate() {
+        for (i, shift) in layers::layer_shifts(model, device, x, x_adv).await?.into_iter().enumerate() {
             if shifts.len() == i {
                 shifts.push(LayerShift { layer: shift.name, relative_l2: 0.0, cosine: 0.0 });
             }
@@ -144,10 +144,10 @@ pub async fn all(
     let (z, a) = (query.logits(&task.x).await?, query.logits(&x_adv).await?);
     let [z, a] = [z, a].map(|logits| logits.rows().flatten().copied().collect::<Vec<f32>>());
     let theta = transport::projections(0, model.classes, PROJECTIONS, device).await?;
-    let moved = transport::transport(&z, &a, &theta, model.classes)?;
+    let moved = transport::compute_transport(&z, &a, &theta, model.classes)?;
     let random = jacobian::random_directions(0, images.len(), model.classes, device).await?;
-    let along_transport = reaction(jacobian::reaction(&query, &task.x, &x_adv, &moved.direction, &[]).await?);
-    let at_random = reaction(jacobian::reaction(&query, &task.x, &x_adv, &random, &[]).await?);
+    let along_transport = reaction(jacobian::response(&query, &task.x, &x_adv, &moved.direction, &[]).await?);
+    let at_random = reaction(jacobian::response(&query, &task.x, &x_adv, &random, &[]).await?);
     let trained = subject.config.as_ref();
     Ok(Some(Findings {
         name: subject.name.clone(),

@@ -141,7 +141,7 @@ fn planned(matches: &ArgMatches) -> anyhow::Result<Run> {
     }
     let weights = matches.get_one::<String>("weights").map(|path| Saved::read(Path::new(path))).transpose()?;
     if let Some(saved) = &weights {
-        let arrays = saved.checkpoint.model();
+        let arrays = saved.checkpoint.model_arrays();
         (config.model, _) = Architecture::infer(&arrays).context("--weights")?;
         config.normalize = Model::normalizes(&arrays);
     }

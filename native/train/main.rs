@@ -63,9 +63,9 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         return stopped();
     };
     if !estimating && let Some(checkpoint) = RunDirectory::checkpoint(&out.join(config.objective.to_string()))? {
-        data.join(&train::own_of(&checkpoint)?);
+        data.extend_with(&train::own_of(&checkpoint)?);
     }
-    let held_out = data.train.set_aside(config.validation);
+    let held_out = data.train.split_off_stratified(config.validation);
     let extra = match config.extra.as_str() {
         "" => ImageSet::default(),
         path => extra_data::load(path, &data.train.classes)?,

@@ -129,7 +129,7 @@ impl RunDirectory {
         }
         let Saved { bytes, checkpoint } = Saved::read(&best)?;
         files::write(&model, &bytes)?;
-        Ok(Model::from_arrays(&checkpoint.model(), device)?)
+        Ok(Model::from_arrays(&checkpoint.model_arrays(), device)?)
     }
 
     fn write_model(&self, trainer: &Trainer, name: &str) -> anyhow::Result<()> {

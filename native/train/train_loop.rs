@@ -67,8 +67,8 @@ pub fn train(
     let mut trainer = match (RunDirectory::checkpoint(folder)?, weights) {
         (Some(checkpoint), _) => Trainer::resume(&checkpoint, &data.train, &opened.device)?,
         (None, Some(model)) => {
-            let (arrays, classes) = (model.model(), &data.train.classes);
-            let known = model.classes(Architecture::infer(&arrays)?.1);
+            let (arrays, classes) = (model.model_arrays(), &data.train.classes);
+            let known = model.class_names(Architecture::infer(&arrays)?.1);
             let anew = classes.len() - head::kept(&known, classes);
             console.say(format_args!("The weights are those given; of {} classes {anew} begin anew", classes.len()));
             Trainer::tuned(config, arrays, &known, &data.train, &opened.device)?

@@ -47,9 +47,9 @@ fn summary(check: &BackendCheck) -> String {
     }
 }
 
-fn table(groups: Vec<verify::Check>) -> impl IntoView {
+fn table(groups: Vec<verify::GroupCheck>) -> impl IntoView {
     let none = groups.is_empty();
-    let row = |g: verify::Check| {
+    let row = |g: verify::GroupCheck| {
         view! {
             <tr data-group=g.group.clone() data-error=g.error.to_string()>
                 <th scope="row">{g.group.clone()}</th>

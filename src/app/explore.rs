@@ -8,7 +8,7 @@ use super::{
     state::{AttackPhase, State},
 };
 use crate::{
-    explore::question::{Probe, ProbeResult},
+    explore::probe::{Probe, ProbeResult},
     protocol::{Command, Slot},
 };
 
@@ -48,14 +48,14 @@ impl ExplorerView {
     }
 
     /// What it needs to know, the quickest first; `layer` is the one looked into.
-    fn questions(self, layer: &str) -> Vec<Probe> {
+    fn probes(self, layer: &str) -> Vec<Probe> {
         match self {
             Self::Layers if layer.is_empty() => vec![Probe::Layers],
-            Self::Layers => vec![Probe::Layers, Probe::Maps(layer.into())],
+            Self::Layers => vec![Probe::Layers, Probe::ChannelMaps(layer.into())],
             Self::Embedding => vec![Probe::Embedding],
             Self::Transport => vec![Probe::Transport],
             Self::Jacobian => vec![Probe::Jacobian],
-            Self::Landscape => vec![Probe::Margins, Probe::Landscape],
+            Self::Landscape => vec![Probe::MarginCurve, Probe::Landscape],
         }
     }
 }
@@ -93,55 +93,55 @@ impl ExplorerCache {
 
 impl State {
     /// The answer about a model, even of an attack before the last one.
-    pub fn known(&self, slot: Slot, question: &Probe) -> Option<&CachedAnswer> {
-        self.explored.known.get(&(slot, question.clone()))
+    pub fn known(&self, slot: Slot, probe: &Probe) -> Option<&CachedAnswer> {
+        self.explored.known.get(&(slot, probe.clone()))
     }
 
     /// What the open view needs to know, and the attack if it is rewound: the place of a model, the number of the attack on
-    /// it, the question.
-    pub fn questions(&self) -> Vec<(Slot, u64, Probe)> {
+    /// it, the probe.
+    pub fn probes(&self) -> Vec<(Slot, u64, Probe)> {
         let over = |phase| matches!(phase, AttackPhase::Done { stopped: false, .. });
         let attacked: Vec<(Slot, u64)> = self
             .comparable()
             .filter(|(.., attack)| over(attack.phase) && attack.result.is_some())
             .map(|(slot, .., attack)| (slot, attack.id))
             .collect();
-        let questions = self.link.view.map(|view| view.questions(&self.link.layer)).unwrap_or_default();
+        let probes = self.link.view.map(|view| view.probes(&self.link.layer)).unwrap_or_default();
         // A layer was perhaps chosen in another network.
         let has = |slot, layer: &String| match self.known(slot, &Probe::Layers).map(|known| &known.answer) {
             Some(Ok(ProbeResult::Layers(shifts))) => shifts.iter().any(|shift| shift.name == *layer),
             _ => false,
         };
         // These show the model in focus only.
-        let of_one = |question: &Probe| matches!(question, Probe::Transport | Probe::Landscape);
-        let of = |question: &Probe, slot| match question {
-            Probe::Maps(layer) => has(slot, layer),
-            _ => !of_one(question) || self.slot() == Some(slot),
+        let of_one = |probe: &Probe| matches!(probe, Probe::Transport | Probe::Landscape);
+        let of = |probe: &Probe, slot| match probe {
+            Probe::ChannelMaps(layer) => has(slot, layer),
+            _ => !of_one(probe) || self.slot() == Some(slot),
         };
         // The user waits for it with a hand on the slider.
         let back = attacked.iter().filter(|(slot, _)| self.slot() == Some(*slot) && self.attack.rewound.is_some());
-        let mut all: Vec<_> = back.map(|&(slot, attack)| (slot, attack, Probe::Moments)).collect();
-        for question in questions {
-            let models = attacked.iter().filter(|(slot, _)| of(&question, *slot));
-            all.extend(models.map(|&(slot, attack)| (slot, attack, question.clone())));
+        let mut all: Vec<_> = back.map(|&(slot, attack)| (slot, attack, Probe::AttackSteps)).collect();
+        for probe in probes {
+            let models = attacked.iter().filter(|(slot, _)| of(&probe, *slot));
+            all.extend(models.map(|&(slot, attack)| (slot, attack, probe.clone())));
         }
         all
     }
 
-    /// The next question that the open view needs answered, if every attack that it compares is over.
+    /// The next probe that the open view needs answered, if every attack that it compares is over.
     pub(super) fn ask(&mut self) -> Vec<Effect> {
         if self.explored.busy() {
             return Vec::new();
         }
-        let due = |(slot, attack, question): &(Slot, u64, Probe)| {
-            self.known(*slot, question).is_none_or(|known| known.attack != *attack)
+        let due = |(slot, attack, probe): &(Slot, u64, Probe)| {
+            self.known(*slot, probe).is_none_or(|known| known.attack != *attack)
         };
-        let Some((slot, attack, question)) = self.questions().into_iter().find(due) else {
+        let Some((slot, attack, probe)) = self.probes().into_iter().find(due) else {
             return Vec::new();
         };
         self.last_id += 1;
-        self.explored.asked = Some(PendingProbe { id: self.last_id, about: (slot, question.clone()), attack });
-        vec![Effect::Send(Command::Explore { id: self.last_id, slot, question })]
+        self.explored.asked = Some(PendingProbe { id: self.last_id, about: (slot, probe.clone()), attack });
+        vec![Effect::Send(Command::Explore { id: self.last_id, slot, probe })]
     }
 
     /// Takes an answer, or the first part of one.

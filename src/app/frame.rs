@@ -25,13 +25,13 @@ const NEARER: f64 = 1.1;
 impl CropState {
     /// As the worker shows a new file, or where the user had put the square before.
     pub fn new(whole: SourceImage, before: Option<Crop>) -> Self {
-        let crop = before.map_or(Crop::middle(whole.size), |crop| crop.inside(whole.size));
+        let crop = before.map_or(Crop::centered(whole.size), |crop| crop.clamped_to(whole.size));
         Self { whole: whole.into(), crop, asked: false }
     }
 
     /// The user puts the square there.
     pub fn put(&mut self, crop: Crop) -> Option<Command> {
-        self.crop = crop.inside(self.whole.size);
+        self.crop = crop.clamped_to(self.whole.size);
         if self.asked { None } else { self.ask() }
     }
 
@@ -51,13 +51,13 @@ impl CropState {
         let (size, crop) = (self.whole.size, self.crop);
         let step = (f64::from(crop.side) * STEP).max(1.0);
         Some(match key {
-            "ArrowLeft" => crop.moved(size, [-step, 0.0]),
-            "ArrowRight" => crop.moved(size, [step, 0.0]),
-            "ArrowUp" => crop.moved(size, [0.0, -step]),
-            "ArrowDown" => crop.moved(size, [0.0, step]),
+            "ArrowLeft" => crop.moved_by(size, [-step, 0.0]),
+            "ArrowRight" => crop.moved_by(size, [step, 0.0]),
+            "ArrowUp" => crop.moved_by(size, [0.0, -step]),
+            "ArrowDown" => crop.moved_by(size, [0.0, step]),
             "+" | "=" => crop.zoomed(size, NEARER, crop.center()),
             "-" => crop.zoomed(size, 1.0 / NEARER, crop.center()),
-            "0" => Crop::middle(size),
+            "0" => Crop::centered(size),
             _ => return None,
         })
     }

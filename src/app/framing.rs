@@ -32,7 +32,7 @@ impl DragGesture {
     fn crop(&self, size: [u32; 2]) -> Option<Crop> {
         let crop = self.crop?;
         match (&self.then[..], &self.now[..]) {
-            ([then], [(_, now)]) => Some(crop.moved(size, [now[0] - then[0], now[1] - then[1]])),
+            ([then], [(_, now)]) => Some(crop.moved_by(size, [now[0] - then[0], now[1] - then[1]])),
             ([a, b, ..], [(_, c), (_, d), ..]) => {
                 let apart = |a: &[f64; 2], b: &[f64; 2]| (a[0] - b[0]).hypot(a[1] - b[1]).max(1.0);
                 let middle = [(a[0] + b[0]) / 2.0, (a[1] + b[1]) / 2.0];
@@ -57,7 +57,7 @@ fn Square(whole: Arc<SourceImage>) -> impl IntoView {
     let area = NodeRef::<Div>::new();
     let grip = StoredValue::new(DragGesture::default());
     let SourceImage { size, shown, .. } = *whole;
-    let crop = Memo::new(move |_| state.with(|s| s.frame.as_ref().map_or(Crop::middle(size), |frame| frame.crop)));
+    let crop = Memo::new(move |_| state.with(|s| s.frame.as_ref().map_or(Crop::centered(size), |frame| frame.crop)));
     let put = move |crop: Crop| ctx.dispatch(UserAction::Crop(crop));
     let key = move |key: &str| state.with_untracked(|s| s.frame.as_ref().and_then(|frame| CropState::key(frame, key)));
 
@@ -80,7 +80,7 @@ fn Square(whole: Arc<SourceImage>) -> impl IntoView {
         let first = grip.with_value(|grip| grip.now.is_empty());
         if first && (outside(0, crop.x) || outside(1, crop.y)) {
             let center = crop.center();
-            crop = crop.moved(size, [at[0] - center[0], at[1] - center[1]]);
+            crop = crop.moved_by(size, [at[0] - center[0], at[1] - center[1]]);
             put(crop);
         }
         grip.update_value(|grip| {

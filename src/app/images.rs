@@ -48,7 +48,7 @@ pub fn Images() -> impl IntoView {
     // Until it is attacked, the image itself.
     let bent = Memo::new(move |_| {
         let shown = state.with(|s| s.shown().map(|shown| shown.pixels.to_vec()));
-        shown.filter(|p| p.len() == IMAGE_LEN).or_else(|| clean.with(|p| p.as_ref().map(ImageInfo::unit)))
+        shown.filter(|p| p.len() == IMAGE_LEN).or_else(|| clean.with(|p| p.as_ref().map(ImageInfo::to_unit_range)))
     });
     let full = Memo::new(move |_| state.with(scale));
     let before = move || clean.with(|p| p.as_ref().map(|p| pixels::of_bytes(&p.pixels)));

@@ -232,7 +232,7 @@ impl State {
             && self.link.crop != old.crop
             && let Some(frame) = &self.frame
         {
-            tasks.extend(self.crop(self.link.crop.unwrap_or(Crop::middle(frame.whole.size))));
+            tasks.extend(self.crop(self.link.crop.unwrap_or(Crop::centered(frame.whole.size))));
         }
         if entered || self.model_wanted != Some(model) {
             tasks.extend(self.on_user_action(UserAction::Model(model)));

@@ -3,7 +3,7 @@
 use super::{explore::ExplorerView, photos::PHOTOS, tour::STEPS};
 use crate::{
     attack::AttackConfig,
-    data::{crop::Crop, synthetic::TEST_IMAGES},
+    data::{crop::Crop, synthetic::TEST_IMAGE_COUNT},
     protocol::{Origin, Slot},
     settings::Settings,
     train::TrainConfig,
@@ -45,7 +45,7 @@ impl ImageDomain {
     /// How many samples there are.
     pub fn samples(self) -> u64 {
         match self {
-            Self::Shapes => TEST_IMAGES,
+            Self::Shapes => TEST_IMAGE_COUNT,
             Self::Photos => PHOTOS.len() as u64,
         }
     }

@@ -53,7 +53,7 @@ impl State {
         if let (Some(Source::Builtin(_)), Some(frame)) = (self.image_in_use, &self.frame)
             && self.image_in_use == self.image_wanted
         {
-            self.link.crop = Some(frame.crop).filter(|crop| *crop != Crop::middle(frame.whole.size));
+            self.link.crop = Some(frame.crop).filter(|crop| *crop != Crop::centered(frame.whole.size));
         }
     }
 

@@ -15,8 +15,8 @@ use super::{
 use crate::{
     data::IMAGE_SIZE,
     explore::{
-        layers::{Channel, Maps},
-        question::{Probe, ProbeResult},
+        layers::{ChannelMap, ChannelMaps},
+        probe::{Probe, ProbeResult},
     },
     protocol::Slot,
 };
@@ -94,9 +94,9 @@ fn Layer() -> impl IntoView {
     };
     let maps = Memo::new(move |_| {
         ctx.state.with(|s| {
-            let question = Probe::Maps(s.link.layer.clone());
-            let of = |slot| match s.known(slot, &question).map(|known| &known.answer) {
-                Some(Ok(ProbeResult::Maps(maps))) => Some((slot, maps.clone())),
+            let probe = Probe::ChannelMaps(s.link.layer.clone());
+            let of = |slot| match s.known(slot, &probe).map(|known| &known.answer) {
+                Some(Ok(ProbeResult::ChannelMaps(maps))) => Some((slot, maps.clone())),
                 _ => None,
             };
             s.comparable().filter_map(|(slot, ..)| of(slot)).collect::<Vec<_>>()
@@ -114,9 +114,10 @@ fn Layer() -> impl IntoView {
     }
 }
 
-fn channels((slot, Maps { shape: [all, height, width], channels, .. }): (Slot, Maps)) -> impl IntoView {
-    let highest = channels.iter().flat_map(|c| c.clean.iter().chain(&c.attacked)).fold(0.0f32, |m, v| m.max(v.abs()));
-    let channel = |Channel { index, difference, clean, attacked }: Channel| {
+fn channels((slot, ChannelMaps { shape: [all, height, width], channels, .. }): (Slot, ChannelMaps)) -> impl IntoView {
+    let highest =
+        channels.iter().flat_map(|c| c.clean.iter().chain(&c.adversarial)).fold(0.0f32, |m, v| m.max(v.abs()));
+    let channel = |ChannelMap { index, difference, clean, adversarial }: ChannelMap| {
         let moved: Vec<f32> = attacked.iter().zip(&clean).map(|(a, c)| a - c).collect();
         let words = format!("Channel {index}: clean, attacked and their difference");
         view! {

@@ -181,7 +181,7 @@ pub fn set(state: &State) -> Option<String> {
     let mut classes = model.classes.iter();
     match &data.brought {
         Some((name, ..)) if alike => Some(name.clone()),
-        _ => synthetic::classes().all(|class| classes.next().is_some_and(|own| own == class)).then(embedded),
+        _ => synthetic::class_names().all(|class| classes.next().is_some_and(|own| own == class)).then(embedded),
     }
 }
 

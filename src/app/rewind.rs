@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     attack::Norm,
-    explore::question::{AttackStep, Probe, ProbeResult},
+    explore::probe::{AttackStep, Probe, ProbeResult},
 };
 
 /// Stops of the control: its way in so many parts, with the outcome at the last.
@@ -35,9 +35,9 @@ impl State {
 
     /// What is known of the way of the attack in view, or why nothing is.
     pub(super) fn moments(&self) -> Option<Result<&[AttackStep], &str>> {
-        let known = self.known(self.slot()?, &Probe::Moments).filter(|known| known.attack == self.attack.id)?;
+        let known = self.known(self.slot()?, &Probe::AttackSteps).filter(|known| known.attack == self.attack.id)?;
         Some(match &known.answer {
-            Ok(ProbeResult::Moments(moments)) => Ok(moments),
+            Ok(ProbeResult::AttackSteps(moments)) => Ok(moments),
             Ok(_) => Err(""),
             Err(why) => Err(why),
         })
@@ -60,7 +60,7 @@ impl State {
 
     /// How far the image in view has moved, in L-infinity, L2 and L1, pixels in [0,1].
     pub fn moved(&self) -> Option<[f32; 3]> {
-        let (shown, image) = (self.shown()?, self.image.as_ref()?.unit());
+        let (shown, image) = (self.shown()?, self.image.as_ref()?.to_unit_range());
         let same = shown.pixels.len() == image.len();
         same.then(|| [Norm::Linf, Norm::L2, Norm::L1].map(|norm| norm.distance(shown.pixels, &image)))
     }

@@ -146,13 +146,13 @@ impl State {
         if attacked { self.schedule_next() } else { self.schedule_attack(0) }
     }
 
-    /// What is still to be done: the other models are attacked, the open view's questions asked, and then the run trains.
+    /// What is still to be done: the other models are attacked, the open view's probes asked, and then the run trains.
     pub(super) fn schedule_next(&mut self) -> Vec<Effect> {
         let tasks = self.next_background_job();
         if tasks.is_empty() { self.continue_training() } else { tasks }
     }
 
-    /// Once the attack in focus is over, the other models are fetched and attacked alike, then the open view's questions
+    /// Once the attack in focus is over, the other models are fetched and attacked alike, then the open view's probes
     /// asked.
     fn next_background_job(&mut self) -> Vec<Effect> {
         let idle = self.training.run_evaluation.is_none()

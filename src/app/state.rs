@@ -77,7 +77,7 @@ pub struct BackendCheck {
     /// The n-th file that the user brought.
     pub(super) file: usize,
     /// Empty until it is done.
-    pub groups: Vec<verify::Check>,
+    pub groups: Vec<verify::GroupCheck>,
     pub milliseconds: f64,
 }
 

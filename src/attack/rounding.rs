@@ -2,7 +2,7 @@
 //! moves each pixel by up to half a 255th, which can undo an attack that only just succeeded.
 
 use super::{Classifier, Error, Goal, ModelOracle, Norm, ThreatModel, stream};
-use crate::{data::unit, random::RngExt};
+use crate::{data::to_unit_range, random::RngExt};
 
 /// Random ways of rounding that are tried if the two plain ones fail.
 const DRAWS: usize = 14;
@@ -63,7 +63,7 @@ async fn judge(
     goal: Goal,
     candidates: Vec<Vec<u8>>,
 ) -> Result<Option<Rounded>, Error> {
-    let logits = query.logits(&unit(&candidates.concat())).await?;
+    let logits = query.logits(&to_unit_range(&candidates.concat())).await?;
     let rounded = |(pixels, z): (Vec<u8>, &[f32])| Rounded { pixels, logits: z.to_vec(), margin: goal.margin(z) };
     Ok(candidates.into_iter().zip(logits.rows()).map(rounded).min_by(|a, b| a.margin.total_cmp(&b.margin)))
 }

@@ -40,11 +40,11 @@ pub fn read(name: &str, mut file: impl Read + Seek) -> Result<(Dataset, Splits),
     }
 }
 
-impl From<cifar::Version> for Dataset {
-    fn from(version: cifar::Version) -> Self {
+impl From<cifar::CifarVersion> for Dataset {
+    fn from(version: cifar::CifarVersion) -> Self {
         match version {
-            cifar::Version::Cifar10 => Self::Cifar10,
-            cifar::Version::Cifar100 => Self::Cifar100,
+            cifar::CifarVersion::Cifar10 => Self::Cifar10,
+            cifar::CifarVersion::Cifar100 => Self::Cifar100,
         }
     }
 }

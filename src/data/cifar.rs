@@ -22,12 +22,12 @@ const MAX_NAMES: u64 = 1 << 16;
 
 /// Which of the two sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
+pub enum CifarVersion {
     Cifar10,
     Cifar100,
 }
 
-impl Version {
+impl CifarVersion {
     fn name(self) -> &'static str {
         match self {
             Self::Cifar10 => "CIFAR-10",
@@ -64,7 +64,7 @@ impl Version {
     }
 
     /// The file that holds it, as published.
-    pub fn archive(self) -> &'static str {
+    pub fn archive_name(self) -> &'static str {
         match self {
             Self::Cifar10 => "cifar-10-binary.tar.gz",
             Self::Cifar100 => "cifar-100-binary.tar.gz",
@@ -126,7 +126,7 @@ impl Version {
 ///
 /// # Errors
 /// As [`read_archive`] and [`read_records`]; and if files are missing.
-pub fn open(version: Version, path: &Path) -> Result<Splits, Error> {
+pub fn open(version: CifarVersion, path: &Path) -> Result<Splits, Error> {
     let open = |path: &Path| {
         File::open(path).map(BufReader::new).map_err(|reason| Error::Io { path: path.display().to_string(), reason })
     };
@@ -149,7 +149,7 @@ pub fn open(version: Version, path: &Path) -> Result<Splits, Error> {
 ///
 /// # Errors
 /// If it is not a gzipped tar, is damaged or cut short, or lacks the files; and as [`read_records`].
-pub fn read_archive(version: Version, path: &str, archive: impl Read) -> Result<Splits, Error> {
+pub fn read_archive(version: CifarVersion, path: &str, archive: impl Read) -> Result<Splits, Error> {
     Ok(read_members(&[version], path, archive)?.1)
 }
 
@@ -157,11 +157,15 @@ pub fn read_archive(version: Version, path: &str, archive: impl Read) -> Result<
 ///
 /// # Errors
 /// Those of [`read_archive`]; and if it holds neither set.
-pub fn read_either(path: &str, archive: impl Read) -> Result<(Version, Splits), Error> {
-    read_members(&[Version::Cifar10, Version::Cifar100], path, archive)
+pub fn read_either(path: &str, archive: impl Read) -> Result<(CifarVersion, Splits), Error> {
+    read_members(&[CifarVersion::Cifar10, CifarVersion::Cifar100], path, archive)
 }
 
-fn read_members(versions: &[Version], path: &str, mut archive: impl Read) -> Result<(Version, Splits), Error> {
+fn read_members(
+    versions: &[CifarVersion],
+    path: &str,
+    mut archive: impl Read,
+) -> Result<(CifarVersion, Splits), Error> {
     let get = || get_one_of(versions);
     let mut start = Vec::new();
     archive.by_ref().take(512).read_to_end(&mut start).map_err(|reason| Error::Io { path: path.to_owned(), reason })?;
@@ -209,7 +213,7 @@ fn read_members(versions: &[Version], path: &str, mut archive: impl Read) -> Res
 ///
 /// # Errors
 /// If its length is not a whole number of records, it has none or more than 50,000, or a label is out of range.
-pub fn read_records(version: Version, path: &str, file: impl Read) -> Result<ImageSet, Error> {
+pub fn read_records(version: CifarVersion, path: &str, file: impl Read) -> Result<ImageSet, Error> {
     let record = version.record();
     let mut bytes = Vec::new();
     // One byte more tells a file that is too long.
@@ -265,13 +269,13 @@ pub fn read_records(version: Version, path: &str, file: impl Read) -> Result<Ima
 
 /// The files of a set as they come, in any order.
 struct Files {
-    version: Version,
+    version: CifarVersion,
     records: BTreeMap<&'static str, ImageSet>,
     classes: Vec<String>,
 }
 
 impl Files {
-    fn new(version: Version) -> Self {
+    fn new(version: CifarVersion) -> Self {
         Files { version, records: BTreeMap::new(), classes: version.default_names() }
     }
 
@@ -314,11 +318,11 @@ impl Files {
 }
 
 /// What to do about a bad file.
-fn get(version: Version) -> String {
+fn get(version: CifarVersion) -> String {
     get_one_of(&[version])
 }
 
-fn get_one_of(versions: &[Version]) -> String {
-    let archives: Vec<_> = versions.iter().map(|version| version.archive()).collect();
+fn get_one_of(versions: &[CifarVersion]) -> String {
+    let archives: Vec<_> = versions.iter().map(|version| version.archive_name()).collect();
     format!("download {} (the binary version) again from {PAGE}", archives.join(" or "))
 }

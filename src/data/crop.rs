@@ -16,22 +16,22 @@ const SMALLEST: u32 = 8;
 
 impl Crop {
     /// The largest square in the middle of an image of so many pixels, `[width, height]`.
-    pub fn middle([width, height]: [u32; 2]) -> Self {
+    pub fn centered([width, height]: [u32; 2]) -> Self {
         let side = width.min(height);
         Self { x: (width - side) / 2, y: (height - side) / 2, side }
     }
 
     /// The nearest square that lies inside the image.
-    pub fn inside(self, [width, height]: [u32; 2]) -> Self {
+    pub fn clamped_to(self, [width, height]: [u32; 2]) -> Self {
         let largest = width.min(height);
         let side = self.side.clamp(SMALLEST.min(largest), largest);
         Self { x: self.x.min(width - side), y: self.y.min(height - side), side }
     }
 
     /// Moved by so many pixels, as far as the image goes.
-    pub fn moved(self, size: [u32; 2], [right, down]: [f64; 2]) -> Self {
+    pub fn moved_by(self, size: [u32; 2], [right, down]: [f64; 2]) -> Self {
         let moved = |at: u32, by: f64| (f64::from(at) + by).round() as u32;
-        Self { x: moved(self.x, right), y: moved(self.y, down), ..self }.inside(size)
+        Self { x: moved(self.x, right), y: moved(self.y, down), ..self }.clamped_to(size)
     }
 
     /// So many times as near: `factor` above 1 makes the square smaller. The pixel `about` keeps its place in the square.
@@ -39,10 +39,10 @@ impl Crop {
         let side = f64::from(self.side) / factor;
         // Whole pixels, and at least one of them.
         let side = if factor > 1.0 { side.floor() } else { side.ceil() } as u32;
-        let side = Self { side, ..self }.inside(size).side;
+        let side = Self { side, ..self }.clamped_to(size).side;
         let share = f64::from(side) / f64::from(self.side.max(1));
         let moved = |at: u32, about: f64| (about - (about - f64::from(at)) * share).round() as u32;
-        Self { x: moved(self.x, about[0]), y: moved(self.y, about[1]), side }.inside(size)
+        Self { x: moved(self.x, about[0]), y: moved(self.y, about[1]), side }.clamped_to(size)
     }
 
     /// The pixel in its middle.

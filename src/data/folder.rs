@@ -75,7 +75,7 @@ pub fn read(
         let mut images = ImageSet { classes: classes.clone(), ..ImageSet::default() };
         for (label, class) in (0..).zip(folder.folders.values()) {
             for &i in class.images.values() {
-                images.pixels.extend(image::decode(&bytes(i)?, &format!("{name}/{}", paths[i]))?.pixels);
+                images.pixels.extend(image::decode_and_crop(&bytes(i)?, &format!("{name}/{}", paths[i]))?.pixels);
                 images.labels.push(label);
             }
         }

@@ -15,40 +15,40 @@ const MAX_BYTES: u64 = 8 * MAX_PIXELS;
 
 /// What models see of an image.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Decoded {
+pub struct CroppedImage {
     /// `[3, IMAGE_SIZE, IMAGE_SIZE]`, 0..=255.
     pub pixels: Vec<u8>,
     /// Width and height in the file, in pixels.
-    pub original: [u32; 2],
+    pub original_size: [u32; 2],
     /// What was done to make it `IMAGE_SIZE` x `IMAGE_SIZE` and opaque, for people to read; empty if nothing.
     pub notes: Vec<String>,
 }
 
-/// An image file, decoded: all of it, upright and opaque.
-pub struct Upright {
+/// An image file, decoded: all of it, decoded and opaque.
+pub struct DecodedImage {
     image: RgbImage,
     /// Width and height in the file, before it was turned.
-    original: [u32; 2],
+    original_size: [u32; 2],
     flattened: bool,
     turned: bool,
 }
 
-/// Reads an image file as models see it: the largest centered square of [`Upright::open`].
+/// Reads an image file as models see it: the largest centered square of [`DecodedImage::decode`].
 ///
 /// # Errors
-/// Those of [`Upright::open`].
-pub fn decode(bytes: &[u8], name: &str) -> Result<Decoded, Error> {
-    let upright = Upright::open(bytes, name)?;
-    Ok(upright.seen(Crop::middle(upright.size())))
+/// Those of [`DecodedImage::decode`].
+pub fn decode_and_crop(bytes: &[u8], name: &str) -> Result<CroppedImage, Error> {
+    let decoded = DecodedImage::decode(bytes, name)?;
+    Ok(decoded.crop(Crop::centered(decoded.size())))
 }
 
-impl Upright {
-    /// Decodes a png, jpeg, gif (its first frame), webp or bmp image, turns it upright (EXIF) and puts transparent parts
+impl DecodedImage {
+    /// Decodes a png, jpeg, gif (its first frame), webp or bmp image, turns it decoded (EXIF) and puts transparent parts
     /// on white; `name` is for messages.
     ///
     /// # Errors
     /// If it is no such image, is damaged or cut short, or has more than 64 megapixels.
-    pub fn open(bytes: &[u8], name: &str) -> Result<Self, Error> {
+    pub fn decode(bytes: &[u8], name: &str) -> Result<Self, Error> {
         let refuse = |problem: String| Error::Format { path: name.to_owned(), problem };
         if bytes.is_empty() {
             return Err(refuse("the file is empty (0 bytes): copy or download it again".into()));
@@ -89,25 +89,25 @@ impl Upright {
         let mut image = DynamicImage::from(image);
         image.apply_orientation(orientation);
         let turned = orientation != Orientation::NoTransforms;
-        Ok(Self { image: image.into_rgb8(), original: [width, height], flattened, turned })
+        Ok(Self { image: image.into_rgb8(), original_size: [width, height], flattened, turned })
     }
 
-    /// Width and height, upright.
+    /// Width and height, decoded.
     pub fn size(&self) -> [u32; 2] {
         self.image.dimensions().into()
     }
 
     /// A square of it, brought to `IMAGE_SIZE` x `IMAGE_SIZE` with an antialiasing Lanczos filter; what lies outside the image is
     /// moved inside. The pixels of an opaque 8-bit square that has that size stay as they are.
-    pub fn seen(&self, crop: Crop) -> Decoded {
+    pub fn crop(&self, crop: Crop) -> CroppedImage {
         let size = self.size();
-        let Crop { x, y, side } = crop.inside(size);
+        let Crop { x, y, side } = crop.clamped_to(size);
         let mut notes = Vec::new();
         if self.flattened {
             notes.push("transparent parts were put on white".to_owned());
         }
         if size != [side; 2] {
-            let middle = Crop { x, y, side } == Crop::middle(size);
+            let middle = Crop { x, y, side } == Crop::centered(size);
             let place = if middle { "in the middle".to_owned() } else { format!("from {x}, {y} on") };
             notes.push(format!("cropped to the {side} × {side} pixels {place}"));
         }
@@ -120,7 +120,7 @@ impl Upright {
         let square = imageops::crop_imm(&self.image, x, y, side, side);
         let interleaved =
             imageops::resize(&*square, IMAGE_SIZE as u32, IMAGE_SIZE as u32, FilterType::Lanczos3).into_raw();
-        Decoded { pixels: planar(&interleaved), original: self.original, notes }
+        CroppedImage { pixels: planar(&interleaved), original_size: self.original_size, notes }
     }
 
     /// All of it, made small enough that no side is longer than `longest` pixels: width and height, and its bytes

@@ -61,17 +61,17 @@ impl ImageSet {
     }
 
     /// At most `n` of the images, at even distances in the set.
-    pub fn every(&self, n: usize) -> Self {
+    pub fn subsample(&self, n: usize) -> Self {
         if n >= self.len() { self.clone() } else { self.select(&evenly(self.len(), n).collect::<Vec<_>>()) }
     }
 
     /// At most `n` of the images, of each class its share, in the order of the set.
-    pub fn spread(&self, n: usize) -> Self {
+    pub fn stratified_sample(&self, n: usize) -> Self {
         if n >= self.len() { self.clone() } else { self.select(&self.share_of_each_class(n)) }
     }
 
     /// Takes at most `n` of the images out, of each class its share.
-    pub fn set_aside(&mut self, n: usize) -> Self {
+    pub fn split_off_stratified(&mut self, n: usize) -> Self {
         let taken = self.share_of_each_class(n.min(self.len()));
         let left: Vec<usize> = (0..self.len()).filter(|i| taken.binary_search(i).is_err()).collect();
         let aside = self.select(&taken);
@@ -98,7 +98,7 @@ impl ImageSet {
 
     /// Adds the images of a small set, by the names of their classes. One of a new class is repeated until the class has
     /// as many images as the others have on average: a handful would not be learned.
-    pub fn join(&mut self, own: &Self) {
+    pub fn extend_with(&mut self, own: &Self) {
         let usual = self.len() / self.classes.len().max(1);
         for (label, class) in own.classes.iter().enumerate() {
             let ids: Vec<usize> = (0..own.len()).filter(|&i| usize::from(own.labels[i]) == label).collect();
@@ -145,7 +145,7 @@ fn evenly(len: usize, n: usize) -> impl Iterator<Item = usize> {
 }
 
 /// Bytes as pixels in [0,1].
-pub fn unit(bytes: &[u8]) -> Vec<f32> {
+pub fn to_unit_range(bytes: &[u8]) -> Vec<f32> {
     bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect()
 }
 
@@ -157,9 +157,9 @@ pub struct Splits {
 }
 
 impl Splits {
-    /// Adds images to train on, as [`ImageSet::join`] does. New classes have no images to be judged by.
-    pub fn join(&mut self, own: &ImageSet) {
-        self.train.join(own);
+    /// Adds images to train on, as [`ImageSet::extend_with`] does. New classes have no images to be judged by.
+    pub fn extend_with(&mut self, own: &ImageSet) {
+        self.train.extend_with(own);
         self.test.classes.clone_from(&self.train.classes);
     }
 }

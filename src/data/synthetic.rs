@@ -24,7 +24,7 @@ use crate::random::{Rng, RngExt, Stream, StreamId, stream};
 /// Amplitude of the sensor noise, in pixel units.
 const NOISE: f32 = 2.0 / 255.0;
 /// Numbers of test images that can be asked for: more than anyone will look at.
-pub const TEST_IMAGES: u64 = 1_000_000_000;
+pub const TEST_IMAGE_COUNT: u64 = 1_000_000_000;
 /// Index of the first test image: far above any number of training images, and of label 0.
 const FIRST_TEST: u64 = 1_000_000_000_000;
 /// A pixel's coverage is averaged over `SAMPLES * SAMPLES` points.
@@ -72,7 +72,7 @@ const PENTAGRAM: [(f32, f32); 5] = [
 ];
 
 /// The names of the classes, by label.
-pub fn classes() -> impl Iterator<Item = &'static str> {
+pub fn class_names() -> impl Iterator<Item = &'static str> {
     CLASSES.iter().map(|class| class.name)
 }
 
@@ -83,7 +83,7 @@ pub fn generate(seed: u64, train: usize, test: usize) -> Splits {
 
 /// The set for a run: at most `limits` images to train on and to judge by (0: 10,000 and 2,000). Numbers are the set's
 /// own: its images do not change with the seed of a run.
-pub fn usual(limits: [usize; 2]) -> Splits {
+pub fn default_splits(limits: [usize; 2]) -> Splits {
     let [train, test] = [0, 1].map(|half| if limits[half] == 0 { [10_000, 2_000][half] } else { limits[half] });
     generate(0, train, test)
 }
@@ -97,7 +97,7 @@ fn images(seed: u64, indices: Range<u64>) -> ImageSet {
     ImageSet {
         pixels: indices.clone().flat_map(|i| image(seed, i)).collect(),
         labels: indices.map(label).collect(),
-        classes: classes().map(String::from).collect(),
+        classes: class_names().map(String::from).collect(),
     }
 }
 

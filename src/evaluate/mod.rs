@@ -15,7 +15,7 @@ use crate::{
         autoattack::{Flag, SQUARE_AHEAD, check_outputs},
         method::{Stage, stages},
     },
-    data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, unit},
+    data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, to_unit_range},
     model::{Classifier, Model},
     platform,
     prediction::{ranking, seen},
@@ -94,7 +94,7 @@ pub trait EvaluationObserver {
 
 impl Evaluation<'_> {
     fn pixels(&self, ids: &[usize]) -> Vec<f32> {
-        unit(&self.images.select(ids).pixels)
+        to_unit_range(&self.images.select(ids).pixels)
     }
 
     fn label(&self, i: usize) -> usize {

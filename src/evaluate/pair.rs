@@ -8,7 +8,7 @@ use crate::{
         method::stages,
         rounding::{self, Change, change},
     },
-    data::{IMAGE_SIZE, ImageSet, unit},
+    data::{IMAGE_SIZE, ImageSet, to_unit_range},
     model::Model,
     prediction::seen,
 };
@@ -35,7 +35,7 @@ pub async fn pairs(
     let query = ModelOracle::new(model, device, [3, IMAGE_SIZE, IMAGE_SIZE], ids.len());
     let labels: Vec<usize> = ids.iter().map(|&i| usize::from(images.labels[i])).collect();
     let task = AttackBatch {
-        x: unit(&images.select(ids).pixels),
+        x: to_unit_range(&images.select(ids).pixels),
         goals: labels.iter().map(|&label| Goal::Untargeted(label)).collect(),
         ids: ids.iter().map(|&i| i as u64).collect(),
     };

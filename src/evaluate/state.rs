@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     attack::autoattack::Flag,
     checkpoint::{Checkpoint, Error},
-    data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, unit},
+    data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, to_unit_range},
     model::parameter::Array,
 };
 
@@ -144,7 +144,7 @@ impl State {
         let image_array = |values: Vec<f32>| Array { shape: vec![n, 3, IMAGE_SIZE, IMAGE_SIZE], values };
         let number_array = |values: Vec<f32>| Array { shape: vec![n], values };
         let arrays = [
-            (CLEAN, image_array(unit(&images.pixels))),
+            (CLEAN, image_array(to_unit_range(&images.pixels))),
             (ADVERSARIAL, image_array(self.adversarial.clone())),
             (LABELS, number_array(images.labels.iter().map(|&v| f32::from(v)).collect())),
             (PREDICTIONS, number_array(self.predictions.iter().map(|&v| v as f32).collect())),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     attack::{Error, ModelOracle},
-    data::{Corruption, IMAGE_SIZE, ImageSet, corruption::SEVERITIES, unit},
+    data::{Corruption, IMAGE_SIZE, ImageSet, corruption::SEVERITIES, to_unit_range},
     model::Classifier,
     prediction::seen,
 };
@@ -64,8 +64,9 @@ impl Views<'_> {
         let ids = first..n.min(first + self.batch);
         let show = |i: usize| self.views[view].show(self.images.image(i), self.seed, i);
         let shown: Vec<u8> = ids.clone().flat_map(show).collect();
-        let logits =
-            ModelOracle::new(model, device, [3, IMAGE_SIZE, IMAGE_SIZE], self.batch).logits(&unit(&shown)).await?;
+        let logits = ModelOracle::new(model, device, [3, IMAGE_SIZE, IMAGE_SIZE], self.batch)
+            .logits(&to_unit_range(&shown))
+            .await?;
         let labels = self.images.labels[ids.clone()].iter().map(|&label| usize::from(label));
         let right = logits.rows().zip(labels).filter(|&(z, label)| seen(z, label) == label).count();
         tally.right.resize(view + 1, 0);

@@ -1,11 +1,11 @@
 //! Images in the plane of a model's latents, over the regions that its last layer gives to each class.
 //!
-//! Plane and regions come from reference images, once a model; images under attack then move in a plane that stays.
+//! PrincipalPlane and regions come from reference images, once a model; images under attack then move in a plane that stays.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::{pca::Plane, tensor};
+use super::{pca::PrincipalPlane, tensor};
 use crate::{
     attack::{Error, query::read},
     data::IMAGE_LEN,
@@ -21,12 +21,12 @@ const MARGIN: f32 = 0.15;
 /// The reference: what is drawn once a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Embedding {
-    pub plane: Plane,
+    pub plane: PrincipalPlane,
     /// `[N]`, the reference images' coordinates.
     pub points: Vec<[f32; 2]>,
     /// `[N]`.
     pub labels: Vec<u16>,
-    pub regions: Regions,
+    pub regions: DecisionRegions,
 }
 
 /// A rectangle of the plane.
@@ -38,7 +38,7 @@ pub struct Bounds {
 
 /// The class of each cell of a grid over a rectangle of the plane.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Regions {
+pub struct DecisionRegions {
     pub bounds: Bounds,
     /// Cells along each side.
     pub side: usize,
@@ -54,9 +54,9 @@ impl Embedding {
             return Err(Error::Unsuited("every reference image needs a label".into()));
         }
         let latents = latents(model, device, x).await?;
-        let plane = Plane::fit(&latents, latents.len() / labels.len().max(1))?;
+        let plane = PrincipalPlane::fit(&latents, latents.len() / labels.len().max(1))?;
         let points = plane.project(&latents);
-        let regions = Regions::new(model, device, &plane, Bounds::around(&points), side).await?;
+        let regions = DecisionRegions::new(model, device, &plane, Bounds::around(&points), side).await?;
         Ok(Self { plane, points, labels: labels.to_vec(), regions })
     }
 
@@ -89,18 +89,18 @@ impl Bounds {
     }
 
     /// Whether a point lies inside.
-    pub fn hold(&self, point: [f32; 2]) -> bool {
+    pub fn contains(&self, point: [f32; 2]) -> bool {
         (0..2).all(|axis| (self.low[axis]..=self.high[axis]).contains(&point[axis]))
     }
 }
 
-impl Regions {
+impl DecisionRegions {
     /// The classes that the model's last layer gives to the points of a plane of its latents, in `side` x `side` cells, at
     /// least one. Cheap: only that layer runs.
     pub async fn new(
         model: &Model,
         device: &Device,
-        plane: &Plane,
+        plane: &PrincipalPlane,
         bounds: Bounds,
         side: usize,
     ) -> Result<Self, Error> {
@@ -109,7 +109,7 @@ impl Regions {
         };
         let cells = (0..side).flat_map(|row| (0..side).map(move |column| (row, column)));
         let latents: Vec<f32> =
-            cells.flat_map(|(row, column)| plane.lift([middle(0, column), middle(1, row)])).collect();
+            cells.flat_map(|(row, column)| plane.unproject([middle(0, column), middle(1, row)])).collect();
         let latents: Tensor<2> = Tensor::from_data(TensorData::new(latents, [side * side, plane.mean.len()]), device);
         let logits = read(model.classify(latents).value).await?;
         Ok(Self { bounds, side, classes: logits.chunks(model.classes).map(|z| top(z) as u16).collect() })

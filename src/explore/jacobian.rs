@@ -31,7 +31,7 @@ pub async fn random_directions(seed: u64, images: usize, classes: usize, device:
 
 /// How the logits of images `x` react along the directions `v` `[B, C]`, compared with their adversarial images `x_adv`.
 /// Maps are kept of the images `chosen`, by number; there are none of numbers beyond the batch.
-pub async fn reaction(
+pub async fn response(
     query: &ModelOracle<'_, impl Classifier>,
     x: &[f32],
     x_adv: &[f32],

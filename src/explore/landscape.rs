@@ -16,7 +16,7 @@ use crate::{
 
 /// The points x + s d1 + t d2, cut to [0,1], on a square grid of s and t.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Window {
+pub struct LandscapePlane {
     pub x: Vec<f32>,
     /// d1, to the adversarial image, and d2, a random direction of the same kind.
     pub directions: [Vec<f32>; 2],
@@ -30,14 +30,14 @@ pub struct Window {
 
 /// The loss and the margin on the grid, `[side, side]`: rows go along t, columns along s, both upwards.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Landscape {
+pub struct LandscapeValues {
     /// The cross-entropy that the attack climbs, -log p_y (or log p_t towards a target), in nats.
     pub loss: Vec<f32>,
     /// The goal's margin, in logits; at or below 0 the goal is reached.
     pub margin: Vec<f32>,
 }
 
-impl Window {
+impl LandscapePlane {
     /// The plane through an image `x`, its adversarial image `x_adv` and a point that a seed draws: for L-inf, random signs
     /// of the size of the perturbation; else a normal draw, perpendicular to the perturbation and of its Euclidean length.
     pub fn new(
@@ -87,7 +87,11 @@ impl Window {
     }
 
     /// The landscape of some rows of the grid, of `0..side`; the parts, one after the other, are the whole.
-    pub async fn rows(&self, query: &ModelOracle<'_, impl Classifier>, rows: Range<usize>) -> Result<Landscape, Error> {
+    pub async fn rows(
+        &self,
+        query: &ModelOracle<'_, impl Classifier>,
+        rows: Range<usize>,
+    ) -> Result<LandscapeValues, Error> {
         let points = rows.flat_map(|row| (0..self.side).map(move |column| (row, column)));
         let x: Vec<f32> =
             points.flat_map(|(row, column)| self.point(self.coordinate(column), self.coordinate(row))).collect();
@@ -97,14 +101,14 @@ impl Window {
             return Err(Error::Unsuited(format!("the model has no class number {class}")));
         }
         let loss = |z: &[f32]| Loss::CrossEntropy.ascend(self.goal, z, &mut vec![0.0; z.len()]) as f32;
-        Ok(Landscape {
+        Ok(LandscapeValues {
             loss: logits.rows().map(loss).collect(),
             margin: logits.rows().map(|z| self.goal.margin(z)).collect(),
         })
     }
 }
 
-impl Landscape {
+impl LandscapeValues {
     /// Adds the rows that follow.
     pub fn extend(&mut self, rows: Self) {
         self.loss.extend(rows.loss);

@@ -24,23 +24,23 @@ pub struct LayerShift {
 
 /// The channels of a layer that have moved most, most first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Maps {
+pub struct ChannelMaps {
     pub layer: String,
     /// Channels of the layer, height, width.
     pub shape: [usize; 3],
-    pub channels: Vec<Channel>,
+    pub channels: Vec<ChannelMap>,
 }
 
 /// One channel of a layer, before and after an attack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Channel {
+pub struct ChannelMap {
     pub index: usize,
     /// The Euclidean length of the difference.
     pub difference: f32,
     /// `[H, W]`, in the layer's own unit.
     pub clean: Vec<f32>,
     /// `[H, W]`.
-    pub attacked: Vec<f32>,
+    pub adversarial: Vec<f32>,
 }
 
 /// An image `x` and its adversarial image through the network: every layer's name and output `[2, C, H, W]`, in order.
@@ -64,21 +64,21 @@ fn layers(model: &Model, device: &Device, x: &[f32], x_adv: &[f32]) -> Result<Ve
 
 /// The shift of each layer between an image `x` and its adversarial image, `[3, 32, 32]` each, from pixels to logits.
 /// The sums are made on the device, so that three numbers a layer are read back, all at once.
-pub async fn shifts(model: &Model, device: &Device, x: &[f32], x_adv: &[f32]) -> Result<Vec<LayerShift>, Error> {
+pub async fn layer_shifts(model: &Model, device: &Device, x: &[f32], x_adv: &[f32]) -> Result<Vec<LayerShift>, Error> {
     let layers = layers(model, device, x, x_adv)?;
     let dot = |a: &Tensor<4>, b: &Tensor<4>| (a.clone() * b.clone()).sum();
     let sums = layers.iter().flat_map(|(_, h)| {
-        let (clean, attacked) = (h.clone().narrow(0, 0, 1), h.clone().narrow(0, 1, 1));
-        let moved = attacked.clone() - clean.clone();
-        [dot(&moved, &moved), dot(&clean, &clean), dot(&attacked, &attacked)]
+        let (clean, adversarial) = (h.clone().narrow(0, 0, 1), h.clone().narrow(0, 1, 1));
+        let moved = adversarial.clone() - clean.clone();
+        [dot(&moved, &moved), dot(&clean, &clean), dot(&adversarial, &adversarial)]
     });
     let sums = read(Tensor::cat(sums.collect(), 0)).await?;
     let shift = |((name, h), sums): ((String, Tensor<4>), &[f32; 3])| {
         let [_, channels, height, width] = h.dims();
-        let [moved, clean, attacked] = sums.map(f64::from);
-        let lengths = (clean * attacked).sqrt();
+        let [moved, clean, adversarial] = sums.map(f64::from);
+        let lengths = (clean * adversarial).sqrt();
         // The law of cosines, so that the little that a cosine lacks of 1 does not drown in rounding.
-        let lack = (moved - (attacked.sqrt() - clean.sqrt()).powi(2)) / (2.0 * lengths);
+        let lack = (moved - (adversarial.sqrt() - clean.sqrt()).powi(2)) / (2.0 * lengths);
         LayerShift {
             name,
             shape: [channels, height, width],
@@ -89,15 +89,15 @@ pub async fn shifts(model: &Model, device: &Device, x: &[f32], x_adv: &[f32]) ->
     Ok(layers.into_iter().zip(sums.as_chunks().0).map(shift).collect())
 }
 
-/// The channels of `layer` (a name of [`shifts`]) that have moved most, `at_most` so many.
-pub async fn maps(
+/// The channels of `layer` (a name of [`layer_shifts`]) that have moved most, `at_most` so many.
+pub async fn channel_maps(
     model: &Model,
     device: &Device,
     x: &[f32],
     x_adv: &[f32],
     layer: &str,
     at_most: usize,
-) -> Result<Maps, Error> {
+) -> Result<ChannelMaps, Error> {
     let mut layers = layers(model, device, x, x_adv)?;
     let Some(at) = layers.iter().position(|(name, _)| name == layer) else {
         let names: Vec<_> = layers.into_iter().map(|(name, _)| name).collect();
@@ -106,14 +106,14 @@ pub async fn maps(
     let (layer, h) = layers.swap_remove(at);
     let [_, count, height, width] = h.dims();
     let values = read(h).await?;
-    let (clean, attacked) = values.split_at(values.len() / 2);
-    let channel = |(index, (clean, attacked)): (usize, (&[f32], &[f32]))| {
-        let square: f64 = clean.iter().zip(attacked).map(|(&c, &a)| (f64::from(a) - f64::from(c)).powi(2)).sum();
-        Channel { index, difference: square.sqrt() as f32, clean: clean.to_vec(), attacked: attacked.to_vec() }
+    let (clean, adversarial) = values.split_at(values.len() / 2);
+    let channel = |(index, (clean, adversarial)): (usize, (&[f32], &[f32]))| {
+        let square: f64 = clean.iter().zip(adversarial).map(|(&c, &a)| (f64::from(a) - f64::from(c)).powi(2)).sum();
+        ChannelMap { index, difference: square.sqrt() as f32, clean: clean.to_vec(), adversarial: adversarial.to_vec() }
     };
     let size = height * width;
-    let mut channels: Vec<_> = clean.chunks(size).zip(attacked.chunks(size)).enumerate().map(channel).collect();
+    let mut channels: Vec<_> = clean.chunks(size).zip(adversarial.chunks(size)).enumerate().map(channel).collect();
     channels.sort_by(|a, b| b.difference.total_cmp(&a.difference));
     channels.truncate(at_most);
-    Ok(Maps { layer, shape: [count, height, width], channels })
+    Ok(ChannelMaps { layer, shape: [count, height, width], channels })
 }

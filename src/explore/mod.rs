@@ -7,9 +7,9 @@ pub mod embedding;
 pub mod jacobian;
 pub mod landscape;
 pub mod layers;
-pub mod margins;
+pub mod margin_curve;
 pub mod pca;
-pub mod question;
+pub mod probe;
 pub mod transport;
 
 use burn::tensor::{Device, Tensor, TensorData};

@@ -21,7 +21,7 @@ const SWEEPS: usize = 12;
 
 /// A plane in a space of L dimensions, through the mean of the points that it was fitted to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Plane {
+pub struct PrincipalPlane {
     /// `[L]`.
     pub mean: Vec<f32>,
     /// Orthonormal, `[L]` each, the widest first; of each the entry of largest magnitude is positive.
@@ -30,7 +30,7 @@ pub struct Plane {
     pub explained: [f32; 2],
 }
 
-impl Plane {
+impl PrincipalPlane {
     /// The plane of the two widest directions of points `[N, L]`, N at least 1, L = `l` at least 2.
     pub fn fit(points: &[f32], l: usize) -> Result<Self, Error> {
         if l < 2 || points.is_empty() || !points.len().is_multiple_of(l) {
@@ -69,7 +69,7 @@ impl Plane {
     }
 
     /// The point of the space `[L]` that lies at these coordinates.
-    pub fn lift(&self, [u, v]: [f32; 2]) -> Vec<f32> {
+    pub fn unproject(&self, [u, v]: [f32; 2]) -> Vec<f32> {
         let axes = self.axes[0].iter().zip(&self.axes[1]);
         self.mean.iter().zip(axes).map(|(m, (a, b))| m + u * a + v * b).collect()
     }

@@ -2,16 +2,16 @@
 
 use super::{
     Error,
-    pickle::{Machine, damaged},
-    value::{Global, Id, Storage, TensorRef, Value},
+    pickle::{Unpickler, damaged},
+    value::{Global, Storage, TensorRef, Value, ValueId},
 };
 
 /// Of a tensor; convolutions have four.
 const MOST_DIMENSIONS: usize = 8;
 
-impl<'a> Machine<'a> {
+impl<'a> Unpickler<'a> {
     /// How many items the first of a call's arguments has.
-    pub(super) fn first_items(&self, arguments: Id) -> usize {
+    pub(super) fn first_items(&self, arguments: ValueId) -> usize {
         match self.value(arguments) {
             Value::Sequence(ids) => ids.first().map_or(0, |&first| match self.value(first) {
                 Value::Sequence(items) => items.len(),
@@ -22,7 +22,7 @@ impl<'a> Machine<'a> {
     }
 
     /// The value that Python would get by calling a global.
-    pub(super) fn stands_for(&self, callable: Id, arguments: Id) -> Result<Value<'a>, Error> {
+    pub(super) fn call(&self, callable: ValueId, arguments: ValueId) -> Result<Value<'a>, Error> {
         let (Value::Global(global), Value::Sequence(arguments)) = (self.value(callable), self.value(arguments)) else {
             return damaged("something is called that is no function");
         };
@@ -31,7 +31,7 @@ impl<'a> Machine<'a> {
             Global::Inert => Ok(Value::Other),
             // Old versions of Python hand the items over at once.
             Global::OrderedDict => {
-                let pair = |&id: &Id| match self.value(id) {
+                let pair = |&id: &ValueId| match self.value(id) {
                     Value::Sequence(pair) if pair.len() == 2 => Some((pair[0], pair[1])),
                     _ => None,
                 };
@@ -63,7 +63,7 @@ impl<'a> Machine<'a> {
     }
 
     /// `('storage', type, key, device, length)`, in legacy files also `(key of the view, its begin, its length)` or None.
-    pub(super) fn storage(&self, id: Id) -> Result<Storage<'a>, Error> {
+    pub(super) fn storage(&self, id: ValueId) -> Result<Storage<'a>, Error> {
         let Value::Sequence(fields) = self.value(id) else { return damaged("a storage's name is no tuple") };
         let fields: Vec<_> = fields.iter().map(|&id| self.value(id)).collect();
         match fields[..] {

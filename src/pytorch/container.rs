@@ -11,12 +11,12 @@ use super::{
 };
 
 /// The pickle of the number 0x1950a86a20f9469cfc6c, by which a legacy file begins.
-const LEGACY: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
-const ZIP: &[u8] = b"PK\x03\x04";
+const LEGACY_MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
 
 /// Whether the bytes begin as a file of `torch.save` does.
-pub fn begins(bytes: &[u8]) -> bool {
-    bytes.starts_with(ZIP) || bytes.starts_with(LEGACY)
+pub fn is_pytorch_file(bytes: &[u8]) -> bool {
+    bytes.starts_with(ZIP_MAGIC) || bytes.starts_with(LEGACY_MAGIC)
 }
 
 /// A file's pickle, and the bytes of its storages by key. All are parts of the file itself.
@@ -34,7 +34,7 @@ fn damaged<T>(problem: impl Into<String>) -> Result<T, Error> {
 
 impl<'a> Container<'a> {
     pub fn open(bytes: &'a [u8]) -> Result<Self, Error> {
-        if bytes.starts_with(LEGACY) { Self::legacy(bytes) } else { Self::zip(bytes) }
+        if bytes.starts_with(LEGACY_MAGIC) { Self::legacy(bytes) } else { Self::zip(bytes) }
     }
 
     fn zip(bytes: &'a [u8]) -> Result<Self, Error> {
@@ -69,33 +69,33 @@ impl<'a> Container<'a> {
             return damaged("it is a zip archive, but not one that torch.save has written: it has no data.pkl");
         };
         if entries.get(&format!("{root}byteorder")).is_some_and(|&order| order != b"little") {
-            return Err(Error::ByteOrder);
+            return Err(Error::BigEndian);
         }
         let folder = format!("{root}data/");
         let storages =
             entries.iter().filter_map(|(name, &bytes)| Some((name.strip_prefix(&folder)?.to_owned(), bytes)));
         let storages = storages.collect();
-        let note = entries.get(&format!("{root}{}", super::NOTE)).copied();
+        let note = entries.get(&format!("{root}{}", super::METADATA_ENTRY)).copied();
         Ok(Self { pickle: Pickle::read(entries[&format!("{root}data.pkl")])?, storages, note, legacy: false })
     }
 
     /// Magic number, version, the machine, the pickle, the keys of its storages, then each one's length and bytes.
     fn legacy(bytes: &'a [u8]) -> Result<Self, Error> {
-        let mut rest = &bytes[LEGACY.len()..];
+        let mut rest = &bytes[LEGACY_MAGIC.len()..];
         let mut next = || {
             let pickle = Pickle::read(rest)?;
             rest = &rest[pickle.length..];
             Ok::<_, Error>(pickle)
         };
-        let (version, machine, pickle, keys) = (next()?, next()?, next()?, next()?);
+        let (version, host, pickle, keys) = (next()?, next()?, next()?, next()?);
         if version.value(version.root) != &Value::Int(1001) {
             return damaged("it is of an unknown version of PyTorch's old format");
         }
         let little = |&(key, value): &_| {
-            machine.value(key) == &Value::Text("little_endian") && machine.value(value) == &Value::Bool(false)
+            host.value(key) == &Value::Text("little_endian") && host.value(value) == &Value::Bool(false)
         };
-        if matches!(machine.value(machine.root), Value::Dict(entries) if entries.iter().any(little)) {
-            return Err(Error::ByteOrder);
+        if matches!(host.value(host.root), Value::Dict(entries) if entries.iter().any(little)) {
+            return Err(Error::BigEndian);
         }
         let named = pickle.values.iter().filter_map(|value| match value {
             Value::Storage(Storage { key, element, .. }) => Some((*key, *element)),

@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::parameter::{Array, Arrays};
 use container::Container;
-use value::{Id, TensorRef, Value};
+use value::{TensorRef, Value, ValueId};
 
-pub use container::begins;
+pub use container::is_pytorch_file;
 pub use write::write;
 
 /// What is wrong with a file of PyTorch's.
@@ -22,45 +22,45 @@ pub enum Error {
     #[error(
         "the file wants to run {0}: refused, and nothing of it was run. A state dict needs no such thing; if it is a whole model or a log, save only model.state_dict() in PyTorch"
     )]
-    Hostile(String),
+    ForbiddenGlobal(String),
     #[error("the pickle in the file uses opcode {0:#04x}, which torch.save never writes for a state dict: refused")]
-    Opcode(u8),
+    UnsupportedOpcode(u8),
     #[error("not a complete file of torch.save: {0}. If it was downloaded or copied, fetch it again")]
     Damaged(String),
-    #[error("the file was written on a big-endian machine: load and save it with PyTorch on a usual one")]
-    ByteOrder,
+    #[error("the file was written on a big-endian unpickler: load and save it with PyTorch on a usual one")]
+    BigEndian,
     #[error("tensor '{0}' is not within its storage: the file is damaged")]
-    OutOfStorage(String),
+    OutsideStorage(String),
     #[error("the tensors of the file repeat themselves to far more numbers than it has bytes ('{0}'): refused")]
-    TooMuch(String),
+    TooLarge(String),
 }
 
 /// Where our metadata lie in the archive, beside the state dict; PyTorch calls such entries extra files.
-const NOTE: &str = "extra/otjr";
+const METADATA_ENTRY: &str = "extra/otjr";
 /// Dicts in dicts, beyond which no state dict is looked for.
 const DEEPEST: usize = 8;
 /// The longest key that is looked at: a pickle can repeat one as often as it likes.
 const LONGEST_KEY: usize = 200;
 
 /// The dicts of tensors that a file holds.
-pub struct File<'a> {
+pub struct PyTorchFile<'a> {
     container: Container<'a>,
     /// How many bytes the file has.
     length: usize,
-    dicts: Vec<Dict>,
+    dicts: Vec<StateDict>,
 }
 
 /// One dict of tensors.
 #[derive(Debug)]
-pub struct Dict {
+pub struct StateDict {
     /// The keys that lead to it, as `state_dict` or `model.ema`; empty for the whole.
     pub path: String,
     /// Its tensors' shapes.
     pub shapes: BTreeMap<String, Vec<usize>>,
-    ids: BTreeMap<String, Id>,
+    ids: BTreeMap<String, ValueId>,
 }
 
-impl<'a> File<'a> {
+impl<'a> PyTorchFile<'a> {
     /// Looks at a file's structure; no tensor is read yet.
     pub fn open(bytes: &'a [u8]) -> Result<Self, Error> {
         let container = Container::open(bytes)?;
@@ -68,11 +68,11 @@ impl<'a> File<'a> {
         Ok(Self { container, length: bytes.len(), dicts })
     }
 
-    pub fn dicts(&self) -> &[Dict] {
+    pub fn dicts(&self) -> &[StateDict] {
         &self.dicts
     }
 
-    pub fn legacy(&self) -> bool {
+    pub fn is_legacy(&self) -> bool {
         self.container.legacy
     }
 
@@ -82,13 +82,13 @@ impl<'a> File<'a> {
     }
 
     /// Reads tensors of a dict, each under the name that it is to have.
-    pub fn read(&self, dict: &Dict, names: &BTreeMap<String, String>) -> Result<Arrays, Error> {
+    pub fn read(&self, dict: &StateDict, names: &BTreeMap<String, String>) -> Result<Arrays, Error> {
         // Tensors may share a storage and an expanded one repeats it, but not endlessly: it is a file of weights.
         let mut left = self.length.saturating_mul(2);
         let read = |(from, to): (&String, &String)| {
-            let id = dict.ids.get(from).ok_or_else(|| Error::OutOfStorage(from.clone()))?;
+            let id = dict.ids.get(from).ok_or_else(|| Error::OutsideStorage(from.clone()))?;
             let Value::Tensor(tensor) = self.container.pickle.value(*id) else {
-                return Err(Error::OutOfStorage(from.clone()));
+                return Err(Error::OutsideStorage(from.clone()));
             };
             Ok((to.clone(), self.array(from, tensor, &mut left)?))
         };
@@ -97,7 +97,7 @@ impl<'a> File<'a> {
 
     fn array(&self, name: &str, tensor: &TensorRef, left: &mut usize) -> Result<Array, Error> {
         let TensorRef { storage, offset, shape, stride } = tensor;
-        let outside = || Error::OutOfStorage(name.to_owned());
+        let outside = || Error::OutsideStorage(name.to_owned());
         let element = storage.element;
         let bytes = *self.container.storages.get(storage.key).ok_or_else(outside)?;
         // The storage, as far as both pickle and file have it.
@@ -115,7 +115,7 @@ impl<'a> File<'a> {
         if last.is_none_or(|last| last >= storage.length) {
             return Err(outside());
         }
-        *left = left.checked_sub(count).ok_or_else(|| Error::TooMuch(name.to_owned()))?;
+        *left = left.checked_sub(count).ok_or_else(|| Error::TooLarge(name.to_owned()))?;
         let mut values = Vec::with_capacity(count);
         let mut index = vec![0; shape.len()];
         let mut at = *offset;
@@ -138,7 +138,7 @@ impl<'a> File<'a> {
 }
 
 /// Every dict that holds a tensor, each once, however often and in whatever circles the file refers to it.
-fn dicts(container: &Container) -> Vec<Dict> {
+fn dicts(container: &Container) -> Vec<StateDict> {
     let pickle = &container.pickle;
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
@@ -148,9 +148,9 @@ fn dicts(container: &Container) -> Vec<Dict> {
             continue;
         }
         let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-        let children: Vec<(&str, Id)> = match pickle.value(id) {
+        let children: Vec<(&str, ValueId)> = match pickle.value(id) {
             Value::Dict(entries) => {
-                let text = |&(key, value): &(Id, Id)| match pickle.value(key) {
+                let text = |&(key, value): &(ValueId, ValueId)| match pickle.value(key) {
                     Value::Text(key) if key.len() <= LONGEST_KEY => Some((*key, value)),
                     _ => None,
                 };
@@ -158,7 +158,7 @@ fn dicts(container: &Container) -> Vec<Dict> {
             }
             _ => vec![],
         };
-        let mut dict = Dict { path: path.clone(), shapes: BTreeMap::new(), ids: BTreeMap::new() };
+        let mut dict = StateDict { path: path.clone(), shapes: BTreeMap::new(), ids: BTreeMap::new() };
         for &(key, id) in &children {
             if let Value::Tensor(tensor) = pickle.value(id) {
                 dict.shapes.insert(key.to_owned(), tensor.shape.clone());
@@ -168,8 +168,9 @@ fn dicts(container: &Container) -> Vec<Dict> {
         if !dict.ids.is_empty() {
             found.push(dict);
         }
-        let inner =
-            |&(key, id): &(&str, Id)| matches!(pickle.value(id), Value::Dict(_)).then(|| (below(key), depth + 1, id));
+        let inner = |&(key, id): &(&str, ValueId)| {
+            matches!(pickle.value(id), Value::Dict(_)).then(|| (below(key), depth + 1, id))
+        };
         ahead.extend(children.iter().rev().filter_map(inner));
     }
     found

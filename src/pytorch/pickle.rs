@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::{
     Error,
-    value::{Global, Id, Value},
+    value::{Global, Value, ValueId},
 };
 
 /// A state dict's pickle has some 150 bytes a tensor: far below this.
@@ -17,32 +17,32 @@ const LONGEST: usize = 4 << 20;
 /// The outcome of a pickle: its values, the number of the last one, and how many bytes it took.
 pub struct Pickle<'a> {
     pub values: Vec<Value<'a>>,
-    pub root: Id,
+    pub root: ValueId,
     pub length: usize,
 }
 
 impl<'a> Pickle<'a> {
     pub fn read(bytes: &'a [u8]) -> Result<Self, Error> {
         let input = &bytes[..bytes.len().min(LONGEST)];
-        let mut machine =
-            Machine { input, at: 0, values: vec![], stack: vec![], marks: vec![], memo: HashMap::new(), copied: 0 };
-        let root = machine.run()?;
-        Ok(Self { root, length: machine.at, values: machine.values })
+        let mut unpickler =
+            Unpickler { input, at: 0, values: vec![], stack: vec![], marks: vec![], memo: HashMap::new(), copied: 0 };
+        let root = unpickler.run()?;
+        Ok(Self { root, length: unpickler.at, values: unpickler.values })
     }
 
-    pub fn value(&self, id: Id) -> &Value<'a> {
+    pub fn value(&self, id: ValueId) -> &Value<'a> {
         &self.values[id as usize]
     }
 }
 
-pub(super) struct Machine<'a> {
+pub(super) struct Unpickler<'a> {
     input: &'a [u8],
     at: usize,
     values: Vec<Value<'a>>,
-    stack: Vec<Id>,
+    stack: Vec<ValueId>,
     /// Heights of the stack.
     marks: Vec<usize>,
-    memo: HashMap<u32, Id>,
+    memo: HashMap<u32, ValueId>,
     /// Items that calls have copied: what a pickle repeats costs it next to no bytes.
     copied: usize,
 }
@@ -51,9 +51,9 @@ pub(super) fn damaged<T>(problem: &str) -> Result<T, Error> {
     Err(Error::Damaged(format!("in its pickle, {problem}")))
 }
 
-impl<'a> Machine<'a> {
+impl<'a> Unpickler<'a> {
     /// Goes through the opcodes (named as in Python's pickletools) to STOP.
-    fn run(&mut self) -> Result<Id, Error> {
+    fn run(&mut self) -> Result<ValueId, Error> {
         loop {
             match self.byte()? {
                 0x80 => drop(self.byte()?),                // PROTO
@@ -159,7 +159,7 @@ impl<'a> Machine<'a> {
                     let (module, name) = (self.line()?, self.line()?);
                     let global = find(module, name)?;
                     if op == b'i' {
-                        return Err(Error::Opcode(op));
+                        return Err(Error::UnsupportedOpcode(op));
                     }
                     self.push(Value::Global(global));
                 }
@@ -176,7 +176,7 @@ impl<'a> Machine<'a> {
                     if self.copied > LONGEST {
                         return damaged("it repeats itself endlessly");
                     }
-                    let value = self.stands_for(callable, arguments)?;
+                    let value = self.call(callable, arguments)?;
                     self.push(value);
                 }
                 b'b' => {
@@ -192,7 +192,7 @@ impl<'a> Machine<'a> {
                     let storage = self.storage(id)?;
                     self.push(Value::Storage(storage));
                 }
-                op => return Err(Error::Opcode(op)),
+                op => return Err(Error::UnsupportedOpcode(op)),
             }
         }
     }
@@ -237,13 +237,13 @@ impl<'a> Machine<'a> {
         std::str::from_utf8(line).or_else(|_| damaged("a global's name is no text"))
     }
 
-    pub(super) fn value(&self, id: Id) -> &Value<'a> {
+    pub(super) fn value(&self, id: ValueId) -> &Value<'a> {
         &self.values[id as usize]
     }
 
     fn push(&mut self, value: Value<'a>) {
         // No more values than bytes, of which there are at most 4 Mi.
-        self.stack.push(self.values.len() as Id);
+        self.stack.push(self.values.len() as ValueId);
         self.values.push(value);
     }
 
@@ -252,24 +252,24 @@ impl<'a> Machine<'a> {
         if self.marks.last().is_some_and(|&mark| from < mark) { damaged("a mark is out of place") } else { Ok(()) }
     }
 
-    fn top(&self) -> Result<Id, Error> {
+    fn top(&self) -> Result<ValueId, Error> {
         let Some(&top) = self.stack.last() else { return damaged("a value is missing") };
         self.guard(self.stack.len() - 1)?;
         Ok(top)
     }
 
-    fn pop(&mut self) -> Result<Id, Error> {
+    fn pop(&mut self) -> Result<ValueId, Error> {
         let top = self.top()?;
         self.stack.pop();
         Ok(top)
     }
 
-    fn pop_mark(&mut self) -> Result<Vec<Id>, Error> {
+    fn pop_mark(&mut self) -> Result<Vec<ValueId>, Error> {
         let Some(mark) = self.marks.pop() else { return damaged("a mark is missing") };
         Ok(self.stack.split_off(mark))
     }
 
-    fn extend(&mut self, items: Vec<Id>) -> Result<(), Error> {
+    fn extend(&mut self, items: Vec<ValueId>) -> Result<(), Error> {
         let top = self.top()?;
         match &mut self.values[top as usize] {
             Value::Sequence(list) => list.extend(items),
@@ -278,7 +278,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn set(&mut self, items: &[Id]) -> Result<(), Error> {
+    fn set(&mut self, items: &[ValueId]) -> Result<(), Error> {
         let (pairs, rest) = items.as_chunks();
         let top = self.top()?;
         match &mut self.values[top as usize] {
@@ -304,7 +304,7 @@ impl<'a> Machine<'a> {
 
 fn find(module: &str, name: &str) -> Result<Global, Error> {
     let shown = || format!("{module}.{name}").chars().take(100).flat_map(char::escape_debug).collect();
-    Global::known(module, name).ok_or_else(|| Error::Hostile(shown()))
+    Global::lookup(module, name).ok_or_else(|| Error::ForbiddenGlobal(shown()))
 }
 
 /// A little-endian integer of any length; beyond 64 bits it is of no use here.

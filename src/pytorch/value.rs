@@ -3,7 +3,7 @@
 use super::element::Element;
 
 /// The number of a value.
-pub type Id = u32;
+pub type ValueId = u32;
 
 /// What a pickle's opcodes make.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,9 +12,9 @@ pub enum Value<'a> {
     Int(i64),
     Bool(bool),
     /// A tuple, list or set.
-    Sequence(Vec<Id>),
+    Sequence(Vec<ValueId>),
     /// A dict, in the order of the file; a later entry replaces an earlier one.
-    Dict(Vec<(Id, Id)>),
+    Dict(Vec<(ValueId, ValueId)>),
     Global(Global),
     Storage(Storage<'a>),
     Tensor(Box<TensorRef<'a>>),
@@ -34,7 +34,7 @@ pub enum Global {
 }
 
 impl Global {
-    pub fn known(module: &str, name: &str) -> Option<Self> {
+    pub fn lookup(module: &str, name: &str) -> Option<Self> {
         Some(match (module, name) {
             ("collections", "OrderedDict") => Self::OrderedDict,
             ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Self::RebuildTensor,

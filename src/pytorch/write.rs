@@ -7,7 +7,7 @@ use std::{
 
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
-use super::NOTE;
+use super::METADATA_ENTRY;
 use crate::{
     checkpoint::{Error, stored},
     model::parameter::Arrays,
@@ -29,7 +29,7 @@ pub fn write(arrays: &Arrays, metadata: &BTreeMap<String, String>, half: bool) -
     };
     put("data.pkl", &pickle(arrays, &stored));
     put("byteorder", b"little");
-    put(NOTE, serde_json::json!(metadata).to_string().as_bytes());
+    put(METADATA_ENTRY, serde_json::json!(metadata).to_string().as_bytes());
     for (number, (bytes, _)) in stored.iter().enumerate() {
         put(&format!("data/{number}"), bytes);
     }

@@ -82,7 +82,7 @@ impl Session {
     /// The set of a run, with images that a user labeled, which count as images to train on.
     pub(super) fn splits(&self, config: &TrainConfig, own: &ImageSet) -> Result<Rc<Splits>, CommandError> {
         let splits = match (&self.brought, config.dataset) {
-            (_, Dataset::Synthetic) => Rc::new(synthetic::usual([config.limit, config.limit_test])),
+            (_, Dataset::Synthetic) => Rc::new(synthetic::default_splits([config.limit, config.limit_test])),
             (Some(brought), dataset) if brought.dataset == dataset => brought.splits.clone(),
             (_, dataset) => {
                 let text =
@@ -106,10 +106,10 @@ impl Session {
         if own.is_empty() && config.validation == 0 && sizes == [train.len(), test.len()] {
             return Ok(splits);
         }
-        let mut splits = Splits { train: train.every(sizes[0]), test: test.every(sizes[1]) };
-        splits.join(own);
+        let mut splits = Splits { train: train.subsample(sizes[0]), test: test.subsample(sizes[1]) };
+        splits.extend_with(own);
         // Natively an epoch is chosen by these: here they are just left out, so that all steps are the same.
-        splits.train.set_aside(config.validation);
+        splits.train.split_off_stratified(config.validation);
         Ok(Rc::new(splits))
     }
 }

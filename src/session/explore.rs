@@ -11,14 +11,14 @@ use crate::{
         Attack, AttackBatch, AttackConfig, AttackKind, Error, Goal, ModelOracle, Norm, Observer, Progress,
         method::stages,
     },
-    data::{IMAGE_SIZE, ImageSet, synthetic, unit},
+    data::{IMAGE_SIZE, ImageSet, synthetic, to_unit_range},
     explore::{
         embedding::Embedding,
         jacobian,
-        landscape::{Landscape, Window},
+        landscape::{LandscapePlane, LandscapeValues},
         layers,
-        margins::{Radius, attack_within},
-        question::{AttackStep, LandscapeGrid, LatentPath, Probe, ProbeResult, Reactions},
+        margin_curve::{MarginPoint, attack_at_radius},
+        probe::{AttackStep, JacobianResponses, LandscapeGrid, LatentPath, Probe, ProbeResult},
         transport,
     },
     model::Model,
@@ -85,7 +85,7 @@ impl Session {
         &mut self,
         id: u64,
         slot: Slot,
-        question: Probe,
+        probe: Probe,
         emit: &dyn Fn(Event),
     ) -> Result<(), CommandError> {
         let latest = self.latest.clone();
@@ -93,12 +93,12 @@ impl Session {
         let told = |answer: Result<ProbeResult, String>, over| Event::Explored {
             id,
             slot,
-            question: question.clone(),
+            probe: probe.clone(),
             answer: answer.map(Box::new),
             over,
         };
         let part = |answer| told(Ok(answer), false);
-        let answer = match self.answer(slot, &question, &mut line, &part).await {
+        let answer = match self.answer(slot, &probe, &mut line, &part).await {
             Ok(answer) => Ok(answer),
             Err(No::Stopped) => {
                 emit(Event::ProbeCancelled { id });
@@ -114,26 +114,30 @@ impl Session {
     async fn answer(
         &mut self,
         slot: Slot,
-        question: &Probe,
+        probe: &Probe,
         line: &mut Line<'_>,
         part: &dyn Fn(ProbeResult) -> Event,
     ) -> Result<ProbeResult, No> {
         let missing = || Error::Unsuited("there is no attack to look at yet".into());
         let device = self.device.clone().ok_or_else(missing)?;
         let (model, info) = self.models.get(&slot).ok_or_else(missing)?;
-        let x = self.image.as_ref().ok_or_else(missing)?.unit();
+        let x = self.image.as_ref().ok_or_else(missing)?.to_unit_range();
         let attacked = self.attacked.get(&slot).ok_or_else(missing)?;
         let query = ModelOracle::new(model, &device, [3, IMAGE_SIZE, IMAGE_SIZE], BATCH);
         let photos = &self.reference;
         let known = |count| {
             let embedded = synthetic::generate(0, 0, count).test;
-            if photos.is_empty() || info.classes == embedded.classes { embedded } else { photos.spread(count) }
-        };
-        Ok(match question {
-            Probe::Layers => ProbeResult::Layers(layers::shifts(model, &device, &x, &attacked.x_adv).await?),
-            Probe::Maps(layer) => {
-                ProbeResult::Maps(layers::maps(model, &device, &x, &attacked.x_adv, layer, CHANNELS).await?)
+            if photos.is_empty() || info.classes == embedded.classes {
+                embedded
+            } else {
+                photos.stratified_sample(count)
             }
+        };
+        Ok(match probe {
+            Probe::Layers => ProbeResult::Layers(layers::layer_shifts(model, &device, &x, &attacked.x_adv).await?),
+            Probe::ChannelMaps(layer) => ProbeResult::ChannelMaps(
+                layers::channel_maps(model, &device, &x, &attacked.x_adv, layer, CHANNELS).await?,
+            ),
             Probe::Embedding => {
                 let reference = match self.embeddings.entry(slot) {
                     Entry::Occupied(made) => made.get().clone(),
@@ -158,22 +162,22 @@ impl Session {
                 let (z, a) = (flat(query.logits(&x).await?), flat(query.logits(&x_adv).await?));
                 let seed = attacked.config.seed;
                 let theta = transport::projections(seed, model.classes, PROJECTIONS, &device).await?;
-                let transport = transport::transport(&z, &a, &theta, model.classes)?;
-                if *question == Probe::Transport {
+                let transport = transport::compute_transport(&z, &a, &theta, model.classes)?;
+                if *probe == Probe::Transport {
                     return Ok(ProbeResult::Transport(transport));
                 }
                 let random = jacobian::random_directions(seed, z.len() / model.classes, model.classes, &device).await?;
-                ProbeResult::Jacobian(Reactions {
-                    transport: jacobian::reaction(&query, &x, &x_adv, &transport.direction, &[0]).await?,
-                    random: jacobian::reaction(&query, &x, &x_adv, &random, &[0]).await?,
+                ProbeResult::Jacobian(JacobianResponses {
+                    transport: jacobian::response(&query, &x, &x_adv, &transport.direction, &[0]).await?,
+                    random: jacobian::response(&query, &x, &x_adv, &random, &[0]).await?,
                 })
             }
             Probe::Landscape => {
                 let Attacked { config, goal, x_adv, .. } = attacked;
-                let window = Window::new(&x, x_adv, config.norm, config.seed, *goal, ENDS, SIDE_POINTS)?;
-                let mut values = Landscape::default();
+                let plane = LandscapePlane::new(&x, x_adv, config.norm, config.seed, *goal, ENDS, SIDE_POINTS)?;
+                let mut values = LandscapeValues::default();
                 for row in 0..SIDE_POINTS {
-                    values.extend(window.rows(&query, row..row + 1).await?);
+                    values.extend(plane.rows(&query, row..row + 1).await?);
                     if line.due() {
                         let values = values.clone();
                         let so_far = ProbeResult::Landscape(LandscapeGrid { values, side: SIDE_POINTS, range: ENDS });
@@ -184,27 +188,28 @@ impl Session {
                 }
                 ProbeResult::Landscape(LandscapeGrid { values, side: SIDE_POINTS, range: ENDS })
             }
-            Probe::Margins => {
+            Probe::MarginCurve => {
                 let clean = attacked.goal.margin(query.logits(&x).await?.row(0));
-                let mut curve = vec![Radius { epsilon: 0.0, margin: clean }];
+                let mut curve = vec![MarginPoint { epsilon: 0.0, margin: clean }];
                 let task = AttackBatch { x, goals: vec![attacked.goal], ids: vec![0] };
                 let config = plain(&attacked.config);
                 for radius in RADII.map(|times| times * config.epsilon.0) {
                     if curve.last().is_some_and(|last| last.margin <= 0.0) {
                         break;
                     }
-                    let found = attack_within(radius, &config, model.classes, &query, &task, &mut Quiet(line)).await?;
+                    let found =
+                        attack_at_radius(radius, &config, model.classes, &query, &task, &mut Quiet(line)).await?;
                     if line.stopped {
                         return Err(No::Stopped);
                     }
-                    curve.extend(found.iter().map(|f| Radius { epsilon: radius, margin: f.margin }));
-                    if line.tell(Some(part(ProbeResult::Margins(curve.clone())))).await.is_break() {
+                    curve.extend(found.iter().map(|f| MarginPoint { epsilon: radius, margin: f.margin }));
+                    if line.tell(Some(part(ProbeResult::MarginCurve(curve.clone())))).await.is_break() {
                         return Err(No::Stopped);
                     }
                 }
-                ProbeResult::Margins(curve)
+                ProbeResult::MarginCurve(curve)
             }
-            Probe::Moments => {
+            Probe::AttackSteps => {
                 let start = ("", 0, &x);
                 let path = attacked.path.iter().map(|Point { attack, step, x }| (attack.as_str(), *step, x));
                 let points: Vec<_> = [start].into_iter().chain(path).collect();
@@ -216,7 +221,7 @@ impl Session {
                     x: x.clone(),
                     probabilities: softmax(z),
                 };
-                ProbeResult::Moments(points.into_iter().zip(seen.rows()).map(moment).collect())
+                ProbeResult::AttackSteps(points.into_iter().zip(seen.rows()).map(moment).collect())
             }
         })
     }
@@ -238,7 +243,7 @@ fn pgd_within(config: &AttackConfig) -> AttackConfig {
 
 /// Images with the classes that the model gives them: it may know others than theirs.
 async fn reference(query: &ModelOracle<'_, Model>, set: &ImageSet) -> Result<(Vec<f32>, Vec<u16>), Error> {
-    let x = unit(&set.pixels);
+    let x = to_unit_range(&set.pixels);
     let seen = query.logits(&x).await?.rows().map(|z| top(z) as u16).collect();
     Ok((x, seen))
 }

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     attack::training::{noise, perturb},
     batch::{one_hot, pixels_of},
-    data::{ImageSet, unit},
-    explore::{embedding::Embedding, layers, question::LatentPath, transport},
+    data::{ImageSet, to_unit_range},
+    explore::{embedding::Embedding, layers, probe::LatentPath, transport},
     loss::{Objective, ObjectiveConfig},
     model::{Model, Pass},
     prediction::{seen, top},
@@ -105,7 +105,7 @@ impl Run {
         let transport = match self.trainer.config.objective.needs_attack() {
             true => {
                 let theta = transport::projections(self.trainer.step, c, PROJECTIONS, device).await.map_err(lost)?;
-                Some(transport::transport(&z, &a, &theta, c).map_err(lost)?)
+                Some(transport::compute_transport(&z, &a, &theta, c).map_err(lost)?)
             }
             false => None,
         };
@@ -127,9 +127,9 @@ impl Run {
             }
         };
         let [z, a, x_adv] = self.pair(&pixels, &[label], device).await?;
-        let shifts = layers::shifts(model, device, x, &x_adv).await.map_err(lost)?;
+        let shifts = layers::layer_shifts(model, device, x, &x_adv).await.map_err(lost)?;
         let ImageSet { pixels, labels, .. } = &self.reference;
-        let reference = Embedding::new(model, device, &unit(pixels), labels, CELLS).await.map_err(lost)?;
+        let reference = Embedding::new(model, device, &to_unit_range(pixels), labels, CELLS).await.map_err(lost)?;
         let path = reference.project(model, device, &[x, &x_adv].concat()).await.map_err(lost)?;
         let way = LatentPath { reference, path };
         Ok(TrackedImage { clean: super::softmax(&z), attacked: super::softmax(&a), shifts, way })

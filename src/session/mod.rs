@@ -20,7 +20,7 @@ use crate::{
         method::{Stage, stages},
     },
     checkpoint::Checkpoint,
-    data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, crop::Crop, image::Upright, synthetic},
+    data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, crop::Crop, image::DecodedImage, synthetic},
     evaluate::Evaluation,
     explore::embedding::Embedding,
     model::Model,
@@ -55,7 +55,7 @@ pub struct Session {
     twins: BTreeMap<Slot, Twins>,
     image: Option<ImageInfo>,
     /// The image's file, if it has one.
-    upright: Option<Upright>,
+    decoded_image: Option<DecodedImage>,
     /// The set that the user brought to train on, and images that they labeled.
     brought: Option<Brought>,
     /// What views compare with where a model tells apart other classes than the embedded set's; empty until it is there.
@@ -98,7 +98,7 @@ impl Session {
             Command::LoadSample { index } => self.load_sample(index, emit).await,
             Command::Attack { id, slot, settings, target } => self.attack(id, slot, &settings, target, emit).await,
             Command::Evaluate { id, slot, settings, images } => self.evaluate(id, slot, &settings, images, emit).await,
-            Command::Explore { id, slot, question } => self.explore(id, slot, question, emit).await,
+            Command::Explore { id, slot, probe } => self.explore(id, slot, probe, emit).await,
             Command::Save { slot, part, original, attacked, settings, target } => {
                 self.save(slot, part, (&original, &attacked), (&settings, target), emit).await
             }
@@ -144,13 +144,13 @@ impl Session {
     ) -> Result<(), CommandError> {
         let refuse = CommandError::new(ErrorScope::Model);
         let checkpoint = Checkpoint::from_bytes(bytes).map_err(|e| refuse(&format!("{name}: {e}")))?;
-        let mut model =
-            Model::from_arrays(&checkpoint.model(), self.device()?).map_err(|e| refuse(&format!("{name}: {e}")))?;
+        let mut model = Model::from_arrays(&checkpoint.model_arrays(), self.device()?)
+            .map_err(|e| refuse(&format!("{name}: {e}")))?;
         let info = ModelInfo {
             architecture: model.architecture.to_string(),
             objective: checkpoint.metadata.get("objective").cloned(),
             parameters: model.parameters(),
-            classes: checkpoint.classes(model.classes),
+            classes: checkpoint.class_names(model.classes),
             name,
         };
         emit(Event::ModelLoaded { slot, model: info.clone() });
@@ -162,7 +162,7 @@ impl Session {
     }
 
     async fn load_sample(&mut self, index: u64, emit: &dyn Fn(Event)) -> Result<(), CommandError> {
-        if index >= synthetic::TEST_IMAGES {
+        if index >= synthetic::TEST_IMAGE_COUNT {
             let text = format!("the embedded set has no image number {index}");
             return Err(CommandError(ErrorScope::Image, text));
         }
@@ -175,15 +175,15 @@ impl Session {
             label: Some(classes.swap_remove(labels[0].into())),
             notes: Vec::new(),
         };
-        self.upright = None;
+        self.decoded_image = None;
         self.take(info, emit).await
     }
 
     fn load_reference(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
         let refuse = CommandError::new(ErrorScope::Reference);
-        let sheet = Upright::open(bytes, "the photos to compare with").map_err(|e| refuse(&e))?;
+        let sheet = DecodedImage::decode(bytes, "the photos to compare with").map_err(|e| refuse(&e))?;
         let side = IMAGE_SIZE as u32;
-        let one = |i| sheet.seen(Crop { x: 0, y: i * side, side }).pixels;
+        let one = |i| sheet.crop(Crop { x: 0, y: i * side, side }).pixels;
         let pixels: Vec<u8> = (0..sheet.size()[1] / side).flat_map(one).collect();
         // Their classes are what a model says they are.
         self.reference = ImageSet { labels: vec![0; pixels.len() / IMAGE_LEN], pixels, classes: Vec::new() };
@@ -204,7 +204,7 @@ impl Session {
     /// Classifies the clean image, once there are the model and an image.
     async fn classify(&self, slot: Slot, emit: &dyn Fn(Event)) -> Result<(), CommandError> {
         if let (Some((model, _)), Some(image)) = (self.models.get(&slot), &self.image) {
-            let probabilities = self.probabilities(model, &image.unit()).await.map_err(|e| match e {
+            let probabilities = self.probabilities(model, &image.to_unit_range()).await.map_err(|e| match e {
                 attack::Error::NotFinite => CommandError(ErrorScope::Model, e.to_string()),
                 e => failed(e),
             })?;
@@ -246,7 +246,7 @@ impl Session {
         let ((model, _), config, stages) = self.plan(slot, settings, &refuse)?;
         let image = self.image.as_ref().ok_or_else(|| refuse(&"load an image first"))?;
         let query = ModelOracle::new(model, self.device()?, [3, IMAGE_SIZE, IMAGE_SIZE], 1);
-        let x = image.unit();
+        let x = image.to_unit_range();
         let looks = ModelOracle::new(model, self.device()?, [3, IMAGE_SIZE, IMAGE_SIZE], 1);
         let seen = looks.logits(&x).await.map_err(failed)?;
         let goal = match target {
@@ -318,7 +318,7 @@ impl Session {
         let ((model, info), config, stages) = self.plan(slot, settings, &refuse)?;
         let brought = self.brought.as_ref().filter(|brought| info.classes.starts_with(&brought.splits.test.classes));
         let set = match brought {
-            Some(brought) => brought.splits.test.spread(images),
+            Some(brought) => brought.splits.test.stratified_sample(images),
             None => synthetic::generate(0, 0, images).test,
         };
         // A run may have learned of classes of the user's own beside the set's.

@@ -5,7 +5,7 @@ use crate::{
     data::{
         IMAGE_SIZE,
         crop::Crop,
-        image::{Decoded, Upright},
+        image::{CroppedImage, DecodedImage},
     },
     protocol::{ErrorScope, Event, ImageInfo, SourceImage},
 };
@@ -21,28 +21,28 @@ impl Session {
         bytes: &[u8],
         emit: &dyn Fn(Event),
     ) -> Result<(), CommandError> {
-        let upright = Upright::open(bytes, &name).map_err(|e| CommandError::new(ErrorScope::Image)(&e))?;
-        let size = upright.size();
-        let crop = Crop::middle(size);
-        let Decoded { pixels, original, notes } = upright.seen(crop);
+        let decoded_image = DecodedImage::decode(bytes, &name).map_err(|e| CommandError::new(ErrorScope::Image)(&e))?;
+        let size = decoded_image.size();
+        let crop = Crop::centered(size);
+        let CroppedImage { pixels, original_size, notes } = decoded_image.crop(crop);
         let may_choose = size[0] != size[1] || size[0] > IMAGE_SIZE as u32;
         if may_choose {
-            let (shown, rgb) = upright.preview(PREVIEW);
+            let (shown, rgb) = decoded_image.preview(PREVIEW);
             emit(Event::SourceImage { whole: SourceImage { size, shown, rgb } });
         }
         let crop = may_choose.then_some(crop);
-        self.upright = Some(upright);
-        self.take(ImageInfo { name, pixels, original, crop, label, notes }, emit).await
+        self.decoded_image = Some(decoded_image);
+        self.take(ImageInfo { name, pixels, original: original_size, crop, label, notes }, emit).await
     }
 
     pub(super) async fn crop(&mut self, crop: Crop, emit: &dyn Fn(Event)) -> Result<(), CommandError> {
-        let (Some(upright), Some(image)) = (&self.upright, &self.image) else {
+        let (Some(decoded_image), Some(image)) = (&self.decoded_image, &self.image) else {
             return Err(CommandError(ErrorScope::Image, "load an image first".into()));
         };
-        let crop = crop.inside(upright.size());
-        let Decoded { pixels, original, notes } = upright.seen(crop);
+        let crop = crop.clamped_to(decoded_image.size());
+        let CroppedImage { pixels, original_size, notes } = decoded_image.crop(crop);
         let (name, label) = (image.name.clone(), image.label.clone());
-        let info = ImageInfo { name, pixels, original, crop: Some(crop), label, notes };
+        let info = ImageInfo { name, pixels, original: original_size, crop: Some(crop), label, notes };
         self.take(info, emit).await
     }
 }

@@ -3,7 +3,7 @@
 use super::{CommandError, Session, failed, softmax};
 use crate::{
     attack::{AttackConfig, Goal, ModelOracle, ThreatModel, rounding},
-    data::{IMAGE_LEN, IMAGE_SIZE, image::encode_png, unit},
+    data::{IMAGE_LEN, IMAGE_SIZE, image::encode_png, to_unit_range},
     prediction::top,
     protocol::{ErrorScope, Event, Part, Slot},
     settings::Settings,
@@ -31,7 +31,7 @@ impl Session {
         let goal = match target.filter(|class| *class < model.classes) {
             Some(class) => Goal::Targeted(class),
             None => {
-                let x = unit(original);
+                let x = to_unit_range(original);
                 Goal::Untargeted(top(query.logits(&x).await.map_err(failed)?.row(0)))
             }
         };

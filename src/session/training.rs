@@ -37,7 +37,7 @@ pub struct Run {
 
 impl Run {
     fn new(trainer: Trainer, data: Rc<Splits>, notes: Vec<String>) -> Self {
-        let (held_out, reference) = (data.test.spread(HELD_OUT), data.test.spread(REFERENCE));
+        let (held_out, reference) = (data.test.stratified_sample(HELD_OUT), data.test.stratified_sample(REFERENCE));
         Self { trainer, data, held_out, reference, looked: None, notes }
     }
 
@@ -180,7 +180,7 @@ impl Session {
         let device = self.device()?.clone();
         let run = self.run.as_mut().ok_or_else(|| refuse("begin a run first"))?;
         let class = |label: &String| run.data.train.classes.iter().position(|class| class == label);
-        let followed = self.image.as_ref().map(|p| (p.unit(), p.label.as_ref().and_then(class)));
+        let followed = self.image.as_ref().map(|p| (p.to_unit_range(), p.label.as_ref().and_then(class)));
         let gpu = choice != DeviceChoice::Cpu;
         let every = if gpu { LOOK_EVERY_GPU } else { LOOK_EVERY };
         let mut line = Line::new(id, &latest, emit);

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 
 use super::{Error, TrainConfig, Trainer, optimizer::Sgd};
 use crate::{
-    checkpoint::{self, Checkpoint, MODEL, disagreement},
+    checkpoint::{self, Checkpoint, MODEL_PREFIX, first_class_mismatch},
     data::{IMAGE_LEN, IMAGE_SIZE, ImageSet},
     model::{Model, parameter::Array},
     settings::{Pair, Settings},
@@ -27,14 +27,14 @@ impl Trainer {
     /// If the file is no run's, or its parts do not fit each other or the data.
     pub fn resume(checkpoint: &Checkpoint, data: &ImageSet, device: &Device) -> Result<Self, Error> {
         check_run(checkpoint)?;
-        let result = Model::from_arrays(&checkpoint.model(), device)?;
-        let latest = checkpoint.part(LATEST);
+        let result = Model::from_arrays(&checkpoint.model_arrays(), device)?;
+        let latest = checkpoint.arrays_with_prefix(LATEST);
         let (model, averaged) =
             if latest.is_empty() { (result, None) } else { (Model::from_arrays(&latest, device)?, Some(result)) };
         let mut trainer = Self::with_model(&config_of(checkpoint)?, model, data, device)?;
         trainer.averaged = averaged;
-        trainer.classes = checkpoint.classes(trainer.model.classes);
-        if let Some(i) = disagreement(&trainer.classes, &data.classes) {
+        trainer.classes = checkpoint.class_names(trainer.model.classes);
+        if let Some(i) = first_class_mismatch(&trainer.classes, &data.classes) {
             let [of_run, found] = [&trainer.classes, &data.classes].map(|names| names[i].clone());
             return Err(Error::ClassNames { number: i, of_run, found });
         }
@@ -52,7 +52,7 @@ impl Trainer {
         if weights.values().flat_map(|array| &array.values).any(|v| !v.is_finite()) {
             return Err(Error::Diverged { step: self.step, loss: f32::NAN });
         }
-        file.add(MODEL, weights);
+        file.insert_with_prefix(MODEL_PREFIX, weights);
         let metadata = [
             ("format", FORMAT.to_owned()),
             ("architecture", self.model.architecture.to_string()),
@@ -69,9 +69,9 @@ impl Trainer {
     pub async fn checkpoint(&self) -> Result<Checkpoint, Error> {
         let mut file = self.model_file().await?;
         if self.averaged.is_some() {
-            file.add(LATEST, self.model.arrays().await.map_err(Error::Device)?);
+            file.insert_with_prefix(LATEST, self.model.arrays().await.map_err(Error::Device)?);
         }
-        file.add(VELOCITY, self.optimizer.arrays().await.map_err(Error::Device)?);
+        file.insert_with_prefix(VELOCITY, self.optimizer.arrays().await.map_err(Error::Device)?);
         if !self.own.is_empty() {
             let n = self.own.len();
             let values = |bytes: &[u8]| bytes.iter().map(|&v| f32::from(v)).collect();

@@ -7,7 +7,7 @@ use rand_distr::{Beta, Distribution};
 use super::TrainConfig;
 use crate::{
     batch::Batch,
-    data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, augment, unit},
+    data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, augment, to_unit_range},
     random::{self, RngExt, StreamId},
 };
 
@@ -32,7 +32,7 @@ pub fn draw(config: &TrainConfig, [data, extra]: [&ImageSet; 2], step: u64, size
         if config.augment {
             augment::crop_and_flip(images.image(i), &mut rng, out);
         } else {
-            out.copy_from_slice(&unit(images.image(i)));
+            out.copy_from_slice(&to_unit_range(images.image(i)));
         }
         if config.cutout > 0 {
             augment::cut_out(config.cutout, &mut rng, out);

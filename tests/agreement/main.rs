@@ -8,7 +8,7 @@ use otjr::{
     data::synthetic,
     explore::{
         layers::LayerShift,
-        question::{Probe, ProbeResult},
+        probe::{Probe, ProbeResult},
     },
     platform::DeviceChoice,
     protocol::{AttackResult, Command, Event, Slot},
@@ -102,7 +102,7 @@ fn runs_that_the_page_shall_go_on_with_are_written_down() {
         for (key, value) in settings.into_iter().chain([("objective", objective)]) {
             config.set(key, value).expect("it is a setting");
         }
-        let data = synthetic::usual([config.limit, config.limit_test]);
+        let data = synthetic::default_splits([config.limit, config.limit_test]);
         let mut trainer = Trainer::new(&config, &data.train, &burn::tensor::Device::flex()).expect("it can be trained");
         let mut records = Vec::new();
         let mut train = |trainer: &mut Trainer, steps: u64| {

@@ -1,4 +1,4 @@
-//! Several models at once, questions for the views, and the tour, in the page's state.
+//! Several models at once, probes for the views, and the tour, in the page's state.
 
 use otjr::{
     app::{
@@ -13,7 +13,7 @@ use otjr::{
     },
     explore::{
         layers::LayerShift,
-        question::{AttackStep, Probe, ProbeResult},
+        probe::{AttackStep, Probe, ProbeResult},
     },
     loss::Objective,
     protocol::{Command, ErrorScope, Event, Part, Slot, Transfer},
@@ -100,11 +100,11 @@ fn an_attack_can_be_rewound() {
     let outcome = state.shown().unwrap().pixels.to_vec();
     assert_eq!(rewind::words(&state), "");
     let tasks = user(&mut state, UserAction::Rewind(10));
-    let [Effect::Send(Command::Explore { id, slot: Slot::Robust, question: Probe::Moments })] = tasks[..] else {
+    let [Effect::Send(Command::Explore { id, slot: Slot::Robust, probe: Probe::AttackSteps })] = tasks[..] else {
         panic!("{tasks:?}")
     };
     assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&outcome[..], "not known yet"));
-    let original = state.image.as_ref().unwrap().unit();
+    let original = state.image.as_ref().unwrap().to_unit_range();
     let moment = |step: usize| AttackStep {
         attack: if step == 0 { String::new() } else { "pgd".into() },
         step,
@@ -112,8 +112,8 @@ fn an_attack_can_be_rewound() {
         probabilities: vec![1.0 - 0.1 * step as f32, 0.1 * step as f32, 0.0],
     };
     // Fewer moments than stops.
-    let answer = Ok(ProbeResult::Moments((0..=4).map(moment).collect()).into());
-    receive(&mut state, Event::Explored { id, slot: Slot::Robust, question: Probe::Moments, answer, over: true });
+    let answer = Ok(ProbeResult::AttackSteps((0..=4).map(moment).collect()).into());
+    receive(&mut state, Event::Explored { id, slot: Slot::Robust, probe: Probe::AttackSteps, answer, over: true });
     assert_eq!(
         (state.shown().unwrap().probabilities, rewind::words(&state).as_str()),
         (&[0.8, 0.2, 0.0][..], "at step 2 of 20")
@@ -144,18 +144,18 @@ fn a_layer_of_another_network_is_not_asked_for() {
     let (mut state, tasks) = both_attacked();
     user(&mut state, UserAction::Layer("stage 9".into()));
     let mut layers = |tasks: Vec<Effect>| {
-        let [Effect::Send(Command::Explore { id, slot, question: Probe::Layers })] = tasks[..] else {
+        let [Effect::Send(Command::Explore { id, slot, probe: Probe::Layers })] = tasks[..] else {
             panic!("{tasks:?}")
         };
         let shift = LayerShift { name: "pixels".into(), shape: [3, 32, 32], relative_l2: None, cosine: None };
         let answer = Ok(ProbeResult::Layers(vec![shift]).into());
-        receive(&mut state, Event::Explored { id, slot, question: Probe::Layers, answer, over: true })
+        receive(&mut state, Event::Explored { id, slot, probe: Probe::Layers, answer, over: true })
     };
     let tasks = layers(tasks);
     assert_eq!(layers(tasks), []);
     assert_eq!(layer_names(&state), ["pixels", "stage 9"]);
     let tasks = user(&mut state, UserAction::Layer("pixels".into()));
-    assert!(matches!(&tasks[..], [Effect::Send(Command::Explore { question: Probe::Maps(_), .. })]), "{tasks:?}");
+    assert!(matches!(&tasks[..], [Effect::Send(Command::Explore { probe: Probe::ChannelMaps(_), .. })]), "{tasks:?}");
     assert_eq!(layer_names(&state), ["pixels"]);
 }
 
@@ -195,25 +195,25 @@ fn a_model_that_cannot_be_had_beside_is_not_tried_again() {
 #[test]
 fn the_open_view_is_asked_for_each_model_and_again_after_another_attack() {
     let (mut state, tasks) = both_attacked();
-    let question = |tasks: &[Effect]| match tasks {
-        [Effect::Send(Command::Explore { id, slot, question })] => (*id, *slot, question.clone()),
-        other => panic!("no question: {other:?}"),
+    let probe = |tasks: &[Effect]| match tasks {
+        [Effect::Send(Command::Explore { id, slot, probe })] => (*id, *slot, probe.clone()),
+        other => panic!("no probe: {other:?}"),
     };
-    let answer = |(id, slot, question): (u64, Slot, Probe), over| Event::Explored {
+    let answer = |(id, slot, probe): (u64, Slot, Probe), over| Event::Explored {
         id,
         slot,
-        question,
+        probe,
         answer: Ok(ProbeResult::Layers(Vec::new()).into()),
         over,
     };
-    let first = question(&tasks);
+    let first = probe(&tasks);
     assert_eq!((first.1, &first.2), (Slot::Robust, &Probe::Layers));
     assert_eq!(receive(&mut state, answer(first.clone(), false)), [], "only a part");
-    let second = question(&receive(&mut state, answer(first.clone(), true)));
+    let second = probe(&receive(&mut state, answer(first.clone(), true)));
     assert_eq!((second.1, &second.2), (Slot::Standard, &Probe::Layers));
     assert_eq!(receive(&mut state, answer(second, true)), []);
-    // Another view, another question; a late answer to an old one changes nothing.
-    let third = question(&user(&mut state, UserAction::OpenView(Some(ExplorerView::Embedding))));
+    // Another view, another probe; a late answer to an old one changes nothing.
+    let third = probe(&user(&mut state, UserAction::OpenView(Some(ExplorerView::Embedding))));
     assert_eq!(third.2, Probe::Embedding);
     user(&mut state, UserAction::Set("epsilon", "4/255".into()));
     let (id, _) = attack_of(&state.apply(Msg::AttackTimerFired));

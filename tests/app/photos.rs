@@ -11,7 +11,7 @@ use otjr::{
         state::State,
     },
     checkpoint::Checkpoint,
-    data::{crop::Crop, image::Upright},
+    data::{crop::Crop, image::DecodedImage},
     protocol::{Command, ErrorScope, Origin, Slot},
 };
 
@@ -24,18 +24,19 @@ const ROBUST: BuiltinModel = BuiltinModel { world: ImageDomain::Photos, slot: Sl
 #[test]
 fn photos_are_there_and_credited() {
     let credits = fs::read_to_string(format!("{FOLDER}/CREDITS.md")).unwrap();
-    let sheet = Upright::open(&fs::read(format!("{FOLDER}/reference.png")).unwrap(), "sheet").unwrap();
+    let sheet = DecodedImage::decode(&fs::read(format!("{FOLDER}/reference.png")).unwrap(), "sheet").unwrap();
     assert_eq!(sheet.size(), [32, 32 * PHOTOS.len() as u32]);
     let bytes = fs::read(format!("{FOLDER}/../models/photo-otjr.safetensors")).unwrap();
-    let classes = Checkpoint::from_bytes(&bytes).unwrap().classes(10);
+    let classes = Checkpoint::from_bytes(&bytes).unwrap().class_names(10);
     for (i, photo) in PHOTOS.iter().enumerate() {
         assert!(classes.iter().any(|class| class == photo.class()), "{} is none of {classes:?}", photo.class());
-        let whole = Upright::open(&fs::read(format!("{FOLDER}/{}.jpg", photo.file)).unwrap(), photo.file).unwrap();
+        let whole =
+            DecodedImage::decode(&fs::read(format!("{FOLDER}/{}.jpg", photo.file)).unwrap(), photo.file).unwrap();
         assert_eq!(whole.size(), [256, 256], "{}", photo.file);
         let row = credits.lines().find(|row| row.contains(&format!("`{}.jpg`", photo.file))).expect(photo.file);
         assert!(row.contains(photo.by) && row.to_lowercase().contains(&photo.license.to_lowercase()), "{row}");
-        let small = sheet.seen(Crop { x: 0, y: 32 * i as u32, side: 32 }).pixels;
-        let shrunk = whole.seen(Crop::middle(whole.size())).pixels;
+        let small = sheet.crop(Crop { x: 0, y: 32 * i as u32, side: 32 }).pixels;
+        let shrunk = whole.crop(Crop::centered(whole.size())).pixels;
         let error: u32 = small.iter().zip(&shrunk).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
         assert!(error / 3072 < 8, "{}: {} levels off", photo.file, error / 3072);
     }

@@ -93,7 +93,7 @@ fn a_fixture_is_checked_on_every_backend_in_turn() {
     let mut state = attacking("");
     let tell = |state: &mut State, event| state.apply(Msg::Worker(BackendKind::Cpu, event));
     assert_eq!(state.apply(Msg::User(UserAction::OpenFile(4, FileKind::Fixture))), [Effect::Verify(4)]);
-    let check = verify::Check { group: "eval".into(), worst: "eval.logits".into(), error: 1e-6, tensors: 5 };
+    let check = verify::GroupCheck { group: "eval".into(), worst: "eval.logits".into(), error: 1e-6, tensors: 5 };
     let checks = vec![check];
     tell(&mut state, Event::Verified { checks: checks.clone(), milliseconds: 9.0 });
     assert_eq!(state.check.as_ref().map(|c| &c.groups), Some(&checks));

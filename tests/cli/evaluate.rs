@@ -48,7 +48,7 @@ fn an_evaluation_leaves_a_report() {
     assert!(text.contains(&format!("Written: {}", files.join(", "))), "{text}");
 
     let report = json(&folder.join("run/report.json"));
-    let images = synthetic::usual([1, 12]).test;
+    let images = synthetic::default_splits([1, 12]).test;
     let device = burn::tensor::Device::flex();
     // What is read from text may be off by its last bit.
     let same = |a: &[f64], b: &[f64]| assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12), "{a:?} {b:?}");
@@ -66,7 +66,7 @@ fn an_evaluation_leaves_a_report() {
             accuracy
         };
         let checkpoint = Checkpoint::from_bytes(&fs::read(file).unwrap()).unwrap();
-        let model = Model::from_arrays(&checkpoint.model(), &device).unwrap();
+        let model = Model::from_arrays(&checkpoint.model_arrays(), &device).unwrap();
         let pgd = AttackConfig { steps: 3, seed: 5, ..Default::default() }.within(otjr::settings::Pixels(4.0 / 255.0));
         let state = evaluate::accuracy(&model, &images, &pgd, 12, &device, |_| std::ops::ControlFlow::Continue(()));
         let shares = pollster::block_on(state).unwrap().accuracy().shares();

@@ -40,8 +40,8 @@ fn models_are_compared() {
         let device = burn::tensor::Device::flex();
         let path = if name == "ce" { CE } else { OTJR };
         let checkpoint = Checkpoint::from_bytes(&fs::read(path).unwrap()).unwrap();
-        let model = Model::from_arrays(&checkpoint.model(), &device).unwrap();
-        let images = synthetic::usual([1, 4]).test;
+        let model = Model::from_arrays(&checkpoint.model_arrays(), &device).unwrap();
+        let images = synthetic::default_splits([1, 4]).test;
         // Of six radii the fourth is 8/255.
         let eight = AttackConfig { epsilon: Pixels(8.0 / 255.0), ..AttackConfig::of(AttackKind::Pgd, Norm::Linf) };
         let go_on = |_: &evaluate::State| std::ops::ControlFlow::Continue(());

@@ -142,10 +142,10 @@ fn a_run_begins_with_given_weights() {
         let (done, text) = output(run);
         assert!(done.status.success() && text.contains(&format!("of 10 classes {anew} begin anew")), "{text}");
         let (given, kept) = (Checkpoint::from_bytes(&fs::read(given).unwrap()).unwrap(), checkpoint(folder, out));
-        for (name, array) in &given.model() {
+        for (name, array) in &given.model_arrays() {
             // Nothing is learned: only the running statistics move.
             if !name.contains("running") && (anew == 0 || !name.starts_with("fc.")) {
-                assert_eq!(kept.model().get(name), Some(array), "{name}");
+                assert_eq!(kept.model_arrays().get(name), Some(array), "{name}");
             }
         }
     };
@@ -179,7 +179,7 @@ fn a_run_begins_with_given_weights() {
 fn extra_images_are_trained_on() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let classes = synthetic::usual([1, 1]).train.classes;
+    let classes = synthetic::default_splits([1, 1]).train.classes;
     let png = otjr::data::image::encode_png(&[9; 3072]);
     for (set, class) in [("more", classes[1].as_str()), ("other", "teapot")] {
         for i in 0..10 {
@@ -221,10 +221,10 @@ fn a_run_from_elsewhere_goes_on() {
         ("objective", "sw"),
     ];
     settings.into_iter().for_each(|(key, value)| config.set(key, value).unwrap());
-    let mut data = synthetic::usual([96, 20]);
+    let mut data = synthetic::default_splits([96, 20]);
     let mut own = ImageSet::default();
     own.add(&[200; 3072], "teapot");
-    data.join(&own);
+    data.extend_with(&own);
     let mut trainer = Trainer::new(&config, &data.train, &burn::tensor::Device::flex()).unwrap();
     trainer.own = own;
     let steps = trainer.steps(&data.train);

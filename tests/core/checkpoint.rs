@@ -12,7 +12,7 @@ use crate::{ready, tests};
 fn sample() -> Checkpoint {
     let model = Model::new("wrn-10-1".parse().unwrap(), 3, None, 2, &Device::flex()).unwrap();
     let mut file = Checkpoint::default();
-    file.add("model.", ready(model.arrays()).unwrap());
+    file.insert_with_prefix("model.", ready(model.arrays()).unwrap());
     file.metadata.insert("classes".into(), r#"["a","b","ç"]"#.into());
     file
 }
@@ -22,8 +22,8 @@ tests! {
         let file = sample();
         assert_eq!(Checkpoint::from_bytes(&file.to_bytes()).unwrap(), file);
         assert_eq!(file.to_bytes(), file.clone().to_bytes(), "equal contents, equal bytes");
-        assert_eq!(file.classes(3), ["a", "b", "ç"]);
-        assert_eq!(file.classes(2), ["class 0", "class 1"], "names for another number of classes are no names");
+        assert_eq!(file.class_names(3), ["a", "b", "ç"]);
+        assert_eq!(file.class_names(2), ["class 0", "class 1"], "names for another number of classes are no names");
     }
 
     /// Cut anywhere, a file is refused; it never panics and never loads.
@@ -45,9 +45,9 @@ tests! {
 
     /// A bare state dict, as PyTorch saves it, needs no prefix and may count batches.
     fn state_dicts_are_models() {
-        let mut file = Checkpoint { arrays: sample().part("model."), ..Checkpoint::default() };
+        let mut file = Checkpoint { arrays: sample().arrays_with_prefix("model."), ..Checkpoint::default() };
         file.arrays.insert("bn1.num_batches_tracked".into(), Array { shape: vec![], values: vec![7.0] });
-        let model = Model::from_arrays(&file.model(), &Device::flex()).unwrap();
+        let model = Model::from_arrays(&file.model_arrays(), &Device::flex()).unwrap();
         assert_eq!((model.architecture.to_string().as_str(), model.classes), ("wrn-10-1", 3));
     }
 }

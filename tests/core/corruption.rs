@@ -43,7 +43,7 @@ fn color(image: &[u8]) -> [u8; 3] {
 
 fn shipped() -> Model {
     let file = Checkpoint::from_bytes(include_bytes!("../../public/models/ce.safetensors")).unwrap();
-    Model::from_arrays(&file.model(), &Device::flex()).unwrap()
+    Model::from_arrays(&file.model_arrays(), &Device::flex()).unwrap()
 }
 
 tests! {

@@ -29,7 +29,7 @@ fn data(n: usize) -> ImageSet {
 
 /// The page's own models.
 fn shipped(bytes: &[u8]) -> Model {
-    Model::from_arrays(&Checkpoint::from_bytes(bytes).unwrap().model(), &Device::flex()).unwrap()
+    Model::from_arrays(&Checkpoint::from_bytes(bytes).unwrap().model_arrays(), &Device::flex()).unwrap()
 }
 
 fn standard() -> Model {

@@ -86,7 +86,7 @@ fn attacks_on_wgpu_are_those_on_the_cpu() {
     };
     let run = |device: &Device, config: &AttackConfig| -> Vec<AttackOutcome> {
         let bytes = include_bytes!("../../public/models/otjr.safetensors");
-        let model = Model::from_arrays(&Checkpoint::from_bytes(bytes).unwrap().model(), device).unwrap();
+        let model = Model::from_arrays(&Checkpoint::from_bytes(bytes).unwrap().model_arrays(), device).unwrap();
         let query = ModelOracle::new(&model, device, [3, 32, 32], 2);
         let method = stages(config, 10).unwrap().remove(0).method;
         pollster::block_on(method.run(&query, &task, &mut ())).unwrap()

@@ -24,7 +24,7 @@ fn check_wide_resnet(bytes: &[u8]) {
 fn check_resnet(bytes: &[u8], pre_activation: bool) {
     let device = Device::flex();
     let fixture = Checkpoint::from_bytes(bytes).unwrap();
-    let mut model = Model::from_arrays(&fixture.model(), &device).unwrap();
+    let mut model = Model::from_arrays(&fixture.model_arrays(), &device).unwrap();
     assert_eq!(model.architecture, Architecture::ResNet18 { pre_activation, width: 4 });
     assert_eq!(model.classes, 5);
     let array = &fixture.arrays["input.x"];

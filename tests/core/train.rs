@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::{Device, Tensor};
 use otjr::{
     batch::Batch,
-    checkpoint::{Checkpoint, MODEL},
+    checkpoint::{Checkpoint, MODEL_PREFIX},
     data::{IMAGE_LEN, ImageSet, synthetic},
     loss::{
         Objective, ObjectiveConfig,
@@ -222,7 +222,7 @@ tests! {
     fn epochs_are_judged_on_images_set_aside() {
         let mut data = data();
         let whole = data.clone();
-        let aside = data.set_aside(10);
+        let aside = data.split_off_stratified(10);
         assert_eq!((data.len(), aside.len()), (25, 10));
         for i in 0..10 {
             assert!((0..data.len()).all(|j| data.image(j) != aside.image(i)));
@@ -286,14 +286,14 @@ tests! {
 
     /// With `head_only` the rest of the model is the same to the bit, and the file holds no velocities for it.
     fn the_last_layer_is_trained_alone() {
-        let start = train(&TrainConfig { normalize: true, ..config(Objective::Ce) }, &[0]).0.part(MODEL);
+        let start = train(&TrainConfig { normalize: true, ..config(Objective::Ce) }, &[0]).0.arrays_with_prefix(MODEL_PREFIX);
         for &objective in Objective::ALL {
             let (checkpoint, losses) = train(&TrainConfig { head_only: true, normalize: true, ..config(objective) }, &[3]);
             assert!(losses.iter().all(|loss| loss.is_finite()), "{objective}: {losses:?}");
-            let end = checkpoint.part(MODEL);
+            let end = checkpoint.arrays_with_prefix(MODEL_PREFIX);
             let changed: Vec<_> = end.keys().filter(|name| end[*name] != start[*name]).collect();
             assert_eq!(changed, ["fc.bias", "fc.weight"], "{objective}");
-            let velocities = checkpoint.part("optimiser.velocity.");
+            let velocities = checkpoint.arrays_with_prefix("optimiser.velocity.");
             assert_eq!(velocities.keys().collect::<Vec<_>>(), changed);
         }
     }
@@ -302,17 +302,17 @@ tests! {
     /// is the average, and training goes on from the weights as if there were none.
     fn the_average_follows_the_weights() {
         let with = |average, step| train(&TrainConfig { average, ..config(Objective::Ce) }, &[step]).0;
-        let [first, second] = [1, 2].map(|step| with(0.0, step).part(MODEL));
+        let [first, second] = [1, 2].map(|step| with(0.0, step).arrays_with_prefix(MODEL_PREFIX));
         let averaged = with(0.2, 2);
-        assert_eq!(averaged.part("latest."), second);
-        for (name, average) in averaged.part(MODEL) {
+        assert_eq!(averaged.arrays_with_prefix("latest."), second);
+        for (name, average) in averaged.arrays_with_prefix(MODEL_PREFIX) {
             for (i, a) in average.values.iter().enumerate() {
                 // After the first step it is the weights themselves: they are where the average begins.
                 let expected = 0.2 * first[&name].values[i] + 0.8 * second[&name].values[i];
                 assert!((a - expected).abs() <= 1e-6 * expected.abs().max(1.0), "{name} {i}: {a} {expected}");
             }
         }
-        assert!(with(0.0, 2).part("latest.").is_empty());
+        assert!(with(0.0, 2).arrays_with_prefix("latest.").is_empty());
     }
 
     /// A model from elsewhere is taken as it is, network included.
@@ -321,7 +321,7 @@ tests! {
         let model = |classes| Model::new("resnet-18-w4".parse().unwrap(), classes, None, 9, &device).unwrap();
         let trainer = Trainer::with_model(&config(Objective::Ce), model(10), &data, &device).unwrap();
         let checkpoint = ready(trainer.checkpoint()).unwrap();
-        assert_eq!(checkpoint.part(MODEL), ready(model(10).arrays()).unwrap());
+        assert_eq!(checkpoint.arrays_with_prefix(MODEL_PREFIX), ready(model(10).arrays()).unwrap());
         let again = Trainer::resume(&checkpoint, &data, &device).unwrap();
         assert_eq!((again.config.model, again.step), (model(10).architecture, 0));
         let other = Trainer::with_model(&config(Objective::Ce), model(9), &data, &device);

@@ -3,11 +3,11 @@ use std::io::Write;
 use std::path::Path;
 
 use flate2::{Compression, write::GzEncoder};
-use otjr::data::cifar::{Version, open, read_archive, read_records};
+use otjr::data::cifar::{CifarVersion, open, read_archive, read_records};
 use otjr::data::{IMAGE_LEN, Splits};
 
 use super::assert_refused;
-use Version::{Cifar10, Cifar100};
+use CifarVersion::{Cifar10, Cifar100};
 
 /// A record: its label bytes, then pixels that all have the value of the last of them, plane by plane 0, 1, 2 higher.
 fn record(labels: &[u8]) -> Vec<u8> {

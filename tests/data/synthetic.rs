@@ -17,12 +17,12 @@ fn a_part_has_its_share_of_each_class() {
     let mut set = synthetic::generate(0, 200, 0).train;
     let each =
         |images: &ImageSet| (0..10).map(|c| images.labels.iter().filter(|&&l| l == c).count()).collect::<Vec<_>>();
-    assert_eq!(each(&set.spread(20)), [2; 10]);
+    assert_eq!(each(&set.stratified_sample(20)), [2; 10]);
     let whole = set.clone();
-    let aside = set.set_aside(40);
+    let aside = set.split_off_stratified(40);
     assert_eq!((each(&aside), each(&set)), (vec![4; 10], vec![16; 10]));
     assert_eq!(aside.image(0), whole.image(0), "in the order of the set");
-    assert_eq!(set.every(16).labels, set.labels.iter().copied().step_by(10).collect::<Vec<_>>());
+    assert_eq!(set.subsample(16).labels, set.labels.iter().copied().step_by(10).collect::<Vec<_>>());
 }
 
 #[test]

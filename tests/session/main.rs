@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use otjr::{
     data::{crop::Crop, image},
-    explore::question::{Probe, ProbeResult},
+    explore::probe::{Probe, ProbeResult},
     platform::DeviceChoice,
     protocol::{AttackResult, Command, ErrorScope, Event, Part, Slot, Trace},
     session::Session,
@@ -193,7 +193,7 @@ fn bad_input_is_refused_and_changes_nothing() {
 #[test]
 fn a_large_image_comes_whole_and_is_seen_square_by_square() {
     let mut user = User::with_model_and_sample();
-    user.refused(Command::Crop { crop: Crop::middle([9, 9]) }, ErrorScope::Image, "load an image");
+    user.refused(Command::Crop { crop: Crop::centered([9, 9]) }, ErrorScope::Image, "load an image");
     // 64 x 64: left half dark, right half bright.
     let pixels: Vec<u8> = (0..3 * 64 * 64).map(|i| if i % 64 < 32 { 20 } else { 230 }).collect();
     let (name, label) = ("p.png".to_owned(), Some("ring".to_owned()));
@@ -203,7 +203,7 @@ fn a_large_image_comes_whole_and_is_seen_square_by_square() {
         panic!("{events:?}")
     };
     assert_eq!((whole.size, whole.shown, whole.rgb.len()), ([64, 64], [64, 64], 3 * 64 * 64));
-    assert_eq!(info.crop, Some(Crop::middle([64, 64])));
+    assert_eq!(info.crop, Some(Crop::centered([64, 64])));
     let events = user.send(Command::Crop { crop: Crop { x: 32, y: 5, side: 32 } });
     let [Event::ImageLoaded { image: info }, Event::Classified { .. }] = &events[..] else { panic!("{events:?}") };
     assert_eq!((info.pixels.as_slice(), info.name.as_str()), (&[230; 3072][..], "p.png"));
@@ -252,7 +252,7 @@ fn an_attacked_image_survives_its_file() {
         assert_eq!(seen, probabilities);
         let top = |p: &[f32]| (0..p.len()).max_by(|&a, &b| p[a].total_cmp(&p[b])).unwrap();
         assert_ne!(top(seen), top(clean));
-        let change = image::decode(change, "change").unwrap().pixels;
+        let change = image::decode_and_crop(change, "change").unwrap().pixels;
         for ((&b, &a), &c) in before.pixels.iter().zip(&after.pixels).zip(&change) {
             assert!(a.abs_diff(b) <= 8);
             assert_eq!(i32::from(c), 128 + factor * (i32::from(a) - i32::from(b)));
@@ -269,7 +269,7 @@ fn an_attacked_image_survives_its_file() {
     user.refused(nothing, ErrorScope::Attack, "no adversarial image");
 }
 
-/// Two models: each is attacked, judges the other's image, and answers every question of the explorer.
+/// Two models: each is attacked, judges the other's image, and answers every probe of the explorer.
 #[test]
 fn questions_are_answered_for_each_model() {
     let mut user = User::new();
@@ -282,7 +282,7 @@ fn questions_are_answered_for_each_model() {
     }
     let events = user.send(Command::LoadSample { index: 0 });
     assert!(matches!(&events[..], [Event::ImageLoaded { .. }, Event::Classified { .. }, Event::Classified { .. }]));
-    let explore = |slot, question| Command::Explore { id: 5, slot, question };
+    let explore = |slot, probe| Command::Explore { id: 5, slot, probe };
     // Before there is an attack there is nothing to look at.
     let events = user.send(explore(Slot::Robust, Probe::Layers));
     assert!(matches!(&events[..], [Event::Explored { answer: Err(why), over: true, .. }] if why.contains("no attack")));
@@ -305,17 +305,17 @@ fn questions_are_answered_for_each_model() {
     assert!(matches!(events.last(), Some(Event::AttackDone { transfer, .. }) if transfer.is_empty()), "{events:?}");
 
     for (slot, _) in shipped {
-        let mut ask = |question: Probe| match user.send(explore(slot, question.clone())).pop() {
+        let mut ask = |probe: Probe| match user.send(explore(slot, probe.clone())).pop() {
             Some(Event::Explored { answer: Ok(answer), over: true, .. }) => *answer,
-            other => panic!("{question:?}: {other:?}"),
+            other => panic!("{probe:?}: {other:?}"),
         };
         let ProbeResult::Layers(shifts) = ask(Probe::Layers) else { panic!() };
         assert_eq!((&*shifts[0].name, shifts.len()), ("pixels", 8), "pixels, conv1, three units, bn1, latent, logits");
-        let ProbeResult::Maps(maps) = ask(Probe::Maps("block1.layer.0".into())) else { panic!() };
+        let ProbeResult::ChannelMaps(maps) = ask(Probe::ChannelMaps("block1.layer.0".into())) else { panic!() };
         assert!(!maps.channels.is_empty() && maps.channels[0].difference > 0.0);
         let ProbeResult::Embedding(way) = ask(Probe::Embedding) else { panic!() };
         assert!(way.path.len() > 10 && way.path.first() != way.path.last());
-        let ProbeResult::Moments(moments) = ask(Probe::Moments) else { panic!() };
+        let ProbeResult::AttackSteps(moments) = ask(Probe::AttackSteps) else { panic!() };
         assert_eq!((moments.len(), way.path.len()), (21, 22), "the image, 20 points, and for the plane the outcome");
         assert_eq!(moments.iter().map(|m| m.step).collect::<Vec<_>>(), (0..=20).collect::<Vec<_>>());
         let [first, .., last] = &moments[..] else { panic!() };
@@ -327,7 +327,7 @@ fn questions_are_answered_for_each_model() {
         assert_eq!((transport.arrows.len(), transport.projections.len()), (32, 32));
         let ProbeResult::Jacobian(reactions) = ask(Probe::Jacobian) else { panic!() };
         assert_eq!((reactions.transport.norms.len(), reactions.random.maps[0].len()), (32, 3072));
-        let ProbeResult::Margins(curve) = ask(Probe::Margins) else { panic!() };
+        let ProbeResult::MarginCurve(curve) = ask(Probe::MarginCurve) else { panic!() };
         assert!(curve[0].margin > 0.0 && curve.last().unwrap().margin <= 0.0, "{curve:?}");
         let ProbeResult::Landscape(around) = ask(Probe::Landscape) else { panic!() };
         assert_eq!(around.values.margin.len(), around.side * around.side);
@@ -346,10 +346,10 @@ fn short_ways_have_moments() {
     user.send(Command::LoadSample { index: 3 });
     let mut moments = |settings: &[(&str, &str)]| {
         user.attack(settings, None);
-        let events = user.send(Command::Explore { id: 5, slot: Slot::Robust, question: Probe::Moments });
+        let events = user.send(Command::Explore { id: 5, slot: Slot::Robust, probe: Probe::AttackSteps });
         match events.into_iter().next_back() {
             Some(Event::Explored { answer: Ok(answer), over: true, .. }) => match *answer {
-                ProbeResult::Moments(moments) => moments,
+                ProbeResult::AttackSteps(moments) => moments,
                 other => panic!("{other:?}"),
             },
             other => panic!("{other:?}"),
@@ -371,7 +371,7 @@ fn other_worlds_have_images_of_their_own() {
     user.send(Command::LoadModel { slot: Slot::Robust, name: "three".into(), bytes });
     user.send(Command::LoadSample { index: 3 });
     user.attack(&[("attack", "fgsm")], None);
-    let explore = |question| Command::Explore { id: 5, slot: Slot::Robust, question };
+    let explore = |probe| Command::Explore { id: 5, slot: Slot::Robust, probe };
     let count = |user: &mut User| match user.send(explore(Probe::Embedding)).pop() {
         Some(Event::Explored { answer: Ok(answer), .. }) => match *answer {
             ProbeResult::Embedding(way) => way.reference.points.len(),
@@ -391,7 +391,7 @@ fn other_worlds_have_images_of_their_own() {
     assert_eq!(count(&mut user), 200);
 }
 
-/// A later command ends a question, which is then open.
+/// A later command ends a probe, which is then open.
 #[test]
 fn a_question_gives_way_to_a_later_command() {
     let mut user = User::with_model_and_sample();
@@ -399,7 +399,7 @@ fn a_question_gives_way_to_a_later_command() {
     let events = RefCell::new(Vec::new());
     user.0.latest.set(99);
     let emit = |event| events.borrow_mut().push(event);
-    let question = Command::Explore { id: 8, slot: Slot::Robust, question: Probe::Margins };
-    pollster::block_on(user.0.handle(DeviceChoice::Cpu, question, &emit));
+    let probe = Command::Explore { id: 8, slot: Slot::Robust, probe: Probe::MarginCurve };
+    pollster::block_on(user.0.handle(DeviceChoice::Cpu, probe, &emit));
     assert_eq!(events.into_inner().last(), Some(&Event::ProbeCancelled { id: 8 }));
 }

@@ -51,7 +51,7 @@ fn export(user: &mut User, purpose: Purpose) -> (String, Vec<u8>) {
 fn natively(settings: &Pairs) -> (Trainer, Splits) {
     let mut config = TrainConfig::demo();
     config.apply(settings).unwrap();
-    let data = synthetic::usual([config.limit, config.limit_test]);
+    let data = synthetic::default_splits([config.limit, config.limit_test]);
     let device = burn::tensor::Device::flex();
     (Trainer::new(&config, &data.train, &device).unwrap(), data)
 }
@@ -311,7 +311,7 @@ fn what_cannot_be_trained_is_refused_and_the_run_stays() {
 fn a_native_run_learns_from_the_same_images() {
     let run = |more: &[(&str, &str)]| {
         let (trainer, mut data) = natively(&settings(more));
-        data.train.set_aside(trainer.config.validation);
+        data.train.split_off_stratified(trainer.config.validation);
         let mut trainer = Trainer::new(&trainer.config, &data.train, &burn::tensor::Device::flex()).unwrap();
         trainer.step(&data.train);
         (trainer, data)

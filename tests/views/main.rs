@@ -9,13 +9,13 @@ use otjr::{
     },
     attack::Norm,
     explore::{
-        embedding::{Bounds, Embedding, Regions},
+        embedding::{Bounds, DecisionRegions, Embedding},
         jacobian::JacobianResponse,
-        landscape::Landscape,
+        landscape::LandscapeValues,
         layers::LayerShift,
-        margins::Radius,
-        pca::Plane,
-        transport::{Arrow, Mark, Projection, Transport},
+        margin_curve::MarginPoint,
+        pca::PrincipalPlane,
+        transport::{ProjectedImage, Projection, TransportArrow, TransportPlan},
     },
     protocol::Slot,
 };
@@ -99,8 +99,8 @@ fn cats_and_dogs() -> Embedding {
     let points = vec![[-2.5, 0.0], [-1.5, 0.5], [-2.0, -0.5], [2.5, 0.0], [1.5, 0.5], [2.0, -0.5]];
     let bounds = Bounds { low: [-3.0, -1.0], high: [3.0, 1.0] };
     let classes = (0..100).map(|i| u16::from(i % 10 >= 5)).collect();
-    let plane = Plane { mean: vec![0.0; 4], axes: [vec![0.0; 4], vec![0.0; 4]], explained: [0.5, 0.2] };
-    Embedding { plane, points, labels: vec![0, 0, 0, 1, 1, 1], regions: Regions { bounds, side: 10, classes } }
+    let plane = PrincipalPlane { mean: vec![0.0; 4], axes: [vec![0.0; 4], vec![0.0; 4]], explained: [0.5, 0.2] };
+    Embedding { plane, points, labels: vec![0, 0, 0, 1, 1, 1], regions: DecisionRegions { bounds, side: 10, classes } }
 }
 
 #[test]
@@ -138,28 +138,28 @@ fn the_embedding_says_where_the_image_goes() {
     sound(&tell(&[[0.0, 0.0], [1.0, 0.0]], [7, 8]), 1); // classes of which there are no reference images
 }
 
-fn transported(values: &[f32]) -> Transport {
-    let mark = |image: usize, value: f32| Mark { image, value };
+fn transported(values: &[f32]) -> TransportPlan {
+    let mark = |image: usize, value: f32| ProjectedImage { image, value };
     let mut sum = 0.0;
     let projection = |(k, &mean_square): (usize, &f32)| {
         sum += mean_square;
         Projection {
             theta: vec![1.0, 0.0],
             clean: vec![mark(0, -1.0), mark(1, 1.0)],
-            attacked: vec![mark(1, -0.5), mark(0, 0.5)],
+            adversarial: vec![mark(1, -0.5), mark(0, 0.5)],
             mean_square,
             share: mean_square / values.iter().sum::<f32>(),
             cumulative: sum / (k + 1) as f32,
         }
     };
     let projections: Vec<_> = values.iter().enumerate().map(projection).collect();
-    let arrow = |x: f32| Arrow { clean: [x, 0.0], attacked: [x, 1.0], to: [x, 0.2] };
-    Transport {
+    let arrow = |x: f32| TransportArrow { clean: [x, 0.0], adversarial: [x, 1.0], to: [x, 0.2] };
+    TransportPlan {
         value: values.iter().sum::<f32>() / values.len() as f32,
         projections,
         movement: vec![3.0, 4.0, 0.0, 1.0],
         direction: vec![0.6, 0.8, 0.0, 1.0],
-        plane: Plane { mean: vec![0.0; 2], axes: [vec![1.0, 0.0], vec![0.0, 1.0]], explained: [0.9, 0.1] },
+        plane: PrincipalPlane { mean: vec![0.0; 2], axes: [vec![1.0, 0.0], vec![0.0, 1.0]], explained: [0.9, 0.1] },
         arrows: vec![arrow(0.0), arrow(1.0)],
     }
 }
@@ -186,7 +186,7 @@ fn the_transport_says_what_lines_and_pulls_amount_to() {
             .words
             .contains("One line alone gives L_SW = 2.")
     );
-    let alike = Transport { value: 0.0, ..transported(&[1.0]) };
+    let alike = TransportPlan { value: 0.0, ..transported(&[1.0]) };
     assert!(transport::view(ModelLabel::Custom, &alike, 0, 0).words.contains("nothing to transport"));
     assert_eq!(transport::view(ModelLabel::Custom, &alike, 5, 0), Figure::default());
 }
@@ -223,15 +223,15 @@ fn the_jacobian_compares_directions_and_models() {
 }
 
 /// margin(s, t) on a grid of 13 x 13 over [-1, 2].
-fn land(margin: impl Fn(f32, f32) -> f32) -> Landscape {
+fn land(margin: impl Fn(f32, f32) -> f32) -> LandscapeValues {
     let at = |i: usize| -1.0 + 0.25 * i as f32;
     let margin: Vec<f32> = (0..169).map(|i| margin(at(i % 13), at(i / 13))).collect();
-    Landscape { loss: margin.iter().map(|m| -m).collect(), margin }
+    LandscapeValues { loss: margin.iter().map(|m| -m).collect(), margin }
 }
 
 #[test]
 fn the_landscape_says_where_the_boundary_lies() {
-    let tell = |land: &Landscape| landscape::view(ModelLabel::Standard, land, [-1.0, 2.0], 13);
+    let tell = |land: &LandscapeValues| landscape::view(ModelLabel::Standard, land, [-1.0, 2.0], 13);
     let fooled = tell(&land(|s, _| 3.0 - 4.0 * s));
     sound(&fooled, 2);
     assert_eq!(
@@ -262,8 +262,8 @@ fn the_landscape_says_where_the_boundary_lies() {
 
 #[test]
 fn margins_say_where_models_fall() {
-    let curve = |margins: &[f32]| -> Vec<Radius> {
-        let radius = |(i, &margin): (usize, &f32)| Radius { epsilon: 4.0 * i as f32 / 255.0, margin };
+    let curve = |margins: &[f32]| -> Vec<MarginPoint> {
+        let radius = |(i, &margin): (usize, &f32)| MarginPoint { epsilon: 4.0 * i as f32 / 255.0, margin };
         margins.iter().enumerate().map(radius).collect()
     };
     let (weak, strong) = (curve(&[2.0, -2.0, -9.0]), curve(&[3.0, 2.0, 1.0, -1.0]));

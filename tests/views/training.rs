@@ -14,7 +14,7 @@ use otjr::{
     attack::Norm,
     data::Dataset,
     evaluate::{Accuracy, Report},
-    explore::question::LatentPath,
+    explore::probe::LatentPath,
     loss::Objective,
     protocol::{BatchPreview, DataInfo, Origin, RunInfo, RunSnapshot, Slot, TrackedImage},
     train::{Record, TrainConfig},

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, bail};
 use otjr::{
-    checkpoint::{Checkpoint, disagreement},
+    checkpoint::{Checkpoint, first_class_mismatch},
     data::ImageSet,
     model::Model,
     platform::Opened,
@@ -40,7 +40,7 @@ impl File {
     /// The model, if it tells the images' classes apart; the file's checksum, and what it says of the training.
     pub fn load(&self, images: &ImageSet, opened: &Opened) -> anyhow::Result<(Model, u32, Option<TrainConfig>)> {
         let Self { path, checkpoint, checksum } = self;
-        let model = Model::from_arrays(&checkpoint.model(), &opened.device).with_context(|| path.to_owned())?;
+        let model = Model::from_arrays(&checkpoint.model_arrays(), &opened.device).with_context(|| path.to_owned())?;
         if model.classes != images.classes.len() {
             bail!(
                 "{path} tells {} classes apart, the images have {}: choose the --dataset that it was trained on",
@@ -48,8 +48,8 @@ impl File {
                 images.classes.len()
             );
         }
-        let classes = checkpoint.classes(model.classes);
-        if let Some(i) = disagreement(&classes, &images.classes) {
+        let classes = checkpoint.class_names(model.classes);
+        if let Some(i) = first_class_mismatch(&classes, &images.classes) {
             let (own, class) = (&classes[i], &images.classes[i]);
             bail!(
                 "{path} calls class {i} '{own}', in the images it is '{class}': choose the --dataset that it was trained on"

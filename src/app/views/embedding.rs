@@ -122,7 +122,7 @@ fn tell(
 /// The class of the region that a point lies in; none outside of the map.
 fn region(embedding: &Embedding, point: [f32; 2]) -> Option<usize> {
     let regions = &embedding.regions;
-    if !regions.bounds.hold(point) {
+    if !regions.bounds.contains(point) {
         return None;
     }
     let cell = |axis: usize| {

@@ -3,11 +3,11 @@
 use super::{Figure, ModelLabel, sentence, share};
 use crate::{
     app::chart::{Axis, Chart, Form, Grid, Mark, Scale, Tone, numbers::short},
-    explore::landscape::Landscape,
+    explore::landscape::LandscapeValues,
 };
 
 /// The landscape of a window over `range` with `side` points along each side; also while only its first rows are known.
-pub fn view(whose: ModelLabel, landscape: &Landscape, range: [f32; 2], side: usize) -> Figure {
+pub fn view(whose: ModelLabel, landscape: &LandscapeValues, range: [f32; 2], side: usize) -> Figure {
     let step = (range[1] - range[0]) / (side as f32 - 1.0).max(1.0);
     let grid = |values: &[f32]| {
         let rows = values.len() / side.max(1);

@@ -7,11 +7,11 @@ use crate::{
         reading::in_255ths,
     },
     attack::Norm,
-    explore::margins::{Radius, falls_at},
+    explore::margin_curve::{MarginPoint, critical_radius},
 };
 
 /// One curve a model, its radii in order; also while only the first of them are known.
-pub fn view(curves: &[(ModelLabel, &[Radius])], norm: Norm) -> Figure {
+pub fn view(curves: &[(ModelLabel, &[MarginPoint])], norm: Norm) -> Figure {
     let told: Vec<String> = curves.iter().filter_map(|(whose, curve)| tell(*whose, curve, norm)).collect();
     if told.is_empty() {
         return Figure::default();
@@ -23,7 +23,7 @@ pub fn view(curves: &[(ModelLabel, &[Radius])], norm: Norm) -> Figure {
         let points: Vec<[f32; 2]> = curve.iter().map(|r| [unit * r.epsilon, r.margin]).collect();
         let forms = [Form::Line(points.clone()), Form::Points(points)];
         marks.extend(forms.map(|form| Mark::new(whose.series(), whose.tone(), form)));
-        if let Some(epsilon) = falls_at(curve) {
+        if let Some(epsilon) = critical_radius(curve) {
             let name = format!("{} falls at {}", whose.series(), size(epsilon, norm));
             marks.push(Mark::new(&name, whose.tone(), Form::Upright(unit * epsilon)));
         }
@@ -45,10 +45,10 @@ fn size(epsilon: f32, norm: Norm) -> String {
     if norm == Norm::Linf { in_255ths(epsilon) } else { short(epsilon) }
 }
 
-fn tell(whose: ModelLabel, curve: &[Radius], norm: Norm) -> Option<String> {
+fn tell(whose: ModelLabel, curve: &[MarginPoint], norm: Norm) -> Option<String> {
     let (first, last) = (curve.first()?, curve.last()?);
     let the = whose.the();
-    Some(match falls_at(curve) {
+    Some(match critical_radius(curve) {
         Some(_) if first.margin <= 0.0 && first.epsilon == 0.0 => format!("{the} is wrong without any attack"),
         Some(epsilon) => format!("{the} falls at a radius of {}", size(epsilon, norm)),
         None => format!(
@@ -61,8 +61,8 @@ fn tell(whose: ModelLabel, curve: &[Radius], norm: Norm) -> Option<String> {
 }
 
 /// How much more the robust model takes, where both fall.
-fn compared(curves: &[(ModelLabel, &[Radius])]) -> String {
-    let of = |whose| curves.iter().find(|c| c.0 == whose).and_then(|c| falls_at(c.1));
+fn compared(curves: &[(ModelLabel, &[MarginPoint])]) -> String {
+    let of = |whose| curves.iter().find(|c| c.0 == whose).and_then(|c| critical_radius(c.1));
     let both = of(ModelLabel::Robust)
         .zip(of(ModelLabel::Standard))
         .and_then(|(r, s)| Some((r > s, times(r.max(s), r.min(s))?)));

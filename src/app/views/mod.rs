@@ -14,7 +14,7 @@ pub mod training;
 pub mod transport;
 
 use super::chart::{Axis, Chart, Tone, numbers::short};
-use crate::{explore::pca::Plane, protocol::Slot};
+use crate::{explore::pca::PrincipalPlane, protocol::Slot};
 
 /// What a view shows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -85,7 +85,7 @@ impl ModelLabel {
 }
 
 /// The axes of a plane, with what they hold of the points' spread.
-fn axes(plane: &Plane) -> [Axis; 2] {
+fn axes(plane: &PrincipalPlane) -> [Axis; 2] {
     let axis = |which: &str, part: f32| Axis::new(&format!("{which} axis, {} of the variance", share(part)), "");
     [axis("first", plane.explained[0]), axis("second", plane.explained[1])]
 }

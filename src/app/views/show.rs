@@ -11,9 +11,9 @@ use crate::{
     explore::{
         jacobian::JacobianResponse,
         layers::LayerShift,
-        margins::Radius,
-        question::{Probe, ProbeResult},
-        transport::Transport,
+        margin_curve::MarginPoint,
+        probe::{Probe, ProbeResult},
+        transport::TransportPlan,
     },
     protocol::Slot,
 };
@@ -73,12 +73,11 @@ pub fn show(state: &State) -> ExplorerContent {
         }
         explore::ExplorerView::Landscape => surroundings(state),
     };
-    let mut questions = state.questions();
-    questions.retain(|(.., question)| *question != Probe::Moments);
-    let mut known =
-        questions.iter().filter_map(|(slot, attack, question)| Some((attack, state.known(*slot, question)?)));
+    let mut probes = state.probes();
+    probes.retain(|(.., probe)| *probe != Probe::AttackSteps);
+    let mut known = probes.iter().filter_map(|(slot, attack, probe)| Some((attack, state.known(*slot, probe)?)));
     let stale = known.any(|(attack, known)| *attack != known.attack) || state.busy();
-    let missing = questions.iter().find_map(|(slot, _, question)| state.known(*slot, question)?.answer.as_ref().err());
+    let missing = probes.iter().find_map(|(slot, _, probe)| state.known(*slot, probe)?.answer.as_ref().err());
     let words = match missing {
         Some(why) => format!("{words} Not everything can be shown: {why}.").trim_start().to_owned(),
         None if words.is_empty() => "The attack comes first, then what it does inside the models.".into(),
@@ -87,14 +86,14 @@ pub fn show(state: &State) -> ExplorerContent {
     ExplorerContent { words, charts, stale }
 }
 
-/// The answers to a question about each model.
+/// The answers to a probe about each model.
 fn all<'a, T: ?Sized>(
     state: &'a State,
-    question: &Probe,
+    probe: &Probe,
     pick: impl Fn(&'a ProbeResult) -> Option<&'a T>,
 ) -> Vec<(ModelLabel, &'a T)> {
     let of = |(slot, ..): (Slot, _, _, _)| {
-        let answer = state.known(slot, question)?.answer.as_ref().ok()?;
+        let answer = state.known(slot, probe)?.answer.as_ref().ok()?;
         Some((slot.into(), pick(answer)?))
     };
     state.comparable().filter_map(of).collect()
@@ -117,8 +116,8 @@ fn ways(state: &State) -> Figure {
 
 /// Both models' margins over the radius; around the image, those of the model in focus.
 fn surroundings(state: &State) -> Figure {
-    let curves = all::<[Radius]>(state, &Probe::Margins, |answer| match answer {
-        ProbeResult::Margins(curve) => Some(curve),
+    let curves = all::<[MarginPoint]>(state, &Probe::MarginCurve, |answer| match answer {
+        ProbeResult::MarginCurve(curve) => Some(curve),
         _ => None,
     });
     let mut view = margins::view(&curves, state.attack.config.norm);
@@ -134,7 +133,7 @@ fn surroundings(state: &State) -> Figure {
 }
 
 /// The transport under the model in focus.
-fn lines(state: &State) -> Option<(Slot, &Transport)> {
+fn lines(state: &State) -> Option<(Slot, &TransportPlan)> {
     let slot = state.slot()?;
     match &state.known(slot, &Probe::Transport)?.answer {
         Ok(ProbeResult::Transport(transport)) => Some((slot, transport)),
@@ -142,7 +141,7 @@ fn lines(state: &State) -> Option<(Slot, &Transport)> {
     }
 }
 
-fn shown_line(state: &State, transport: &Transport) -> usize {
+fn shown_line(state: &State, transport: &TransportPlan) -> usize {
     state.link.projection.min(transport.projections.len().saturating_sub(1))
 }
 

@@ -3,7 +3,7 @@
 use super::{Figure, ModelLabel, axes, sentence, share, times};
 use crate::{
     app::chart::{Axis, Chart, Form, Mark, Tone, numbers::short},
-    explore::transport::{self as found, Projection, Transport},
+    explore::transport::{self as found, Projection, TransportPlan},
 };
 
 /// The estimate has settled if the second half of the lines changes it by less than this part.
@@ -11,7 +11,7 @@ const SETTLED: f32 = 0.1;
 
 /// What L_SW sees of a batch: the matching on line number `line`, the value as lines are added, and the plane, with image
 /// number `image` marked.
-pub fn view(whose: ModelLabel, transport: &Transport, line: usize, image: usize) -> Figure {
+pub fn view(whose: ModelLabel, transport: &TransportPlan, line: usize, image: usize) -> Figure {
     let Some(projection) = transport.projections.get(line) else { return Figure::default() };
     let lines = transport.projections.len();
     let words = tell(whose, transport, line, image);
@@ -31,7 +31,7 @@ pub fn view(whose: ModelLabel, transport: &Transport, line: usize, image: usize)
     Figure { words, charts }
 }
 
-fn tell(whose: ModelLabel, transport: &Transport, line: usize, image: usize) -> String {
+fn tell(whose: ModelLabel, transport: &TransportPlan, line: usize, image: usize) -> String {
     if transport.value == 0.0 {
         return sentence(&format!(
             "{} spreads attacked and clean logits alike: there is nothing to transport.",
@@ -52,7 +52,7 @@ fn along(projection: &Projection, line: usize) -> String {
     )
 }
 
-fn settled(transport: &Transport) -> String {
+fn settled(transport: &TransportPlan) -> String {
     let lines = transport.projections.len();
     let half = transport.projections[(lines - 1) / 2].cumulative;
     let change = (transport.value - half).abs() / transport.value;
@@ -72,7 +72,7 @@ fn settled(transport: &Transport) -> String {
 }
 
 /// Of one image: how far it is pulled, beside the others.
-fn pulled(whose: ModelLabel, transport: &Transport, image: usize) -> String {
+fn pulled(whose: ModelLabel, transport: &TransportPlan, image: usize) -> String {
     let images = transport.arrows.len();
     let classes = transport.movement.len() / images.max(1);
     let lengths: Vec<f32> =
@@ -88,8 +88,8 @@ fn pulled(whose: ModelLabel, transport: &Transport, image: usize) -> String {
 
 /// Both orders on one line, matched by rank.
 fn matching(projection: &Projection) -> Chart {
-    let at = |marks: &[found::Mark], y: f32| marks.iter().map(|m| [m.value, y]).collect::<Vec<_>>();
-    let (clean, attacked) = (at(&projection.clean, 1.0), at(&projection.attacked, 0.0));
+    let at = |marks: &[found::ProjectedImage], y: f32| marks.iter().map(|m| [m.value, y]).collect::<Vec<_>>();
+    let (clean, attacked) = (at(&projection.clean, 1.0), at(&projection.adversarial, 0.0));
     let pairs = attacked.iter().zip(&clean).map(|(a, c)| [a[0], a[1], c[0], c[1]]).collect();
     Chart {
         name: "transport-line".into(),
@@ -103,7 +103,7 @@ fn matching(projection: &Projection) -> Chart {
     }
 }
 
-fn cumulative(transport: &Transport) -> Chart {
+fn cumulative(transport: &TransportPlan) -> Chart {
     let points = transport.projections.iter().enumerate().map(|(k, p)| [(k + 1) as f32, p.cumulative]).collect();
     let single = transport.projections.iter().enumerate().map(|(k, p)| [(k + 1) as f32, p.mean_square]).collect();
     Chart {
@@ -118,14 +118,14 @@ fn cumulative(transport: &Transport) -> Chart {
     }
 }
 
-fn plane(transport: &Transport, image: usize) -> Chart {
-    let arrow = |a: &found::Arrow| [a.attacked[0], a.attacked[1], a.to[0], a.to[1]];
+fn plane(transport: &TransportPlan, image: usize) -> Chart {
+    let arrow = |a: &found::TransportArrow| [a.adversarial[0], a.adversarial[1], a.to[0], a.to[1]];
     let others = transport.arrows.iter().enumerate().filter(|(i, _)| *i != image).map(|(_, a)| arrow(a)).collect();
-    let points = |point: fn(&found::Arrow) -> [f32; 2]| transport.arrows.iter().map(point).collect();
+    let points = |point: fn(&found::TransportArrow) -> [f32; 2]| transport.arrows.iter().map(point).collect();
     let mut marks = vec![
         Mark::new("pull of all lines", Tone::Soft, Form::Arrows(others)),
         Mark::new("original", Tone::Clean, Form::Points(points(|a| a.clean))),
-        Mark::new("attacked", Tone::Attacked, Form::Points(points(|a| a.attacked))),
+        Mark::new("attacked", Tone::Attacked, Form::Points(points(|a| a.adversarial))),
     ];
     if let Some(own) = transport.arrows.get(image) {
         marks.push(Mark::new("of this image", Tone::Robust, Form::Arrows(vec![arrow(own)])));

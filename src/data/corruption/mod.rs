@@ -12,7 +12,7 @@ mod color;
 mod fog;
 mod noise;
 
-use super::{IMAGE_LEN, unit};
+use super::{IMAGE_LEN, to_unit_range};
 use crate::{
     random::{RngExt, StreamId, stream},
     settings::choices,
@@ -61,7 +61,7 @@ impl Corruption {
         assert_eq!(image.len(), IMAGE_LEN);
         let s = severity - 1;
         let rng = &mut stream(seed, StreamId::Corruption, (index << 8) | self as u64);
-        let mut x = unit(image);
+        let mut x = to_unit_range(image);
         match self {
             Self::GaussianNoise => noise::gaussian(&mut x, [0.04, 0.06, 0.08, 0.09, 0.1][s], rng),
             Self::ShotNoise => noise::shot(&mut x, [500.0, 250.0, 100.0, 75.0, 50.0][s], rng),

@@ -4,13 +4,13 @@ use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{
     attack::{AttackBatch, AttackConfig, AttackKind, Error, Goal, Loss, ModelOracle, Norm},
     explore::{
-        embedding::{Bounds, Embedding, Regions, latents},
-        jacobian::{random_directions, reaction},
-        landscape::{Landscape, Window},
-        layers::{maps, shifts},
-        margins::{Radius, attack_within, falls_at},
-        pca::Plane,
-        transport::{projections, transport},
+        embedding::{Bounds, DecisionRegions, Embedding, latents},
+        jacobian::{random_directions, response},
+        landscape::{LandscapePlane, LandscapeValues},
+        layers::{channel_maps, layer_shifts},
+        margin_curve::{MarginPoint, attack_at_radius, critical_radius},
+        pca::PrincipalPlane,
+        transport::{compute_transport, projections},
     },
     loss::sliced_wasserstein::sliced_wasserstein,
     model::{Classifier, Model, Pass},
@@ -45,7 +45,7 @@ fn logits(model: &Model, x: &[f32]) -> Vec<f32> {
     ready(query(model).logits(x)).unwrap().rows().flatten().copied().collect()
 }
 
-fn assert_orthonormal(plane: &Plane) {
+fn assert_orthonormal(plane: &PrincipalPlane) {
     let [a, b] = &plane.axes;
     for (product, expected) in [(dot(a, a), 1.0), (dot(b, b), 1.0), (dot(a, b), 0.0)] {
         assert!((product - expected).abs() < 1e-5, "{product}");
@@ -60,7 +60,7 @@ tests! {
     fn layers_have_names_and_shapes() {
         let x = images(1, 1);
         let layers = |name: &str| -> Vec<(String, [usize; 3])> {
-            let shifts = ready(shifts(&net(name), &Device::flex(), &x, &x)).unwrap();
+            let shifts = ready(layer_shifts(&net(name), &Device::flex(), &x, &x)).unwrap();
             shifts.into_iter().map(|s| (s.name, s.shape)).collect()
         };
         let expected = |rows: &[(&str, [usize; 3])]| rows.iter().map(|(n, s)| (n.to_string(), *s)).collect::<Vec<_>>();
@@ -114,37 +114,37 @@ tests! {
 
     fn what_stays_has_not_moved() {
         let x = images(3, 1);
-        for shift in ready(shifts(&net("wrn-10-1"), &Device::flex(), &x, &x)).unwrap() {
+        for shift in ready(layer_shifts(&net("wrn-10-1"), &Device::flex(), &x, &x)).unwrap() {
             assert!(shift.relative_l2.unwrap() < 1e-6, "{shift:?}");
             assert!(shift.cosine.unwrap() > 1.0 - 1e-6, "{shift:?}");
         }
         // Against black, nothing is relative.
-        let shifts = ready(shifts(&net("wrn-10-1"), &Device::flex(), &vec![0.0; N], &x)).unwrap();
+        let shifts = ready(layer_shifts(&net("wrn-10-1"), &Device::flex(), &vec![0.0; N], &x)).unwrap();
         assert_eq!((shifts[0].relative_l2, shifts[0].cosine), (None, None));
     }
 
     fn maps_add_up_to_the_shift() {
         let (model, x) = (net("wrn-10-1"), images(4, 1));
         let x_adv = attacked(&x);
-        let shifts = ready(shifts(&model, &Device::flex(), &x, &x_adv)).unwrap();
+        let shifts = ready(layer_shifts(&model, &Device::flex(), &x, &x_adv)).unwrap();
         for shift in shifts {
-            let all = ready(maps(&model, &Device::flex(), &x, &x_adv, &shift.name, usize::MAX)).unwrap();
+            let all = ready(channel_maps(&model, &Device::flex(), &x, &x_adv, &shift.name, usize::MAX)).unwrap();
             assert_eq!((all.shape, all.channels.len()), (shift.shape, shift.shape[0]));
-            let square = |of: &dyn Fn(&otjr::explore::layers::Channel) -> f32| all.channels.iter().map(of).sum::<f32>();
+            let square = |of: &dyn Fn(&otjr::explore::layers::ChannelMap) -> f32| all.channels.iter().map(of).sum::<f32>();
             let relative = (square(&|c| c.difference.powi(2)) / square(&|c| dot(&c.clean, &c.clean))).sqrt();
             assert!((relative / shift.relative_l2.unwrap() - 1.0).abs() < 1e-4, "{} {relative}", shift.name);
             assert!(all.channels.is_sorted_by(|a, b| a.difference >= b.difference));
-            let some = ready(maps(&model, &Device::flex(), &x, &x_adv, &shift.name, 2)).unwrap();
+            let some = ready(channel_maps(&model, &Device::flex(), &x, &x_adv, &shift.name, 2)).unwrap();
             assert_eq!(some.channels, all.channels[..2]);
         }
-        let pixels = ready(maps(&model, &Device::flex(), &x, &x_adv, "pixels", 3)).unwrap();
+        let pixels = ready(channel_maps(&model, &Device::flex(), &x, &x_adv, "pixels", 3)).unwrap();
         for channel in pixels.channels {
             let at = channel.index * 1024..(channel.index + 1) * 1024;
-            assert_eq!((&channel.clean[..], &channel.attacked[..]), (&x[at.clone()], &x_adv[at]));
+            assert_eq!((&channel.clean[..], &channel.adversarial[..]), (&x[at.clone()], &x_adv[at]));
         }
-        let error = ready(maps(&model, &Device::flex(), &x, &x_adv, "block4", 2)).unwrap_err().to_string();
+        let error = ready(channel_maps(&model, &Device::flex(), &x, &x_adv, "block4", 2)).unwrap_err().to_string();
         assert!(error.contains("block4") && error.contains("block3.layer.0"), "{error}");
-        assert!(matches!(ready(maps(&model, &Device::flex(), &x, &images(4, 2), "pixels", 2)), Err(Error::Unsuited(_))));
+        assert!(matches!(ready(channel_maps(&model, &Device::flex(), &x, &images(4, 2), "pixels", 2)), Err(Error::Unsuited(_))));
     }
 
     /// A cross: 4 long along one direction, 2 along another.
@@ -152,20 +152,20 @@ tests! {
         let (long, short) = ([0.6f32, 0.0, -0.8], [0.8f32, 0.0, 0.6]);
         let point = |s: f32, t: f32| [0, 1, 2].map(|j| 5.0 + s * long[j] + t * short[j]);
         let points = [point(4.0, 0.0), point(-4.0, 0.0), point(0.0, 2.0), point(0.0, -2.0)].concat();
-        let plane = Plane::fit(&points, 3).unwrap();
+        let plane = PrincipalPlane::fit(&points, 3).unwrap();
         assert_orthonormal(&plane);
         assert!(relative_error(&plane.axes[0], &[-0.6, 0.0, 0.8]) < 1e-6);
         assert!(relative_error(&plane.axes[1], &short) < 1e-6);
         assert!(relative_error(&plane.explained, &[0.8, 0.2]) < 1e-6);
         assert!(relative_error(plane.project(&points).as_flattened(), &[-4.0, 0.0, 4.0, 0.0, 0.0, 2.0, 0.0, -2.0]) < 1e-6);
-        assert!(relative_error(&plane.lift([-4.0, 0.0]), &points[..3]) < 1e-6);
+        assert!(relative_error(&plane.unproject([-4.0, 0.0]), &points[..3]) < 1e-6);
     }
 
     /// More dimensions than vectors that are iterated, and eigenvalues close to each other.
     fn a_plane_of_a_round_cloud() {
         let (n, l) = (60, 40);
         let points = values(&uniform(5, [n * l], -1.0, 1.0));
-        let plane = Plane::fit(&points, l).unwrap();
+        let plane = PrincipalPlane::fit(&points, l).unwrap();
         assert_orthonormal(&plane);
         let centered: Vec<Vec<f32>> =
             points.chunks(l).map(|p| p.iter().zip(&plane.mean).map(|(v, m)| v - m).collect()).collect();
@@ -186,29 +186,29 @@ tests! {
     fn a_plane_of_hardly_any_points() {
         for points in [vec![1.0; 3 * 40], vec![2.0, 3.0], vec![0.0; 40]] {
             let l = points.len().min(40);
-            let plane = Plane::fit(&points, l).unwrap();
+            let plane = PrincipalPlane::fit(&points, l).unwrap();
             assert_orthonormal(&plane);
             assert_eq!(plane.explained, [0.0, 0.0]);
         }
-        assert!(matches!(Plane::fit(&[], 3), Err(Error::Unsuited(_))));
-        assert!(matches!(Plane::fit(&[1.0, 2.0, 3.0], 1), Err(Error::Unsuited(_))));
-        assert_eq!(Plane::fit(&[1.0, f32::NAN], 2), Err(Error::NotFinite));
+        assert!(matches!(PrincipalPlane::fit(&[], 3), Err(Error::Unsuited(_))));
+        assert!(matches!(PrincipalPlane::fit(&[1.0, 2.0, 3.0], 1), Err(Error::Unsuited(_))));
+        assert_eq!(PrincipalPlane::fit(&[1.0, f32::NAN], 2), Err(Error::NotFinite));
     }
 
     fn an_embedding_holds_its_images() {
         let (model, x, device) = (net("wrn-10-1"), images(6, 5), Device::flex());
         let embedding = ready(Embedding::new(&model, &device, &x, &[0, 1, 2, 3, 0], 8)).unwrap();
-        let Regions { bounds, side, classes } = &embedding.regions;
-        assert!(embedding.points.iter().all(|&point| bounds.hold(point)));
+        let DecisionRegions { bounds, side, classes } = &embedding.regions;
+        assert!(embedding.points.iter().all(|&point| bounds.contains(point)));
         let again = ready(embedding.project(&model, &device, &x[N..2 * N])).unwrap();
         assert!(relative_error(&again[0], &embedding.points[1]) < 1e-4);
         // A region that shrinks to an image's point has the class that the last layer gives to the point.
         assert_eq!((*side, classes.len()), (8, 64));
-        let lifted: Vec<f32> = embedding.points.iter().flat_map(|&point| embedding.plane.lift(point)).collect();
+        let lifted: Vec<f32> = embedding.points.iter().flat_map(|&point| embedding.plane.unproject(point)).collect();
         let z = values(&model.classify(matrix(&lifted, 64)).value);
         for (&point, z) in embedding.points.iter().zip(z.chunks(4)) {
             let bounds = Bounds { low: point, high: point };
-            let region = ready(Regions::new(&model, &device, &embedding.plane, bounds, 1)).unwrap();
+            let region = ready(DecisionRegions::new(&model, &device, &embedding.plane, bounds, 1)).unwrap();
             assert!(z.iter().all(|v| *v <= z[region.classes[0] as usize] + 1e-5));
         }
         let other = net("resnet-18-w4");
@@ -221,7 +221,7 @@ tests! {
         let (b, c, k) = (9, 4, 12);
         let [z, a] = [7, 8].map(|seed| values(&uniform(seed, [b * c], -2.0, 2.0)));
         let theta = ready(projections(3, c, k, &Device::flex())).unwrap();
-        let ours = transport(&z, &a, &theta, c).unwrap();
+        let ours = compute_transport(&z, &a, &theta, c).unwrap();
         let loss = sliced_wasserstein(matrix(&z, c), matrix(&a, c), matrix(&theta, k));
         assert!(relative_error(&[ours.value], &values(&loss.value)) < 1e-5);
         let movement: Vec<f32> = ours.movement.iter().map(|m| m * k as f32).collect();
@@ -232,9 +232,9 @@ tests! {
         assert!((ours.projections[k - 1].cumulative - ours.value).abs() < 1e-6);
         assert_eq!(ours.projections[0].cumulative, ours.projections[0].mean_square);
         for projection in &ours.projections {
-            let deltas = projection.clean.iter().zip(&projection.attacked).map(|(c, a)| (c.value - a.value).powi(2));
+            let deltas = projection.clean.iter().zip(&projection.adversarial).map(|(c, a)| (c.value - a.value).powi(2));
             assert!((deltas.sum::<f32>() / b as f32 - projection.mean_square).abs() < 1e-5);
-            for (logits, marks) in [(&z, &projection.clean), (&a, &projection.attacked)] {
+            for (logits, marks) in [(&z, &projection.clean), (&a, &projection.adversarial)] {
                 assert!(marks.is_sorted_by(|a, b| a.value <= b.value));
                 for mark in marks {
                     let row = &logits[mark.image * c..(mark.image + 1) * c];
@@ -244,7 +244,7 @@ tests! {
         }
         let to: Vec<f32> = a.iter().zip(&ours.movement).map(|(a, m)| a + m).collect();
         for ((arrow, row), to) in ours.arrows.iter().zip(a.chunks(c)).zip(to.chunks(c)) {
-            assert_eq!(arrow.attacked, ours.plane.project(row)[0]);
+            assert_eq!(arrow.adversarial, ours.plane.project(row)[0]);
             assert_eq!(arrow.to, ours.plane.project(to)[0]);
         }
     }
@@ -252,20 +252,20 @@ tests! {
     fn nothing_is_transported_where_nothing_moved() {
         let z = values(&uniform(9, [20], -2.0, 2.0));
         let theta = ready(projections(3, 4, 5, &Device::flex())).unwrap();
-        let still = transport(&z, &z, &theta, 4).unwrap();
+        let still = compute_transport(&z, &z, &theta, 4).unwrap();
         assert_eq!(still.value, 0.0);
         assert!(still.movement.iter().chain(&still.direction).all(|v| *v == 0.0));
         assert!(still.projections.iter().all(|p| p.share == 0.0));
-        assert!(matches!(transport(&z, &z[4..], &theta, 4), Err(Error::Unsuited(_))));
-        assert!(matches!(transport(&z, &z, &theta, 7), Err(Error::Unsuited(_))));
-        assert_eq!(transport(&[f32::NAN, 0.0], &[0.0, 0.0], &[1.0, 0.0], 2), Err(Error::NotFinite));
+        assert!(matches!(compute_transport(&z, &z[4..], &theta, 4), Err(Error::Unsuited(_))));
+        assert!(matches!(compute_transport(&z, &z, &theta, 7), Err(Error::Unsuited(_))));
+        assert_eq!(compute_transport(&[f32::NAN, 0.0], &[0.0, 0.0], &[1.0, 0.0], 2), Err(Error::NotFinite));
     }
 
     /// v . z along u, by central differences: its slope is ||u||.
     fn reactions_are_derivatives() {
         let (model, x) = (net("wrn-10-1"), images(10, 3));
         let v = ready(random_directions(1, 3, 4, &Device::flex())).unwrap();
-        let look = |x_adv: &[f32], chosen: &[usize]| ready(reaction(&query(&model), &x, x_adv, &v, chosen)).unwrap();
+        let look = |x_adv: &[f32], chosen: &[usize]| ready(response(&query(&model), &x, x_adv, &v, chosen)).unwrap();
         let still = look(&x, &[2, 0, 7]);
         assert_eq!(still.alignment, [None, None, None]);
         assert_eq!(still.maps.len(), 2);
@@ -286,8 +286,8 @@ tests! {
             assert!((slope / norm - 1.0).abs() < 0.02, "{slope} is not {norm}");
         }
         assert!(look(&moved(0.5), &[]).alignment.iter().all(|a| a.unwrap() > 1.0 - 1e-5));
-        assert!(matches!(ready(reaction(&query(&model), &x, &x, &v[1..], &[])), Err(Error::Unsuited(_))));
-        assert!(matches!(ready(reaction(&query(&model), &x, &x[1..], &v, &[])), Err(Error::Unsuited(_))));
+        assert!(matches!(ready(response(&query(&model), &x, &x, &v[1..], &[])), Err(Error::Unsuited(_))));
+        assert!(matches!(ready(response(&query(&model), &x, &x[1..], &v, &[])), Err(Error::Unsuited(_))));
     }
 
     /// At (0, 0) the image, at (1, 0) its adversarial image, and the parts are the whole.
@@ -295,12 +295,12 @@ tests! {
         let (model, x) = (net("wrn-10-1"), images(11, 1));
         let x_adv = attacked(&x);
         let goal = Goal::Untargeted(2);
-        let window = Window::new(&x, &x_adv, Norm::Linf, 5, goal, [-1.0, 2.0], 4).unwrap();
+        let plane = LandscapePlane::new(&x, &x_adv, Norm::Linf, 5, goal, [-1.0, 2.0], 4).unwrap();
         let query = query(&model);
-        let whole = ready(window.rows(&query, 0..4)).unwrap();
-        let mut parts = Landscape::default();
+        let whole = ready(plane.rows(&query, 0..4)).unwrap();
+        let mut parts = LandscapeValues::default();
         for row in 0..4 {
-            parts.extend(ready(window.rows(&query, row..row + 1)).unwrap());
+            parts.extend(ready(plane.rows(&query, row..row + 1)).unwrap());
         }
         assert_eq!(whole.loss.len(), 16);
         assert!(relative_error(&parts.loss, &whole.loss) < 1e-5);
@@ -312,26 +312,26 @@ tests! {
             assert!((whole.margin[4 + column] - goal.margin(&z)).abs() < 1e-5);
         }
         // Rows go along the second direction.
-        let z = logits(&model, &window.point(-1.0, 2.0));
+        let z = logits(&model, &plane.point(-1.0, 2.0));
         assert!((whole.margin[12] - goal.margin(&z)).abs() < 1e-5);
-        assert!(matches!(ready(Window { goal: Goal::Untargeted(4), ..window }.rows(&query, 0..1)), Err(Error::Unsuited(_))));
+        assert!(matches!(ready(LandscapePlane { goal: Goal::Untargeted(4), ..plane }.rows(&query, 0..1)), Err(Error::Unsuited(_))));
     }
 
     fn the_second_direction_is_of_the_same_kind() {
         let x = images(12, 1);
         let x_adv = attacked(&x);
-        let directions = |norm| Window::new(&x, &x_adv, norm, 5, Goal::Untargeted(0), [-1.0, 2.0], 4).unwrap();
+        let directions = |norm| LandscapePlane::new(&x, &x_adv, norm, 5, Goal::Untargeted(0), [-1.0, 2.0], 4).unwrap();
         let [d1, d2] = directions(Norm::Linf).directions;
         let size = Norm::Linf.size(d1.into_iter());
         assert!(d2.iter().all(|v| v.abs() == size) && d2.iter().any(|v| *v > 0.0) && d2.iter().any(|v| *v < 0.0));
         let [d1, d2] = directions(Norm::L2).directions;
         assert!((dot(&d2, &d2) / dot(&d1, &d1) - 1.0).abs() < 1e-4);
         assert!((dot(&d1, &d2) / dot(&d1, &d1)).abs() < 1e-4);
-        let far = Window { range: [-100.0, 100.0], ..directions(Norm::L2) };
+        let far = LandscapePlane { range: [-100.0, 100.0], ..directions(Norm::L2) };
         assert!(far.point(far.coordinate(0), far.coordinate(3)).iter().all(|v| (0.0..=1.0).contains(v)));
         for (x_adv, range, side) in [(&x, [-1.0, 2.0], 4), (&x_adv, [2.0, -1.0], 4), (&x_adv, [-1.0, 2.0], 1)] {
-            let window = Window::new(&x, x_adv, Norm::L2, 5, Goal::Untargeted(0), range, side);
-            assert!(matches!(window, Err(Error::Unsuited(_))));
+            let plane = LandscapePlane::new(&x, x_adv, Norm::L2, 5, Goal::Untargeted(0), range, side);
+            assert!(matches!(plane, Err(Error::Unsuited(_))));
         }
     }
 
@@ -355,16 +355,16 @@ tests! {
             let config = AttackConfig { steps: 12, epsilon: Pixels(0.04), step: Pixels(0.01), ..AttackConfig::of(kind, Norm::Linf) };
             let (a, b) = (0.8 * clean / size, 1.3 * clean / size);
             let curve = [0.0, a, b].map(|epsilon| {
-                let found = ready(attack_within(epsilon, &config, 2, &query, &task, &mut ())).unwrap();
-                Radius { epsilon, margin: found[0].margin }
+                let found = ready(attack_at_radius(epsilon, &config, 2, &query, &task, &mut ())).unwrap();
+                MarginPoint { epsilon, margin: found[0].margin }
             });
             for radius in curve {
                 assert!((radius.margin - (clean - radius.epsilon * size)).abs() < 1e-3 * clean, "{kind}: {radius:?}");
             }
-            assert!((falls_at(&curve).unwrap() / (clean / size) - 1.0).abs() < 1e-3, "{kind}");
-            assert_eq!(falls_at(&curve[..2]), None);
-            assert_eq!(falls_at(&curve[2..]), Some(b));
+            assert!((critical_radius(&curve).unwrap() / (clean / size) - 1.0).abs() < 1e-3, "{kind}");
+            assert_eq!(critical_radius(&curve[..2]), None);
+            assert_eq!(critical_radius(&curve[2..]), Some(b));
         }
-        assert_eq!(falls_at(&[]), None);
+        assert_eq!(critical_radius(&[]), None);
     }
 }

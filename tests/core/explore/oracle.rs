@@ -5,12 +5,12 @@ use otjr::{
     attack::{Goal, Norm},
     checkpoint::Checkpoint,
     explore::{
-        embedding::{Bounds, Regions, latents},
-        jacobian::reaction,
-        landscape::Window,
-        layers::shifts,
-        pca::Plane,
-        transport::{Mark, Projection, Transport, transport},
+        embedding::{Bounds, DecisionRegions, latents},
+        jacobian::response,
+        landscape::LandscapePlane,
+        layers::layer_shifts,
+        pca::PrincipalPlane,
+        transport::{ProjectedImage, Projection, TransportPlan, compute_transport},
     },
     model::Model,
 };
@@ -24,7 +24,7 @@ const CLASSES: usize = 10;
 fn fixture() -> (Checkpoint, Model) {
     let fixture = Checkpoint::from_bytes(include_bytes!("../../fixtures/explore.safetensors")).unwrap();
     let model = Checkpoint::from_bytes(include_bytes!("../../../public/models/otjr.safetensors")).unwrap();
-    (fixture, Model::from_arrays(&model.model(), &Device::flex()).unwrap())
+    (fixture, Model::from_arrays(&model.model_arrays(), &Device::flex()).unwrap())
 }
 
 fn values<'a>(fixture: &'a Checkpoint, name: &str) -> &'a [f32] {
@@ -36,15 +36,15 @@ fn near(ours: &[f32], fixture: &Checkpoint, name: &str) {
     assert!(error < TOLERANCE, "{name}: {error:e}");
 }
 
-fn moved(fixture: &Checkpoint) -> Transport {
-    transport(values(fixture, "z"), values(fixture, "a"), values(fixture, "theta"), CLASSES).unwrap()
+fn moved(fixture: &Checkpoint) -> TransportPlan {
+    compute_transport(values(fixture, "z"), values(fixture, "a"), values(fixture, "theta"), CLASSES).unwrap()
 }
 
 tests! {
     fn shifts_of_layers() {
         let (fixture, model) = fixture();
         let pairs = values(&fixture, "x").chunks(N).zip(values(&fixture, "x_adv").chunks(N));
-        let shifts: Vec<_> = pairs.map(|(x, x_adv)| ready(shifts(&model, &Device::flex(), x, x_adv)).unwrap()).collect();
+        let shifts: Vec<_> = pairs.map(|(x, x_adv)| ready(layer_shifts(&model, &Device::flex(), x, x_adv)).unwrap()).collect();
         for layer in 0..8 {
             let name = &shifts[0][layer].name;
             let row = |of: &str| values(&fixture, of)[layer * shifts.len()..(layer + 1) * shifts.len()].to_vec();
@@ -62,14 +62,14 @@ tests! {
         let (fixture, model) = fixture();
         let x = [values(&fixture, "x"), values(&fixture, "x_adv")].concat();
         let latents = ready(latents(&model, &Device::flex(), &x)).unwrap();
-        let plane = Plane::fit(&latents, 64).unwrap();
+        let plane = PrincipalPlane::fit(&latents, 64).unwrap();
         near(&plane.mean, &fixture, "pca.mean");
         near(&plane.axes.concat(), &fixture, "pca.axes");
         near(&plane.explained, &fixture, "pca.explained");
         near(plane.project(&latents).as_flattened(), &fixture, "pca.points");
 
         let [low, high] = [0, 2].map(|i| [0, 1].map(|j| values(&fixture, "regions.bounds")[i + j]));
-        let regions = ready(Regions::new(&model, &Device::flex(), &plane, Bounds { low, high }, 16)).unwrap();
+        let regions = ready(DecisionRegions::new(&model, &Device::flex(), &plane, Bounds { low, high }, 16)).unwrap();
         let classes: Vec<f32> = regions.classes.into_iter().map(f32::from).collect();
         assert_eq!(classes, values(&fixture, "regions.classes"));
     }
@@ -83,7 +83,7 @@ tests! {
         let each = |f: fn(&Projection) -> f32| moved.projections.iter().map(f).collect::<Vec<_>>();
         near(&each(|p| p.share), &fixture, "transport.share");
         near(&each(|p| p.cumulative), &fixture, "transport.cumulative");
-        let images = |marks: fn(&Projection) -> &[Mark]| {
+        let images = |marks: fn(&Projection) -> &[ProjectedImage]| {
             moved.projections.iter().flat_map(marks).map(|mark| mark.image as f32).collect::<Vec<_>>()
         };
         assert_eq!(images(|p| &p.clean), values(&fixture, "transport.clean_order"));
@@ -94,7 +94,7 @@ tests! {
         let (fixture, model) = fixture();
         let (x, x_adv) = (values(&fixture, "x"), values(&fixture, "x_adv"));
         let all: Vec<usize> = (0..6).collect();
-        let reaction = ready(reaction(&query(&model), x, x_adv, &moved(&fixture).direction, &all)).unwrap();
+        let reaction = ready(response(&query(&model), x, x_adv, &moved(&fixture).direction, &all)).unwrap();
         near(&reaction.maps.concat(), &fixture, "gradient");
         near(&reaction.norms, &fixture, "gradient.norm");
         let alignment: Vec<f32> = reaction.alignment.into_iter().map(|a| a.unwrap()).collect();
@@ -108,8 +108,8 @@ tests! {
             .zip(values(&fixture, "labels"))
             .map(|((x, x_adv), &label)| {
                 let goal = Goal::Untargeted(label as usize);
-                let window = Window::new(x, x_adv, Norm::Linf, 0, goal, [0.0, 1.0], 2).unwrap();
-                let row = ready(window.rows(&query(&model), 0..1)).unwrap();
+                let plane = LandscapePlane::new(x, x_adv, Norm::Linf, 0, goal, [0.0, 1.0], 2).unwrap();
+                let row = ready(plane.rows(&query(&model), 0..1)).unwrap();
                 [row.loss[0], row.loss[1]]
             })
             .collect();

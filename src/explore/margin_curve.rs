@@ -10,7 +10,7 @@ use crate::{
 
 /// The margin that an attack leaves an image within a radius.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Radius {
+pub struct MarginPoint {
     /// In the attack's norm, pixels in [0,1].
     pub epsilon: f32,
     /// In logits; at or below 0 the image has fallen.
@@ -20,7 +20,7 @@ pub struct Radius {
 /// What the attack of a config, with another radius, finds on each image of a task: the point of lowest margin. The
 /// steps keep their proportion to the radius. One call a radius, so that the caller can show each and stop between them.
 /// `classes` are the model's.
-pub async fn attack_within(
+pub async fn attack_at_radius(
     epsilon: f32,
     config: &AttackConfig,
     classes: usize,
@@ -46,7 +46,7 @@ pub async fn attack_within(
 
 /// The smallest radius at which an image falls, by a straight line from the last one at which it stands to the first at
 /// which it has fallen; none if it never falls. `curve` in order of epsilon.
-pub fn falls_at(curve: &[Radius]) -> Option<f32> {
+pub fn critical_radius(curve: &[MarginPoint]) -> Option<f32> {
     let first = curve.iter().position(|radius| radius.margin <= 0.0)?;
     let fallen = curve[first];
     let Some(standing) = first.checked_sub(1).map(|i| curve[i]) else {

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     embedding::Embedding,
     jacobian::JacobianResponse,
-    landscape::Landscape,
-    layers::{LayerShift, Maps},
-    margins::Radius,
-    transport::Transport,
+    landscape::LandscapeValues,
+    layers::{ChannelMaps, LayerShift},
+    margin_curve::MarginPoint,
+    transport::TransportPlan,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub enum Probe {
     /// How far the attack has moved every layer.
     Layers,
     /// The channels of a layer, by its name, that have moved most.
-    Maps(String),
+    ChannelMaps(String),
     /// Where the image went, among others, in the plane of the latents.
     Embedding,
     /// How transport would bring a batch back.
@@ -26,23 +26,23 @@ pub enum Probe {
     /// The loss around the image.
     Landscape,
     /// The margin as the ball grows.
-    Margins,
+    MarginCurve,
     /// Where the attack was on its way, and what the model saw there.
-    Moments,
+    AttackSteps,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ProbeResult {
     Layers(Vec<LayerShift>),
-    Maps(Maps),
+    ChannelMaps(ChannelMaps),
     Embedding(LatentPath),
     /// Of a batch whose first image is the user's.
-    Transport(Transport),
-    Jacobian(Reactions),
+    Transport(TransportPlan),
+    Jacobian(JacobianResponses),
     Landscape(LandscapeGrid),
-    Margins(Vec<Radius>),
+    MarginCurve(Vec<MarginPoint>),
     /// The image itself first.
-    Moments(Vec<AttackStep>),
+    AttackSteps(Vec<AttackStep>),
 }
 
 /// The worst point that an attack had found after a step of it.
@@ -68,7 +68,7 @@ pub struct LatentPath {
 
 /// How a batch, whose first image is the user's, reacts along two kinds of directions. One map each, of that image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Reactions {
+pub struct JacobianResponses {
     pub transport: JacobianResponse,
     pub random: JacobianResponse,
 }
@@ -76,7 +76,7 @@ pub struct Reactions {
 /// The loss on a square grid around the image; while it is being computed, its first rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LandscapeGrid {
-    pub values: Landscape,
+    pub values: LandscapeValues,
     /// Points along each side.
     pub side: usize,
     /// The ends of both coordinates: 0 is the image, 1 along the first the attacked one.
