@@ -46,7 +46,7 @@ fn attack(session: &mut Session, slot: Slot, settings: &[(&str, &str)]) -> Attac
 
 /// How far the last attack has moved each layer.
 fn layers(session: &mut Session, slot: Slot) -> Vec<LayerShift> {
-    match send(session, Command::Explore { id: 2, slot, question: Probe::Layers }).pop() {
+    match send(session, Command::Explore { id: 2, slot, probe: Probe::Layers }).pop() {
         Some(Event::Explored { answer: Ok(answer), over: true, .. }) => match *answer {
             ProbeResult::Layers(shifts) => shifts,
             other => panic!("no layers: {other:?}"),

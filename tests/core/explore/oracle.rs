@@ -87,7 +87,7 @@ tests! {
             moved.projections.iter().flat_map(marks).map(|mark| mark.image as f32).collect::<Vec<_>>()
         };
         assert_eq!(images(|p| &p.clean), values(&fixture, "transport.clean_order"));
-        assert_eq!(images(|p| &p.attacked), values(&fixture, "transport.attacked_order"));
+        assert_eq!(images(|p| &p.adversarial), values(&fixture, "transport.attacked_order"));
     }
 
     fn input_gradients() {
