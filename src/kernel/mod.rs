@@ -1,12 +1,17 @@
-//! What networks are made of, and kernels of our own for it: [`cpu`], [`gpu`].
+//! Tensor operations of the networks, with custom kernels for the CPU ([`cpu`]) and, in WGSL, for the GPU ([`gpu`]).
 //!
-//! In float32 feature maps are channels last, `[B, H, W, C]`; in float64 and on another host's device they are `[B, C, H, W]`
-//! and burn's own operations remain. Outside of this module the layout is seen through [`maps`] and [`images`] alone.
+//! In float32 on these devices, feature maps are in NHWC layout, `[B, H, W, C]`. In float64 and on remote devices they are in
+//! NCHW layout, `[B, C, H, W]`, and burn's own operations are used. Other modules convert between images and feature maps
+//! with [`images_to_maps`] and [`maps_to_images`] and do not depend on the layout.
 
 #[cfg(feature = "cpu")]
 mod cpu;
+#[cfg(any(feature = "cpu", feature = "gpu"))]
+mod gated_tangent;
 #[cfg(feature = "gpu")]
 mod gpu;
+#[cfg(any(feature = "cpu", feature = "gpu"))]
+mod prelude;
 
 use std::sync::{Arc, OnceLock};
 
@@ -15,75 +20,84 @@ pub use cpu::profile;
 
 use burn::tensor::{Device, Tensor, activation, module, ops::ConvOptions};
 
-/// The weight of a convolution, `[out, in, k, k]`, k odd; one convolution's, which has one stride.
+/// Weight of a convolution, `[out, in, k, k]` with odd k. Use one `Weight` with one stride only: the cached layouts
+/// depend on the stride.
 #[derive(Clone, Debug)]
 pub struct Weight {
     tensor: Tensor<4>,
-    /// Multiply in float16 and add in float32, where a GPU can.
-    half: bool,
-    /// The same numbers in other orders; shared by all copies, tracked or not.
+    /// Multiply in float16 and accumulate in float32, if the GPU supports it.
+    f16: bool,
+    /// Cached copies in the memory layouts of the kernels; shared by all clones, tracked or not.
     #[cfg(feature = "cpu")]
-    packed: Arc<cpu::Packed>,
+    cpu_layouts: Arc<cpu::WeightLayouts>,
     #[cfg(feature = "gpu")]
-    ordered: Arc<gpu::Ordered>,
+    gpu_layouts: Arc<gpu::WeightLayouts>,
 }
 
 impl Weight {
+    /// Wraps a weight `[out, in, k, k]`.
     pub fn new(tensor: Tensor<4>) -> Self {
         Self {
             tensor,
-            half: false,
+            f16: false,
             #[cfg(feature = "cpu")]
-            packed: Arc::default(),
+            cpu_layouts: Arc::default(),
             #[cfg(feature = "gpu")]
-            ordered: Arc::default(),
+            gpu_layouts: Arc::default(),
         }
     }
 
+    /// Returns the weight, `[out, in, k, k]`.
     pub fn tensor(&self) -> &Tensor<4> {
         &self.tensor
     }
 
-    /// Other values, used in the same way.
-    pub fn with(&self, tensor: Tensor<4>) -> Self {
-        Self { half: self.half, ..Self::new(tensor) }
+    /// Returns a weight with new values and the same precision.
+    pub fn with_values(&self, tensor: Tensor<4>) -> Self {
+        Self { f16: self.f16, ..Self::new(tensor) }
     }
 
-    /// The same, to be multiplied in float16 and added in float32 where a GPU can.
-    pub fn half(&self) -> Self {
-        Self { half: true, ..self.clone() }
+    /// Returns a copy that is multiplied in float16 and accumulated in float32, if the GPU supports it.
+    pub fn with_f16(&self) -> Self {
+        Self { f16: true, ..self.clone() }
     }
 
-    /// The same as a leaf of the autodiff graph.
+    /// Returns a copy that is a leaf of the autodiff graph.
     pub fn tracked(&self) -> Self {
         Self { tensor: self.tensor.clone().inner().autodiff().require_grad(), ..self.clone() }
     }
 }
 
-/// Batch normalization of some maps: gamma (x - mean) / sqrt(variance + epsilon) + beta, `[C]` each.
+/// Parameters of a batch normalization, gamma (x - mean) / sqrt(variance + epsilon) + beta; tensors `[C]` each.
 #[derive(Clone, Debug)]
-pub struct Norm {
+pub struct BatchNormParams {
+    /// Learned scale.
     pub gamma: Tensor<1>,
+    /// Learned shift.
     pub beta: Tensor<1>,
+    /// Mean that is subtracted.
     pub mean: Tensor<1>,
+    /// Variance that is divided by.
     pub variance: Tensor<1>,
+    /// Added to the variance.
     pub epsilon: f32,
-    /// Whether mean and variance are those of the maps themselves, so that gradients go through them too.
-    pub of_batch: bool,
-    pub folded: Folded,
+    /// Whether mean and variance are the statistics of the normalized feature maps. Then gradients also flow through them.
+    pub batch_statistics: bool,
+    /// Cache of [`BatchNormParams::scale_and_shift`].
+    pub folded: FoldedNorm,
 }
 
-/// A [`Norm`] as one factor and one summand for each channel, once they were needed. Who normalizes the same way again, as an
-/// attack does at every step, hands it on.
-pub type Folded = Arc<OnceLock<[Tensor<1>; 2]>>;
+/// A batch normalization folded into one scale and one shift per channel, `[C]` each; computed on first use. An attack
+/// applies the same normalization at every step and reuses it.
+pub type FoldedNorm = Arc<OnceLock<[Tensor<1>; 2]>>;
 
-impl Norm {
-    /// 1 / sigma, `[C]`.
+impl BatchNormParams {
+    /// Returns 1 / sigma, `[C]`.
     pub fn inverse_sigma(&self) -> Tensor<1> {
         self.variance.clone().add_scalar(self.epsilon).sqrt().recip()
     }
 
-    /// The same as one factor and one summand for each channel, `[C]` each.
+    /// Returns the scale and the shift that are equivalent to this normalization, `[C]` each.
     pub fn scale_and_shift(&self) -> [Tensor<1>; 2] {
         let fold = || {
             let scale = self.gamma.clone() * self.inverse_sigma();
@@ -93,30 +107,34 @@ impl Norm {
         self.folded.get_or_init(fold).clone()
     }
 
-    /// `x` normalized, and with `relu` its positive part.
+    /// Normalizes feature maps `x`; `relu` adds a ReLU.
     pub fn apply(&self, x: Tensor<4>, relu: bool) -> Tensor<4> {
         let [scale, shift] = self.scale_and_shift();
         affine(x, scale, shift, relu)
     }
 }
 
-/// The tangent of normalized maps, as factors `[C]` each: a t + b x + c.
+/// Tangent of a batch normalization in forward-mode differentiation: a t + b x + c, with t the tangent of x.
 #[derive(Clone, Debug)]
-pub struct Tangent {
+pub struct NormTangent {
+    /// Tangent of x, of the shape of x.
     pub t: Tensor<4>,
+    /// Factor of t, `[C]`.
     pub a: Tensor<1>,
+    /// Factor of x, `[C]`.
     pub b: Tensor<1>,
+    /// Constant, `[C]`.
     pub c: Tensor<1>,
 }
 
-impl Tangent {
+impl NormTangent {
+    /// Returns a t + b x + c, of the shape of `x`.
     pub fn apply(&self, x: &Tensor<4>) -> Tensor<4> {
         #[cfg(feature = "gpu")]
-        if in_quads_on_gpu(x) {
-            let [a, b, c] = [&self.a, &self.b, &self.c].map(Tensor::clone);
-            // A gate that is always open.
-            let gate = [a.zeros_like(), a.ones_like()];
-            return gpu::gated_tangent(x.clone(), self.t.clone(), gate, [a, b, c]);
+        if gpu_channel_passes_support(x) {
+            // Scale 0 and shift 1 make a ReLU gate that is open everywhere.
+            let [scale, shift] = [self.a.zeros_like(), self.a.ones_like()];
+            return gpu::gated_tangent(x.clone(), [scale, shift], self.clone());
         }
         let [a, b, c] = [&self.a, &self.b, &self.c].map(|factor| per_channel(factor.clone(), x));
         self.t.clone() * a + x.clone() * b + c
@@ -126,7 +144,7 @@ impl Tangent {
 #[cfg(feature = "cpu")]
 use cpu::supports as on_cpu;
 
-/// Whether the CPU's kernels work on a tensor.
+/// Returns whether the CPU kernels support a tensor: never in this build.
 #[cfg(not(feature = "cpu"))]
 fn on_cpu<const D: usize>(_: &Tensor<D>) -> bool {
     false
@@ -135,37 +153,37 @@ fn on_cpu<const D: usize>(_: &Tensor<D>) -> bool {
 #[cfg(feature = "gpu")]
 use gpu::supports as on_gpu;
 
-/// Whether the GPU's convolution works on a tensor.
+/// Returns whether the GPU kernels support a tensor: never in this build.
 #[cfg(not(feature = "gpu"))]
 fn on_gpu<const D: usize>(_: &Tensor<D>) -> bool {
     false
 }
 
-/// Whether the GPU's passes over channels work on maps `x`.
+/// Returns whether the GPU's channel passes support feature maps `x`: they need a multiple of 4 channels.
 #[cfg(feature = "gpu")]
-fn in_quads_on_gpu(x: &Tensor<4>) -> bool {
+fn gpu_channel_passes_support(x: &Tensor<4>) -> bool {
     on_gpu(x) && x.dims()[3].is_multiple_of(4)
 }
 
-/// Whether maps like `x` are channels last.
+/// Returns whether feature maps like `x` are in NHWC layout.
 fn channels_last(x: &Tensor<4>) -> bool {
     on_cpu(x) || on_gpu(x)
 }
 
-/// Whether convolutions on a device can multiply in float16.
+/// Returns whether convolutions on a device can multiply in float16.
 #[cfg(feature = "gpu")]
-pub fn has_half(device: &Device) -> bool {
-    gpu::has_half(&Tensor::<1>::zeros([1], device))
+pub fn supports_f16(device: &Device) -> bool {
+    gpu::supports_f16(&Tensor::<1>::zeros([1], device))
 }
 
-/// Not without the GPU's kernels.
+/// Returns whether convolutions on a device can multiply in float16: never without the GPU kernels.
 #[cfg(not(feature = "gpu"))]
-pub fn has_half(_: &Device) -> bool {
+pub fn supports_f16(_: &Device) -> bool {
     false
 }
 
-/// Images `[B, C, H, W]` as maps.
-pub fn maps(images: Tensor<4>) -> Tensor<4> {
+/// Converts images `[B, C, H, W]` to feature maps.
+pub fn images_to_maps(images: Tensor<4>) -> Tensor<4> {
     #[cfg(feature = "cpu")]
     if on_cpu(&images) {
         return cpu::channels_last(images);
@@ -173,19 +191,22 @@ pub fn maps(images: Tensor<4>) -> Tensor<4> {
     if on_gpu(&images) { images.permute([0, 2, 3, 1]) } else { images }
 }
 
-/// Maps as `[B, C, H, W]`.
-pub fn images(maps: Tensor<4>) -> Tensor<4> {
+/// Converts feature maps to `[B, C, H, W]`.
+pub fn maps_to_images(maps: Tensor<4>) -> Tensor<4> {
     if channels_last(&maps) { maps.permute([0, 3, 1, 2]) } else { maps }
 }
 
-/// Batch, channels, height and width of maps.
+/// Returns batch, channels, height and width of feature maps.
 pub fn dims(maps: &Tensor<4>) -> [usize; 4] {
     let [b, x, y, z] = maps.dims();
     if channels_last(maps) { [b, z, x, y] } else { [b, x, y, z] }
 }
 
-/// Convolves maps, padding k/2; height and width become those over stride, rounded up.
-/// `residual` is added.
+/// Convolves feature maps with padding k/2. The output has height and width H/stride and W/stride, rounded up. `residual`, of
+/// the shape of the output, is added.
+///
+/// # Panics
+/// If the input channels of `x` and `weight` differ.
 pub fn conv2d(x: Tensor<4>, weight: &Weight, stride: usize, residual: Option<Tensor<4>>) -> Tensor<4> {
     #[cfg(feature = "cpu")]
     if on_cpu(&x) {
@@ -199,35 +220,41 @@ pub fn conv2d(x: Tensor<4>, weight: &Weight, stride: usize, residual: Option<Ten
 }
 
 fn plain_conv2d(x: Tensor<4>, weight: &Weight, stride: usize) -> Tensor<4> {
-    let tensor = weight.tensor.clone();
     #[cfg(feature = "gpu")]
     if on_gpu(&x) {
-        return gpu::conv2d(x, tensor, weight.ordered.clone(), stride, weight.half);
+        return gpu::conv2d(x, weight, stride);
     }
+    let tensor = weight.tensor.clone();
     let pad = tensor.dims()[2] / 2;
     module::conv2d(x, tensor, None, ConvOptions::new([stride; 2], [pad; 2], [1; 2], 1))
 }
 
-/// [`conv2d`] of the positive part of normalized maps.
-pub fn activated_conv2d(
+/// Computes batch normalization, ReLU and [`conv2d`] of feature maps; fused on the CPU.
+///
+/// # Panics
+/// If the input channels of `x` and `weight` differ.
+pub fn norm_relu_conv2d(
     x: Tensor<4>,
-    norm: &Norm,
+    norm: &BatchNormParams,
     weight: &Weight,
     stride: usize,
     residual: Option<Tensor<4>>,
 ) -> Tensor<4> {
     #[cfg(feature = "cpu")]
     if on_cpu(&x) {
-        return cpu::activated_conv2d(x, norm, weight, stride, residual);
+        return cpu::norm_relu_conv2d(x, norm, weight, stride, residual);
     }
     conv2d(norm.apply(x, true), weight, stride, residual)
 }
 
-/// The tangent of [`activated_conv2d`]; `residual` is that of the residual.
-pub fn activated_conv2d_tangent(
+/// Computes the tangent of [`norm_relu_conv2d`]; `residual` is the tangent of its residual.
+///
+/// # Panics
+/// If the input channels of `x` and `weight` differ.
+pub fn norm_relu_conv2d_tangent(
     x: Tensor<4>,
-    norm: &Norm,
-    tangent: Tangent,
+    norm: &BatchNormParams,
+    tangent: NormTangent,
     weight: &Weight,
     stride: usize,
     residual: Option<Tensor<4>>,
@@ -235,39 +262,38 @@ pub fn activated_conv2d_tangent(
     #[cfg(feature = "cpu")]
     if on_cpu(&x) {
         let gate = norm.scale_and_shift();
-        return cpu::activated_conv2d_tangent(x, gate, tangent, weight, stride, residual);
+        return cpu::norm_relu_conv2d_tangent(x, gate, tangent, weight, stride, residual);
     }
     #[cfg(feature = "gpu")]
-    if in_quads_on_gpu(&x) {
-        let Tangent { t, a, b, c } = tangent;
-        return conv2d(gpu::gated_tangent(x, t, norm.scale_and_shift(), [a, b, c]), weight, stride, residual);
+    if gpu_channel_passes_support(&x) {
+        return conv2d(gpu::gated_tangent(x, norm.scale_and_shift(), tangent), weight, stride, residual);
     }
-    let passes = norm.apply(x.clone().detach(), false).detach().greater_scalar(0.0).float();
-    conv2d(tangent.apply(&x) * passes, weight, stride, residual)
+    let gate = norm.apply(x.clone().detach(), false).detach().greater_scalar(0.0).float();
+    conv2d(tangent.apply(&x) * gate, weight, stride, residual)
 }
 
-/// scale_c x + shift_c for each channel of maps, and with `relu` its positive part; scale, shift `[C]`.
+/// Returns scale x + shift for each channel of feature maps; `relu` adds a ReLU. Scale and shift are `[C]`.
 pub fn affine(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, relu: bool) -> Tensor<4> {
     #[cfg(feature = "cpu")]
     if on_cpu(&x) {
         return cpu::affine(x, scale, shift, relu);
     }
     #[cfg(feature = "gpu")]
-    if in_quads_on_gpu(&x) {
+    if gpu_channel_passes_support(&x) {
         return gpu::affine(x, scale, shift, relu);
     }
     let y = x.clone() * per_channel(scale, &x) + per_channel(shift, &x);
     if relu { activation::relu(y) } else { y }
 }
 
-/// Mean and biased variance of each channel of maps, `[C]` each.
+/// Returns mean and biased variance of each channel of feature maps, `[C]` each.
 pub fn moments(x: Tensor<4>) -> [Tensor<1>; 2] {
     #[cfg(feature = "cpu")]
     if on_cpu(&x) {
         return rows(cpu::moments(x));
     }
     #[cfg(feature = "gpu")]
-    if in_quads_on_gpu(&x) {
+    if gpu_channel_passes_support(&x) {
         return rows(gpu::moments(x));
     }
     let mean = channel_mean(x.clone());
@@ -275,58 +301,65 @@ pub fn moments(x: Tensor<4>) -> [Tensor<1>; 2] {
     [mean, channel_mean(centered.square())]
 }
 
-/// [`moments`] for a [`Norm`] that [`activated_conv2d`] alone is given: on the CPU that sees to their gradients itself.
+/// Returns [`moments`] for a [`BatchNormParams`] that only [`norm_relu_conv2d`] uses. On the CPU that operation computes
+/// the gradient of the moments itself.
 pub fn moments_for_conv2d(x: Tensor<4>) -> [Tensor<1>; 2] {
     moments(if on_cpu(&x) { x.detach() } else { x })
 }
 
-/// The means over each channel of t and of x t, `[C]` each.
+/// Returns the means of t and of x t over each channel, `[C]` each.
 pub fn cross_moments(x: Tensor<4>, t: Tensor<4>) -> [Tensor<1>; 2] {
     #[cfg(feature = "cpu")]
     if on_cpu(&x) {
         return rows(cpu::cross_moments(x, t));
     }
     #[cfg(feature = "gpu")]
-    if in_quads_on_gpu(&x) {
+    if gpu_channel_passes_support(&x) {
         return rows(gpu::cross_moments(x, t));
     }
     [channel_mean(t.clone()), channel_mean(x * t)]
 }
 
-/// The mean over height and width of maps, `[B, C]`.
+/// Global average pooling: returns the means over height and width of feature maps, `[B, C]`.
 pub fn mean_pool(x: Tensor<4>) -> Tensor<2> {
     let [b, c, _, _] = dims(&x);
-    let area = if channels_last(&x) { [1, 2] } else { [2, 3] };
-    x.mean_dims(&area).reshape([b, c])
+    let spatial_axes = if channels_last(&x) { [1, 2] } else { [2, 3] };
+    x.mean_dims(&spatial_axes).reshape([b, c])
 }
 
-/// x + step sign(gradient), brought back into the L-inf ball of radius epsilon around `around` and into [0,1]; images
-/// `[B, 3, H, W]` outside of autodiff.
-pub fn sign_step(x: Tensor<4>, gradient: Tensor<4>, around: &Tensor<4>, epsilon: f32, step: f32) -> Tensor<4> {
+/// Computes one L-infinity PGD step: x + step sign(gradient), projected onto the ball of radius `epsilon` around `center` and
+/// onto [0,1]. All tensors are images `[B, 3, H, W]` outside of autodiff; `epsilon` and `step` are in pixel units.
+pub fn sign_step(x: Tensor<4>, gradient: Tensor<4>, center: &Tensor<4>, epsilon: f32, step: f32) -> Tensor<4> {
     #[cfg(feature = "cpu")]
     if on_cpu(&x) {
-        return cpu::sign_step(x, gradient, around.clone(), epsilon, step);
+        return cpu::sign_step(x, gradient, center.clone(), epsilon, step);
     }
-    let ahead = x + gradient.sign().mul_scalar(step);
-    let (low, high) = (around.clone().sub_scalar(epsilon), around.clone().add_scalar(epsilon));
-    ahead.max_pair(low).min_pair(high).clamp(0.0, 1.0)
+    let moved = x + gradient.sign().mul_scalar(step);
+    let (low, high) = (center.clone().sub_scalar(epsilon), center.clone().add_scalar(epsilon));
+    moved.max_pair(low).min_pair(high).clamp(0.0, 1.0)
 }
 
-/// Gradient descent with momentum: v' = momentum v + (gradient + decay w), w' = w - rate v', `[n]` each and outside of
-/// autodiff; gives w' and v'.
-pub fn descend(
-    weight: Tensor<1>,
-    velocity: Tensor<1>,
-    gradient: Tensor<1>,
-    [rate, momentum, decay]: [f32; 3],
-) -> [Tensor<1>; 2] {
+/// Hyperparameters of [`sgd_step`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SgdParams {
+    /// Learning rate.
+    pub learning_rate: f32,
+    /// Momentum.
+    pub momentum: f32,
+    /// Weight decay.
+    pub weight_decay: f32,
+}
+
+/// Computes one SGD step with momentum and weight decay: v' = momentum v + (gradient + weight_decay w),
+/// w' = w - learning_rate v'. All tensors are `[n]`, outside of autodiff. Returns w' and v'.
+pub fn sgd_step(weight: Tensor<1>, velocity: Tensor<1>, gradient: Tensor<1>, params: SgdParams) -> [Tensor<1>; 2] {
     #[cfg(feature = "cpu")]
     if on_cpu(&weight) {
-        return cpu::descend(weight, velocity, gradient, [rate, momentum, decay]);
+        return cpu::sgd_step(weight, velocity, gradient, params);
     }
-    let gradient = gradient + weight.clone().mul_scalar(decay);
-    let velocity = velocity.mul_scalar(momentum) + gradient;
-    [weight - velocity.clone().mul_scalar(rate), velocity]
+    let gradient = gradient + weight.clone().mul_scalar(params.weight_decay);
+    let velocity = velocity.mul_scalar(params.momentum) + gradient;
+    [weight - velocity.clone().mul_scalar(params.learning_rate), velocity]
 }
 
 fn channel_mean(x: Tensor<4>) -> Tensor<1> {
@@ -335,14 +368,15 @@ fn channel_mean(x: Tensor<4>) -> Tensor<1> {
     x.mean_dims(&axes).reshape([c])
 }
 
-/// A value per channel, broadcast over maps like `x`.
+/// Reshapes one value per channel so that it broadcasts over feature maps like `x`.
 fn per_channel(values: Tensor<1>, x: &Tensor<4>) -> Tensor<4> {
     let [c] = values.dims();
     values.reshape(if channels_last(x) { [1, 1, 1, c] } else { [1, c, 1, 1] })
 }
 
+/// Splits `[2, C]` into its two rows.
 #[cfg(any(feature = "cpu", feature = "gpu"))]
-fn rows(both: Tensor<2>) -> [Tensor<1>; 2] {
-    let [_, c] = both.dims();
-    [0, 1].map(|row| both.clone().narrow(0, row, 1).reshape([c]))
+fn rows(matrix: Tensor<2>) -> [Tensor<1>; 2] {
+    let [_, c] = matrix.dims();
+    [0, 1].map(|row| matrix.clone().narrow(0, row, 1).reshape([c]))
 }

@@ -1,4 +1,4 @@
-//! Named tensors: what a model learns (parameters) and what it keeps (buffers), and where their values come from.
+//! Named tensors of a model: learned parameters and buffers, and the sources of their values.
 
 use std::collections::BTreeMap;
 
@@ -7,42 +7,50 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use super::Error;
 use crate::random::{self, Stream};
 
-/// A float array on the host: shape and row-major values.
+/// A float array on the host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
+    /// Shape.
     pub shape: Vec<usize>,
+    /// Values in row-major order.
     pub values: Vec<f32>,
 }
 
-/// Arrays by their PyTorch state-dict names.
+/// A PyTorch state dict: arrays by name.
 pub type Arrays = BTreeMap<String, Array>;
 
-/// A tensor of a model under its state-dict name.
+/// A tensor of a model with its state-dict name.
 #[derive(Clone, Debug)]
 pub struct Parameter<const D: usize> {
+    /// Name in the state dict.
     pub name: String,
+    /// Values.
     pub tensor: Tensor<D>,
-    /// Learnt by gradient descent; false for buffers (running statistics, normalization).
+    /// Whether SGD updates it; false for buffers (running statistics, input normalization).
     pub learned: bool,
 }
 
-/// A [`Parameter`] of any rank. Values pass through as flat `[n]` tensors.
-pub trait Slot {
+/// A [`Parameter`] of any rank. Values are read and written as flat tensors `[n]`.
+pub trait NamedTensor {
+    /// Returns the name in the state dict.
     fn name(&self) -> &str;
+    /// Returns whether SGD updates it; false for buffers.
     fn learned(&self) -> bool;
+    /// Returns the shape in the state dict.
     fn shape(&self) -> Vec<usize>;
-    /// The values, `[n]`, outside autodiff.
+    /// Returns the values, `[n]`, outside of autodiff.
     fn flat(&self) -> Tensor<1>;
+    /// Replaces the values, `[n]`.
     fn set_flat(&mut self, values: Tensor<1>);
-    /// Multiplies by it in float16 from now on, where that is offered: in convolutions on some GPUs.
-    fn halve(&mut self) {}
-    /// Makes the tensor a leaf of the autodiff graph whose gradient is kept.
+    /// Uses the tensor in float16 from now on, if that is supported: for weights of convolutions on some GPUs.
+    fn use_f16(&mut self) {}
+    /// Makes the tensor a leaf of the autodiff graph.
     fn track(&mut self);
-    /// The gradient `[n]` of a tracked tensor; none if the loss does not depend on it.
+    /// Returns the gradient `[n]` of a tracked tensor, or `None` if the loss does not depend on it.
     fn gradient(&self, gradients: &mut Gradients) -> Option<Tensor<1>>;
 }
 
-impl<const D: usize> Slot for Parameter<D> {
+impl<const D: usize> NamedTensor for Parameter<D> {
     fn name(&self) -> &str {
         &self.name
     }
@@ -73,9 +81,10 @@ impl<const D: usize> Slot for Parameter<D> {
     }
 }
 
-/// Initial values of a parameter.
+/// Distribution of the initial values of a parameter.
 #[derive(Clone, Copy, Debug)]
 pub enum Init {
+    /// All values are equal.
     Constant(f32),
     /// N(0, std^2).
     Normal(f32),
@@ -84,7 +93,7 @@ pub enum Init {
 }
 
 impl Init {
-    /// `n` values.
+    /// Draws `n` values.
     pub fn draw(self, rng: &mut Stream, n: usize) -> Vec<f32> {
         match self {
             Self::Constant(c) => vec![c; n],
@@ -94,7 +103,7 @@ impl Init {
     }
 }
 
-/// Hands out a model's parameters while it is being built, either freshly drawn or looked up in a file's arrays.
+/// Source of a model's parameters: random initialization or a state dict.
 pub struct Builder<'a> {
     device: &'a Device,
     source: Source<'a>,
@@ -106,16 +115,21 @@ enum Source<'a> {
 }
 
 impl<'a> Builder<'a> {
+    /// Makes a builder that draws initial values.
     pub fn random(seed: u64, device: &'a Device) -> Self {
         let rng = random::stream(seed, random::StreamId::Weights, 0);
         Self { device, source: Source::Random(Box::new(rng)) }
     }
 
+    /// Makes a builder that reads a state dict.
     pub fn named(arrays: &'a Arrays, device: &'a Device) -> Self {
         Self { device, source: Source::Named(arrays) }
     }
 
-    /// The parameter `name`. Fails if a file lacks it, or holds it in another shape or with values that are not finite.
+    /// Makes the parameter `name`.
+    ///
+    /// # Errors
+    /// If the state dict has no such array, or its shape differs, or a value is not finite.
     pub fn parameter<const D: usize>(
         &mut self,
         name: String,
@@ -125,7 +139,10 @@ impl<'a> Builder<'a> {
         Ok(Parameter { tensor: self.tensor(&name, shape, init)?, name, learned: true })
     }
 
-    /// As [`Builder::parameter`], for what is kept but not learned.
+    /// Makes the buffer `name`, which is not learned.
+    ///
+    /// # Errors
+    /// As [`Builder::parameter`].
     pub fn buffer<const D: usize>(
         &mut self,
         name: String,

@@ -1,25 +1,27 @@
-//! ResNet-18 for 32x32 images (He et al., 2016), plain and pre-activation, with the names that robustness codes use.
+//! ResNet-18 for 32x32 images (He et al., 2016), plain and pre-activation, with the parameter names of common robustness
+//! repositories.
 
 use crate::kernel;
 
 use super::{
     Error, Pass,
     dual::Dual,
-    layers::{BatchNorm, Conv},
-    parameter::{Builder, Init, Slot},
+    layers::{BatchNorm, Conv2d},
+    parameter::{Builder, Init, NamedTensor},
 };
 
-/// Two 3x3 convolutions and a shortcut; normalized after each convolution (plain) or before (pre-activation).
+/// Residual block: two 3x3 convolutions and a shortcut. The plain block normalizes after each convolution, the pre-activation
+/// block before it.
 #[derive(Clone, Debug)]
 struct Block {
     name: String,
     pre_activation: bool,
-    conv1: Conv,
+    conv1: Conv2d,
     bn1: BatchNorm,
-    conv2: Conv,
+    conv2: Conv2d,
     bn2: BatchNorm,
-    /// 1x1, where shape changes; the plain block normalizes it.
-    shortcut: Option<(Conv, Option<BatchNorm>)>,
+    /// 1x1 convolution if the shape changes; the plain block also normalizes it.
+    shortcut: Option<(Conv2d, Option<BatchNorm>)>,
 }
 
 impl Block {
@@ -46,17 +48,17 @@ impl Block {
 
     fn forward(&self, x: Dual<4>, pass: &mut Pass) -> Dual<4> {
         let output = if self.pre_activation {
-            let activated = self.bn1.activate(x.clone(), pass);
-            let hidden = self.conv1.forward_activated(&activated, None);
+            let activated = self.bn1.forward_relu_fused(x.clone(), pass);
+            let hidden = self.conv1.forward_fused(&activated, None);
             let residual = match &self.shortcut {
-                Some((projection, _)) => projection.forward_activated(&activated, None),
+                Some((projection, _)) => projection.forward_fused(&activated, None),
                 None => x,
             };
-            let activated = self.bn2.activate(hidden, pass);
-            self.conv2.forward_activated(&activated, Some(residual))
+            let activated = self.bn2.forward_relu_fused(hidden, pass);
+            self.conv2.forward_fused(&activated, Some(residual))
         } else {
-            let activated = self.bn1.activate(self.conv1.forward(x.clone()), pass);
-            let hidden = self.bn2.forward(self.conv2.forward_activated(&activated, None), pass);
+            let activated = self.bn1.forward_relu_fused(self.conv1.forward(x.clone()), pass);
+            let hidden = self.bn2.forward(self.conv2.forward_fused(&activated, None), pass);
             let residual = match &self.shortcut {
                 Some((projection, Some(norm))) => norm.forward(projection.forward(x), pass),
                 Some((projection, None)) => projection.forward(x),
@@ -68,23 +70,28 @@ impl Block {
     }
 }
 
-/// conv, four stages of two blocks at widths w, 2w, 4w, 8w (w = 64), mean pool.
+/// The network without its last layer: a convolution, four stages of two blocks with widths w, 2w, 4w, 8w, global average
+/// pooling.
 #[derive(Clone, Debug)]
 pub struct ResNet {
-    conv1: Conv,
-    /// After the first convolution in the plain net (`bn1`), before the pool in the pre-activation net (`bn`).
+    conv1: Conv2d,
+    /// After the first convolution in the plain network (`bn1`), before the pooling in the pre-activation network (`bn`).
     norm: BatchNorm,
     pre_activation: bool,
     blocks: Vec<Block>,
 }
 
-/// PyTorch's default initialization: U(-1/sqrt(fan in), 1/sqrt(fan in)).
-fn conv(builder: &mut Builder, name: &str, dims: [usize; 3], stride: usize) -> Result<Conv, Error> {
+/// Makes a convolution with PyTorch's default initialization: U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
+fn conv(builder: &mut Builder, name: &str, dims: [usize; 3], stride: usize) -> Result<Conv2d, Error> {
     let [cin, _, k] = dims;
-    Conv::new(builder, name, dims, stride, Init::Uniform(1.0 / ((cin * k * k) as f32).sqrt()))
+    Conv2d::new(builder, name, dims, stride, Init::Uniform(1.0 / ((cin * k * k) as f32).sqrt()))
 }
 
 impl ResNet {
+    /// Makes the network; `width` is w.
+    ///
+    /// # Errors
+    /// See [`Builder::parameter`].
     pub fn new(builder: &mut Builder, width: usize, pre_activation: bool) -> Result<Self, Error> {
         let conv1 = conv(builder, "conv1", [3, width, 3], 1)?;
         let norm = if pre_activation {
@@ -105,7 +112,7 @@ impl ResNet {
         Ok(Self { conv1, norm, pre_activation, blocks })
     }
 
-    /// Maps of pixels `[B, 3, 32, 32]` -> latent `[B, 8 w]`.
+    /// Feature maps of pixels `[B, 3, 32, 32]` -> latent `[B, 8 w]`.
     pub fn forward(&self, x: Dual<4>, pass: &mut Pass) -> Dual<2> {
         let mut hidden = pass.record("conv1", self.conv1.forward(x));
         if !self.pre_activation {
@@ -119,23 +126,24 @@ impl ResNet {
         hidden.linear(kernel::mean_pool)
     }
 
-    pub fn slots(&mut self) -> Vec<&mut dyn Slot> {
-        let mut slots = self.conv1.slots();
-        slots.extend(self.norm.slots());
+    /// Returns all tensors in the order of the state dict.
+    pub fn named_tensors(&mut self) -> Vec<&mut dyn NamedTensor> {
+        let mut tensors = self.conv1.named_tensors();
+        tensors.extend(self.norm.named_tensors());
         for block in &mut self.blocks {
-            slots.extend(block.conv1.slots());
-            slots.extend(block.bn1.slots());
-            slots.extend(block.conv2.slots());
-            slots.extend(block.bn2.slots());
+            tensors.extend(block.conv1.named_tensors());
+            tensors.extend(block.bn1.named_tensors());
+            tensors.extend(block.conv2.named_tensors());
+            tensors.extend(block.bn2.named_tensors());
             for (projection, norm) in block.shortcut.iter_mut() {
-                slots.extend(projection.slots());
-                slots.extend(norm.iter_mut().flat_map(BatchNorm::slots));
+                tensors.extend(projection.named_tensors());
+                tensors.extend(norm.iter_mut().flat_map(BatchNorm::named_tensors));
             }
         }
-        slots
+        tensors
     }
 
-    /// In the order of the forward pass.
+    /// Returns the batch normalizations in the order of the forward pass.
     pub fn batch_norms(&mut self) -> Vec<&mut BatchNorm> {
         let mut norms: Vec<&mut BatchNorm> = Vec::new();
         for block in &mut self.blocks {

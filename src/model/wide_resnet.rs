@@ -1,24 +1,24 @@
-//! WideResNet-D-W (Zagoruyko and Komodakis, 2016) for 32x32 images, as TRADES and the OTJR reference build it.
+//! WideResNet-D-W (Zagoruyko and Komodakis, 2016) for 32x32 images, as in TRADES and the OTJR reference code.
 
 use crate::kernel;
 
 use super::{
     Error, Pass,
     dual::Dual,
-    layers::{BatchNorm, Conv},
-    parameter::{Builder, Init, Slot},
+    layers::{BatchNorm, Conv2d},
+    parameter::{Builder, Init, NamedTensor},
 };
 
-/// Pre-activation unit: BN, ReLU, conv, BN, ReLU, conv, plus the shortcut.
+/// Pre-activation unit: BN, ReLU, convolution, BN, ReLU, convolution, plus a shortcut.
 #[derive(Clone, Debug)]
 struct Unit {
     name: String,
     bn1: BatchNorm,
-    conv1: Conv,
+    conv1: Conv2d,
     bn2: BatchNorm,
-    conv2: Conv,
-    /// 1x1, where the number of channels changes; it then sees the activated input.
-    shortcut: Option<Conv>,
+    conv2: Conv2d,
+    /// 1x1 convolution of the activated input, if the number of channels changes.
+    shortcut: Option<Conv2d>,
 }
 
 impl Unit {
@@ -36,32 +36,37 @@ impl Unit {
     }
 
     fn forward(&self, x: Dual<4>, pass: &mut Pass) -> Dual<4> {
-        let activated = self.bn1.activate(x.clone(), pass);
-        let hidden = self.conv1.forward_activated(&activated, None);
+        let activated = self.bn1.forward_relu_fused(x.clone(), pass);
+        let hidden = self.conv1.forward_fused(&activated, None);
         let residual = match &self.shortcut {
-            Some(shortcut) => shortcut.forward_activated(&activated, None),
+            Some(shortcut) => shortcut.forward_fused(&activated, None),
             None => x,
         };
-        let activated = self.bn2.activate(hidden, pass);
-        pass.record(&self.name, self.conv2.forward_activated(&activated, Some(residual)))
+        let activated = self.bn2.forward_relu_fused(hidden, pass);
+        pass.record(&self.name, self.conv2.forward_fused(&activated, Some(residual)))
     }
 }
 
-/// conv, three stages of (D - 4) / 6 units at widths 16 W, 32 W, 64 W, BN, ReLU, mean pool.
+/// The network without its last layer: a convolution, three stages of (D - 4) / 6 units with widths 16 W, 32 W, 64 W, BN, ReLU,
+/// global average pooling.
 #[derive(Clone, Debug)]
 pub struct WideResNet {
-    conv1: Conv,
+    conv1: Conv2d,
     units: Vec<Unit>,
     bn1: BatchNorm,
 }
 
-/// The reference's initialization: N(0, 2 / (k^2 out)).
-fn conv(builder: &mut Builder, name: &str, dims: [usize; 3], stride: usize) -> Result<Conv, Error> {
+/// Makes a convolution with the initialization of the reference code: N(0, 2 / (k^2 out)).
+fn conv(builder: &mut Builder, name: &str, dims: [usize; 3], stride: usize) -> Result<Conv2d, Error> {
     let [_, cout, k] = dims;
-    Conv::new(builder, name, dims, stride, Init::Normal((2.0 / (k * k * cout) as f32).sqrt()))
+    Conv2d::new(builder, name, dims, stride, Init::Normal((2.0 / (k * k * cout) as f32).sqrt()))
 }
 
 impl WideResNet {
+    /// Makes the network.
+    ///
+    /// # Errors
+    /// See [`Builder::parameter`].
     pub fn new(builder: &mut Builder, depth: usize, width: usize) -> Result<Self, Error> {
         let n = (depth - 4) / 6;
         let widths = [16, 16 * width, 32 * width, 64 * width];
@@ -78,7 +83,7 @@ impl WideResNet {
         Ok(Self { conv1, units, bn1 })
     }
 
-    /// Maps of pixels `[B, 3, 32, 32]` -> latent `[B, 64 W]`.
+    /// Feature maps of pixels `[B, 3, 32, 32]` -> latent `[B, 64 W]`.
     pub fn forward(&self, x: Dual<4>, pass: &mut Pass) -> Dual<2> {
         let first = pass.record("conv1", self.conv1.forward(x));
         let hidden = self.units.iter().fold(first, |h, unit| unit.forward(h, pass));
@@ -86,20 +91,21 @@ impl WideResNet {
         pass.record("bn1", activated).linear(kernel::mean_pool)
     }
 
-    pub fn slots(&mut self) -> Vec<&mut dyn Slot> {
-        let mut slots = self.conv1.slots();
+    /// Returns all tensors in the order of the state dict.
+    pub fn named_tensors(&mut self) -> Vec<&mut dyn NamedTensor> {
+        let mut tensors = self.conv1.named_tensors();
         for unit in &mut self.units {
-            slots.extend(unit.bn1.slots());
-            slots.extend(unit.conv1.slots());
-            slots.extend(unit.bn2.slots());
-            slots.extend(unit.conv2.slots());
-            slots.extend(unit.shortcut.iter_mut().flat_map(Conv::slots));
+            tensors.extend(unit.bn1.named_tensors());
+            tensors.extend(unit.conv1.named_tensors());
+            tensors.extend(unit.bn2.named_tensors());
+            tensors.extend(unit.conv2.named_tensors());
+            tensors.extend(unit.shortcut.iter_mut().flat_map(Conv2d::named_tensors));
         }
-        slots.extend(self.bn1.slots());
-        slots
+        tensors.extend(self.bn1.named_tensors());
+        tensors
     }
 
-    /// In the order of the forward pass.
+    /// Returns the batch normalizations in the order of the forward pass.
     pub fn batch_norms(&mut self) -> Vec<&mut BatchNorm> {
         let units = self.units.iter_mut().flat_map(|unit| [&mut unit.bn1, &mut unit.bn2]);
         units.chain([&mut self.bn1]).collect()

@@ -1,5 +1,5 @@
-//! What differs between a terminal and a browser: how a device is opened and how others get a turn. All target switches
-//! of the core are here.
+//! Differences between native programs and the browser: opening devices, time, threads and yielding. Except
+//! for tuning constants of the kernels, all `cfg(target_arch)` switches of the core are here.
 
 pub mod simd;
 #[cfg(target_arch = "wasm32")]
@@ -13,27 +13,28 @@ use std::{
 
 use burn::tensor::{Device, FloatDType};
 
-/// The device to compute on, as a person asks for it.
+/// Choice of a compute device by the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum DeviceChoice {
-    /// A real GPU if there is one, else the CPU.
+    /// A hardware GPU if there is one, otherwise the CPU.
     #[default]
     Auto,
+    /// The CPU.
     Cpu,
-    /// The default adapter, even if it is emulated, or the n-th discrete one.
+    /// The default GPU adapter, even if it is emulated in software, or the n-th discrete one.
     Gpu(Option<usize>),
-    /// The n-th GPU of NVIDIA's runtime, with the feature `cuda`.
+    /// The n-th GPU of CUDA; needs the feature `cuda`.
     Cuda(usize),
-    /// The n-th GPU of AMD's runtime, with the feature `rocm`.
+    /// The n-th GPU of ROCm; needs the feature `rocm`.
     Rocm(usize),
-    /// The device that `lend` lends there, with the feature `remote`.
+    /// A device that `lend` serves at this address; needs the feature `remote`.
     Remote(SocketAddr),
 }
 
 impl DeviceChoice {
-    /// What a person may write.
+    /// Accepted values, for help and error messages.
     pub const NAMES: &str =
-        "auto (a real GPU if there is one, else the CPU), cpu, gpu, gpu:N, cuda:N, rocm:N or ws://HOST:PORT";
+        "auto (a hardware GPU if there is one, otherwise the CPU), cpu, gpu, gpu:N, cuda:N, rocm:N or ws://HOST:PORT";
 }
 
 impl FromStr for DeviceChoice {
@@ -51,29 +52,32 @@ impl FromStr for DeviceChoice {
             ("ws", Some(host)) => {
                 let host = host.trim_start_matches('/');
                 let found = host.to_socket_addrs().map_err(|e| format!("expected ws://HOST:PORT: {e}"))?.next();
-                found.map(Self::Remote).ok_or_else(|| format!("no address is known for {host}"))
+                found.map(Self::Remote).ok_or_else(|| format!("no address found for {host}"))
             }
             _ => Err(format!("expected {}", Self::NAMES)),
         }
     }
 }
 
-/// A device that is ready, and what to call it.
+/// A device that is ready for use.
 #[derive(Clone, Debug)]
 pub struct Opened {
+    /// The device.
     pub device: Device,
-    /// `CPU (2 threads)`, `NVIDIA H100 (Vulkan)`, ...
+    /// Name for users: `CPU (2 threads)`, `NVIDIA H100 (Vulkan)`, ...
     pub name: String,
-    /// Whether it only emulates a GPU.
+    /// Whether it is a GPU emulated in software.
     pub emulated: bool,
-    /// Bytes of the largest buffer that it can compute with, if that is known.
+    /// Maximum size of a storage buffer in bytes, if known.
     pub largest_buffer: Option<u64>,
 }
 
-/// What numbers are computed with.
+/// Floating-point precision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
+    /// float32.
     F32,
+    /// float64.
     F64,
 }
 
@@ -96,7 +100,10 @@ impl fmt::Display for Precision {
 }
 
 impl Opened {
-    /// Sets the precision of all tensors to come; only before the first one.
+    /// Sets the precision of all tensors of the device. Call it before the first tensor is created.
+    ///
+    /// # Errors
+    /// If the device does not support the precision or already has tensors.
     pub fn set_precision(&mut self, precision: Precision) -> Result<(), Unavailable> {
         let float = if precision == Precision::F32 { FloatDType::F32 } else { FloatDType::F64 };
         let refuse = |e| Unavailable(format!("{} cannot compute in {precision}: {e:?}", self.name));
@@ -104,12 +111,15 @@ impl Opened {
     }
 }
 
-/// There is no such device here.
+/// The device is not available; the message says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unavailable(pub String);
 
-/// Opens a device; the first use of a GPU takes a moment.
+/// Opens a device. Opening a GPU for the first time can take seconds.
+///
+/// # Errors
+/// If the device does not exist or this build does not support it.
 pub async fn open(choice: DeviceChoice) -> Result<Opened, Unavailable> {
     match choice {
         DeviceChoice::Cpu => cpu(),
@@ -154,7 +164,7 @@ async fn gpu(index: Option<usize>) -> Result<Opened, Unavailable> {
     })?;
     let info = setup.adapter.get_info();
     let name = if info.name.is_empty() { "WebGPU".to_owned() } else { format!("{} ({})", info.name, info.backend) };
-    // What waits for a lost device waits for ever: the worker dies of it, and the page starts another.
+    // Operations on a lost device never finish. The panic ends the worker, and the page starts a new one.
     #[cfg(target_arch = "wasm32")]
     setup.device.set_device_lost_callback(|_, message| panic!("the GPU was lost: {message}"));
     let limits = setup.device.limits();
@@ -174,7 +184,7 @@ fn cuda(index: usize) -> Result<Opened, Unavailable> {
 
 #[cfg(not(feature = "cuda"))]
 fn cuda(_: usize) -> Result<Opened, Unavailable> {
-    Err(Unavailable("to reach GPUs by CUDA build with --features cuda, or choose the device gpu".into()))
+    Err(Unavailable("this build has no CUDA backend: build with --features cuda, or choose the device gpu".into()))
 }
 
 #[cfg(feature = "rocm")]
@@ -184,13 +194,13 @@ fn rocm(index: usize) -> Result<Opened, Unavailable> {
 
 #[cfg(not(feature = "rocm"))]
 fn rocm(_: usize) -> Result<Opened, Unavailable> {
-    Err(Unavailable("to reach GPUs by ROCm build with --features rocm, or choose the device gpu".into()))
+    Err(Unavailable("this build has no ROCm backend: build with --features rocm, or choose the device gpu".into()))
 }
 
 #[cfg(any(feature = "cuda", feature = "rocm"))]
-fn nth(index: usize, runtime: &str, of: burn::tensor::DeviceType) -> Result<Opened, Unavailable> {
-    let device = Device::enumerate(of).into_iter().nth(index).ok_or_else(|| {
-        Unavailable(format!("{runtime} knows no GPU number {index}: choose a lower number, the device gpu, or cpu"))
+fn nth(index: usize, runtime: &str, device_type: burn::tensor::DeviceType) -> Result<Opened, Unavailable> {
+    let device = Device::enumerate(device_type).into_iter().nth(index).ok_or_else(|| {
+        Unavailable(format!("{runtime} has no GPU number {index}: choose a lower number, the device gpu, or cpu"))
     })?;
     Ok(Opened { device, name: format!("{runtime} GPU {index}"), emulated: false, largest_buffer: None })
 }
@@ -200,64 +210,64 @@ fn remote(address: SocketAddr) -> Result<Opened, Unavailable> {
     use burn::remote::RemoteHost;
 
     let absent = |e: &dyn fmt::Display| {
-        Unavailable(format!("no device is lent at {address} ({e}): run `lend` there, and try again"))
+        Unavailable(format!("no device is served at {address} ({e}): run `lend` there, and try again"))
     };
-    // burn would try for a quarter of a minute.
+    // burn itself would retry for 15 seconds.
     std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_secs(3)).map_err(|e| absent(&e))?;
     let host = RemoteHost::websocket(&format!("ws://{address}"));
     let device = Device::remote_options(&host).init().map_err(|e| absent(&e))?;
-    Ok(Opened { device, name: format!("the device lent at {address}"), emulated: false, largest_buffer: None })
+    Ok(Opened { device, name: format!("the device at {address}"), emulated: false, largest_buffer: None })
 }
 
 #[cfg(not(feature = "remote"))]
 fn remote(address: SocketAddr) -> Result<Opened, Unavailable> {
-    Err(Unavailable(format!("to reach {address} build with --features remote")))
+    Err(Unavailable(format!("this build has no remote backend: to use {address}, build with --features remote")))
 }
 
-/// What `f` makes of each number below `n`, in order: natively each in a thread of its own.
+/// Returns `f(0), ..., f(n - 1)`, each computed in its own thread.
 ///
 /// # Panics
-/// If `f` does.
+/// If `f` panics.
 #[cfg(not(target_arch = "wasm32"))]
-pub fn at_once<T: Send>(n: usize, f: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub fn map_in_threads<T: Send>(n: usize, f: impl Fn(usize) -> T + Sync) -> Vec<T> {
     if n == 1 {
         return vec![f(0)];
     }
     let f = &f;
     std::thread::scope(|scope| {
-        let started: Vec<_> = (0..n).map(|i| scope.spawn(move || f(i))).collect();
-        started
+        let threads: Vec<_> = (0..n).map(|i| scope.spawn(move || f(i))).collect();
+        threads
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
     })
 }
 
-/// As natively, one after the other.
+/// Returns `f(0), ..., f(n - 1)`, computed one after the other.
 #[cfg(target_arch = "wasm32")]
-pub fn at_once<T: Send>(n: usize, f: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub fn map_in_threads<T: Send>(n: usize, f: impl Fn(usize) -> T + Sync) -> Vec<T> {
     (0..n).map(f).collect()
 }
 
-/// Bytes that this program's memory has grown to; it never shrinks.
+/// Returns the size of the WebAssembly memory in bytes. It never shrinks.
 #[cfg(target_arch = "wasm32")]
-pub fn memory() -> u64 {
+pub fn wasm_memory() -> u64 {
     (core::arch::wasm32::memory_size(0) as u64) << 16
 }
 
-/// Not asked for natively: the system tells.
+/// Returns 0: only the browser build measures its memory.
 #[cfg(not(target_arch = "wasm32"))]
-pub fn memory() -> u64 {
+pub fn wasm_memory() -> u64 {
     0
 }
 
-/// Milliseconds since some fixed moment.
+/// Returns the time in milliseconds since a fixed point.
 #[cfg(target_arch = "wasm32")]
 pub fn milliseconds() -> f64 {
     js_sys::Date::now()
 }
 
-/// Milliseconds since some fixed moment.
+/// Returns the time in milliseconds since a fixed point.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn milliseconds() -> f64 {
     use std::{sync::OnceLock, time::Instant};
@@ -265,12 +275,12 @@ pub fn milliseconds() -> f64 {
     START.get_or_init(Instant::now).elapsed().as_secs_f64() * 1e3
 }
 
-/// Lets messages that have arrived be handled.
+/// Yields to the event loop, so that pending messages are handled.
 #[cfg(target_arch = "wasm32")]
 pub async fn yield_now() {
     gloo::timers::future::TimeoutFuture::new(0).await;
 }
 
-/// Nothing waits natively.
+/// Does nothing: native programs have no event loop.
 #[cfg(not(target_arch = "wasm32"))]
 pub async fn yield_now() {}

@@ -1,25 +1,13 @@
-//! Images as channels-last maps.
+//! Conversion of images from NCHW to NHWC layout.
 
-use burn::{
-    backend::{
-        Autodiff, Backend, Dispatch, Flex,
-        autodiff::{
-            checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-            grads::Gradients,
-            ops::{Backward, Ops, OpsKind},
-        },
-        backend_extension,
-        tensor::FloatTensor,
-    },
-    tensor::Tensor,
-};
+use crate::kernel::prelude::*;
 
 use super::{
-    flex::{contiguous, dims, floats, tensor},
-    memory, profile,
+    burn_glue::{contiguous, dims, floats, tensor},
+    parallel, profile,
 };
 
-/// `[B, C, H, W]` -> `[B, H, W, C]`, in order in memory.
+/// Converts `[B, C, H, W]` to contiguous `[B, H, W, C]`.
 pub fn channels_last(x: Tensor<4>) -> Tensor<4> {
     Tensor::from_dispatch(Dispatch::to_channels_last(x.into_dispatch()))
 }
@@ -29,16 +17,16 @@ trait Layout: Backend {
     fn to_channels_last(x: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
-/// Transposes `rows x columns` matrices, one after the other.
+/// Transposes each matrix of a batch `[B, rows, columns]`; one matrix is one chunk of work.
 fn transpose(x: &[f32], [rows, columns]: [usize; 2]) -> Vec<f32> {
-    let _timed = profile::time("layout", || (format!("{} x {rows}x{columns}", x.len() / rows / columns), 0));
+    let _timer = profile::time("layout", || (format!("{} x {rows}x{columns}", x.len() / rows / columns), 0));
     let fill = |_: &mut (), matrix: usize, [out]: [&mut [f32]; 1]| {
         let x = &x[matrix * rows * columns..][..rows * columns];
         for (row, x) in x.chunks_exact(columns).enumerate() {
             out[row..].iter_mut().step_by(rows).zip(x).for_each(|(out, x)| *out = *x);
         }
     };
-    let ([out], _) = memory::fill(x.len(), rows * columns, || (), fill);
+    let ([out], _) = parallel::fill(x.len(), rows * columns, || (), fill);
     out
 }
 

@@ -1,31 +1,32 @@
-//! The CPU's kernels, for float32.
+//! CPU kernels for float32.
 //!
-//! burn-flex convolves nearly on one thread and far below what its vectors can do, and takes a dozen passes for a batch
-//! normalization. Here convolution runs near the peak rate of all cores, normalization and ReLU are computed where a
-//! convolution reads them, and the backward pass computes only the gradients that are asked for.
+//! burn-flex runs a convolution almost single-threaded and makes a dozen passes over memory for a batch normalization. These
+//! kernels run convolutions near the peak rate of all cores, fuse normalization and ReLU into the convolution that reads
+//! them, and compute only the gradients that the backward pass needs.
 
+mod burn_glue;
+mod channel_kernel;
 mod conv;
 mod conv_op;
 mod correlate;
-mod descent_op;
-mod flex;
+mod fused_input;
 mod layout_op;
-mod maps;
-mod memory;
 mod norm;
 mod norm_op;
-mod operands;
-mod packed;
+mod op_args;
+mod parallel;
 pub mod profile;
-mod step_op;
+mod sgd_op;
+mod sign_step_op;
 mod weight_gradient;
+mod weight_layouts;
 mod window;
 mod winograd;
 
-pub use conv_op::{activated_conv2d, activated_conv2d_tangent, conv2d};
-pub use descent_op::descend;
-pub use flex::supports;
+pub use burn_glue::supports;
+pub use conv_op::{conv2d, norm_relu_conv2d, norm_relu_conv2d_tangent};
 pub use layout_op::channels_last;
 pub use norm_op::{affine, cross_moments, moments};
-pub use packed::Packed;
-pub use step_op::sign_step;
+pub use sgd_op::sgd_step;
+pub use sign_step_op::sign_step;
+pub use weight_layouts::WeightLayouts;

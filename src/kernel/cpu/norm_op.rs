@@ -1,21 +1,9 @@
-//! The arithmetic of [`super::norm`] as operations of burn's CPU backend.
+//! Batch normalization of [`super::norm`] as operations of burn's CPU backend, with their backward passes.
 
-use burn::{
-    backend::{
-        Autodiff, Backend, Dispatch, Flex,
-        autodiff::{
-            checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-            grads::Gradients,
-            ops::{Backward, Ops, OpsKind},
-        },
-        backend_extension,
-        tensor::FloatTensor,
-    },
-    tensor::Tensor,
-};
+use crate::kernel::prelude::*;
 
 use super::{
-    flex::{contiguous, dims, floats, tensor},
+    burn_glue::{contiguous, dims, floats, tensor},
     norm::Channels,
     profile,
 };
@@ -26,12 +14,12 @@ pub fn affine(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, relu: bool) -> T
     Tensor::from_dispatch(Dispatch::affine(x, scale, shift, relu))
 }
 
-/// Mean and biased variance of each channel, `[2, C]`.
+/// Returns mean and biased variance of each channel, `[2, C]`.
 pub fn moments(x: Tensor<4>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::moments(x.into_dispatch()))
 }
 
-/// The means over each channel of t and of x t, `[2, C]`.
+/// Returns the means of t and of x t over each channel, `[2, C]`.
 pub fn cross_moments(x: Tensor<4>, t: Tensor<4>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::cross_moments(x.into_dispatch(), t.into_dispatch()))
 }
@@ -53,7 +41,7 @@ fn channels(x: &FloatTensor<Flex>) -> Channels {
     Channels(channels)
 }
 
-fn timed(name: &'static str, x: &FloatTensor<Flex>) -> Option<profile::Timer> {
+fn timer(name: &'static str, x: &FloatTensor<Flex>) -> Option<profile::Timer> {
     profile::time(name, || {
         let [b, h, w, c] = dims(x);
         (format!("{b} x {h}x{w}, {c}"), 0)
@@ -67,20 +55,20 @@ impl Normalize for Flex {
         shift: FloatTensor<Self>,
         relu: bool,
     ) -> FloatTensor<Self> {
-        let _timed = timed("affine", &x);
+        let _timer = timer("affine", &x);
         let (x, scale, shift) = (contiguous(x), contiguous(scale), contiguous(shift));
         tensor(channels(&x).affine(floats(&x), floats(&scale), floats(&shift), relu), dims(&x))
     }
 
     fn moments(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let _timed = timed("moments", &x);
+        let _timer = timer("moments", &x);
         let x = contiguous(x);
         let channels = channels(&x);
         tensor(channels.moments(floats(&x)).concat(), [2, channels.0])
     }
 
     fn cross_moments(x: FloatTensor<Self>, t: FloatTensor<Self>) -> FloatTensor<Self> {
-        let _timed = timed("moments of a tangent", &x);
+        let _timer = timer("cross moments", &x);
         let (x, t) = (contiguous(x), contiguous(t));
         let channels = channels(&x);
         tensor(channels.cross_moments(floats(&x), floats(&t)).concat(), [2, channels.0])
@@ -94,36 +82,36 @@ impl<C: CheckpointStrategy> Normalize for Autodiff<Flex, C> {
         shift: FloatTensor<Self>,
         relu: bool,
     ) -> FloatTensor<Self> {
-        let parameters = scale.is_tracked() || shift.is_tracked();
-        let x_kept = parameters.then(|| x.primitive().clone());
-        let scale_kept = x.is_tracked().then(|| scale.primitive().clone());
+        let parameters_tracked = scale.is_tracked() || shift.is_tracked();
+        let x_state = parameters_tracked.then(|| x.primitive().clone());
+        let scale_state = x.is_tracked().then(|| scale.primitive().clone());
         let prepared = AffineBackward.prepare::<C>([x.node(), scale.node(), shift.node()]).compute_bound().stateful();
         let output = Flex::affine(x.into_primitive(), scale.into_primitive(), shift.into_primitive(), relu);
         match prepared {
             OpsKind::Tracked(prepared) => {
-                let y_kept = relu.then(|| output.clone());
-                prepared.finish((x_kept, scale_kept, y_kept), output)
+                let y = relu.then(|| output.clone());
+                prepared.finish(AffineState { x: x_state, scale: scale_state, y }, output)
             }
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }
 
     fn moments(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let kept = x.primitive().clone();
+        let x_state = x.primitive().clone();
         let prepared = MomentsBackward.prepare::<C>([x.node()]).compute_bound().stateful();
         let output = Flex::moments(x.into_primitive());
         match prepared {
-            OpsKind::Tracked(prepared) => prepared.finish((kept, output.clone()), output),
+            OpsKind::Tracked(prepared) => prepared.finish((x_state, output.clone()), output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }
 
     fn cross_moments(x: FloatTensor<Self>, t: FloatTensor<Self>) -> FloatTensor<Self> {
-        let kept = [&x, &t].map(|t| t.primitive().clone());
+        let state = [&x, &t].map(|t| t.primitive().clone());
         let prepared = CrossMomentsBackward.prepare::<C>([x.node(), t.node()]).compute_bound().stateful();
         let output = Flex::cross_moments(x.into_primitive(), t.into_primitive());
         match prepared {
-            OpsKind::Tracked(prepared) => prepared.finish(kept, output),
+            OpsKind::Tracked(prepared) => prepared.finish(state, output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }
@@ -132,15 +120,25 @@ impl<C: CheckpointStrategy> Normalize for Autodiff<Flex, C> {
 #[derive(Debug)]
 struct AffineBackward;
 
+/// Tensors that the backward pass of `affine` needs.
+#[derive(Clone, Debug)]
+struct AffineState {
+    /// Input, if scale or shift need a gradient.
+    x: Option<FloatTensor<Flex>>,
+    /// Scale, if the input needs a gradient.
+    scale: Option<FloatTensor<Flex>>,
+    /// Output, if there is a ReLU.
+    y: Option<FloatTensor<Flex>>,
+}
+
 impl Backward<Flex, 3> for AffineBackward {
-    /// The input where a parameter's gradient is wanted, the scale where the input's is, the output if it was cut at 0.
-    type State = (Option<FloatTensor<Flex>>, Option<FloatTensor<Flex>>, Option<FloatTensor<Flex>>);
+    type State = AffineState;
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = contiguous(grads.consume::<Flex>(&ops.node));
-        let _timed = timed("affine gradient", &dy);
+        let _timer = timer("affine gradient", &dy);
         let channels = channels(&dy);
-        let (x, scale, y) = ops.state;
+        let AffineState { x, scale, y } = ops.state;
         let y = y.as_ref().map(floats);
         let [x_node, scale_node, shift_node] = ops.parents;
         if let (Some(node), Some(scale)) = (x_node, scale) {
@@ -168,7 +166,7 @@ impl Backward<Flex, 1> for MomentsBackward {
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = contiguous(grads.consume::<Flex>(&ops.node));
         let (x, moments) = ops.state;
-        let _timed = timed("moments gradient", &x);
+        let _timer = timer("moments gradient", &x);
         let (channels, x) = (channels(&x), contiguous(x));
         let (dmean, dvariance) = floats(&gradient).split_at(channels.0);
         if let [Some(node)] = ops.parents {
@@ -184,12 +182,13 @@ impl Backward<Flex, 1> for MomentsBackward {
 struct CrossMomentsBackward;
 
 impl Backward<Flex, 2> for CrossMomentsBackward {
+    /// x and t.
     type State = [FloatTensor<Flex>; 2];
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = contiguous(grads.consume::<Flex>(&ops.node));
         let [x, t] = ops.state.map(contiguous);
-        let _timed = timed("moments gradient", &x);
+        let _timer = timer("cross moments gradient", &x);
         let channels = channels(&x);
         let (dmean, dproduct) = floats(&gradient).split_at(channels.0);
         let gradients = channels.cross_moments_gradient(floats(&x), floats(&t), dmean, dproduct);

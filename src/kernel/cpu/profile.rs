@@ -1,4 +1,4 @@
-//! Where the CPU's kernels spend their time, for `bench --profile`. Costs nothing to speak of while it is off.
+//! Timer of the CPU kernels, for `bench --profile`. Its cost is negligible while it is off.
 
 use std::sync::{
     Mutex,
@@ -7,48 +7,60 @@ use std::sync::{
 
 use crate::platform;
 
-/// All calls of one kernel on operands of one shape.
+/// All calls of one kernel with arguments of one shape.
 #[derive(Clone, Debug)]
 pub struct Entry {
+    /// Name of the kernel.
     pub name: &'static str,
+    /// Shape of the arguments.
     pub shape: String,
+    /// Number of calls.
     pub calls: u64,
+    /// Total time.
     pub seconds: f64,
+    /// Total multiply-adds; 0 for kernels other than convolutions.
     pub multiply_adds: u64,
 }
 
-static ON: AtomicBool = AtomicBool::new(false);
+static ENABLED: AtomicBool = AtomicBool::new(false);
 static ENTRIES: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 
-/// Begins anew.
+/// Deletes all entries and starts recording.
+///
+/// # Panics
+/// If a thread panicked while it recorded.
 pub fn start() {
-    ENTRIES.lock().expect("no kernel panicked").clear();
-    ON.store(true, Ordering::Relaxed);
+    ENTRIES.lock().expect("an unpoisoned lock").clear();
+    ENABLED.store(true, Ordering::Relaxed);
 }
 
-/// What was measured since [`start`].
+/// Stops recording and returns the entries since [`start`].
+///
+/// # Panics
+/// If a thread panicked while it recorded.
 pub fn stop() -> Vec<Entry> {
-    ON.store(false, Ordering::Relaxed);
-    std::mem::take(&mut ENTRIES.lock().expect("no kernel panicked"))
+    ENABLED.store(false, Ordering::Relaxed);
+    std::mem::take(&mut ENTRIES.lock().expect("an unpoisoned lock"))
 }
 
-/// Times until it is dropped. `describe` gives shape and multiply-adds.
+/// Starts a timer that records an entry when it is dropped, if recording is on. `describe` returns shape and multiply-adds.
 pub(super) fn time(name: &'static str, describe: impl FnOnce() -> (String, u64)) -> Option<Timer> {
-    ON.load(Ordering::Relaxed).then(|| {
+    ENABLED.load(Ordering::Relaxed).then(|| {
         let (shape, multiply_adds) = describe();
-        Timer { entry: Entry { name, shape, calls: 1, seconds: 0.0, multiply_adds }, began: platform::milliseconds() }
+        Timer { entry: Entry { name, shape, calls: 1, seconds: 0.0, multiply_adds }, start: platform::milliseconds() }
     })
 }
 
 pub(super) struct Timer {
     entry: Entry,
-    began: f64,
+    /// In milliseconds.
+    start: f64,
 }
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        self.entry.seconds = (platform::milliseconds() - self.began) / 1e3;
-        let mut entries = ENTRIES.lock().expect("no kernel panicked");
+        self.entry.seconds = (platform::milliseconds() - self.start) / 1e3;
+        let mut entries = ENTRIES.lock().expect("an unpoisoned lock");
         match entries.iter_mut().find(|e| e.name == self.entry.name && e.shape == self.entry.shape) {
             Some(entry) => {
                 entry.calls += 1;

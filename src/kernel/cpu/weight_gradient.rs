@@ -1,61 +1,65 @@
-//! The gradient of a convolution's weight: products of every input with every output channel, summed over pixels.
+//! Weight gradient of a convolution: products of every input channel and tap with every output channel, summed over pixels.
 
-// Loops over small arrays, unrolled by their constant bounds: iterators over them are not always inlined, and closures alone
-// have no AVX.
+// Index loops over small arrays with constant bounds, which are unrolled. Iterators over such arrays are not always inlined,
+// and a closure that is not inlined is compiled without AVX.
 #![allow(clippy::needless_range_loop)]
 
 use rayon::prelude::*;
 
-use super::{conv::Conv, correlate::P, maps::Maps, window::Units};
+use super::{conv::ConvDims, correlate::P, fused_input::FeatureMaps, window::WorkUnits};
 use crate::platform::simd::{self, Vector, VectorKernel};
 
-/// Inputs and vectors of output channels of a register tile (see [`super::correlate`]).
+/// Inputs of a register tile (see [`P`]).
 const I: usize = P;
+/// Vectors of output channels of a register tile.
 const V: usize = 2;
-/// How many tasks there are at least, if there are as many images.
-pub const TASKS: usize = 16;
+/// Minimum of parallel tasks, if the batch has enough units.
+pub const MIN_TASKS: usize = 16;
 
-/// Output channels of a block.
-pub fn width() -> usize {
+/// Returns the number of output channels of a block.
+pub fn block_width() -> usize {
     V * simd::lanes()
 }
 
-/// A task sums one block of output channels over one part of the batch; parts are added up in order, so that the result
-/// does not depend on the threads. Few channels: many parts, and small sums; many channels: one part.
-pub fn run(conv: &Conv, maps: &Maps, dy: &[f32]) -> Vec<f32> {
+/// Computes the gradient `[cout, cin, k, k]` from the input and the gradient of the output, `dy`.
+///
+/// A task sums one block of output channels over one part of the batch. The parts are added in order, so the result does not
+/// depend on the number of threads. With few channels there are many parts with small sums; with many channels, one part.
+pub fn run(conv: &ConvDims, maps: &FeatureMaps, dy: &[f32]) -> Vec<f32> {
     let [h, w] = conv.output();
     let (k, cin, cout) = (conv.k, conv.cin, conv.cout);
-    let units = Units::new(conv.batch, [h, w], 1);
+    let units = WorkUnits::new(conv.batch, [h, w], 1);
     let window = conv.window(&units);
-    let inputs: Vec<usize> = conv.inputs(&units, &window).collect();
-    let width = width();
+    let inputs: Vec<usize> = conv.input_offsets(&units, &window).collect();
+    let width = block_width();
     let blocks = cout.div_ceil(width);
     let count = (conv.batch * h).div_ceil(units.images * units.rows);
-    let parts = TASKS.div_ceil(blocks).min(count);
-    let part = count.div_ceil(parts);
+    let parts = MIN_TASKS.div_ceil(blocks).min(count);
+    let units_per_part = count.div_ceil(parts);
     let task = |task: usize| {
-        let (first, block) = (task / blocks * part, task % blocks);
+        let (first, block) = (task / blocks * units_per_part, task % blocks);
         let mut sums = vec![0.0; k * k * cin * width];
         let mut buffer = vec![0.0; window.len()];
-        let mut dys = vec![0.0; units.pixels() * width];
-        for unit in first..(first + part).min(count) {
+        let mut dy_block = vec![0.0; units.pixels() * width];
+        for unit in first..(first + units_per_part).min(count) {
             let dy = dy[unit * units.pixels() * cout..].chunks_exact(cout).take(units.pixels());
             let pixels = dy.len();
-            for (dys, dy) in dys.chunks_exact_mut(width).zip(dy) {
+            for (dy_block, dy) in dy_block.chunks_exact_mut(width).zip(dy) {
                 let dy = &dy[block * width..];
                 let n = dy.len().min(width);
-                dys[..n].copy_from_slice(&dy[..n]);
+                dy_block[..n].copy_from_slice(&dy[..n]);
             }
             let [image, row] = units.first(unit);
             let images = pixels.div_ceil(units.rows * w);
-            let buffer = &mut buffer[..images * window.image()];
+            let buffer = &mut buffer[..images * window.image_len()];
             window.fill(maps, image, (row * conv.stride) as isize - (k / 2) as isize, buffer);
-            let (inputs, dys) = (&inputs[..pixels], &dys[..pixels * width]);
-            simd::run_vectors(Sums { row: window.row(), x: buffer, inputs, dys, run: k * cin, sums: &mut sums });
+            let (inputs, dy) = (&inputs[..pixels], &dy_block[..pixels * width]);
+            let kernel = AddProducts { row_len: window.row_len(), x: buffer, inputs, dy, run: k * cin, sums: &mut sums };
+            simd::run_vectors(kernel);
         }
         sums
     };
-    let sums: Vec<Vec<f32>> = (0..count.div_ceil(part) * blocks).into_par_iter().map(task).collect();
+    let sums: Vec<Vec<f32>> = (0..count.div_ceil(units_per_part) * blocks).into_par_iter().map(task).collect();
 
     let mut total = vec![0.0; cout * cin * k * k];
     total.par_chunks_mut(width * cin * k * k).enumerate().for_each(|(block, total)| {
@@ -72,58 +76,64 @@ pub fn run(conv: &Conv, maps: &Maps, dy: &[f32]) -> Vec<f32> {
     total
 }
 
-/// Adds to `sums`, `[inputs][width]`, the products of some pixels, whose inputs lie side by side in `x`.
-pub fn tiles_of<'a>(x: &'a [f32], inputs: &'a [usize], dys: &'a [f32], sums: &'a mut [f32]) -> impl VectorKernel {
-    Sums { row: 0, x, inputs, dys, run: sums.len() / width(), sums }
+/// Returns a kernel that adds the products `x^T dy` to `sums`, `[inputs][block_width()]`. `inputs` has the offset of each
+/// pixel's inputs in `x`, and `dy` is `[pixels][block_width()]`.
+pub fn add_products<'a>(
+    x: &'a [f32],
+    inputs: &'a [usize],
+    dy: &'a [f32],
+    sums: &'a mut [f32],
+) -> impl VectorKernel {
+    AddProducts { row_len: 0, x, inputs, dy, run: sums.len() / block_width(), sums }
 }
 
-/// Adds the products of some pixels.
-struct Sums<'a> {
-    /// Floats from one row of the window to the next.
-    row: usize,
+/// Adds the products of the inputs and the output gradients of some pixels.
+struct AddProducts<'a> {
+    /// Floats of a row of the window.
+    row_len: usize,
     x: &'a [f32],
-    /// Where each pixel's inputs begin in `x`.
+    /// Offset of each pixel's inputs in `x`.
     inputs: &'a [usize],
     /// `[pixels][V * L]`.
-    dys: &'a [f32],
-    /// The inputs of one row of the kernel, which lie side by side: k cin.
+    dy: &'a [f32],
+    /// Inputs of one row of the kernel, which are contiguous: k cin.
     run: usize,
     /// `[k][run][V * L]`.
     sums: &'a mut [f32],
 }
 
-impl VectorKernel for Sums<'_> {
+impl VectorKernel for AddProducts<'_> {
     #[inline(always)]
     fn run<F: Vector>(self) {
-        let Self { row, x, inputs, dys, run, sums } = self;
+        let Self { row_len, x, inputs, dy, run, sums } = self;
         let width = V * F::LANES;
         for (ky, sums) in sums.chunks_exact_mut(run * width).enumerate() {
-            let x = &x[ky * row..];
+            let x = &x[ky * row_len..];
             for (i, sums) in sums.chunks_mut(I * width).enumerate() {
                 let x = &x[i * I..];
                 match sums.len() / width {
-                    1 => tile::<F, 1>(x, inputs, dys, sums),
-                    2 => tile::<F, 2>(x, inputs, dys, sums),
-                    3 => tile::<F, 3>(x, inputs, dys, sums),
-                    4 => tile::<F, 4>(x, inputs, dys, sums),
-                    5 => tile::<F, 5>(x, inputs, dys, sums),
-                    _ => tile::<F, I>(x, inputs, dys, sums),
+                    1 => add_tile::<F, 1>(x, inputs, dy, sums),
+                    2 => add_tile::<F, 2>(x, inputs, dy, sums),
+                    3 => add_tile::<F, 3>(x, inputs, dy, sums),
+                    4 => add_tile::<F, 4>(x, inputs, dy, sums),
+                    5 => add_tile::<F, 5>(x, inputs, dy, sums),
+                    _ => add_tile::<F, I>(x, inputs, dy, sums),
                 }
             }
         }
     }
 }
 
-/// `N` inputs of every pixel.
+/// Adds the products of `N` inputs of every pixel; they are accumulated in a register tile.
 #[inline(always)]
-fn tile<F: Vector, const N: usize>(x: &[f32], inputs: &[usize], dys: &[f32], sums: &mut [f32]) {
+fn add_tile<F: Vector, const N: usize>(x: &[f32], inputs: &[usize], dy: &[f32], sums: &mut [f32]) {
     let width = V * F::LANES;
     let mut tile = [[F::splat(0.0); V]; N];
-    for (input, dy) in inputs.iter().zip(dys.chunks_exact(width)) {
+    for (input, dy) in inputs.iter().zip(dy.chunks_exact(width)) {
         let x = &x[*input..*input + N];
         let mut vectors = [F::splat(0.0); V];
         for v in 0..V {
-            // SAFETY: a chunk is V vectors.
+            // SAFETY: a chunk has V vectors.
             vectors[v] = unsafe { F::load(dy.as_ptr().add(v * F::LANES)) };
         }
         for n in 0..N {
@@ -136,7 +146,7 @@ fn tile<F: Vector, const N: usize>(x: &[f32], inputs: &[usize], dys: &[f32], sum
     let sums = &mut sums[..N * width];
     for n in 0..N {
         for v in 0..V {
-            // SAFETY: there are N V vectors.
+            // SAFETY: `sums` has N V vectors.
             unsafe {
                 let sum = sums.as_mut_ptr().add(n * width + v * F::LANES);
                 F::load(sum).add(tile[n][v]).store(sum);

@@ -1,7 +1,7 @@
-// A pass over maps with factors for each channel, and sums over pixels; PART is a workgroup's share of a picture's pixels.
-// channels.rs puts the pass in place of the words in capitals, and the buffers above.
+// One pass over feature maps with factors per channel and, for some passes, sums over pixels. PART is the number of pixels of an
+// image that a workgroup reads. channels.rs adds the buffers and replaces the comments in capitals by the code of the pass.
 
-var<workgroup> partial: array<vec4f, THREADS>;
+var<workgroup> partial_sums: array<vec4f, THREADS>;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -15,20 +15,20 @@ fn main(
     let end = min((group.x + 1) * PART, PIXELS);
     for (var pixel = group.x * PART + row; pixel < end; pixel += ROWS) {
         let at = (group.y * PIXELS + pixel) * DEPTH4 + column;
-        //EACH
+        //PIXEL
     }
     //SUMS
 }
 
-// The sum over the rows of a workgroup, in the first of them.
+// Tree reduction over the rows of a workgroup; the threads of the first row return the sum.
 fn total(thread: u32, value: vec4f) -> vec4f {
     workgroupBarrier();
-    partial[thread] = value;
+    partial_sums[thread] = value;
     for (var rows = ROWS / 2u; rows > 0u; rows /= 2u) {
         workgroupBarrier();
         if (thread < rows * COLUMNS) {
-            partial[thread] += partial[thread + rows * COLUMNS];
+            partial_sums[thread] += partial_sums[thread + rows * COLUMNS];
         }
     }
-    return partial[thread];
+    return partial_sums[thread];
 }

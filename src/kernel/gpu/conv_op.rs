@@ -1,67 +1,50 @@
-//! Convolution of channels-last maps as an operation of burn's GPU backend.
+//! Convolution of NHWC feature maps as an operation of burn's GPU backend, with its backward pass.
 
 use std::sync::Arc;
 
-use burn::{
-    backend::{
-        Autodiff, Backend, Cube, Dispatch, TensorMetadata,
-        autodiff::{
-            checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-            grads::Gradients,
-            ops::{Backward, Ops, OpsKind},
-        },
-        backend_extension,
-        ops::FloatTensorOps,
-        tensor::FloatTensor,
-    },
-    tensor::Tensor,
-};
 use burn_cubecl::{kernel::into_contiguous, tensor::CubeTensor};
 
+use crate::kernel::{self, prelude::*};
+
 use super::{
-    Geometry, correlate, has_half,
-    ordered::{Ordered, filled_up},
+    ConvGeometry, correlate, supports_f16,
     weight_gradient::weight_gradient,
+    weight_layouts::{WeightLayouts, pad_to_multiple_of_4},
 };
 
-/// Maps `[B, H, W, C]` convolved with `weight` `[out, C, k, k]`, padding k/2.
-pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, ordered: Arc<Ordered>, stride: usize, half: bool) -> Tensor<4> {
-    let half = half && has_half(&x);
-    Tensor::from_dispatch(Dispatch::convolve_on_gpu(x.into_dispatch(), weight.into_dispatch(), ordered, stride, half))
+/// Convolves feature maps `[B, H, W, C]` with `weight` `[out, C, k, k]`, padding k/2.
+pub fn conv2d(x: Tensor<4>, weight: &kernel::Weight, stride: usize) -> Tensor<4> {
+    let f16 = weight.f16 && supports_f16(&x);
+    let layouts = weight.gpu_layouts.clone();
+    let filter = GpuFilter { weight: weight.tensor.clone().into_dispatch(), layouts, stride, f16 };
+    Tensor::from_dispatch(Dispatch::convolve_on_gpu(x.into_dispatch(), filter))
+}
+
+/// Weight of a convolution, `[out, C, k, k]`, and the arguments that go with it.
+#[derive(ExtensionType)]
+pub struct GpuFilter<B: Backend> {
+    weight: FloatTensor<B>,
+    layouts: Arc<WeightLayouts>,
+    stride: usize,
+    f16: bool,
 }
 
 #[backend_extension(Cube, Autodiff)]
 trait Convolve: Backend {
-    fn convolve_on_gpu(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        ordered: Arc<Ordered>,
-        stride: usize,
-        half: bool,
-    ) -> FloatTensor<Self>;
+    fn convolve_on_gpu(x: FloatTensor<Self>, #[extension_type] filter: GpuFilter<Self>) -> FloatTensor<Self>;
 }
 
 impl Convolve for Cube {
-    fn convolve_on_gpu(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        ordered: Arc<Ordered>,
-        stride: usize,
-        half: bool,
-    ) -> FloatTensor<Self> {
-        Operands::new(x, weight, ordered, stride, half).forward()
+    fn convolve_on_gpu(x: FloatTensor<Self>, filter: GpuFilter<Self>) -> FloatTensor<Self> {
+        ConvOperands::new(x, filter).forward()
     }
 }
 
 impl<C: CheckpointStrategy> Convolve for Autodiff<Cube, C> {
-    fn convolve_on_gpu(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        ordered: Arc<Ordered>,
-        stride: usize,
-        half: bool,
-    ) -> FloatTensor<Self> {
-        let operands = Operands::new(x.primitive().clone(), weight.primitive().clone(), ordered, stride, half);
+    fn convolve_on_gpu(x: FloatTensor<Self>, filter: GpuFilter<Self>) -> FloatTensor<Self> {
+        let GpuFilter { weight, layouts, stride, f16 } = filter;
+        let filter = GpuFilter { weight: weight.primitive().clone(), layouts, stride, f16 };
+        let operands = ConvOperands::new(x.primitive().clone(), filter);
         let output = operands.forward();
         match ConvolveBackward.prepare::<C>([x.node(), weight.node()]).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish(operands, output),
@@ -70,45 +53,56 @@ impl<C: CheckpointStrategy> Convolve for Autodiff<Cube, C> {
     }
 }
 
-/// Contiguous maps, their channels filled up with zeros to a multiple of 4, and a weight `[filters, channels, k, k]`.
+/// Operands of a convolution, stored for the backward pass.
 #[derive(Clone, Debug)]
-struct Operands {
+struct ConvOperands {
+    /// Contiguous, with channels padded to a multiple of 4.
     x: CubeTensor,
+    /// `[out, in, k, k]`.
     weight: CubeTensor,
-    ordered: Arc<Ordered>,
-    /// Channels and filters before they were filled up.
-    channels: usize,
-    filters: usize,
-    geometry: Geometry,
+    layouts: Arc<WeightLayouts>,
+    /// Input channels without padding.
+    in_channels: usize,
+    /// Output channels without padding.
+    out_channels: usize,
+    geometry: ConvGeometry,
 }
 
-impl Operands {
-    fn new(x: CubeTensor, weight: CubeTensor, ordered: Arc<Ordered>, stride: usize, half: bool) -> Self {
+impl ConvOperands {
+    fn new(x: CubeTensor, filter: GpuFilter<Cube>) -> Self {
+        let GpuFilter { weight, layouts, stride, f16 } = filter;
         let [_, height, width, _] = x.shape().dims();
-        let [filters, channels, side, _] = weight.shape().dims();
-        let [all_channels, all_filters] = [channels, filters].map(|n| n.next_multiple_of(4));
-        let geometry = Geometry { height, width, channels: all_channels, filters: all_filters, side, stride, half };
-        Self { x: into_contiguous(filled_up(x, 3)), weight, ordered, channels, filters, geometry }
+        let [out_channels, in_channels, kernel_size, _] = weight.shape().dims();
+        let geometry = ConvGeometry {
+            height,
+            width,
+            in_channels: in_channels.next_multiple_of(4),
+            out_channels: out_channels.next_multiple_of(4),
+            kernel_size,
+            stride,
+            f16,
+        };
+        Self { x: into_contiguous(pad_to_multiple_of_4(x, 3)), weight, layouts, in_channels, out_channels, geometry }
     }
 
     fn forward(&self) -> CubeTensor {
-        let y = correlate::forward(self.geometry, self.x.clone(), self.ordered.forward(&self.weight));
-        narrow(y, 3, self.filters)
+        let y = correlate::forward(self.geometry, self.x.clone(), self.layouts.forward(&self.weight));
+        narrow(y, 3, self.out_channels)
     }
 
     fn input_gradient(&self, gradient: CubeTensor) -> CubeTensor {
-        let dx = correlate::input_gradient(self.geometry, gradient, self.ordered.gradient(&self.weight));
-        narrow(dx, 3, self.channels)
+        let dx = correlate::input_gradient(self.geometry, gradient, self.layouts.input_gradient(&self.weight));
+        narrow(dx, 3, self.in_channels)
     }
 
     fn weight_gradient(&self, gradient: CubeTensor) -> CubeTensor {
         let dw = weight_gradient(self.geometry, self.x.clone(), gradient);
-        let dw = narrow(Cube::float_permute(dw, &[3, 2, 0, 1]), 1, self.channels);
-        narrow(dw, 0, self.filters)
+        let dw = narrow(Cube::float_permute(dw, &[3, 2, 0, 1]), 1, self.in_channels);
+        narrow(dw, 0, self.out_channels)
     }
 }
 
-/// The first `length` along `dim`.
+/// Returns the first `length` entries along `dim` of a tensor of rank 4.
 fn narrow(tensor: CubeTensor, dim: usize, length: usize) -> CubeTensor {
     if tensor.shape()[dim] == length {
         return tensor;
@@ -121,10 +115,10 @@ fn narrow(tensor: CubeTensor, dim: usize, length: usize) -> CubeTensor {
 struct ConvolveBackward;
 
 impl Backward<Cube, 2> for ConvolveBackward {
-    type State = Operands;
+    type State = ConvOperands;
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = into_contiguous(filled_up(grads.consume::<Cube>(&ops.node), 3));
+        let gradient = into_contiguous(pad_to_multiple_of_4(grads.consume::<Cube>(&ops.node), 3));
         let operands = ops.state;
         let [x, weight] = ops.parents;
         if let Some(node) = x {

@@ -1,123 +1,128 @@
-//! Convolution and the gradient of its input: [`correlate.wgsl`](./correlate.wgsl).
+//! Convolution and its input gradient: [`correlate.wgsl`](./correlate.wgsl).
 
 use burn::backend::TensorMetadata;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{Geometry, loss_scale, power_of_two, shader};
+use super::{ConvGeometry, loss_scale, power_of_two_divisor, shader};
 
-/// What a convolution gives, `[B, height', width', filters]`; weight `[side, side, channels, filters]`.
-pub fn forward(geometry: Geometry, maps: CubeTensor, weight: CubeTensor) -> CubeTensor {
-    launch(Correlate { geometry, back: false, scale: 1 }, [maps, weight])
+/// Convolves `maps` with `weight` `[k, k, in, out]`. Returns `[B, height', width', out]`.
+pub fn forward(geometry: ConvGeometry, maps: CubeTensor, weight: CubeTensor) -> CubeTensor {
+    launch(CorrelateShader { geometry, backward: false, loss_scale: 1 }, [maps, weight])
 }
 
-/// The gradient of the maps, from that of the output; weight `[side, side, filters, channels]`.
-pub fn input_gradient(geometry: Geometry, gradient: CubeTensor, weight: CubeTensor) -> CubeTensor {
-    launch(Correlate { geometry, back: true, scale: 1 }, [gradient, weight])
+/// Computes the gradient of the input, `[B, height, width, in]`, from the gradient of the output and `weight`
+/// `[k, k, out, in]`.
+pub fn input_gradient(geometry: ConvGeometry, gradient: CubeTensor, weight: CubeTensor) -> CubeTensor {
+    let [batch, ..] = gradient.shape().dims::<4>();
+    let loss_scale = loss_scale(geometry, batch);
+    launch(CorrelateShader { geometry, backward: true, loss_scale }, [gradient, weight])
 }
 
-fn launch(shader: Correlate, inputs: [CubeTensor; 2]) -> CubeTensor {
+fn launch(shader: CorrelateShader, inputs: [CubeTensor; 2]) -> CubeTensor {
     let [batch, ..] = inputs[0].shape().dims::<4>();
-    let shader = if shader.back { Correlate { scale: loss_scale(shader.geometry, batch), ..shader } } else { shader };
-    let [_, [height, width, out]] = shader.ends();
-    let groups = shader.groups(batch);
-    shader::launch(shader, groups, inputs.to_vec(), vec![vec![batch, height, width, out]]).swap_remove(0)
+    let [_, [height, width, channels]] = shader.source_and_result();
+    let workgroups = shader.workgroups(batch);
+    shader::launch(shader, workgroups, inputs.to_vec(), vec![vec![batch, height, width, channels]]).swap_remove(0)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Correlate {
-    geometry: Geometry,
-    back: bool,
-    /// What the source is multiplied by where it is rounded to float16.
-    scale: usize,
+struct CorrelateShader {
+    geometry: ConvGeometry,
+    /// Compute the input gradient.
+    backward: bool,
+    /// Factor of the source before it is rounded to float16.
+    loss_scale: usize,
 }
 
-/// How a workgroup's work is cut.
+/// Part of the result that a workgroup computes. A group of four channels is one `vec4`.
 struct Tile {
-    /// Quads of output channels, and of those how many the threads beside each other take.
+    /// Groups of four output channels, one per thread of a row of threads.
     columns: usize,
+    /// Output pixels.
     pixels: usize,
-    /// Pixels of a thread.
-    own: usize,
-    /// Quads of source channels that are in workgroup memory at once.
+    /// Output pixels per thread.
+    pixels_per_thread: usize,
+    /// Groups of four source channels that are in workgroup memory at the same time.
     slab: usize,
 }
 
-impl Correlate {
-    /// Height, width and channels of what is read and of what is written.
-    fn ends(&self) -> [[usize; 3]; 2] {
-        let Geometry { height, width, channels, filters, .. } = self.geometry;
+impl CorrelateShader {
+    /// Returns height, width and channels of the source and of the result.
+    fn source_and_result(&self) -> [[usize; 3]; 2] {
+        let ConvGeometry { height, width, in_channels, out_channels, .. } = self.geometry;
         let [out_height, out_width] = self.geometry.output();
-        let ends = [[height, width, channels], [out_height, out_width, filters]];
-        if self.back { [ends[1], ends[0]] } else { ends }
+        let (input, output) = ([height, width, in_channels], [out_height, out_width, out_channels]);
+        if self.backward { [output, input] } else { [input, output] }
     }
 
-    /// Classes of output pixels each way, and the pixels of one class.
-    fn classes(&self) -> (usize, [usize; 2]) {
-        let [_, [height, width, _]] = self.ends();
-        let side = if self.back { self.geometry.stride } else { 1 };
+    /// Returns the number of phases in each direction, and the height and width of the pixels of one phase. The pixels of a phase have
+    /// the same coordinates modulo the stride.
+    fn phases(&self) -> (usize, [usize; 2]) {
+        let [_, [height, width, _]] = self.source_and_result();
+        let side = if self.backward { self.geometry.stride } else { 1 };
         (side, [height.div_ceil(side), width.div_ceil(side)])
     }
 
     fn tile(&self) -> Tile {
-        let [[_, _, depth], [_, _, out]] = self.ends();
-        let (_, [height, width]) = self.classes();
-        let columns = power_of_two(out / 4, 16);
+        let [[_, _, depth], [_, _, channels]] = self.source_and_result();
+        let (_, [height, width]) = self.phases();
+        let columns = power_of_two_divisor(channels / 4, 16);
         let pixels = if height * width > 64 && columns < 16 { 128 } else { 64 };
-        // 64 threads at least.
-        let own = (pixels * columns / 64).clamp(1, 8);
-        Tile { columns, pixels, own, slab: power_of_two(depth / 4, 4) }
+        // A workgroup has at least 64 threads.
+        let pixels_per_thread = (pixels * columns / 64).clamp(1, 8);
+        Tile { columns, pixels, pixels_per_thread, slab: power_of_two_divisor(depth / 4, 4) }
     }
 
-    fn groups(&self, batch: usize) -> [usize; 3] {
-        let [_, [_, _, out]] = self.ends();
-        let (side, [height, width]) = self.classes();
+    fn workgroups(&self, batch: usize) -> [usize; 3] {
+        let [_, [_, _, channels]] = self.source_and_result();
+        let (side, [height, width]) = self.phases();
         let Tile { columns, pixels, .. } = self.tile();
-        [(height * width).div_ceil(pixels) * (out / 4 / columns), batch, side * side]
+        [(height * width).div_ceil(pixels) * (channels / 4 / columns), batch, side * side]
     }
 }
 
-impl shader::Shader for Correlate {
+impl shader::Shader for CorrelateShader {
     fn text(&self) -> String {
         include_str!("correlate.wgsl").to_owned()
     }
 
     fn constants(&self) -> Vec<(&'static str, usize)> {
-        let [[height, width, depth], [out_height, out_width, out]] = self.ends();
-        let (side, [lattice_height, lattice_width]) = self.classes();
-        let Tile { columns, pixels, own, slab } = self.tile();
+        let [[height, width, depth], [out_height, out_width, channels]] = self.source_and_result();
+        let (side, [phase_height, phase_width]) = self.phases();
+        let Tile { columns, pixels, pixels_per_thread, slab } = self.tile();
         vec![
-            ("K", self.geometry.side),
-            ("PAD", self.geometry.side / 2),
+            ("K", self.geometry.kernel_size),
+            ("PAD", self.geometry.kernel_size / 2),
             ("STRIDE", self.geometry.stride),
             ("HEIGHT", height),
             ("WIDTH", width),
             ("DEPTH4", depth / 4),
             ("OUT_HEIGHT", out_height),
             ("OUT_WIDTH", out_width),
-            ("OUT4", out / 4),
-            ("SIDE", side),
-            ("LATTICE", lattice_height * lattice_width),
-            ("LATTICE_WIDTH", lattice_width),
+            ("OUT4", channels / 4),
+            ("PHASES", side),
+            ("PHASE_PIXELS", phase_height * phase_width),
+            ("PHASE_WIDTH", phase_width),
             ("PIXELS", pixels),
-            ("ROWS", pixels / own),
+            ("ROWS", pixels / pixels_per_thread),
             ("COLUMNS", columns),
-            ("COLUMN_TILES", out / 4 / columns),
+            ("COLUMN_TILES", channels / 4 / columns),
             ("SLAB4", slab),
-            ("BACK", self.back.into()),
-            ("SCALE", self.scale),
+            ("BACKWARD", self.backward.into()),
+            ("LOSS_SCALE", self.loss_scale),
         ]
     }
 
     fn repeats(&self) -> usize {
-        self.tile().own
+        self.tile().pixels_per_thread
     }
 
-    fn half(&self) -> bool {
-        self.geometry.half
+    fn f16(&self) -> bool {
+        self.geometry.f16
     }
 
     fn threads(&self) -> usize {
-        let Tile { columns, pixels, own, .. } = self.tile();
-        columns * pixels / own
+        let Tile { columns, pixels, pixels_per_thread, .. } = self.tile();
+        columns * pixels / pixels_per_thread
     }
 }

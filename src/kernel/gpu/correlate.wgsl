@@ -1,10 +1,13 @@
-// Maps correlated with a weight, one tile of output pixels and channels by a workgroup.
+// Correlation of feature maps with a weight. A workgroup computes one tile of output pixels and
+// output channels.
 //
-// Each output pixel sums over taps and channels of the source. BACK gives the gradient of the source instead: there
-// an output pixel is reached through the taps that leave no rest when divided by the stride, so the pixels are taken
-// in SIDE x SIDE classes of equal rest, and all of a workgroup skip the same taps.
-// A line with $i is repeated for each of a thread's pixels. Lines marked HALF are there where `real` is float16: then each
-// slab is summed in it, and the slabs in float32.
+// Each output pixel is a sum over taps (positions of the kernel) and source channels. With BACKWARD the source is the
+// gradient of the output and the result is the gradient of the input. Then only some taps contribute to a pixel: those for which
+// the source position is a whole number after division by the stride. The pixels are divided into PHASES x PHASES phases with
+// equal coordinates modulo the stride, so that all threads of a workgroup skip the same taps.
+//
+// shader.rs repeats a line with $i for each pixel of a thread. Lines that end in HALF are present only if `real` is float16: then
+// each slab is summed in float16, and the slabs in float32.
 
 alias quad = vec4<real>;
 
@@ -15,9 +18,9 @@ alias quad = vec4<real>;
 var<workgroup> pixels: array<quad, PIXELS * SLAB4>;
 var<workgroup> factors: array<quad, 4 * SLAB4 * COLUMNS>;
 
-// Row and column of a class's pixel.
-fn place(pixel: u32, class_of: vec2u) -> vec2u {
-    return vec2u(pixel / LATTICE_WIDTH, pixel % LATTICE_WIDTH) * SIDE + class_of;
+// Row and column in the image of a pixel of a phase.
+fn position(pixel: u32, phase: vec2u) -> vec2u {
+    return vec2u(pixel / PHASE_WIDTH, pixel % PHASE_WIDTH) * PHASES + phase;
 }
 
 @compute @workgroup_size(THREADS)
@@ -26,28 +29,28 @@ fn main(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) gro
     let row = thread / COLUMNS;
     let first_pixel = group.x / COLUMN_TILES * PIXELS;
     let first_column = group.x % COLUMN_TILES * COLUMNS;
-    let class_of = vec2u(group.z / SIDE, group.z % SIDE);
+    let phase = vec2u(group.z / PHASES, group.z % PHASES);
     var sum$i = vec4f();
     for (var tap = 0u; tap < K * K; tap++) {
-        let at = vec2u(tap / K, tap % K);
-        if (BACK == 1 && any((class_of + (PAD + STRIDE * K) - at) % STRIDE != vec2u())) {
+        let offset = vec2u(tap / K, tap % K);
+        if (BACKWARD == 1 && any((phase + (PAD + STRIDE * K) - offset) % STRIDE != vec2u())) {
             continue;
         }
         for (var depth = 0u; depth < DEPTH4; depth += SLAB4) {
             workgroupBarrier();
             for (var index = thread; index < PIXELS * SLAB4; index += THREADS) {
                 let pixel = first_pixel + index / SLAB4;
-                let out = vec2i(place(pixel, class_of));
-                var seen = out * i32(STRIDE) + vec2i(at) - i32(PAD);
-                if (BACK == 1) {
-                    seen = (out + i32(PAD) - vec2i(at)) / i32(STRIDE);
+                let out = vec2i(position(pixel, phase));
+                var source = out * i32(STRIDE) + vec2i(offset) - i32(PAD);
+                if (BACKWARD == 1) {
+                    source = (out + i32(PAD) - vec2i(offset)) / i32(STRIDE);
                 }
                 var value = vec4f();
-                if (pixel < LATTICE && all(seen >= vec2i()) && all(seen < vec2i(HEIGHT, WIDTH))) {
-                    let start = ((group.y * HEIGHT + u32(seen.x)) * WIDTH + u32(seen.y)) * DEPTH4;
+                if (pixel < PHASE_PIXELS && all(source >= vec2i()) && all(source < vec2i(HEIGHT, WIDTH))) {
+                    let start = ((group.y * HEIGHT + u32(source.x)) * WIDTH + u32(source.y)) * DEPTH4;
                     value = maps[start + depth + index % SLAB4];
                 }
-                value *= f32(SCALE); // HALF
+                value *= f32(LOSS_SCALE); // HALF
                 pixels[index] = quad(value);
             }
             for (var index = thread; index < 4 * SLAB4 * COLUMNS; index += THREADS) {
@@ -70,13 +73,13 @@ fn main(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) gro
             sum$i += vec4f(part_sum$i); // HALF
         }
     }
-    sum$i /= f32(SCALE); // HALF
-    write(group.y, first_pixel + row + $i * ROWS, class_of, first_column + column, sum$i);
+    sum$i /= f32(LOSS_SCALE); // HALF
+    write(group.y, first_pixel + row + $i * ROWS, phase, first_column + column, sum$i);
 }
 
-fn write(picture: u32, pixel: u32, class_of: vec2u, column: u32, value: vec4f) {
-    let out = place(pixel, class_of);
-    if (pixel < LATTICE && all(out < vec2u(OUT_HEIGHT, OUT_WIDTH))) {
-        result[((picture * OUT_HEIGHT + out.x) * OUT_WIDTH + out.y) * OUT4 + column] = value;
+fn write(image: u32, pixel: u32, phase: vec2u, column: u32, value: vec4f) {
+    let out = position(pixel, phase);
+    if (pixel < PHASE_PIXELS && all(out < vec2u(OUT_HEIGHT, OUT_WIDTH))) {
+        result[((image * OUT_HEIGHT + out.x) * OUT_WIDTH + out.y) * OUT4 + column] = value;
     }
 }

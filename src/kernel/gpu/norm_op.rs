@@ -1,23 +1,11 @@
-//! Normalization, ReLU and their tangents on channels-last maps, as operations of burn's GPU backend.
+//! Normalization, ReLU and their tangents on NHWC feature maps as operations of burn's GPU backend, with their backward
+//! passes.
 
-use burn::{
-    backend::{
-        Autodiff, Backend, Cube, Dispatch, TensorMetadata,
-        autodiff::{
-            NodeId,
-            checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-            grads::Gradients,
-            ops::{Backward, Ops, OpsKind},
-        },
-        backend_extension,
-        ops::FloatTensorOps,
-        tensor::FloatTensor,
-    },
-    tensor::Tensor,
-};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::channels::{self, Pass};
+use crate::kernel::{NormTangent, gated_tangent::GatedTangent, prelude::*};
+
+use super::channels::{self, ChannelPass};
 
 /// See [`affine`](crate::kernel::affine).
 pub fn affine(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, relu: bool) -> Tensor<4> {
@@ -25,24 +13,17 @@ pub fn affine(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, relu: bool) -> T
     Tensor::from_dispatch(Dispatch::affine_on_gpu(x.into_dispatch(), scale, shift, relu))
 }
 
-/// a t + b x + c where scale x + shift is positive. No gradient goes to scale and shift.
-pub fn gated_tangent(
-    x: Tensor<4>,
-    t: Tensor<4>,
-    [scale, shift]: [Tensor<1>; 2],
-    [a, b, c]: [Tensor<1>; 3],
-) -> Tensor<4> {
-    let [scale, shift, a, b, c] = [scale, shift, a, b, c].map(Tensor::into_dispatch);
-    let (x, t) = (x.into_dispatch(), t.into_dispatch());
-    Tensor::from_dispatch(Dispatch::tangent_on_gpu(x, t, scale, shift, a, b, c))
+/// Returns a t + b x + c where scale x + shift is positive, and 0 elsewhere. Scale and shift get no gradient.
+pub fn gated_tangent(x: Tensor<4>, scale_and_shift: [Tensor<1>; 2], tangent: NormTangent) -> Tensor<4> {
+    Tensor::from_dispatch(Dispatch::tangent_on_gpu(x.into_dispatch(), GatedTangent::new(scale_and_shift, tangent)))
 }
 
-/// Mean and biased variance of each channel, `[2, C]`.
+/// Returns mean and biased variance of each channel, `[2, C]`.
 pub fn moments(x: Tensor<4>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::moments_on_gpu(x.into_dispatch()))
 }
 
-/// The means over each channel of t and of x t, `[2, C]`.
+/// Returns the means of t and of x t over each channel, `[2, C]`.
 pub fn cross_moments(x: Tensor<4>, t: Tensor<4>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::cross_moments_on_gpu(x.into_dispatch(), t.into_dispatch()))
 }
@@ -55,25 +36,18 @@ trait Normalize: Backend {
         shift: FloatTensor<Self>,
         relu: bool,
     ) -> FloatTensor<Self>;
-    fn tangent_on_gpu(
-        x: FloatTensor<Self>,
-        t: FloatTensor<Self>,
-        scale: FloatTensor<Self>,
-        shift: FloatTensor<Self>,
-        a: FloatTensor<Self>,
-        b: FloatTensor<Self>,
-        c: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
+    fn tangent_on_gpu(x: FloatTensor<Self>, #[extension_type] tangent: GatedTangent<Self>) -> FloatTensor<Self>;
     fn moments_on_gpu(x: FloatTensor<Self>) -> FloatTensor<Self>;
     fn cross_moments_on_gpu(x: FloatTensor<Self>, t: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
-/// Pixels that a channel has.
-fn area(x: &CubeTensor) -> f32 {
+/// Returns the number of values of each channel: B H W.
+fn values_per_channel(x: &CubeTensor) -> f32 {
     let [b, h, w, _] = x.shape().dims();
     (b * h * w) as f32
 }
 
+/// Returns the first `N` rows of a matrix.
 fn rows<const N: usize>(matrix: &CubeTensor) -> [CubeTensor; N] {
     let [_, channels] = matrix.shape().dims();
     std::array::from_fn(|row| {
@@ -93,30 +67,25 @@ impl Normalize for Cube {
         shift: FloatTensor<Self>,
         relu: bool,
     ) -> FloatTensor<Self> {
-        let pass = if relu { Pass::Activate } else { Pass::Affine };
-        channels::run(pass, [&x], [&scale, &shift]).only_maps()
+        let pass = if relu { ChannelPass::AffineRelu } else { ChannelPass::Affine };
+        channels::run(pass, [&x], [&scale, &shift]).into_map()
     }
 
-    fn tangent_on_gpu(
-        x: FloatTensor<Self>,
-        t: FloatTensor<Self>,
-        scale: FloatTensor<Self>,
-        shift: FloatTensor<Self>,
-        a: FloatTensor<Self>,
-        b: FloatTensor<Self>,
-        c: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        channels::run(Pass::Tangent, [&x, &t], [&scale, &shift, &a, &b, &c]).only_maps()
+    fn tangent_on_gpu(x: FloatTensor<Self>, tangent: GatedTangent<Self>) -> FloatTensor<Self> {
+        let GatedTangent { scale, shift, t, a, b, c } = tangent;
+        channels::run(ChannelPass::Tangent, [&x, &t], [&scale, &shift, &a, &b, &c]).into_map()
     }
 
     fn moments_on_gpu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let mean = times(channels::run(Pass::Sum, [&x], []).sums(), 1.0 / area(&x));
-        let variance = times(channels::run(Pass::Spread, [&x], [&rows::<1>(&mean)[0]]).sums(), 1.0 / area(&x));
+        let n = values_per_channel(&x);
+        let mean = times(channels::run(ChannelPass::Sum, [&x], []).sums(), 1.0 / n);
+        let [mean_row] = rows(&mean);
+        let variance = times(channels::run(ChannelPass::SquaredDeviations, [&x], [&mean_row]).sums(), 1.0 / n);
         Cube::float_cat(vec![mean, variance], 0)
     }
 
     fn cross_moments_on_gpu(x: FloatTensor<Self>, t: FloatTensor<Self>) -> FloatTensor<Self> {
-        times(channels::run(Pass::Cross, [&x, &t], []).sums(), 1.0 / area(&x))
+        times(channels::run(ChannelPass::CrossSums, [&x, &t], []).sums(), 1.0 / values_per_channel(&x))
     }
 }
 
@@ -131,26 +100,19 @@ impl<C: CheckpointStrategy> Normalize for Autodiff<Cube, C> {
         let [x, scale, shift] = [x, scale, shift].map(|tensor| tensor.into_primitive());
         let output = Cube::affine_on_gpu(x.clone(), scale.clone(), shift.clone(), relu);
         match prepared {
-            OpsKind::Tracked(prepared) => prepared.finish(([x, scale, shift], relu), output),
+            OpsKind::Tracked(prepared) => prepared.finish(AffineState { x, scale, shift, relu }, output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }
 
-    fn tangent_on_gpu(
-        x: FloatTensor<Self>,
-        t: FloatTensor<Self>,
-        scale: FloatTensor<Self>,
-        shift: FloatTensor<Self>,
-        a: FloatTensor<Self>,
-        b: FloatTensor<Self>,
-        c: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
+    fn tangent_on_gpu(x: FloatTensor<Self>, tangent: GatedTangent<Self>) -> FloatTensor<Self> {
+        let GatedTangent { scale, shift, t, a, b, c } = tangent;
         let nodes = [&x, &t, &a, &b, &c].map(|tensor| tensor.node());
-        let kept = [x, t, scale, shift, a, b].map(|tensor| tensor.into_primitive());
-        let [x, t, scale, shift, a, b] = kept.clone();
-        let output = Cube::tangent_on_gpu(x, t, scale, shift, a, b, c.into_primitive());
+        let state = [x, t, scale, shift, a, b].map(|tensor| tensor.into_primitive());
+        let [x, t, scale, shift, a, b] = state.clone();
+        let output = Cube::tangent_on_gpu(x, GatedTangent { scale, shift, t, a, b, c: c.into_primitive() });
         match TangentBackward.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish(kept, output),
+            OpsKind::Tracked(prepared) => prepared.finish(state, output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }
@@ -166,7 +128,7 @@ impl<C: CheckpointStrategy> Normalize for Autodiff<Cube, C> {
     }
 
     fn cross_moments_on_gpu(x: FloatTensor<Self>, t: FloatTensor<Self>) -> FloatTensor<Self> {
-        let prepared = CrossBackward.prepare::<C>([x.node(), t.node()]).compute_bound().stateful();
+        let prepared = CrossMomentsBackward.prepare::<C>([x.node(), t.node()]).compute_bound().stateful();
         let (x, t) = (x.into_primitive(), t.into_primitive());
         let output = Cube::cross_moments_on_gpu(x.clone(), t.clone());
         match prepared {
@@ -176,6 +138,7 @@ impl<C: CheckpointStrategy> Normalize for Autodiff<Cube, C> {
     }
 }
 
+/// Registers the gradient of `node`, if the node needs one.
 fn register(grads: &mut Gradients, node: Option<NodeId>, gradient: CubeTensor) {
     if let Some(node) = node {
         grads.register::<Cube>(node, gradient);
@@ -185,24 +148,32 @@ fn register(grads: &mut Gradients, node: Option<NodeId>, gradient: CubeTensor) {
 #[derive(Debug)]
 struct AffineBackward;
 
+/// Tensors that the backward pass of `affine` needs.
+#[derive(Clone, Debug)]
+struct AffineState {
+    x: CubeTensor,
+    scale: CubeTensor,
+    shift: CubeTensor,
+    relu: bool,
+}
+
 impl Backward<Cube, 3> for AffineBackward {
-    /// x, scale and shift; and whether the negative part is cut off.
-    type State = ([CubeTensor; 3], bool);
+    type State = AffineState;
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<Cube>(&ops.node);
-        let ([x, scale, shift], relu) = ops.state;
+        let AffineState { x, scale, shift, relu } = ops.state;
         let [x_node, scale_node, shift_node] = ops.parents.map(|node| node.map(|node| node.id));
-        let passed = match relu {
-            true => channels::run(Pass::ActivateBack, [&x, &dy], [&scale, &shift]),
-            false => channels::run(Pass::AffineBack, [&x, &dy], [&scale]),
+        let output = match relu {
+            true => channels::run(ChannelPass::AffineReluBackward, [&x, &dy], [&scale, &shift]),
+            false => channels::run(ChannelPass::AffineBackward, [&x, &dy], [&scale]),
         };
         if scale_node.is_some() || shift_node.is_some() {
-            let [dscale, dshift] = rows(&passed.sums());
+            let [dscale, dshift] = rows(&output.sums());
             register(grads, scale_node, dscale);
             register(grads, shift_node, dshift);
         }
-        register(grads, x_node, passed.only_maps());
+        register(grads, x_node, output.into_map());
     }
 }
 
@@ -217,9 +188,9 @@ impl Backward<Cube, 5> for TangentBackward {
         let dy = grads.consume::<Cube>(&ops.node);
         let [x, t, scale, shift, a, b] = ops.state;
         let nodes = ops.parents.map(|node| node.map(|node| node.id));
-        let passed = channels::run(Pass::TangentBack, [&x, &t, &dy], [&scale, &shift, &a, &b]);
-        let factors = rows::<3>(&passed.sums());
-        for (node, gradient) in nodes.into_iter().zip(passed.maps.into_iter().chain(factors)) {
+        let output = channels::run(ChannelPass::TangentBackward, [&x, &t, &dy], [&scale, &shift, &a, &b]);
+        let factors = rows::<3>(&output.sums());
+        for (node, gradient) in nodes.into_iter().zip(output.maps.into_iter().chain(factors)) {
             register(grads, node, gradient);
         }
     }
@@ -238,30 +209,32 @@ impl Backward<Cube, 1> for MomentsBackward {
         let [Some(node)] = ops.parents else { return };
         let [mean, _] = rows(&moments);
         // d mean / dx = 1/n, d variance / dx = 2 (x - mean) / n.
-        let scale = times(dvariance, 2.0 / area(&x));
-        let shift = Cube::float_sub(times(dmean, 1.0 / area(&x)), Cube::float_mul(scale.clone(), mean));
-        grads.register::<Cube>(node.id, channels::run(Pass::Affine, [&x], [&scale, &shift]).only_maps());
+        let n = values_per_channel(&x);
+        let scale = times(dvariance, 2.0 / n);
+        let shift = Cube::float_sub(times(dmean, 1.0 / n), Cube::float_mul(scale.clone(), mean));
+        grads.register::<Cube>(node.id, channels::run(ChannelPass::Affine, [&x], [&scale, &shift]).into_map());
     }
 }
 
 #[derive(Debug)]
-struct CrossBackward;
+struct CrossMomentsBackward;
 
-impl Backward<Cube, 2> for CrossBackward {
+impl Backward<Cube, 2> for CrossMomentsBackward {
     /// x and t.
     type State = (CubeTensor, CubeTensor);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let [of_t, of_xt] = rows(&grads.consume::<Cube>(&ops.node));
+        let [dmean, dproduct] = rows(&grads.consume::<Cube>(&ops.node));
         let (x, t) = ops.state;
         let [x_node, t_node] = ops.parents.map(|node| node.map(|node| node.id));
-        let (scale, shift) = (times(of_xt, 1.0 / area(&x)), times(of_t, 1.0 / area(&x)));
+        let n = values_per_channel(&x);
+        let (scale, shift) = (times(dproduct, 1.0 / n), times(dmean, 1.0 / n));
         if let Some(node) = x_node {
-            let none = times(shift.clone(), 0.0);
-            grads.register::<Cube>(node, channels::run(Pass::Affine, [&t], [&scale, &none]).only_maps());
+            let zero = times(shift.clone(), 0.0);
+            grads.register::<Cube>(node, channels::run(ChannelPass::Affine, [&t], [&scale, &zero]).into_map());
         }
         if let Some(node) = t_node {
-            grads.register::<Cube>(node, channels::run(Pass::Affine, [&x], [&scale, &shift]).only_maps());
+            grads.register::<Cube>(node, channels::run(ChannelPass::Affine, [&x], [&scale, &shift]).into_map());
         }
     }
 }

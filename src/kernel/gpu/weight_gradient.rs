@@ -1,106 +1,110 @@
-//! The gradient of a convolution's weight: [`weight_gradient.wgsl`](./weight_gradient.wgsl).
+//! Weight gradient of a convolution: [`weight_gradient.wgsl`](./weight_gradient.wgsl).
 
 use burn::backend::{Cube, TensorMetadata, ops::FloatTensorOps};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{Geometry, channels::sum_rows, loss_scale, power_of_two, shader};
+use super::{ConvGeometry, channels::sum_rows, loss_scale, power_of_two_divisor, shader};
 
-/// `[side, side, channels, filters]`, from the maps and the gradient of the output.
-pub fn weight_gradient(geometry: Geometry, maps: CubeTensor, gradient: CubeTensor) -> CubeTensor {
-    let Geometry { channels, filters, side, .. } = geometry;
+/// Computes the gradient `[k, k, in, out]` from the input and the gradient of the output.
+pub fn weight_gradient(geometry: ConvGeometry, maps: CubeTensor, gradient: CubeTensor) -> CubeTensor {
+    let ConvGeometry { in_channels, out_channels, kernel_size: k, .. } = geometry;
     let [batch, ..] = maps.shape().dims::<4>();
-    let shader = WeightGradient::new(geometry, batch);
+    let shader = WeightGradientShader::new(geometry, batch);
     let parts = batch / shader.images;
-    let (groups, shape) = ([shader.tiles(), 1, parts], vec![parts, side * side * channels * filters]);
-    let parts = shader::launch(shader, groups, vec![maps, gradient], vec![shape]).swap_remove(0);
-    Cube::float_reshape(sum_rows(parts), [side, side, channels, filters].into())
+    let (workgroups, shape) = ([shader.tiles(), 1, parts], vec![parts, k * k * in_channels * out_channels]);
+    let parts = shader::launch(shader, workgroups, vec![maps, gradient], vec![shape]).swap_remove(0);
+    Cube::float_reshape(sum_rows(parts), [k, k, in_channels, out_channels].into())
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct WeightGradient {
-    geometry: Geometry,
-    /// Images of a workgroup, a divisor of the batch.
+struct WeightGradientShader {
+    geometry: ConvGeometry,
+    /// Images per workgroup, a divisor of the batch.
     images: usize,
-    /// What the gradient is multiplied by where it is rounded to float16.
-    scale: usize,
+    /// Factor of the gradient before it is rounded to float16.
+    loss_scale: usize,
 }
 
-/// Workgroups that keep a large GPU busy.
-const ENOUGH: usize = 1024;
-/// Pixels that are in workgroup memory at once.
+/// Number of workgroups that occupies a large GPU.
+const MIN_WORKGROUPS: usize = 1024;
+/// Pixels that are in workgroup memory at the same time.
 const PIXELS: usize = 16;
 
-impl WeightGradient {
-    fn new(geometry: Geometry, batch: usize) -> Self {
-        let whole = Self { geometry, images: batch, scale: loss_scale(geometry, batch) };
-        let enough = |parts: &usize| batch.is_multiple_of(*parts) && parts * whole.tiles() >= ENOUGH;
-        Self { images: batch / (1..=batch).find(enough).unwrap_or(batch), ..whole.clone() }
+impl WeightGradientShader {
+    fn new(geometry: ConvGeometry, batch: usize) -> Self {
+        let whole_batch = Self { geometry, images: batch, loss_scale: loss_scale(geometry, batch) };
+        let tiles = whole_batch.tiles();
+        let enough = |parts: &usize| batch.is_multiple_of(*parts) && parts * tiles >= MIN_WORKGROUPS;
+        Self { images: batch / (1..=batch).find(enough).unwrap_or(batch), ..whole_batch }
     }
 
     fn tiles(&self) -> usize {
-        let [all, rows] = self.rows();
-        all / rows * (self.geometry.filters / 4 / self.columns())
+        self.all_rows() / self.rows() * (self.geometry.out_channels / 4 / self.columns())
     }
 
-    /// Quads of output channels of a workgroup.
+    /// Returns the columns of a workgroup; a column is a group of four output channels.
     fn columns(&self) -> usize {
-        power_of_two(self.geometry.filters / 4, 16)
+        power_of_two_divisor(self.geometry.out_channels / 4, 16)
     }
 
-    /// Quads of rows of a thread.
-    fn own(&self) -> usize {
-        power_of_two(self.geometry.channels / 4, 2)
+    /// Returns the rows of a thread; a row is one tap with a group of four input channels.
+    fn rows_per_thread(&self) -> usize {
+        power_of_two_divisor(self.geometry.in_channels / 4, 2)
     }
 
-    /// Quads of rows, each a tap's four channels, and of those how many a workgroup takes.
-    fn rows(&self) -> [usize; 2] {
-        let (all, own, columns) = (self.geometry.side.pow(2) * self.geometry.channels / 4, self.own(), self.columns());
-        // 256 threads and 16 KiB of workgroup memory at most.
-        let fits =
-            |rows: &usize| all.is_multiple_of(*rows) && rows / own * columns <= 256 && rows + columns <= 1024 / PIXELS;
-        [all, (1..=all / own).map(|n| n * own).filter(fits).max().unwrap_or(own)]
+    /// Returns the rows of the whole gradient.
+    fn all_rows(&self) -> usize {
+        self.geometry.kernel_size.pow(2) * self.geometry.in_channels / 4
+    }
+
+    /// Returns the rows of a workgroup, a divisor of [`Self::all_rows`]. It keeps a workgroup within 256 threads and 16 KiB of
+    /// workgroup memory.
+    fn rows(&self) -> usize {
+        let (all, per_thread, columns) = (self.all_rows(), self.rows_per_thread(), self.columns());
+        let fits = |rows: &usize| {
+            all.is_multiple_of(*rows) && rows / per_thread * columns <= 256 && rows + columns <= 1024 / PIXELS
+        };
+        (1..=all / per_thread).map(|n| n * per_thread).filter(fits).max().unwrap_or(per_thread)
     }
 }
 
-impl shader::Shader for WeightGradient {
+impl shader::Shader for WeightGradientShader {
     fn text(&self) -> String {
         include_str!("weight_gradient.wgsl").to_owned()
     }
 
     fn constants(&self) -> Vec<(&'static str, usize)> {
-        let Geometry { height, width, channels, filters, side, stride, .. } = self.geometry;
+        let ConvGeometry { height, width, in_channels, out_channels, kernel_size, stride, .. } = self.geometry;
         let [out_height, out_width] = self.geometry.output();
-        let [_, rows] = self.rows();
         vec![
-            ("K", side),
-            ("PAD", side / 2),
+            ("K", kernel_size),
+            ("PAD", kernel_size / 2),
             ("STRIDE", stride),
             ("HEIGHT", height),
             ("WIDTH", width),
-            ("DEPTH4", channels / 4),
+            ("DEPTH4", in_channels / 4),
             ("OUT_HEIGHT", out_height),
             ("OUT_WIDTH", out_width),
-            ("OUT4", filters / 4),
+            ("OUT4", out_channels / 4),
             ("IMAGES", self.images),
             ("PIXELS", PIXELS),
-            ("ROWS4", rows),
-            ("OWN4", self.own()),
+            ("ROWS4", self.rows()),
+            ("ROWS_PER_THREAD", self.rows_per_thread()),
             ("COLUMNS", self.columns()),
-            ("COLUMN_TILES", filters / 4 / self.columns()),
-            ("SCALE", self.scale),
+            ("COLUMN_TILES", out_channels / 4 / self.columns()),
+            ("LOSS_SCALE", self.loss_scale),
         ]
     }
 
     fn repeats(&self) -> usize {
-        self.own()
+        self.rows_per_thread()
     }
 
-    fn half(&self) -> bool {
-        self.geometry.half
+    fn f16(&self) -> bool {
+        self.geometry.f16
     }
 
     fn threads(&self) -> usize {
-        let [_, rows] = self.rows();
-        rows / self.own() * self.columns()
+        self.rows() / self.rows_per_thread() * self.columns()
     }
 }
