@@ -1,4 +1,4 @@
-//! ImageSet on a device.
+//! Batches of images on a device.
 
 use std::ops::Range;
 
@@ -6,29 +6,31 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, to_unit_range};
 
-/// Pixels in [0,1] `[B, 3, 32, 32]` and labels `[B, C]`, one-hot or, where images are mixed, shares that sum to 1.
+/// Images and labels on a device.
 #[derive(Clone, Debug)]
 pub struct Batch {
+    /// Pixels in [0,1], `[B, 3, 32, 32]`.
     pub x: Tensor<4>,
+    /// Labels `[B, C]`: one-hot, or for mixed images weights that sum to 1.
     pub y: Tensor<2>,
 }
 
 impl Batch {
-    /// The images `ids` of a set.
+    /// Makes a batch of the images `ids` of a data set.
     pub fn new(images: &ImageSet, ids: &[usize], device: &Device) -> Self {
         let pixels: Vec<u8> = ids.iter().flat_map(|&i| images.image(i)).copied().collect();
         let labels: Vec<usize> = ids.iter().map(|&i| images.labels[i] as usize).collect();
         Self { x: pixels_of(&pixels, device), y: one_hot(&labels, images.classes.len(), device) }
     }
 
-    /// A part of it, on a device.
+    /// Returns a range of the batch on a device.
     pub fn rows(&self, rows: Range<usize>, device: &Device) -> Self {
         let (from, n) = (rows.start, rows.len());
         let (x, y) = (self.x.clone().narrow(0, from, n), self.y.clone().narrow(0, from, n));
         Self { x: x.to_device(device), y: y.to_device(device) }
     }
 
-    /// The same images, with a share of the labels' weight spread over all classes (Szegedy et al., 2016, sec. 7).
+    /// Applies label smoothing: spreads the fraction `share` of the weight over all classes (Szegedy et al., 2016, sec. 7).
     pub fn smoothed(&self, share: f32) -> Self {
         let c = self.y.dims()[1];
         let y = self.y.clone();
@@ -37,13 +39,13 @@ impl Batch {
     }
 }
 
-/// The rows of a batch of `b` in `n` parts as equal as can be, in order; fewer parts if there are fewer rows.
+/// Divides the rows of a batch of `b` into `n` contiguous parts of almost equal size; into `b` parts if `b < n`.
 pub fn parts(b: usize, n: usize) -> Vec<Range<usize>> {
     let n = n.clamp(1, b.max(1));
     (0..n).map(|i| i * b / n..(i + 1) * b / n).collect()
 }
 
-/// Bytes `[B, 3, 32, 32]` as pixels in [0,1].
+/// Converts bytes `[B, 3, 32, 32]` to pixels in [0,1].
 pub fn pixels_of(bytes: &[u8], device: &Device) -> Tensor<4> {
     Tensor::from_data(
         TensorData::new(to_unit_range(bytes), [bytes.len() / IMAGE_LEN, 3, IMAGE_SIZE, IMAGE_SIZE]),
@@ -51,7 +53,10 @@ pub fn pixels_of(bytes: &[u8], device: &Device) -> Tensor<4> {
     )
 }
 
-/// Labels, each below `classes`, as rows of zeros and a one.
+/// Returns the labels one-hot encoded, `[B, classes]`.
+///
+/// # Panics
+/// If a label is not below `classes`.
 pub fn one_hot(labels: &[usize], classes: usize, device: &Device) -> Tensor<2> {
     let mut values = vec![0f32; labels.len() * classes];
     for (i, &label) in labels.iter().enumerate() {

@@ -1,24 +1,27 @@
-//! What logits or probabilities say, with one rule for ties: of equal classes the first counts, and a model that is right
-//! only by a tie is wrong.
+//! Predicted classes of logits or probabilities. Ties: the first of equal classes is predicted, but a prediction that is correct
+//! only because of a tie counts as wrong.
 
-/// The likeliest class.
+/// Returns the class with the highest value; the first one if there are several.
 pub fn top(z: &[f32]) -> usize {
     (1..z.len()).fold(0, |best, j| if z[j] > z[best] { j } else { best })
 }
 
-/// The likeliest class other than `y`; `y` if there is no other.
+/// Returns the class other than `y` with the highest value, or `y` if there is no other class.
 pub fn rival(z: &[f32], y: usize) -> usize {
     let others = (0..z.len()).filter(|&j| j != y);
     others.reduce(|best, j| if z[j] > z[best] { j } else { best }).unwrap_or(y)
 }
 
-/// The likeliest class, as it counts for an image of class `label`: the label only if no other is as likely.
+/// Returns the prediction for an image of class `label`: `label` only if its value is strictly the highest.
+///
+/// # Panics
+/// If `label` is not an index of `z`.
 pub fn seen(z: &[f32], label: usize) -> usize {
     let other = rival(z, label);
     if z[label] > z[other] { label } else { other }
 }
 
-/// The classes from the likeliest to the least likely.
+/// Returns the classes in descending order of their values.
 pub fn ranking(z: &[f32]) -> Vec<usize> {
     let mut classes: Vec<usize> = (0..z.len()).collect();
     classes.sort_by(|&a, &b| z[b].total_cmp(&z[a]));

@@ -150,8 +150,8 @@ fn compute(fixture: &Checkpoint, device: &Device) -> Result<Ours, Error> {
     };
     put_output("eval", "", &model.forward(x.clone(), &mut Pass::inference()));
     put_output("eval", "_adv", &model.forward(x_adv.clone(), &mut Pass::inference()));
-    let clean = model.forward(x.clone(), &mut Pass::repeated());
-    let adversarial = model.forward(x_adv.clone(), &mut Pass::repeated());
+    let clean = model.forward(x.clone(), &mut Pass::training_frozen_stats());
+    let adversarial = model.forward(x_adv.clone(), &mut Pass::training_frozen_stats());
     put_output("train", "", &clean);
     put_output("train", "_adv", &adversarial);
     let (gradient, _) = input_gradient(&model, x.clone(), |z| cross_entropy(z, y.clone()).mul_scalar(b));
@@ -165,9 +165,9 @@ fn compute(fixture: &Checkpoint, device: &Device) -> Result<Ours, Error> {
     ours.put("sw.value", transport.value);
     for (name, v) in [("jac.sw", direction), ("jac.random", directions.v.clone())] {
         let pixels = x.clone().autodiff().require_grad();
-        let z = model.forward(pixels.clone(), &mut Pass::repeated()).logits.value;
+        let z = model.forward(pixels.clone(), &mut Pass::training_frozen_stats()).logits.value;
         let u = jacobian::pull_back(z, &pixels, v.clone());
-        let dual = model.forward(Dual::new(x.clone(), u.clone()), &mut Pass::repeated()).logits;
+        let dual = model.forward(Dual::new(x.clone(), u.clone()), &mut Pass::training_frozen_stats()).logits;
         let tangent = dual.tangent.expect("the input has a tangent");
         ours.put(name, jacobian::penalty(u, v, tangent));
     }
@@ -176,7 +176,7 @@ fn compute(fixture: &Checkpoint, device: &Device) -> Result<Ours, Error> {
         let mut evaluation = evaluate(objective, &config, &model, &batch, &x_adv, &directions, false);
         ours.put(format!("{objective}.loss"), evaluation.loss.clone());
         let mut gradients = evaluation.loss.backward();
-        for slot in evaluation.model.slots().into_iter().filter(|slot| slot.learned()) {
+        for slot in evaluation.model.named_tensors().into_iter().filter(|slot| slot.learned()) {
             let zero = || slot.flat().zeros_like();
             let gradient = slot.gradient(&mut gradients).unwrap_or_else(zero);
             ours.put(format!("{objective}.grad.{}", slot.name()), gradient);
@@ -185,7 +185,7 @@ fn compute(fixture: &Checkpoint, device: &Device) -> Result<Ours, Error> {
             evaluation.passes.into_iter().for_each(|pass| model.update_running(pass));
         }
     }
-    for slot in model.slots().into_iter().filter(|slot| !slot.learned()) {
+    for slot in model.named_tensors().into_iter().filter(|slot| !slot.learned()) {
         ours.put(format!("after.{}", slot.name()), slot.flat());
     }
     Ok(ours)

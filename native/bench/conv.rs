@@ -6,7 +6,7 @@ use otjr::{
     kernel::{self, Weight, profile},
     model::{
         Model,
-        cost::{Conv, convolutions},
+        cost::{ConvShape, convolutions},
     },
     random::{self, StreamId},
 };
@@ -18,7 +18,7 @@ use crate::{peak_flops, timing::repeated};
 const SHARE: f64 = 0.2;
 
 pub fn report(model: &mut Model, batch: usize, seconds: f64, json: bool, device: &Device) -> anyhow::Result<()> {
-    let mut shapes: Vec<(Conv, usize)> = Vec::new();
+    let mut shapes: Vec<(ConvShape, usize)> = Vec::new();
     for conv in convolutions(model) {
         match shapes.iter_mut().find(|(known, _)| *known == conv) {
             Some((_, count)) => *count += 1,
@@ -69,13 +69,13 @@ fn line(flop: f64, times: [f64; 3], peak: f64) {
 }
 
 /// Milliseconds of the way forward, the input's and the weight's gradient, on average.
-fn means(conv: &Conv, batch: usize, seconds: f64, device: &Device) -> anyhow::Result<[f64; 3]> {
+fn means(conv: &ConvShape, batch: usize, seconds: f64, device: &Device) -> anyhow::Result<[f64; 3]> {
     let mut rng = random::stream(0, StreamId::Synthetic, 0);
     let mut leaf = |shape: [usize; 4]| -> Tensor<4> {
         let values = random::normal(&mut rng, shape.iter().product());
         Tensor::from_data(TensorData::new(values, shape), device).autodiff().require_grad()
     };
-    let x = kernel::maps(leaf([batch, conv.cin, conv.side, conv.side])).detach().require_grad();
+    let x = kernel::images_to_maps(leaf([batch, conv.cin, conv.side, conv.side])).detach().require_grad();
     let weight = Weight::new(leaf([conv.cout, conv.cin, conv.k, conv.k]));
     let run = |()| {
         kernel::conv2d(x.clone(), &weight, conv.stride, None).backward();

@@ -100,12 +100,12 @@ pub fn model(arguments: &Arguments, device: &Device) -> anyhow::Result<Model> {
             load().with_context(|| path.display().to_string())?
         }
     };
-    Ok(if arguments.mixed { model.halved() } else { model })
+    Ok(if arguments.mixed { model.with_f16_convs() } else { model })
 }
 
 /// Images of a batch: fewer for a wide network, of which an OTJR step holds gigabytes.
 pub fn batch(arguments: &Arguments, architecture: Architecture) -> usize {
-    arguments.batch.unwrap_or(match architecture.widest() / (32 * 32) {
+    arguments.batch.unwrap_or(match architecture.largest_activation() / (32 * 32) {
         ..64 => 64,
         64..160 => 16,
         _ => 4,

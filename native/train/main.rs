@@ -86,7 +86,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         names.join(", ")
     ));
     if config.mixed {
-        let exact = [&opened].into_iter().chain(&others).find(|opened| !kernel::has_half(&opened.device));
+        let exact = [&opened].into_iter().chain(&others).find(|opened| !kernel::supports_f16(&opened.device));
         console.say(match exact {
             None => "Convolutions multiply in float16 and add in float32".to_owned(),
             Some(exact) => format!("{} cannot multiply in float16: there convolutions stay in float32", exact.name),

@@ -69,7 +69,7 @@ pub fn train(
         (None, Some(model)) => {
             let (arrays, classes) = (model.model_arrays(), &data.train.classes);
             let known = model.class_names(Architecture::infer(&arrays)?.1);
-            let anew = classes.len() - head::kept(&known, classes);
+            let anew = classes.len() - head::reusable_rows(&known, classes);
             console.say(format_args!("The weights are those given; of {} classes {anew} begin anew", classes.len()));
             Trainer::tuned(config, arrays, &known, &data.train, &opened.device)?
         }

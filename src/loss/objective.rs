@@ -100,7 +100,7 @@ pub fn evaluate(
 ) -> Evaluation {
     let tracked = model.tracked(head_only);
     let [first, repeated]: [fn() -> Pass; 2] =
-        if head_only { [Pass::inference; 2] } else { [Pass::training, Pass::repeated] };
+        if head_only { [Pass::inference; 2] } else { [Pass::training, Pass::training_frozen_stats] };
     let y = || batch.y.clone();
     let mut passes = Vec::new();
     let mut forward = |model: &Model, x: Tensor<4>| {

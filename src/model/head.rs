@@ -1,4 +1,4 @@
-//! The last layer, which classifies latents: how it begins, and how it comes to know more classes.
+//! The last layer (head), which classifies latent representations: initialization, and adaptation to other classes.
 
 use super::{
     Architecture, Error,
@@ -7,9 +7,11 @@ use super::{
 };
 use crate::random::{self, StreamId};
 
-/// What an architecture's last layer is called in a state dict, how many inputs it has, and how weight and bias begin.
+/// Description of the last layer of an architecture.
 struct Head {
+    /// Name in the state dict.
     name: &'static str,
+    /// Input features.
     inputs: usize,
     weight: Init,
     bias: Init,
@@ -31,29 +33,33 @@ impl Head {
     }
 }
 
+/// Makes the last layer.
+///
+/// # Errors
+/// See [`Builder::parameter`].
 pub(super) fn build(builder: &mut Builder, architecture: Architecture, classes: usize) -> Result<Linear, Error> {
     let Head { name, inputs, weight, bias } = Head::of(architecture);
     Linear::new(builder, name, [inputs, classes], weight, bias)
 }
 
-/// What stands for the name of class `i` where a file has none.
+/// Returns the placeholder for the name of class `i` in files without class names.
 pub fn unnamed(i: usize) -> String {
     format!("class {i}")
 }
 
-/// How many rows of a last layer go on being right where `classes` are to be told apart: all of them if the classes begin
-/// with those that it knows, by name or without any ([`unnamed`]); otherwise none.
-pub fn kept(known: &[String], classes: &[String]) -> usize {
+/// Returns how many rows of a trained last layer can be reused for `classes`: all rows if `classes` starts with the known
+/// classes, otherwise none. A placeholder name ([`unnamed`]) matches every class.
+pub fn reusable_rows(known: &[String], classes: &[String]) -> usize {
     let same = |(i, name): (usize, &String)| classes.get(i).is_some_and(|class| name == class || *name == unnamed(i));
     if known.iter().enumerate().all(same) { known.len() } else { 0 }
 }
 
-/// The state dict of a model that knows `classes` classes. The rows of the last layer for the first `kept` of those that
-/// it knew stay bit for bit; the others are drawn as a fresh model's are, each from `seed` and its number.
+/// Returns the state dict of a model with `classes` classes. The first `kept` rows of the last layer are unchanged. The other rows
+/// are initialized as in a new model, each from `seed` and its index.
 ///
 /// # Errors
-/// If the arrays are no network known here, or its last layer is missing or of another shape.
-pub fn widen(mut arrays: Arrays, kept: usize, classes: usize, seed: u64) -> Result<Arrays, Error> {
+/// If the network is not supported, or its last layer is missing or has a wrong shape.
+pub fn resize(mut arrays: Arrays, kept: usize, classes: usize, seed: u64) -> Result<Arrays, Error> {
     let (architecture, known) = Architecture::infer(&arrays)?;
     let Head { name, inputs, weight, bias } = Head::of(architecture);
     let kept = kept.min(known).min(classes);

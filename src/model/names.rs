@@ -1,77 +1,108 @@
-//! What other codes call the tensors of our networks.
+//! Recognition of the tensor names that other repositories use for the supported networks.
 //!
-//! Names are matched together with what they must mean: only names that stand for the same arithmetic are taken. A
-//! WideResNet's shortcut called anything but `convShortcut`, for one, may see the input before its normalization.
+//! Only names that imply the same computation are accepted. For example, a WideResNet shortcut with a name other than
+//! `convShortcut` may belong to a variant whose shortcut reads the input before the normalization.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Architecture, Error as Unnamed, Model, parameter::Array};
+use super::{Architecture, Error as ModelError, Model, parameter::Array};
 
-/// What PyTorch says of a file's tensors before any is read.
+/// Names and shapes of the tensors of a file.
 pub type Shapes = BTreeMap<String, Vec<usize>>;
 
-/// Why the tensors of a file are none of our networks.
+/// Why the tensors of a file do not form a supported network.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("no network known here: neither a WideResNet nor a ResNet-18{hint}. The file's tensors: {}", list(.names))]
-    Unknown { names: Vec<String>, hint: &'static str },
-    #[error("{} networks in one, under {}: an ensemble cannot be converted", .0.len(), list(.0))]
+    /// No network was recognized.
+    #[error("no supported network: neither a WideResNet nor a ResNet-18{hint}. The file's tensors: {}", list(.names))]
+    Unknown {
+        /// All tensors of the file.
+        names: Vec<String>,
+        /// Explanation of a common cause.
+        hint: &'static str,
+    },
+    /// The file contains several networks, with these prefixes.
+    #[error("the file contains {} networks, under {}: an ensemble cannot be converted", .0.len(), list(.0))]
     Several(Vec<String>),
-    #[error("{} of its tensors do not fit a {architecture}: {}{hint}", .names.len(), list(.names))]
-    Unfitting { architecture: Architecture, names: Vec<String>, hint: &'static str },
-    #[error("a {architecture} needs tensors that are not there: {}{hint}", list(.names))]
-    Missing { architecture: Architecture, names: Vec<String>, hint: &'static str },
-    #[error("it has no layer that could be the last one: none of {}", list(.0))]
+    /// Some tensors do not belong to the network.
+    #[error("the file has {} tensors that a {architecture} does not have: {}{hint}", .names.len(), list(.names))]
+    Unfitting {
+        /// The recognized architecture.
+        architecture: Architecture,
+        /// The tensors.
+        names: Vec<String>,
+        /// Explanation of a common cause.
+        hint: &'static str,
+    },
+    /// Some tensors of the network are missing.
+    #[error("the file lacks tensors of a {architecture}: {}{hint}", list(.names))]
+    Missing {
+        /// The recognized architecture.
+        architecture: Architecture,
+        /// The tensors.
+        names: Vec<String>,
+        /// Explanation of a common cause.
+        hint: &'static str,
+    },
+    /// No last layer was found under any of these names.
+    #[error("the file has no last layer: none of {}", list(.0))]
     Head(Vec<String>),
-    #[error("its normalization cannot be told: {}", list(.0))]
+    /// These tensors do not form a unique input normalization.
+    #[error("the input normalization is ambiguous or incomplete: {}", list(.0))]
     Normalization(Vec<String>),
 }
 
-/// At most a dozen names.
+/// Joins the names, at most a dozen of them.
 fn list(names: &[String]) -> String {
     let shown: Vec<_> = names.iter().take(12).map(|name| name.escape_debug().to_string()).collect();
     let rest = names.len() - shown.len();
     shown.join(", ") + &if rest > 0 { format!(" and {rest} more") } else { String::new() }
 }
 
-/// How a file's names become ours.
+/// Translation of the names of a file to the names of this crate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mapping {
+    /// Architecture of the network.
     pub architecture: Architecture,
+    /// Number of classes.
     pub classes: usize,
+    /// Whether the file contains an input normalization.
     pub normalized: bool,
-    /// What precedes the names of the network's tensors in the file: `module.`, `model.net.`, often nothing.
+    /// Prefix of the network's names in the file: `module.`, `model.net.`, often empty.
     pub prefix: String,
-    /// Theirs to ours.
+    /// Names of this crate by names of the file.
     pub names: BTreeMap<String, String>,
-    /// What is not part of our networks, and why that changes nothing.
+    /// Tensors that are not needed, by the reason.
     pub left_out: BTreeMap<&'static str, Vec<String>>,
 }
 
-/// Reads the names of one network with what may surround it.
+/// Recognizes the network in a file and translates its names.
+///
+/// # Errors
+/// If the file does not contain exactly one supported network.
 pub fn map(shapes: &Shapes) -> Result<Mapping, Error> {
     let mut left_out: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
     let mut tensors: BTreeMap<&str, &[usize]> = BTreeMap::new();
     for (name, shape) in shapes {
-        match ignored(name, shapes) {
+        match reason_to_ignore(name, shapes) {
             Some(reason) => left_out.entry(reason).or_default().push(name.clone()),
             None => drop(tensors.insert(name, shape)),
         }
     }
-    let (prefix, wide) = anchor(&tensors)?;
+    let (prefix, wide) = find_network(&tensors)?;
     let mut names = BTreeMap::new();
     let mut ours: Shapes = BTreeMap::new();
-    let mut strange: Vec<String> = Vec::new();
+    let mut unexpected: Vec<String> = Vec::new();
     let mut normalization: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let pre_activation = pre_activation(&tensors, &prefix);
     for (&name, &shape) in &tensors {
-        if let Some(ours) = normalizes(name, shape) {
+        if let Some(ours) = normalization_buffer(name, shape) {
             normalization.entry(ours).or_default().push(name);
             continue;
         }
         let inner = name.strip_prefix(&*prefix);
         if wide && inner.is_some_and(|inner| inner.starts_with("sub_block1.")) {
-            let reason = "sub_block1, which TRADES' WideResNet makes and never uses";
+            let reason = "sub_block1, which the WideResNet of TRADES creates but does not use";
             left_out.entry(reason).or_default().push(name.to_owned());
             continue;
         }
@@ -80,25 +111,25 @@ pub fn map(shapes: &Shapes) -> Result<Mapping, Error> {
                 ours.insert(renamed.clone(), shape.to_vec());
                 names.insert(name.to_owned(), renamed);
             }
-            _ => strange.push(name.to_owned()),
+            _ => unexpected.push(name.to_owned()),
         }
     }
     let (architecture, classes) = infer(&ours, wide, pre_activation)?;
     let expected: BTreeSet<_> = expected(architecture).into_iter().collect();
-    strange.extend(names.iter().filter(|(_, ours)| !expected.contains(*ours)).map(|(theirs, _)| theirs.clone()));
+    unexpected.extend(names.iter().filter(|(_, ours)| !expected.contains(*ours)).map(|(theirs, _)| theirs.clone()));
     let missing: Vec<_> = expected.iter().filter(|name| !ours.contains_key(*name)).cloned().collect();
     let hint = if missing.iter().any(|name| name == "bn.weight") {
-        " (this pre-activation net does not normalize before it pools, as Wong2020Fast: ours does)"
+        " (this pre-activation network has no normalization before the pooling, like Wong2020Fast; that variant is not supported)"
     } else if missing.iter().any(|name| name == "fc.bias" || name == "linear.bias") {
-        " (a last layer without bias mostly has weights that its code normalizes: ours does not)"
-    } else if strange.iter().any(|name| name.contains("popup_scores") || name.ends_with("_mask")) {
-        " (a pruned net: apply its masks in PyTorch, and save what is left)"
+        " (a last layer without bias usually means that the code normalizes its weights; that variant is not supported)"
+    } else if unexpected.iter().any(|name| name.contains("popup_scores") || name.ends_with("_mask")) {
+        " (a pruned network: apply its masks in PyTorch and save the result)"
     } else {
         ""
     };
-    if !strange.is_empty() {
-        strange.sort();
-        return Err(Error::Unfitting { architecture, names: strange, hint });
+    if !unexpected.is_empty() {
+        unexpected.sort();
+        return Err(Error::Unfitting { architecture, names: unexpected, hint });
     }
     if !missing.is_empty() {
         return Err(Error::Missing { architecture, names: missing, hint });
@@ -114,25 +145,23 @@ pub fn map(shapes: &Shapes) -> Result<Mapping, Error> {
     Ok(Mapping { architecture, classes, normalized, prefix, names, left_out })
 }
 
-/// Why a tensor of this name counts for nothing in any network.
-fn ignored(name: &str, shapes: &Shapes) -> Option<&'static str> {
+/// Returns why a tensor is not needed, or `None` if it is needed.
+fn reason_to_ignore(name: &str, shapes: &Shapes) -> Option<&'static str> {
     if name.ends_with("num_batches_tracked") {
         return Some("num_batches_tracked, counters of training steps");
     }
     if name.ends_with("total_ops") || name.ends_with("total_params") {
         return Some("counters of a profiler");
     }
-    // The library `robustness` keeps the model a second time in its attacker.
+    // The library `robustness` stores a second copy of the model in its attacker.
     let attacker = name.split_once("attacker.").map(|(before, after)| format!("{before}{after}"));
-    attacker.and_then(|twin| {
-        let normalizes = |name: &str| name.replace("normalize.", "normalizer.");
-        (shapes.get(&twin).or_else(|| shapes.get(&normalizes(&twin))) == shapes.get(name))
-            .then_some("the attacker's copy of the network")
-    })
+    let original = attacker?;
+    let original_shape = shapes.get(&original).or_else(|| shapes.get(&original.replace("normalize.", "normalizer.")));
+    if original_shape == shapes.get(name) { Some("the attacker's copy of the network") } else { None }
 }
 
-/// What precedes the network's names, and whether it is a WideResNet.
-fn anchor(tensors: &BTreeMap<&str, &[usize]>) -> Result<(String, bool), Error> {
+/// Finds the network: returns the prefix of its names and whether it is a WideResNet.
+fn find_network(tensors: &BTreeMap<&str, &[usize]>) -> Result<(String, bool), Error> {
     let anchors = [("block1.layer.0.conv1.weight", true), ("layer1.0.conv1.weight", false)];
     let found = tensors.keys().flat_map(|name| {
         anchors.into_iter().filter_map(|(end, wide)| Some((name.strip_suffix(end)?.to_owned(), wide)))
@@ -145,7 +174,7 @@ fn anchor(tensors: &BTreeMap<&str, &[usize]>) -> Result<(String, bool), Error> {
             let names: Vec<String> = tensors.keys().map(|&name| name.to_owned()).collect();
             let deepmind = names.iter().any(|n| n.contains("conv_0.weight") || n.contains("conv_2d_1.weight"));
             let hint = if deepmind {
-                " (DeepMind's nets pad strided convolutions on one side, and most use Swish: other arithmetic than ours)"
+                " (DeepMind's networks pad strided convolutions on one side, and most use Swish; they are not supported)"
             } else {
                 ""
             };
@@ -155,25 +184,26 @@ fn anchor(tensors: &BTreeMap<&str, &[usize]>) -> Result<(String, bool), Error> {
     }
 }
 
-/// Ours for the mean or the deviation of a normalization layer, wherever it lies: `mu`, `0.mean`, `normalizer.new_std`.
-fn normalizes(name: &str, shape: &[usize]) -> Option<&'static str> {
+/// Returns this crate's name of a buffer of the input normalization, under any prefix: `mu`, `0.mean`, `normalizer.new_std`.
+fn normalization_buffer(name: &str, shape: &[usize]) -> Option<&'static str> {
     let ours = match name.rsplit('.').next()? {
         "mean" | "mu" | "new_mean" => Model::MEAN,
         "std" | "sigma" | "new_std" => Model::STD,
         _ => return None,
     };
-    // One number a channel, of any rank.
+    // One value per channel, in a tensor of any rank.
     (shape.iter().product::<usize>() == 3).then_some(ours)
 }
 
-/// Whether a ResNet normalizes before it convolves: then a block that widens begins with a norm of its input's width.
+/// Returns whether a ResNet is the pre-activation variant. Then the first normalization of a block with more output than input
+/// channels has the input channels.
 fn pre_activation(tensors: &BTreeMap<&str, &[usize]>, prefix: &str) -> bool {
     let channels = |name: &str| tensors.get(&*format!("{prefix}{name}")).and_then(|shape| shape.first());
     let norm = channels("layer2.0.bn1.weight");
     norm.is_some() && norm != channels("layer2.0.conv1.weight")
 }
 
-/// Ours for a name without prefix.
+/// Returns this crate's name for a name without prefix.
 fn rename(name: &str, wide: bool, pre_activation: bool) -> String {
     let (layer, part) = name.rsplit_once('.').unwrap_or((name, ""));
     let head = if wide { "fc" } else { "linear" };
@@ -189,11 +219,11 @@ fn rename(name: &str, wide: bool, pre_activation: bool) -> String {
     }
 }
 
-/// The last layer's names.
+/// Names of the last layer.
 const HEADS: [&str; 6] = ["fc", "linear", "classifier", "head", "logits", "last"];
 
 fn infer(ours: &Shapes, wide: bool, pre_activation: bool) -> Result<(Architecture, usize), Error> {
-    // Names and shapes are all that counts.
+    // Only names and shapes are needed, so the values are empty.
     let array = |(name, shape): (&String, &Vec<usize>)| (name.clone(), Array { shape: shape.clone(), values: vec![] });
     let head = if wide { "fc.weight" } else { "linear.weight" };
     let mut arrays: BTreeMap<_, _> = ours.iter().map(array).collect();
@@ -202,14 +232,14 @@ fn infer(ours: &Shapes, wide: bool, pre_activation: bool) -> Result<(Architectur
     }
     let unknown = || Error::Unknown { names: ours.keys().cloned().collect(), hint: "" };
     let (architecture, classes) = Architecture::infer(&arrays).map_err(|e| match e {
-        Unnamed::Missing(name) if name == head => Error::Head(HEADS.map(str::to_owned).to_vec()),
+        ModelError::Missing(name) if name == head => Error::Head(HEADS.map(str::to_owned).to_vec()),
         _ => unknown(),
     })?;
     let (Architecture::WideResNet { width, .. } | Architecture::ResNet18 { width, .. }) = architecture;
     if width == 0 || classes == 0 { Err(unknown()) } else { Ok((architecture, classes)) }
 }
 
-/// The state-dict names of a network without normalization layer.
+/// Returns the state-dict names of a network without input normalization.
 pub fn expected(architecture: Architecture) -> Vec<String> {
     const CONV: &[&str] = &["weight"];
     const NORM: &[&str] = &["weight", "bias", "running_mean", "running_var"];

@@ -155,7 +155,7 @@ impl Session {
             config.batch = at_most;
         }
         if let Some(largest) = self.largest_buffer {
-            let fits = largest_batch(config.model.widest(), largest);
+            let fits = largest_batch(config.model.largest_activation(), largest);
             if fits < config.batch {
                 notes.push(format!(
                     "{fits} images a step in place of {}: this GPU's buffers end at {} MB.",
@@ -275,7 +275,7 @@ impl Run {
             records,
             look: look.map(Box::new),
             speed,
-            memory: platform::memory(),
+            memory: platform::wasm_memory(),
             over,
         })
     }

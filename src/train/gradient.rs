@@ -10,7 +10,7 @@ pub type Gradient = Vec<Option<Tensor<1>>>;
 /// The gradient of a loss in the weights that it was computed with.
 pub fn of(evaluation: &mut Evaluation) -> Gradient {
     let mut gradients = evaluation.loss.backward();
-    let slots = evaluation.model.slots().into_iter();
+    let slots = evaluation.model.named_tensors().into_iter();
     slots.map(|leaf| if leaf.learned() { leaf.gradient(&mut gradients) } else { None }).collect()
 }
 
@@ -37,7 +37,7 @@ pub fn clip(gradient: Gradient, longest: f32) -> Gradient {
 pub fn perturb(model: &Model, gradient: &Gradient, gamma: f32) -> Model {
     let norm = |t: &Tensor<1>| t.clone().square().sum().sqrt();
     let mut moved = model.clone();
-    for (slot, g) in moved.slots().into_iter().zip(gradient) {
+    for (slot, g) in moved.named_tensors().into_iter().zip(gradient) {
         if let Some(g) = g.as_ref().filter(|_| slot.shape().len() > 1) {
             let w = slot.flat();
             let factor = norm(&w).mul_scalar(gamma) / norm(g).add_scalar(1e-20);

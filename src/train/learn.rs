@@ -54,7 +54,7 @@ impl Trainer {
         let learn = |number: usize| -> (Option<Gradient>, Vec<Learnt>) {
             let device = devices[number];
             let model = if number == 0 { self.model.clone() } else { self.model.to_device(device) };
-            let model = if config.mixed { model.halved() } else { model };
+            let model = if config.mixed { model.with_f16_convs() } else { model };
             let (mut sum, mut learned) = (None, Vec::new());
             for rows in parts.iter().skip(number).step_by(devices.len()) {
                 let noise = noise.as_ref().map(|n| n.clone().narrow(0, rows.start, rows.len()).to_device(device));
@@ -70,7 +70,7 @@ impl Trainer {
             let home = |g: Option<Tensor<1>>| g.map(|g| g.to_device(&self.device));
             (sum.map(|sum| sum.into_iter().map(home).collect()), learned)
         };
-        let (sums, learned): (Vec<_>, Vec<_>) = platform::at_once(devices.len(), learn).into_iter().unzip();
+        let (sums, learned): (Vec<_>, Vec<_>) = platform::map_in_threads(devices.len(), learn).into_iter().unzip();
         let mut learned: Vec<_> = learned.into_iter().map(Vec::into_iter).collect();
         let parts = parts.iter().enumerate();
         let parts = parts.filter_map(|(i, rows)| Some((learned[i % devices.len()].next()?, share(rows)))).collect();

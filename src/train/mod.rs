@@ -126,7 +126,7 @@ impl Trainer {
     }
 
     /// A run that begins with the weights of a model that is known by its `arrays` and the names of its classes. Rows of
-    /// its last layer for classes that it does not know ([`head::kept`]) begin anew.
+    /// its last layer for classes that it does not know ([`head::reusable_rows`]) begin anew.
     ///
     /// # Errors
     /// If the arrays are no network known here.
@@ -137,7 +137,7 @@ impl Trainer {
         data: &ImageSet,
         device: &Device,
     ) -> Result<Self, Error> {
-        let arrays = head::widen(arrays, head::kept(known, &data.classes), data.classes.len(), config.seed)?;
+        let arrays = head::resize(arrays, head::reusable_rows(known, &data.classes), data.classes.len(), config.seed)?;
         Self::with_model(config, Model::from_arrays(&arrays, device)?, data, device)
     }
 
@@ -156,7 +156,7 @@ impl Trainer {
         let done = self.step as f32;
         let decay = self.config.average.min((1.0 + done) / (10.0 + done));
         let averaged = self.averaged.get_or_insert_with(|| self.model.clone());
-        for (average, latest) in averaged.slots().into_iter().zip(self.model.slots()) {
+        for (average, latest) in averaged.named_tensors().into_iter().zip(self.model.named_tensors()) {
             average.set_flat(average.flat().mul_scalar(decay) + latest.flat().mul_scalar(1.0 - decay));
         }
     }

@@ -6,7 +6,7 @@ use burn::tensor::{Device, ExecutionError, Tensor, TensorData, Transaction};
 
 use super::{TrainConfig, gradient::Gradient};
 use crate::{
-    kernel::descend,
+    kernel::{SgdParams, sgd_step},
     model::{
         self, Model,
         parameter::{Array, Arrays, Builder, Init},
@@ -23,13 +23,14 @@ pub struct Sgd {
 impl Sgd {
     /// Moves `model` against a gradient, by the momentum and weight decay of `config`; what has no gradient stays.
     pub fn step(&mut self, model: &mut Model, gradient: Gradient, rate: f32, config: &TrainConfig) {
-        for (slot, gradient) in model.slots().into_iter().zip(gradient) {
+        for (slot, gradient) in model.named_tensors().into_iter().zip(gradient) {
             let Some(gradient) = gradient else { continue };
             // Biases and batch normalization are vectors.
             let decays = config.decay_all || slot.shape().len() > 1;
-            let decay = if decays { config.weight_decay } else { 0.0 };
+            let weight_decay = if decays { config.weight_decay } else { 0.0 };
+            let params = SgdParams { learning_rate: rate, momentum: config.momentum, weight_decay };
             let velocity = self.velocity.remove(slot.name()).unwrap_or_else(|| gradient.zeros_like());
-            let [weight, velocity] = descend(slot.flat(), velocity, gradient, [rate, config.momentum, decay]);
+            let [weight, velocity] = sgd_step(slot.flat(), velocity, gradient, params);
             slot.set_flat(weight);
             self.velocity.insert(slot.name().to_owned(), velocity);
         }
@@ -55,7 +56,7 @@ impl Sgd {
     ) -> Result<Self, model::Error> {
         let (architecture, mut builder) = (model.architecture, Builder::named(arrays, device));
         let mut velocity = BTreeMap::new();
-        for slot in model.slots().into_iter().filter(|slot| slot.learned()) {
+        for slot in model.named_tensors().into_iter().filter(|slot| slot.learned()) {
             let name = format!("{prefix}{}", slot.name());
             if arrays.contains_key(&name) {
                 let n = slot.shape().iter().product();

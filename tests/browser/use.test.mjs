@@ -17,7 +17,7 @@ describe('bad input is refused with a clear message, and everything else is kept
     ['an image of 12,000 x 12,000', 'huge.png', () => png(12_000, 12_000), /huge\.png.*12000 × 12000.*over the limit/],
     ['a checkpoint that is cut short', 'cut.safetensors', async () => (await shipped('ce')).subarray(0, 100_000), /cut\.safetensors.*not a complete safetensors file/],
     ['a checkpoint with weights that are no numbers', 'diverged.safetensors', async () => withNaN(await shipped('ce'), 'conv1.weight'), /diverged\.safetensors.*conv1\.weight.*NaN/],
-    ['a checkpoint of another architecture', 'vgg.safetensors', () => safetensors({ 'features.0.weight': { shape: [1, 3, 3, 3], values: Array(27).fill(0.1) } }), /vgg\.safetensors.*no network known here/],
+    ['a checkpoint of another architecture', 'vgg.safetensors', () => safetensors({ 'features.0.weight': { shape: [1, 3, 3, 3], values: Array(27).fill(0.1) } }), /vgg\.safetensors.*no supported network/],
     ['a fixture that is cut short', 'fixture.safetensors', async () => (await fixture('wrn10_1-c3-b3')).subarray(0, 400_000), /Not a complete safetensors file/],
   ];
   test(`${refused.length} files`, async (t) => {

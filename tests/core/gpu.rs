@@ -55,7 +55,8 @@ fn half_is_near() {
         let half = |x: Tensor<4>, w: Tensor<4>| {
             let home = x.device();
             let (x, w) = (kernels::moved(x, device), kernels::moved(w, device));
-            kernel::images(kernel::conv2d(kernel::maps(x), &Weight::new(w).half(), stride, None)).to_device(&home)
+            kernel::maps_to_images(kernel::conv2d(kernel::images_to_maps(x), &Weight::new(w).with_f16(), stride, None))
+                .to_device(&home)
         };
         for (half, burns) in kernels::run(half, &x, &w, &r).iter().zip(kernels::run(kernels::burns(stride), &x, &w, &r))
         {

@@ -29,7 +29,8 @@ pub fn ours(device: &Device, stride: usize) -> impl Fn(Tensor<4>, Tensor<4>) -> 
     move |x, w| {
         let home = x.device();
         let (x, w) = (moved(x, device), moved(w, device));
-        kernel::images(kernel::conv2d(kernel::maps(x), &Weight::new(w), stride, None)).to_device(&home)
+        kernel::maps_to_images(kernel::conv2d(kernel::images_to_maps(x), &Weight::new(w), stride, None))
+            .to_device(&home)
     }
 }
 
@@ -144,7 +145,7 @@ pub fn images_need_not_be_square_or_in_order(device: &Device) {
 
 pub fn convolution_of_normalized_maps_equals_burns_own(device: &Device) {
     for [batch, cin, cout, size, k, stride] in SHAPES {
-        for of_batch in [false, true] {
+        for batch_statistics in [false, true] {
             let out = size.div_ceil(stride);
             let operands =
                 [random([batch, cin, size, size]), random([cout, cin, k, k]), random([batch, cout, out, out])];
@@ -152,17 +153,24 @@ pub fn convolution_of_normalized_maps_equals_burns_own(device: &Device) {
             let running_variance = running_variance.square();
             let r = random([batch, cout, out, out]);
             let ours = |maps: Vec<Tensor<4>>, vectors: Vec<Tensor<1>>| {
-                let x = kernel::maps(maps[0].clone());
-                let [mean, variance] = if of_batch {
+                let x = kernel::images_to_maps(maps[0].clone());
+                let [mean, variance] = if batch_statistics {
                     kernel::moments_for_conv2d(x.clone())
                 } else {
                     [&running_mean, &running_variance].map(|t| moved(t.clone(), device))
                 };
                 let (gamma, beta) = (vectors[0].clone(), vectors[1].clone());
-                let norm =
-                    kernel::Norm { gamma, beta, mean, variance, epsilon: 1e-5, of_batch, folded: Default::default() };
-                let residual = kernel::maps(maps[2].clone());
-                kernel::images(kernel::activated_conv2d(
+                let norm = kernel::BatchNormParams {
+                    gamma,
+                    beta,
+                    mean,
+                    variance,
+                    epsilon: 1e-5,
+                    batch_statistics,
+                    folded: Default::default(),
+                };
+                let residual = kernel::images_to_maps(maps[2].clone());
+                kernel::maps_to_images(kernel::norm_relu_conv2d(
                     x,
                     &norm,
                     &Weight::new(maps[1].clone()),
@@ -172,7 +180,7 @@ pub fn convolution_of_normalized_maps_equals_burns_own(device: &Device) {
             };
             let burns = |maps: Vec<Tensor<4>>, vectors: Vec<Tensor<1>>| {
                 let x = maps[0].clone();
-                let [mean, variance] = if of_batch {
+                let [mean, variance] = if batch_statistics {
                     let m = mean(x.clone());
                     [m.clone(), mean((x.clone() - per_channel(m)).square())]
                 } else {
@@ -185,7 +193,7 @@ pub fn convolution_of_normalized_maps_equals_burns_own(device: &Device) {
                 self::burns(stride)(activated, maps[1].clone()) + maps[2].clone()
             };
             let vectors = [gamma.clone(), beta.clone()];
-            let what = format!("{cin} -> {cout} @{size} k{k} s{stride} b{batch}, of the batch: {of_batch}");
+            let what = format!("{cin} -> {cout} @{size} k{k} s{stride} b{batch}, batch statistics: {batch_statistics}");
             for (i, (ours, burns)) in all(device, ours, &operands, &vectors, &r)
                 .iter()
                 .zip(&all(&Device::flex(), burns, &operands, &vectors, &r))
@@ -205,25 +213,25 @@ pub fn convolution_of_tangents_equals_burns_own(device: &Device) {
         let operands = [x, t, random([cout, cin, k, k]), random([batch, cout, out, out])];
         let vectors = [0; 3].map(|_| channel(cin));
         let [gamma, beta, mean, variance] = [0; 4].map(|_| channel(cin));
-        let norm = kernel::Norm {
+        let norm = kernel::BatchNormParams {
             gamma,
             beta,
             mean,
             variance: variance.square(),
             epsilon: 1e-5,
-            of_batch: false,
+            batch_statistics: false,
             folded: Default::default(),
         };
         let r = random([batch, cout, out, out]);
         let ours = |maps: Vec<Tensor<4>>, vectors: Vec<Tensor<1>>| {
-            let [x, t, residual] = [0, 1, 3].map(|i| kernel::maps(maps[i].clone()));
+            let [x, t, residual] = [0, 1, 3].map(|i| kernel::images_to_maps(maps[i].clone()));
             let [a, b, c] = [0, 1, 2].map(|i| vectors[i].clone());
-            let tangent = kernel::Tangent { t, a, b, c };
+            let tangent = kernel::NormTangent { t, a, b, c };
             let weight = &Weight::new(maps[2].clone());
             let [gamma, beta, mean, variance] =
                 [&norm.gamma, &norm.beta, &norm.mean, &norm.variance].map(|t| moved(t.clone(), device));
-            let norm = kernel::Norm { gamma, beta, mean, variance, folded: Default::default(), ..norm };
-            kernel::images(kernel::activated_conv2d_tangent(x, &norm, tangent, weight, stride, Some(residual)))
+            let norm = kernel::BatchNormParams { gamma, beta, mean, variance, folded: Default::default(), ..norm };
+            kernel::maps_to_images(kernel::norm_relu_conv2d_tangent(x, &norm, tangent, weight, stride, Some(residual)))
         };
         let burns = |maps: Vec<Tensor<4>>, vectors: Vec<Tensor<1>>| {
             let [x, t] = [0, 1].map(|i| maps[i].clone());
@@ -256,7 +264,12 @@ pub fn normalization_and_its_gradients_equal_burns_own(device: &Device) {
             let shape = [batch, channels, size, size];
             let r = random(shape);
             let ours = |maps: Vec<Tensor<4>>, v: Vec<Tensor<1>>| {
-                kernel::images(kernel::affine(kernel::maps(maps[0].clone()), v[0].clone(), v[1].clone(), relu))
+                kernel::maps_to_images(kernel::affine(
+                    kernel::images_to_maps(maps[0].clone()),
+                    v[0].clone(),
+                    v[1].clone(),
+                    relu,
+                ))
             };
             let burns = |maps: Vec<Tensor<4>>, v: Vec<Tensor<1>>| {
                 let y = maps[0].clone() * per_channel(v[0].clone()) + per_channel(v[1].clone());
@@ -279,7 +292,7 @@ pub fn normalization_and_its_gradients_equal_burns_own(device: &Device) {
 pub fn no_number_stays_one(device: &Device) {
     let x = Tensor::from_data(TensorData::new(vec![f32::NAN, -1.0, 2.0, -0.5], [1, 4, 1, 1]), device);
     let [scale, shift] = [1.0, 0.0].map(|value| Tensor::<1>::full([4], value, device));
-    let y = floats(kernel::images(kernel::affine(kernel::maps(x), scale, shift, true)));
+    let y = floats(kernel::maps_to_images(kernel::affine(kernel::images_to_maps(x), scale, shift, true)));
     assert!(y[0].is_nan() && y[1..] == [0.0, 2.0, 0.0], "{y:?}");
 }
 
@@ -290,7 +303,7 @@ pub fn moments_and_their_gradients_equal_burns_own(device: &Device) {
         let r = random([4, channels, 1, 1]);
         let rows = |rows: Vec<Tensor<1>>| Tensor::stack::<2>(rows, 0).reshape([4, channels, 1, 1]);
         let ours = |maps: Vec<Tensor<4>>, _| {
-            let [x, t] = [0, 1].map(|i| kernel::maps(maps[i].clone()));
+            let [x, t] = [0, 1].map(|i| kernel::images_to_maps(maps[i].clone()));
             rows([kernel::moments(x.clone()), kernel::cross_moments(x, t)].concat())
         };
         let burns = |maps: Vec<Tensor<4>>, _| {

@@ -10,7 +10,7 @@ use otjr::{
         sinkhorn,
         sliced_wasserstein::{directions, projections, sliced_wasserstein},
     },
-    model::{Model, parameter::Slot},
+    model::{Model, parameter::NamedTensor},
     random::{self, StreamId},
 };
 
@@ -91,13 +91,13 @@ tests! {
             let mut gradients = evaluation.loss.backward();
             // Along the gradient itself, the derivative is its squared length.
             let gradient: Vec<_> =
-                evaluation.model.slots().iter().map(|slot| slot.gradient(&mut gradients)).collect();
+                evaluation.model.named_tensors().iter().map(|slot| slot.gradient(&mut gradients)).collect();
             let learned = gradient.iter().flatten().count();
-            assert_eq!(learned, if head_only { 2 } else { evaluation.model.slots().iter().filter(|s| s.learned()).count() });
+            assert_eq!(learned, if head_only { 2 } else { evaluation.model.named_tensors().iter().filter(|s| s.learned()).count() });
             let square: f32 = gradient.iter().flatten().map(|g| values(g).iter().map(|v| v * v).sum::<f32>()).sum();
             let moved = |h: f32| {
                 let mut model = model.clone();
-                for (slot, gradient) in model.slots().into_iter().zip(&gradient) {
+                for (slot, gradient) in model.named_tensors().into_iter().zip(&gradient) {
                     if let Some(gradient) = gradient {
                         slot.set_flat(slot.flat() + gradient.clone().mul_scalar(h / square.sqrt()));
                     }
@@ -127,8 +127,8 @@ tests! {
             let config = ObjectiveConfig { lambda_jac, ..ObjectiveConfig::default() };
             let mut evaluation = evaluate(objective, &config, &model, &batch, &x_adv, &draw, head_only);
             let mut gradients = evaluation.loss.backward();
-            let flat = |slot: &&mut dyn Slot| slot.gradient(&mut gradients).map_or(Vec::new(), |g| values(&g));
-            evaluation.model.slots().iter().flat_map(flat).collect::<Vec<f32>>()
+            let flat = |slot: &&mut dyn NamedTensor| slot.gradient(&mut gradients).map_or(Vec::new(), |g| values(&g));
+            evaluation.model.named_tensors().iter().flat_map(flat).collect::<Vec<f32>>()
         };
         for head_only in [false, true] {
             let of = |objective| gradient(objective, 0.3, head_only);

@@ -55,15 +55,15 @@ tests! {
             Model::from_arrays(&arrays, &Device::flex()).unwrap_err().to_string()
         };
         let missing = with(&|a| drop(a.remove("block2.layer.0.bn2.bias")));
-        assert!(missing.contains("lacks the tensor 'block2.layer.0.bn2.bias'"), "{missing}");
+        assert!(missing.contains("has no tensor 'block2.layer.0.bn2.bias'"), "{missing}");
         let shape = with(&|a| a.get_mut("block3.layer.0.conv1.weight").unwrap().shape = vec![64, 32, 9]);
-        assert!(shape.contains("shape [64, 32, 9], where the network needs [64, 32, 3, 3]"), "{shape}");
+        assert!(shape.contains("shape [64, 32, 9], but the network needs [64, 32, 3, 3]"), "{shape}");
         let nan = with(&|a| a.get_mut("fc.weight").unwrap().values[7] = f32::NAN);
-        assert!(nan.contains("'fc.weight' holds NaN at position 7"), "{nan}");
+        assert!(nan.contains("'fc.weight' contains NaN at position 7"), "{nan}");
         let foreign = with(&|a| drop(a.insert("attention.weight".into(), a["fc.bias"].clone())));
         assert!(foreign.contains("'attention.weight' that a wrn-10-1 does not have"), "{foreign}");
         let unknown = with(&|a| a.retain(|name, _| name.starts_with("fc")));
-        assert!(unknown.contains("no network known here"), "{unknown}");
+        assert!(unknown.contains("no supported network"), "{unknown}");
     }
 
     /// In inference mode images do not see each other; in training mode they do.
@@ -95,7 +95,7 @@ tests! {
             let model = Model::new(name.parse().unwrap(), 4, Some([[0.5; 3], [0.25; 3]]), 5, &Device::flex()).unwrap();
             let x = uniform(4, [4, 3, 32, 32], 0.2, 0.8);
             let (u, v) = (uniform(5, [4, 3, 32, 32], 0.0, 1.0), uniform(6, [4, 4], -1.0, 1.0));
-            for pass in [Pass::inference, Pass::repeated] {
+            for pass in [Pass::inference, Pass::training_frozen_stats] {
                 let tangent = model.forward(Dual::new(x.clone(), u.clone()), &mut pass()).logits.tangent.unwrap();
                 let pixels = x.clone().autodiff().require_grad();
                 let z = model.forward(pixels.clone(), &mut pass()).logits.value;
@@ -114,12 +114,12 @@ tests! {
         for (name, layer, inputs) in [("wrn-10-1", "fc", 64), ("resnet-18-w4", "linear", 32)] {
             let model = Model::new(name.parse().unwrap(), 4, Some([[0.5; 3], [0.25; 3]]), 5, &Device::flex()).unwrap();
             let arrays = ready(model.arrays()).unwrap();
-            assert_eq!(head::widen(arrays.clone(), 4, 4, 1).unwrap(), arrays);
+            assert_eq!(head::resize(arrays.clone(), 4, 4, 1).unwrap(), arrays);
 
-            let wide = head::widen(arrays.clone(), 4, 6, 1).unwrap();
-            let in_turn = head::widen(head::widen(arrays.clone(), 4, 5, 1).unwrap(), 5, 6, 1).unwrap();
+            let wide = head::resize(arrays.clone(), 4, 6, 1).unwrap();
+            let in_turn = head::resize(head::resize(arrays.clone(), 4, 5, 1).unwrap(), 5, 6, 1).unwrap();
             assert_eq!(in_turn, wide, "one by one or at once");
-            assert_ne!(head::widen(arrays.clone(), 4, 6, 2).unwrap(), wide);
+            assert_ne!(head::resize(arrays.clone(), 4, 6, 2).unwrap(), wide);
             let [weight, bias] = ["weight", "bias"].map(|part| &wide[&format!("{layer}.{part}")]);
             assert_eq!((weight.shape.as_slice(), bias.shape.as_slice()), ([6, inputs].as_slice(), [6].as_slice()));
             let bound = 1.0 / (inputs as f32).sqrt();
@@ -139,8 +139,8 @@ tests! {
         }
         let mut arrays = ready(small().arrays()).unwrap();
         arrays.get_mut("fc.bias").unwrap().shape = vec![5];
-        assert!(matches!(head::widen(arrays.clone(), 4, 6, 1), Err(Error::Shape { .. })));
+        assert!(matches!(head::resize(arrays.clone(), 4, 6, 1), Err(Error::Shape { .. })));
         arrays.remove("fc.bias");
-        assert!(matches!(head::widen(arrays, 4, 6, 1), Err(Error::Missing(_))));
+        assert!(matches!(head::resize(arrays, 4, 6, 1), Err(Error::Missing(_))));
     }
 }

@@ -44,12 +44,12 @@ fn check_resnet(bytes: &[u8], pre_activation: bool) {
     let logits = tracked.forward(x, &mut pass).logits.value;
     near("train.logits", &values(&logits), 1e-5);
     let mut gradients = cross_entropy(logits, y).backward();
-    for slot in tracked.slots().into_iter().filter(|slot| slot.learned()) {
+    for slot in tracked.named_tensors().into_iter().filter(|slot| slot.learned()) {
         let gradient = slot.gradient(&mut gradients).unwrap();
         near(&format!("ce.grad.{}", slot.name()), &values(&gradient), 1e-3);
     }
     model.update_running(pass);
-    for slot in model.slots().into_iter().filter(|slot| !slot.learned()) {
+    for slot in model.named_tensors().into_iter().filter(|slot| !slot.learned()) {
         near(&format!("after.{}", slot.name()), &values(&slot.flat()), 1e-5);
     }
 }

@@ -76,7 +76,7 @@ fn gradient(objective: Objective, weights: &Arrays, batch: &Batch, x_adv: &Tenso
     let directions = Directions::draw(&mut random::stream(0, StreamId::Directions, 0), b, c, 1, &device);
     let mut evaluation = evaluate(objective, &ObjectiveConfig::default(), &model, batch, x_adv, &directions, false);
     let mut gradients = evaluation.loss.backward();
-    let slots = evaluation.model.slots().into_iter().filter(|slot| slot.learned());
+    let slots = evaluation.model.named_tensors().into_iter().filter(|slot| slot.learned());
     slots.map(|slot| (slot.name().to_owned(), values(&slot.gradient(&mut gradients).unwrap()))).collect()
 }
 
@@ -380,7 +380,7 @@ tests! {
         };
         let name = |parameter: &str| format!("optimizer.velocity.{parameter}");
         let shape = with(&|a| *a.get_mut(&name("fc.bias")).unwrap() = Array { shape: vec![9], values: vec![0.0; 9] });
-        assert!(shape.contains("'optimizer.velocity.fc.bias' has shape [9], where the network needs [10]"), "{shape}");
+        assert!(shape.contains("'optimizer.velocity.fc.bias' has shape [9], but the network needs [10]"), "{shape}");
         for foreign in ["fc.other", "bn1.running_mean"] {
             let message = with(&|a| drop(a.insert(name(foreign), Array { shape: vec![1], values: vec![0.0] })));
             assert!(message.contains(&format!("'{}' that a wrn-10-1 does not have", name(foreign))), "{message}");

@@ -73,7 +73,7 @@ fn a_run_on_two_hosts() {
     let (lender, folder) = (Lender::new(), tempfile::tempdir().unwrap());
     let folder = folder.path();
     let (text, two) = train(folder, "two", &["--devices", &format!("cpu,{}", lender.device)]);
-    assert!(text.contains("the device lent at 127.0.0.1"), "{text}");
+    assert!(text.contains("the device at 127.0.0.1"), "{text}");
     let (_, one) = train(folder, "one", &["--device", "cpu", "--accumulate", "2"]);
     println!("{two:?} {one:?}");
     assert!(one.len() == 3 && two.len() == 3, "{text}");
@@ -104,5 +104,5 @@ fn a_host_that_is_gone() {
 fn nobody_lends() {
     let folder = tempfile::tempdir().unwrap();
     let (text, _) = train(folder.path(), "run", &["--devices", "cpu,ws://127.0.0.1:1"]);
-    assert!(text.contains("no device is lent at 127.0.0.1:1") && !text.contains("panicked"), "{text}");
+    assert!(text.contains("no device is served at 127.0.0.1:1") && !text.contains("panicked"), "{text}");
 }

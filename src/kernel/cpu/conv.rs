@@ -248,7 +248,8 @@ struct PlanScratch {
 
 impl Plan {
     fn scratch(&self) -> PlanScratch {
-        let winograd = if let Algorithm::Winograd(winograd) = &self.algorithm { Some(winograd.scratch()) } else { None };
+        let winograd =
+            if let Algorithm::Winograd(winograd) = &self.algorithm { Some(winograd.scratch()) } else { None };
         PlanScratch { window: vec![0.0; self.window.len()], winograd }
     }
 

@@ -54,7 +54,8 @@ pub fn run(conv: &ConvDims, maps: &FeatureMaps, dy: &[f32]) -> Vec<f32> {
             let buffer = &mut buffer[..images * window.image_len()];
             window.fill(maps, image, (row * conv.stride) as isize - (k / 2) as isize, buffer);
             let (inputs, dy) = (&inputs[..pixels], &dy_block[..pixels * width]);
-            let kernel = AddProducts { row_len: window.row_len(), x: buffer, inputs, dy, run: k * cin, sums: &mut sums };
+            let kernel =
+                AddProducts { row_len: window.row_len(), x: buffer, inputs, dy, run: k * cin, sums: &mut sums };
             simd::run_vectors(kernel);
         }
         sums
@@ -78,12 +79,7 @@ pub fn run(conv: &ConvDims, maps: &FeatureMaps, dy: &[f32]) -> Vec<f32> {
 
 /// Returns a kernel that adds the products `x^T dy` to `sums`, `[inputs][block_width()]`. `inputs` has the offset of each
 /// pixel's inputs in `x`, and `dy` is `[pixels][block_width()]`.
-pub fn add_products<'a>(
-    x: &'a [f32],
-    inputs: &'a [usize],
-    dy: &'a [f32],
-    sums: &'a mut [f32],
-) -> impl VectorKernel {
+pub fn add_products<'a>(x: &'a [f32], inputs: &'a [usize], dy: &'a [f32], sums: &'a mut [f32]) -> impl VectorKernel {
     AddProducts { row_len: 0, x, inputs, dy, run: sums.len() / block_width(), sums }
 }
 

@@ -229,9 +229,8 @@ impl shader::Shader for ChannelShader {
         let mut after_pixels = String::new();
         for n in 0..sums.len() {
             let at = format!("((group.y * groups.x + group.x) * {} + {n}) * DEPTH4 + column", sums.len());
-            after_pixels += &format!(
-                "let total{n} = total(thread, sum{n});\nif (row == 0u) {{ sums[{at}] = total{n}; }}\n"
-            );
+            after_pixels +=
+                &format!("let total{n} = total(thread, sum{n});\nif (row == 0u) {{ sums[{at}] = total{n}; }}\n");
         }
         text += &include_str!("channels.wgsl")
             .replace("//FACTORS", &before_pixels)
