@@ -143,7 +143,7 @@ fn planned(matches: &ArgMatches) -> anyhow::Result<Run> {
     if let Some(saved) = &weights {
         let arrays = saved.checkpoint.model_arrays();
         (config.model, _) = Architecture::infer(&arrays).context("--weights")?;
-        config.normalize = Model::normalizes(&arrays);
+        config.normalize = Model::has_normalization(&arrays);
     }
     if matches.get_flag("plan") {
         return Ok(Run { config, baseline, out: PathBuf::new() });
