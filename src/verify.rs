@@ -9,14 +9,14 @@ use burn::tensor::{Device, ExecutionError, Tensor, TensorData, Transaction};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    attack::training::input_gradient,
+    attack::inner::input_gradient,
     batch::{Batch, one_hot},
     checkpoint::{self, Checkpoint},
     loss::{
         Objective, ObjectiveConfig,
         cross_entropy::cross_entropy,
         jacobian,
-        objective::{Directions, evaluate},
+        objective::{self, Directions},
         sliced_wasserstein::sliced_wasserstein,
     },
     model::{Model, Output, Pass, dual::Dual, parameter::Array},
@@ -173,7 +173,7 @@ fn compute(fixture: &Checkpoint, device: &Device) -> Result<Ours, Error> {
     }
 
     for &objective in Objective::ALL {
-        let mut evaluation = evaluate(objective, &config, &model, &batch, &x_adv, &directions, false);
+        let mut evaluation = objective::compute(objective, &config, &model, &batch, &x_adv, &directions, false);
         ours.put(format!("{objective}.loss"), evaluation.loss.clone());
         let mut gradients = evaluation.loss.backward();
         for slot in evaluation.model.named_tensors().into_iter().filter(|slot| slot.learned()) {

@@ -8,7 +8,7 @@ use std::{path::Path, process::ExitCode};
 
 use anyhow::Context;
 use otjr::{
-    attack::{AttackConfig, method::stages},
+    attack::{AttackConfig, any::build_attacks},
     evaluate::check,
     settings::{Pixels, Settings},
 };
@@ -44,7 +44,8 @@ fn run() -> anyhow::Result<ExitCode> {
     let models = files.iter().map(|file| file.load(&images, &opened)).collect::<Result<Vec<_>, _>>()?;
     for (path, (model, ..)) in plan.setup.models.iter().zip(&models) {
         for config in plan.config(Pixels(0.0))? {
-            check(&stages(&config, model.classes)?, plan.target()?, model.classes).with_context(|| path.clone())?;
+            check(&build_attacks(&config, model.classes)?, plan.target()?, model.classes)
+                .with_context(|| path.clone())?;
         }
     }
     let checksums = models.iter().chain(&judge).map(|(_, checksum, _)| *checksum);

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use otjr::{
-    attack::training,
+    attack::inner,
     data::{IMAGE_LEN, ImageSet},
     loss::cross_entropy::cross_entropy,
     model::Model,
@@ -26,5 +26,5 @@ pub fn noise(n: usize, classes: usize) -> ImageSet {
 /// Of the cross-entropy in the pixels `x` `[B, 3, 32, 32]` with one-hot labels `y` `[B, C]`, summed over images.
 pub fn input_gradient(model: &Model, x: &Tensor<4>, y: &Tensor<2>) -> Tensor<4> {
     let images = x.dims()[0] as f32;
-    training::input_gradient(model, x.clone(), |z| cross_entropy(z, y.clone()).mul_scalar(images)).0
+    inner::input_gradient(model, x.clone(), |z| cross_entropy(z, y.clone()).mul_scalar(images)).0
 }

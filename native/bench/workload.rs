@@ -8,8 +8,8 @@ use clap::ValueEnum;
 use otjr::{
     attack::{
         AttackConfig, AttackKind, Norm,
-        method::{Stage, stages},
-        training,
+        any::{NamedAttack, build_attacks},
+        inner,
     },
     batch::Batch,
     checkpoint::Checkpoint,
@@ -144,8 +144,8 @@ pub fn prepare(workload: Workload, arguments: &Arguments, device: &Device) -> an
         Workload::Pgd10 => Box::new(move || {
             let mut rng = random::stream(SEED, StreamId::Attack, 0);
             let config = ObjectiveConfig::default();
-            let noise = training::noise(x.dims(), &config, &mut rng, &x.device());
-            training::perturb(&model, &x, &y, Objective::Pgd, &config, noise);
+            let noise = inner::noise(x.dims(), &config, &mut rng, &x.device());
+            inner::perturb(&model, &x, &y, Objective::Pgd, &config, noise);
             Ok(())
         }),
         _ => {
@@ -178,7 +178,7 @@ fn autoattack(
     if model.classes != images.classes.len() {
         bail!("the model tells {} classes apart, the embedded set has {}", model.classes, images.classes.len());
     }
-    let attacks = stages(&AttackConfig::of(AttackKind::Autoattack, Norm::Linf), model.classes)?;
+    let attacks = build_attacks(&AttackConfig::of(AttackKind::Autoattack, Norm::Linf), model.classes)?;
     Ok(Box::new(move || {
         let evaluation = evaluation(&images, &attacks, batch);
         let mut state = pollster::block_on(evaluation.begin(&model, &device))?;
@@ -193,15 +193,15 @@ fn autoattack(
     }))
 }
 
-fn evaluation<'a>(images: &'a ImageSet, stages: &'a [Stage], batch: usize) -> Evaluation<'a> {
-    Evaluation { images, stages, target: None, seed: SEED, batch, flags: Vec::new(), may_be_random: false }
+fn evaluation<'a>(images: &'a ImageSet, attacks: &'a [NamedAttack], batch: usize) -> Evaluation<'a> {
+    Evaluation { images, attacks, target: None, seed: SEED, batch, flags: Vec::new(), may_be_random: false }
 }
 
 /// Watches nothing.
 struct Blind;
 
 impl EvaluationObserver for Blind {
-    async fn look(&mut self, _: EvaluationProgress<'_>) -> ControlFlow<()> {
+    async fn on_progress(&mut self, _: EvaluationProgress<'_>) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 }

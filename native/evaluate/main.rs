@@ -13,7 +13,7 @@ use std::{
 use anyhow::Context;
 use cli::{Plan, Test};
 use otjr::{
-    attack::method::stages,
+    attack::any::build_attacks,
     data::ImageSet,
     evaluate::{Tally, View, Views, check},
     model::Model,
@@ -45,7 +45,7 @@ fn run() -> anyhow::Result<ExitCode> {
     for (path, (model, ..)) in plan.setup.models.iter().zip(&models) {
         for test in &tests {
             if let Test::Attack(config) = test {
-                check(&stages(config, model.classes)?, None, model.classes).with_context(|| path.clone())?;
+                check(&build_attacks(config, model.classes)?, None, model.classes).with_context(|| path.clone())?;
             }
         }
     }

@@ -119,7 +119,7 @@ pub async fn all(
     let query = ModelOracle::new(model, device, [3, IMAGE_SIZE, IMAGE_SIZE], BATCH);
     let x = to_unit_range(&images.pixels);
     let goals = images.labels.iter().map(|&label| Goal::Untargeted(usize::from(label))).collect();
-    let task = AttackBatch { x, goals, ids: (0..images.len() as u64).collect() };
+    let task = AttackBatch { images: x, goals, image_ids: (0..images.len() as u64).collect() };
     let pgd = within(AttackKind::Pgd, RADIUS);
     let found = margin_curve::attack_at_radius(pgd.epsilon.0, &pgd, model.classes, &query, &task, &mut ()).await?;
     let x_adv: Vec<f32> = found.into_iter().flat_map(|found| found.x).collect();
@@ -128,7 +128,7 @@ pub async fn all(
         return Ok(None);
     }
     let mut shifts: Vec<LayerShift> = Vec::new();
-    for (x, x_adv) in task.x.chunks(IMAGE_LEN).zip(x_adv.chunks(IMAGE_LEN)) {
+    for (x, x_adv) in task.images.chunks(IMAGE_LEN).zip(x_adv.chunks(IMAGE_LEN)) {
         for (i, shift) in layers::layer_shifts(model, device, x, x_adv).await?.into_iter().enumerate() {
             if shifts.len() == i {
                 shifts.push(LayerShift { layer: shift.name, relative_l2: 0.0, cosine: 0.0 });
@@ -141,13 +141,13 @@ pub async fn all(
     if progress("gradients").is_break() {
         return Ok(None);
     }
-    let (z, a) = (query.logits(&task.x).await?, query.logits(&x_adv).await?);
+    let (z, a) = (query.logits(&task.images).await?, query.logits(&x_adv).await?);
     let [z, a] = [z, a].map(|logits| logits.rows().flatten().copied().collect::<Vec<f32>>());
     let theta = transport::projections(0, model.classes, PROJECTIONS, device).await?;
     let moved = transport::compute_transport(&z, &a, &theta, model.classes)?;
     let random = jacobian::random_directions(0, images.len(), model.classes, device).await?;
-    let along_transport = reaction(jacobian::response(&query, &task.x, &x_adv, &moved.direction, &[]).await?);
-    let at_random = reaction(jacobian::response(&query, &task.x, &x_adv, &random, &[]).await?);
+    let along_transport = reaction(jacobian::response(&query, &task.images, &x_adv, &moved.direction, &[]).await?);
+    let at_random = reaction(jacobian::response(&query, &task.images, &x_adv, &random, &[]).await?);
     let trained = subject.config.as_ref();
     Ok(Some(Findings {
         name: subject.name.clone(),

@@ -45,8 +45,8 @@ impl Tried {
 pub fn print(config: &TrainConfig, data: &Data, opened: &Opened, others: &[Opened]) -> anyhow::Result<()> {
     let Data { splits: Splits { train: data, .. }, extra, .. } = data;
     let mut trainer = Trainer::new(config, data, &opened.device)?;
-    trainer.extra = extra.clone();
-    trainer.others = others.iter().map(|other| other.device.clone()).collect();
+    trainer.extra_data = extra.clone();
+    trainer.replicas = others.iter().map(|other| other.device.clone()).collect();
     let devices = [opened].into_iter().chain(others).map(|opened| opened.name.as_str()).collect::<Vec<_>>();
     let (batch, steps) = (trainer.batch_size(data), trainer.steps(data));
     let per_epoch = steps / config.epochs as u64;

@@ -125,7 +125,7 @@ impl RunDirectory {
         let (best, model) = (self.path.join(BEST), self.path.join("model.safetensors"));
         if self.validations.is_empty() {
             self.write_model(trainer, "model.safetensors")?;
-            return Ok(trainer.result().clone());
+            return Ok(trainer.final_model().clone());
         }
         let Saved { bytes, checkpoint } = Saved::read(&best)?;
         files::write(&model, &bytes)?;

@@ -71,12 +71,12 @@ pub fn train(
             let known = model.class_names(Architecture::infer(&arrays)?.1);
             let anew = classes.len() - head::reusable_rows(&known, classes);
             console.say(format_args!("The weights are those given; of {} classes {anew} begin anew", classes.len()));
-            Trainer::tuned(config, arrays, &known, &data.train, &opened.device)?
+            Trainer::fine_tune(config, arrays, &known, &data.train, &opened.device)?
         }
         (None, None) => Trainer::new(config, &data.train, &opened.device)?,
     };
-    trainer.extra = extra.clone();
-    trainer.others = others.iter().map(|other| other.device.clone()).collect();
+    trainer.extra_data = extra.clone();
+    trainer.replicas = others.iter().map(|other| other.device.clone()).collect();
     let steps = trainer.steps(&data.train);
     let per_epoch = steps / config.epochs as u64;
     let mut directory = RunDirectory::open(folder, trainer.step, per_epoch)?;

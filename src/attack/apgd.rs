@@ -3,13 +3,13 @@
 
 use super::{
     Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, Loss, ModelOracle, Norm, Observer, Progress,
-    ThreatModel, clean, standing, stream, threat::sparse_sign,
+    ThreatModel, initial_outcomes, stream, threat::sparse_sign, unfooled,
 };
 use crate::prediction::ranking;
 
 /// What the runs of [`Apgd`] climb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Climb {
+pub enum ApgdLoss {
     /// One loss, from several starting points.
     Restarts(Loss, usize),
     /// The targeted DLR loss towards each of the likeliest wrong classes, this many.
@@ -19,12 +19,12 @@ pub enum Climb {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Apgd {
     pub threat: ThreatModel,
-    pub climb: Climb,
+    pub loss: ApgdLoss,
     pub iterations: usize,
     /// Gradients averaged at each point, for models that answer at random (expectation over transformation).
-    pub samples: usize,
+    pub eot_samples: usize,
     /// Begin in balls of 3 and 2 times epsilon (Croce and Hein, 2021, section 4.2; L1 only).
-    pub enlarged: bool,
+    pub large_to_small_eps: bool,
     pub seed: u64,
 }
 
@@ -85,34 +85,34 @@ impl Attack for Apgd {
         task: &AttackBatch,
         observer: &mut impl Observer,
     ) -> Result<Vec<AttackOutcome>, Error> {
-        let (mut found, logits) = clean(query, task).await?;
-        let rounds = match self.climb {
-            Climb::Restarts(_, n) | Climb::Targets(n) => n,
+        let (mut found, logits) = initial_outcomes(query, task).await?;
+        let rounds = match self.loss {
+            ApgdLoss::Restarts(_, n) | ApgdLoss::Targets(n) => n,
         };
         for round in 0..rounds {
-            let attacked = standing(&found);
+            let attacked = unfooled(&found);
             if attacked.is_empty() {
                 break;
             }
-            let loss = |i: usize| match self.climb {
+            let loss = |i: usize| match self.loss {
                 // A mean of several gradients depends on their sizes.
-                Climb::Restarts(loss, _) if self.samples > 1 => loss,
-                Climb::Restarts(loss, _) => loss.unsaturated(),
-                Climb::Targets(_) => Loss::DlrTowards(ranking(logits.row(i))[round + 1]),
+                ApgdLoss::Restarts(loss, _) if self.eot_samples > 1 => loss,
+                ApgdLoss::Restarts(loss, _) => loss.unsaturated(),
+                ApgdLoss::Targets(_) => Loss::DlrTowards(ranking(logits.row(i))[round + 1]),
             };
             let mut starts: Vec<Start> = attacked
                 .into_iter()
                 .map(|i| {
-                    let rng = &mut stream(self.seed, task.ids[i], round);
-                    Start { i, loss: loss(i), x: self.stages()[0].0.random_surface(task.image(i), rng) }
+                    let rng = &mut stream(self.seed, task.image_ids[i], round);
+                    Start { i, loss: loss(i), x: self.phases()[0].0.random_surface(task.image(i), rng) }
                 })
                 .collect();
             let mut done = round * self.iterations;
-            for (threat, iterations) in self.stages() {
-                let (samples, sparse, last) = (self.samples, self.enlarged, threat == self.threat);
+            for (threat, iterations) in self.phases() {
+                let (eot_samples, sparse, last) = (self.eot_samples, self.large_to_small_eps, threat == self.threat);
                 let total = rounds * self.iterations;
-                let run = Run { query, task, threat, iterations, samples, sparse, last, done, total };
-                match run.climb(starts, &mut found, observer).await? {
+                let run = Run { query, task, threat, iterations, eot_samples, sparse, last, done, total };
+                match run.run_from(starts, &mut found, observer).await? {
                     Some(best) => starts = best,
                     None => return Ok(found),
                 }
@@ -125,8 +125,8 @@ impl Attack for Apgd {
 
 impl Apgd {
     /// The balls in turn, with the iterations spent in each.
-    fn stages(&self) -> Vec<(ThreatModel, usize)> {
-        if !self.enlarged {
+    fn phases(&self) -> Vec<(ThreatModel, usize)> {
+        if !self.large_to_small_eps {
             return vec![(self.threat, self.iterations)];
         }
         let part = (3 * self.iterations).div_ceil(10);
@@ -150,8 +150,8 @@ pub struct Run<'a, M> {
     pub task: &'a AttackBatch,
     pub threat: ThreatModel,
     pub iterations: usize,
-    /// See [`Apgd::samples`].
-    pub samples: usize,
+    /// See [`Apgd::eot_samples`].
+    pub eot_samples: usize,
     /// L1: the first steps move as many pixels as the start's perturbation suggests, not a fifth of all.
     pub sparse: bool,
     /// The ball is the one that counts, not an enlarged one.
@@ -164,7 +164,7 @@ pub struct Run<'a, M> {
 impl<M: Classifier> Run<'_, M> {
     /// Climbs from `starts`; gives the points of highest loss, or nothing if the observer has ended it. Images that fall
     /// leave at once.
-    pub async fn climb(
+    pub async fn run_from(
         &self,
         starts: Vec<Start>,
         found: &mut [AttackOutcome],
@@ -184,7 +184,7 @@ impl<M: Classifier> Run<'_, M> {
         let mut period_began = 0;
         for iteration in 0..self.iterations {
             // One look at a model that answers at random proves nothing: there, all go on to the end.
-            if self.last && self.samples == 1 {
+            if self.last && self.eot_samples == 1 {
                 points.retain(|p| !found[p.i].succeeded());
             }
             if points.is_empty() {
@@ -239,9 +239,9 @@ impl<M: Classifier> Run<'_, M> {
         let x_adv: Vec<f32> = points.iter().flat_map(|p| &p.x_adv).copied().collect();
         let n = self.query.values();
         let mut losses = vec![0.0; points.len()];
-        for sample in 0..self.samples {
+        for sample in 0..self.eot_samples {
             let cotangent = |k: usize, z: &[f32], dz: &mut [f32]| {
-                losses[k] = points[k].loss.ascend(points[k].goal, z, dz);
+                losses[k] = points[k].loss.value_and_grad(points[k].goal, z, dz);
             };
             let (logits, gradients) = self.query.gradient(&x_adv, cotangent).await?;
             for ((p, g), z) in points.iter_mut().zip(gradients.chunks(n)).zip(logits.rows()) {
@@ -251,9 +251,9 @@ impl<M: Classifier> Run<'_, M> {
                     p.gradient.iter_mut().zip(g).for_each(|(sum, g)| *sum += g);
                 }
                 // Of an answer at random the last sample counts, as in the original.
-                if self.last && sample + 1 == self.samples {
+                if self.last && sample + 1 == self.eot_samples {
                     let distance = || self.threat.distance(&p.x_adv, p.x);
-                    found[p.i].offer(&p.x_adv, p.goal.margin(z), distance);
+                    found[p.i].keep_if_worse(&p.x_adv, p.goal.margin(z), distance);
                 }
             }
         }
@@ -273,7 +273,7 @@ impl Point<'_> {
     fn advance(&mut self, threat: &ThreatModel, first: bool) {
         let direction = match threat.norm {
             Norm::L1 => sparse_sign(&self.gradient, self.moves),
-            _ => threat.steepest(&self.gradient),
+            _ => threat.steepest_ascent(&self.gradient),
         };
         let mut next: Vec<f32> = self.x_adv.iter().zip(direction).map(|(x, d)| x + self.step * d).collect();
         threat.project(&mut next, self.x);

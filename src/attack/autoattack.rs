@@ -7,44 +7,53 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AttackKind, Classifier, Error, Loss, ModelOracle, Norm, ThreatModel,
-    apgd::{Apgd, Climb},
+    any::{AnyAttack, NamedAttack},
+    apgd::{Apgd, ApgdLoss},
     fab::Fab,
-    method::{Method, Stage},
     square::Square,
 };
 
 /// The attacks of a version, with the published parameters; those that the number of classes rules out are left out.
-pub fn stages(version: AttackKind, threat: ThreatModel, classes: usize, seed: u64) -> Vec<Stage> {
+pub fn attacks(version: AttackKind, threat: ThreatModel, classes: usize, seed: u64) -> Vec<NamedAttack> {
     let sparse = threat.norm == Norm::L1;
     let rand = version == AttackKind::AutoattackRand;
     let targets = |n: usize| n.min(classes.saturating_sub(1));
-    let apgd = |climb| {
-        let enlarged = sparse && version == AttackKind::Autoattack;
-        Method::Apgd(Apgd { threat, climb, iterations: 100, samples: if rand { 20 } else { 1 }, enlarged, seed })
+    let apgd = |loss| {
+        let large_to_small_eps = sparse && version == AttackKind::Autoattack;
+        AnyAttack::Apgd(Apgd {
+            threat,
+            loss,
+            iterations: 100,
+            eot_samples: if rand { 20 } else { 1 },
+            large_to_small_eps,
+            seed,
+        })
     };
-    let fab = |targets, restarts| Method::Fab(Fab { threat, targets, restarts, iterations: 100, seed });
-    let square = Method::Square(Square { threat, queries: 5000, restarts: 1, share: 0.8, seed });
+    let fab = |targets, restarts| AnyAttack::Fab(Fab { threat, targets, restarts, iterations: 100, seed });
+    let square = AnyAttack::Square(Square { threat, queries: 5000, restarts: 1, share: 0.8, seed });
     let all = match version {
         AttackKind::AutoattackRand => vec![
-            ("apgd-ce", apgd(Climb::Restarts(Loss::CrossEntropy, 1))),
-            ("apgd-dlr", apgd(Climb::Restarts(Loss::Dlr, 1))),
+            ("apgd-ce", apgd(ApgdLoss::Restarts(Loss::CrossEntropy, 1))),
+            ("apgd-dlr", apgd(ApgdLoss::Restarts(Loss::Dlr, 1))),
         ],
         AttackKind::AutoattackPlus => vec![
-            ("apgd-ce", apgd(Climb::Restarts(Loss::CrossEntropy, 5))),
-            ("apgd-dlr", apgd(Climb::Restarts(Loss::Dlr, 5))),
+            ("apgd-ce", apgd(ApgdLoss::Restarts(Loss::CrossEntropy, 5))),
+            ("apgd-dlr", apgd(ApgdLoss::Restarts(Loss::Dlr, 5))),
             ("fab", fab(None, 5)),
             ("square", square),
-            ("apgd-t", apgd(Climb::Targets(targets(9)))),
+            ("apgd-t", apgd(ApgdLoss::Targets(targets(9)))),
             ("fab-t", fab(Some(targets(9)), 1)),
         ],
         _ => vec![
-            ("apgd-ce", apgd(Climb::Restarts(Loss::CrossEntropy, if sparse { 5 } else { 1 }))),
-            ("apgd-t", apgd(Climb::Targets(targets(if sparse { 5 } else { 9 })))),
+            ("apgd-ce", apgd(ApgdLoss::Restarts(Loss::CrossEntropy, if sparse { 5 } else { 1 }))),
+            ("apgd-t", apgd(ApgdLoss::Targets(targets(if sparse { 5 } else { 9 })))),
             ("fab-t", fab(Some(targets(9)), 1)),
             ("square", square),
         ],
     };
-    let suited = |(name, method): (_, Method)| method.suits(classes, &[]).ok().map(|()| Stage { name, method });
+    let suited = |(name, attack): (_, AnyAttack)| {
+        attack.check_supported(classes, &[]).ok().map(|()| NamedAttack { name, attack })
+    };
     all.into_iter().filter_map(suited).collect()
 }
 
@@ -54,7 +63,7 @@ pub fn left_out(version: AttackKind, classes: usize) -> Vec<Flag> {
         return Vec::new();
     }
     let threat = ThreatModel { norm: Norm::Linf, epsilon: 0.0 };
-    let names = |classes| stages(version, threat, classes, 0).into_iter().map(|stage| stage.name);
+    let names = |classes| attacks(version, threat, classes, 0).into_iter().map(|stage| stage.name);
     let left: Vec<&str> = names(classes).collect();
     let left_out: Vec<String> = names(10).filter(|name| !left.contains(name)).map(Into::into).collect();
     if left_out.is_empty() { Vec::new() } else { vec![Flag::FewClasses { classes, left_out }] }
@@ -64,7 +73,8 @@ pub fn left_out(version: AttackKind, classes: usize) -> Vec<Flag> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Flag {
     /// Equal images get different answers.
-    Randomised,
+    #[serde(rename = "Randomised")]
+    Randomized,
     /// The outputs look like probabilities.
     Probabilities,
     /// So many gradients were exactly zero at the start of an attack.
@@ -72,7 +82,8 @@ pub enum Flag {
     /// Random search has felled so many images of all that gradients had left.
     SquareAhead { felled: usize, of: usize },
     /// So many images were not attacked: the model attacked, which is not the one that judges, is wrong on them anyway.
-    LeftAlone { images: usize, of: usize },
+    #[serde(rename = "LeftAlone")]
+    Skipped { images: usize, of: usize },
     /// These attacks were left out since the model has too few classes for their loss.
     FewClasses { classes: usize, left_out: Vec<String> },
 }
@@ -80,7 +91,7 @@ pub enum Flag {
 impl fmt::Display for Flag {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            Self::Randomised => f.write_str(
+            Self::Randomized => f.write_str(
                 "the model answers at random: the same image gets different outputs, so one gradient says little. Use \
                  autoattack-rand, which averages many",
             ),
@@ -99,7 +110,7 @@ impl fmt::Display for Flag {
                 "square, which only guesses, felled {felled} of {of} images that the gradient attacks had left: a sign \
                  of masked gradients. Try more queries and restarts, or an attack made for this model"
             ),
-            Self::LeftAlone { images, of } => write!(
+            Self::Skipped { images, of } => write!(
                 f,
                 "{images} of {of} images were not attacked, since the model attacked is wrong on them anyway: the judge \
                  looks the more robust for it"
@@ -128,7 +139,7 @@ pub async fn check_outputs(query: &ModelOracle<'_, impl Classifier>, x: &[f32]) 
         let again = query.logits(x).await?;
         let moved = first.rows().zip(again.rows()).any(|(a, b)| Norm::L2.distance(&unit(a), &unit(b)) > RANDOM);
         if moved {
-            flags.push(Flag::Randomised);
+            flags.push(Flag::Randomized);
             break;
         }
     }
@@ -141,5 +152,5 @@ pub async fn check_outputs(query: &ModelOracle<'_, impl Classifier>, x: &[f32]) 
 }
 
 fn unit(z: &[f32]) -> Vec<f32> {
-    super::threat::scaled(z, Norm::L2, 1.0)
+    super::threat::rescale(z, Norm::L2, 1.0)
 }

@@ -13,7 +13,7 @@ pub struct Boundary {
 /// For each image the boundary that has to be crossed for its goal: of the nearest class, or of the one given.
 ///
 /// Without given classes this takes a gradient for every class.
-pub async fn nearest(
+pub async fn nearest_boundary(
     query: &ModelOracle<'_, impl Classifier>,
     norm: Norm,
     x: &[f32],
@@ -65,7 +65,7 @@ fn dual_size(norm: Norm, gradient: &[f32]) -> f32 {
         Norm::L2 => Norm::L2,
         Norm::L1 => Norm::Linf,
     };
-    dual.size(gradient.iter().copied())
+    dual.norm(gradient.iter().copied())
 }
 
 /// The smallest d with w . d = c and t + d in [0,1]; if there is none, the one that comes nearest (Croce and Hein, 2020b,
@@ -74,7 +74,7 @@ fn dual_size(norm: Norm, gradient: &[f32]) -> f32 {
 /// Only moves with the sign of c w help. With room_i the way to the wall there, the solution is |d_i| = min(lambda, room_i)
 /// for L-inf and min(lambda |w_i|, room_i) for L2, with the lambda at which sum |w_i d_i| = |c|; for L1 the steepest pixels
 /// go to the wall one after the other.
-pub fn reach(norm: Norm, t: &[f32], w: &[f32], c: f64) -> Vec<f32> {
+pub fn project_onto_hyperplane(norm: Norm, t: &[f32], w: &[f32], c: f64) -> Vec<f32> {
     let towards = |w: f32| if (w > 0.0) == (c > 0.0) { 1.0f32 } else { -1.0 };
     let room = |i: usize| f64::from(if towards(w[i]) > 0.0 { 1.0 - t[i] } else { t[i] }.max(0.0));
     let weight = |i: usize| f64::from(w[i].abs());

@@ -3,7 +3,7 @@
 
 use super::{
     Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, Loss, ModelOracle, Observer, Progress, ThreatModel,
-    clean, standing,
+    initial_outcomes, unfooled,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,8 +45,8 @@ impl Attack for CarliniWagner {
         task: &AttackBatch,
         observer: &mut impl Observer,
     ) -> Result<Vec<AttackOutcome>, Error> {
-        let (mut found, _) = clean(query, task).await?;
-        let mut points: Vec<Point> = standing(&found)
+        let (mut found, _) = initial_outcomes(query, task).await?;
+        let mut points: Vec<Point> = unfooled(&found)
             .into_iter()
             .map(|i| {
                 let (w, means) = (Vec::new(), [Vec::new(), Vec::new()]);
@@ -65,7 +65,7 @@ impl Attack for CarliniWagner {
                 let cotangent = |k: usize, z: &[f32], dz: &mut [f32]| {
                     let p = &points[k];
                     if p.goal.margin(z) + self.confidence > 0.0 {
-                        Loss::Margin.ascend(p.goal, z, dz);
+                        Loss::Margin.value_and_grad(p.goal, z, dz);
                     }
                 };
                 let (logits, gradients) = query.gradient(&x_adv, cotangent).await?;
@@ -75,7 +75,7 @@ impl Attack for CarliniWagner {
                     if margin <= -self.confidence {
                         p.success = true;
                         let distance = self.threat.distance(x_adv, p.x);
-                        found[p.i].offer_nearest(x_adv, margin, distance, &self.threat);
+                        found[p.i].keep_if_closer(x_adv, margin, distance, &self.threat);
                     }
                     p.descend(x_adv, gradient, self.rate, step);
                 }

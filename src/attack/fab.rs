@@ -5,9 +5,10 @@ use rayon::prelude::*;
 
 use super::{
     Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, ModelOracle, Observer, Progress, ThreatModel,
-    boundary::{Boundary, nearest, reach},
-    clean, standing, stream,
-    threat::{random_direction, scaled},
+    boundary::{Boundary, nearest_boundary, project_onto_hyperplane},
+    initial_outcomes, stream,
+    threat::{random_direction, rescale},
+    unfooled,
 };
 use crate::prediction::ranking;
 
@@ -46,14 +47,14 @@ impl Attack for Fab {
         task: &AttackBatch,
         observer: &mut impl Observer,
     ) -> Result<Vec<AttackOutcome>, Error> {
-        let (mut found, logits) = clean(query, task).await?;
+        let (mut found, logits) = initial_outcomes(query, task).await?;
         let rounds = self.targets.unwrap_or(1);
         let total = rounds * self.restarts * self.iterations;
         let mut done = 0;
         for round in 0..rounds {
             for restart in 0..self.restarts {
                 let start = |i| self.start(task, i, ranking(logits.row(i))[round + 1], round * self.restarts + restart);
-                let mut points: Vec<Point> = standing(&found).into_iter().map(start).collect();
+                let mut points: Vec<Point> = unfooled(&found).into_iter().map(start).collect();
                 for _ in 0..self.iterations {
                     points.retain(|p| !found[p.i].succeeded());
                     if points.is_empty() {
@@ -62,13 +63,14 @@ impl Attack for Fab {
                     let goals: Vec<Goal> = points.iter().map(|p| p.goal).collect();
                     let targets: Vec<usize> = points.iter().map(|p| p.target).collect();
                     let targets = self.targets.map(|_| targets.as_slice());
-                    let boundaries = nearest(query, self.threat.norm, &pixels(&points), &goals, targets).await?;
+                    let boundaries =
+                        nearest_boundary(query, self.threat.norm, &pixels(&points), &goals, targets).await?;
                     points.par_iter_mut().zip(boundaries).for_each(|(p, boundary)| self.advance(p, &boundary));
                     let logits = query.logits(&pixels(&points)).await?;
                     for (p, z) in points.iter_mut().zip(logits.rows()) {
                         let margin = p.goal.margin(z);
                         let distance = self.threat.distance(&p.x_adv, p.x);
-                        found[p.i].offer_nearest(&p.x_adv, margin, distance, &self.threat);
+                        found[p.i].keep_if_closer(&p.x_adv, margin, distance, &self.threat);
                         if margin <= 0.0 {
                             p.x_adv.iter_mut().zip(p.x).for_each(|(a, x)| *a = x + (*a - x) * BETA);
                         }
@@ -93,8 +95,8 @@ impl Fab {
         let x = task.image(i);
         // The first run for each target begins at the image.
         let x_adv = if !run.is_multiple_of(self.restarts) {
-            let d = random_direction(self.threat.norm, x.len(), &mut stream(self.seed, task.ids[i], run));
-            self.threat.displaced(x, &scaled(&d, self.threat.norm, self.threat.epsilon / 2.0))
+            let d = random_direction(self.threat.norm, x.len(), &mut stream(self.seed, task.image_ids[i], run));
+            self.threat.perturb(x, &rescale(&d, self.threat.norm, self.threat.epsilon / 2.0))
         } else {
             x.to_vec()
         };
@@ -106,9 +108,9 @@ impl Fab {
         let norm = self.threat.norm;
         let c = -f64::from(*difference);
         let way: f64 = normal.iter().zip(&p.x_adv).zip(p.x).map(|((w, a), x)| f64::from(*w) * f64::from(a - x)).sum();
-        let from_here = reach(norm, &p.x_adv, normal, c);
-        let from_original = reach(norm, p.x, normal, c + way);
-        let size = |d: &[f32]| norm.size(d.iter().copied()).max(1e-8);
+        let from_here = project_onto_hyperplane(norm, &p.x_adv, normal, c);
+        let from_original = project_onto_hyperplane(norm, p.x, normal, c + way);
+        let size = |d: &[f32]| norm.norm(d.iter().copied()).max(1e-8);
         let (here, original) = (size(&from_here), size(&from_original));
         let alpha = (here / (here + original)).min(ALPHA_MAX);
         for (((a, x), d1), d2) in p.x_adv.iter_mut().zip(p.x).zip(from_here).zip(from_original) {

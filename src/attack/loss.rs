@@ -61,7 +61,7 @@ impl Loss {
     }
 
     /// Its value at logits `z`; its derivative is added to `dz`. The arithmetic is float64.
-    pub fn ascend(self, goal: Goal, z: &[f32], dz: &mut [f32]) -> f64 {
+    pub fn value_and_grad(self, goal: Goal, z: &[f32], dz: &mut [f32]) -> f64 {
         let (own, sign) = match goal {
             Goal::Untargeted(y) => (y, 1.0),
             Goal::Targeted(t) => (t, -1.0),
@@ -71,7 +71,7 @@ impl Loss {
             Self::CrossEntropy => {
                 // -log p_own = log(1 + e^s) of the log-odds s, whose slope is 1 - p_own, here without a difference.
                 let mut slope = vec![0.0; z.len()];
-                let s = sign * Self::LogOdds.ascend(goal, z, &mut slope);
+                let s = sign * Self::LogOdds.value_and_grad(goal, z, &mut slope);
                 let doubt = 1.0 / (1.0 + (-s).exp());
                 dz.iter_mut().zip(slope).for_each(|(dz, slope)| *dz += (doubt * f64::from(slope)) as f32);
                 sign * (s.max(0.0) + (-s.abs()).exp().ln_1p())

@@ -8,6 +8,7 @@
 //! every backend, each image has its own step size, stopping point and random stream, and images that have fallen
 //! leave the batch at once. Only the attack inside training ([`training`]) stays on the device.
 
+pub mod any;
 pub mod apgd;
 pub mod autoattack;
 pub mod boundary;
@@ -15,22 +16,21 @@ mod config;
 pub mod cw;
 pub mod deepfool;
 pub mod fab;
+pub mod inner;
 pub mod loss;
-pub mod method;
 pub mod pgd;
 pub mod query;
 pub mod rounding;
 pub mod simba;
 pub mod square;
 pub mod threat;
-pub mod training;
 
 use std::ops::ControlFlow;
 
 use crate::model::Classifier;
+pub use any::AnyAttack;
 pub use config::{AttackConfig, AttackKind, AttackLoss, Norm, StepSchedule};
 pub use loss::{Goal, Loss};
-pub use method::Method;
 pub use query::{Logits, ModelOracle};
 pub use threat::ThreatModel;
 
@@ -49,12 +49,12 @@ pub enum Error {
 #[derive(Clone, Debug)]
 pub struct AttackBatch {
     /// `[B, 3, H, W]` in [0,1], flat.
-    pub x: Vec<f32>,
+    pub images: Vec<f32>,
     /// `[B]`.
     pub goals: Vec<Goal>,
     /// `[B]`, numbers of the images: what is random in an attack on an image depends on its number and the seed, not
     /// on the batch that it is in.
-    pub ids: Vec<u64>,
+    pub image_ids: Vec<u64>,
 }
 
 impl AttackBatch {
@@ -68,8 +68,8 @@ impl AttackBatch {
 
     /// The pixels of image `i`.
     pub fn image(&self, i: usize) -> &[f32] {
-        let n = self.x.len() / self.len();
-        &self.x[i * n..(i + 1) * n]
+        let n = self.images.len() / self.len();
+        &self.images[i * n..(i + 1) * n]
     }
 }
 
@@ -91,7 +91,7 @@ impl AttackOutcome {
     }
 
     /// Takes a point inside the threat over if its margin is lower.
-    fn offer(&mut self, x: &[f32], margin: f32, distance: impl FnOnce() -> f32) {
+    fn keep_if_worse(&mut self, x: &[f32], margin: f32, distance: impl FnOnce() -> f32) {
         if margin <= 0.0 {
             let distance = distance();
             self.distance = Some(self.distance.map_or(distance, |d| d.min(distance)));
@@ -104,7 +104,7 @@ impl AttackOutcome {
 
     /// Takes a point that reaches the goal over if it is the nearest, for attacks that look for the smallest
     /// perturbation; beyond the threat only its distance is kept.
-    fn offer_nearest(&mut self, x: &[f32], margin: f32, distance: f32, threat: &ThreatModel) {
+    fn keep_if_closer(&mut self, x: &[f32], margin: f32, distance: f32, threat: &ThreatModel) {
         if margin <= 0.0 && self.distance.is_none_or(|d| distance < d) {
             self.distance = Some(distance);
             if distance <= threat.epsilon {
@@ -147,11 +147,11 @@ pub trait Attack {
 }
 
 /// The images as they are, with their margins, and their logits: what every attack begins with.
-async fn clean(
+async fn initial_outcomes(
     query: &ModelOracle<'_, impl Classifier>,
     task: &AttackBatch,
 ) -> Result<(Vec<AttackOutcome>, Logits), Error> {
-    let logits = query.logits(&task.x).await?;
+    let logits = query.logits(&task.images).await?;
     let found = |(i, z)| {
         let goal: Goal = task.goals[i];
         let margin = goal.margin(z);
@@ -162,7 +162,7 @@ async fn clean(
 }
 
 /// The numbers of the images on which the goal is not reached.
-fn standing(found: &[AttackOutcome]) -> Vec<usize> {
+fn unfooled(found: &[AttackOutcome]) -> Vec<usize> {
     (0..found.len()).filter(|&i| !found[i].succeeded()).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, Loss, ModelOracle, Norm, Observer, Progress,
-    StepSchedule, ThreatModel, clean, standing, stream,
+    StepSchedule, ThreatModel, initial_outcomes, stream, unfooled,
 };
 
 /// x <- project(x + step * steepest(d loss/dx)), `steps` times, from `restarts` starting points.
@@ -70,8 +70,8 @@ impl Attack for Pgd {
         task: &AttackBatch,
         observer: &mut impl Observer,
     ) -> Result<Vec<AttackOutcome>, Error> {
-        let (mut found, _) = clean(query, task).await?;
-        let attacked = standing(&found);
+        let (mut found, _) = initial_outcomes(query, task).await?;
+        let attacked = unfooled(&found);
         for restart in 0..self.restarts {
             let mut points: Vec<Point> = attacked
                 .iter()
@@ -84,7 +84,7 @@ impl Attack for Pgd {
                 }
                 let x_adv: Vec<f32> = points.iter().flat_map(|p| &p.x_adv).copied().collect();
                 let loss = |k: usize, z: &[f32], dz: &mut [f32]| {
-                    self.loss.unsaturated().ascend(points[k].goal, z, dz);
+                    self.loss.unsaturated().value_and_grad(points[k].goal, z, dz);
                 };
                 let (logits, gradients) = query.gradient(&x_adv, loss).await?;
                 if step == 0 && restart == 0 {
@@ -117,7 +117,7 @@ impl Pgd {
     fn start<'a>(&self, task: &'a AttackBatch, i: usize, restart: usize) -> Point<'a> {
         let x = task.image(i);
         let x_adv = if self.random_start || restart > 0 {
-            self.threat.random(x, &mut stream(self.seed, task.ids[i], restart))
+            self.threat.random(x, &mut stream(self.seed, task.image_ids[i], restart))
         } else {
             x.to_vec()
         };
@@ -127,18 +127,18 @@ impl Pgd {
 
     fn judge(&self, point: &Point, z: &[f32], found: &mut [AttackOutcome]) {
         let distance = || self.threat.distance(&point.x_adv, point.x);
-        found[point.i].offer(&point.x_adv, point.goal.margin(z), distance);
+        found[point.i].keep_if_worse(&point.x_adv, point.goal.margin(z), distance);
     }
 
     fn advance(&self, point: &mut Point, gradient: &[f32], step: usize) {
         let ahead = if self.momentum > 0.0 {
-            let size = Norm::L1.size(gradient.iter().copied()).max(f32::MIN_POSITIVE);
+            let size = Norm::L1.norm(gradient.iter().copied()).max(f32::MIN_POSITIVE);
             for (sum, g) in point.accumulated.iter_mut().zip(gradient) {
                 *sum = self.momentum * *sum + g / size;
             }
-            self.threat.steepest(&point.accumulated)
+            self.threat.steepest_ascent(&point.accumulated)
         } else {
-            self.threat.steepest(gradient)
+            self.threat.steepest_ascent(gradient)
         };
         let length = self.length(step);
         point.x_adv.iter_mut().zip(ahead).for_each(|(x, d)| *x += length * d);

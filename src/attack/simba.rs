@@ -3,8 +3,8 @@
 use rand::seq::SliceRandom;
 
 use super::{
-    Attack, AttackBatch, AttackOutcome, Classifier, Error, Loss, ModelOracle, Observer, Progress, ThreatModel, clean,
-    standing, stream,
+    Attack, AttackBatch, AttackOutcome, Classifier, Error, Loss, ModelOracle, Observer, Progress, ThreatModel,
+    initial_outcomes, stream, unfooled,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,14 +24,14 @@ impl Attack for SimBa {
         task: &AttackBatch,
         observer: &mut impl Observer,
     ) -> Result<Vec<AttackOutcome>, Error> {
-        let (mut found, logits) = clean(query, task).await?;
+        let (mut found, logits) = initial_outcomes(query, task).await?;
         // Only compared, so the log-odds do for the cross-entropy.
-        let loss = |i: usize, z: &[f32]| Loss::LogOdds.ascend(task.goals[i], z, &mut vec![0.0; z.len()]);
-        let mut points: Vec<(usize, Vec<f32>, f64, Vec<usize>)> = standing(&found)
+        let loss = |i: usize, z: &[f32]| Loss::LogOdds.value_and_grad(task.goals[i], z, &mut vec![0.0; z.len()]);
+        let mut points: Vec<(usize, Vec<f32>, f64, Vec<usize>)> = unfooled(&found)
             .into_iter()
             .map(|i| {
                 let mut order: Vec<usize> = (0..query.values()).collect();
-                order.shuffle(&mut stream(self.seed, task.ids[i], 0));
+                order.shuffle(&mut stream(self.seed, task.image_ids[i], 0));
                 (i, task.image(i).to_vec(), loss(i, logits.row(i)), order)
             })
             .collect();
@@ -59,7 +59,7 @@ impl Attack for SimBa {
                     let value = loss(*i, z);
                     let distance = || self.threat.distance(candidate, task.image(*i));
                     // Of many classes one may win while the odds of them all fall.
-                    found[*i].offer(candidate, task.goals[*i].margin(z), distance);
+                    found[*i].keep_if_worse(candidate, task.goals[*i].margin(z), distance);
                     let better = value > *best;
                     if better {
                         x.copy_from_slice(candidate);

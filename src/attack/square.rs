@@ -1,8 +1,8 @@
 //! Square attack (Andriushchenko et al., 2020): random search with squares that shrink; asks for logits only.
 
 use super::{
-    Attack, AttackBatch, AttackOutcome, Classifier, Error, ModelOracle, Norm, Observer, Progress, ThreatModel, clean,
-    standing, stream, threat::scaled,
+    Attack, AttackBatch, AttackOutcome, Classifier, Error, ModelOracle, Norm, Observer, Progress, ThreatModel,
+    initial_outcomes, stream, threat::rescale, unfooled,
 };
 use crate::random::{RngExt, Stream};
 
@@ -40,12 +40,12 @@ impl Attack for Square {
         task: &AttackBatch,
         observer: &mut impl Observer,
     ) -> Result<Vec<AttackOutcome>, Error> {
-        let (mut found, _) = clean(query, task).await?;
+        let (mut found, _) = initial_outcomes(query, task).await?;
         for restart in 0..self.restarts {
-            let mut points: Vec<Point> = standing(&found)
+            let mut points: Vec<Point> = unfooled(&found)
                 .into_iter()
                 .map(|i| {
-                    let (x, rng) = (task.image(i), stream(self.seed, task.ids[i], restart));
+                    let (x, rng) = (task.image(i), stream(self.seed, task.image_ids[i], restart));
                     Point { i, x, best: x.to_vec(), margin: f32::INFINITY, rng }
                 })
                 .collect();
@@ -61,7 +61,7 @@ impl Attack for Square {
                     if margin < p.margin {
                         p.best.copy_from_slice(candidate);
                         p.margin = margin;
-                        found[p.i].offer(candidate, margin, || self.threat.distance(candidate, p.x));
+                        found[p.i].keep_if_worse(candidate, margin, || self.threat.distance(candidate, p.x));
                     }
                 }
                 points.retain(|p| !found[p.i].succeeded());
@@ -86,7 +86,7 @@ impl Square {
             (Norm::Linf, 0) => {
                 let stripes: Vec<f32> = (0..c * w).map(|_| self.threat.epsilon * either(&mut p.rng)).collect();
                 let d: Vec<f32> = (0..c * h * w).map(|j| stripes[j / (h * w) * w + j % w]).collect();
-                self.threat.displaced(p.x, &d)
+                self.threat.perturb(p.x, &d)
             }
             (Norm::Linf, _) => {
                 let window = Window::random(side.clamp(1, h.min(w)), shape, &mut p.rng);
@@ -114,7 +114,7 @@ impl Square {
                         window.indices(channel).zip(&bump).for_each(|(j, b)| d[j] += sign * b);
                     }
                 }
-                self.threat.displaced(p.x, &self.filling(&d))
+                self.threat.perturb(p.x, &self.filling(&d))
             }
             _ => {
                 let side = (side.max(3) | 1).min(h.min(w));
@@ -129,7 +129,7 @@ impl Square {
 
     /// L2: scaled to fill the ball. L1: the projection alone bounds it.
     fn filling(&self, d: &[f32]) -> Vec<f32> {
-        if self.threat.norm == Norm::L2 { scaled(d, Norm::L2, self.threat.epsilon) } else { d.to_vec() }
+        if self.threat.norm == Norm::L2 { rescale(d, Norm::L2, self.threat.epsilon) } else { d.to_vec() }
     }
 
     /// The proposal in L2 and L1 for image `x` when `best` is the best point so far: takes the size of the displacement
@@ -138,20 +138,20 @@ impl Square {
     pub fn shifted(&self, x: &[f32], best: &[f32], Shift { to, from, bump, signs }: &Shift) -> Vec<f32> {
         let (norm, epsilon, channels) = (self.threat.norm, self.threat.epsilon, signs.len() as f32);
         let mut d: Vec<f32> = best.iter().zip(x).map(|(b, x)| b - x).collect();
-        let whole = norm.size(d.iter().copied());
+        let whole = norm.norm(d.iter().copied());
         for (channel, sign) in signs.iter().enumerate() {
-            let there = norm.size(to.indices(channel).map(|j| d[j]));
+            let there = norm.norm(to.indices(channel).map(|j| d[j]));
             let elsewhere = from.indices(channel).filter(|&j| !to.contains(j));
-            let both = norm.size(to.indices(channel).chain(elsewhere).map(|j| d[j]));
+            let both = norm.norm(to.indices(channel).chain(elsewhere).map(|j| d[j]));
             let new: Vec<f32> = to.indices(channel).zip(bump).map(|(j, b)| sign * b + d[j] / (1e-12 + there)).collect();
             let size = match norm {
                 Norm::L2 => ((epsilon * epsilon - whole * whole).max(0.0) / channels + both * both).sqrt(),
                 _ => (epsilon - whole).max(0.0) + both * channels,
             };
             from.indices(channel).for_each(|j| d[j] = 0.0);
-            to.indices(channel).zip(scaled(&new, norm, size)).for_each(|(j, v)| d[j] = v);
+            to.indices(channel).zip(rescale(&new, norm, size)).for_each(|(j, v)| d[j] = v);
         }
-        self.threat.displaced(x, &self.filling(&d))
+        self.threat.perturb(x, &self.filling(&d))
     }
 }
 
@@ -202,7 +202,7 @@ pub fn bump(norm: Norm, side: usize) -> Vec<f32> {
     let upper = peak(norm, side / 2, side);
     let lower = peak(norm, side - side / 2, side).into_iter().map(|v| -v);
     let both: Vec<f32> = upper.into_iter().chain(lower).collect();
-    scaled(&both, norm, 1.0)
+    rescale(&both, norm, 1.0)
 }
 
 /// A bump as it is or, as often, with its peaks side by side.
@@ -224,5 +224,5 @@ fn peak(norm: Norm, rows: usize, columns: usize) -> Vec<f32> {
             }
         }
     }
-    scaled(&values, norm, 1.0)
+    rescale(&values, norm, 1.0)
 }

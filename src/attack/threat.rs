@@ -15,7 +15,7 @@ const SPARSE: f64 = 0.05;
 
 impl Norm {
     /// The size of a displacement.
-    pub fn size(self, d: impl Iterator<Item = f32>) -> f32 {
+    pub fn norm(self, d: impl Iterator<Item = f32>) -> f32 {
         match self {
             Self::Linf => d.fold(0.0, |m, v| m.max(v.abs())),
             Self::L2 => d.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt() as f32,
@@ -25,7 +25,7 @@ impl Norm {
 
     /// The distance between two images, as float32 computes their difference.
     pub fn distance(self, a: &[f32], b: &[f32]) -> f32 {
-        self.size(a.iter().zip(b).map(|(a, b)| a - b))
+        self.norm(a.iter().zip(b).map(|(a, b)| a - b))
     }
 }
 
@@ -82,10 +82,10 @@ impl ThreatModel {
     }
 
     /// The step of unit size along which the loss rises fastest; in L1 spread over the [`SPARSE`] steepest pixels.
-    pub fn steepest(&self, gradient: &[f32]) -> Vec<f32> {
+    pub fn steepest_ascent(&self, gradient: &[f32]) -> Vec<f32> {
         match self.norm {
             Norm::Linf => gradient.iter().copied().map(sign).collect(),
-            Norm::L2 => scaled(gradient, Norm::L2, 1.0),
+            Norm::L2 => rescale(gradient, Norm::L2, 1.0),
             Norm::L1 => sparse_sign(gradient, (SPARSE * gradient.len() as f64).ceil() as usize),
         }
     }
@@ -97,29 +97,29 @@ impl ThreatModel {
             Norm::L2 => {
                 let direction = random::normal(rng, x.len());
                 let radius = random::uniform(rng, 1, 0.0, 1.0)[0].powf(1.0 / x.len() as f32);
-                scaled(&direction, Norm::L2, self.epsilon * radius)
+                rescale(&direction, Norm::L2, self.epsilon * radius)
             }
             Norm::L1 => {
                 // One more than there are pixels: its share is the way left to the surface.
                 let sizes = random::exponential(rng, x.len() + 1);
-                let unit = self.epsilon / Norm::L1.size(sizes.iter().copied());
+                let unit = self.epsilon / Norm::L1.norm(sizes.iter().copied());
                 let signs = random::uniform(rng, x.len(), -1.0, 1.0);
                 sizes.iter().zip(signs).map(|(size, s)| unit * size * s.signum()).collect()
             }
         };
-        self.displaced(x, &d)
+        self.perturb(x, &d)
     }
 
     /// A random point on the surface of the ball, as AutoAttack's attacks start: uniform numbers scaled to it for L-inf,
     /// normal ones for L2; L1: the projection of a normal draw.
     pub fn random_surface(&self, x: &[f32], rng: &mut Stream) -> Vec<f32> {
         let d = random_direction(self.norm, x.len(), rng);
-        let d = if self.norm == Norm::L1 { d } else { scaled(&d, self.norm, self.epsilon) };
-        self.displaced(x, &d)
+        let d = if self.norm == Norm::L1 { d } else { rescale(&d, self.norm, self.epsilon) };
+        self.perturb(x, &d)
     }
 
     /// `x + d`, projected.
-    pub fn displaced(&self, x: &[f32], d: &[f32]) -> Vec<f32> {
+    pub fn perturb(&self, x: &[f32], d: &[f32]) -> Vec<f32> {
         let mut x_adv: Vec<f32> = x.iter().zip(d).map(|(x, d)| x + d).collect();
         self.project(&mut x_adv, x);
         x_adv
@@ -137,8 +137,8 @@ pub fn sign(v: f32) -> f32 {
 }
 
 /// `d` scaled to a size; 0 stays 0.
-pub fn scaled(d: &[f32], norm: Norm, size: f32) -> Vec<f32> {
-    match norm.size(d.iter().copied()) {
+pub fn rescale(d: &[f32], norm: Norm, size: f32) -> Vec<f32> {
+    match norm.norm(d.iter().copied()) {
         0.0 => d.to_vec(),
         now => d.iter().map(|v| v * (size / now)).collect(),
     }
@@ -150,7 +150,7 @@ pub fn sparse_sign(gradient: &[f32], k: usize) -> Vec<f32> {
     let rank = sizes.len() - k.clamp(1, sizes.len());
     let threshold = *sizes.select_nth_unstable_by(rank, f32::total_cmp).1;
     let signs: Vec<f32> = gradient.iter().map(|&v| if v.abs() >= threshold { sign(v) } else { 0.0 }).collect();
-    scaled(&signs, Norm::L1, 1.0)
+    rescale(&signs, Norm::L1, 1.0)
 }
 
 /// The Euclidean projection onto the L1 ball of radius epsilon around `x`, cut with [0,1] (Croce and Hein, 2021):
@@ -162,7 +162,7 @@ fn project_l1(x_adv: &mut [f32], x: &[f32], epsilon: f64) {
     let sum = |lambda: f64| d.iter().zip(x).map(|(&d, &x)| kept(d, x, lambda)).sum::<f64>();
     let mut lambda = 0.0;
     if sum(0.0) > epsilon {
-        let (mut low, mut high) = (0.0, f64::from(Norm::Linf.size(d.iter().copied())));
+        let (mut low, mut high) = (0.0, f64::from(Norm::Linf.norm(d.iter().copied())));
         while high - low > 1e-12 {
             lambda = (low + high) / 2.0;
             if sum(lambda) > epsilon { low = lambda } else { high = lambda }

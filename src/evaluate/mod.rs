@@ -12,8 +12,8 @@ use burn::tensor::Device;
 use crate::{
     attack::{
         Attack, AttackBatch, AttackConfig, AttackOutcome, Error, Goal, ModelOracle, Observer, Progress,
+        any::{NamedAttack, build_attacks},
         autoattack::{Flag, SQUARE_AHEAD, check_outputs},
-        method::{Stage, stages},
     },
     data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, to_unit_range},
     model::{Classifier, Model},
@@ -66,7 +66,7 @@ impl Target {
 /// A set of images and the attacks that a model must withstand on it.
 pub struct Evaluation<'a> {
     pub images: &'a ImageSet,
-    pub stages: &'a [Stage],
+    pub attacks: &'a [NamedAttack],
     pub target: Option<Target>,
     /// Of random targets.
     pub seed: u64,
@@ -84,12 +84,12 @@ pub struct EvaluationProgress<'a> {
     pub done: f64,
     pub of: usize,
     /// A batch has just ended: what `state` says can be kept.
-    pub settled: bool,
+    pub batch_finished: bool,
 }
 
-/// Watches an evaluation; may end it after a step, to go on later from the last settled state.
+/// Watches an evaluation; may end it after a step, to go on later from the last batch_finished state.
 pub trait EvaluationObserver {
-    fn look(&mut self, now: EvaluationProgress<'_>) -> impl Future<Output = ControlFlow<()>>;
+    fn on_progress(&mut self, progress: EvaluationProgress<'_>) -> impl Future<Output = ControlFlow<()>>;
 }
 
 impl Evaluation<'_> {
@@ -108,13 +108,13 @@ impl Evaluation<'_> {
         let pixels = self.pixels(&(0..n).collect::<Vec<_>>());
         let mut flags = self.flags.clone();
         flags.extend(check_outputs(&query, &pixels[..self.batch.min(n) * IMAGE_LEN]).await?);
-        flags.retain(|flag| !(self.may_be_random && *flag == Flag::Randomised));
+        flags.retain(|flag| !(self.may_be_random && *flag == Flag::Randomized));
         let logits = query.logits(&pixels).await?;
-        check(self.stages, self.target, logits.classes)?;
+        check(self.attacks, self.target, logits.classes)?;
         let right = |(i, z): (usize, &[f32])| seen(z, self.label(i)) == self.label(i);
         let fate = |row| if right(row) { ImageStatus::Robust } else { ImageStatus::Misclassified };
         Ok(State {
-            fates: logits.rows().enumerate().map(fate).collect(),
+            statuses: logits.rows().enumerate().map(fate).collect(),
             predictions: logits.rows().enumerate().map(|(i, z)| seen(z, self.label(i))).collect(),
             adversarial: pixels,
             records: Vec::new(),
@@ -124,38 +124,38 @@ impl Evaluation<'_> {
         })
     }
 
-    /// Goes on with an evaluation until its end, or until the observer stops it. Attacks are made on `model`; `judge`,
+    /// Goes on with an evaluation until its end, or until the observer stops it. Attacks are made on `model`; `eval_model`,
     /// usually the same, decides whether an image falls.
     pub async fn run(
         &self,
         model: &impl Classifier,
-        judge: &impl Classifier,
+        eval_model: &impl Classifier,
         device: &Device,
         state: &mut State,
-        watch: &mut impl EvaluationObserver,
+        observer: &mut impl EvaluationObserver,
     ) -> Result<(), Error> {
         if state.finished {
             return Ok(());
         }
-        let bench = Bench { evaluation: self, model, judge, device };
+        let bench = EvaluationRun { evaluation: self, model, eval_model, device };
         let first = state.records.len().saturating_sub(1);
-        for (number, stage) in self.stages.iter().enumerate().skip(first) {
+        for (number, attack) in self.attacks.iter().enumerate().skip(first) {
             if state.records.len() == number {
                 let standing = state.accuracy().robust;
-                let name = stage.name.to_owned();
+                let name = attack.name.to_owned();
                 state.records.push(Record { name, before: standing, after: standing, ..Record::default() });
                 state.next = 0;
             }
             loop {
-                let open = |i: &usize| state.fates[*i] == ImageStatus::Robust;
-                let ids: Vec<usize> = (state.next..state.fates.len()).filter(open).take(self.batch).collect();
+                let open = |i: &usize| state.statuses[*i] == ImageStatus::Robust;
+                let ids: Vec<usize> = (state.next..state.statuses.len()).filter(open).take(self.batch).collect();
                 let Some(&last) = ids.last() else { break };
-                if bench.attack(number, &ids, state, watch).await?.is_break() {
+                if bench.attack(number, &ids, state, observer).await?.is_break() {
                     return Ok(());
                 }
                 state.next = last + 1;
                 let now = self.now(state, 0.0, true);
-                if watch.look(now).await.is_break() {
+                if observer.on_progress(now).await.is_break() {
                     return Ok(());
                 }
             }
@@ -163,30 +163,35 @@ impl Evaluation<'_> {
             if record.zero_gradients > 0 {
                 state.flags.push(Flag::ZeroGradients(record.zero_gradients));
             }
-            if record.left_alone > 0 && number == 0 {
-                state.flags.push(Flag::LeftAlone { images: record.left_alone, of: record.before });
+            if record.skipped > 0 && number == 0 {
+                state.flags.push(Flag::Skipped { images: record.skipped, of: record.before });
             }
             let felled = record.before - record.after;
-            if stage.name == "square" && number > 0 && felled as f64 > SQUARE_AHEAD * state.fates.len() as f64 {
+            if attack.name == "square" && number > 0 && felled as f64 > SQUARE_AHEAD * state.statuses.len() as f64 {
                 state.flags.push(Flag::SquareAhead { felled, of: record.before });
             }
-            state.next = state.fates.len();
+            state.next = state.statuses.len();
         }
         state.finished = true;
         Ok(())
     }
 
     /// `part` of the batch that runs is done.
-    fn now<'a>(&self, state: &'a State, part: f64, settled: bool) -> EvaluationProgress<'a> {
+    fn now<'a>(&self, state: &'a State, part: f64, batch_finished: bool) -> EvaluationProgress<'a> {
         let record = state.records.last().expect("an attack runs");
-        let left = (state.next..state.fates.len()).filter(|&i| state.fates[i] == ImageStatus::Robust).count();
+        let left = (state.next..state.statuses.len()).filter(|&i| state.statuses[i] == ImageStatus::Robust).count();
         let batch = left.min(self.batch) as f64;
-        EvaluationProgress { state, done: (record.before - left) as f64 + part * batch, of: record.before, settled }
+        EvaluationProgress {
+            state,
+            done: (record.before - left) as f64 + part * batch,
+            of: record.before,
+            batch_finished,
+        }
     }
 }
 
 /// Refuses attacks, and targets, that a model of so many classes cannot be put to.
-pub fn check(stages: &[Stage], target: Option<Target>, classes: usize) -> Result<(), Error> {
+pub fn check(attacks: &[NamedAttack], target: Option<Target>, classes: usize) -> Result<(), Error> {
     match target {
         Some(Target::Class(class)) if class >= classes => {
             let text = format!("there is no class {class} to reach, only {classes} classes, numbered from 0");
@@ -196,18 +201,18 @@ pub fn check(stages: &[Stage], target: Option<Target>, classes: usize) -> Result
         _ => {}
     }
     let goal = if target.is_some() { Goal::Targeted(0) } else { Goal::Untargeted(0) };
-    stages.iter().try_for_each(|stage| stage.method.suits(classes, &[goal]))
+    attacks.iter().try_for_each(|attack| attack.attack.check_supported(classes, &[goal]))
 }
 
 /// An evaluation with the models that are put to it.
-struct Bench<'a, M, J> {
+struct EvaluationRun<'a, M, J> {
     evaluation: &'a Evaluation<'a>,
     model: &'a M,
-    judge: &'a J,
+    eval_model: &'a J,
     device: &'a Device,
 }
 
-impl<M: Classifier, J: Classifier> Bench<'_, M, J> {
+impl<M: Classifier, J: Classifier> EvaluationRun<'_, M, J> {
     /// A fresh count of what is asked.
     fn query<'a, C: Classifier>(&self, model: &'a C) -> ModelOracle<'a, C> {
         ModelOracle::new(model, self.device, [3, IMAGE_SIZE, IMAGE_SIZE], self.evaluation.batch)
@@ -219,10 +224,10 @@ impl<M: Classifier, J: Classifier> Bench<'_, M, J> {
         number: usize,
         ids: &[usize],
         state: &mut State,
-        watch: &mut impl EvaluationObserver,
+        observer: &mut impl EvaluationObserver,
     ) -> Result<ControlFlow<()>, Error> {
         let begin = platform::milliseconds();
-        let Self { evaluation, model, judge, .. } = *self;
+        let Self { evaluation, model, eval_model, .. } = *self;
         let query = self.query(model);
         let x = evaluation.pixels(ids);
         let goals: Vec<Goal> = match evaluation.target {
@@ -234,20 +239,20 @@ impl<M: Classifier, J: Classifier> Bench<'_, M, J> {
                 ids.iter().zip(clean.rows()).map(|row| Goal::Targeted(class(row))).collect()
             }
         };
-        let task = AttackBatch { x, goals, ids: ids.iter().map(|&i| i as u64).collect() };
-        let mut inside = Inside { evaluation, state: &*state, watch, stopped: false };
-        let found = evaluation.stages[number].method.run(&query, &task, &mut inside).await?;
+        let task = AttackBatch { images: x, goals, image_ids: ids.iter().map(|&i| i as u64).collect() };
+        let mut inside = Inside { evaluation, state: &*state, observer, stopped: false };
+        let found = evaluation.attacks[number].attack.run(&query, &task, &mut inside).await?;
         if inside.stopped {
             return Ok(ControlFlow::Break(()));
         }
         let adversarial: Vec<f32> = found.iter().flat_map(|f| &f.x).copied().collect();
-        let judged = self.query(judge).logits(&adversarial).await?;
+        let judged = self.query(eval_model).logits(&adversarial).await?;
         let mut felled = 0;
         for (k, (found, z)) in found.iter().zip(judged.rows()).enumerate() {
             let i = ids[k];
             // An image that is of the target's class was left as it is.
             if task.goals[k].margin(z) <= 0.0 && found.x != task.image(k) {
-                state.fates[i] = ImageStatus::FooledBy(number);
+                state.statuses[i] = ImageStatus::FooledBy(number);
                 state.predictions[i] = seen(z, evaluation.label(i));
                 state.adversarial[i * IMAGE_LEN..(i + 1) * IMAGE_LEN].copy_from_slice(&found.x);
                 felled += 1;
@@ -257,7 +262,7 @@ impl<M: Classifier, J: Classifier> Bench<'_, M, J> {
             matches!(goal, Goal::Untargeted(_)) && found.distance == Some(0.0)
         };
         let record = &mut state.records[number];
-        record.left_alone += found.iter().zip(&task.goals).filter(alone).count();
+        record.skipped += found.iter().zip(&task.goals).filter(alone).count();
         record.after -= felled;
         record.seconds += (platform::milliseconds() - begin) / 1e3;
         record.zero_gradients += query.zero_gradients();
@@ -270,25 +275,25 @@ impl<M: Classifier, J: Classifier> Bench<'_, M, J> {
 struct Inside<'a, W> {
     evaluation: &'a Evaluation<'a>,
     state: &'a State,
-    watch: &'a mut W,
+    observer: &'a mut W,
     stopped: bool,
 }
 
 impl<W: EvaluationObserver> Observer for Inside<'_, W> {
     async fn step(&mut self, progress: Progress<'_>) -> ControlFlow<()> {
         let part = progress.done as f64 / progress.total as f64;
-        let flow = self.watch.look(self.evaluation.now(self.state, part, false)).await;
+        let flow = self.observer.on_progress(self.evaluation.now(self.state, part, false)).await;
         self.stopped = flow.is_break();
         flow
     }
 }
 
-/// A watch that is told of settled batches only.
+/// A watch that is told of batch_finished batches only.
 struct Settled<F>(F);
 
 impl<F: FnMut(&State) -> ControlFlow<()>> EvaluationObserver for Settled<F> {
-    async fn look(&mut self, now: EvaluationProgress<'_>) -> ControlFlow<()> {
-        if now.settled { (self.0)(now.state) } else { ControlFlow::Continue(()) }
+    async fn on_progress(&mut self, progress: EvaluationProgress<'_>) -> ControlFlow<()> {
+        if progress.batch_finished { (self.0)(progress.state) } else { ControlFlow::Continue(()) }
     }
 }
 
@@ -302,9 +307,9 @@ pub async fn accuracy(
     progress: impl FnMut(&State) -> ControlFlow<()>,
 ) -> Result<State, Error> {
     let attack = AttackConfig { early_stop: true, ..attack.clone() };
-    let stages = stages(&attack, model.classes)?;
+    let attacks = build_attacks(&attack, model.classes)?;
     let (target, flags) = (None, Vec::new());
-    let evaluation = Evaluation { images, stages: &stages, target, seed: 0, batch, flags, may_be_random: false };
+    let evaluation = Evaluation { images, attacks: &attacks, target, seed: 0, batch, flags, may_be_random: false };
     let mut state = evaluation.begin(model, device).await?;
     evaluation.run(model, model, device, &mut state, &mut Settled(progress)).await?;
     Ok(state)

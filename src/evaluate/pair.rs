@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use crate::{
     attack::{
         Attack, AttackBatch, AttackConfig, Error, Goal, ModelOracle, ThreatModel,
-        method::stages,
+        any::build_attacks,
         rounding::{self, Change, change},
     },
     data::{IMAGE_SIZE, ImageSet, to_unit_range},
@@ -35,12 +35,12 @@ pub async fn pairs(
     let query = ModelOracle::new(model, device, [3, IMAGE_SIZE, IMAGE_SIZE], ids.len());
     let labels: Vec<usize> = ids.iter().map(|&i| usize::from(images.labels[i])).collect();
     let task = AttackBatch {
-        x: to_unit_range(&images.select(ids).pixels),
+        images: to_unit_range(&images.select(ids).pixels),
         goals: labels.iter().map(|&label| Goal::Untargeted(label)).collect(),
-        ids: ids.iter().map(|&i| i as u64).collect(),
+        image_ids: ids.iter().map(|&i| i as u64).collect(),
     };
-    let clean = query.logits(&task.x).await?;
-    let method = stages(attack, model.classes)?.swap_remove(0).method;
+    let clean = query.logits(&task.images).await?;
+    let method = build_attacks(attack, model.classes)?.swap_remove(0).attack;
     let found = method.run(&query, &task, &mut ()).await?;
     let threat = ThreatModel { norm: attack.norm, epsilon: attack.epsilon.0 };
     let mut pairs = Vec::new();

@@ -49,15 +49,15 @@ pub struct Record {
     pub queries: [u64; 2],
     pub zero_gradients: usize,
     /// Images that it left alone, since the model that it attacks is wrong on them anyway: where another one judges.
-    #[serde(default)]
-    pub left_alone: usize,
+    #[serde(default, rename = "left_alone")]
+    pub skipped: usize,
 }
 
 /// All that an evaluation knows; enough to go on from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
     /// `[N]`.
-    pub fates: Vec<ImageStatus>,
+    pub statuses: Vec<ImageStatus>,
     /// `[N]`, of the adversarial image where there is one.
     pub predictions: Vec<usize>,
     /// `[N, 3, 32, 32]`: what felled the image, else the image itself.
@@ -89,12 +89,12 @@ impl State {
     }
 
     fn count(&self, stands: impl Fn(&ImageStatus) -> bool) -> usize {
-        self.fates.iter().filter(|fate| stands(fate)).count()
+        self.statuses.iter().filter(|fate| stands(fate)).count()
     }
 
     pub fn accuracy(&self) -> Accuracy {
         Accuracy {
-            images: self.fates.len(),
+            images: self.statuses.len(),
             clean: self.count(|fate| *fate != ImageStatus::Misclassified),
             robust: self.count(|fate| *fate == ImageStatus::Robust),
         }
@@ -103,7 +103,7 @@ impl State {
     /// The same of each class; `images` are those that were evaluated.
     pub fn by_class(&self, images: &ImageSet) -> Vec<Accuracy> {
         let mut classes = vec![Accuracy::default(); images.classes.len()];
-        for (fate, label) in self.fates.iter().zip(&images.labels) {
+        for (fate, label) in self.statuses.iter().zip(&images.labels) {
             let class = &mut classes[usize::from(*label)];
             class.images += 1;
             class.clean += usize::from(*fate != ImageStatus::Misclassified);
@@ -135,7 +135,7 @@ impl State {
     /// A file of it: `clean` and `adversarial` `[N, 3, 32, 32]`, `labels`, `predictions` and `felled_by` `[N]`, which
     /// numbers the attacks of the metadata's records; -1 stands, -2 was wrong without an attack.
     pub fn to_checkpoint(&self, images: &ImageSet) -> Checkpoint {
-        let n = self.fates.len();
+        let n = self.statuses.len();
         let felled_by = |fate: &ImageStatus| match fate {
             ImageStatus::Misclassified => -2.0,
             ImageStatus::Robust => -1.0,
@@ -148,7 +148,7 @@ impl State {
             (ADVERSARIAL, image_array(self.adversarial.clone())),
             (LABELS, number_array(images.labels.iter().map(|&v| f32::from(v)).collect())),
             (PREDICTIONS, number_array(self.predictions.iter().map(|&v| v as f32).collect())),
-            (FELLED_BY, number_array(self.fates.iter().map(felled_by).collect())),
+            (FELLED_BY, number_array(self.statuses.iter().map(felled_by).collect())),
         ];
         let rest =
             Rest { records: self.records.clone(), flags: self.flags.clone(), next: self.next, finished: self.finished };
@@ -178,7 +178,7 @@ impl State {
         let rest: Rest =
             serde_json::from_str(rest).map_err(|e| Error::Metadata { key: REST, problem: e.to_string() })?;
         Ok(Self {
-            fates: array(FELLED_BY, 1)?.iter().map(fate).collect(),
+            statuses: array(FELLED_BY, 1)?.iter().map(fate).collect(),
             predictions: array(PREDICTIONS, 1)?.iter().map(|&v| v as usize).collect(),
             adversarial: array(ADVERSARIAL, IMAGE_LEN)?.clone(),
             records: rest.records,

@@ -8,7 +8,7 @@ use super::dot;
 use crate::{
     attack::{
         Error, Goal, Loss, ModelOracle, Norm,
-        threat::{scaled, sign},
+        threat::{rescale, sign},
     },
     model::Classifier,
     random::{self, StreamId},
@@ -63,12 +63,12 @@ impl LandscapePlane {
         }
         let draw = random::normal(&mut random::stream(seed, StreamId::Directions, 2), x.len());
         let d2 = if norm == Norm::Linf {
-            let size = Norm::Linf.size(d1.iter().copied());
+            let size = Norm::Linf.norm(d1.iter().copied());
             draw.into_iter().map(|v| size * sign(v)).collect()
         } else {
             let along = (dot(&draw, &d1) / square) as f32;
             let across: Vec<f32> = draw.iter().zip(&d1).map(|(v, d)| v - along * d).collect();
-            scaled(&across, Norm::L2, square.sqrt() as f32)
+            rescale(&across, Norm::L2, square.sqrt() as f32)
         };
         Ok(Self { x: x.to_vec(), directions: [d1, d2], goal, range, side })
     }
@@ -100,7 +100,7 @@ impl LandscapePlane {
         if class >= logits.classes {
             return Err(Error::Unsuited(format!("the model has no class number {class}")));
         }
-        let loss = |z: &[f32]| Loss::CrossEntropy.ascend(self.goal, z, &mut vec![0.0; z.len()]) as f32;
+        let loss = |z: &[f32]| Loss::CrossEntropy.value_and_grad(self.goal, z, &mut vec![0.0; z.len()]) as f32;
         Ok(LandscapeValues {
             loss: logits.rows().map(loss).collect(),
             margin: logits.rows().map(|z| self.goal.margin(z)).collect(),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    attack::{Attack, AttackBatch, AttackConfig, AttackOutcome, Error, ModelOracle, Observer, method::stages},
+    attack::{Attack, AttackBatch, AttackConfig, AttackOutcome, Error, ModelOracle, Observer, any::build_attacks},
     model::Classifier,
     settings::Pixels,
 };
@@ -32,9 +32,9 @@ pub async fn attack_at_radius(
     let step = Pixels(config.step.0 * scale);
     let config = AttackConfig { epsilon: Pixels(epsilon), step, early_stop: false, ..config.clone() };
     let mut worst: Vec<AttackOutcome> = Vec::new();
-    for stage in stages(&config, classes)? {
-        stage.method.suits(classes, &task.goals)?;
-        let found = stage.method.run(query, task, observer).await?;
+    for stage in build_attacks(&config, classes)? {
+        stage.attack.check_supported(classes, &task.goals)?;
+        let found = stage.attack.run(query, task, observer).await?;
         if worst.is_empty() {
             worst = found;
         } else {

@@ -34,7 +34,7 @@ impl Directions {
 
 /// The parts of a loss, each `[1]` and outside autodiff; absent where an objective has no such part.
 #[derive(Clone, Default)]
-pub struct Terms {
+pub struct LossTerms {
     pub total: Option<Tensor<1>>,
     /// Cross-entropy on whatever images the objective classifies.
     pub ce: Option<Tensor<1>>,
@@ -44,7 +44,7 @@ pub struct Terms {
     pub jacobian: Option<Tensor<1>>,
 }
 
-impl Terms {
+impl LossTerms {
     /// Those that there are, in the order of the fields.
     pub fn present(&self) -> impl Iterator<Item = Tensor<1>> {
         [&self.total, &self.ce, &self.distance, &self.jacobian].into_iter().flatten().cloned()
@@ -74,10 +74,10 @@ impl Terms {
 }
 
 /// The loss of one batch, ready for `backward`.
-pub struct Evaluation {
+pub struct ObjectiveOutput {
     /// `[1]`, differentiable in the tracked parameters of `model`.
     pub loss: Tensor<1>,
-    pub terms: Terms,
+    pub terms: LossTerms,
     /// The tracked copy of the model that the loss was computed with.
     pub model: Model,
     /// The passes in the reference's order, clean then adversarial, for the running statistics: with `head_only` none
@@ -89,7 +89,7 @@ pub struct Evaluation {
 /// `head_only` as a function of the last layer alone, in inference mode.
 ///
 /// `x_adv` may be anything for objectives that do not look at it (see [`Objective::needs_attack`]).
-pub fn evaluate(
+pub fn compute(
     objective: Objective,
     config: &ObjectiveConfig,
     model: &Model,
@@ -97,7 +97,7 @@ pub fn evaluate(
     x_adv: &Tensor<4>,
     directions: &Directions,
     head_only: bool,
-) -> Evaluation {
+) -> ObjectiveOutput {
     let tracked = model.tracked(head_only);
     let [first, repeated]: [fn() -> Pass; 2] =
         if head_only { [Pass::inference; 2] } else { [Pass::training, Pass::training_frozen_stats] };
@@ -162,7 +162,7 @@ pub fn evaluate(
         Objective::Sw | Objective::Otjr => (cross_entropy(adversarial(), y()), Some((config.lambda_sw, transport()))),
     };
 
-    let mut terms = Terms { ce: Some(ce.clone().inner()), ..Terms::default() };
+    let mut terms = LossTerms { ce: Some(ce.clone().inner()), ..LossTerms::default() };
     let mut loss = ce;
     if let Some((coefficient, distance)) = distance {
         terms.distance = Some(distance.clone().inner());
@@ -173,5 +173,5 @@ pub fn evaluate(
         loss = loss + penalty.mul_scalar(config.lambda_jac);
     }
     terms.total = Some(loss.clone().inner());
-    Evaluation { loss, terms, model: tracked, passes }
+    ObjectiveOutput { loss, terms, model: tracked, passes }
 }

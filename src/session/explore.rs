@@ -9,7 +9,7 @@ use super::{
 use crate::{
     attack::{
         Attack, AttackBatch, AttackConfig, AttackKind, Error, Goal, ModelOracle, Norm, Observer, Progress,
-        method::stages,
+        any::build_attacks,
     },
     data::{IMAGE_SIZE, ImageSet, synthetic, to_unit_range},
     explore::{
@@ -191,7 +191,7 @@ impl Session {
             Probe::MarginCurve => {
                 let clean = attacked.goal.margin(query.logits(&x).await?.row(0));
                 let mut curve = vec![MarginPoint { epsilon: 0.0, margin: clean }];
-                let task = AttackBatch { x, goals: vec![attacked.goal], ids: vec![0] };
+                let task = AttackBatch { images: x, goals: vec![attacked.goal], image_ids: vec![0] };
                 let config = plain(&attacked.config);
                 for radius in RADII.map(|times| times * config.epsilon.0) {
                     if curve.last().is_some_and(|last| last.margin <= 0.0) {
@@ -263,14 +263,14 @@ impl Twins {
     ) -> Result<Self, No> {
         let (x, seen) = reference(query, set).await?;
         let goals = seen.iter().map(|&class| Goal::Untargeted(usize::from(class))).collect();
-        let task = AttackBatch { x, goals, ids: (0..seen.len() as u64).collect() };
-        let stage = stages(&pgd_within(config), classes)?.into_iter().next();
+        let task = AttackBatch { images: x, goals, image_ids: (0..seen.len() as u64).collect() };
+        let stage = build_attacks(&pgd_within(config), classes)?.into_iter().next();
         let stage = stage.ok_or_else(|| Error::Unsuited("there is no attack for this model".into()))?;
-        let found = stage.method.run(query, &task, &mut Quiet(line)).await?;
+        let found = stage.attack.run(query, &task, &mut Quiet(line)).await?;
         if line.stopped {
             return Err(No::Stopped);
         }
         let x_adv = found.into_iter().flat_map(|f| f.x).collect();
-        Ok(Self { norm: config.norm, epsilon: config.epsilon.0, x: task.x, x_adv })
+        Ok(Self { norm: config.norm, epsilon: config.epsilon.0, x: task.images, x_adv })
     }
 }

@@ -8,7 +8,7 @@ use super::{
     watch::Line,
 };
 use crate::{
-    attack::training::{noise, perturb},
+    attack::inner::{noise, perturb},
     batch::{one_hot, pixels_of},
     data::{ImageSet, to_unit_range},
     explore::{embedding::Embedding, layers, probe::LatentPath, transport},
@@ -55,7 +55,7 @@ impl Run {
             let labels: Vec<usize> = ids.iter().map(|&i| usize::from(self.held_out.labels[i])).collect();
             let x = pixels_of(&self.held_out.select(ids).pixels, device);
             let [z, a, _] = self.pair(&x, &labels, device).await?;
-            let c = self.trainer.result().classes;
+            let c = self.trainer.final_model().classes;
             for ((z, a), label) in z.chunks(c).zip(a.chunks(c)).zip(labels) {
                 let clean = seen(z, label) == label;
                 right[0] += usize::from(clean);
@@ -77,7 +77,7 @@ impl Run {
     /// Logits `[B, C]` of images with these labels, of the images attacked within the radius of training, and those
     /// images, `[B, 3, 32, 32]`. The attack stays on the device.
     async fn pair(&self, x: &Tensor<4>, labels: &[usize], device: &Device) -> Result<[Vec<f32>; 3], CommandError> {
-        let model = self.trainer.result();
+        let model = self.trainer.final_model();
         let radius = self.trainer.config.coefficients.train_epsilon;
         let attack = ObjectiveConfig {
             train_epsilon: radius,
@@ -95,7 +95,7 @@ impl Run {
     /// The batch of the last step.
     async fn seen(&self, device: &Device) -> Result<Option<BatchPreview>, CommandError> {
         let Some((batch, x_adv)) = &self.trainer.last else { return Ok(None) };
-        let model = self.trainer.result();
+        let model = self.trainer.final_model();
         let c = model.classes;
         let n = SHOWN.min(batch.x.dims()[0]);
         let first = |x: &Tensor<4>| flat(&x.clone().narrow(0, 0, n));
@@ -117,7 +117,7 @@ impl Run {
 
     /// What the model makes of an image, as its class `label` or, if that is not known, the class that it sees.
     async fn follow(&self, x: &[f32], label: Option<usize>, device: &Device) -> Result<TrackedImage, CommandError> {
-        let model = self.trainer.result();
+        let model = self.trainer.final_model();
         let pixels: Tensor<4> = Tensor::from_data(TensorData::new(x.to_vec(), [1, 3, 32, 32]), device);
         let label = match label.filter(|&label| label < model.classes) {
             Some(label) => label,

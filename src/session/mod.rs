@@ -16,8 +16,8 @@ use burn::tensor::Device;
 use crate::{
     attack::{
         self, Attack, AttackBatch, AttackConfig, AttackKind, AttackOutcome, Goal, ModelOracle,
+        any::{NamedAttack, build_attacks},
         autoattack::{self, Flag},
-        method::{Stage, stages},
     },
     checkpoint::Checkpoint,
     data::{IMAGE_LEN, IMAGE_SIZE, ImageSet, crop::Crop, image::DecodedImage, synthetic},
@@ -226,11 +226,11 @@ impl Session {
         slot: Slot,
         settings: &[(String, String)],
         refuse: &dyn Fn(&dyn std::fmt::Display) -> CommandError,
-    ) -> Result<(&Loaded, AttackConfig, Vec<Stage>), CommandError> {
+    ) -> Result<(&Loaded, AttackConfig, Vec<NamedAttack>), CommandError> {
         let config = AttackConfig::from_pairs(settings).map_err(|e| refuse(&e))?;
         let loaded = self.models.get(&slot).ok_or_else(|| refuse(&"load a model first"))?;
-        let stages = stages(&config, loaded.0.classes).map_err(|e| refuse(&e))?;
-        Ok((loaded, config, stages))
+        let attacks = build_attacks(&config, loaded.0.classes).map_err(|e| refuse(&e))?;
+        Ok((loaded, config, attacks))
     }
 
     async fn attack(
@@ -243,7 +243,7 @@ impl Session {
     ) -> Result<(), CommandError> {
         let refuse = CommandError::new(ErrorScope::Attack);
         let begin = platform::milliseconds();
-        let ((model, _), config, stages) = self.plan(slot, settings, &refuse)?;
+        let ((model, _), config, attacks) = self.plan(slot, settings, &refuse)?;
         let image = self.image.as_ref().ok_or_else(|| refuse(&"load an image first"))?;
         let query = ModelOracle::new(model, self.device()?, [3, IMAGE_SIZE, IMAGE_SIZE], 1);
         let x = image.to_unit_range();
@@ -260,15 +260,15 @@ impl Session {
         if config.attack.is_suite() {
             flags.extend(autoattack::check_outputs(&looks, &x).await.map_err(failed)?);
         }
-        let task = AttackBatch { x, goals: vec![goal], ids: vec![0] };
-        for stage in &stages {
-            stage.method.suits(model.classes, &task.goals).map_err(|e| refuse(&e))?;
+        let task = AttackBatch { images: x, goals: vec![goal], image_ids: vec![0] };
+        for named in &attacks {
+            named.attack.check_supported(model.classes, &task.goals).map_err(|e| refuse(&e))?;
         }
         let mut watch = EvaluationObserver::new(Line::new(id, &self.latest, emit), &query, looks, &task);
         let mut worst: Option<AttackOutcome> = None;
-        for stage in &stages {
-            watch.begin(stage.name, clean);
-            let found = stage.method.run(&query, &task, &mut watch).await.map_err(failed)?;
+        for named in &attacks {
+            watch.begin(named.name, clean);
+            let found = named.attack.run(&query, &task, &mut watch).await.map_err(failed)?;
             let found = found.into_iter().next().ok_or_else(|| refuse(&"there is no image"))?;
             watch.finish(&found);
             let distance = worst.iter().filter_map(|w| w.distance).chain(found.distance).reduce(f32::min);
@@ -315,7 +315,7 @@ impl Session {
         emit: &dyn Fn(Event),
     ) -> Result<(), CommandError> {
         let refuse = CommandError::new(ErrorScope::Evaluation);
-        let ((model, info), config, stages) = self.plan(slot, settings, &refuse)?;
+        let ((model, info), config, attacks) = self.plan(slot, settings, &refuse)?;
         let brought = self.brought.as_ref().filter(|brought| info.classes.starts_with(&brought.splits.test.classes));
         let set = match brought {
             Some(brought) => brought.splits.test.stratified_sample(images),
@@ -330,7 +330,7 @@ impl Session {
         }
         let evaluation = Evaluation {
             images: &set,
-            stages: &stages,
+            attacks: &attacks,
             target: None,
             seed: config.seed,
             batch: EVALUATION_BATCH,

@@ -106,11 +106,11 @@ impl Session {
             None => Trainer::new(&config, &data.train, &device),
             Some((model, known)) => {
                 let arrays = model.arrays().await.map_err(|e| failed(train::Error::Device(e)))?;
-                Trainer::tuned(&config, arrays, &known, &data.train, &device)
+                Trainer::fine_tune(&config, arrays, &known, &data.train, &device)
             }
         }
         .map_err(failed)?;
-        trainer.own = self.own.clone();
+        trainer.user_images = self.own.clone();
         self.prepared(Run::new(trainer, data, notes), emit);
         Ok(())
     }

@@ -108,7 +108,7 @@ impl<'a> EvaluationObserver<'a> {
 
     pub async fn result(&self, found: &AttackOutcome) -> Result<AttackResult, CommandError> {
         let logits = self.looks.logits(&found.x).await.map_err(failed)?;
-        let change = |norm: Norm| norm.distance(&found.x, &self.task.x);
+        let change = |norm: Norm| norm.distance(&found.x, &self.task.images);
         Ok(AttackResult {
             pixels: found.x.clone(),
             probabilities: softmax(logits.row(0)),
@@ -147,11 +147,11 @@ impl Observer for EvaluationObserver<'_> {
 pub struct WatchSet<'a>(pub Line<'a>);
 
 impl evaluate::EvaluationObserver for WatchSet<'_> {
-    async fn look(&mut self, now: EvaluationProgress<'_>) -> ControlFlow<()> {
+    async fn on_progress(&mut self, progress: EvaluationProgress<'_>) -> ControlFlow<()> {
         if !self.0.due() {
             return ControlFlow::Continue(());
         }
-        let report = now.state.report(now.done / now.of.max(1) as f64);
+        let report = progress.state.report(progress.done / progress.of.max(1) as f64);
         let id = self.0.id;
         self.0.tell(Some(Event::Evaluated { id, report, over: false, stopped: false })).await
     }

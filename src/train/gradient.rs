@@ -3,12 +3,12 @@
 
 use burn::tensor::Tensor;
 
-use crate::{loss::objective::Evaluation, model::Model};
+use crate::{loss::objective::ObjectiveOutput, model::Model};
 
 pub type Gradient = Vec<Option<Tensor<1>>>;
 
 /// The gradient of a loss in the weights that it was computed with.
-pub fn of(evaluation: &mut Evaluation) -> Gradient {
+pub fn from_output(evaluation: &mut ObjectiveOutput) -> Gradient {
     let mut gradients = evaluation.loss.backward();
     let slots = evaluation.model.named_tensors().into_iter();
     slots.map(|leaf| if leaf.learned() { leaf.gradient(&mut gradients) } else { None }).collect()

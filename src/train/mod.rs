@@ -2,14 +2,14 @@
 //! now and then. State is weights, velocities and the number of steps done: everything random is a function of (seed,
 //! step), so a run resumed from a checkpoint goes on exactly as if it had never stopped.
 
+mod checkpoint;
 mod config;
 pub mod cost;
-mod file;
 mod gradient;
-mod input;
-mod learn;
 mod optimizer;
+mod sampler;
 pub mod schedule;
+mod step;
 pub mod validation;
 
 use std::sync::Arc;
@@ -19,13 +19,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     batch::Batch,
-    checkpoint,
     data::{IMAGE_SIZE, ImageSet},
-    loss::objective::Terms,
+    loss::objective::LossTerms,
     model::{self, Model, head, parameter::Arrays},
 };
+pub use checkpoint::{check_run, config_of, own_of};
 pub use config::{Schedule, TrainConfig};
-pub use file::{check_run, config_of, own_of};
 use optimizer::Sgd;
 
 /// One training step, as logs show it. Parts that an objective does not have are none.
@@ -52,7 +51,7 @@ pub enum Error {
     #[error(transparent)]
     Model(#[from] model::Error),
     #[error(transparent)]
-    Checkpoint(#[from] checkpoint::Error),
+    Checkpoint(#[from] crate::checkpoint::Error),
     #[error("the device failed: {0:?}")]
     Device(ExecutionError),
     #[error("training diverged, the loss is {loss} at step {step}: lower the learning rate or the coefficients")]
@@ -75,15 +74,15 @@ pub struct Trainer {
     /// What gradient descent moves.
     pub model: Model,
     /// The running average of its weights and statistics over the steps, if there is one.
-    averaged: Option<Model>,
+    ema: Option<Model>,
     pub classes: Vec<String>,
     /// Images that were added to the data set for this run; they are kept in its checkpoints.
-    pub own: ImageSet,
+    pub user_images: ImageSet,
     /// Images of the same classes from which a share of each batch comes, if there are any.
-    pub extra: Arc<ImageSet>,
+    pub extra_data: Arc<ImageSet>,
     /// Further devices: each takes as large a part of every batch as the first, normalized by itself, and their gradients
-    /// are averaged.
-    pub others: Vec<Device>,
+    /// are ema.
+    pub replicas: Vec<Device>,
     /// The batch of the last step, augmented, and its adversarial image.
     pub last: Option<(Batch, Tensor<4>)>,
     optimizer: Sgd,
@@ -91,7 +90,7 @@ pub struct Trainer {
     pub step: u64,
     device: Device,
     /// Steps whose terms have not been read back.
-    pending: Vec<(u64, f32, Terms)>,
+    pending: Vec<(u64, f32, LossTerms)>,
 }
 
 impl Trainer {
@@ -112,11 +111,11 @@ impl Trainer {
         Ok(Self {
             config: TrainConfig { model: model.architecture, normalize: model.is_normalized(), ..config.clone() },
             model,
-            averaged: None,
+            ema: None,
             classes: data.classes.clone(),
-            own: ImageSet::default(),
-            extra: Arc::default(),
-            others: Vec::new(),
+            user_images: ImageSet::default(),
+            extra_data: Arc::default(),
+            replicas: Vec::new(),
             last: None,
             optimizer: Sgd::default(),
             step: 0,
@@ -130,7 +129,7 @@ impl Trainer {
     ///
     /// # Errors
     /// If the arrays are no network known here.
-    pub fn tuned(
+    pub fn fine_tune(
         config: &TrainConfig,
         arrays: Arrays,
         known: &[String],
@@ -142,21 +141,21 @@ impl Trainer {
     }
 
     /// What the run has made: the average of the weights, or the weights as they are.
-    pub fn result(&self) -> &Model {
-        self.averaged.as_ref().unwrap_or(&self.model)
+    pub fn final_model(&self) -> &Model {
+        self.ema.as_ref().unwrap_or(&self.model)
     }
 
     /// Moves the average towards the weights. Early on it forgets faster, so that it is not held back by where the run
     /// began.
-    fn average(&mut self) {
+    fn update_ema(&mut self) {
         if self.config.average == 0.0 {
-            self.averaged = None;
+            self.ema = None;
             return;
         }
         let done = self.step as f32;
         let decay = self.config.average.min((1.0 + done) / (10.0 + done));
-        let averaged = self.averaged.get_or_insert_with(|| self.model.clone());
-        for (average, latest) in averaged.named_tensors().into_iter().zip(self.model.named_tensors()) {
+        let ema = self.ema.get_or_insert_with(|| self.model.clone());
+        for (average, latest) in ema.named_tensors().into_iter().zip(self.model.named_tensors()) {
             average.set_flat(average.flat().mul_scalar(decay) + latest.flat().mul_scalar(1.0 - decay));
         }
     }
@@ -182,11 +181,11 @@ impl Trainer {
     /// One step of gradient descent. Only enqueues work on a GPU: nothing is read back until [`Trainer::records`].
     pub fn step(&mut self, data: &ImageSet) {
         let size = self.batch_size(data);
-        let batch = input::draw(&self.config, [data, &self.extra], self.step, size, &self.device);
+        let batch = sampler::draw(&self.config, [data, &self.extra_data], self.step, size, &self.device);
         let config = &self.config;
-        let (mut gradient, parts) = self.learn(&batch);
+        let (mut gradient, parts) = self.forward_backward(&batch);
         let x_adv = parts.iter().map(|(part, _)| part.x_adv.clone()).collect();
-        let terms = Terms::mean(parts.iter().map(|(part, share)| (&part.terms, *share)));
+        let terms = LossTerms::mean(parts.iter().map(|(part, share)| (&part.terms, *share)));
         parts.into_iter().flat_map(|(part, _)| part.passes).for_each(|pass| self.model.update_running(pass));
         if config.clip > 0.0 {
             gradient = gradient::clip(gradient, config.clip);
@@ -194,7 +193,7 @@ impl Trainer {
         let rate = config.rate * schedule::factor(config, self.step, self.steps(data));
         self.optimizer.step(&mut self.model, gradient, rate, config);
         self.step += 1;
-        self.average();
+        self.update_ema();
         self.pending.push((self.step, rate, terms));
         self.last = Some((batch, Tensor::cat(x_adv, 0)));
     }

@@ -37,7 +37,7 @@ pub async fn validate(
 ) -> Result<Option<Validation>, Error> {
     let epsilon = trainer.config.coefficients.train_epsilon;
     let attack = AttackConfig { steps: STEPS, ..AttackConfig::of(AttackKind::Pgd, Norm::Linf).within(epsilon) };
-    let state = accuracy(trainer.result(), images, &attack, BATCH, &trainer.device, progress).await?;
+    let state = accuracy(trainer.final_model(), images, &attack, BATCH, &trainer.device, progress).await?;
     let [clean, robust] = state.accuracy().shares();
     Ok(state.finished.then_some(Validation { epoch, clean, robust }))
 }

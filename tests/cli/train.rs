@@ -226,7 +226,7 @@ fn a_run_from_elsewhere_goes_on() {
     own.add(&[200; 3072], "teapot");
     data.extend_with(&own);
     let mut trainer = Trainer::new(&config, &data.train, &burn::tensor::Device::flex()).unwrap();
-    trainer.own = own;
+    trainer.user_images = own;
     let steps = trainer.steps(&data.train);
     assert_eq!((data.train.len(), steps), (96 + 9, 26));
     let mut file = |until: u64| {

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{
     attack::{
         Attack, AttackBatch, AttackKind, AttackOutcome, Error, Goal, ModelOracle, Norm, Observer, Progress,
-        StepSchedule, ThreatModel, pgd::Pgd, training,
+        StepSchedule, ThreatModel, inner, pgd::Pgd,
     },
     batch::one_hot,
     loss::{Objective, ObjectiveConfig},
@@ -44,7 +44,7 @@ pub fn logits(model: &impl Classifier, x: &[f32]) -> Vec<Vec<f32>> {
 pub fn task(model: &impl Classifier, x: Vec<f32>) -> AttackBatch {
     let goals: Vec<Goal> = logits(model, &x).iter().map(|z| Goal::Untargeted(top(z))).collect();
     let ids = (0..goals.len() as u64).collect();
-    AttackBatch { x, goals, ids }
+    AttackBatch { images: x, goals, image_ids: ids }
 }
 
 fn attempt(attack: &impl Attack, model: &impl Classifier, task: &AttackBatch) -> Result<Vec<AttackOutcome>, Error> {
@@ -134,7 +134,7 @@ tests! {
             let attack = attack(&short(kind, Norm::Linf, 0.004));
             let found = run(&attack, &model, &together);
             let (x, goals, ids) = (together.image(2).to_vec(), vec![together.goals[2]], vec![2]);
-            let alone = &run(&attack, &model, &AttackBatch { x, goals, ids })[0];
+            let alone = &run(&attack, &model, &AttackBatch { images: x, goals, image_ids: ids })[0];
             assert_eq!(alone.succeeded(), found[2].succeeded(), "{kind}");
             assert!((alone.margin - found[2].margin).abs() < 1e-3, "{kind} {} {}", alone.margin, found[2].margin);
         }
@@ -145,7 +145,7 @@ tests! {
         let mut arrays = ready(net().arrays()).unwrap();
         arrays.get_mut("bn1.running_var").unwrap().values[0] = -1.0;
         let model = Model::from_arrays(&arrays, &Device::flex()).unwrap();
-        let task = AttackBatch { x: images(1), goals: vec![Goal::Untargeted(0)], ids: vec![0] };
+        let task = AttackBatch { images: images(1), goals: vec![Goal::Untargeted(0)], image_ids: vec![0] };
         assert_eq!(attempt(&pgd(Norm::Linf, 0.03), &model, &task), Err(Error::NotFinite));
     }
 
@@ -174,15 +174,15 @@ tests! {
         let query = ModelOracle::new(&model, &Device::flex(), [3, 32, 32], 1);
         let found = ready(pgd(Norm::Linf, 0.03).run(&query, &task, &mut stop)).unwrap();
         assert_eq!(stop.0, 3);
-        assert_ne!(found[0].x, task.x);
+        assert_ne!(found[0].x, task.images);
     }
 
     /// The attack inside training stays in its ball too, and raises the loss it is for.
     fn training_attacks_raise_their_loss() {
         let model = net();
         let task = task(&model, images(3));
-        let x: Tensor<4> = Tensor::from_data(TensorData::new(task.x.clone(), [3, 3, 32, 32]), &Device::flex());
-        let labels: Vec<usize> = logits(&model, &task.x).iter().map(|z| top(z)).collect();
+        let x: Tensor<4> = Tensor::from_data(TensorData::new(task.images.clone(), [3, 3, 32, 32]), &Device::flex());
+        let labels: Vec<usize> = logits(&model, &task.images).iter().map(|z| top(z)).collect();
         let y = one_hot(&labels, 4, &Device::flex());
         let config = ObjectiveConfig { train_epsilon: Pixels(0.02), ..ObjectiveConfig::default() };
         let margins = |x: &[f32]| -> f32 {
@@ -190,11 +190,11 @@ tests! {
         };
         for objective in [Objective::Pgd, Objective::Trades] {
             let mut rng = random::stream(0, StreamId::Attack, 0);
-            let noise = training::noise(x.dims(), &config, &mut rng, &x.device());
-            let x_adv = values(&training::perturb(&model, &x, &y, objective, &config, noise));
-            let largest = Norm::Linf.distance(&x_adv, &task.x);
+            let noise = inner::noise(x.dims(), &config, &mut rng, &x.device());
+            let x_adv = values(&inner::perturb(&model, &x, &y, objective, &config, noise));
+            let largest = Norm::Linf.distance(&x_adv, &task.images);
             assert!(largest <= 0.02 + f32::EPSILON && largest > 0.019);
-            assert!(margins(&x_adv) < margins(&task.x));
+            assert!(margins(&x_adv) < margins(&task.images));
         }
     }
 
@@ -208,7 +208,7 @@ tests! {
                 Tensor::cat(vec![-bright.clone(), bright], 1)
             }
         }
-        let task = AttackBatch { x: vec![0.52; N], goals: vec![Goal::Untargeted(1)], ids: vec![0] };
+        let task = AttackBatch { images: vec![0.52; N], goals: vec![Goal::Untargeted(1)], image_ids: vec![0] };
         let survives = |epsilon| !run(&Pgd { steps: 12, ..pgd(Norm::Linf, epsilon) }, &Brightness, &task)[0].succeeded();
         assert!(survives(0.019) && !survives(0.021));
     }

@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 use otjr::{
     attack::{
-        AttackBatch, AttackConfig, AttackKind, Goal, Loss, Norm, ThreatModel, apgd::checkpoints, autoattack,
-        boundary::reach, method::stages, pgd::Pgd, square::shrunk,
+        AttackBatch, AttackConfig, AttackKind, Goal, Loss, Norm, ThreatModel, any::build_attacks, apgd::checkpoints,
+        autoattack, boundary::project_onto_hyperplane, pgd::Pgd, square::shrunk,
     },
     model::Classifier,
     prediction::top,
@@ -69,7 +69,7 @@ tests! {
                 for ((found, before), w) in found.iter().zip(&before).zip(w.chunks(N)) {
                     let dual = if norm == Norm::Linf { Norm::L1 } else { Norm::L2 };
                     let fall = before.margin - found.margin;
-                    let expected = epsilon * dual.size(w.iter().copied());
+                    let expected = epsilon * dual.norm(w.iter().copied());
                     assert!((fall / expected - 1.0).abs() < 0.01, "{norm}: {fall} of {expected}");
                 }
             }
@@ -78,7 +78,7 @@ tests! {
             let found = run(&apgd(small), &model, &task);
             for ((found, before), w) in found.iter().zip(&before).zip(w.chunks(N)) {
                 let dual = if norm == Norm::Linf { Norm::L1 } else { Norm::L2 };
-                let expected = epsilon / 100.0 * dual.size(w.iter().copied());
+                let expected = epsilon / 100.0 * dual.norm(w.iter().copied());
                 let fall = before.margin - found.margin;
                 assert!(found.succeeded() || (fall / expected - 1.0).abs() < 0.01, "{norm}: {fall} of {expected}");
             }
@@ -89,7 +89,7 @@ tests! {
     fn boundary_attacks_find_the_smallest_perturbation() {
         let model = Linear::new(2);
         let task = task(&model, gray(2));
-        let margins: Vec<f32> = logits(&model, &task.x).iter().zip(&task.goals).map(|(z, g)| g.margin(z)).collect();
+        let margins: Vec<f32> = logits(&model, &task.images).iter().zip(&task.goals).map(|(z, g)| g.margin(z)).collect();
         let w = differences(&model, &task);
         for (norm, dual) in [(Norm::Linf, Norm::L1), (Norm::L2, Norm::L2), (Norm::L1, Norm::Linf)] {
             for kind in [AttackKind::Deepfool, AttackKind::Fab, AttackKind::FabT, AttackKind::Cw] {
@@ -99,13 +99,13 @@ tests! {
                 // In a ball of no size nothing falls, and the search goes on.
                 let steps = if kind == AttackKind::Cw { 100 } else { 20 };
                 let config = AttackConfig { steps, ..short(kind, norm, 0.0) };
-                let attack = stages(&config, 2).unwrap().remove(0).method;
+                let attack = build_attacks(&config, 2).unwrap().remove(0).attack;
                 let found = run(&attack, &model, &task);
                 for ((found, margin), w) in found.iter().zip(&margins).zip(w.chunks(N)) {
                     let exact = if norm == Norm::L1 {
-                        norm.size(reach(norm, &task.x[..N], w, f64::from(*margin)).into_iter())
+                        norm.norm(project_onto_hyperplane(norm, &task.images[..N], w, f64::from(*margin)).into_iter())
                     } else {
-                        margin / dual.size(w.iter().copied())
+                        margin / dual.norm(w.iter().copied())
                     };
                     let distance = found.distance.unwrap();
                     let slack = match kind {
@@ -126,7 +126,7 @@ tests! {
         let w = values(&uniform(51, [N], -1.0, 1.0));
         for norm in [Norm::Linf, Norm::L2, Norm::L1] {
             for c in [-300.0, -2.0, 0.0, 1e-4, 5.0, 200.0] {
-                let d = reach(norm, &t, &w, c);
+                let d = project_onto_hyperplane(norm, &t, &w, c);
                 let reached: f64 = w.iter().zip(&d).map(|(w, d)| f64::from(w * d)).sum();
                 assert!((reached - c).abs() < 1e-4 * c.abs().max(1.0), "{norm} {c}: {reached}");
                 assert!(t.iter().zip(&d).all(|(t, d)| (-1e-6..=1.0 + 1e-6).contains(&(t + d))));
@@ -142,7 +142,7 @@ tests! {
                 }
             }
             // Out of reach: as far as it goes.
-            let d = reach(norm, &t, &w, 1e9);
+            let d = project_onto_hyperplane(norm, &t, &w, 1e9);
             assert!(t.iter().zip(&d).zip(&w).all(|((t, d), w)| (t + d - if *w > 0.0 { 1.0 } else { 0.0 }).abs() < 1e-6));
         }
     }
@@ -169,9 +169,9 @@ tests! {
         let z = [1.5f32, -0.3, 2.2, 0.7, -1.1];
         for loss in [Loss::CrossEntropy, Loss::LogOdds, Loss::Margin, Loss::Dlr, Loss::DlrTowards(3)] {
             for goal in [Goal::Untargeted(0), Goal::Untargeted(2), Goal::Targeted(1)] {
-                let value = |z: &[f32]| loss.ascend(goal, z, &mut [0.0; 5]);
+                let value = |z: &[f32]| loss.value_and_grad(goal, z, &mut [0.0; 5]);
                 let mut dz = [0f32; 5];
-                loss.ascend(goal, &z, &mut dz);
+                loss.value_and_grad(goal, &z, &mut dz);
                 for j in 0..5 {
                     let moved = |h: f32| { let mut z = z; z[j] += h; value(&z) };
                     let slope = (moved(1e-3) - moved(-1e-3)) / 2e-3;
@@ -185,11 +185,11 @@ tests! {
         }
         // -(z_y - max z_j) / (z_1 - z_3), (z_t - z_y) / (z_1 - (z_3 + z_4) / 2), by hand.
         let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-6, "{a} {b}");
-        near(Loss::Dlr.ascend(Goal::Untargeted(2), &z, &mut [0.0; 5]), -(2.2 - 1.5) / (2.2 - 0.7));
-        near(Loss::DlrTowards(1).ascend(Goal::Untargeted(2), &z, &mut [0.0; 5]), (-0.3 - 2.2) / (2.2 - (0.7 - 0.3) / 2.0));
+        near(Loss::Dlr.value_and_grad(Goal::Untargeted(2), &z, &mut [0.0; 5]), -(2.2 - 1.5) / (2.2 - 0.7));
+        near(Loss::DlrTowards(1).value_and_grad(Goal::Untargeted(2), &z, &mut [0.0; 5]), (-0.3 - 2.2) / (2.2 - (0.7 - 0.3) / 2.0));
         // A sure model: float32 would say p = 1 and give no gradient.
         let mut dz = [0f32; 3];
-        let value = Loss::CrossEntropy.ascend(Goal::Untargeted(0), &[40.0, 0.0, 1.0], &mut dz);
+        let value = Loss::CrossEntropy.value_and_grad(Goal::Untargeted(0), &[40.0, 0.0, 1.0], &mut dz);
         assert!(value > 0.0 && dz[0] < 0.0 && dz[2] > dz[1] && dz[1] > 0.0, "{value} {dz:?}");
     }
 
@@ -203,7 +203,7 @@ tests! {
         }
         let model = Sure(Linear::new(2));
         let task = task(&model, gray(2));
-        let before: Vec<f32> = logits(&model, &task.x).iter().zip(&task.goals).map(|(z, goal)| goal.margin(z)).collect();
+        let before: Vec<f32> = logits(&model, &task.images).iter().zip(&task.goals).map(|(z, goal)| goal.margin(z)).collect();
         assert!(before.iter().all(|margin| *margin > 100.0), "not sure: {before:?}");
         for (norm, epsilon) in [(Norm::Linf, 1e-3), (Norm::L2, 0.01), (Norm::L1, 1.0)] {
             let attack = Pgd { random_start: false, ..pgd(norm, epsilon) };
@@ -212,7 +212,7 @@ tests! {
             assert!(found.iter().zip(&before).all(|(found, before)| found.margin < *before), "{norm}");
         }
         for kind in [AttackKind::ApgdCe, AttackKind::Simba] {
-            let found = run(&stages(&short(kind, Norm::Linf, 1e-3), 2).unwrap()[0].method, &model, &task);
+            let found = run(&build_attacks(&short(kind, Norm::Linf, 1e-3), 2).unwrap()[0].attack, &model, &task);
             assert!(found.iter().zip(&before).all(|(found, before)| found.margin < *before), "{kind}");
         }
     }
@@ -221,12 +221,12 @@ tests! {
         let model = Linear::new(5);
         let x = values(&uniform(44, [3 * N], 0.3, 0.7));
         for class in 0..3 {
-            let task = AttackBatch { x: x.clone(), goals: vec![Goal::Targeted(class); 3], ids: vec![0, 1, 2] };
+            let task = AttackBatch { images: x.clone(), goals: vec![Goal::Targeted(class); 3], image_ids: vec![0, 1, 2] };
             for kind in single() {
                 let norm = if kind == AttackKind::Cw { Norm::L2 } else { Norm::Linf };
                 let config = AttackConfig { queries: 6000, steps: 60, ..short(kind, norm, if norm == Norm::L2 { 20.0 } else { 0.2 }) };
-                let attack = stages(&config, 5).unwrap().remove(0).method;
-                if attack.suits(5, &task.goals).is_err() {
+                let attack = build_attacks(&config, 5).unwrap().remove(0).attack;
+                if attack.check_supported(5, &task.goals).is_err() {
                     assert!(matches!(kind, AttackKind::ApgdT | AttackKind::FabT), "{kind}");
                     continue;
                 }
@@ -253,7 +253,7 @@ tests! {
     fn autoattack_has_its_published_parts() {
         let threat = ThreatModel { norm: Norm::Linf, epsilon: 0.1 };
         let names = |kind, classes| -> Vec<&str> {
-            autoattack::stages(kind, threat, classes, 0).iter().map(|stage| stage.name).collect()
+            autoattack::attacks(kind, threat, classes, 0).iter().map(|stage| stage.name).collect()
         };
         assert_eq!(names(AttackKind::Autoattack, 10), ["apgd-ce", "apgd-t", "fab-t", "square"]);
         assert_eq!(names(AttackKind::AutoattackPlus, 10), ["apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"]);

@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor, activation::softmax};
 use otjr::{
     attack::{
         AttackConfig, AttackKind, Norm,
+        any::{NamedAttack, build_attacks},
         autoattack::Flag,
-        method::{Stage, stages},
         rounding::change,
     },
     checkpoint::Checkpoint,
@@ -56,23 +56,23 @@ fn few(kind: AttackKind, epsilon: f32) -> AttackConfig {
 const EPSILON: f32 = 8.0 / 255.0;
 
 /// Each attack with a small ball: some images fall.
-fn plan() -> Vec<Stage> {
+fn plan() -> Vec<NamedAttack> {
     let kinds = [AttackKind::Fgsm, AttackKind::ApgdCe, AttackKind::Square];
-    kinds.iter().flat_map(|&kind| stages(&few(kind, EPSILON), 10).unwrap()).collect()
+    kinds.iter().flat_map(|&kind| build_attacks(&few(kind, EPSILON), 10).unwrap()).collect()
 }
 
-fn evaluation<'a>(images: &'a ImageSet, stages: &'a [Stage]) -> Evaluation<'a> {
-    Evaluation { images, stages, target: None, seed: 0, batch: 4, flags: Vec::new(), may_be_random: false }
+fn evaluation<'a>(images: &'a ImageSet, attacks: &'a [NamedAttack]) -> Evaluation<'a> {
+    Evaluation { images, attacks, target: None, seed: 0, batch: 4, flags: Vec::new(), may_be_random: false }
 }
 
 /// Lets an evaluation go on for so many steps.
 struct Steps(usize, Option<State>);
 
 impl EvaluationObserver for Steps {
-    async fn look(&mut self, now: EvaluationProgress<'_>) -> ControlFlow<()> {
-        assert!(now.done <= now.of as f64 + 1e-9);
-        if now.settled {
-            self.1 = Some(now.state.clone());
+    async fn on_progress(&mut self, progress: EvaluationProgress<'_>) -> ControlFlow<()> {
+        assert!(progress.done <= progress.of as f64 + 1e-9);
+        if progress.batch_finished {
+            self.1 = Some(progress.state.clone());
         }
         match self.0.checked_sub(1) {
             Some(left) => self.0 = left,
@@ -100,20 +100,20 @@ tests! {
     /// Each attack gets what the ones before have left, and nothing is counted twice.
     fn attacks_share_the_work() {
         let model = standard();
-        let (images, stages) = (as_seen(&model, data(10)), plan());
-        let state = whole(&model, &evaluation(&images, &stages));
+        let (images, attacks) = (as_seen(&model, data(10)), plan());
+        let state = whole(&model, &evaluation(&images, &attacks));
         let accuracy = state.accuracy();
         assert_eq!((accuracy.images, accuracy.clean), (10, 10));
         assert_eq!(state.records.iter().map(|r| r.name.as_str()).collect::<Vec<_>>(), ["fgsm", "apgd-ce", "square"]);
         for (n, record) in state.records.iter().enumerate() {
             let before = if n == 0 { 10 } else { state.records[n - 1].after };
             assert_eq!(record.before, before);
-            let felled = state.fates.iter().filter(|fate| **fate == ImageStatus::FooledBy(n)).count();
+            let felled = state.statuses.iter().filter(|fate| **fate == ImageStatus::FooledBy(n)).count();
             assert_eq!(record.before - record.after, felled);
         }
         assert_eq!(accuracy.robust, state.records[2].after);
         assert!(accuracy.robust < 10, "nothing fell: the test tests nothing");
-        for (i, fate) in state.fates.iter().enumerate() {
+        for (i, fate) in state.statuses.iter().enumerate() {
             let adversarial = &state.adversarial[i * 3072..(i + 1) * 3072];
             let x: Vec<f32> = images.image(i).iter().map(|&v| f32::from(v) / 255.0).collect();
             assert!(Norm::Linf.distance(adversarial, &x) <= EPSILON);
@@ -141,7 +141,7 @@ tests! {
             let (image, label) = (images.image(i), images.labels[i] as usize);
             assert!(pair.attacked.iter().zip(image).all(|(after, before)| after.abs_diff(*before) <= 8));
             assert_eq!(pair.change, change(image, &pair.attacked));
-            let expected = [state.fates[i] != ImageStatus::Misclassified, state.fates[i] == ImageStatus::Robust];
+            let expected = [state.statuses[i] != ImageStatus::Misclassified, state.statuses[i] == ImageStatus::Robust];
             assert_eq!(pair.classes.map(|class| class == label), expected, "image {i}");
         }
     }
@@ -149,8 +149,8 @@ tests! {
     /// Stopped anywhere, kept in a file, and gone on with: the same in the end as a run left alone.
     fn an_interrupted_evaluation_goes_on() {
         let model = standard();
-        let (images, stages) = (as_seen(&model, data(10)), plan());
-        let evaluation = evaluation(&images, &stages);
+        let (images, attacks) = (as_seen(&model, data(10)), plan());
+        let evaluation = evaluation(&images, &attacks);
         let expected = timeless(whole(&model, &evaluation));
         let device = Device::flex();
         let mut state = ready(evaluation.begin(&model, &device)).unwrap();
@@ -185,7 +185,7 @@ tests! {
         let images = as_seen(&model, data(12));
         let mut all = Vec::new();
         for kind in [AttackKind::ApgdCe, AttackKind::Square] {
-            all.extend(stages(&AttackConfig { queries: 200, ..few(kind, 0.1) }, 10).unwrap());
+            all.extend(build_attacks(&AttackConfig { queries: 200, ..few(kind, 0.1) }, 10).unwrap());
         }
         let state = whole(&model, &evaluation(&images, &all));
         let standing = state.records[0].before;
@@ -219,12 +219,12 @@ tests! {
         }
         let images = data(4);
         let flags = |model: &dyn Fn(&Evaluation) -> State, may_be_random| {
-            let stages = plan();
-            model(&Evaluation { may_be_random, ..evaluation(&images, &stages) }).flags
+            let attacks = plan();
+            model(&Evaluation { may_be_random, ..evaluation(&images, &attacks) }).flags
         };
         let device = Device::flex();
         let noisy = |e: &Evaluation| ready(e.begin(&Noisy(standard(), Cell::new(0.0)), &device)).unwrap();
-        assert_eq!(flags(&noisy, false), [Flag::Randomised]);
+        assert_eq!(flags(&noisy, false), [Flag::Randomized]);
         assert_eq!(flags(&noisy, true), []);
         assert_eq!(flags(&|e| ready(e.begin(&Sure(standard()), &device)).unwrap(), false), [Flag::Probabilities]);
         assert_eq!(flags(&|e| ready(e.begin(&standard(), &device)).unwrap(), false), []);
@@ -234,8 +234,8 @@ tests! {
     fn attacks_are_judged_by_another_model() {
         let (model, device) = (standard(), Device::flex());
         let other = robust();
-        let (images, stages) = (as_seen(&other, data(6)), plan());
-        let evaluation = evaluation(&images, &stages);
+        let (images, attacks) = (as_seen(&other, data(6)), plan());
+        let evaluation = evaluation(&images, &attacks);
         let mut state = ready(evaluation.begin(&other, &device)).unwrap();
         assert_eq!(state.accuracy().clean, 6);
         ready(evaluation.run(&model, &other, &device, &mut state, &mut Steps(usize::MAX, None))).unwrap();
@@ -243,10 +243,10 @@ tests! {
         let own = whole(&model, &evaluation);
         assert!(state.accuracy().robust > own.accuracy().robust, "{:?} {:?}", state.accuracy(), own.accuracy());
         // What the attacked model is wrong on anyway is attacked by nobody, and that is said.
-        let wrong = own.fates.iter().filter(|fate| **fate == ImageStatus::Misclassified).count();
-        let said = state.flags.contains(&Flag::LeftAlone { images: wrong, of: 6 });
+        let wrong = own.statuses.iter().filter(|fate| **fate == ImageStatus::Misclassified).count();
+        let said = state.flags.contains(&Flag::Skipped { images: wrong, of: 6 });
         assert_eq!(said, wrong > 0, "{wrong} {:?}", state.flags);
-        assert!(own.flags.iter().all(|flag| !matches!(flag, Flag::LeftAlone { .. })));
+        assert!(own.flags.iter().all(|flag| !matches!(flag, Flag::Skipped { .. })));
     }
 
     /// Of a model that answers at random one lucky draw is no success: attacks that average go on to their end.
@@ -262,7 +262,7 @@ tests! {
         }
         let (robust, images, device) = (robust(), data(4), Device::flex());
         let images = as_seen(&robust, images);
-        let rand = stages(&AttackConfig { samples: 4, steps: 10, ..few(AttackKind::ApgdCe, EPSILON) }, 10).unwrap();
+        let rand = build_attacks(&AttackConfig { samples: 4, steps: 10, ..few(AttackKind::ApgdCe, EPSILON) }, 10).unwrap();
         let model = Jumpy(robust, Cell::new(0));
         let evaluation = Evaluation { may_be_random: true, ..evaluation(&images, &rand) };
         let mut state = ready(evaluation.begin(&model, &device)).unwrap();
@@ -277,9 +277,9 @@ tests! {
     fn the_l1_suite_ends_in_its_ball() {
         let (model, images) = (standard(), data(4));
         let l1 = AttackConfig { epsilon: Pixels(8.0), ..AttackConfig::of(AttackKind::Autoattack, Norm::L1) };
-        let stages = &stages(&l1, 10).unwrap()[..1];
-        let state = whole(&model, &evaluation(&images, stages));
-        assert!(state.fates.contains(&ImageStatus::FooledBy(0)), "{:?}", state.fates);
+        let attacks = &build_attacks(&l1, 10).unwrap()[..1];
+        let state = whole(&model, &evaluation(&images, attacks));
+        assert!(state.statuses.contains(&ImageStatus::FooledBy(0)), "{:?}", state.statuses);
         for (adversarial, x) in state.adversarial.chunks(3072).zip(images.pixels.chunks(3072)) {
             let x: Vec<f32> = x.iter().map(|&v| f32::from(v) / 255.0).collect();
             assert!(Norm::L1.distance(adversarial, &x) <= 8.0);
@@ -289,8 +289,8 @@ tests! {
     /// Goals that an attack cannot have are refused before anything is run.
     fn a_suite_with_a_target_is_refused_at_once() {
         let (model, images) = (standard(), data(2));
-        let stages = stages(&AttackConfig::of(AttackKind::Autoattack, Norm::Linf), 10).unwrap();
-        let evaluation = Evaluation { target: Some(Target::Class(3)), ..evaluation(&images, &stages) };
+        let attacks = build_attacks(&AttackConfig::of(AttackKind::Autoattack, Norm::Linf), 10).unwrap();
+        let evaluation = Evaluation { target: Some(Target::Class(3)), ..evaluation(&images, &attacks) };
         let error = ready(evaluation.begin(&model, &Device::flex())).unwrap_err().to_string();
         assert!(error.contains("leave out the target"), "{error}");
     }
@@ -320,12 +320,12 @@ tests! {
     fn targets_are_what_they_say() {
         let model = standard();
         let (images, device) = (as_seen(&model, data(6)), Device::flex());
-        let stages = stages(&AttackConfig { steps: 20, step: Pixels(0.03), ..few(AttackKind::Pgd, 0.3) }, 10).unwrap();
+        let attacks = build_attacks(&AttackConfig { steps: 20, step: Pixels(0.03), ..few(AttackKind::Pgd, 0.3) }, 10).unwrap();
         for target in [Target::Class(3), Target::Random, Target::LeastLikely] {
-            let evaluation = Evaluation { target: Some(target), ..evaluation(&images, &stages) };
+            let evaluation = Evaluation { target: Some(target), ..evaluation(&images, &attacks) };
             let mut state = ready(evaluation.begin(&model, &device)).unwrap();
             ready(evaluation.run(&model, &model, &device, &mut state, &mut Steps(usize::MAX, None))).unwrap();
-            for (i, fate) in state.fates.iter().enumerate() {
+            for (i, fate) in state.statuses.iter().enumerate() {
                 if *fate == ImageStatus::FooledBy(0) {
                     assert_ne!(state.predictions[i], images.labels[i] as usize, "{target:?}");
                     assert!(target != Target::Class(3) || state.predictions[i] == 3);
@@ -334,7 +334,7 @@ tests! {
                 assert!(target != Target::Class(3) || images.labels[i] != 3 || *fate == ImageStatus::Robust);
             }
             assert_eq!(state.accuracy().clean, 6);
-            assert!(state.fates.contains(&ImageStatus::FooledBy(0)), "{target:?}");
+            assert!(state.statuses.contains(&ImageStatus::FooledBy(0)), "{target:?}");
         }
         assert_eq!("least-likely".parse(), Ok(Target::LeastLikely));
         assert_eq!("7".parse(), Ok(Target::Class(7)));

@@ -7,7 +7,7 @@ use otjr::{
     attack::{
         AttackBatch, AttackOutcome, Goal, Loss, ModelOracle, Norm, ThreatModel,
         apgd::{Run, Start},
-        boundary::reach,
+        boundary::project_onto_hyperplane,
         square::{Shift, Square, Window, bump, shrunk},
     },
     checkpoint::Checkpoint,
@@ -65,7 +65,7 @@ tests! {
         for (i, &epsilon) in golden["ball.epsilon"].values.iter().enumerate() {
             let threat = ThreatModel { norm: Norm::L1, epsilon };
             let pairs = rows(&golden["ball.x"]).zip(rows(&golden["ball.y"]));
-            let ours: Vec<f32> = pairs.flat_map(|(x, y)| threat.displaced(x, y)).collect();
+            let ours: Vec<f32> = pairs.flat_map(|(x, y)| threat.perturb(x, y)).collect();
             near(&ours, &golden[&format!("ball.{i}")].values, 2e-6, &format!("epsilon {epsilon}"));
         }
     }
@@ -77,7 +77,7 @@ tests! {
             let official = &golden[&format!("plane.{norm}")];
             let planes = rows(&golden["plane.t"]).zip(rows(&golden["plane.w"])).zip(&golden["plane.c"].values);
             for (((t, w), &c), official) in planes.zip(rows(official)) {
-                near(&reach(norm, t, w, f64::from(c)), official, 2e-5, &format!("{norm} {c}"));
+                near(&project_onto_hyperplane(norm, t, w, f64::from(c)), official, 2e-5, &format!("{norm} {c}"));
             }
         }
     }
@@ -90,7 +90,7 @@ tests! {
                 [("ce", Loss::CrossEntropy), ("dlr", Loss::Dlr), ("dlr-towards", Loss::DlrTowards(target[i]))]
             {
                 let mut dz = vec![0.0; z.len()];
-                let value = loss.ascend(Goal::Untargeted(y[i]), z, &mut dz);
+                let value = loss.value_and_grad(Goal::Untargeted(y[i]), z, &mut dz);
                 near(&[value as f32], &[golden[&format!("loss.{name}")].values[i]], 1e-5, name);
                 let official = rows(&golden[&format!("loss.{name}.gradient")]).nth(i).unwrap();
                 near(&dz, official, 1e-5, name);
@@ -154,7 +154,7 @@ tests! {
                 let net = Net { u: matrix("u"), v: matrix("v"), c: matrix("c"), asked: RefCell::default() };
                 let query = ModelOracle::new(&net, &Device::flex(), [3, 6, 6], n);
                 let goals = numbers(of("y")).into_iter().map(Goal::Untargeted).collect();
-                let task = AttackBatch { x: of("x").values.clone(), goals, ids: vec![0; n] };
+                let task = AttackBatch { images: of("x").values.clone(), goals, image_ids: vec![0; n] };
                 let start = |i: usize| Start { i, loss, x: points.values[i * d..][..d].to_vec() };
                 let found = |i| AttackOutcome { x: task.image(i).to_vec(), margin: 1e9, distance: None };
                 let mut found: Vec<AttackOutcome> = (0..n).map(found).collect();
@@ -163,13 +163,13 @@ tests! {
                     task: &task,
                     threat: ThreatModel { norm, epsilon: of("epsilon").values[0] },
                     iterations: asked - 1,
-                    samples: 1,
+                    eot_samples: 1,
                     sparse: name == "l1-sparse",
                     last: true,
                     done: 0,
                     total: asked - 1,
                 };
-                ready(run.climb((0..n).map(start).collect(), &mut found, &mut ())).unwrap();
+                ready(run.run_from((0..n).map(start).collect(), &mut found, &mut ())).unwrap();
                 let ours = net.asked.take();
                 for (step, (ours, official)) in ours.chunks(n * d).zip(points.values.chunks(n * d)).enumerate() {
                     near(ours, official, 2e-4, &format!("{name} {loss:?} step {step}"));

@@ -4,7 +4,9 @@ use std::sync::OnceLock;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{
-    attack::{Attack, AttackBatch, AttackConfig, AttackKind, AttackOutcome, Goal, ModelOracle, Norm, method::stages},
+    attack::{
+        Attack, AttackBatch, AttackConfig, AttackKind, AttackOutcome, Goal, ModelOracle, Norm, any::build_attacks,
+    },
     checkpoint::Checkpoint,
     data::synthetic,
     kernel::{self, Weight},
@@ -81,15 +83,15 @@ fn a_fixture_on_wgpu() {
 fn attacks_on_wgpu_are_those_on_the_cpu() {
     let images = synthetic::generate(0, 0, 2).test;
     let task = AttackBatch {
-        x: images.pixels.iter().map(|&v| f32::from(v) / 255.0).collect(),
+        images: images.pixels.iter().map(|&v| f32::from(v) / 255.0).collect(),
         goals: images.labels.iter().map(|&label| Goal::Untargeted(label as usize)).collect(),
-        ids: vec![0, 1],
+        image_ids: vec![0, 1],
     };
     let run = |device: &Device, config: &AttackConfig| -> Vec<AttackOutcome> {
         let bytes = include_bytes!("../../public/models/otjr.safetensors");
         let model = Model::from_arrays(&Checkpoint::from_bytes(bytes).unwrap().model_arrays(), device).unwrap();
         let query = ModelOracle::new(&model, device, [3, 32, 32], 2);
-        let method = stages(config, 10).unwrap().remove(0).method;
+        let method = build_attacks(config, 10).unwrap().remove(0).attack;
         pollster::block_on(method.run(&query, &task, &mut ())).unwrap()
     };
     let gpu = gpu();
@@ -160,7 +162,7 @@ fn training_on_wgpu_is_that_on_the_cpu() {
     let losses = |device: &Device, others: Vec<Device>, accumulate, mixed| -> Vec<f32> {
         let config = TrainConfig { objective: Objective::RandJac, batch: 8, accumulate, mixed, ..TrainConfig::demo() };
         let mut trainer = Trainer::new(&config, &data, device).unwrap();
-        trainer.others = others;
+        trainer.replicas = others;
         (0..3).for_each(|_| trainer.step(&data));
         pollster::block_on(trainer.records(&data)).unwrap().iter().map(|record| record.loss).collect()
     };

@@ -3,7 +3,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{
     attack::{
-        Attack, AttackBatch, AttackConfig, AttackKind, AttackOutcome, Error, Goal, ModelOracle, Norm, method::stages,
+        Attack, AttackBatch, AttackConfig, AttackKind, AttackOutcome, Error, Goal, ModelOracle, Norm,
+        any::build_attacks,
     },
     model::{Classifier, Model, Pass},
     prediction::top,
@@ -44,7 +45,7 @@ pub fn short(kind: AttackKind, norm: Norm, epsilon: f32) -> AttackConfig {
 }
 
 pub fn attack(config: &AttackConfig) -> impl Attack + use<> {
-    stages(config, CLASSES).unwrap().remove(0).method
+    build_attacks(config, CLASSES).unwrap().remove(0).attack
 }
 
 /// Values in [0,1], many at 0 and 1, where clipping bites.
@@ -77,7 +78,7 @@ impl<M: Classifier> Subject<'_, M> {
         let x = pixels(n * self.shape.iter().product::<usize>());
         let logits = self.query().logits(&x).await.unwrap();
         let goals = logits.rows().map(|z| Goal::Untargeted(top(z))).collect();
-        AttackBatch { x, goals, ids: (0..n as u64).collect() }
+        AttackBatch { images: x, goals, image_ids: (0..n as u64).collect() }
     }
 
     /// In batches of two: what an attack finds must not depend on them.
@@ -112,7 +113,7 @@ impl<M: Classifier> Subject<'_, M> {
         for (kind, norm, _) in cases(&TIGHT) {
             let config = AttackConfig { step: Pixels(0.1), steps: 2, queries: 2, ..short(kind, norm, 0.0) };
             let x: Vec<f32> = self.run(&config, &task).await.into_iter().flat_map(|f| f.x).collect();
-            assert_eq!(x, task.x, "{kind} {norm}");
+            assert_eq!(x, task.images, "{kind} {norm}");
         }
     }
 
@@ -176,7 +177,7 @@ impl<M: Classifier> Subject<'_, M> {
         }
         for (kind, norm, epsilon) in cases(&BALLS) {
             let found = self.run(&short(kind, norm, epsilon), &task).await;
-            assert_eq!(found.iter().flat_map(|f| f.x.clone()).collect::<Vec<_>>(), task.x, "{kind} {norm}");
+            assert_eq!(found.iter().flat_map(|f| f.x.clone()).collect::<Vec<_>>(), task.images, "{kind} {norm}");
             assert!(found.iter().all(|f| f.succeeded() && f.distance == Some(0.0)), "{kind} {norm}");
         }
     }
@@ -197,7 +198,7 @@ impl<M: Classifier> Subject<'_, M> {
 pub async fn the_model_is_as_before(subject: &Subject<'_, Model>, cases: &[(AttackKind, Norm)]) {
     let Subject { model, device, shape: [c, h, w] } = subject;
     let task = subject.task(1).await;
-    let x: Tensor<4> = Tensor::from_data(TensorData::new(task.x.clone(), [1, *c, *h, *w]), device);
+    let x: Tensor<4> = Tensor::from_data(TensorData::new(task.images.clone(), [1, *c, *h, *w]), device);
     let logits =
         async || model.forward(x.clone(), &mut Pass::inference()).logits.value.into_data_async().await.unwrap();
     let before = (model.arrays().await.unwrap(), logits().await);

@@ -6,7 +6,7 @@ use otjr::{
     loss::{
         Objective, ObjectiveConfig,
         cross_entropy::{cross_entropy, kl_divergence, logit_pairing},
-        objective::{Directions, evaluate},
+        objective::{Directions, compute},
         sinkhorn,
         sliced_wasserstein::{directions, projections, sliced_wasserstein},
     },
@@ -86,7 +86,7 @@ tests! {
         let draw = Directions::draw(&mut random::stream(1, StreamId::Directions, 0), 4, 3, 6, &device);
         let fixed = Objective::ALL.iter().copied().filter(|o| !matches!(o, Objective::SwJac | Objective::Otjr));
         for (objective, head_only) in fixed.flat_map(|objective| [(objective, false), (objective, true)]) {
-            let loss = |model: &Model| evaluate(objective, &config, model, &batch, &x_adv, &draw, head_only);
+            let loss = |model: &Model| compute(objective, &config, model, &batch, &x_adv, &draw, head_only);
             let mut evaluation = loss(&model);
             let mut gradients = evaluation.loss.backward();
             // Along the gradient itself, the derivative is its squared length.
@@ -125,7 +125,7 @@ tests! {
         let draw = Directions::draw(&mut random::stream(2, StreamId::Directions, 0), 4, 3, 6, &device);
         let gradient = |objective, lambda_jac, head_only| {
             let config = ObjectiveConfig { lambda_jac, ..ObjectiveConfig::default() };
-            let mut evaluation = evaluate(objective, &config, &model, &batch, &x_adv, &draw, head_only);
+            let mut evaluation = compute(objective, &config, &model, &batch, &x_adv, &draw, head_only);
             let mut gradients = evaluation.loss.backward();
             let flat = |slot: &&mut dyn NamedTensor| slot.gradient(&mut gradients).map_or(Vec::new(), |g| values(&g));
             evaluation.model.named_tensors().iter().flat_map(flat).collect::<Vec<f32>>()

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{
-    attack::training::input_gradient,
+    attack::inner::input_gradient,
     batch::one_hot,
     checkpoint::Checkpoint,
     loss::cross_entropy::cross_entropy,

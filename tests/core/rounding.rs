@@ -55,7 +55,7 @@ tests! {
                 // A model that is always fooled, and one that never is: the nearest bytes, and the others.
                 let found = rounded(&Above(limit), &original, &x_adv, norm, epsilon);
                 let d = found.pixels.iter().zip(&original).map(|(&a, &b)| f32::from(a) - f32::from(b));
-                let size = norm.size(d);
+                let size = norm.norm(d);
                 assert!(size <= epsilon * 255.0 + 2e-3, "{norm} {epsilon}: {size}");
                 assert!(size > 0.2 * epsilon * 255.0, "{norm} {epsilon}: {size} is too little");
                 for (&byte, &v) in found.pixels.iter().zip(&x_adv) {

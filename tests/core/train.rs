@@ -9,7 +9,7 @@ use otjr::{
     data::{IMAGE_LEN, ImageSet, synthetic},
     loss::{
         Objective, ObjectiveConfig,
-        objective::{Directions, evaluate},
+        objective::{Directions, compute},
     },
     model::{
         Model,
@@ -74,7 +74,7 @@ fn gradient(objective: Objective, weights: &Arrays, batch: &Batch, x_adv: &Tenso
     let model = Model::from_arrays(weights, &device).unwrap();
     let [b, c] = batch.y.dims();
     let directions = Directions::draw(&mut random::stream(0, StreamId::Directions, 0), b, c, 1, &device);
-    let mut evaluation = evaluate(objective, &ObjectiveConfig::default(), &model, batch, x_adv, &directions, false);
+    let mut evaluation = compute(objective, &ObjectiveConfig::default(), &model, batch, x_adv, &directions, false);
     let mut gradients = evaluation.loss.backward();
     let slots = evaluation.model.named_tensors().into_iter().filter(|slot| slot.learned());
     slots.map(|slot| (slot.name().to_owned(), values(&slot.gradient(&mut gradients).unwrap()))).collect()
@@ -95,7 +95,7 @@ tests! {
         let run = |accumulate, others, steps| {
             let config = TrainConfig { accumulate, batch: 7, ..config(Objective::Otjr) };
             let mut trainer = Trainer::new(&config, &data(), &Device::flex()).unwrap();
-            trainer.others = others;
+            trainer.replicas = others;
             (0..steps).for_each(|_| trainer.step(&data()));
             let losses: Vec<f32> = ready(trainer.records(&data())).unwrap().iter().map(|record| record.loss).collect();
             (losses, ready(trainer.checkpoint()).unwrap().arrays)
@@ -198,7 +198,7 @@ tests! {
         let data = data();
         let mut trainer = Trainer::new(&config(Objective::Ce), &data, &Device::flex()).unwrap();
         let steps = trainer.steps(&data);
-        trainer.extra = ImageSet { pixels: vec![255; 20 * IMAGE_LEN], labels: vec![3; 20], classes: data.classes.clone() }.into();
+        trainer.extra_data = ImageSet { pixels: vec![255; 20 * IMAGE_LEN], labels: vec![3; 20], classes: data.classes.clone() }.into();
         assert_eq!(trainer.steps(&data), steps);
         for _ in 0..2 {
             trainer.step(&data);
@@ -232,7 +232,7 @@ tests! {
         let flow = |_: &otjr::evaluate::State| std::ops::ControlFlow::Continue(());
         let judged = ready(validation::validate(&trainer, 1, &aside, flow)).unwrap().unwrap();
         let pixels = Batch::new(&aside, &(0..10).collect::<Vec<_>>(), &Device::flex());
-        let z = values(&trainer.result().forward(pixels.x, &mut otjr::model::Pass::inference()).logits.value);
+        let z = values(&trainer.final_model().forward(pixels.x, &mut otjr::model::Pass::inference()).logits.value);
         let top = |z: &[f32]| (0..10).fold(0, |best, c| if z[c] > z[best] { c } else { best });
         let right = (0..10).filter(|&i| top(&z[10 * i..10 * i + 10]) == usize::from(aside.labels[i])).count();
         assert_eq!(judged.clean, right as f64 / 10.0);

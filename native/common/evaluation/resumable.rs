@@ -4,7 +4,7 @@ use std::{fs, io::ErrorKind, ops::ControlFlow, path::PathBuf};
 
 use anyhow::Context;
 use otjr::{
-    attack::{AttackConfig, AttackKind, autoattack::left_out, method::stages},
+    attack::{AttackConfig, AttackKind, any::build_attacks, autoattack::left_out},
     checkpoint::Checkpoint,
     data::ImageSet,
     evaluate::{Evaluation, EvaluationObserver, EvaluationProgress, State, Target},
@@ -34,12 +34,12 @@ impl Job<'_> {
         let mut attacks = Vec::new();
         let mut flags = Vec::new();
         for config in &self.configs {
-            attacks.extend(stages(config, model.classes)?);
+            attacks.extend(build_attacks(config, model.classes)?);
             flags.extend(left_out(config.attack, model.classes));
         }
         let evaluation = Evaluation {
             images: self.images,
-            stages: &attacks,
+            attacks: &attacks,
             target: self.target,
             seed: self.configs[0].seed,
             batch: self.setup.batch.min(self.images.len()),
@@ -77,16 +77,16 @@ struct Terminal<'a> {
 }
 
 impl EvaluationObserver for Terminal<'_> {
-    async fn look(&mut self, now: EvaluationProgress<'_>) -> ControlFlow<()> {
-        let records = &now.state.records;
+    async fn on_progress(&mut self, progress: EvaluationProgress<'_>) -> ControlFlow<()> {
+        let records = &progress.state.records;
         let running = records.last().expect("an attack runs");
         if self.begun != records.len() {
             self.begun = records.len();
-            self.progress.begin(format!("{}{}", self.job.label, running.name), now.done, now.of);
+            self.progress.begin(format!("{}{}", self.job.label, running.name), progress.done, progress.of);
         }
-        self.progress.show(now.done, format!("{} of {} stand", running.after, now.state.fates.len()));
-        if now.settled && self.progress.due() {
-            self.problem = self.job.save(now.state);
+        self.progress.show(progress.done, format!("{} of {} stand", running.after, progress.state.statuses.len()));
+        if progress.batch_finished && self.progress.due() {
+            self.problem = self.job.save(progress.state);
         }
         if self.problem.is_err() { ControlFlow::Break(()) } else { self.job.interrupt.flow() }
     }

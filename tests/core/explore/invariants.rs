@@ -307,7 +307,7 @@ tests! {
         assert!(relative_error(&parts.margin, &whole.margin) < 1e-5);
         for (x, column) in [(&x, 1), (&x_adv, 2)] {
             let z = logits(&model, x);
-            let loss = Loss::CrossEntropy.ascend(goal, &z, &mut [0.0; 4]) as f32;
+            let loss = Loss::CrossEntropy.value_and_grad(goal, &z, &mut [0.0; 4]) as f32;
             assert!((whole.loss[4 + column] - loss).abs() < 1e-5);
             assert!((whole.margin[4 + column] - goal.margin(&z)).abs() < 1e-5);
         }
@@ -322,7 +322,7 @@ tests! {
         let x_adv = attacked(&x);
         let directions = |norm| LandscapePlane::new(&x, &x_adv, norm, 5, Goal::Untargeted(0), [-1.0, 2.0], 4).unwrap();
         let [d1, d2] = directions(Norm::Linf).directions;
-        let size = Norm::Linf.size(d1.into_iter());
+        let size = Norm::Linf.norm(d1.into_iter());
         assert!(d2.iter().all(|v| v.abs() == size) && d2.iter().any(|v| *v > 0.0) && d2.iter().any(|v| *v < 0.0));
         let [d1, d2] = directions(Norm::L2).directions;
         assert!((dot(&d2, &d2) / dot(&d1, &d1) - 1.0).abs() < 1e-4);
@@ -350,7 +350,7 @@ tests! {
         let model = Line(Tensor::cat(vec![weight.clone(), weight.zeros_like()], 1));
         let query = ModelOracle::new(&model, &Device::flex(), [3, 32, 32], 2);
         let (clean, size) = (dot(&w, &x), w.iter().map(|w| w.abs()).sum::<f32>());
-        let task = AttackBatch { x, goals: vec![Goal::Untargeted(0)], ids: vec![0] };
+        let task = AttackBatch { images: x, goals: vec![Goal::Untargeted(0)], image_ids: vec![0] };
         for kind in [AttackKind::Fgsm, AttackKind::Pgd] {
             let config = AttackConfig { steps: 12, epsilon: Pixels(0.04), step: Pixels(0.01), ..AttackConfig::of(kind, Norm::Linf) };
             let (a, b) = (0.8 * clean / size, 1.3 * clean / size);

@@ -10,23 +10,23 @@ use super::{
     gradient::{self, Gradient},
 };
 use crate::{
-    attack::training,
+    attack::inner,
     batch::{Batch, parts},
-    loss::objective::{Directions, Terms, evaluate},
+    loss::objective::{Directions, LossTerms, compute},
     model::{Model, Pass},
     platform,
     random::{self, StreamId},
 };
 
 /// What one part of a batch gave beside its gradient.
-pub(super) struct Learnt {
-    pub terms: Terms,
+pub(super) struct StepOutput {
+    pub terms: LossTerms,
     /// For the running statistics.
     pub passes: Vec<Pass>,
     pub x_adv: Tensor<4>,
 }
 
-impl Learnt {
+impl StepOutput {
     fn on_device(self, device: &Device) -> Self {
         Self {
             terms: self.terms.to_device(device),
@@ -38,20 +38,19 @@ impl Learnt {
 
 impl Trainer {
     /// The mean of the gradients of a batch's parts, and what else each of them gives, with its share of the batch, in order.
-    pub(super) fn learn(&self, batch: &Batch) -> (Gradient, Vec<(Learnt, f32)>) {
+    pub(super) fn forward_backward(&self, batch: &Batch) -> (Gradient, Vec<(StepOutput, f32)>) {
         let (config, size) = (&self.config, batch.x.dims()[0]);
         let stream = |purpose| random::stream(config.seed, purpose, self.step);
-        let noise =
-            || training::noise(batch.x.dims(), &config.coefficients, &mut stream(StreamId::Attack), &self.device);
+        let noise = || inner::noise(batch.x.dims(), &config.coefficients, &mut stream(StreamId::Attack), &self.device);
         let noise = config.objective.needs_attack().then(noise);
         let k = config.coefficients.projections;
         let directions = Directions::draw(&mut stream(StreamId::Directions), size, batch.y.dims()[1], k, &self.device);
 
-        let devices: Vec<&Device> = [&self.device].into_iter().chain(&self.others).collect();
+        let devices: Vec<&Device> = [&self.device].into_iter().chain(&self.replicas).collect();
         let parts = parts(size, config.accumulate * devices.len());
         let share = |rows: &Range<usize>| rows.len() as f32 / size as f32;
         // Each device takes every so many parts, with a copy of the model, and holds the sum of their gradients alone.
-        let learn = |number: usize| -> (Option<Gradient>, Vec<Learnt>) {
+        let learn = |number: usize| -> (Option<Gradient>, Vec<StepOutput>) {
             let device = devices[number];
             let model = if number == 0 { self.model.clone() } else { self.model.to_device(device) };
             let model = if config.mixed { model.with_f16_convs() } else { model };
@@ -84,23 +83,23 @@ impl Trainer {
         batch: Batch,
         noise: Option<Tensor<4>>,
         directions: Directions,
-    ) -> (Gradient, Learnt) {
+    ) -> (Gradient, StepOutput) {
         let config = &self.config;
         let (objective, coefficients) = (config.objective, &config.coefficients);
         let x_adv = match noise {
-            Some(noise) => training::perturb(model, &batch.x, &batch.y, objective, coefficients, noise),
+            Some(noise) => inner::perturb(model, &batch.x, &batch.y, objective, coefficients, noise),
             None => batch.x.clone(),
         };
         // The attack knows the true labels.
         let batch = batch.smoothed(config.label_smoothing);
         let evaluate =
-            |model: &Model| evaluate(objective, coefficients, model, &batch, &x_adv, &directions, config.head_only);
+            |model: &Model| compute(objective, coefficients, model, &batch, &x_adv, &directions, config.head_only);
         let mut evaluation = evaluate(model);
-        let mut gradient = gradient::of(&mut evaluation);
+        let mut gradient = gradient::from_output(&mut evaluation);
         if config.awp > 0.0 {
             evaluation = evaluate(&gradient::perturb(model, &gradient, config.awp));
-            gradient = gradient::of(&mut evaluation);
+            gradient = gradient::from_output(&mut evaluation);
         }
-        (gradient, Learnt { terms: evaluation.terms, passes: evaluation.passes, x_adv })
+        (gradient, StepOutput { terms: evaluation.terms, passes: evaluation.passes, x_adv })
     }
 }

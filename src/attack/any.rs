@@ -3,7 +3,7 @@
 use super::{
     Attack, AttackBatch, AttackConfig, AttackKind, AttackOutcome, Classifier, Error, Goal, Loss, ModelOracle, Norm,
     Observer, ThreatModel,
-    apgd::{Apgd, Climb},
+    apgd::{Apgd, ApgdLoss},
     autoattack,
     cw::CarliniWagner,
     deepfool::DeepFool,
@@ -15,7 +15,7 @@ use super::{
 
 /// Any of the attacks.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Method {
+pub enum AnyAttack {
     Pgd(Pgd),
     Apgd(Apgd),
     Fab(Fab),
@@ -27,13 +27,13 @@ pub enum Method {
 
 /// An attack with the name that reports give it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Stage {
+pub struct NamedAttack {
     pub name: &'static str,
-    pub method: Method,
+    pub attack: AnyAttack,
 }
 
 /// The attacks that a config names, in order: several for AutoAttack, else one. `classes` are the model's.
-pub fn stages(c: &AttackConfig, classes: usize) -> Result<Vec<Stage>, Error> {
+pub fn build_attacks(c: &AttackConfig, classes: usize) -> Result<Vec<NamedAttack>, Error> {
     let threat = ThreatModel { norm: c.norm, epsilon: c.epsilon.0 };
     let loss = c.loss.into();
     let targets = c.targets.min(classes.saturating_sub(1));
@@ -49,50 +49,57 @@ pub fn stages(c: &AttackConfig, classes: usize) -> Result<Vec<Stage>, Error> {
         early_stop: c.early_stop,
         seed: c.seed,
     };
-    let apgd = |climb| {
-        let (iterations, samples) = (c.steps, c.samples);
-        Method::Apgd(Apgd { threat, climb, iterations, samples, enlarged: false, seed: c.seed })
+    let apgd = |loss| {
+        AnyAttack::Apgd(Apgd {
+            threat,
+            loss,
+            iterations: c.steps,
+            eot_samples: c.samples,
+            large_to_small_eps: false,
+            seed: c.seed,
+        })
     };
-    let fab = |targets| Method::Fab(Fab { threat, targets, restarts: c.restarts, iterations: c.steps, seed: c.seed });
-    let method = match c.attack {
-        AttackKind::Fgsm => Method::Pgd(Pgd { loss, early_stop: false, ..Pgd::fgsm(threat) }),
-        AttackKind::Bim => Method::Pgd(pgd),
-        AttackKind::MiFgsm => Method::Pgd(Pgd { momentum: 1.0, ..pgd }),
-        AttackKind::Pgd => Method::Pgd(Pgd { restarts: c.restarts, random_start: c.random_start, ..pgd }),
-        AttackKind::ApgdCe => apgd(Climb::Restarts(Loss::CrossEntropy, c.restarts)),
-        AttackKind::ApgdDlr => apgd(Climb::Restarts(Loss::Dlr, c.restarts)),
-        AttackKind::ApgdT => apgd(Climb::Targets(targets)),
+    let fab =
+        |targets| AnyAttack::Fab(Fab { threat, targets, restarts: c.restarts, iterations: c.steps, seed: c.seed });
+    let attack = match c.attack {
+        AttackKind::Fgsm => AnyAttack::Pgd(Pgd { loss, early_stop: false, ..Pgd::fgsm(threat) }),
+        AttackKind::Bim => AnyAttack::Pgd(pgd),
+        AttackKind::MiFgsm => AnyAttack::Pgd(Pgd { momentum: 1.0, ..pgd }),
+        AttackKind::Pgd => AnyAttack::Pgd(Pgd { restarts: c.restarts, random_start: c.random_start, ..pgd }),
+        AttackKind::ApgdCe => apgd(ApgdLoss::Restarts(Loss::CrossEntropy, c.restarts)),
+        AttackKind::ApgdDlr => apgd(ApgdLoss::Restarts(Loss::Dlr, c.restarts)),
+        AttackKind::ApgdT => apgd(ApgdLoss::Targets(targets)),
         AttackKind::Fab => fab(None),
         AttackKind::FabT => fab(Some(targets)),
         AttackKind::Square => {
-            Method::Square(Square { threat, queries: c.queries, restarts: c.restarts, share: c.share, seed: c.seed })
+            AnyAttack::Square(Square { threat, queries: c.queries, restarts: c.restarts, share: c.share, seed: c.seed })
         }
         AttackKind::Cw if c.norm != Norm::L2 => {
             return Err(Error::Unsuited("cw measures perturbations in l2: choose the norm l2".into()));
         }
-        AttackKind::Cw => Method::CarliniWagner(CarliniWagner {
+        AttackKind::Cw => AnyAttack::CarliniWagner(CarliniWagner {
             threat,
             steps: c.steps,
             searches: 9,
             rate: 0.01,
             confidence: c.confidence,
         }),
-        AttackKind::Deepfool => Method::DeepFool(DeepFool { threat, steps: c.steps }),
-        AttackKind::Simba => Method::SimBa(SimBa { threat, step: c.step.0, tries: c.queries, seed: c.seed }),
+        AttackKind::Deepfool => AnyAttack::DeepFool(DeepFool { threat, steps: c.steps }),
+        AttackKind::Simba => AnyAttack::SimBa(SimBa { threat, step: c.step.0, tries: c.queries, seed: c.seed }),
         AttackKind::Autoattack | AttackKind::AutoattackPlus | AttackKind::AutoattackRand => {
-            return Ok(autoattack::stages(c.attack, threat, classes, c.seed));
+            return Ok(autoattack::attacks(c.attack, threat, classes, c.seed));
         }
     };
-    Ok(vec![Stage { name: c.attack.name(), method }])
+    Ok(vec![NamedAttack { name: c.attack.name(), attack }])
 }
 
-impl Method {
+impl AnyAttack {
     /// Whether it can be run against a model of so many classes, for such goals.
-    pub fn suits(&self, classes: usize, goals: &[Goal]) -> Result<(), Error> {
+    pub fn check_supported(&self, classes: usize, goals: &[Goal]) -> Result<(), Error> {
         let goal = goals.iter().copied().find(|goal| matches!(goal, Goal::Targeted(_))).unwrap_or(Goal::Untargeted(0));
         let needs = match self {
             Self::Pgd(pgd) => pgd.loss.needs_classes(goal),
-            Self::Apgd(Apgd { climb: Climb::Restarts(loss, _), .. }) => loss.needs_classes(goal),
+            Self::Apgd(Apgd { loss: ApgdLoss::Restarts(loss, _), .. }) => loss.needs_classes(goal),
             Self::Apgd(_) => Loss::DlrTowards(0).needs_classes(goal),
             _ => 2,
         };
@@ -102,8 +109,10 @@ impl Method {
                 "the loss of this attack needs {needs} classes, the model has {classes}{instead}"
             )));
         }
-        let any_class =
-            matches!(self, Self::Apgd(Apgd { climb: Climb::Targets(_), .. }) | Self::Fab(Fab { targets: Some(_), .. }));
+        let any_class = matches!(
+            self,
+            Self::Apgd(Apgd { loss: ApgdLoss::Targets(_), .. }) | Self::Fab(Fab { targets: Some(_), .. })
+        );
         if any_class && matches!(goal, Goal::Targeted(_)) {
             return Err(Error::Unsuited(
                 "this attack goes through the wrong classes by itself: leave out the target, or choose pgd, apgd-ce, \
@@ -115,7 +124,7 @@ impl Method {
     }
 }
 
-impl Attack for Method {
+impl Attack for AnyAttack {
     async fn run(
         &self,
         query: &ModelOracle<'_, impl Classifier>,

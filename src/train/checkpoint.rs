@@ -29,16 +29,16 @@ impl Trainer {
         check_run(checkpoint)?;
         let result = Model::from_arrays(&checkpoint.model_arrays(), device)?;
         let latest = checkpoint.arrays_with_prefix(LATEST);
-        let (model, averaged) =
+        let (model, ema) =
             if latest.is_empty() { (result, None) } else { (Model::from_arrays(&latest, device)?, Some(result)) };
         let mut trainer = Self::with_model(&config_of(checkpoint)?, model, data, device)?;
-        trainer.averaged = averaged;
+        trainer.ema = ema;
         trainer.classes = checkpoint.class_names(trainer.model.classes);
         if let Some(i) = first_class_mismatch(&trainer.classes, &data.classes) {
             let [of_run, found] = [&trainer.classes, &data.classes].map(|names| names[i].clone());
             return Err(Error::ClassNames { number: i, of_run, found });
         }
-        trainer.own = own_of(checkpoint)?;
+        trainer.user_images = own_of(checkpoint)?;
         trainer.optimizer = Sgd::from_arrays(&checkpoint.arrays, VELOCITY, &mut trainer.model, device)?;
         trainer.step = step_of(checkpoint)?;
         Ok(trainer)
@@ -47,7 +47,7 @@ impl Trainer {
     /// What the run has made as a file, for others to open.
     pub async fn model_file(&self) -> Result<Checkpoint, Error> {
         let mut file = Checkpoint::default();
-        let weights = self.result().arrays().await.map_err(Error::Device)?;
+        let weights = self.final_model().arrays().await.map_err(Error::Device)?;
         // Better the last good checkpoint than this one.
         if weights.values().flat_map(|array| &array.values).any(|v| !v.is_finite()) {
             return Err(Error::Diverged { step: self.step, loss: f32::NAN });
@@ -68,18 +68,18 @@ impl Trainer {
     /// The state of the run as a file: [`Trainer::resume`] goes on from it.
     pub async fn checkpoint(&self) -> Result<Checkpoint, Error> {
         let mut file = self.model_file().await?;
-        if self.averaged.is_some() {
+        if self.ema.is_some() {
             file.insert_with_prefix(LATEST, self.model.arrays().await.map_err(Error::Device)?);
         }
         file.insert_with_prefix(VELOCITY, self.optimizer.arrays().await.map_err(Error::Device)?);
-        if !self.own.is_empty() {
-            let n = self.own.len();
+        if !self.user_images.is_empty() {
+            let n = self.user_images.len();
             let values = |bytes: &[u8]| bytes.iter().map(|&v| f32::from(v)).collect();
-            let pixels = Array { shape: vec![n, 3, IMAGE_SIZE, IMAGE_SIZE], values: values(&self.own.pixels) };
-            let labels = self.own.labels.iter().map(|&label| f32::from(label)).collect();
+            let pixels = Array { shape: vec![n, 3, IMAGE_SIZE, IMAGE_SIZE], values: values(&self.user_images.pixels) };
+            let labels = self.user_images.labels.iter().map(|&label| f32::from(label)).collect();
             file.arrays.insert(OWN_PIXELS.to_owned(), pixels);
             file.arrays.insert(OWN_LABELS.to_owned(), Array { shape: vec![n], values: labels });
-            file.metadata.insert(OWN_CLASSES.to_owned(), serde_json::json!(self.own.classes).to_string());
+            file.metadata.insert(OWN_CLASSES.to_owned(), serde_json::json!(self.user_images.classes).to_string());
         }
         Ok(file)
     }
