@@ -1,10 +1,11 @@
-// Says so if the page cannot start: while its skeleton stands, nothing has begun. Old words, for old browsers.
+// Shows a message if the page cannot start, that is if an error occurs while the placeholder is visible. The syntax is old,
+// because old browsers must run it.
 function failed() {
-  var words = document.querySelector('#skeleton .verdict');
-  if (words) {
-    words.textContent = 'This page could not start. It needs WebAssembly with SIMD, which browsers have had since 2023: '
-      + 'update yours, or check the connection, and load it again.';
-    words.setAttribute('role', 'alert');
+  var message = document.querySelector('#skeleton .verdict');
+  if (message) {
+    message.textContent = 'This page could not start. It needs WebAssembly with SIMD, which all browsers support since 2023. '
+      + 'Update your browser or check the connection, then reload the page.';
+    message.setAttribute('role', 'alert');
   }
 }
 addEventListener('error', failed, true);

@@ -1,4 +1,7 @@
-//! What the page and its worker say to each other. Both are a `match` over these.
+//! Messages between the page and its worker.
+//!
+//! The page sends [`Command`]s and the worker answers with [`Event`]s, both encoded by [`encode`]. Page and worker always
+//! come from the same build, so the encoding may change between versions. Nothing in this module is stored.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -10,404 +13,456 @@ use crate::{
         probe::{LatentPath, Probe, ProbeResult},
         transport::TransportPlan,
     },
+    settings::Pair,
     train::Record,
     verify::GroupCheck,
 };
 
-/// A model's place in the worker, so that several can be compared.
+/// Identifies one of the models that the worker holds at the same time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Slot {
+    /// The built-in robust model.
     #[default]
     Robust,
+    /// The built-in model without adversarial training.
     Standard,
-    /// Of adversarial training alone, to compare the robust one with.
+    /// The built-in model with plain adversarial training (PGD), as a baseline for the robust one.
     Adversarial,
-    /// A file of the user's.
+    /// An uploaded model.
     Custom,
-    /// A training run's model, while runs are compared. It looks at no image of the user's.
+    /// The model of a training run, loaded only while runs are compared. It never classifies the user's image.
     Run,
 }
 
-/// Settings by name, as text.
-pub type Pairs = Vec<(String, String)>;
+/// Settings as pairs of key and value, as in the URL and on the command line.
+pub type SettingPairs = Vec<Pair>;
 
-/// What a training run begins with.
+/// Initial weights of a training run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Origin {
-    /// Fresh weights.
+pub enum InitFrom {
+    /// Random weights.
     #[default]
     Scratch,
-    /// The weights of the model in a place, and its architecture whatever the settings say.
+    /// The weights and the architecture of a loaded model. The architecture in the settings is ignored.
     Model(Slot),
 }
 
-/// What a file of a run is for.
+/// Purpose of an exported file of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Purpose {
-    /// To go on from after a crash or a reload.
-    Keep,
-    /// For the user: the run, as `train --resume` takes it.
+pub enum ExportPurpose {
+    /// A checkpoint for the browser's storage, to resume from after a crash or a reload.
+    AutoSave,
+    /// A checkpoint for the user to download; `train --resume` accepts it.
     SaveRun,
-    /// For the user: the model alone.
+    /// The model alone, for the user to download.
     SaveModel,
-    /// To be attacked and looked into on the page.
-    Try,
+    /// The model alone, to load it on the page as [`Slot::Custom`].
+    LoadModel,
 }
 
-/// Page to worker.
+/// A message from the page to the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
-    /// Open the device of this build.
-    Open,
-    /// Take a safetensors file as the model of a place from now on.
+    /// Open the compute device of this build (CPU or GPU).
+    OpenDevice,
+    /// Load a safetensors file as the model of a slot.
     LoadModel { slot: Slot, name: String, bytes: Vec<u8> },
-    /// Forget the models that come with the page: those of another world take their places.
-    ForgetBuiltin,
-    /// Decode an image file, shrink it to what models see, classify it. `label` is its class, where that is known.
+    /// Unload the built-in models. The page sends this before it loads those of another image domain.
+    UnloadBuiltinModels,
+    /// Decode an image file, scale it to the models' input size and classify it. `label` is its true class, if known.
     LoadImage { name: String, label: Option<String>, bytes: Vec<u8> },
-    /// Take the images in a PNG file, 32 x 32 one under the other, as those that views compare with, for models that tell
-    /// apart other classes than those of the embedded set.
-    LoadReference { bytes: Vec<u8> },
-    /// Show another square of the image file to the model.
-    Crop { crop: Crop },
-    /// Take image number `index` of the embedded set's test half.
+    /// Load reference images for the explorer from a PNG file with 32 x 32 images stacked vertically. They are used for
+    /// models whose classes differ from those of the built-in data set.
+    LoadReferenceImages { bytes: Vec<u8> },
+    /// Replace the model input by another square crop of the current image file.
+    CropImage { crop: Crop },
+    /// Load the image with this index from the test split of the built-in data set.
     LoadSample { index: u64 },
-    /// Attack the image under one of the models. `settings` are those of an `AttackConfig`; `target` is a class to reach,
-    /// if any. `id` comes back with every event of this attack. A later attack ends an earlier one.
-    Attack { id: u64, slot: Slot, settings: Vec<(String, String)>, target: Option<usize> },
-    /// Attack the first images of the embedded set's test half, and count. A later attack ends it.
-    Evaluate { id: u64, slot: Slot, settings: Vec<(String, String)>, images: usize },
-    /// Answer a probe about the last attack on a model. A later attack, evaluation or probe ends it.
+    /// Attack the current image on one model. `settings` are those of an `AttackConfig`; `target` is the target class of a
+    /// targeted attack. Every event of this attack contains `id`. A later attack stops this one.
+    Attack { id: u64, slot: Slot, settings: SettingPairs, target: Option<usize> },
+    /// Attack the first `images` test images and count the successes. A later attack stops the evaluation.
+    Evaluate { id: u64, slot: Slot, settings: SettingPairs, images: usize },
+    /// Compute one view of the explorer for the last attack on a model. A later attack, evaluation or probe cancels it.
     Explore { id: u64, slot: Slot, probe: Probe },
-    /// Take up the data set in the file or files beside the message, to train on. `name` is for people.
-    LoadData { name: String },
-    /// Add an image `[3, 32, 32]` to what is trained on, as one of a class; an unknown one is added to the classes.
-    Label { class: String, pixels: Vec<u8> },
-    /// Train on none of the images that were labeled.
-    Unlabel,
-    /// Prepare a training run with the settings of a `TrainConfig`, in place of the one before.
-    Begin { origin: Origin, settings: Pairs },
-    /// Prepare the run that a checkpoint was taken of, here or by the native program, with at most `batch` images a step
-    /// (0: as many as it had).
-    Resume { name: String, bytes: Vec<u8>, batch: usize },
-    /// Train for at most `steps` steps. Any later command interrupts it.
+    /// Load the training data set from the file or files attached to the message. `name` is its display name.
+    LoadDataset { name: String },
+    /// Add an image `[3, 32, 32]` in 0..=255 to the training data as one of a class. An unknown class is added to the
+    /// classes.
+    AddLabeledImage { class: String, pixels: Vec<u8> },
+    /// Remove all labeled images from the training data.
+    ClearLabeledImages,
+    /// Prepare a training run with the settings of a `TrainConfig`. It replaces the previous run.
+    PrepareRun { init_from: InitFrom, settings: SettingPairs },
+    /// Prepare a training run from a checkpoint of the page or of the `train` program. `batch` limits the batch size
+    /// (0: the run's own).
+    ResumeRun { name: String, bytes: Vec<u8>, batch: usize },
+    /// Train for at most `steps` steps. Any later command interrupts the training.
     Train { id: u64, steps: u64 },
-    /// Change settings of the run, from its next step on: those that [`crate::train::TrainConfig::live`] names.
-    Tune { settings: Pairs },
-    /// Make a file of the run. The number comes back with it.
-    Export { number: u64, purpose: Purpose },
-    /// End the attack; what it found so far is sent.
+    /// Change settings of the run from its next step on. [`crate::config::TrainConfig::live`] tells which may change.
+    UpdateSettings { settings: SettingPairs },
+    /// Export the run as a file. The event contains the same `number`.
+    ExportRun { number: u64, purpose: ExportPurpose },
+    /// Stop the current job. The worker reports the result so far.
     Stop,
-    /// Make a file of an attack: of the image `original`, `[3, 32, 32]` in 0..=255, which it turned into `attacked`, in
-    /// [0,1]; `settings` and `target` are the attack's.
-    Save {
-        slot: Slot,
-        part: Part,
-        original: Vec<u8>,
-        attacked: Vec<f32>,
-        settings: Vec<(String, String)>,
-        target: Option<usize>,
-    },
-    /// Check the backend against a fixture of the oracle.
+    /// Export a result of an attack as a PNG file.
+    ExportImage(ImageExport),
+    /// Compare the backend's results with a fixture computed by PyTorch.
     Verify { bytes: Vec<u8> },
 }
 
-/// Worker to page.
+/// A message from the worker to the page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
-    /// The device is open. `name` is for people; `emulated` says that it is a GPU only in name.
+    /// The device is open.
     DeviceReady {
+        /// Display name.
         name: String,
+        /// Whether the GPU is emulated in software.
         emulated: bool,
     },
-    ModelLoaded {
-        slot: Slot,
-        model: ModelInfo,
-    },
-    /// Of what the image that comes next is a square, if it has a crop. Comes once a file.
-    SourceImage {
-        whole: SourceImage,
-    },
-    ImageLoaded {
-        image: ImageInfo,
-    },
-    /// Of the clean image under a model; comes whenever either changes.
-    Classified {
-        slot: Slot,
-        probabilities: Vec<f32>,
-    },
-    /// The worst point so far of the attack `id`.
+    /// A model is loaded.
+    ModelLoaded { slot: Slot, model: ModelInfo },
+    /// The full image that the next [`Event::ImageLoaded`] is cropped from. Sent once per file, if it can be cropped.
+    SourceImage { image: SourceImage },
+    /// The current image has changed.
+    ImageLoaded { image: ImageInfo },
+    /// Prediction of a model for the clean image. Sent whenever the model or the image changes.
+    Classified { slot: Slot, probabilities: Vec<f32> },
+    /// Intermediate result of the attack `id`.
     AttackProgress {
         id: u64,
+        /// Steps done by the current attack.
         done: usize,
+        /// Steps of the current attack.
         total: usize,
+        /// The best adversarial image so far.
         result: AttackResult,
         traces: Vec<Trace>,
     },
-    /// The attack `id` is over; `stopped` if by command. `flags` say, for people, why not to trust it; `transfer` what the
-    /// other models make of the adversarial image, and this one of theirs.
+    /// The attack `id` has finished.
     AttackDone {
         id: u64,
+        /// Whether a command stopped it.
         stopped: bool,
         milliseconds: f64,
         result: AttackResult,
         traces: Vec<Trace>,
+        /// Warnings for the user about the reliability of the result.
         flags: Vec<String>,
+        /// Predictions of the other models for this adversarial image, and of this model for theirs.
         transfer: Vec<Transfer>,
     },
-    /// How far the evaluation `id` is; `over` if it has ended, `stopped` if by command.
-    Evaluated {
+    /// Intermediate or final result of the evaluation `id`.
+    EvaluationProgress {
         id: u64,
         report: Report,
-        over: bool,
+        finished: bool,
+        /// Whether a command stopped it.
         stopped: bool,
     },
-    /// An answer, or why there is none; while it is not over, the first part of one.
-    Explored {
-        id: u64,
-        slot: Slot,
-        probe: Probe,
-        answer: Result<Box<ProbeResult>, String>,
-        over: bool,
-    },
-    /// The probe `id` was given up for a later command.
-    ProbeCancelled {
-        id: u64,
-    },
-    /// A PNG file of an attack, and what the model sees in the adversarial image as files hold it; `fools` if that is
-    /// what the attack wanted.
-    Saved {
+    /// Result of the probe `id`, or an error message for the user. Partial until `finished`.
+    ProbeProgress { id: u64, slot: Slot, probe: Probe, result: Result<Box<ProbeResult>, String>, finished: bool },
+    /// A later command cancelled the probe `id`.
+    ProbeCancelled { id: u64 },
+    /// A PNG file of an attack's result.
+    ImageExported {
+        /// File name.
         name: String,
         png: Vec<u8>,
+        /// Prediction for the adversarial image rounded to 8 bits, as stored in the file.
         probabilities: Vec<f32>,
+        /// Whether the rounded image still reaches the attack's goal.
         fools: bool,
     },
-    Verified {
-        checks: Vec<GroupCheck>,
-        milliseconds: f64,
-    },
-    /// What there is to train on beside the embedded set.
-    Data {
-        data: DataInfo,
-    },
+    /// Result of the backend check.
+    Verified { checks: Vec<GroupCheck>, milliseconds: f64 },
+    /// The training data has changed.
+    TrainingData { data: TrainingDataInfo },
     /// A run is ready to train, or its settings have changed.
-    RunReady {
-        run: Box<RunInfo>,
-    },
-    /// How the run went since the last such event; `over` if the command `id` has ended, for whatever reason.
+    RunReady { run: Box<RunInfo> },
+    /// Progress of the training command `id` since the last such event.
     TrainProgress {
         id: u64,
-        /// Steps done in all.
+        /// Total number of steps of the run so far.
         step: u64,
         records: Vec<Record>,
-        look: Option<Box<RunSnapshot>>,
-        /// Images a second since the command began, looks left out; 0 if there was no step.
-        speed: f64,
-        /// Bytes that the worker's memory has grown to; 0 where that is not known.
+        /// Evaluation of the current model, made every few steps.
+        snapshot: Option<Box<RunSnapshot>>,
+        /// Images per second since the command started, without the time for snapshots; 0 before the first step.
+        images_per_second: f64,
+        /// Size of the worker's memory in bytes; 0 if unknown.
         memory: u64,
-        over: bool,
+        /// Whether the command has ended, for whatever reason.
+        finished: bool,
     },
     /// A file of the run after `step` steps.
-    Exported {
-        number: u64,
-        purpose: Purpose,
-        name: String,
-        step: u64,
-        bytes: Vec<u8>,
-    },
-    /// A command could not be carried out; everything is as it was before. `text` says why and what to do.
-    Failed {
-        subject: ErrorScope,
-        text: String,
-    },
+    RunExported { number: u64, purpose: ExportPurpose, name: String, step: u64, bytes: Vec<u8> },
+    /// A command failed and had no effect. `message` gives the reason and a remedy.
+    Failed { scope: ErrorScope, message: String },
 }
 
-/// What of an attack a file is made of.
+/// A request for a PNG file of an attack's result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageExport {
+    /// The attacked model.
+    pub slot: Slot,
+    /// The image to export.
+    pub image: AttackImage,
+    /// The clean image, `[3, 32, 32]` in 0..=255.
+    pub original: Vec<u8>,
+    /// The adversarial image, `[3, 32, 32]` in [0,1].
+    pub adversarial: Vec<f32>,
+    /// Settings of the attack.
+    pub settings: SettingPairs,
+    /// Target class of the attack.
+    pub target: Option<usize>,
+}
+
+/// An image of an attack's result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Part {
-    Attacked,
-    Change,
+pub enum AttackImage {
+    /// The adversarial image.
+    Adversarial,
+    /// The perturbation, magnified around gray.
+    Perturbation,
 }
 
-/// What a refusal is about.
+/// Topic of an error message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ErrorScope {
+    /// The compute device.
     Device,
+    /// A model file.
     Model,
+    /// The current image.
     Image,
-    /// The photos that views compare with.
+    /// The explorer's reference images.
     Reference,
+    /// An attack.
     Attack,
+    /// An evaluation on many images.
     Evaluation,
+    /// The fixture of the backend check.
     Fixture,
-    /// Of data to train on.
+    /// The training data.
     Data,
-    /// That could not begin or go on.
+    /// A training run could not start or continue.
     Training,
-    /// Of the run, whose numbers are no longer finite: it can only be taken up from a copy.
+    /// The loss or the weights are no longer finite. The run can only be resumed from its last checkpoint.
     Diverged,
-    /// Of the run, into a file.
+    /// The export of a run.
     Export,
 }
 
-/// What there is to train on beside the embedded set.
+/// The available training data.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DataInfo {
-    /// The set that was brought, if any: its name and kind (`cifar10`, ...), its images to train on and to judge by.
-    pub brought: Option<(String, String, [usize; 2])>,
-    /// Its classes, or the embedded set's.
+pub struct TrainingDataInfo {
+    /// The uploaded data set, if any.
+    pub uploaded: Option<UploadedDataset>,
+    /// Classes of the uploaded or else the built-in data set, followed by classes of labeled images.
     pub classes: Vec<String>,
-    /// Images that the user labeled, by class.
-    pub own: Vec<(String, usize)>,
+    /// Number of labeled images of each class.
+    pub labeled: Vec<(String, usize)>,
+}
+
+/// An uploaded data set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadedDataset {
+    /// Display name.
+    pub name: String,
+    /// Value of the setting `dataset` (`cifar10`, ...).
+    pub kind: String,
+    /// Number of training images.
+    pub train_images: usize,
+    /// Number of test images.
+    pub test_images: usize,
 }
 
 /// A training run that is ready to train.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunInfo {
-    /// Of a `TrainConfig`.
-    pub settings: Pairs,
+    /// Settings of its `TrainConfig`.
+    pub settings: SettingPairs,
     /// `wrn-10-1`, ...
     pub architecture: String,
+    /// Number of trainable parameters.
     pub parameters: usize,
+    /// Class names.
     pub classes: Vec<String>,
-    /// Steps done, and of the whole run.
+    /// Steps done so far.
     pub step: u64,
+    /// Steps of the whole run.
     pub steps: u64,
-    /// Images a step, images to train on, images of each look.
+    /// Batch size.
     pub batch: usize,
+    /// Number of training images.
     pub images: usize,
+    /// Number of held-out images that each snapshot evaluates.
     pub held_out: usize,
-    /// What was changed to fit this device, for people.
+    /// Changes made to the settings to fit this device, for the user.
     pub notes: Vec<String>,
 }
 
-/// A look at a run's model.
+/// Evaluation of a run's model during training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunSnapshot {
-    /// Steps done.
+    /// Steps done so far.
     pub step: u64,
-    /// Shares of the held-out images that are right, clean and under attack.
+    /// Clean accuracy on the held-out images, 0..=1.
     pub clean: f32,
+    /// Robust accuracy on the held-out images, 0..=1.
     pub robust: f32,
-    /// The batch of the last step; none before the first.
+    /// The batch of the last step; `None` before the first step.
     pub batch: Option<BatchPreview>,
-    /// Of the image in view; none without one.
-    pub followed: Option<TrackedImage>,
+    /// The current image; `None` if no image is loaded.
+    pub tracked: Option<TrackedImage>,
 }
 
-/// A training batch, and what the model makes of it now.
+/// The first images of a training batch, and the current model's predictions for them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BatchPreview {
-    /// The first images and their adversarial images, `[n, 3, 32, 32]` each, 0..=255. Without an attack the twins are
-    /// the images.
-    pub x: Vec<u8>,
-    pub x_adv: Vec<u8>,
-    /// `[n]`: their classes, and those that the model sees in both.
+    /// Clean images, `[n, 3, 32, 32]` in 0..=255.
+    pub images: Vec<u8>,
+    /// Their adversarial images, `[n, 3, 32, 32]` in 0..=255. Equal to `images` if the objective needs no attack.
+    pub adversarial_images: Vec<u8>,
+    /// True classes, `[n]`.
     pub labels: Vec<u16>,
-    pub clean: Vec<u16>,
-    pub attacked: Vec<u16>,
-    /// Of the whole batch's logits, in inference mode; none without an attack.
+    /// Classes predicted for the clean images, `[n]`.
+    pub clean_predictions: Vec<u16>,
+    /// Classes predicted for the adversarial images, `[n]`.
+    pub adversarial_predictions: Vec<u16>,
+    /// Transport between the clean and adversarial logits of the whole batch, in inference mode. `None` without an attack.
     pub transport: Option<TransportPlan>,
 }
 
-/// An image under a model that is being trained.
+/// The current image as predicted by the model in training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrackedImage {
-    /// `[C]`, of the image, and of the image attacked within the radius of training.
+    /// Class probabilities of the clean image, `[C]`.
     pub clean: Vec<f32>,
-    pub attacked: Vec<f32>,
+    /// Class probabilities of the adversarial image within the training radius, `[C]`.
+    pub adversarial: Vec<f32>,
+    /// Change of each layer's output between both images.
     pub shifts: Vec<LayerShift>,
-    /// Image and adversarial image among held-out ones.
-    pub way: LatentPath,
+    /// Latents of both images among those of held-out images.
+    pub latents: LatentPath,
 }
 
+/// A loaded model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelInfo {
+    /// Display name.
     pub name: String,
     /// `wrn-10-1`, ...
     pub architecture: String,
-    /// `otjr`, ..., where the file says so.
+    /// Training objective (`otjr`, ...), if the file contains it.
     pub objective: Option<String>,
+    /// Number of parameters.
     pub parameters: usize,
+    /// Class names.
     pub classes: Vec<String>,
 }
 
+/// The current image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImageInfo {
+    /// Display name.
     pub name: String,
-    /// What the model sees: `[3, 32, 32]`, 0..=255.
+    /// Model input, `[3, 32, 32]` in 0..=255.
     pub pixels: Vec<u8>,
-    /// Width and height of the file.
+    /// Width and height of the file in pixels.
     pub original: [u32; 2],
-    /// The square of the upright file that the model sees; none if that is all there is.
+    /// Crop of the upright image that was scaled to the model input; `None` if the image cannot be cropped.
     pub crop: Option<Crop>,
-    /// The name of its true class, where it is known (the page's own images).
+    /// Name of the true class, if known (built-in images).
     pub label: Option<String>,
-    /// What was done to it on the way (rotated by EXIF, transparency laid on white), for people.
+    /// Conversions applied to the file (rotated by EXIF, transparency replaced by white), for the user.
     pub notes: Vec<String>,
 }
 
 impl ImageInfo {
-    /// Its pixels in [0,1].
+    /// Returns the model input scaled to [0,1].
     pub fn to_unit_range(&self) -> Vec<f32> {
         to_unit_range(&self.pixels)
     }
 }
 
-/// An image file of which models see a square.
+/// A reduced copy of an image file, for choosing a crop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceImage {
-    /// Width and height, upright, in pixels.
+    /// Width and height of the upright image in pixels.
     pub size: [u32; 2],
-    /// Width and height of `rgb`, which is the file made small: `[height, width, 3]`, 0..=255.
-    pub shown: [u32; 2],
-    pub rgb: Vec<u8>,
+    /// Width and height of the preview in pixels.
+    pub preview_size: [u32; 2],
+    /// The preview, `[height, width, 3]` in 0..=255.
+    pub preview: Vec<u8>,
 }
 
+/// An adversarial image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttackResult {
-    /// `[3, 32, 32]` in [0,1].
+    /// The image, `[3, 32, 32]` in [0,1].
     pub pixels: Vec<f32>,
+    /// Class probabilities, `[C]`.
     pub probabilities: Vec<f32>,
-    /// The attack's goal is reached: another class, or the target.
-    pub reached: bool,
-    /// The perturbation's largest change, Euclidean length and sum of changes, pixels in [0,1].
+    /// Whether it reaches the attack's goal: misclassified, or classified as the target.
+    pub succeeded: bool,
+    /// L-infinity norm of the perturbation, for pixels in [0,1].
     pub linf: f32,
+    /// L2 norm of the perturbation.
     pub l2: f32,
+    /// L1 norm of the perturbation.
     pub l1: f32,
-    /// The size, in the attack's norm, of the smallest perturbation that reaches the goal, if one was found: perhaps
-    /// beyond epsilon.
+    /// Size, in the attack's norm, of the smallest successful perturbation found, if any. It may exceed epsilon.
     pub distance: Option<f32>,
 }
 
-/// What one model makes of the image attacked under another.
+/// Prediction of one model for an adversarial image that was computed on another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Transfer {
-    pub under: Slot,
-    pub judge: Slot,
+    /// The attacked model.
+    pub source: Slot,
+    /// The model that classifies the adversarial image.
+    pub evaluated_on: Slot,
+    /// Class probabilities, `[C]`.
     pub probabilities: Vec<f32>,
 }
 
-/// The way of one attack on one image.
+/// Number of model evaluations of an attack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryCounts {
+    /// Forward passes.
+    pub forward: u64,
+    /// Gradient computations (backward passes).
+    pub backward: u64,
+}
+
+/// Progress of one attack on one image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trace {
+    /// Name of the attack.
     pub attack: String,
-    /// The margin of the image itself, then the lowest so far after each step, at most [`Trace::LONGEST`], evenly chosen.
+    /// Margin of the clean image, followed by the lowest margin found up to a step. The steps are evenly spaced, at most
+    /// [`Trace::MAX_MARGINS`] of them.
     pub margins: Vec<f32>,
     /// Steps done.
     pub steps: usize,
-    /// Outputs and gradients that it has asked for.
-    pub queries: [u64; 2],
-    pub reached: bool,
+    /// Model evaluations used.
+    pub queries: QueryCounts,
+    /// Whether the attack succeeded.
+    pub succeeded: bool,
 }
 
 impl Trace {
-    pub const LONGEST: usize = 200;
+    /// Maximum number of recorded steps.
+    pub const MAX_MARGINS: usize = 200;
 }
 
 impl Command {
-    /// The number of what a command starts and a later one ends; others have none.
-    pub fn attack(&self) -> Option<u64> {
+    /// Returns the number of the job that this command starts, or `None` if it starts no job. A job is a long computation
+    /// that a later command stops.
+    pub fn job_id(&self) -> Option<u64> {
         match self {
             Self::Attack { id, .. } | Self::Evaluate { id, .. } | Self::Explore { id, .. } | Self::Train { id, .. } => {
                 Some(*id)
@@ -416,36 +471,48 @@ impl Command {
         }
     }
 
-    /// Whether it waits for what is computed, which it has nothing to do with. Training alone ends for it: that goes on
-    /// right after it.
-    pub fn waits(&self) -> bool {
+    /// Returns whether the command is deferred until the current job ends instead of stopping it. Training is the
+    /// exception: it is interrupted by every command, because it continues afterwards without loss.
+    pub fn is_deferred(&self) -> bool {
         match self {
-            Self::Export { purpose, .. } => *purpose != Purpose::Try,
-            Self::Tune { .. } | Self::Label { .. } | Self::Unlabel | Self::Save { .. } => true,
+            Self::ExportRun { purpose, .. } => *purpose != ExportPurpose::LoadModel,
+            Self::UpdateSettings { .. }
+            | Self::AddLabeledImage { .. }
+            | Self::ClearLabeledImages
+            | Self::ExportImage(_) => true,
             _ => false,
         }
     }
 
-    /// The file that a command brings, if any. It may be megabytes, so it travels beside the message, not in it.
-    pub fn file(&mut self) -> Option<&mut Vec<u8>> {
+    /// Returns the field for the attached file's bytes, if the command has one. A file may have many megabytes, so the page
+    /// transfers it next to the encoded message instead of inside it.
+    pub fn attachment(&mut self) -> Option<&mut Vec<u8>> {
         match self {
             Self::LoadModel { bytes, .. }
             | Self::LoadImage { bytes, .. }
-            | Self::LoadReference { bytes }
-            | Self::Resume { bytes, .. }
+            | Self::LoadReferenceImages { bytes }
+            | Self::ResumeRun { bytes, .. }
             | Self::Verify { bytes } => Some(bytes),
             _ => None,
         }
     }
 }
 
-/// A message as it travels.
+/// Encodes a message for the other side.
+///
+/// # Panics
+///
+/// If serialization fails, which cannot happen for the types of this module.
 pub fn encode(message: &impl Serialize) -> Vec<u8> {
     postcard::to_allocvec(message).expect("messages are plain data")
 }
 
-/// The message that [`encode`] made `bytes` of.
+/// Decodes a message made by [`encode`].
+///
+/// # Errors
+///
+/// If the bytes are not an encoded `T`, with a message for the user.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     postcard::from_bytes(bytes)
-        .map_err(|e| format!("page and worker do not understand each other ({e}): reload the page"))
+        .map_err(|e| format!("page and worker come from different versions ({e}): reload the page"))
 }

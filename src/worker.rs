@@ -1,8 +1,8 @@
-//! The worker: a [`Session`] at the end of a line to the page. One source, two binaries: with the feature `cpu` it
-//! computes on the CPU, with `gpu` on WebGPU.
+//! The web worker: passes the page's commands to a [`Session`](crate::session::Session) and posts its events to the page.
+//! With the feature `cpu` it computes on the CPU, with `gpu` on WebGPU.
 //!
-//! Commands are carried out one after another. What arrives meanwhile waits in line, but most of it at once tells a running
-//! attack that it is no longer wanted.
+//! Commands are carried out one after another. Commands that arrive during a job wait in a queue; most of them also stop
+//! the job.
 
 #[cfg(target_arch = "wasm32")]
 mod browser {
@@ -38,100 +38,105 @@ mod browser {
         post(&Uint8Array::from(encode(&event).as_slice()));
     }
 
-    struct Line {
-        waiting: RefCell<Queue>,
-        /// Away while a command is carried out.
+    /// Carries out queued commands one after another.
+    struct CommandLoop {
+        queue: RefCell<Queue>,
+        /// `None` while a command is carried out.
         session: Cell<Option<Session>>,
     }
 
-    impl Line {
-        fn receive(self: &Rc<Self>, (command, files): (Command, Option<Files>)) {
-            self.waiting.borrow_mut().push(command, files);
+    impl CommandLoop {
+        fn receive(self: &Rc<Self>, command: Command, files: Option<Files>) {
+            self.queue.borrow_mut().push(command, files);
             if let Some(session) = self.session.take() {
-                wasm_bindgen_futures::spawn_local(self.clone().work(session));
+                wasm_bindgen_futures::spawn_local(self.clone().run(session));
             }
         }
 
-        async fn work(self: Rc<Self>, mut session: Session) {
+        async fn run(self: Rc<Self>, mut session: Session) {
             while let Some((command, files)) = self.next() {
                 session.files = files;
-                session.handle(DEVICE, command, &emit).await;
+                session.handle(command).await;
             }
             self.session.set(Some(session));
         }
 
         fn next(&self) -> Option<(Command, Option<Files>)> {
-            self.waiting.borrow_mut().pop()
+            self.queue.borrow_mut().pop()
         }
     }
 
-    /// A file that is read in pieces, whatever its size.
-    struct Pieces {
+    /// Reads a file in chunks, so that it may be larger than the memory.
+    struct BlobReader {
         file: Blob,
-        at: u64,
+        position: u64,
     }
 
-    impl Pieces {
-        const SIZE: usize = 1 << 20;
+    impl BlobReader {
+        /// Bytes per chunk.
+        const CHUNK: usize = 1 << 20;
 
         fn open(file: Blob) -> BufReader<Self> {
-            BufReader::with_capacity(Self::SIZE, Self { file, at: 0 })
+            BufReader::with_capacity(Self::CHUNK, Self { file, position: 0 })
         }
     }
 
-    impl Read for Pieces {
+    impl Read for BlobReader {
         fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
             let failed = |_| io::Error::other("the file could not be read: it may have been moved or changed");
-            let end = self.at + out.len() as u64;
-            let piece = self.file.slice_with_f64_and_f64(self.at as f64, end as f64).map_err(failed)?;
-            let bytes = FileReaderSync::new().and_then(|reader| reader.read_as_array_buffer(&piece)).map_err(failed)?;
-            let bytes = Uint8Array::new(&bytes);
-            let n = bytes.length() as usize;
-            bytes.copy_to(&mut out[..n]);
-            self.at += n as u64;
-            Ok(n)
+            let end = self.position + out.len() as u64;
+            let chunk = self.file.slice_with_f64_and_f64(self.position as f64, end as f64).map_err(failed)?;
+            let buffer =
+                FileReaderSync::new().and_then(|reader| reader.read_as_array_buffer(&chunk)).map_err(failed)?;
+            let bytes = Uint8Array::new(&buffer);
+            let count = bytes.length() as usize;
+            bytes.copy_to(&mut out[..count]);
+            self.position += count as u64;
+            Ok(count)
         }
     }
 
-    impl Seek for Pieces {
-        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-            let (from, by) = match to {
-                SeekFrom::Start(at) => (0, at as i64),
-                SeekFrom::End(by) => (self.file.size() as i64, by),
-                SeekFrom::Current(by) => (self.at as i64, by),
+    impl Seek for BlobReader {
+        fn seek(&mut self, target: SeekFrom) -> io::Result<u64> {
+            let (base, offset) = match target {
+                SeekFrom::Start(position) => (0, position as i64),
+                SeekFrom::End(offset) => (self.file.size() as i64, offset),
+                SeekFrom::Current(offset) => (self.position as i64, offset),
             };
-            self.at = u64::try_from(from + by).map_err(|_| io::Error::other("before the file's beginning"))?;
-            Ok(self.at)
+            self.position =
+                u64::try_from(base + offset).map_err(|_| io::Error::other("position before the start of the file"))?;
+            Ok(self.position)
         }
     }
 
-    /// A command and what lies beside it: the bytes of a file, an archive, or a folder as pairs of path and file.
+    /// Decodes a message: a command and its attachment, which is the bytes of a file, an archive, or a folder as pairs of
+    /// path and file.
     fn read(message: &Array) -> Result<(Command, Option<Files>), String> {
         let mut command: Command = decode(&Uint8Array::new(&message.get(0)).to_vec())?;
-        let beside = message.get(1);
-        if let (Some(bytes), Some(file)) = (command.file(), beside.dyn_ref::<ArrayBuffer>()) {
+        let attachment = message.get(1);
+        if let (Some(bytes), Some(file)) = (command.attachment(), attachment.dyn_ref::<ArrayBuffer>()) {
             *bytes = Uint8Array::new(file).to_vec();
         }
         let entry = |pair: JsValue| {
             let pair: Array = pair.unchecked_into();
-            let file = Pieces::open(pair.get(1).unchecked_into());
+            let file = BlobReader::open(pair.get(1).unchecked_into());
             (pair.get(0).as_string().unwrap_or_default(), Box::new(file) as Box<dyn crate::session::Source>)
         };
-        let files = match (beside.dyn_ref::<File>(), beside.dyn_ref::<Array>()) {
-            (Some(file), _) => Some(Files::Archive(Box::new(Pieces::open(file.clone().into())))),
+        let files = match (attachment.dyn_ref::<File>(), attachment.dyn_ref::<Array>()) {
+            (Some(file), _) => Some(Files::Archive(Box::new(BlobReader::open(file.clone().into())))),
             (_, Some(pairs)) => Some(Files::Folder(pairs.iter().map(entry).collect())),
             _ => None,
         };
         Ok((command, files))
     }
 
-    /// Tells the page why this worker dies, and the console more.
-    fn last_words() {
+    /// Posts the reason to the page when the worker panics or otherwise fails, and logs details to the console.
+    fn install_panic_reporter() {
         std::panic::set_hook(Box::new(|info| {
             console_error_panic_hook::hook(info);
             post(&info.to_string().lines().next_back().unwrap_or("panic").into());
         }));
-        // What dies without a panic, such as for want of memory, ends as a promise that nobody awaits.
+        // Without a panic, as when memory is exhausted, the failure is a rejected promise that is not awaited.
         let unhandled = Closure::<dyn Fn(PromiseRejectionEvent)>::new(|event: PromiseRejectionEvent| {
             post(&js_sys::JsString::from(format!("{:?}", event.reason())));
         });
@@ -142,10 +147,10 @@ mod browser {
     }
 
     pub fn run() {
-        // With threads, each of them begins here.
-        static BEGUN: AtomicBool = AtomicBool::new(false);
-        if !BEGUN.swap(true, Ordering::Relaxed) {
-            last_words();
+        // Every thread of the worker calls this function. Only the first may listen to the page.
+        static STARTED: AtomicBool = AtomicBool::new(false);
+        if !STARTED.swap(true, Ordering::Relaxed) {
+            install_panic_reporter();
             wasm_bindgen_futures::spawn_local(listen());
         }
     }
@@ -155,12 +160,12 @@ mod browser {
         if let Err(error) = crate::platform::thread::start_pool().await {
             web_sys::console::warn_2(&"there will be one thread:".into(), &error);
         }
-        let session = Session::default();
-        let waiting = RefCell::new(Queue::new(session.latest.clone()));
-        let line = Rc::new(Line { waiting, session: Cell::new(Some(session)) });
+        let session = Session::new(DEVICE, emit);
+        let queue = RefCell::new(Queue::new(session.current_job.clone()));
+        let command_loop = Rc::new(CommandLoop { queue, session: Cell::new(Some(session)) });
         let listen = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
             match read(&message.data().unchecked_into()) {
-                Ok(command) => line.receive(command),
+                Ok((command, files)) => command_loop.receive(command, files),
                 Err(problem) => post(&problem.into()),
             }
         });
@@ -170,11 +175,13 @@ mod browser {
     }
 }
 
+/// Starts the worker.
 #[cfg(target_arch = "wasm32")]
 pub fn main() {
     browser::run();
 }
 
+/// Prints a note that the worker needs a browser.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn main() {
     eprintln!("The worker runs in a browser: native/serve builds and serves the page.");

@@ -36,7 +36,7 @@ impl AppContext {
                 let threads = self.state.with_untracked(|s| !s.backend.cpu_crashed);
                 match WorkerClient::start(kind, threads, report) {
                     Ok(client) => {
-                        client.send(&Command::Open, JsValue::UNDEFINED);
+                        client.send(&Command::OpenDevice, JsValue::UNDEFINED);
                         self.resources.update_value(|resources| resources.coming = Some(client));
                     }
                     Err(why) => self.send(Msg::Crashed(kind, why)),
@@ -84,7 +84,7 @@ impl AppContext {
             }),
             Effect::LoadReference => spawn_local(async move {
                 let bytes = browser::fetch(&format!("{PHOTO_FILES}/reference.png")).await;
-                self.send_bytes(true, ErrorScope::Reference, Command::LoadReference { bytes: Vec::new() }, bytes);
+                self.send_bytes(true, ErrorScope::Reference, Command::LoadReferenceImages { bytes: Vec::new() }, bytes);
             }),
             Effect::Verify(n) => spawn_local(async move {
                 let (_, bytes) = self.read_upload(n).await;
@@ -134,12 +134,12 @@ impl AppContext {
                     self.send(Msg::HistoryLoaded(number, history));
                 }
                 let bytes = self.copy(number).await;
-                let command = Command::Resume { name: "the copy".into(), bytes: Vec::new(), batch };
+                let command = Command::ResumeRun { name: "the copy".into(), bytes: Vec::new(), batch };
                 self.send_bytes(true, ErrorScope::Training, command, bytes);
             }),
             Effect::ResumeRunFile(n) => spawn_local(async move {
                 let (name, bytes) = self.read_upload(n).await;
-                let command = Command::Resume { name, bytes: Vec::new(), batch: 0 };
+                let command = Command::ResumeRun { name, bytes: Vec::new(), batch: 0 };
                 self.send_bytes(true, ErrorScope::Training, command, bytes);
             }),
             Effect::LoadRunModel(number) => spawn_local(async move {
@@ -159,7 +159,7 @@ impl AppContext {
                         (name, files.iter().map(|file| Array::of2(&path(file), file)).collect::<Array>().into())
                     }
                 };
-                self.send_command(&Command::LoadData { name }, beside);
+                self.send_command(&Command::LoadDataset { name }, beside);
             }
             Effect::LoadModelBytes(name, bytes) => {
                 let file = browser::blob(&name, &bytes).ok().and_then(|b| browser::file(&name, &Array::of1(&b)).ok());

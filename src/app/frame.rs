@@ -43,7 +43,7 @@ impl CropState {
 
     fn ask(&mut self) -> Option<Command> {
         self.asked = true;
-        Some(Command::Crop { crop: self.crop })
+        Some(Command::CropImage { crop: self.crop })
     }
 
     /// Where a key puts the square; none if it means nothing here.

@@ -53,7 +53,7 @@ impl State {
                 }
                 return ask;
             }
-            Event::SourceImage { whole } => self.framed(whole),
+            Event::SourceImage { image: whole } => self.framed(whole),
             Event::Classified { slot, probabilities } if self.slot() != Some(slot) => {
                 if let Some(side) = self.sides.loaded.get_mut(&slot) {
                     side.clean = probabilities;
@@ -88,7 +88,7 @@ impl State {
                     (attack.result, attack.traces) = (Some(result), traces);
                     (attack.flags, attack.transfer) = (flags, Vec::new());
                 }
-                for Transfer { under, judge, probabilities } in transfer {
+                for Transfer { source: under, evaluated_on: judge, probabilities } in transfer {
                     if let Some(attack) = self.attack_under(under) {
                         attack.transfer.retain(|(other, _)| *other != judge);
                         attack.transfer.push((judge, probabilities));
@@ -96,7 +96,7 @@ impl State {
                 }
                 return self.schedule_next();
             }
-            Event::Evaluated { id, report, over, stopped } => {
+            Event::EvaluationProgress { id, report, finished: over, stopped } => {
                 if let Some(tasks) = self.on_run_evaluated(id, &report, over, stopped) {
                     return tasks;
                 }
@@ -104,26 +104,36 @@ impl State {
                 (many.report, many.running, many.stopped) = (Some(report), !over, stopped);
                 return if over { self.resume_preempted_attack() } else { Vec::new() };
             }
-            Event::Explored { id, answer, over, .. } => return self.on_probe_result(id, answer, over),
+            Event::ProbeProgress { id, result: answer, finished: over, .. } => {
+                return self.on_probe_result(id, answer, over);
+            }
             Event::ProbeCancelled { id } => return self.on_probe_cancelled(id),
-            Event::Failed { subject: ErrorScope::Device, text } => return self.on_worker_crashed(kind, &text),
-            Event::Failed { subject, text } => return self.on_command_failed(subject, text),
+            Event::Failed { scope: ErrorScope::Device, message: text } => return self.on_worker_crashed(kind, &text),
+            Event::Failed { scope: subject, message: text } => return self.on_command_failed(subject, text),
             Event::Verified { checks, milliseconds } => {
                 if let Some(check) = &mut self.check {
                     (check.groups, check.milliseconds) = (checks, milliseconds);
                 }
             }
-            Event::Saved { name, png, probabilities, fools } => {
+            Event::ImageExported { name, png, probabilities, fools } => {
                 // Once the next attack is due it says nothing about what is in view.
                 self.saved = (!self.busy()).then(|| SavedImage { name: name.clone(), probabilities, fools });
                 return vec![Effect::Download(name, png)];
             }
-            Event::Data { data } => return self.on_dataset_changed(data),
+            Event::TrainingData { data } => return self.on_dataset_changed(data),
             Event::RunReady { run } => return self.on_run_ready(*run),
-            Event::TrainProgress { id, step, records, look, speed, memory, over } => {
+            Event::TrainProgress {
+                id,
+                step,
+                records,
+                snapshot: look,
+                images_per_second: speed,
+                memory,
+                finished: over,
+            } => {
                 return self.on_train_progress((id, over), step, records, look, [speed, memory as f64]);
             }
-            Event::Exported { number, purpose, name, step, bytes } => {
+            Event::RunExported { number, purpose, name, step, bytes } => {
                 return self.on_run_exported((number, step), purpose, name, bytes);
             }
             Event::DeviceReady { .. } | Event::AttackProgress { .. } => {}

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     attack::Norm,
     data::{IMAGE_LEN, IMAGE_SIZE},
-    protocol::{ImageInfo, Part},
+    protocol::{AttackImage, ImageInfo},
 };
 
 /// `disc 99 %`, or nothing before it is known.
@@ -168,8 +168,8 @@ pub fn Images() -> impl IntoView {
             <button class="main" id="again" on:click=move |_| ctx.dispatch(UserAction::Rerun)>"Attack again"<span class="fine">{again}</span></button>
             <button id="stop" aria-disabled=move || (!state.with(State::busy)).to_string()
                 on:click=move |_| if state.with_untracked(State::busy) { ctx.dispatch(UserAction::Stop) }>"Stop"</button>
-            {save("save", Part::Attacked, "Save adversarial image")}
-            {save("save-change", Part::Change, "Save change")}
+            {save("save", AttackImage::Adversarial, "Save adversarial image")}
+            {save("save-change", AttackImage::Perturbation, "Save change")}
         </div>
         <p class="fine" id="saved" role="status">{move || saved.get()}</p>
         </section>

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     attack::AttackConfig,
     data::crop::Crop,
-    protocol::{Command, Origin, Slot},
+    protocol::{Command, InitFrom, Slot},
     settings::Settings,
 };
 
@@ -125,7 +125,7 @@ impl State {
         self.left = self.model_in_use.take().map(|source| (source, model, sample)).or(self.left);
         let mut tasks = self.load_reference();
         if self.backend.current.is_some() {
-            tasks.push(Effect::Send(Command::ForgetBuiltin));
+            tasks.push(Effect::Send(Command::UnloadBuiltinModels));
         }
         tasks
     }
@@ -134,8 +134,8 @@ impl State {
     fn reset_unavailable_origin(&mut self) {
         let here =
             |slot| slot == Slot::Custom || BuiltinModel::all(self.link.model.world).any(|model| model.slot == slot);
-        if matches!(self.link.origin, Origin::Model(slot) if !here(slot)) {
-            self.link.origin = Origin::Scratch;
+        if matches!(self.link.init_from, InitFrom::Model(slot) if !here(slot)) {
+            self.link.init_from = InitFrom::Scratch;
         }
     }
 
@@ -195,15 +195,15 @@ impl State {
                 link.train = self.link.train.clone();
             }
             if silent("begin=") {
-                link.origin = self.link.origin;
+                link.init_from = self.link.init_from;
             }
             if silent("pictures=") {
                 link.images = self.link.images;
             }
             image_stays = silent("sample=") && (!entered || matches!(self.image_wanted, Some(Source::Uploaded(_))));
         }
-        if self.link.origin == Origin::Model(Slot::Custom) && link.origin == Origin::Scratch {
-            link.origin = self.link.origin;
+        if self.link.init_from == InitFrom::Model(Slot::Custom) && link.init_from == InitFrom::Scratch {
+            link.init_from = self.link.init_from;
         }
         if !entered && (image_stays || own_image.is_some()) {
             (link.sample, link.crop) = (self.link.sample, self.link.crop);

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     attack::{AttackConfig, Norm},
-    protocol::Origin,
+    protocol::InitFrom,
     settings::{Error, Setting, Settings},
     train::TrainConfig,
 };
@@ -80,7 +80,7 @@ impl SettingsGroup {
     pub fn used(self, state: &State, key: &str) -> bool {
         match self {
             Self::Attack => state.link.attack.attack.uses(key),
-            Self::Train if key == "model" => state.link.origin == Origin::Scratch,
+            Self::Train if key == "model" => state.link.init_from == InitFrom::Scratch,
             Self::Train if key == "mixed" => matches!(state.backend.current, Some((BackendKind::Gpu, _))),
             Self::Train => state.link.train.objective.uses(key),
         }

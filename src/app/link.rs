@@ -4,7 +4,7 @@ use super::{explore::ExplorerView, photos::PHOTOS, tour::STEPS};
 use crate::{
     attack::AttackConfig,
     data::{crop::Crop, synthetic::TEST_IMAGE_COUNT},
-    protocol::{Origin, Slot},
+    protocol::{InitFrom, Slot},
     settings::Settings,
     train::TrainConfig,
 };
@@ -153,7 +153,7 @@ pub struct Permalink {
     pub attack: AttackConfig,
     /// What the next training run shall be, and begin with.
     pub train: TrainConfig,
-    pub origin: Origin,
+    pub init_from: InitFrom,
     /// How many images an attack on many takes.
     pub images: usize,
     /// The class to reach; any other if none.
@@ -177,7 +177,7 @@ impl Default for Permalink {
             crop: None,
             attack: AttackConfig::default(),
             train: TrainConfig::demo(),
-            origin: Origin::Scratch,
+            init_from: InitFrom::Scratch,
             images: IMAGES[1],
             target: None,
             backend: BackendPreference::default(),
@@ -254,7 +254,7 @@ impl Permalink {
             },
             // One of the page's own models: another's cannot be carried.
             "begin" => match BuiltinModel::all(self.model.world).find(|model| model.slot.key() == value) {
-                Some(model) => self.origin = Origin::Model(model.slot),
+                Some(model) => self.init_from = InitFrom::Model(model.slot),
                 None => return refuse("there is no such model to begin with", "A fresh network"),
             },
             "pictures" => match value.parse().ok().filter(|n| IMAGES.contains(n)) {
@@ -326,7 +326,7 @@ impl Permalink {
         {
             add(&format!("{TRAIN}{key}"), &value);
         }
-        if let Origin::Model(slot) = self.origin
+        if let InitFrom::Model(slot) = self.init_from
             && slot != Slot::Custom
         {
             add("begin", slot.key());

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     data::crop::Crop,
-    protocol::{Command, ErrorScope, Event, Part, Slot},
+    protocol::{AttackImage, Command, ErrorScope, Event, Slot},
 };
 
 /// The worker's two builds.
@@ -83,7 +83,7 @@ pub enum UserAction {
     /// Show the model this square of the user's image.
     Crop(Crop),
     /// Make a file of the attack.
-    Save(Part),
+    Save(AttackImage),
     Set(&'static str, String),
     Target(Option<usize>),
     Backend(BackendPreference),

@@ -118,12 +118,12 @@ fn channels((slot, ChannelMaps { shape: [all, height, width], channels, .. }): (
     let highest =
         channels.iter().flat_map(|c| c.clean.iter().chain(&c.adversarial)).fold(0.0f32, |m, v| m.max(v.abs()));
     let channel = |ChannelMap { index, difference, clean, adversarial }: ChannelMap| {
-        let moved: Vec<f32> = attacked.iter().zip(&clean).map(|(a, c)| a - c).collect();
+        let moved: Vec<f32> = adversarial.iter().zip(&clean).map(|(a, c)| a - c).collect();
         let words = format!("Channel {index}: clean, attacked and their difference");
         view! {
             <li>
                 <Map values=clean size=[width, height] full=highest words=words.clone()/>
-                <Map values=attacked size=[width, height] full=highest words=words.clone()/>
+                <Map values=adversarial size=[width, height] full=highest words=words.clone()/>
                 <Map values=moved size=[width, height] full=highest words/>
                 <p>{format!("channel {index}, moved by {difference:.2}")}</p>
             </li>

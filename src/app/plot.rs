@@ -13,7 +13,7 @@ use super::{
 /// Pixels of a saved image for each px of the page.
 const SHARP: f32 = 2.0;
 
-/// Shows `chart` in a box whose shape style/plot.css decides (`class` may choose another), so that nothing moves when it
+/// Shows `chart` in a box whose shape style/chart.css decides (`class` may choose another), so that nothing moves when it
 /// comes; hidden while there is none.
 #[component]
 pub fn Plot(

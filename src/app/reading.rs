@@ -10,7 +10,7 @@ use crate::{
     attack::Norm,
     data::synthetic,
     evaluate::wilson,
-    protocol::{Slot, Trace},
+    protocol::{QueryCounts, Slot, Trace},
     settings::Settings,
 };
 
@@ -70,7 +70,7 @@ pub fn reading(state: &State) -> (Verdict, String) {
     let got = top(&result.probabilities);
     let after = format!("{} ({})", class(got), percent(result.probabilities[got]));
     let change = change(state);
-    match (result.reached, state.attack.target) {
+    match (result.succeeded, state.attack.target) {
         // Then an attack that fails proves nothing, and one that succeeds little.
         (reached, None) if truth.is_some() => {
             let then = if reached { format!("{change} makes it") } else { format!("under {change} it stays") };
@@ -114,8 +114,8 @@ fn change(state: &State) -> String {
 /// What the attacks did, one after the other.
 pub fn path(state: &State) -> String {
     let one = |t: &Trace| {
-        let end = if t.reached { "succeeds" } else { "fails" };
-        let [outputs, gradients] = t.queries;
+        let end = if t.succeeded { "succeeds" } else { "fails" };
+        let QueryCounts { forward: outputs, backward: gradients } = t.queries;
         let asked = match gradients {
             0 => format!("{outputs} looks"),
             1 => format!("{outputs} looks and 1 gradient"),
@@ -179,8 +179,8 @@ pub fn set(state: &State) -> Option<String> {
     let data = &state.training.data;
     let alike = model.classes.iter().zip(&data.classes).all(|(a, b)| a == b);
     let mut classes = model.classes.iter();
-    match &data.brought {
-        Some((name, ..)) if alike => Some(name.clone()),
+    match &data.uploaded {
+        Some(dataset) if alike => Some(dataset.name.clone()),
         _ => synthetic::class_names().all(|class| classes.next().is_some_and(|own| own == class)).then(embedded),
     }
 }

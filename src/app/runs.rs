@@ -8,7 +8,7 @@ use super::{
 use crate::{
     attack::AttackConfig,
     evaluate::Report,
-    protocol::{Command, Purpose, Slot},
+    protocol::{Command, ExportPurpose, Slot},
     settings::Settings,
 };
 
@@ -55,7 +55,7 @@ impl State {
         };
         judging.waits = current == Some((number, false));
         if judging.waits {
-            return vec![export(number, Purpose::Keep)];
+            return vec![export(number, ExportPurpose::AutoSave)];
         }
         vec![Effect::LoadRunModel(number)]
     }

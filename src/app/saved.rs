@@ -6,7 +6,7 @@ use super::{
     state::State,
 };
 use crate::{
-    protocol::{Command, Part},
+    protocol::{AttackImage, Command, ImageExport},
     settings::Settings,
 };
 
@@ -20,20 +20,20 @@ pub struct SavedImage {
 
 impl State {
     /// Makes a file of the attack in view, once it is over, if its outcome is what is in view.
-    pub(super) fn save(&self, part: Part) -> Vec<Effect> {
+    pub(super) fn save(&self, part: AttackImage) -> Vec<Effect> {
         let rewound = self.attack.rewound.is_some();
         let (Some(image), Some(result), false) = (&self.image, &self.attack.result, self.busy() || rewound) else {
             return Vec::new();
         };
         let Some(slot) = self.slot() else { return Vec::new() };
-        vec![Effect::Send(Command::Save {
+        vec![Effect::Send(Command::ExportImage(ImageExport {
             slot,
-            part,
+            image: part,
             original: image.pixels.clone(),
-            attacked: result.pixels.clone(),
+            adversarial: result.pixels.clone(),
             settings: self.attack.config.to_pairs(),
             target: self.attack.target,
-        })]
+        }))]
     }
 }
 
@@ -47,7 +47,7 @@ pub fn words(state: &State) -> String {
         return String::new();
     };
     let sees = format!("{name} ({})", percent(saved.probabilities[class]));
-    let fooled = state.attack.result.as_ref().is_some_and(|r| r.reached);
+    let fooled = state.attack.result.as_ref().is_some_and(|r| r.succeeded);
     let file = &saved.name;
     match (saved.fools, fooled) {
         (true, _) => {

@@ -16,7 +16,7 @@ use super::{
     views::ModelLabel,
     wishes::{SavedRun, TrainingAction},
 };
-use crate::protocol::{Origin, Purpose, Slot};
+use crate::protocol::{ExportPurpose, InitFrom, Slot};
 
 #[component]
 pub fn Trainer() -> impl IntoView {
@@ -85,19 +85,19 @@ const ACTS: [Act; 7] = [
         id: |_| "train-try",
         title: |_| "Attack this model",
         can: has_run,
-        wish: |_| TrainingAction::Export(Purpose::Try),
+        wish: |_| TrainingAction::Export(ExportPurpose::LoadModel),
     },
     Act {
         id: |_| "train-save-model",
         title: |_| "Save the model",
         can: has_run,
-        wish: |_| TrainingAction::Export(Purpose::SaveModel),
+        wish: |_| TrainingAction::Export(ExportPurpose::SaveModel),
     },
     Act {
         id: |_| "train-save-run",
         title: |_| "Save the run",
         can: has_run,
-        wish: |_| TrainingAction::Export(Purpose::SaveRun),
+        wish: |_| TrainingAction::Export(ExportPurpose::SaveRun),
     },
 ];
 
@@ -135,16 +135,16 @@ fn button(ctx: AppContext, act: &'static Act) -> AnyView {
 fn Begin() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
     let own = Memo::new(move |_| ctx.state.with(|s| s.name_of(Slot::Custom).map(str::to_owned)));
-    let now = Memo::new(move |_| ctx.state.with(|s| s.link.origin));
+    let now = Memo::new(move |_| ctx.state.with(|s| s.link.init_from));
     let world = Memo::new(move |_| ctx.state.with(|s| s.link.model.world));
     let options = move || {
         let shipped = BuiltinModel::all(world.get())
             .map(|shipped| (shipped.slot, ModelLabel::from(shipped.slot).the().to_owned()));
-        let chosen = now.get() == Origin::Model(Slot::Custom);
+        let chosen = now.get() == InitFrom::Model(Slot::Custom);
         let own = own.get().map(|name| format!("yours, {name}")).or_else(|| chosen.then(|| "yours".into()));
         let models = shipped.chain(own.map(|title| (Slot::Custom, title)));
         let option = |(slot, title): (Slot, String)| {
-            let selected = move || now.get() == Origin::Model(slot);
+            let selected = move || now.get() == InitFrom::Model(slot);
             view! { <option value=slot.key() prop:selected=selected>{title}</option> }
         };
         models.map(option).collect_view()
@@ -152,13 +152,13 @@ fn Begin() -> impl IntoView {
     let choose = move |key: String| {
         let slots = [Slot::Robust, Slot::Standard, Slot::Adversarial, Slot::Custom];
         let slot = slots.into_iter().find(|slot| slot.key() == key);
-        ctx.dispatch(UserAction::Train(TrainingAction::Origin(slot.map_or(Origin::Scratch, Origin::Model))));
+        ctx.dispatch(UserAction::Train(TrainingAction::InitFrom(slot.map_or(InitFrom::Scratch, InitFrom::Model))));
     };
     view! {
         <div class="control">
             <label for="train-origin">"Begin with"</label>
             <select id="train-origin" aria-describedby="train-origin-help" on:change=move |e| choose(event_target_value(&e))>
-                <option value="scratch" prop:selected=move || now.get() == Origin::Scratch>"fresh weights"</option>
+                <option value="scratch" prop:selected=move || now.get() == InitFrom::Scratch>"fresh weights"</option>
                 {options}
             </select>
             <p class="help" id="train-origin-help">"Fresh weights know nothing; a model's weights are trained further."</p>

@@ -5,7 +5,7 @@
 pub use super::run::{EvaluationResult, Point, Run, RunPhase};
 use super::{message::Effect, runs::RunEvaluation, state::State, wishes::SavedRun};
 use crate::{
-    protocol::{Command, DataInfo, Pairs, Purpose, RunInfo, RunSnapshot, decode},
+    protocol::{Command, ExportPurpose, RunInfo, RunSnapshot, SettingPairs, TrainingDataInfo, decode},
     settings::Settings,
     train::{Record, TrainConfig},
 };
@@ -26,7 +26,7 @@ pub struct Training {
     pub run: Option<Run>,
     /// The runs before, oldest first.
     pub past: Vec<Run>,
-    pub data: DataInfo,
+    pub data: TrainingDataInfo,
     /// Images `[3, 32, 32]` that the user labeled, with their classes.
     pub(super) labeled: Vec<(String, Vec<u8>)>,
     /// The set brought that the worker has, and the one that it reads.
@@ -115,7 +115,7 @@ impl State {
     pub(super) fn keep(&self) -> Vec<Effect> {
         let can = self.backend.current.is_some() && !self.training.is_preparing();
         let moved = self.training.run.as_ref().filter(|run| can && run.is_new());
-        moved.map(|run| export(run.number, Purpose::Keep)).into_iter().collect()
+        moved.map(|run| export(run.number, ExportPurpose::AutoSave)).into_iter().collect()
     }
 
     pub(super) fn load_data(&mut self) -> Vec<Effect> {
@@ -129,7 +129,7 @@ impl State {
     pub(super) fn restore_training(&mut self) -> Vec<Effect> {
         let training = &mut self.training;
         let coming = training.coming.take();
-        (training.data, training.run_evaluation) = (DataInfo::default(), None);
+        (training.data, training.run_evaluation) = (TrainingDataInfo::default(), None);
         let mut tasks: Vec<Effect> = training.labeled.iter().cloned().map(label).collect();
         tasks.extend(self.load_data());
         let run = self.training.run.as_mut();
@@ -177,17 +177,17 @@ impl State {
         }
     }
 
-    pub(super) fn on_dataset_changed(&mut self, data: DataInfo) -> Vec<Effect> {
+    pub(super) fn on_dataset_changed(&mut self, data: TrainingDataInfo) -> Vec<Effect> {
         let mut tasks = Vec::new();
         // Else an image was labeled meanwhile.
-        if data.own == self.training.data.own
-            && let Some((_, kind, _)) = &data.brought
+        if data.labeled == self.training.data.labeled
+            && let Some(dataset) = &data.uploaded
             && let Some(file) = self.training.loading_dataset.take()
             // Else a new worker has it again, whatever is learned from now.
             && self.training.data_file.replace(file) != Some(file)
         {
             let before = self.link.train.dataset;
-            if self.link.train.set("dataset", kind).is_ok() && self.link.train.dataset != before {
+            if self.link.train.set("dataset", &dataset.kind).is_ok() && self.link.train.dataset != before {
                 self.apply_dataset_defaults();
             }
             if !self.training.saved_datasets.iter().any(|(_, kept)| *kept == file) {
@@ -211,7 +211,7 @@ impl State {
         if let Some(run) = &mut self.training.run {
             run.first = None;
             if let Some(last) = &mut run.last {
-                last.followed = None;
+                last.tracked = None;
             }
         }
     }
@@ -248,11 +248,11 @@ impl State {
         // Settings that have changed since the copy.
         let changed = |run: &Run| {
             let live = run.config.to_pairs().into_iter().filter(|pair| TrainConfig::live(&pair.0));
-            live.filter(|pair| !info.settings.contains(pair)).collect::<Pairs>()
+            live.filter(|pair| !info.settings.contains(pair)).collect::<SettingPairs>()
         };
         let settings = known.as_ref().map(changed).unwrap_or_default();
         if !settings.is_empty() {
-            tasks.push(Effect::Send(Command::Tune { settings }));
+            tasks.push(Effect::Send(Command::UpdateSettings { settings }));
         }
         let remembered = || training.remembered.take_if(|(of, _)| *of == number).map(|(_, run)| run);
         let mut run = known.or_else(remembered).unwrap_or_else(|| Run { number, ..Run::default() });
@@ -311,20 +311,20 @@ impl State {
     pub(super) fn on_run_exported(
         &mut self,
         (number, step): (u64, u64),
-        purpose: Purpose,
+        purpose: ExportPurpose,
         name: String,
         bytes: Vec<u8>,
     ) -> Vec<Effect> {
         match purpose {
-            Purpose::Keep => {
+            ExportPurpose::AutoSave => {
                 let Some(run) = self.training.run_mut(number) else { return Vec::new() };
                 run.kept = Some(step);
                 let mut tasks = vec![Effect::SaveRun { number, words: run.words(), history: run.history(), bytes }];
                 tasks.extend(self.evaluate_exported_run());
                 tasks
             }
-            Purpose::SaveRun | Purpose::SaveModel => vec![Effect::Download(name, bytes)],
-            Purpose::Try => vec![Effect::LoadModelBytes(name, bytes)],
+            ExportPurpose::SaveRun | ExportPurpose::SaveModel => vec![Effect::Download(name, bytes)],
+            ExportPurpose::LoadModel => vec![Effect::LoadModelBytes(name, bytes)],
         }
     }
 
@@ -355,9 +355,9 @@ impl State {
 }
 
 pub(super) fn label((class, pixels): (String, Vec<u8>)) -> Effect {
-    Effect::Send(Command::Label { class, pixels })
+    Effect::Send(Command::AddLabeledImage { class, pixels })
 }
 
-pub(super) fn export(number: u64, purpose: Purpose) -> Effect {
-    Effect::Send(Command::Export { number, purpose })
+pub(super) fn export(number: u64, purpose: ExportPurpose) -> Effect {
+    Effect::Send(Command::ExportRun { number, purpose })
 }

@@ -7,7 +7,7 @@ use super::{
     training::{PendingRun, export, label},
 };
 use crate::{
-    protocol::{Command, Origin, Purpose},
+    protocol::{Command, ExportPurpose, InitFrom},
     settings::Settings,
     train::TrainConfig,
 };
@@ -17,7 +17,7 @@ use crate::{
 pub enum TrainingAction {
     /// Change a setting of the next run, and of the one under way if it may change while that runs.
     Set(&'static str, String),
-    Origin(Origin),
+    InitFrom(InitFrom),
     /// Begin a run. The number names its copies: milliseconds since 1970.
     Start(u64),
     Resume,
@@ -26,7 +26,7 @@ pub enum TrainingAction {
     Step,
     /// Put the run away; it stays among those compared.
     Close,
-    Export(Purpose),
+    Export(ExportPurpose),
     /// Keep a copy, if there is something new.
     SaveCopy,
     /// Go on with the run that was kept under a number.
@@ -58,7 +58,7 @@ impl State {
     pub(super) fn on_training_action(&mut self, wish: TrainingAction) -> Vec<Effect> {
         match wish {
             TrainingAction::Set(key, value) => return self.set_training(key, value),
-            TrainingAction::Origin(origin) => self.link.origin = origin,
+            TrainingAction::InitFrom(init_from) => self.link.init_from = init_from,
             TrainingAction::Start(number) => return self.prepare_run(PendingRun::Fresh(number)),
             TrainingAction::Resume => return self.set_run_phase(RunPhase::Running),
             TrainingAction::Step => return self.set_run_phase(RunPhase::SingleStep),
@@ -106,7 +106,7 @@ impl State {
             }
             TrainingAction::ClearLabels => {
                 self.training.labeled.clear();
-                return vec![Effect::Send(Command::Unlabel)];
+                return vec![Effect::Send(Command::ClearLabeledImages)];
             }
             TrainingAction::EvaluateAll(images) => return self.judge(images),
         }
@@ -132,7 +132,7 @@ impl State {
             let _ = run.config.set(key, &value);
             return Vec::new();
         }
-        vec![Effect::Send(Command::Tune { settings: vec![(key.into(), value)] })]
+        vec![Effect::Send(Command::UpdateSettings { settings: vec![(key.into(), value)] })]
     }
 
     /// Whether a run can be prepared now.
@@ -154,9 +154,10 @@ impl State {
     pub(super) fn prepare(&mut self, coming: PendingRun, batch: usize) -> Effect {
         self.training.coming = Some(coming);
         match coming {
-            PendingRun::Fresh(_) => {
-                Effect::Send(Command::Begin { origin: self.link.origin, settings: self.link.train.to_pairs() })
-            }
+            PendingRun::Fresh(_) => Effect::Send(Command::PrepareRun {
+                init_from: self.link.init_from,
+                settings: self.link.train.to_pairs(),
+            }),
             PendingRun::Copy(number, _) => Effect::ResumeSavedRun(number, batch),
             PendingRun::File(file, _) => Effect::ResumeRunFile(file),
         }

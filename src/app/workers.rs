@@ -71,7 +71,7 @@ impl State {
                 tasks.extend(self.prefer_gpu());
                 tasks
             }
-            Event::Failed { text, .. } => self.on_worker_crashed(kind, &text),
+            Event::Failed { message: text, .. } => self.on_worker_crashed(kind, &text),
             _ => Vec::new(),
         }
     }

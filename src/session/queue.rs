@@ -1,48 +1,49 @@
-//! Commands that wait for the session, and which of them end what it does now.
+//! The queue of commands, which decides when a new command stops the running job.
 
 use std::collections::VecDeque;
 
 use super::{CurrentJob, Files};
 use crate::protocol::Command;
 
-/// Commands in the order in which they came, with the files beside them.
+/// A queue of commands, each with its attached files.
 #[derive(Default)]
 pub struct Queue {
     waiting: VecDeque<(Command, Option<Files>)>,
-    /// The number of the command to train that is carried out.
+    /// Number of the running training command.
     training: Option<u64>,
-    latest: CurrentJob,
+    current_job: CurrentJob,
 }
 
 impl Queue {
-    pub fn new(latest: CurrentJob) -> Self {
-        Self { latest, ..Self::default() }
+    /// Creates a queue that stops jobs by changing `current_job`.
+    pub fn new(current_job: CurrentJob) -> Self {
+        Self { current_job, ..Self::default() }
     }
 
-    /// A command has come. It ends what is computed, unless it is one that waits.
+    /// Appends a command. Unless it is deferred, it stops the running job.
     pub fn push(&mut self, command: Command, files: Option<Files>) {
-        if !command.waits() {
-            self.latest.set(command.attack().unwrap_or(0));
+        if !command.is_deferred() {
+            self.current_job.set(command.job_id().unwrap_or(0));
         }
         self.waiting.push_back((command, files));
-        self.give_way();
+        self.interrupt_training();
     }
 
-    /// The command to carry out next.
+    /// Removes and returns the next command.
     pub fn pop(&mut self) -> Option<(Command, Option<Files>)> {
         let next = self.waiting.pop_front();
         self.training = match &next {
             Some((Command::Train { id, .. }, _)) => Some(*id),
             _ => None,
         };
-        self.give_way();
+        self.interrupt_training();
         next
     }
 
-    /// Training ends for whatever waits.
-    fn give_way(&self) {
-        if !self.waiting.is_empty() && self.training == Some(self.latest.get()) {
-            self.latest.set(0);
+    /// Stops training if any command waits, deferred or not.
+    fn interrupt_training(&self) {
+        if !self.waiting.is_empty() && self.training == Some(self.current_job.get()) {
+            self.current_job.set(0);
         }
     }
 }

@@ -1,46 +1,53 @@
-//! Trains a model for the page: a run at a time, step after step until a later command comes, with a look at it now and
-//! then. Everything that the native program's checkpoints hold is in its files, and they go on from each other's.
+//! Training runs. A run trains step by step until a later command arrives, and evaluates its model every few steps.
+//!
+//! Its checkpoints have the format of the `train` program, so that each side can resume runs of the other.
 
 use std::rc::Rc;
 
+use burn::tensor::Device;
+
 use super::{
     CommandError, Session,
-    look::{HELD_OUT, REFERENCE},
-    watch::Line,
+    progress::JobReporter,
+    snapshot::{EMBEDDING_IMAGES, HELD_OUT, TrackedInput},
 };
 use crate::{
     checkpoint::Checkpoint,
     data::{ImageSet, Splits},
     platform::{self, DeviceChoice},
-    protocol::{ErrorScope, Event, Origin, Purpose, RunInfo, RunSnapshot},
+    protocol::{ErrorScope, Event, ExportPurpose, InitFrom, RunInfo, RunSnapshot, SettingPairs},
     settings::Settings,
     train::{self, TrainConfig, Trainer},
 };
 
-/// Steps between two looks: a GPU stands still for one.
-const LOOK_EVERY: u64 = 25;
-const LOOK_EVERY_GPU: u64 = 50;
-/// Steps between two reads from a GPU.
-const READ_EVERY: u64 = 10;
+/// Steps between two snapshots on the CPU.
+const SNAPSHOT_INTERVAL: u64 = 25;
+/// Steps between two snapshots on a GPU, which is idle for part of a snapshot.
+const SNAPSHOT_INTERVAL_GPU: u64 = 50;
+/// Steps between two reads from a GPU. A read waits until the GPU has finished all earlier work.
+const READ_INTERVAL_GPU: u64 = 10;
 
 /// A training run.
 pub struct Run {
     pub(super) trainer: Trainer,
     data: Rc<Splits>,
+    /// Test images that snapshots evaluate.
     pub(super) held_out: ImageSet,
-    /// For the plane of the latents.
-    pub(super) reference: ImageSet,
-    /// The step at which it was looked at last.
-    looked: Option<u64>,
+    /// Test images of the embedding.
+    pub(super) embedding_images: ImageSet,
+    /// Step of the last snapshot.
+    last_snapshot: Option<u64>,
     notes: Vec<String>,
 }
 
 impl Run {
     fn new(trainer: Trainer, data: Rc<Splits>, notes: Vec<String>) -> Self {
-        let (held_out, reference) = (data.test.stratified_sample(HELD_OUT), data.test.stratified_sample(REFERENCE));
-        Self { trainer, data, held_out, reference, looked: None, notes }
+        let (held_out, embedding_images) =
+            (data.test.stratified_sample(HELD_OUT), data.test.stratified_sample(EMBEDDING_IMAGES));
+        Self { trainer, data, held_out, embedding_images, last_snapshot: None, notes }
     }
 
+    /// Returns the number of steps of the whole run.
     fn steps(&self) -> u64 {
         self.trainer.steps(&self.data.train)
     }
@@ -60,107 +67,146 @@ impl Run {
             notes: self.notes.clone(),
         }
     }
+
+    /// Returns whether the model is to be evaluated before the next step, or after the last one.
+    fn needs_snapshot(&self, interval: u64) -> bool {
+        let step = self.trainer.step;
+        (step.is_multiple_of(interval) || step >= self.steps()) && self.last_snapshot != Some(step)
+    }
+
+    /// Returns the progress since the last event.
+    async fn progress(
+        &mut self,
+        timer: &TrainTimer,
+        snapshot: Option<RunSnapshot>,
+        finished: bool,
+    ) -> Result<Event, CommandError> {
+        let images_per_second = timer.images_per_second(self);
+        let records = self.trainer.records(&self.data.train).await.map_err(train_failed)?;
+        Ok(Event::TrainProgress {
+            id: timer.id,
+            step: self.trainer.step,
+            records,
+            snapshot: snapshot.map(Box::new),
+            images_per_second,
+            memory: platform::wasm_memory(),
+            finished,
+        })
+    }
 }
 
-/// Training as a refusal tells of it.
-pub(super) fn refuse(problem: impl std::fmt::Display) -> CommandError {
-    CommandError(ErrorScope::Training, problem.to_string())
+/// Measures the speed of one training command.
+struct TrainTimer {
+    /// Number of the command.
+    id: u64,
+    /// Step at the start of the command.
+    first_step: u64,
+    /// Start of the command in milliseconds, moved forward by the duration of every snapshot.
+    start: f64,
 }
 
-/// The run's numbers are no longer finite.
-pub(super) fn diverged(how: impl std::fmt::Display) -> CommandError {
-    let text = format!("{how}: lower the rate or the coefficients, then “Go on” takes up the last copy of the run.");
-    CommandError(ErrorScope::Diverged, text)
+impl TrainTimer {
+    fn images_per_second(&self, run: &Run) -> f64 {
+        let seconds = (platform::milliseconds() - self.start) / 1e3;
+        let steps = run.trainer.step - self.first_step;
+        let images = steps as f64 * run.trainer.batch_size(&run.data.train) as f64;
+        if seconds > 0.0 { images / seconds } else { 0.0 }
+    }
 }
 
-/// A device that fails is lost for all; the rest is the run's own.
-fn failed(error: train::Error) -> CommandError {
+pub(super) fn training_error(problem: impl std::fmt::Display) -> CommandError {
+    CommandError::new(ErrorScope::Training, problem)
+}
+
+/// Returns the error for a run whose loss, weights or outputs are no longer finite.
+pub(super) fn diverged(reason: impl std::fmt::Display) -> CommandError {
+    let remedy = "lower the rate or the coefficients, then “Resume” continues from the last checkpoint of the run.";
+    CommandError::new(ErrorScope::Diverged, format_args!("{reason}: {remedy}"))
+}
+
+fn train_failed(error: train::Error) -> CommandError {
     match error {
-        train::Error::Device(e) => CommandError(ErrorScope::Device, format!("{e:?}")),
+        train::Error::Device(e) => CommandError::new(ErrorScope::Device, format_args!("{e:?}")),
         train::Error::Diverged { step, loss } => diverged(format_args!("The loss became {loss} at step {step}")),
-        error => refuse(error),
+        error => training_error(error),
     }
 }
 
 impl Session {
-    pub(super) async fn begin(
+    /// Creates a run with random weights or from a loaded model.
+    pub(super) async fn prepare_run(
         &mut self,
-        origin: Origin,
-        settings: &[(String, String)],
-        emit: &dyn Fn(Event),
+        init_from: InitFrom,
+        settings: &SettingPairs,
     ) -> Result<(), CommandError> {
         let mut config = TrainConfig::demo();
-        config.apply(settings).map_err(refuse)?;
+        config.apply(settings).map_err(training_error)?;
         let device = self.device()?.clone();
-        let model = match origin {
-            Origin::Scratch => None,
-            Origin::Model(slot) => {
-                let (model, info) = self.models.get(&slot).ok_or_else(|| refuse("that model is not loaded yet"))?;
-                config.model = model.architecture;
-                Some((model.clone(), info.classes.clone()))
+        let pretrained = match init_from {
+            InitFrom::Scratch => None,
+            InitFrom::Model(slot) => {
+                let loaded = self.models.get(&slot).ok_or_else(|| training_error("that model is not loaded yet"))?;
+                config.model = loaded.model.architecture;
+                Some((loaded.model.clone(), loaded.info.classes.clone()))
             }
         };
-        let data = self.splits(&config, &self.own)?;
-        let notes = self.fit(&mut config, 0);
-        let mut trainer = match model {
+        let data = self.splits(&config, &self.labeled)?;
+        let notes = self.limit_batch(&mut config, 0);
+        let trainer = match pretrained {
             None => Trainer::new(&config, &data.train, &device),
-            Some((model, known)) => {
-                let arrays = model.arrays().await.map_err(|e| failed(train::Error::Device(e)))?;
-                Trainer::fine_tune(&config, arrays, &known, &data.train, &device)
+            Some((model, classes)) => {
+                let arrays = model.arrays().await.map_err(|e| train_failed(train::Error::Device(e)))?;
+                Trainer::fine_tune(&config, arrays, &classes, &data.train, &device)
             }
-        }
-        .map_err(failed)?;
-        trainer.user_images = self.own.clone();
-        self.prepared(Run::new(trainer, data, notes), emit);
+        };
+        let mut trainer = trainer.map_err(train_failed)?;
+        trainer.user_images = self.labeled.clone();
+        self.set_run(Run::new(trainer, data, notes));
         Ok(())
     }
 
-    pub(super) fn resume(
-        &mut self,
-        name: &str,
-        bytes: &[u8],
-        batch: usize,
-        emit: &dyn Fn(Event),
-    ) -> Result<(), CommandError> {
-        let named = |e: &dyn std::fmt::Display| refuse(format!("{name}: {e}"));
-        let checkpoint = Checkpoint::from_bytes(bytes).map_err(|e| named(&e))?;
-        let mut config = train::config_of(&checkpoint).map_err(|e| named(&e))?;
-        let own = train::own_of(&checkpoint).map_err(|e| named(&e))?;
-        let data = self.splits(&config, &own)?;
-        let notes = self.fit(&mut config, batch);
+    /// Creates a run from a checkpoint. `batch` limits the batch size (0: the run's own).
+    pub(super) fn resume_run(&mut self, name: &str, bytes: &[u8], batch: usize) -> Result<(), CommandError> {
+        let invalid = |e: &dyn std::fmt::Display| training_error(format_args!("{name}: {e}"));
+        let checkpoint = Checkpoint::from_bytes(bytes).map_err(|e| invalid(&e))?;
+        let mut config = train::config_of(&checkpoint).map_err(|e| invalid(&e))?;
+        let labeled = train::own_of(&checkpoint).map_err(|e| invalid(&e))?;
+        let data = self.splits(&config, &labeled)?;
+        let notes = self.limit_batch(&mut config, batch);
         let mut trainer = Trainer::resume(&checkpoint, &data.train, self.device()?).map_err(|e| match e {
-            train::Error::Device(_) => failed(e),
-            e => named(&e),
+            train::Error::Device(_) => train_failed(e),
+            e => invalid(&e),
         })?;
         trainer.set_batch(config.batch, &data.train);
-        self.prepared(Run::new(trainer, data, notes), emit);
-        // The next run learns from them too, if there are no others.
-        if self.own.is_empty() {
-            self.own = own;
+        self.set_run(Run::new(trainer, data, notes));
+        // The next run uses the labeled images of this one, unless the user has labeled others.
+        if self.labeled.is_empty() {
+            self.labeled = labeled;
         }
-        self.tell_data(emit);
+        self.emit_training_data();
         Ok(())
     }
 
-    fn prepared(&mut self, mut run: Run, emit: &dyn Fn(Event)) {
-        emit(Event::RunReady { run: Box::new(run.info()) });
+    fn set_run(&mut self, mut run: Run) {
+        self.emit(Event::RunReady { run: Box::new(run.info()) });
         self.run = Some(run);
     }
 
-    /// Makes the batch fit this device and `at_most` images (0: any number); what was changed, for people.
-    fn fit(&self, config: &mut TrainConfig, at_most: usize) -> Vec<String> {
+    /// Limits the batch size to `at_most` images (0: no limit) and to what fits into the device's buffers. Returns notes
+    /// about the changes, for the user.
+    fn limit_batch(&self, config: &mut TrainConfig, at_most: usize) -> Vec<String> {
         let mut notes = Vec::new();
         if at_most > 0 && at_most < config.batch {
-            notes.push(format!("{at_most} images a step in place of {}, to need less memory.", config.batch));
+            notes.push(format!("The batch size is {at_most} instead of {}, to use less memory.", config.batch));
             config.batch = at_most;
         }
-        if let Some(largest) = self.largest_buffer {
-            let fits = largest_batch(config.model.largest_activation(), largest);
+        if let Some(buffer) = self.largest_buffer {
+            let fits = largest_batch(config.model.largest_activation(), buffer);
             if fits < config.batch {
                 notes.push(format!(
-                    "{fits} images a step in place of {}: this GPU's buffers end at {} MB.",
+                    "The batch size is {fits} instead of {}, because this GPU's buffers are limited to {} MB.",
                     config.batch,
-                    largest >> 20
+                    buffer >> 20
                 ));
                 config.batch = fits;
             }
@@ -168,122 +214,82 @@ impl Session {
         notes
     }
 
-    /// Trains until `steps` steps or the run are done, or another command comes.
-    pub(super) async fn train(
-        &mut self,
-        id: u64,
-        steps: u64,
-        choice: DeviceChoice,
-        emit: &dyn Fn(Event),
-    ) -> Result<(), CommandError> {
-        let latest = self.latest.clone();
-        let device = self.device()?.clone();
-        let run = self.run.as_mut().ok_or_else(|| refuse("begin a run first"))?;
-        let class = |label: &String| run.data.train.classes.iter().position(|class| class == label);
-        let followed = self.image.as_ref().map(|p| (p.to_unit_range(), p.label.as_ref().and_then(class)));
-        let gpu = choice != DeviceChoice::Cpu;
-        let every = if gpu { LOOK_EVERY_GPU } else { LOOK_EVERY };
-        let mut line = Line::new(id, &latest, emit);
-        let end = run.steps().min(run.trainer.step.saturating_add(steps));
-        let (began, first, mut looking) = (platform::milliseconds(), run.trainer.step, 0.0);
+    /// Trains until `steps` steps are done, the run is complete or a later command arrives.
+    pub(super) async fn train(&mut self, id: u64, steps: u64) -> Result<(), CommandError> {
+        let device: Device = self.device()?.clone();
+        let mut reporter = JobReporter::new(id, self);
+        let run = self.run.as_mut().ok_or_else(|| training_error("start a run first"))?;
+        let tracked = self.image.as_ref().map(|image| TrackedInput {
+            x: image.to_unit_range(),
+            label: run.data.train.classes.iter().position(|class| image.label.as_ref() == Some(class)),
+        });
+        let gpu = self.device_choice != DeviceChoice::Cpu;
+        let snapshot_interval = if gpu { SNAPSHOT_INTERVAL_GPU } else { SNAPSHOT_INTERVAL };
+        let last_step = run.steps().min(run.trainer.step.saturating_add(steps));
+        let mut timer = TrainTimer { id, first_step: run.trainer.step, start: platform::milliseconds() };
         loop {
-            let now = platform::milliseconds();
-            let due = run.trainer.step.is_multiple_of(every) || run.trainer.step >= run.steps();
-            if due && run.looked != Some(run.trainer.step) && !line.stopped {
-                let look = run.look(followed.as_ref(), gpu, &device, &mut line).await?;
-                run.looked = look.as_ref().map(|look| look.step);
-                looking += platform::milliseconds() - now;
-                if let Some(look) = look {
-                    let speed = run.speed(first, began + looking);
-                    let told = run.told(id, Some(look), speed, false).await?;
-                    let _ = line.tell(Some(told)).await;
+            if !reporter.cancelled && run.needs_snapshot(snapshot_interval) {
+                let start = platform::milliseconds();
+                let snapshot = run.snapshot(tracked.as_ref(), gpu, &device, &mut reporter).await?;
+                timer.start += platform::milliseconds() - start;
+                run.last_snapshot = snapshot.as_ref().map(|snapshot| snapshot.step);
+                if snapshot.is_some() {
+                    let progress = run.progress(&timer, snapshot, false).await?;
+                    let _ = reporter.report(Some(progress)).await;
                 }
             }
-            if line.stopped || run.trainer.step >= end {
+            if reporter.cancelled || run.trainer.step >= last_step {
                 break;
             }
             run.trainer.step(&run.data.train);
-            // Reading from the CPU costs nothing, but waiting for a GPU does. A message is let in at least as often.
-            let read = if gpu { run.trainer.step.is_multiple_of(READ_EVERY) } else { line.due() };
-            if read {
-                let speed = run.speed(first, began + looking);
-                let told = run.told(id, None, speed, false).await?;
-                let _ = line.tell(Some(told)).await;
-            } else if line.due() {
-                let _ = line.tell(None).await;
+            // Reading from the CPU costs nothing, but reading from a GPU waits for it. Commands arrive in both cases.
+            let reads = if gpu { run.trainer.step.is_multiple_of(READ_INTERVAL_GPU) } else { reporter.is_due() };
+            if reads {
+                let progress = run.progress(&timer, None, false).await?;
+                let _ = reporter.report(Some(progress)).await;
+            } else if reporter.is_due() {
+                let _ = reporter.report(None).await;
             }
         }
-        let speed = run.speed(first, began + looking);
-        emit(run.told(id, None, speed, true).await?);
+        let progress = run.progress(&timer, None, true).await?;
+        self.emit(progress);
         Ok(())
     }
 
-    pub(super) fn tune(&mut self, settings: &[(String, String)], emit: &dyn Fn(Event)) -> Result<(), CommandError> {
-        let run = self.run.as_mut().ok_or_else(|| refuse("begin a run first"))?;
-        let mut config = run.trainer.config.clone();
+    pub(super) fn update_settings(&mut self, settings: &SettingPairs) -> Result<(), CommandError> {
+        let run = self.run.as_mut().ok_or_else(|| training_error("start a run first"))?;
         if let Some((key, _)) = settings.iter().find(|(key, _)| !TrainConfig::live(key)) {
-            return Err(refuse(format!("{key} is fixed while a run is under way: begin another run")));
+            return Err(training_error(format_args!("{key} cannot change during a run: start another run")));
         }
-        config.apply(settings).map_err(refuse)?;
+        let mut config = run.trainer.config.clone();
+        config.apply(settings).map_err(training_error)?;
         run.trainer.config = config;
-        emit(Event::RunReady { run: Box::new(run.info()) });
+        let info = Box::new(run.info());
+        self.emit(Event::RunReady { run: info });
         Ok(())
     }
 
-    pub(super) async fn export(
-        &mut self,
-        number: u64,
-        purpose: Purpose,
-        emit: &dyn Fn(Event),
-    ) -> Result<(), CommandError> {
-        let run = self.run.as_ref().ok_or_else(|| CommandError(ErrorScope::Export, "begin a run first".into()))?;
+    pub(super) async fn export_run(&mut self, number: u64, purpose: ExportPurpose) -> Result<(), CommandError> {
+        let export_error = |message| CommandError::new(ErrorScope::Export, message);
+        let run = self.run.as_ref().ok_or_else(|| export_error("start a run first".to_owned()))?;
         let checkpoint = run.trainer.checkpoint().await.map_err(|e| match e {
-            train::Error::Device(_) => failed(e),
-            e => CommandError(ErrorScope::Export, failed(e).1),
+            train::Error::Device(_) => train_failed(e),
+            e => export_error(train_failed(e).message),
         })?;
         let (step, objective) = (run.trainer.step, run.trainer.config.objective);
         let (checkpoint, kind) = match purpose {
-            Purpose::Keep | Purpose::SaveRun => (checkpoint, "run"),
-            Purpose::SaveModel | Purpose::Try => (checkpoint.without_optimizer(), "model"),
+            ExportPurpose::AutoSave | ExportPurpose::SaveRun => (checkpoint, "run"),
+            ExportPurpose::SaveModel | ExportPurpose::LoadModel => (checkpoint.without_optimizer(), "model"),
         };
         let name = format!("{objective}-step-{step}-{kind}.safetensors");
-        emit(Event::Exported { number, purpose, name, step, bytes: checkpoint.to_bytes() });
+        self.emit(Event::RunExported { number, purpose, name, step, bytes: checkpoint.to_bytes() });
         Ok(())
     }
 }
 
-impl Run {
-    /// Images a second since `first`, if the time of looking is left out of `began`.
-    fn speed(&self, first: u64, began: f64) -> f64 {
-        let seconds = (platform::milliseconds() - began) / 1e3;
-        let images = (self.trainer.step - first) as f64 * self.trainer.batch_size(&self.data.train) as f64;
-        if seconds > 0.0 { images / seconds } else { 0.0 }
-    }
-
-    async fn told(
-        &mut self,
-        id: u64,
-        look: Option<RunSnapshot>,
-        speed: f64,
-        over: bool,
-    ) -> Result<Event, CommandError> {
-        let records = self.trainer.records(&self.data.train).await.map_err(failed)?;
-        let step = self.trainer.step;
-        Ok(Event::TrainProgress {
-            id,
-            step,
-            records,
-            look: look.map(Box::new),
-            speed,
-            memory: platform::wasm_memory(),
-            over,
-        })
-    }
-}
-
-/// The largest batch whose widest activation of `values` numbers an image, unfolded for a 3x3 convolution, fits into a
-/// buffer of so many bytes; at least 2.
+/// Returns the largest batch size whose widest activation fits into one buffer of `buffer` bytes after unfolding for a 3x3
+/// convolution, at least 2. `values` is the number of values of that activation for one image.
 pub fn largest_batch(values: usize, buffer: u64) -> usize {
-    const UNFOLDED: u64 = 9 * size_of::<f32>() as u64;
-    ((buffer / (UNFOLDED * values as u64)) as usize).max(2)
+    const UNFOLDED_BYTES: u64 = 9 * size_of::<f32>() as u64;
+    ((buffer / (UNFOLDED_BYTES * values as u64)) as usize).max(2)
 }

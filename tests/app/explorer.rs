@@ -16,7 +16,7 @@ use otjr::{
         probe::{AttackStep, Probe, ProbeResult},
     },
     loss::Objective,
-    protocol::{Command, ErrorScope, Event, Part, Slot, Transfer},
+    protocol::{AttackImage, Command, ErrorScope, Event, Slot, Transfer},
 };
 
 use super::{attacked, attacking, hear, image, model_at, result, user};
@@ -49,8 +49,8 @@ fn both_attacked() -> (State, Vec<Effect>) {
         unreachable!()
     };
     let transfer = vec![
-        Transfer { under: Slot::Standard, judge: Slot::Robust, probabilities: vec![0.5, 0.3, 0.2] },
-        Transfer { under: Slot::Robust, judge: Slot::Standard, probabilities: vec![0.6, 0.3, 0.1] },
+        Transfer { source: Slot::Standard, evaluated_on: Slot::Robust, probabilities: vec![0.5, 0.3, 0.2] },
+        Transfer { source: Slot::Robust, evaluated_on: Slot::Standard, probabilities: vec![0.6, 0.3, 0.1] },
     ];
     let tasks = receive(&mut state, Event::AttackDone { id, stopped, milliseconds, result, traces, flags, transfer });
     (state, tasks)
@@ -113,7 +113,10 @@ fn an_attack_can_be_rewound() {
     };
     // Fewer moments than stops.
     let answer = Ok(ProbeResult::AttackSteps((0..=4).map(moment).collect()).into());
-    receive(&mut state, Event::Explored { id, slot: Slot::Robust, probe: Probe::AttackSteps, answer, over: true });
+    receive(
+        &mut state,
+        Event::ProbeProgress { id, slot: Slot::Robust, probe: Probe::AttackSteps, result: answer, finished: true },
+    );
     assert_eq!(
         (state.shown().unwrap().probabilities, rewind::words(&state).as_str()),
         (&[0.8, 0.2, 0.0][..], "at step 2 of 20")
@@ -125,7 +128,7 @@ fn an_attack_can_be_rewound() {
     assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&outcome[..], ""));
     // A file is made of what is in view, which is no longer the outcome.
     user(&mut state, UserAction::Rewind(5));
-    assert_eq!(user(&mut state, UserAction::Save(Part::Attacked)), []);
+    assert_eq!(user(&mut state, UserAction::Save(AttackImage::Adversarial)), []);
     // The next attack begins at its outcome, and its moments are others.
     user(&mut state, UserAction::Rewind(5));
     user(&mut state, UserAction::Rerun);
@@ -149,7 +152,7 @@ fn a_layer_of_another_network_is_not_asked_for() {
         };
         let shift = LayerShift { name: "pixels".into(), shape: [3, 32, 32], relative_l2: None, cosine: None };
         let answer = Ok(ProbeResult::Layers(vec![shift]).into());
-        receive(&mut state, Event::Explored { id, slot, probe: Probe::Layers, answer, over: true })
+        receive(&mut state, Event::ProbeProgress { id, slot, probe: Probe::Layers, result: answer, finished: true })
     };
     let tasks = layers(tasks);
     assert_eq!(layers(tasks), []);
@@ -165,7 +168,7 @@ fn a_model_that_was_attacked_comes_into_focus_at_once() {
     let tasks = user(&mut state, UserAction::Model(Source::Builtin(BuiltinModel::STANDARD)));
     assert!(!tasks.iter().any(|task| matches!(task, Effect::LoadModel(_) | Effect::StartAttackTimer(_))), "{tasks:?}");
     assert_eq!(state.slot(), Some(Slot::Standard));
-    assert!(state.attack.result.as_ref().is_some_and(|r| r.reached));
+    assert!(state.attack.result.as_ref().is_some_and(|r| r.succeeded));
     assert!(state.hash().starts_with("#model=ce"));
     // Under other settings both are attacked anew, the one in focus first.
     user(&mut state, UserAction::Set("epsilon", "4/255".into()));
@@ -199,12 +202,12 @@ fn the_open_view_is_asked_for_each_model_and_again_after_another_attack() {
         [Effect::Send(Command::Explore { id, slot, probe })] => (*id, *slot, probe.clone()),
         other => panic!("no probe: {other:?}"),
     };
-    let answer = |(id, slot, probe): (u64, Slot, Probe), over| Event::Explored {
+    let answer = |(id, slot, probe): (u64, Slot, Probe), over| Event::ProbeProgress {
         id,
         slot,
         probe,
-        answer: Ok(ProbeResult::Layers(Vec::new()).into()),
-        over,
+        result: Ok(ProbeResult::Layers(Vec::new()).into()),
+        finished: over,
     };
     let first = probe(&tasks);
     assert_eq!((first.1, &first.2), (Slot::Robust, &Probe::Layers));
@@ -305,7 +308,7 @@ fn back_from_the_tour_the_own_model_and_image_are_there() {
     let before = state.hash();
     assert!(before.starts_with("#model=own&world=photos&sample=own&"), "{before}");
     let tasks = user(&mut state, UserAction::Navigate(tour::Step::hash(0)));
-    let forget = Effect::Send(Command::ForgetBuiltin);
+    let forget = Effect::Send(Command::UnloadBuiltinModels);
     assert_eq!(tasks, [forget.clone(), Effect::LoadModel(Source::Builtin(BuiltinModel::STANDARD))], "the image stays");
     receive(&mut state, model_at(Slot::Standard));
     let tasks = user(&mut state, UserAction::Navigate(before.clone()));

@@ -8,7 +8,7 @@ use otjr::{
         state::{AttackPhase, State},
     },
     data::crop::Crop,
-    protocol::{Command, ErrorScope, Event, ImageInfo, Part, Slot, SourceImage},
+    protocol::{AttackImage, Command, ErrorScope, Event, ImageExport, ImageInfo, Slot, SourceImage},
 };
 
 use super::{attacked, attacking, hear, model_at, opened, result, user};
@@ -21,7 +21,7 @@ fn square(crop: Crop) -> Event {
 }
 
 fn ask(crop: Crop) -> Vec<Effect> {
-    vec![Effect::Send(Command::Crop { crop })]
+    vec![Effect::Send(Command::CropImage { crop })]
 }
 
 fn at(x: u32) -> Crop {
@@ -40,8 +40,8 @@ fn with_own_image() -> State {
 }
 
 fn load(state: &mut State) -> Vec<Effect> {
-    let whole = SourceImage { size: [90, 60], shown: [90, 60], rgb: vec![0; 90 * 60 * 3] };
-    receive(state, Event::SourceImage { whole });
+    let whole = SourceImage { size: [90, 60], preview_size: [90, 60], preview: vec![0; 90 * 60 * 3] };
+    receive(state, Event::SourceImage { image: whole });
     receive(state, square(at(15)))
 }
 
@@ -138,7 +138,7 @@ fn a_image_that_cannot_be_read_is_not_offered_again() {
     let mut state = with_own_image();
     user(&mut state, UserAction::AddUpload(2, "notes.png".into()));
     user(&mut state, UserAction::OpenFile(2, FileKind::Image));
-    receive(&mut state, Event::Failed { subject: ErrorScope::Image, text: "is not an image".into() });
+    receive(&mut state, Event::Failed { scope: ErrorScope::Image, message: "is not an image".into() });
     assert_eq!(state.uploads.iter().map(|own| own.file).collect::<Vec<_>>(), [0, 1]);
     assert_eq!(state.image_wanted, Some(Source::Uploaded(1)));
     // What could not be fetched says so, and leaves all else alone.
@@ -151,26 +151,27 @@ fn a_image_that_cannot_be_read_is_not_offered_again() {
 #[test]
 fn an_attack_becomes_a_file_once_it_is_over() {
     let mut state = attacking("#epsilon=4/255");
-    assert_eq!(user(&mut state, UserAction::Save(Part::Attacked)), [], "it still runs");
+    assert_eq!(user(&mut state, UserAction::Save(AttackImage::Adversarial)), [], "it still runs");
     let id = state.attack.id;
     receive(&mut state, attacked(id, false, result([0.1, 0.8, 0.1], true)));
-    let tasks = user(&mut state, UserAction::Save(Part::Attacked));
+    let tasks = user(&mut state, UserAction::Save(AttackImage::Adversarial));
     let [
-        Effect::Send(Command::Save {
+        Effect::Send(Command::ExportImage(ImageExport {
             slot: Slot::Robust,
-            part: Part::Attacked,
+            image: AttackImage::Adversarial,
             original,
-            attacked,
+            adversarial,
             settings,
             target: None,
-        }),
+        })),
     ] = &tasks[..]
     else {
         panic!("{tasks:?}")
     };
-    assert_eq!((original, attacked), (&vec![9; 3072], &vec![0.5; 3072]));
+    assert_eq!((original, adversarial), (&vec![9; 3072], &vec![0.5; 3072]));
     assert!(settings.contains(&("epsilon".into(), "4/255".into())));
-    let saved = |fools| Event::Saved { name: "a.png".into(), png: vec![1], probabilities: vec![0.2, 0.7, 0.1], fools };
+    let saved =
+        |fools| Event::ImageExported { name: "a.png".into(), png: vec![1], probabilities: vec![0.2, 0.7, 0.1], fools };
     assert_eq!(receive(&mut state, saved(true)), [Effect::Download("a.png".into(), vec![1])]);
     assert!(
         words(&state).contains("a.png is saved")

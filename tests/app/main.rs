@@ -19,7 +19,10 @@ use otjr::{
     },
     attack::{AttackConfig, AttackKind, Norm},
     evaluate::{Accuracy, Record, Report},
-    protocol::{AttackResult, Command, DataInfo, ErrorScope, Event, ImageInfo, ModelInfo, Slot, Trace, decode, encode},
+    protocol::{
+        AttackResult, Command, ErrorScope, Event, ImageInfo, ModelInfo, QueryCounts, Slot, Trace, TrainingDataInfo,
+        UploadedDataset, decode, encode,
+    },
 };
 
 fn opened() -> Event {
@@ -49,7 +52,7 @@ fn result(probabilities: [f32; 3], reached: bool) -> AttackResult {
     AttackResult {
         pixels: vec![0.5; 3 * 32 * 32],
         probabilities: probabilities.into(),
-        reached,
+        succeeded: reached,
         linf: 8.0 / 255.0,
         l2: 1.0,
         l1: 20.0,
@@ -58,12 +61,18 @@ fn result(probabilities: [f32; 3], reached: bool) -> AttackResult {
 }
 
 fn attacked(id: u64, stopped: bool, result: AttackResult) -> Event {
-    let traces = vec![trace("pgd", result.reached)];
+    let traces = vec![trace("pgd", result.succeeded)];
     Event::AttackDone { id, stopped, milliseconds: 1.0, result, traces, flags: Vec::new(), transfer: Vec::new() }
 }
 
 fn trace(attack: &str, reached: bool) -> Trace {
-    Trace { attack: attack.into(), margins: vec![2.0, 1.0], steps: 20, queries: [22, 20], reached }
+    Trace {
+        attack: attack.into(),
+        margins: vec![2.0, 1.0],
+        steps: 20,
+        queries: QueryCounts { forward: 22, backward: 20 },
+        succeeded: reached,
+    }
 }
 
 /// A page on the CPU with model and image, its first attack under way.
@@ -154,7 +163,10 @@ fn a_refused_file_changes_nothing() {
     let before = state.clone();
     for (sort, subject) in [(FileKind::Image, ErrorScope::Image), (FileKind::Model, ErrorScope::Model)] {
         user(&mut state, UserAction::OpenFile(0, sort));
-        state.apply(Msg::Worker(BackendKind::Cpu, Event::Failed { subject, text: format!("{subject:?} is broken") }));
+        state.apply(Msg::Worker(
+            BackendKind::Cpu,
+            Event::Failed { scope: subject, message: format!("{subject:?} is broken") },
+        ));
     }
     assert_eq!(state.notices.len(), 2);
     let dismissed: Vec<usize> = state.notices.iter().map(|n| n.id).collect();
@@ -201,8 +213,9 @@ fn many_images_are_attacked_and_counted() {
     let mut state = attacking("#attack=autoattack");
     assert_eq!(set(&state), None, "the embedded set has other classes than the model");
     let classes = ["disc", "ring", "star"].map(String::from).to_vec();
-    let brought = Some(("small.zip".into(), "folder".into(), [90, 60]));
-    receive(&mut state, Event::Data { data: DataInfo { brought, classes, own: Vec::new() } });
+    let uploaded =
+        Some(UploadedDataset { name: "small.zip".into(), kind: "folder".into(), train_images: 90, test_images: 60 });
+    receive(&mut state, Event::TrainingData { data: TrainingDataInfo { uploaded, classes, labeled: Vec::new() } });
     let tasks = user(&mut state, UserAction::AttackBatch(50));
     let id = state.many.as_ref().unwrap().id;
     assert!(matches!(&tasks[..], [Effect::Send(Command::Evaluate { images: 50, .. })]), "{tasks:?}");
@@ -210,7 +223,10 @@ fn many_images_are_attacked_and_counted() {
     let accuracy = Accuracy { images: 50, clean: 40, robust: 30 };
     let report = Report { accuracy, records: vec![record], flags: Vec::new(), part: 0.5 };
     let mut hear = |id, over, stopped| {
-        state.apply(Msg::Worker(BackendKind::Cpu, Event::Evaluated { id, report: report.clone(), over, stopped }));
+        state.apply(Msg::Worker(
+            BackendKind::Cpu,
+            Event::EvaluationProgress { id, report: report.clone(), finished: over, stopped },
+        ));
         many(state.many.as_ref().unwrap())
     };
     assert!(receive(id + 1, true, false).contains("looks at the images"), "of another evaluation");
@@ -229,7 +245,7 @@ fn many_images_are_attacked_and_counted() {
         let run = state.many.as_ref().unwrap();
         assert!(!run.running && many(run).contains("stopped"), "{run:?}");
     }
-    let refused = Event::Failed { subject: ErrorScope::Evaluation, text: "other classes".into() };
+    let refused = Event::Failed { scope: ErrorScope::Evaluation, message: "other classes".into() };
     state.apply(Msg::Worker(BackendKind::Cpu, refused));
     assert_eq!((state.many, state.notices.len()), (None, 1));
 }
@@ -250,7 +266,7 @@ fn many_images_give_the_worker_back() {
         let id = state.many.as_ref().unwrap().id;
         let accuracy = Accuracy { images: 50, clean: 40, robust: 30 };
         let report = Report { accuracy, records: Vec::new(), flags: Vec::new(), part: 1.0 };
-        let tasks = receive(&mut state, Event::Evaluated { id, report, over: true, stopped: false });
+        let tasks = receive(&mut state, Event::EvaluationProgress { id, report, finished: true, stopped: false });
         assert_eq!(tasks.contains(&Effect::StartAttackTimer(0)), interrupted, "{tasks:?}");
     }
 }
@@ -279,6 +295,6 @@ fn messages_survive_the_way() {
     assert_eq!(format!("{back:?}"), format!("{event:?}"));
     assert!(decode::<Event>(&[200, 1, 2]).unwrap_err().contains("reload"));
     let mut command = Command::LoadImage { name: "a".into(), label: None, bytes: vec![] };
-    command.file().unwrap().extend([1, 2, 3]);
+    command.attachment().unwrap().extend([1, 2, 3]);
     assert_eq!(command, Command::LoadImage { name: "a".into(), label: None, bytes: vec![1, 2, 3] });
 }

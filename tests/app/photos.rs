@@ -12,7 +12,7 @@ use otjr::{
     },
     checkpoint::Checkpoint,
     data::{crop::Crop, image::DecodedImage},
-    protocol::{Command, ErrorScope, Origin, Slot},
+    protocol::{Command, ErrorScope, InitFrom, Slot},
 };
 
 use super::{attacked, attacking, hear, image, model_at, opened, result, user};
@@ -69,7 +69,7 @@ fn a_world_is_entered_and_left() {
     receive(&mut state, model_at(Slot::Standard));
     assert!(state.sides.loaded.contains_key(&Slot::Standard));
     let tasks = user(&mut state, UserAction::Model(Source::Builtin(ROBUST)));
-    let forget = Effect::Send(Command::ForgetBuiltin);
+    let forget = Effect::Send(Command::UnloadBuiltinModels);
     let expected =
         [Effect::LoadReference, forget.clone(), Effect::LoadPhoto(0), Effect::LoadModel(Source::Builtin(ROBUST))];
     assert_eq!(tasks, expected);
@@ -101,11 +101,11 @@ fn the_rival_is_one_of_the_photos_models() {
 #[test]
 fn the_origin_of_runs_is_of_this_world() {
     let mut state = attacking("#sample=5");
-    for (slot, after) in [(Slot::Adversarial, Origin::Scratch), (Slot::Standard, Origin::Model(Slot::Standard))] {
+    for (slot, after) in [(Slot::Adversarial, InitFrom::Scratch), (Slot::Standard, InitFrom::Model(Slot::Standard))] {
         user(&mut state, UserAction::Model(Source::Builtin(ROBUST)));
-        state.link.origin = Origin::Model(slot);
+        state.link.init_from = InitFrom::Model(slot);
         user(&mut state, UserAction::Model(Source::Builtin(BuiltinModel::ROBUST)));
-        assert_eq!(state.link.origin, after);
+        assert_eq!(state.link.init_from, after);
     }
 }
 
@@ -116,7 +116,7 @@ fn a_world_that_cannot_be_had_is_left() {
     user(&mut state, UserAction::Model(Source::Builtin(ROBUST)));
     let verdict = reading(&state).1;
     assert!(!verdict.contains("Your model"), "{verdict}");
-    state.link.origin = Origin::Model(Slot::Adversarial);
+    state.link.init_from = InitFrom::Model(Slot::Adversarial);
     for subject in [ErrorScope::Reference, ErrorScope::Image] {
         state.apply(Msg::ReadFailed(subject, "offline".into()));
     }
@@ -124,7 +124,7 @@ fn a_world_that_cannot_be_had_is_left() {
     let robust = Source::Builtin(BuiltinModel::default());
     assert_eq!(tasks, [Effect::Send(Command::LoadSample { index: 5 }), Effect::LoadModel(robust)]);
     assert_eq!((state.link.model, state.link.sample), (BuiltinModel::default(), 5));
-    assert_eq!(state.link.origin, Origin::Scratch, "of a world that is not there");
+    assert_eq!(state.link.init_from, InitFrom::Scratch, "of a world that is not there");
     receive(&mut state, image(Some("disc"), 9));
     receive(&mut state, model_at(Slot::Robust));
     assert_eq!(state.model_in_use, Some(robust));
@@ -139,7 +139,7 @@ fn an_own_image_stays() {
     let mut state = attacking("");
     user(&mut state, UserAction::OpenFile(0, FileKind::Image));
     let tasks = user(&mut state, UserAction::Model(Source::Builtin(ROBUST)));
-    let forget = Effect::Send(Command::ForgetBuiltin);
+    let forget = Effect::Send(Command::UnloadBuiltinModels);
     assert_eq!(tasks, [Effect::LoadReference, forget, Effect::LoadModel(Source::Builtin(ROBUST))]);
     assert_eq!(state.image_wanted, Some(Source::Uploaded(0)));
 }

@@ -9,7 +9,7 @@ use otjr::{
         state::AttackPhase,
     },
     attack::{AttackConfig, Norm},
-    protocol::{Event, Trace},
+    protocol::{Event, QueryCounts, Trace},
     settings::Settings,
 };
 
@@ -96,7 +96,10 @@ fn sliders_stop_at_sensible_values_that_settings_take() {
 fn what_several_attacks_did_is_said_in_order() {
     let mut state = attacking("#attack=autoattack");
     let id = state.attack.id;
-    let traces = vec![trace("apgd-ce", false), Trace { queries: [31, 0], ..trace("square", true) }];
+    let traces = vec![
+        trace("apgd-ce", false),
+        Trace { queries: QueryCounts { forward: 31, backward: 0 }, ..trace("square", true) },
+    ];
     let flags = vec!["careful".to_owned()];
     let mut fooled = result([0.1, 0.8, 0.1], true);
     fooled.distance = Some(7.5 / 255.0);

@@ -9,7 +9,10 @@ use otjr::{
         wishes::{SavedRun, TrainingAction},
     },
     evaluate::{Accuracy, Report},
-    protocol::{Command, DataInfo, ErrorScope, Event, Origin, Purpose, RunInfo, RunSnapshot, Slot},
+    protocol::{
+        Command, ErrorScope, Event, ExportPurpose, InitFrom, RunInfo, RunSnapshot, Slot, TrainingDataInfo,
+        UploadedDataset,
+    },
     settings::Settings,
     train::{Record, TrainConfig},
 };
@@ -38,15 +41,15 @@ fn record(step: u64) -> Record {
 }
 
 fn trained(id: u64, step: u64, over: bool) -> Event {
-    let look = RunSnapshot { step, clean: 0.5, robust: 0.25, batch: None, followed: None };
+    let look = RunSnapshot { step, clean: 0.5, robust: 0.25, batch: None, tracked: None };
     Event::TrainProgress {
         id,
         step,
         records: vec![record(step)],
-        look: Some(Box::new(look)),
-        speed: 128.0,
+        snapshot: Some(Box::new(look)),
+        images_per_second: 128.0,
         memory: 1 << 20,
-        over,
+        finished: over,
     }
 }
 
@@ -63,7 +66,7 @@ fn training(tasks: &[Effect]) -> Option<(u64, u64)> {
 }
 
 fn exported(number: u64, step: u64) -> Event {
-    Event::Exported { number, purpose: Purpose::Keep, name: "n".into(), step, bytes: vec![1, 2] }
+    Event::RunExported { number, purpose: ExportPurpose::AutoSave, name: "n".into(), step, bytes: vec![1, 2] }
 }
 
 /// A page with nothing else to do, as the standard model could not be had.
@@ -81,10 +84,13 @@ fn idle() -> State {
 fn under_way() -> (State, u64) {
     let mut state = idle();
     let tasks = train_action(&mut state, TrainingAction::Start(77));
-    assert!(matches!(&tasks[..], [Effect::Send(Command::Begin { origin: Origin::Scratch, .. })]), "{tasks:?}");
+    assert!(
+        matches!(&tasks[..], [Effect::Send(Command::PrepareRun { init_from: InitFrom::Scratch, .. })]),
+        "{tasks:?}"
+    );
     assert_eq!(train_action(&mut state, TrainingAction::Start(78)), [], "one at a time");
     let tasks = receive(&mut state, prepared(0));
-    let keep = Effect::Send(Command::Export { number: 77, purpose: Purpose::Keep });
+    let keep = Effect::Send(Command::ExportRun { number: 77, purpose: ExportPurpose::AutoSave });
     assert_eq!(tasks[0], keep, "kept before its first step");
     let (id, steps) = training(&tasks).unwrap();
     assert_eq!(steps, u64::MAX);
@@ -123,15 +129,15 @@ fn everything_else_goes_before_training() {
         id: next,
         step: 400,
         records: Vec::new(),
-        look: None,
-        speed: 0.0,
+        snapshot: None,
+        images_per_second: 0.0,
         memory: 0,
-        over: true,
+        finished: true,
     };
     let (next, _) = training(&receive(&mut state, over)).unwrap();
     // And a last copy.
     let tasks = receive(&mut state, trained(next, 400, true));
-    assert_eq!(tasks, [Effect::Send(Command::Export { number: 77, purpose: Purpose::Keep })]);
+    assert_eq!(tasks, [Effect::Send(Command::ExportRun { number: 77, purpose: ExportPurpose::AutoSave })]);
     assert_eq!(state.training.run.as_ref().unwrap().phase, RunPhase::Finished);
     assert_eq!(train_action(&mut state, TrainingAction::Resume), []);
 }
@@ -141,7 +147,10 @@ fn everything_else_goes_before_training() {
 fn a_copy_ends_nothing_else() {
     let (mut state, id) = under_way();
     receive(&mut state, trained(id, 5, false));
-    assert!(matches!(&train_action(&mut state, TrainingAction::SaveCopy)[..], [Effect::Send(Command::Export { .. })]));
+    assert!(matches!(
+        &train_action(&mut state, TrainingAction::SaveCopy)[..],
+        [Effect::Send(Command::ExportRun { .. })]
+    ));
     user(&mut state, UserAction::AttackBatch(50));
     assert_eq!(train_action(&mut state, TrainingAction::SaveCopy), []);
     let (mut state, id) = under_way();
@@ -166,7 +175,7 @@ fn a_run_that_never_moved_is_forgotten() {
 #[test]
 fn labels_outlive_a_worker_and_a_deadly_set_does_not() {
     let mut state = idle();
-    let label = Effect::Send(Command::Label { class: "teapot".into(), pixels: vec![9; 3072] });
+    let label = Effect::Send(Command::AddLabeledImage { class: "teapot".into(), pixels: vec![9; 3072] });
     assert_eq!(train_action(&mut state, TrainingAction::LabelImage("teapot".into())), std::slice::from_ref(&label));
     assert_eq!(train_action(&mut state, TrainingAction::UseDataset(4)), [Effect::LoadDataset(4)]);
     crash(&mut state, BackendKind::Cpu);
@@ -200,7 +209,7 @@ fn pause_go_on_and_single_steps() {
 fn a_setting_changes_the_run_if_it_may() {
     let (mut state, _) = under_way();
     let tasks = train_action(&mut state, TrainingAction::Set("rate", "0.05".into()));
-    assert_eq!(tasks, [Effect::Send(Command::Tune { settings: vec![("rate".into(), "0.05".into())] })]);
+    assert_eq!(tasks, [Effect::Send(Command::UpdateSettings { settings: vec![("rate".into(), "0.05".into())] })]);
     assert_eq!(train_action(&mut state, TrainingAction::Set("batch", "32".into())), [], "of the next run");
     assert_eq!(state.link.train.batch, 32);
     assert_eq!(train_action(&mut state, TrainingAction::Set("batch", "x".into())), []);
@@ -217,7 +226,7 @@ fn a_crash_costs_the_steps_since_the_copy() {
     receive(&mut state, trained(id, 20, false));
     assert_eq!(
         train_action(&mut state, TrainingAction::SaveCopy),
-        [Effect::Send(Command::Export { number: 77, purpose: Purpose::Keep })]
+        [Effect::Send(Command::ExportRun { number: 77, purpose: ExportPurpose::AutoSave })]
     );
     receive(&mut state, exported(77, 20));
     assert_eq!(train_action(&mut state, TrainingAction::SaveCopy), [], "there is nothing new");
@@ -231,7 +240,7 @@ fn a_crash_costs_the_steps_since_the_copy() {
         let rate = restart.to_string();
         assert_eq!(train_action(&mut state, TrainingAction::Set("rate", rate.clone())), []);
         let tasks = receive(&mut state, prepared(20));
-        assert_eq!(tasks[0], Effect::Send(Command::Tune { settings: vec![("rate".into(), rate)] }));
+        assert_eq!(tasks[0], Effect::Send(Command::UpdateSettings { settings: vec![("rate".into(), rate)] }));
         assert!(training(&tasks).is_some(), "{tasks:?}");
         let run = state.training.run.as_ref().unwrap();
         assert_eq!((run.step, run.phase, run.records.len()), (20, RunPhase::Running, 1));
@@ -254,7 +263,7 @@ fn an_earlier_run_is_taken_up_or_deleted() {
     assert!(state.training.earlier.is_empty());
     // One that is refused leaves what there is.
     train_action(&mut state, TrainingAction::ResumeFile(3, 9));
-    let refused = Event::Failed { subject: ErrorScope::Training, text: "no run".into() };
+    let refused = Event::Failed { scope: ErrorScope::Training, message: "no run".into() };
     receive(&mut state, refused);
     assert_eq!(state.training.run.as_ref().unwrap().number, 7);
     assert!(!state.training.is_preparing());
@@ -269,9 +278,14 @@ fn an_earlier_run_is_taken_up_or_deleted() {
 fn data_is_brought_again_to_a_new_worker() {
     let (mut state, _) = under_way();
     assert_eq!(train_action(&mut state, TrainingAction::UseDataset(2)), [Effect::LoadDataset(2)]);
-    let brought = Some(("c.tar.gz".into(), "cifar10".into(), [50_000, 10_000]));
-    let data = DataInfo { brought, classes: vec!["cat".into()], own: Vec::new() };
-    receive(&mut state, Event::Data { data });
+    let uploaded = Some(UploadedDataset {
+        name: "c.tar.gz".into(),
+        kind: "cifar10".into(),
+        train_images: 50_000,
+        test_images: 10_000,
+    });
+    let data = TrainingDataInfo { uploaded, classes: vec!["cat".into()], labeled: Vec::new() };
+    receive(&mut state, Event::TrainingData { data });
     assert_eq!(state.link.train.get("dataset").unwrap(), "cifar10");
     assert_eq!((state.link.train.limit, state.link.train.augment), (0, true));
     crash(&mut state, BackendKind::Cpu);
@@ -281,7 +295,7 @@ fn data_is_brought_again_to_a_new_worker() {
     train_action(&mut state, TrainingAction::Set("dataset", "synthetic".into()));
     assert_eq!((state.link.train.limit, state.link.train.augment), (3200, false));
     // A set that cannot be read is given up.
-    receive(&mut state, Event::Failed { subject: ErrorScope::Data, text: "broken".into() });
+    receive(&mut state, Event::Failed { scope: ErrorScope::Data, message: "broken".into() });
     assert_eq!(state.link.train.get("dataset").unwrap(), "synthetic");
 }
 
@@ -307,12 +321,12 @@ fn runs_are_judged_alike() {
         };
         let accuracy = Accuracy { images: 200, clean: 180, robust };
         let report = Report { accuracy, records: Vec::new(), flags: Vec::new(), part: 1.0 };
-        receive(state, Event::Evaluated { id: *id, report, over: true, stopped: false })
+        receive(state, Event::EvaluationProgress { id: *id, report, finished: true, stopped: false })
     };
     // The run under way is judged as it is now.
     let tasks = judge(&mut state, 120);
     let [Effect::SaveHistory(77, history), export] = &tasks[..] else { panic!("{tasks:?}") };
-    assert_eq!(*export, Effect::Send(Command::Export { number: 90, purpose: Purpose::Keep }));
+    assert_eq!(*export, Effect::Send(Command::ExportRun { number: 90, purpose: ExportPurpose::AutoSave }));
     // The judgement is kept beside the copy.
     let mut later = idle();
     train_action(&mut later, TrainingAction::ResumeSaved(77));
@@ -329,7 +343,7 @@ fn runs_are_judged_alike() {
 }
 
 fn failed_event(subject: ErrorScope) -> Event {
-    Event::Failed { subject, text: format!("{subject:?}") }
+    Event::Failed { scope: subject, message: format!("{subject:?}") }
 }
 
 /// Fewer epochs than are done end the run with a last look; the worker is not asked for more.
@@ -339,7 +353,7 @@ fn a_run_ends_where_it_is_when_its_epochs_are_done() {
     receive(&mut state, trained(id, 130, false));
     assert!(matches!(
         &train_action(&mut state, TrainingAction::Set("epochs", "2".into()))[..],
-        [Effect::Send(Command::Tune { .. })]
+        [Effect::Send(Command::UpdateSettings { .. })]
     ));
     let tasks = receive(&mut state, trained(id, 131, true));
     let (id, _) = training(&tasks).unwrap();
@@ -360,14 +374,14 @@ fn a_diverged_run_is_taken_up_from_its_copy() {
     receive(&mut state, failed_event(ErrorScope::Evaluation));
     assert!(matches!(
         &train_action(&mut state, TrainingAction::Set("rate", "0.01".into()))[..],
-        [Effect::Send(Command::Tune { .. })]
+        [Effect::Send(Command::UpdateSettings { .. })]
     ));
     let mut tuned = info(20);
     tuned.settings.iter_mut().filter(|(key, _)| key == "rate").for_each(|(_, value)| *value = "0.01".into());
     receive(&mut state, Event::RunReady { run: Box::new(tuned) });
     assert_eq!(train_action(&mut state, TrainingAction::Resume), [Effect::ResumeSavedRun(77, 0)]);
     let tasks = receive(&mut state, prepared(0));
-    assert_eq!(tasks[0], Effect::Send(Command::Tune { settings: vec![("rate".into(), "0.01".into())] }));
+    assert_eq!(tasks[0], Effect::Send(Command::UpdateSettings { settings: vec![("rate".into(), "0.01".into())] }));
     assert!(training(&tasks).is_some() && !state.training.run.as_ref().unwrap().broken, "{tasks:?}");
 }
 
@@ -379,7 +393,7 @@ fn judging_does_not_wait_for_a_copy_that_does_not_come() {
         receive(&mut state, trained(id, 20, false));
         assert!(matches!(
             &train_action(&mut state, TrainingAction::EvaluateAll(200))[..],
-            [Effect::Send(Command::Export { .. })]
+            [Effect::Send(Command::ExportRun { .. })]
         ));
         let tasks = receive(&mut state, failed_event(subject));
         assert_eq!(tasks.contains(&Effect::LoadRunModel(77)), next, "{subject:?}: {tasks:?}");
@@ -406,7 +420,7 @@ fn judging_gives_the_worker_back() {
 fn a_click_outlives_a_worker() {
     type Asked = fn(&Effect) -> bool;
     let cases: [(TrainingAction, Asked); 4] = [
-        (TrainingAction::Start(90), |task| matches!(task, Effect::Send(Command::Begin { .. }))),
+        (TrainingAction::Start(90), |task| matches!(task, Effect::Send(Command::PrepareRun { .. }))),
         (TrainingAction::ResumeSaved(7), |task| *task == Effect::ResumeSavedRun(7, 0)),
         (TrainingAction::ResumeFile(3, 9), |task| *task == Effect::ResumeRunFile(3)),
         (TrainingAction::UseDataset(4), |task| *task == Effect::LoadDataset(4)),
@@ -436,7 +450,10 @@ fn a_copy_is_made_for_the_next_worker() {
     let tasks = state.apply(Msg::Adapter(otjr::app::reading::GpuAdapter::Real("x".into())));
     assert_eq!(
         tasks,
-        [Effect::Send(Command::Export { number: 77, purpose: Purpose::Keep }), Effect::StartWorker(BackendKind::Gpu)]
+        [
+            Effect::Send(Command::ExportRun { number: 77, purpose: ExportPurpose::AutoSave }),
+            Effect::StartWorker(BackendKind::Gpu)
+        ]
     );
 }
 
@@ -451,7 +468,7 @@ fn a_run_that_was_put_away_comes_back() {
     train_action(&mut state, TrainingAction::Start(90));
     let (id, _) = training(&receive(&mut state, prepared(0))).unwrap();
     receive(&mut state, trained(id, 9, false));
-    let keep = Effect::Send(Command::Export { number: 90, purpose: Purpose::Keep });
+    let keep = Effect::Send(Command::ExportRun { number: 90, purpose: ExportPurpose::AutoSave });
     assert_eq!(train_action(&mut state, TrainingAction::ResumeSaved(77)), [keep, Effect::ResumeSavedRun(77, 0)]);
     receive(&mut state, prepared(5));
     let run = state.training.run.as_ref().unwrap();
@@ -497,12 +514,26 @@ fn a_set_is_kept_once_it_is_read() {
     train_action(&mut state, TrainingAction::UseDataset(1));
     assert_eq!(train_action(&mut state, TrainingAction::UseDataset(2)), [], "one at a time");
     // An image that is labeled meanwhile says nothing of the set.
-    let own = vec![("teapot".to_owned(), 1)];
-    let labeled = DataInfo { brought: Some(("before".into(), "folder".into(), [9, 1])), own, ..DataInfo::default() };
-    assert_eq!(receive(&mut state, Event::Data { data: labeled.clone() }), []);
+    let labeled = vec![("teapot".to_owned(), 1)];
+    let labeled = TrainingDataInfo {
+        uploaded: Some(UploadedDataset {
+            name: "before".into(),
+            kind: "folder".into(),
+            train_images: 9,
+            test_images: 1,
+        }),
+        labeled,
+        ..TrainingDataInfo::default()
+    };
+    assert_eq!(receive(&mut state, Event::TrainingData { data: labeled.clone() }), []);
     let data = |name: &str| {
-        let brought = Some((name.into(), "cifar10".into(), [50_000, 10_000]));
-        Event::Data { data: DataInfo { brought, ..labeled.clone() } }
+        let uploaded = Some(UploadedDataset {
+            name: name.into(),
+            kind: "cifar10".into(),
+            train_images: 50_000,
+            test_images: 10_000,
+        });
+        Event::TrainingData { data: TrainingDataInfo { uploaded, ..labeled.clone() } }
     };
     assert_eq!(receive(&mut state, data("c.tar.gz")), [Effect::SaveDataset(1)]);
     state.apply(Msg::DatasetStored("c.tar.gz".into(), 1));
@@ -513,7 +544,7 @@ fn a_set_is_kept_once_it_is_read() {
     assert_eq!((state.link.train.get("dataset").unwrap().as_str(), state.link.train.limit), ("cifar10", 500));
     crash(&mut state, BackendKind::Cpu);
     assert!(state.apply(Msg::Worker(BackendKind::Cpu, opened())).contains(&Effect::LoadDataset(1)));
-    receive(&mut state, Event::Data { data: DataInfo { brought: None, ..labeled.clone() } });
+    receive(&mut state, Event::TrainingData { data: TrainingDataInfo { uploaded: None, ..labeled.clone() } });
     // What was chosen since stays.
     train_action(&mut state, TrainingAction::Set("dataset", "synthetic".into()));
     assert_eq!(receive(&mut state, data("c.tar.gz")), []);

@@ -32,7 +32,7 @@ fn a_dead_worker_is_started_again_a_few_times_with_the_same_image() {
 #[test]
 fn a_lost_device_is_a_dead_worker() {
     let mut state = attacking("");
-    let lost = Event::Failed { subject: ErrorScope::Device, text: "the device failed".into() };
+    let lost = Event::Failed { scope: ErrorScope::Device, message: "the device failed".into() };
     assert_eq!(
         state.apply(Msg::Worker(BackendKind::Cpu, lost)),
         [Effect::StopWorker, Effect::StartWorker(BackendKind::Cpu)]
@@ -73,7 +73,7 @@ fn a_gpu_that_fails_leaves_the_cpu() {
     // Alone.
     let (mut state, tasks) = State::new("#backend=gpu");
     assert_eq!(tasks, [Effect::StartWorker(BackendKind::Gpu)]);
-    let refused = Event::Failed { subject: ErrorScope::Device, text: "no usable GPU".into() };
+    let refused = Event::Failed { scope: ErrorScope::Device, message: "no usable GPU".into() };
     assert_eq!(
         state.apply(Msg::Worker(BackendKind::Gpu, refused)),
         [Effect::DropStartingWorker, Effect::StartWorker(BackendKind::Cpu)]
@@ -101,7 +101,7 @@ fn a_fixture_is_checked_on_every_backend_in_turn() {
     state.apply(Msg::User(UserAction::Backend(BackendPreference::Gpu)));
     let tasks = state.apply(Msg::Worker(BackendKind::Gpu, opened()));
     assert!(tasks.contains(&Effect::Verify(4)) && state.check.as_ref().is_some_and(|c| c.groups.is_empty()));
-    let refused = Event::Failed { subject: ErrorScope::Fixture, text: "no".into() };
+    let refused = Event::Failed { scope: ErrorScope::Fixture, message: "no".into() };
     state.apply(Msg::Worker(BackendKind::Gpu, refused));
     assert_eq!((state.check.is_none(), state.notices.len()), (true, 1));
 }

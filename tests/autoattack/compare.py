@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Runs our AutoAttack and the official one (PyTorch) on the same checkpoints and pictures, and compares them.
+"""Runs our AutoAttack and the official one (PyTorch) on the same checkpoints and images, and compares them.
 
     git clone https://github.com/fra31/auto-attack /tmp/auto-attack
     pip install -r tests/autoattack/requirements.txt
     python3 tests/autoattack/compare.py --official /tmp/auto-attack --model runs/*/model.safetensors \\
         --dataset cifar10 --data-dir cifar-10-binary.tar.gz
 
-Prints markdown: the robust accuracy after each attack of AutoAttack's standard version, ours and the official one, the seconds
-both took, and what PyTorch thinks of our adversarial pictures. Progress goes to stderr. Exits 1 if an accuracy differs by more
-than --tolerance points, or if one of our pictures is not the adversarial example that our program says it is.
+Prints markdown: the robust accuracy after each attack of AutoAttack's standard version, the time, both for our program and the
+official one, and PyTorch's evaluation of our adversarial images. Progress goes to stderr. Exits with 1 if an accuracy differs
+by more than --tolerance points, or if PyTorch does not confirm one of our adversarial examples.
 """
 import argparse
 import contextlib
@@ -30,11 +30,12 @@ ATTACKS = ["apgd-ce", "apgd-t", "fab-t", "square"]  # in the order in which both
 OFFICIAL_NORM = {"linf": "Linf", "l2": "L2", "l1": "L1"}
 USUAL_EPSILON = {"linf": "8/255", "l2": "0.5", "l1": "12"}
 REQUIRED = {"misclassified": "misclassified in PyTorch", "within_epsilon": "within epsilon", "in_range": "in [0,1]"}
-ROUNDING = 1e-6  # how far a float32 picture may lie outside the ball
+ROUNDING = 1e-6  # largest accepted distance of a float32 image from the epsilon ball
 
 
 class Unit(nn.Module):
-    """Two 3 x 3 convolutions, each after its normalisation and ReLU; where the width changes, the skip is a 1 x 1 convolution."""
+    """A residual block: two 3 x 3 convolutions, each after batch normalization and ReLU. If the width changes, the skip connection
+    is a 1 x 1 convolution."""
 
     def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()
@@ -57,7 +58,7 @@ def stage(units: int, inputs: int, outputs: int, stride: int) -> nn.Module:
 
 
 class WideResNet(nn.Module):
-    """wrn-D-W in inference mode, from a checkpoint's tensors, whose shapes say depth, width and classes."""
+    """wrn-D-W in inference mode, from a checkpoint's tensors, whose shapes determine depth, width and classes."""
 
     def __init__(self, weights: dict[str, torch.Tensor]):
         super().__init__()
@@ -77,7 +78,7 @@ class WideResNet(nn.Module):
         missing = [name for name in missing if not name.endswith("num_batches_tracked")]
         if missing or unknown:
             raise KeyError(f"lacks {missing}, has {unknown} besides")
-        # Both make the official attacks faster: FAB's backward would also go to every weight, and oneDNN prefers this layout.
+        # Both make the official attacks faster: FAB needs no gradients of the weights, and oneDNN prefers this layout.
         self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
     def forward(self, x):
@@ -87,7 +88,7 @@ class WideResNet(nn.Module):
 
 
 def number(text: str) -> float:
-    """8/255, 0.5"""
+    """Parses a fraction (8/255) or a decimal number (0.5)."""
     over, _, under = text.partition("/")
     return float(over) / float(under or 1)
 
@@ -96,15 +97,15 @@ def load_network(path: Path) -> WideResNet:
     try:
         return WideResNet({name.removeprefix("model."): t for name, t in load_file(path).items() if name.startswith("model.")})
     except (KeyError, RuntimeError) as error:
-        sys.exit(f"{path}: not a wrn-D-W, the only kind of network known here: {error}")
+        sys.exit(f"{path}: not a wrn-D-W, the only supported architecture: {error}")
 
 
 def run_ours(args, model: Path, scratch: Path) -> tuple[dict, dict[str, torch.Tensor]]:
-    """Our program's report on one model, and the pictures it saved."""
+    """Returns our program's report on one model, and the images it saved."""
     program = [str(args.attack_program)] if args.attack_program else ["cargo", "run", "--release", "--bin", "attack", "--"]
     settings = dict(model=model, dataset=args.dataset, limit=args.limit, attack="autoattack", norm=args.norm, epsilon=args.epsilon,
                     seed=0, device="cpu", threads=args.threads, json=scratch / "report.json", save=scratch / "pictures.safetensors")
-    if args.data_dir:  # a generated set has none
+    if args.data_dir:  # a generated data set has none
         settings["data-dir"] = args.data_dir
     command = [*program, *(word for name, value in settings.items() for word in (f"--{name}", str(value)))]
     print("+", *command, file=sys.stderr, flush=True)
@@ -115,7 +116,7 @@ def run_ours(args, model: Path, scratch: Path) -> tuple[dict, dict[str, torch.Te
 
 
 class Recorder:
-    """Stands in for the official logger: it is the only place where the accuracy after each attack comes out."""
+    """Replaces the official logger, which is the only place where the accuracy after each attack is available."""
 
     def __init__(self):
         self.clean, self.after, self.seconds, self.warnings = None, {}, {}, []
@@ -140,7 +141,7 @@ def run_official(args, network: WideResNet, clean: torch.Tensor, labels: torch.T
         auto = AutoAttack(network, norm=OFFICIAL_NORM[args.norm], eps=number(args.epsilon), version="standard",
                           device="cpu", seed=0)
         auto.logger = auto.apgd.logger = auto.apgd_targeted.logger = recorder
-        # The targets are the classes next in line; the official code fails where there are fewer of them than it counts on.
+        # The targets are the next likely classes. The official code fails if there are fewer classes than it expects.
         for attack in (auto.apgd_targeted, auto.fab):
             attack.n_target_classes = min(attack.n_target_classes, network.classes - 1)
         start = time.perf_counter()
@@ -149,8 +150,8 @@ def run_official(args, network: WideResNet, clean: torch.Tensor, labels: torch.T
 
 
 def fill(pictures: int, clean: float, after: dict[str, float]) -> dict[str, float]:
-    """Accuracies, clean and after each attack; one that had nothing left to do is missing and leaves the accuracy as it was.
-    The official logger rounds to 0.01 %: back to whole pictures."""
+    """Returns the clean accuracy and the accuracy after each attack. An attack without remaining images is missing and does not
+    change the accuracy. The official logger rounds to 0.01 %; this function rounds to whole images."""
     filled, last = {}, clean
     for name in ("clean", *ATTACKS):
         last = after.get(name, last)
@@ -159,7 +160,7 @@ def fill(pictures: int, clean: float, after: dict[str, float]) -> dict[str, floa
 
 
 def verify(args, network: WideResNet, pictures: dict[str, torch.Tensor]) -> dict:
-    """Judges, of the pictures our program says are misclassified: PyTorch's prediction, the distance, the range."""
+    """Checks the images that our program reports as misclassified: PyTorch's prediction, the distance and the range."""
     labels = pictures["labels"].long()
     felled = pictures["predictions"].long() != labels
     clean, adversarial, labels = pictures["clean"][felled], pictures["adversarial"][felled], labels[felled]
@@ -169,7 +170,7 @@ def verify(args, network: WideResNet, pictures: dict[str, torch.Tensor]) -> dict
     margin = logits.scatter(1, labels[:, None], -torch.inf).amax(1) - own  # above 0: misclassified
     shift = (adversarial.double() - clean.double()).flatten(1)
     distance = torch.linalg.vector_norm(shift, {"linf": torch.inf, "l2": 2, "l1": 1}[args.norm], dim=1)
-    # Asked this way round, a NaN fails.
+    # With this order of the comparison, a NaN fails.
     return {
         "felled": len(labels),
         "misclassified": int((logits.argmax(1) != labels).sum()),
@@ -210,7 +211,7 @@ def compare(args, model: Path) -> dict:
 
 
 def table(header: str, rows: list[list]) -> list[str]:
-    """Text to the left, numbers to the right."""
+    """Formats a table with text aligned left and numbers aligned right."""
     align = ["---" if name in ("model", "attack") else "---:" for name in header.split(" | ")]
     return ["", *("| " + " | ".join(map(str, cells)) + " |" for cells in (header.split(" | "), align, *rows))]
 

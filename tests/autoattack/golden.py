@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Records what the deterministic parts of the official AutoAttack (PyTorch) give, for tests/core/golden.rs to agree with.
+"""Records results of the deterministic parts of the official AutoAttack (PyTorch), which tests/core/golden.rs compares ours with.
 
     git clone https://github.com/fra31/auto-attack /tmp/auto-attack
     pip install -r tests/autoattack/requirements.txt
     python3 tests/autoattack/golden.py --official /tmp/auto-attack
 
-Writes tests/fixtures/autoattack.safetensors: projections, losses, Square's bumps, schedule and proposals, whole climbs of APGD.
-Runs in which a change of a millionth leads elsewhere are not recorded: float32 in another order of operations is no error.
+Writes tests/fixtures/autoattack.safetensors: projections, losses, Square's bumps, schedule and proposals, and complete runs of
+APGD. Runs that a relative change of 1e-6 sends to other points are not recorded, because float32 rounding may change them too.
 """
 import argparse
 import sys
@@ -17,23 +17,23 @@ import torch
 from safetensors.torch import save_file
 
 FIXTURE = Path(__file__).resolve().parents[1] / "fixtures/autoattack.safetensors"
-SHAPE = (3, 6, 6)  # of a picture; small, since whole climbs are kept
+SHAPE = (3, 6, 6)  # of an image; small, because complete runs are recorded
 D = 108
 CLASSES = 10
 ITERATIONS = 24
 NORMS = {"linf": "Linf", "l2": "L2", "l1": "L1"}
-# name, norm, loss, epsilon, whether it starts at a given point, as the climbs in APGD's smaller balls do
+# name, norm, loss, epsilon, whether it starts at a given point, as APGD's runs in smaller balls do
 CLIMBS = [("linf", "Linf", "ce", 0.03, False), ("l2", "L2", "ce", 0.3, False), ("l2-dlr", "L2", "dlr", 0.3, False),
           ("l1", "L1", "ce", 3.0, False), ("l1-sparse", "L1", "ce", 3.0, True)]
 
 
 def pictures(n: int, shape=SHAPE) -> torch.Tensor:
-    """With many values at 0 and 1, where clipping bites."""
+    """Random images with many values at 0 and 1, where clipping has an effect."""
     return (1.6 * torch.rand(n, *shape) - 0.3).clamp(0, 1)
 
 
 class Net:
-    """z = V tanh(U x) + c, which remembers what it was asked."""
+    """z = V tanh(U x) + c, which records its inputs."""
 
     def __init__(self):
         self.u, self.v, self.c = torch.randn(D, 8) / 2, torch.randn(8, CLASSES), 5 * torch.randn(1, CLASSES)
@@ -80,7 +80,7 @@ def square(out):
     from autoattack.square import SquareAttack
 
     class Watched(SquareAttack):
-        """Notes what it draws."""
+        """Records its random draws."""
 
         def random_int(self, low=0, high=1, shape=[1]):
             drawn = super().random_int(low, high, shape)
@@ -101,7 +101,7 @@ def square(out):
     out |= {"square.at": torch.tensor(asked_at), "square.share": torch.tensor([schedule.p_selection(i) for i in asked_at])}
     for norm in ("l2", "l1"):
         attack = SquareAttack(None, NORMS[norm], eps=1.0)
-        with mock.patch("torch.rand", lambda shape: torch.zeros(shape)):  # not turned
+        with mock.patch("torch.rand", lambda shape: torch.zeros(shape)):  # not rotated
             for side in (3, 5, 6, 9, 14):
                 out[f"square.{norm}.bump{side}"] = attack.eta(side)
         # The first proposal after the start: side 3 and side 7 of 10.
@@ -110,7 +110,7 @@ def square(out):
 
             def model(x):
                 asked.append(x.clone())
-                return x.flatten(1)[:, :2] * torch.tensor([1e-3, 0.0]) + torch.tensor([1.0, 0.0])  # it never falls
+                return x.flatten(1)[:, :2] * torch.tensor([1e-3, 0.0]) + torch.tensor([1.0, 0.0])  # never misclassified
 
             attack = Watched(model, NORMS[norm], n_queries=1, eps=epsilon, p_init=share, resc_schedule=False)
             attack.init_hyperparam(x)
@@ -123,7 +123,7 @@ def square(out):
 
 
 def climb(net, x, y, norm, loss, epsilon, start):
-    """The points at which it asked for gradients, `[ITERATIONS + 1, B, D]`."""
+    """Returns the points at which APGD computed gradients, `[ITERATIONS + 1, B, D]`."""
     from autoattack.autopgd_base import APGDAttack
     attack = APGDAttack(net, n_iter=ITERATIONS, norm=norm, eps=epsilon, loss=loss)
     attack.init_hyperparam(x)
@@ -144,18 +144,18 @@ def climbs(out):
             if given:
                 drawn = torch.randn_like(x)
                 start = x + drawn + L1_projection(x, drawn, epsilon)
-                # What rounding leaves of values projected to 0 counts as moved in the original's sparsity; not in ours.
+                # Values projected to 0 may be nonzero by rounding. The original's sparsity counts them as changed; ours does not.
                 start = torch.where((start - x).abs() < 1e-6, x, start)
             points, stands = climb(net, x, y, norm, loss, epsilon, start)
             net.u *= 1 + 1e-6
             again, _ = climb(net, x, y, norm, loss, epsilon, start)
             net.u /= 1 + 1e-6
             moves = (points[ITERATIONS // 2] - points[ITERATIONS // 2 + 1]).abs().max()
-            # Pictures that fall leave our attack, and the original goes on. Climbs that are over at once say little.
+            # Our attack stops for images that are misclassified, the original continues. Runs that end at once test little.
             if stands and moves > 1e-3 and (points - again).abs().max() < 1e-4:
                 break
         else:
-            sys.exit(f"{name}: no seed will do")
+            sys.exit(f"{name}: no seed is suitable")
         print(f"climb {name}: seed {seed}", file=sys.stderr)
         out |= {f"climb.{name}.{key}": value for key, value in dict(
             u=net.u, v=net.v, c=net.c, x=x, y=y, points=points, epsilon=torch.tensor([epsilon])).items()}

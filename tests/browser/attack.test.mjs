@@ -1,19 +1,19 @@
-// What is computed in the browser is right: attacks stay within epsilon, both backends agree with PyTorch, the CPU with
-// the native program, and of the two models that come with the page one is fooled and the other is not.
+// Results computed in the browser: attacks stay within epsilon, both backends agree with PyTorch, the CPU backend agrees with
+// the native program, and attacks fool the standard model but not the robust one.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import { attackAfter, attacked, duration, fixture, furthest, pixels, png, probabilities, set, shipped, staysWithin, top } from './driver.mjs';
-import { dropFiles, file, launch, longestTask, pasteFile, site, visit } from './harness.mjs';
+import { attackAfter, attackDone, duration, fixture, largestDifference, pixels, png, probabilities, setControl, builtinModel, checkEpsilon, top } from './driver.mjs';
+import { dropFiles, file, launchBrowser, longestTask, pasteFile, serveSite, visit } from './harness.mjs';
 
-/** SwiftShader plays the GPU, some hundred times slower than one. */
+/** SwiftShader emulates a GPU and is about a hundred times slower than one. */
 const SLOW = 240_000;
-/** Where tests/agreement.rs put what the native program computes. */
+/** File of the native program's results, written by tests/agreement.rs. */
 const { AGREEMENT } = process.env;
 
 let server;
-before(async () => { server = await site(); });
+before(async () => { server = await serveSite(); });
 after(() => server?.close());
 
 const color = (x, y) => [4 * x + 60, 255 - 5 * y, (13 * x * y) % 256];
@@ -33,12 +33,12 @@ async function check(page, name, timeout) {
 
 describe('on the CPU', () => {
   let browser;
-  before(async () => { browser = await launch('cpu'); });
+  before(async () => { browser = await launchBrowser('cpu'); });
   after(() => browser?.close());
 
-  test('an attack is rewound to the image itself and forward again', async () => {
+  test('the user steps an attack back to the clean image and forward again', async () => {
     await visit(browser, server, { path: '#model=ce&view=none&backend=cpu' }, async (page) => {
-      await attacked(page);
+      await attackDone(page);
       const [outcome, original] = [await pixels(page, 'attacked'), await pixels(page, 'original')];
       const seen = await probabilities(page);
       const moment = (words) => page.waitForFunction((words) => document.querySelector('#moment').innerText === words, words);
@@ -47,19 +47,19 @@ describe('on the CPU', () => {
       await moment('before the attack');
       assert.deepEqual(await pixels(page, 'attacked'), original);
       const before = await probabilities(page);
-      assert.ok(before.clean.every((p, i) => Math.abs(p - before.attacked[i]) < 1e-3), 'it is seen as the original');
+      assert.ok(before.clean.every((p, i) => Math.abs(p - before.attacked[i]) < 1e-3), 'the prediction is that of the original');
       await page.keyboard.press('ArrowRight');
       await moment('at step 1 of 20');
       const start = await pixels(page, 'attacked');
       await page.keyboard.press('ArrowRight');
       await moment('at step 2 of 20');
-      await staysWithin(page, 8);
+      await checkEpsilon(page, 8);
       assert.notDeepEqual(await pixels(page, 'attacked'), start);
-      assert.equal(await page.getAttribute('#save', 'aria-disabled'), 'true', 'a file is of the outcome');
+      assert.equal(await page.getAttribute('#save', 'aria-disabled'), 'true', 'only the final result can be saved');
       await page.keyboard.press('End');
       await moment('Rewind');
       assert.deepEqual([await pixels(page, 'attacked'), await probabilities(page)], [outcome, seen]);
-      // The next attack is shown as it ends.
+      // The next attack shows its final result.
       await page.keyboard.press('Home');
       await moment('before the attack');
       await attackAfter(page, () => page.click('#again'));
@@ -69,29 +69,29 @@ describe('on the CPU', () => {
 
   test('a dropped image is attacked within epsilon', async (t) => {
     await visit(browser, server, { path: '#backend=cpu' }, async (page) => {
-      await attacked(page);
+      await attackDone(page);
       await attackAfter(page, () => dropFiles(page, 'body', drawn()));
       const seen = await pixels(page, 'original');
       for (const [x, y] of [[0, 0], [31, 0], [5, 17]]) assert.deepEqual(seen.slice(4 * (32 * y + x), 4 * (32 * y + x) + 3), color(x, y));
-      await staysWithin(page, 8);
+      await checkEpsilon(page, 8);
       for (const [key, value, epsilon] of [['epsilon', '2/255', 2], ['attack', 'fgsm', 2], ['epsilon', '0.05', 12.75]]) {
-        await attackAfter(page, () => set(page, key, value));
-        t.diagnostic(`${key} = ${value}: largest change ${await staysWithin(page, epsilon)}/255`);
+        await attackAfter(page, () => setControl(page, key, value));
+        t.diagnostic(`${key} = ${value}: largest change ${await checkEpsilon(page, epsilon)}/255`);
       }
-      // The saved file is the canvas, but for whole bytes that the ball has no room for: 0.05 is 12.75/255.
+      // The saved file equals the canvas, except where rounding to bytes would leave the epsilon ball (0.05 is 12.75/255).
       const download = page.waitForEvent('download');
       await page.click('#save');
       const saved = await readFile(await (await download).path());
       const after = await pixels(page, 'attacked');
       await attackAfter(page, () => pasteFile(page, 'body', file('pasted.png', 'image/png', saved)));
-      assert.ok(furthest(await pixels(page, 'original'), after) <= 1);
+      assert.ok(largestDifference(await pixels(page, 'original'), after) <= 1);
       assert.equal(await longestTask(page) < 1000, true);
     });
   });
 
-  test('its arithmetic is PyTorch\'s', async (t) => {
+  test('the backend check agrees with PyTorch', async (t) => {
     await visit(browser, server, {}, async (page) => {
-      await attacked(page);
+      await attackDone(page);
       const { worst, errors, summary } = await check(page, 'wrn10_1-c3-b3', 60_000);
       t.diagnostic(summary);
       assert.equal(errors.length, 23);
@@ -101,22 +101,22 @@ describe('on the CPU', () => {
     });
   });
 
-  test('it computes what the native program computes', { skip: !existsSync(AGREEMENT ?? '') && 'there is no file AGREEMENT: run tests/run' }, async (t) => {
+  test('predictions and attacks agree with the native program', { skip: !existsSync(AGREEMENT ?? '') && 'the file AGREEMENT is missing: run tests/run' }, async (t) => {
     const { models } = JSON.parse(await readFile(AGREEMENT, 'utf8'));
-    const twenty = []; // of PGD-20
+    const twenty = []; // differences of PGD-20
     for (const { model, checksum, samples } of models) {
-      const here = (await shipped(model)).reduce((sum, byte) => sum + byte, 0);
-      assert.equal(here, checksum, `dist/ and ${AGREEMENT} are of different models: run tests/run`);
+      const here = (await builtinModel(model)).reduce((sum, byte) => sum + byte, 0);
+      assert.equal(here, checksum, `dist/ and ${AGREEMENT} have different models: run tests/run`);
       await visit(browser, server, { path: `#model=${model}` }, async (page) => {
-        await attacked(page);
+        await attackDone(page);
         for (const { sample, attacks } of samples) {
           for (const { attack, clean, attacked: expected } of attacks) {
             await attackAfter(page, () => page.evaluate((hash) => { location.hash = hash; }, `#model=${model}&sample=${sample}&${attack}&backend=cpu`));
             assert.match(page.url(), new RegExp(`model=${model}&sample=${sample}&`));
             const found = await probabilities(page);
-            const apart = [furthest(found.clean, clean), furthest(found.attacked, expected)];
+            const apart = [largestDifference(found.clean, clean), largestDifference(found.attacked, expected)];
             t.diagnostic(`${model}, sample ${sample}, ${attack}: clean ${apart[0].toExponential(1)}, attacked ${apart[1].toExponential(1)} apart`);
-            // Where many steps by sign lead may hang on rounding (see tests/agreement.rs): then on few of the samples.
+            // The result of many sign steps can depend on rounding (see tests/agreement.rs), so PGD-20 may differ on a few samples.
             if (attack === 'attack=pgd') twenty.push(apart[1]);
             else assert.ok(apart[1] < (/norm=l2/.test(attack) ? 5e-3 : 1e-4), `${model}, sample ${sample}, ${attack}: ${apart[1]} apart`);
             assert.ok(apart[0] < 1e-4, `${model}, sample ${sample}: ${apart[0]} apart`);
@@ -127,16 +127,16 @@ describe('on the CPU', () => {
     assert.ok(twenty.filter((d) => d < 1e-4).length >= 5, `PGD-20: ${twenty} apart`);
   });
 
-  test('the standard model is fooled, the robust one holds', async (t) => {
+  test('attacks fool the standard model but not the robust one', async (t) => {
     const fooled = { ce: 0, otjr: 0 };
     const right = { ce: 0, otjr: 0 };
     for (const model of Object.keys(fooled)) {
       await visit(browser, server, { path: `#model=${model}` }, async (page) => {
-        await attacked(page);
+        await attackDone(page);
         for (let sample = 0; sample < 5; sample++) {
           if (sample > 0) await attackAfter(page, () => page.click('#sample'));
           assert.match(page.url(), new RegExp(`model=${model}&sample=${sample}&`));
-          await staysWithin(page, 8);
+          await checkEpsilon(page, 8);
           const found = await probabilities(page);
           const verdict = await page.innerText('#verdict');
           const changed = top(found.clean) !== top(found.attacked);
@@ -149,8 +149,8 @@ describe('on the CPU', () => {
         }
       });
     }
-    t.diagnostic(`right before the attack: standard ${right.ce} of 5, robust ${right.otjr}; fooled: standard ${fooled.ce}, robust ${fooled.otjr}`);
-    assert.ok(right.ce >= 4 && right.otjr >= 3, 'a model is worse at samples than it should be');
+    t.diagnostic(`correct before the attack: standard ${right.ce} of 5, robust ${right.otjr}; fooled: standard ${fooled.ce}, robust ${fooled.otjr}`);
+    assert.ok(right.ce >= 4 && right.otjr >= 3, 'a model misclassifies too many samples');
     assert.ok(fooled.ce >= 3, `the standard model was fooled ${fooled.ce} times of 5`);
     assert.ok(fooled.otjr <= 2, `the robust model was fooled ${fooled.otjr} times of 5`);
   });
@@ -158,16 +158,16 @@ describe('on the CPU', () => {
 
 describe('on WebGPU', () => {
   let browser;
-  before(async () => { browser = await launch('webgpu'); });
+  before(async () => { browser = await launchBrowser('webgpu'); });
   after(() => browser?.close());
 
-  test('a dropped image is attacked within epsilon, and as on the CPU', async (t) => {
+  test('a dropped image is attacked within epsilon, with the same result as on the CPU', async (t) => {
     await visit(browser, server, { path: '#attack=fgsm&steps=2&backend=cpu' }, async (page) => {
-      await attacked(page);
+      await attackDone(page);
       await attackAfter(page, () => dropFiles(page, 'body', drawn()));
       const [cpu, cpuPixels] = [await probabilities(page), await pixels(page, 'attacked')];
       const began = Date.now();
-      // The same image on the other device.
+      // The same image on WebGPU.
       await attackAfter(page, async () => {
         await page.selectOption('#backend', 'gpu');
         await page.locator('#backend-line', { hasText: 'WebGPU on' }).waitFor({ timeout: SLOW });
@@ -175,23 +175,23 @@ describe('on WebGPU', () => {
       }, SLOW);
       t.diagnostic(`first attack done after ${Date.now() - began} ms, ${await page.innerText('#progress')}`);
       assert.match(await page.innerText('#backend-line'), /^WebGPU on .*, as chosen/);
-      await staysWithin(page, 8);
+      await checkEpsilon(page, 8);
       const gpu = await probabilities(page);
-      const apart = [furthest(gpu.clean, cpu.clean), furthest(gpu.attacked, cpu.attacked)];
+      const apart = [largestDifference(gpu.clean, cpu.clean), largestDifference(gpu.attacked, cpu.attacked)];
       const gpuPixels = await pixels(page, 'attacked');
       const other = gpuPixels.filter((value, i) => value !== cpuPixels[i]).length;
       t.diagnostic(`CPU and WebGPU: clean ${apart[0].toExponential(1)}, attacked ${apart[1].toExponential(1)} apart, ${other} of 3072 values differ`);
       assert.ok(apart[0] < 1e-4 && apart[1] < 1e-3 && other <= 30, `CPU and WebGPU are ${apart} apart, ${other} pixel values differ`);
-      await attackAfter(page, () => set(page, 'attack', 'pgd'), SLOW);
+      await attackAfter(page, () => setControl(page, 'attack', 'pgd'), SLOW);
       t.diagnostic(`two steps of PGD: ${await page.innerText('#progress')}`);
-      await staysWithin(page, 8);
+      await checkEpsilon(page, 8);
     });
   });
 
-  // Some 4 minutes of SwiftShader, so only when asked for; tests/gpu.rs does the same on wgpu every time.
-  if (process.env.SLOW) test('its arithmetic is PyTorch\'s', async (t) => {
+  // Takes about 4 minutes on SwiftShader, so it runs only on request. tests/gpu.rs runs the same check on wgpu.
+  if (process.env.SLOW) test('the backend check agrees with PyTorch', async (t) => {
     await visit(browser, server, { path: '#attack=fgsm&backend=gpu' }, async (page) => {
-      await attacked(page, SLOW);
+      await attackDone(page, SLOW);
       const { worst, errors, summary } = await check(page, 'wrn10_1-c3-b3', 3 * SLOW);
       t.diagnostic(summary);
       assert.equal(errors.length, 23);

@@ -1,4 +1,4 @@
-// How the tests use the page: settings, files, what it shows as numbers; and files to bring.
+// How the tests operate the page: they change settings, upload files and read what the page shows. Also creates files to upload.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,19 +7,19 @@ import { DIST } from './harness.mjs';
 
 // --- the page ------------------------------------------------------------------------------------------------------
 
-/** Waits until the attack in view is over. */
-export const attacked = (page, timeout = 60_000) => page.waitForSelector('.progress[data-phase=done]', { timeout });
+/** Waits until the current attack has finished. */
+export const attackDone = (page, timeout = 60_000) => page.waitForSelector('.progress[data-phase=done]', { timeout });
 
-/** Does `act`, then waits until the attack that follows it is over. */
+/** Calls `act`, then waits until the attack that it starts has finished. */
 export async function attackAfter(page, act, timeout = 60_000) {
   await page.evaluate(() => {
     const progress = document.querySelector('.progress');
     const root = document.documentElement.dataset;
-    let began = false;
+    let started = false;
     window.__watch?.disconnect();
     window.__watch = new MutationObserver(() => {
-      began ||= progress.dataset.phase !== 'done';
-      root.settled = began && progress.dataset.phase === 'done';
+      started ||= progress.dataset.phase !== 'done';
+      root.settled = started && progress.dataset.phase === 'done';
     });
     window.__watch.observe(progress, { attributeFilter: ['data-phase'] });
     root.settled = false;
@@ -28,8 +28,8 @@ export async function attackAfter(page, act, timeout = 60_000) {
   await page.waitForSelector('html[data-settled="true"]', { timeout });
 }
 
-/** Sets a box or a select of the controls, as a user would. */
-export async function set(page, key, value) {
+/** Changes a text box or a select of the settings, as a user would. */
+export async function setControl(page, key, value) {
   const control = page.locator(`#${key}`);
   if (!await control.isVisible()) await page.click('summary');
   if (await control.evaluate((element) => element.nodeName === 'SELECT')) return control.selectOption(value);
@@ -37,19 +37,19 @@ export async function set(page, key, value) {
   await control.press('Enter');
 }
 
-/** Turns to one of the models that come with the page, and waits until the attack on it is over, which it may be already. */
-export async function turnTo(page, model, timeout = 60_000) {
+/** Selects a built-in model, and waits until the attack on it has finished. */
+export async function selectModel(page, model, timeout = 60_000) {
   await page.locator('.pick', { has: page.locator(`[name=model][value=${model}]`) }).click();
   await page.waitForFunction((words) => document.querySelector('#about-model').innerText.includes(words)
     && document.querySelector('.progress').dataset.phase === 'done', { otjr: 'with OTJR', ce: 'without attacks', pgd: 'adversarial images alone' }[model], { timeout });
 }
 
-/** Records what the page's main thread does, from before it loads. */
-export const record = (browser) => (page) => browser.startTracing(page, { categories: ['toplevel', 'blink.user_timing'] });
+/** Records the tasks of the page's main thread from before it loads. */
+export const recordTrace = (browser) => (page) => browser.startTracing(page, { categories: ['toplevel', 'blink.user_timing'] });
 
-/** Milliseconds of computing that the longest task of the recorded page took: unlike a long task's duration, it does not
- *  grow when the machine has other things to do. */
-export async function longestWork(browser, page) {
+/** CPU time in milliseconds of the longest task of the recorded page. Unlike a task's duration, it does not grow when other
+ *  programs use the machine. */
+export async function longestComputation(browser, page) {
   await page.evaluate(() => performance.mark('this page'));
   const { traceEvents } = JSON.parse(await browser.stopTracing());
   const { pid, tid } = traceEvents.find(({ name }) => name === 'this page');
@@ -58,7 +58,7 @@ export async function longestWork(browser, page) {
   return Math.max(...work);
 }
 
-/** The exact probabilities in view, by class: {names, clean, attacked}. */
+/** The exact probabilities that the page shows, by class: {names, clean, attacked}. */
 export const probabilities = (page) => page.evaluate(() => {
   const rows = [...document.querySelectorAll('.probabilities tbody tr')];
   const numbers = (key) => rows.map((row) => Number(row.dataset[key] ?? NaN));
@@ -66,7 +66,7 @@ export const probabilities = (page) => page.evaluate(() => {
 });
 
 export const top = (values) => values.indexOf(Math.max(...values));
-export const furthest = (a, b) => { // a NaN is as far as can be
+export const largestDifference = (a, b) => { // NaN counts as infinitely different
   assert.equal(a.length, b.length);
   return Math.max(0, ...a.map((value, i) => { const d = Math.abs(value - b[i]); return Number.isNaN(d) ? Infinity : d; }));
 };
@@ -77,11 +77,11 @@ export const pixels = (page, id) => page.evaluate((id) => {
   return [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data];
 }, id);
 
-/** Checks that the attack changed something and nothing by more than epsilon (in 255ths); canvases hold whole bytes. */
-export async function staysWithin(page, epsilon) {
+/** Checks that the attack changed some pixel and none by more than epsilon (in 255ths). Canvases hold whole bytes. */
+export async function checkEpsilon(page, epsilon) {
   const [before, after] = [await pixels(page, 'original'), await pixels(page, 'attacked')];
   assert.equal(before.length, 4 * 32 * 32);
-  const largest = furthest(before, after);
+  const largest = largestDifference(before, after);
   assert.ok(largest > 0, 'the attack changed nothing');
   assert.ok(largest <= epsilon + 0.5, `a pixel changed by ${largest}/255, epsilon is ${epsilon}/255`);
   return largest;
@@ -95,19 +95,19 @@ export async function duration(page) {
 
 export const notices = (page) => page.locator('.notice p').allInnerTexts();
 
-/** Waits for a notice that says `what`, and dismisses it. */
-export async function notice(page, what) {
+/** Waits for a notice with the text `what`, dismisses it and returns its text. */
+export async function expectNotice(page, what) {
   const found = page.locator('.notice', { hasText: what });
   await found.first().waitFor({ timeout: 20_000 }).catch(async () => {
-    throw new Error(`no notice says ${what}; there are: ${JSON.stringify(await notices(page))}`);
+    throw new Error(`there is no notice ${what}; there are: ${JSON.stringify(await notices(page))}`);
   });
   const text = await found.locator('p').innerText();
   await found.locator('button').click();
   return text;
 }
 
-/** All that a refused file must leave as it was. */
-export const everything = async (page) => JSON.stringify({
+/** The state that a rejected file must not change. */
+export const pageState = async (page) => JSON.stringify({
   hash: await page.evaluate(() => location.hash), probabilities: await probabilities(page), verdict: await page.innerText('#verdict'),
   before: await pixels(page, 'original'), after: await pixels(page, 'attacked'), model: await page.innerText('#about-model'),
 });
@@ -116,9 +116,9 @@ export const everything = async (page) => JSON.stringify({
 
 export const VIEWS = ['layers', 'embedding', 'transport', 'jacobian', 'landscape'];
 
-/** Waits until the same attack has been made on both models, each has seen both results, and the open view ('none': there is
- *  none) shows what it is about. */
-export const explored = (page, view, timeout = 120_000) => page.waitForFunction((view) => {
+/** Waits until both models have been attacked and evaluated on both adversarial images, and the open view ('none': all views
+ *  are closed) is complete. */
+export const viewReady = (page, view, timeout = 120_000) => page.waitForFunction((view) => {
   if (document.querySelectorAll('#beside tbody tr').length < 2 || document.querySelectorAll('#beside td[data-p]').length < 6) return false;
   const open = document.querySelector('.view');
   if (view === 'none' || !open) return view === 'none' && !open;
@@ -127,14 +127,14 @@ export const explored = (page, view, timeout = 120_000) => page.waitForFunction(
   return open.id === `view-${view}` && open.ariaBusy === 'false' && !open.querySelector('.stale') && drawn;
 }, view, { timeout });
 
-/** Opens a view as a user would, and waits until it is complete. */
-export async function open(page, view) {
+/** Opens a view, as a user would, and waits until it is complete. */
+export async function openView(page, view) {
   await page.locator('.tabs label', { has: page.locator(`[value=${view}]`) }).click();
-  await explored(page, view);
+  await viewReady(page, view);
 }
 
-/** What the open view shows: its sentence, and each chart's id, title and drawing. */
-export const shown = async (page) => ({
+/** The content of the open view: its caption, and each chart's id, title and SVG. */
+export const viewContent = async (page) => ({
   words: await page.innerText('#view-words'),
   charts: await page.locator('.view figure.plot:not([hidden])').evaluateAll((list) => list.map((figure) => {
     const svg = figure.querySelector('svg');
@@ -150,12 +150,12 @@ export async function saveChart(page, id, kind) {
   return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) };
 }
 
-/** A chart's numbers as it saves them, a row a point: {series, x, y, ..}; text stays text. */
-export async function numbers(page, id) {
+/** The data of a chart, from its CSV file, one object per point: {series, x, y, ..}. */
+export async function chartData(page, id) {
   const lines = (await saveChart(page, id, 'csv')).bytes.toString('utf8').trimEnd().split('\r\n');
   const cells = (line) => [...`,${line}`.matchAll(/,(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain);
   const columns = cells(lines.shift());
-  // The values of regions are names of classes.
+  // The value of a region is a class name.
   const isText = (column, text) => ['series', 'place'].includes(column) || text === '' || (column === 'value' && /^[a-z]/.test(text));
   const value = (column, text) => isText(column, text) ? text : Number(text);
   return lines.map((line) => Object.fromEntries(cells(line).map((text, i) => [columns[i], value(columns[i], text)])));
@@ -175,7 +175,7 @@ function chunk(type, data) {
   return whole;
 }
 
-/** A PNG file; `color(x, y)` gives [r, g, b] or, if `alpha`, [r, g, b, a]. Without `color` it has a header only. */
+/** A PNG file; `color(x, y)` returns [r, g, b] or, with `alpha`, [r, g, b, a]. Without `color` the file has no pixels. */
 export function png(width, height, color, alpha = false) {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
@@ -189,15 +189,15 @@ export function png(width, height, color, alpha = false) {
   return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', header), chunk('IDAT', data), chunk('IEND', Buffer.alloc(0))]);
 }
 
-/** A JPEG file's bytes with an EXIF orientation put in. */
-export function turned(jpeg, orientation) {
+/** Adds an EXIF orientation to the bytes of a JPEG file. */
+export function withOrientation(jpeg, orientation) {
   const tiff = Buffer.from([0x4d, 0x4d, 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0]);
   const exif = Buffer.concat([Buffer.from('Exif\0\0', 'latin1'), tiff]);
   const marker = Buffer.from([0xff, 0xe1, 0, exif.length + 2]);
   return Buffer.concat([jpeg.subarray(0, 2), marker, exif, jpeg.subarray(2)]);
 }
 
-export const shipped = (key) => readFile(join(DIST, 'public/models', `${key}.safetensors`));
+export const builtinModel = (key) => readFile(join(DIST, 'public/models', `${key}.safetensors`));
 export const fixture = (name) => readFile(new URL(`../fixtures/${name}.safetensors`, import.meta.url));
 
 /** A safetensors file with the float32 arrays {name: {shape, values}}. */
@@ -217,7 +217,7 @@ export function safetensors(arrays) {
   return Buffer.concat([length, text, ...parts]);
 }
 
-/** The same safetensors file with a number that is none in its first tensor whose name contains `part`. */
+/** The same safetensors file with a NaN in the first tensor whose name contains `part`. */
 export function withNaN(file, part) {
   const copy = Buffer.from(file);
   const size = Number(copy.readBigUInt64LE());

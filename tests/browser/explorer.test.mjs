@@ -1,30 +1,30 @@
-// The explorer: several models at once, views of representations with their charts, each a link and a file.
+// The explorer: the comparison of models, and the views with their charts, which have URLs and can be saved.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
-import { VIEWS, attacked, explored, numbers, open, probabilities, saveChart, shown, top, turnTo } from './driver.mjs';
-import { launch, image, shoot, site, visit } from './harness.mjs';
+import { VIEWS, attackDone, viewReady, chartData, openView, probabilities, saveChart, viewContent, top, selectModel } from './driver.mjs';
+import { launchBrowser, updateReadmeImage, takeScreenshots, serveSite, visit } from './harness.mjs';
 
-/** Where tests/agreement.rs put what the native program computes. */
+/** File of the native program's results, written by tests/agreement.rs. */
 const { AGREEMENT } = process.env;
 
 let server, browser;
-before(async () => { server = await site(); browser = await launch('cpu'); });
+before(async () => { server = await serveSite(); browser = await launchBrowser('cpu'); });
 after(async () => { await browser?.close(); await server?.close(); });
 
-test('the other model comes by itself, and each is shown the image attacked under the other', async (t) => {
+test('the page loads the other model and evaluates each on the adversarial image of the other', async (t) => {
   await visit(browser, server, { path: '#model=ce&view=none&backend=cpu' }, async (page) => {
-    await explored(page, 'none');
+    await viewReady(page, 'none');
     const table = () => page.locator('#beside tbody tr').evaluateAll((rows) => rows.map((row) => ({
       slot: row.dataset.slot, cells: [...row.cells].slice(1).map((cell) => ({ p: Number(cell.dataset.p), fooled: cell.className === 'fooled', text: cell.innerText })),
     })));
     const rows = await table();
     assert.deepEqual(rows.map(({ slot, cells }) => [slot, cells.length]), [['otjr', 3], ['ce', 3]]);
     t.diagnostic(rows.map(({ slot, cells }) => `${slot}: ${cells.map(({ text }) => text).join(' | ')}`).join('; '));
-    // A row's first column is the model's own view, the diagonal its own attack: as in the table of probabilities.
+    // The first column of a row is the model's clean prediction and the diagonal its own attack, as in the table of probabilities.
     for (const [at, model] of [[1, 'ce'], [0, 'otjr']]) {
-      await turnTo(page, model);
+      await selectModel(page, model);
       const { names, clean, attacked: after } = await probabilities(page);
       const { cells } = rows[at];
       assert.equal(cells[0].p, Math.max(...clean));
@@ -32,25 +32,25 @@ test('the other model comes by itself, and each is shown the image attacked unde
       assert.ok(cells[0].text.includes(names[top(clean)]) && cells[1 + at].text.includes(names[top(after)]));
       assert.equal(cells[1 + at].fooled, top(clean) !== top(after));
     }
-    assert.deepEqual(await table(), rows, 'another model in focus changes the comparison');
+    assert.deepEqual(await table(), rows, 'selecting another model changes the comparison');
     const thumbnails = await page.locator('#beside thead canvas').evaluateAll((list) => list.map((canvas) => canvas.toDataURL()));
     assert.equal(new Set(thumbnails).size, 3, 'the original and both adversarial images differ');
     assert.match(await page.innerText('#beside-words'), /falls|holds?/);
   });
 });
 
-/** Checks that a chart's three files say what it shows. */
-async function isSaved(page, id) {
+/** Checks the three files of a chart, and returns the name and rows of the CSV file. */
+async function checkSavedFiles(page, id) {
   const name = (await saveChart(page, id, 'csv')).name.replace(/\.csv$/, '');
   assert.match(name, /^[a-z0-9-]+$/);
-  const rows = await numbers(page, id);
+  const rows = await chartData(page, id);
   assert.ok(rows.length > 1, `${name}.csv has ${rows.length} rows`);
   for (const row of rows) for (const [column, v] of Object.entries(row)) assert.ok(typeof v === 'string' || Number.isFinite(v), `${name}.csv: ${column} = ${v}`);
 
   const svg = await saveChart(page, id, 'svg');
   assert.equal(svg.name, `${name}.svg`);
   const text = svg.bytes.toString('utf8');
-  assert.ok(!/var\(|class="(?!marks)|inherit/.test(text), `${name}.svg needs the page`);
+  assert.ok(!/var\(|class="(?!marks)|inherit/.test(text), `${name}.svg depends on the page's styles`);
   const alone = await page.evaluate(async (text) => {
     const root = new DOMParser().parseFromString(text, 'image/svg+xml').documentElement;
     const image = new Image();
@@ -68,7 +68,7 @@ async function isSaved(page, id) {
   return { name, rows };
 }
 
-/** The y of every point of a chart's lines, read off its drawing by the numbers beside its axis. */
+/** The y value of every point of a chart's lines, computed from the drawing and its axis labels. */
 const readOff = (page, id) => page.locator(`#${id} svg`).evaluate((svg) => {
   const number = (text) => Number(text.replace('\u2212', '-'));
   const ticks = [...svg.querySelectorAll(':scope > text[text-anchor=end]')]
@@ -79,49 +79,49 @@ const readOff = (page, id) => page.locator(`#${id} svg`).evaluate((svg) => {
   return { per: Math.abs(per), values: points.map((point) => v0 + (Number(point.split(',')[1]) - y0) * per) };
 });
 
-test('every view says what is seen, draws it, and is a link', async (t) => {
+test('every view has a caption and charts, and its URL restores it', async (t) => {
   const seen = {};
   await visit(browser, server, { path: '#model=ce&attack=fgsm&backend=cpu' }, async (page) => {
-    await explored(page, 'layers');
+    await viewReady(page, 'layers');
     for (const view of VIEWS) {
       const began = Date.now();
-      await open(page, view);
-      const { words, charts } = await shown(page);
+      await openView(page, view);
+      const { words, charts } = await viewContent(page);
       t.diagnostic(`${view} (${Date.now() - began} ms): ${words} [${charts.map(({ title }) => title).join('; ')}]`);
       assert.match(words, /^[A-Z].{20,}\.$/s);
       assert.deepEqual(charts.map(({ id }) => id), charts.map((_, i) => `view-chart-${i + 1}`));
       for (const { id } of charts) {
-        const { name, rows } = await isSaved(page, id);
+        const { name, rows } = await checkSavedFiles(page, id);
         if (!/^(layers|margins)/.test(name)) continue;
-        // The same numbers are drawn.
+        // The drawing shows the same numbers.
         const { per, values } = await readOff(page, id);
         const lines = rows.filter((row) => row.x !== '' && row.y !== '').map(({ y }) => y);
         assert.equal(values.length, lines.length, name);
         values.forEach((v, i) => assert.ok(Math.abs(v - lines[i]) < 0.2 * per, `${name}: ${v} is drawn for ${lines[i]}`));
       }
       seen[view] = { url: page.url(), words, charts };
-      await shoot(page, `view-${view}`);
-      await image(page, view, '#views');
+      await takeScreenshots(page, `view-${view}`);
+      await updateReadmeImage(page, view, '#views');
     }
-    await open(page, 'none');
+    await openView(page, 'none');
     assert.match(page.url(), /&view=none/);
-    await shoot(page, 'view-none');
+    await takeScreenshots(page, 'view-none');
   });
   assert.equal(new Set(Object.values(seen).map(({ words }) => words)).size, VIEWS.length);
   const drawings = Object.values(seen).flatMap(({ charts }) => charts.map(({ svg }) => svg));
   assert.equal(new Set(drawings).size, drawings.length, 'two views share a drawing');
   for (const [view, { url, words, charts }] of Object.entries(seen)) {
     await visit(browser, server, { path: new URL(url).hash }, async (page) => {
-      await explored(page, view);
-      assert.deepEqual(await shown(page), { words, charts }, `${url} shows something else`);
+      await viewReady(page, view);
+      assert.deepEqual(await viewContent(page), { words, charts }, `${url} shows another view`);
       assert.equal(page.url(), url);
     });
   }
 });
 
-test('a layer is looked into, a projection chosen: both are in the address', async () => {
+test('the selected layer and projection are in the URL', async () => {
   await visit(browser, server, { path: '#model=ce&attack=fgsm&backend=cpu' }, async (page) => {
-    await explored(page, 'layers');
+    await viewReady(page, 'layers');
     const layers = await page.locator('#layer option').evaluateAll((list) => list.map(({ value }) => value).filter(Boolean));
     assert.ok(layers.length > 5, `${layers}`);
     const maps = (at = page) => at.locator('#maps canvas').evaluateAll((list) => list.map((canvas) => canvas.toDataURL()));
@@ -130,50 +130,50 @@ test('a layer is looked into, a projection chosen: both are in the address', asy
       await page.selectOption('#layer', layer);
       await page.waitForFunction((layer) => location.hash.includes(`&layer=${layer}`), layer);
       await page.waitForFunction(() => document.querySelectorAll('#maps [data-slot]').length === 2);
-      await explored(page, 'layers');
+      await viewReady(page, 'layers');
       looked[layer] = await maps();
-      assert.ok(looked[layer].length >= 6 && new Set(looked[layer]).size > looked[layer].length / 2, `maps of ${layer} are alike`);
+      assert.ok(looked[layer].length >= 6 && new Set(looked[layer]).size > looked[layer].length / 2, `the maps of ${layer} are identical`);
     }
     assert.notDeepEqual(...Object.values(looked));
-    // One that is in neither network can be left again.
+    // A layer that neither network has can be deselected.
     const known = new URL(page.url()).hash;
     await visit(browser, server, { path: known.replace(/layer=[^&]+/, 'layer=elsewhere') }, async (other) => {
-      await explored(other, 'layers');
+      await viewReady(other, 'layers');
       assert.equal(await other.inputValue('#layer'), 'elsewhere');
-      assert.ok(!(await shown(other)).words.includes('Not everything'));
+      assert.ok(!(await viewContent(other)).words.includes('Not everything'));
       await other.selectOption('#layer', '');
       await other.waitForFunction(() => !location.hash.includes('layer='));
     });
-    await shoot(page, 'view-layers-maps');
+    await takeScreenshots(page, 'view-layers-maps');
     const url = page.url();
     await visit(browser, server, { path: new URL(url).hash }, async (other) => {
-      await explored(other, 'layers');
+      await viewReady(other, 'layers');
       await other.waitForFunction(() => document.querySelectorAll('#maps [data-slot]').length === 2);
       assert.deepEqual(await maps(other), await maps());
     });
 
-    await open(page, 'transport');
-    const before = await shown(page);
+    await openView(page, 'transport');
+    const before = await viewContent(page);
     await page.locator('#projection').fill('5');
     await page.waitForFunction(() => location.hash.includes('&projection=5'));
-    const after = await shown(page);
+    const after = await viewContent(page);
     assert.notEqual(after.charts[0].svg, before.charts[0].svg, 'another projection, the same chart');
     assert.equal(await page.getAttribute('#projection', 'aria-valuetext'), '6 of 32');
     await visit(browser, server, { path: new URL(page.url()).hash }, async (other) => {
-      await explored(other, 'transport');
-      assert.deepEqual(await shown(other), after);
+      await viewReady(other, 'transport');
+      assert.deepEqual(await viewContent(other), after);
     });
   });
 });
 
-test('the layers move as the native program computes it', { skip: !existsSync(AGREEMENT ?? '') && 'there is no file AGREEMENT: run tests/run' }, async (t) => {
+test('layer shifts agree with the native program', { skip: !existsSync(AGREEMENT ?? '') && 'the file AGREEMENT is missing: run tests/run' }, async (t) => {
   const { models } = JSON.parse(await readFile(AGREEMENT, 'utf8'));
   const attack = models[0].samples[0].attacks.findIndex((a) => a.attack === 'attack=fgsm');
   for (const { sample } of models[0].samples) {
     await visit(browser, server, { path: `#model=otjr&sample=${sample}&attack=fgsm&backend=cpu` }, async (page) => {
-      await attacked(page);
-      await explored(page, 'layers');
-      const [change, cosine] = [await numbers(page, 'view-chart-1'), await numbers(page, 'view-chart-2')];
+      await attackDone(page);
+      await viewReady(page, 'layers');
+      const [change, cosine] = [await chartData(page, 'view-chart-1'), await chartData(page, 'view-chart-2')];
       for (const { model, samples } of models) {
         const of = (rows) => rows.filter(({ series }) => series === { otjr: 'robust model', ce: 'standard model' }[model]);
         const { layers } = samples.find((s) => s.sample === sample).attacks[attack];

@@ -1,5 +1,5 @@
-// The page in Firefox, by puppeteer, as playwright needs a Firefox of its own: a first visit, every view, what is dropped, the
-// address. The rest is asked of Chromium.
+// The page in Firefox: a first visit, every view, a dropped image and the URL. All other tests use Chromium. The driver is
+// puppeteer, because playwright needs its own build of Firefox.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
@@ -7,29 +7,29 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import puppeteer from 'puppeteer-core';
 import { VIEWS, png } from './driver.mjs';
-import { SHOTS, THREADS, site } from './harness.mjs';
+import { SHOTS, THREADS, serveSite } from './harness.mjs';
 
 const FIREFOX = process.env.FIREFOX ?? ['firefox-esr', 'firefox'].map((name) => `/usr/bin/${name}`).find(existsSync);
 
 let server, browser;
 before(async () => {
-  [server, browser] = [await site(), await puppeteer.launch({ browser: 'firefox', executablePath: FIREFOX, headless: true })];
+  [server, browser] = [await serveSite(), await puppeteer.launch({ browser: 'firefox', executablePath: FIREFOX, headless: true })];
 });
 after(async () => { await browser?.close(); await server?.close(); });
 
-test('it attacks, shows every view, takes what is dropped and is a link, without a complaint', async (t) => {
+test('attacks, views, dropped images and URLs work without errors', async (t) => {
   const page = await browser.newPage();
   await page.setViewport({ width: 1280, height: 900 });
   const problems = [];
   page.on('console', (message) => { if (message.type() === 'error') problems.push(message.text()); });
   page.on('pageerror', (error) => problems.push(error.message));
-  page.on('request', (request) => { if (!request.url().startsWith(server.url) && !/^(data|blob):/.test(request.url())) problems.push(`foreign: ${request.url()}`); });
+  page.on('request', (request) => { if (!request.url().startsWith(server.url) && !/^(data|blob):/.test(request.url())) problems.push(`request to another host: ${request.url()}`); });
   page.on('requestfailed', (request) => problems.push(`failed: ${request.url()}`));
   const text = (selector) => page.$eval(selector, (element) => element.innerText);
-  const attacked = () => page.waitForSelector('.progress[data-phase=done]', { timeout: 60_000 });
+  const attackDone = () => page.waitForSelector('.progress[data-phase=done]', { timeout: 60_000 });
 
   await page.goto(`${server.url}#model=ce&view=none&backend=cpu`);
-  await attacked();
+  await attackDone();
   t.diagnostic(`${await browser.version()}: ${await text('#verdict')} ${await text('#progress')}`);
   assert.match(await text('#verdict'), /^The standard model is fooled/);
   const cores = await page.evaluate(() => Math.min(navigator.hardwareConcurrency, 16));
@@ -45,7 +45,7 @@ test('it attacks, shows every view, takes what is dropped and is a link, without
     const words = await text('#view-words');
     t.diagnostic(`${view}: ${words}`);
     assert.match(words, /^[A-Z].{20,}\.$/s);
-    // The first view is the usual one, which an address leaves out.
+    // The URL omits the default view.
     assert.equal(new URL(page.url()).hash.match(/view=(\w+)/)?.[1], view === 'layers' ? undefined : view);
   }
   await mkdir(SHOTS, { recursive: true });
@@ -58,12 +58,12 @@ test('it attacks, shows every view, takes what is dropped and is a link, without
     for (const type of ['dragenter', 'dragover', 'drop']) document.body.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
   }, bytes);
   await page.waitForFunction(() => /mine\.png/.test(document.querySelector('.images figcaption').innerText));
-  await attacked();
+  await attackDone();
 
   const url = `${server.url}#model=otjr&sample=3&attack=fgsm&view=embedding&backend=cpu`;
   await page.goto('about:blank');
   await page.goto(url);
-  await attacked();
+  await attackDone();
   assert.match(await text('#verdict'), /^The robust model/);
   assert.equal(await page.$eval('[name=view]:checked', (radio) => radio.value), 'embedding');
   assert.deepEqual(problems, []);

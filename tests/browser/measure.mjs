@@ -1,31 +1,32 @@
-// What the page costs, on the CPU backend, as a small table: node tests/browser/measure.mjs.
+// Measures the page on the CPU backend and prints a table: downloads, times and memory. Run: node tests/browser/measure.mjs
 import { fileURLToPath } from 'node:url';
-import { attackAfter, attacked, explored } from './driver.mjs';
-import { launch, longestTask, paints, site, visit } from './harness.mjs';
+import { attackAfter, attackDone, viewReady } from './driver.mjs';
+import { launchBrowser, longestTask, paints, serveSite, visit } from './harness.mjs';
 
 const MB = 2 ** 20;
 
-/** Until the first attack is over: bytes over the wire and, of it all, what the service worker then asks for; then ms: first
- *  contentful paint, the attack, time blocked in tasks over 50 ms, the longest task. */
+/** Measures a first visit. Bytes downloaded until the first attack is done (`bytes`) and by the service worker afterwards
+ *  (`cached`). Milliseconds to the first contentful paint (`first`), to the end of the attack (`over`) and to the first view
+ *  (`all`); total blocking time (`blocked`); the longest task (`longest`). */
 export async function firstVisit(browser, server) {
   server.transfers.length = 0;
   return visit(browser, server, { path: '#backend=cpu' }, async (page) => {
-    await attacked(page);
+    await attackDone(page);
     const over = await page.evaluate(() => performance.now());
     const { first } = await paints(page);
     const longest = await longestTask(page);
     const blocked = await page.evaluate((over) => window.__tasks.filter(({ start }) => start < over).reduce((sum, { ms }) => sum + ms - 50, 0), over);
-    await explored(page, 'layers');
+    await viewReady(page, 'layers');
     const all = await page.evaluate(() => performance.now());
-    const asked = server.transfers.findIndex(({ path }) => /^service-worker.js|ce.safetensors/.test(path));
+    const firstCached = server.transfers.findIndex(({ path }) => /^service-worker.js|ce.safetensors/.test(path));
     const sum = (list) => list.reduce((sum, { bytes }) => sum + bytes, 0);
-    const [bytes, kept] = [server.transfers.slice(0, asked), server.transfers.slice(asked)].map(sum);
-    return { bytes, kept, first, over, blocked, longest, all };
+    const [bytes, cached] = [server.transfers.slice(0, firstCached), server.transfers.slice(firstCached)].map(sum);
+    return { bytes, cached, first, over, blocked, longest, all };
   });
 }
 
-/** Lets `memory` see the WebAssembly memory of the page and of its worker. */
-async function open(page) {
+/** Gives `memory` access to the WebAssembly memory of the page and its worker. */
+async function exposeMemory(page) {
   await page.addInitScript(() => addEventListener('TrunkApplicationStarted', ({ detail }) => { window.__wasm = detail.wasm; }));
   await page.context().route('**/worker-*_loader.js', async (route) => {
     const response = await route.fetch();
@@ -35,8 +36,8 @@ async function open(page) {
   });
 }
 
-/** Bytes in use after garbage has been collected: WebAssembly's of the worker and of the page, the page's JavaScript heap;
- *  and the number of its DOM nodes. */
+/** Memory in use after garbage collection, in bytes: WebAssembly memory of the worker and of the page, JavaScript heap of the
+ *  page. Also the number of DOM nodes. */
 async function memory(page) {
   const devtools = await page.context().newCDPSession(page);
   await devtools.send('Performance.enable');
@@ -49,31 +50,31 @@ async function memory(page) {
   return { worker: await page.workers()[0].evaluate(size), page: await page.evaluate(size), heap: metric('JSHeapUsedSize'), nodes: metric('Nodes') };
 }
 
-/** Attacks that bring in what stays: code that is compiled when first used, the tests' own scripts. */
-const WARM = 5;
+/** Warm-up attacks. They load code that is compiled on first use. */
+const WARM_UP = 5;
 
-/** Memory before and after so many attacks on both models, with the layers' view open. */
+/** Memory before and after this number of attacks on both models, with the layers view open. */
 export async function memoryOver(browser, server, attacks) {
-  return visit(browser, server, { path: '#backend=cpu', before: open }, async (page) => {
+  return visit(browser, server, { path: '#backend=cpu', before: exposeMemory }, async (page) => {
     const attack = async (times) => {
       for (let i = 0; i < times; i++) {
         await attackAfter(page, () => page.click('#again'));
-        if (i % 5 === 0) await explored(page, 'layers');
+        if (i % 5 === 0) await viewReady(page, 'layers');
       }
-      await explored(page, 'layers');
+      await viewReady(page, 'layers');
       return memory(page);
     };
-    await explored(page, 'layers');
-    return { before: await attack(WARM), after: await attack(attacks) };
+    await viewReady(page, 'layers');
+    return { before: await attack(WARM_UP), after: await attack(attacks) };
   });
 }
 
-/** Of each of `times` moves of the epsilon slider, ms to the first and to the final result in view, and to the open view's. */
+/** Moves the epsilon slider `times` times. Milliseconds to the first result, the final result and the updated view, per move. */
 export async function sliderMoves(browser, server, times) {
   return visit(browser, server, { path: '#backend=cpu' }, async (page) => {
     const moves = [];
     for (let i = 0; i < times; i++) {
-      await explored(page, 'layers');
+      await viewReady(page, 'layers');
       moves.push(await page.evaluate(() => new Promise((done) => {
         const [slider, progress, view] = ['#epsilon-slider', '#progress', '.view'].map((s) => document.querySelector(s));
         const began = performance.now();
@@ -98,7 +99,7 @@ export async function sliderMoves(browser, server, times) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [server, browser] = [await site(), await launch('cpu')];
+  const [server, browser] = [await serveSite(), await launchBrowser('cpu')];
   try {
     const middle = (list) => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)];
     const each = (list, key) => { const all = list.map((one) => one[key]); return [Math.min(...all), middle(all), Math.max(...all)].map((n) => n.toFixed()).join(' / '); };
@@ -108,7 +109,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const size = (key) => `${(before[key] / MB).toFixed(1)} -> ${(after[key] / MB).toFixed(1)}`;
     for (const [what, value] of [
       ['until the first attack is over, MB over the wire', (middle(visits.map(({ bytes }) => bytes)) / MB).toFixed(2)],
-      ['then for use without a network and the other model, MB', (middle(visits.map(({ kept }) => kept)) / MB).toFixed(2)],
+      ['then for use without a network and the other model, MB', (middle(visits.map(({ cached }) => cached)) / MB).toFixed(2)],
       ['first contentful paint, ms (best / median / worst)', each(visits, 'first')],
       ['first attack over, ms', each(visits, 'over')],
       ['both models and the first view, ms', each(visits, 'all')],

@@ -1,4 +1,4 @@
-// A small static server for dist/: what native/serve shows and what the browser tests load.
+// A small static server for dist/, used by native/serve and the browser tests.
 //   node tests/browser/server.mjs [--dir dist] [--port 8080] [--base /]
 import { createServer } from 'node:http';
 import { readFile, stat } from 'node:fs/promises';
@@ -17,7 +17,7 @@ const COMPRESSIBLE = new Set(['.css', '.html', '.js', '.json', '.md', '.mjs', '.
 
 const ISOLATION = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
 
-/** Compresses as a static host would: once, well, ahead of time. */
+/** Compresses at the quality of a static host that compresses files ahead of time. */
 export const brotli = (bytes, quality = 11) => promisify(brotliCompress)(bytes, {
   params: { [constants.BROTLI_PARAM_QUALITY]: quality, [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
 });
@@ -25,10 +25,10 @@ export const gzipped = (bytes) => promisify(gzip)(bytes, { level: 9 });
 
 /**
  * Serves `directory` under `base` (which ends in a slash).
- * `isolated` says whether it sends the headers that isolate the page from other origins, without which it has one thread.
- * `before` has text to put before files, by their paths: a test's own code in a worker. It may change meanwhile.
- * `caching` is what the server says of how long its files may be kept; while `failing()` it answers 503.
- * `transfers` lists what went over the wire: {path, bytes, raw, encoding}; empty it to start counting anew.
+ * `isolated`: whether to send the headers for cross-origin isolation. Without them the page has one thread.
+ * `before`: text to insert at the start of files, by path, such as test code in a worker. It may change at any time.
+ * `caching`: the Cache-Control header. While `failing()` returns true, the server responds with 503.
+ * The result's `transfers` lists all responses: {path, bytes, raw, encoding}. Empty it to start again.
  */
 export async function serve(directory, { port = 0, base = '/', host = '127.0.0.1', isolated = true, before = {}, caching = 'no-cache', failing = () => false } = {}) {
   const root = resolve(directory);
@@ -37,25 +37,25 @@ export async function serve(directory, { port = 0, base = '/', host = '127.0.0.1
 
   async function answer(request, response) {
     const refuse = (status, text) => response.writeHead(status, { 'Content-Type': 'text/plain' }).end(text);
-    if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(405, 'only GET and HEAD');
-    if (failing()) return refuse(503, 'in trouble');
+    if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(405, 'only GET and HEAD are supported');
+    if (failing()) return refuse(503, 'service unavailable');
     const path = decodeURIComponent(new URL(request.url, 'http://host').pathname);
     if (path + '/' === base) return response.writeHead(302, { Location: base }).end();
-    if (!path.startsWith(base)) return refuse(404, `nothing outside ${base}`);
+    if (!path.startsWith(base)) return refuse(404, `only files under ${base} are served`);
     let file = normalize(join(root, path.slice(base.length)));
     if (file !== root && !file.startsWith(root + sep)) return refuse(403, 'outside the directory');
     let facts = await stat(file).catch(() => null);
     if (facts?.isDirectory()) facts = await stat((file = join(file, 'index.html'))).catch(() => null);
-    if (!facts?.isFile()) return refuse(404, `no ${path}`);
+    if (!facts?.isFile()) return refuse(404, `${path} does not exist`);
 
     const extension = extname(file);
     const headers = { 'Content-Type': TYPES[extension] ?? 'application/octet-stream', 'Cache-Control': caching };
     if (isolated) Object.assign(headers, ISOLATION);
-    const ahead = before[path.slice(base.length)];
-    const raw = ahead ? Buffer.concat([Buffer.from(ahead), await readFile(file)]) : await readFile(file);
+    const prefix = before[path.slice(base.length)];
+    const raw = prefix ? Buffer.concat([Buffer.from(prefix), await readFile(file)]) : await readFile(file);
     let body = raw;
     if (COMPRESSIBLE.has(extension) && /\bbr\b/.test(request.headers['accept-encoding'] ?? '')) {
-      const key = `${file} ${facts.mtimeMs} ${ahead ?? ''}`;
+      const key = `${file} ${facts.mtimeMs} ${prefix ?? ''}`;
       if (!cache.has(key)) cache.set(key, brotli(raw, 9));
       body = await cache.get(key);
       headers['Content-Encoding'] = 'br';
@@ -83,7 +83,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const port = Number(option('--port', '8080'));
   try {
     const { url } = await serve(option('--dir', 'dist'), { port, base: option('--base', '/') });
-    console.log(`The page is at ${url} (Ctrl-C ends it)`);
+    console.log(`The page is at ${url} (stop the server with Ctrl-C)`);
   } catch (error) {
     console.error(error.code === 'EADDRINUSE' ? `Port ${port} is taken; choose another with --port N.` : String(error));
     process.exit(1);

@@ -7,7 +7,7 @@ use otjr::app::{
     },
     views,
 };
-use otjr::protocol::Trace;
+use otjr::protocol::{QueryCounts, Trace};
 
 /// A chart with one mark of every kind, its values spread over four orders of magnitude.
 fn everything() -> Chart {
@@ -330,8 +330,8 @@ fn the_way_of_attacks_is_drawn_over_their_goal() {
         attack: attack.into(),
         margins: margins.into(),
         steps,
-        queries: [3, 2],
-        reached,
+        queries: QueryCounts { forward: 3, backward: 2 },
+        succeeded: reached,
     };
     assert_eq!(views::path::chart(&[], ""), None);
     let one = views::path::chart(&[trace("pgd", &[2.0, 1.0, -1.0], 20, true)], "words").unwrap();

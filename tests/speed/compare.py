@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Runs the same work in our program and in PyTorch, in turns on the same cores, and compares their times.
+"""Runs the same workloads in our program and in PyTorch, alternately on the same cores, and compares their times.
 
     pip install -r tests/speed/requirements.txt
     python3 tests/speed/compare.py --only '*/wrn-10-1'
 
-Prints markdown; progress goes to stderr. Each workload has a fresh process of `bench` and one of PyTorch, which warm up and then
-work one after the other, never at once: machines are shared and change their clocks, so that only neighbours can be compared.
-PyTorch has the faster of its two memory layouts, is not asked for gradients that nobody needs, and has fused SGD.
+Prints markdown; progress goes to stderr. Each workload has a new process of `bench` and one of PyTorch, which warm up and then
+run alternately, never at the same time. Machines are shared and change their clock rates, so only neighboring runs are compared.
+PyTorch uses the faster of its two memory layouts, computes no unneeded gradients, and uses fused SGD.
 """
 import argparse
 import fnmatch
@@ -29,8 +29,8 @@ LARGE = ("wrn-28-10", 4)
 CLASSES, PROJECTIONS = 10, 32
 LAMBDA_SW, LAMBDA_JAC = 64.0, 0.005
 EPSILON, STEP, STEPS, NOISE = 0.031, 0.007, 10, 0.001
-TURN = 200.0  # milliseconds that a turn lasts at least
-PAUSE = 0.05  # seconds before a turn: by then the other side's idle threads have stopped spinning
+TURN = 200.0  # minimum duration of a turn in milliseconds
+PAUSE = 0.05  # seconds before a turn, until the other program's idle threads have stopped spinning
 
 
 def conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Module:
@@ -38,7 +38,7 @@ def conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Module:
 
 
 class Unit(nn.Module):
-    """Of a WideResNet: two 3 x 3 convolutions, each after its normalisation and ReLU."""
+    """Block of a WideResNet: two 3 x 3 convolutions, each after batch normalization and ReLU."""
 
     def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()
@@ -68,7 +68,7 @@ class WideResNet(nn.Module):
 
 
 class Block(nn.Module):
-    """Of a ResNet-18: two 3 x 3 convolutions, each before its normalisation."""
+    """Block of a ResNet-18: two 3 x 3 convolutions, each before batch normalization."""
 
     def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()
@@ -106,13 +106,13 @@ def network(name: str) -> nn.Module:
 
 
 class Work:
-    """One workload in PyTorch, as `bench` has it."""
+    """One workload of `bench`, in PyTorch."""
 
     def __init__(self, workload: str, model: str, batch: int, layout: torch.memory_format):
         torch.manual_seed(0)
         self.layout, self.net = layout, network(model).to(memory_format=layout)
         self.weights = list(self.net.parameters())
-        # At rate 0 all is computed but nothing changes, as in `bench`.
+        # As in `bench`, the rate is 0: everything is computed, but the weights do not change.
         self.optimiser = torch.optim.SGD(self.weights, lr=0.0, momentum=0.9, weight_decay=2e-4, fused=True)
         self.pictures = torch.randint(0, 256, (batch, 3, 32, 32), dtype=torch.uint8)
         self.labels = torch.randint(0, CLASSES, (batch,))
@@ -132,7 +132,7 @@ class Work:
         return (pictures.float() / 255).contiguous(memory_format=self.layout)
 
     def learn(self, learns: bool):
-        """Training mode, or inference mode without gradients of the weights."""
+        """Selects training mode, or inference mode without gradients of the weights."""
         self.net.train(learns).requires_grad_(learns)
 
     def infer(self):
@@ -158,7 +158,7 @@ class Work:
         return x_adv
 
     def step(self, loss):
-        # Ours too makes its batch from bytes within the time.
+        # Our program also converts its batch from bytes within the measured time.
         order = torch.randperm(len(self.labels))
         self.optimiser.zero_grad(set_to_none=True)
         value = loss(self.pixels(self.pictures[order]), self.labels[order])
@@ -187,7 +187,7 @@ LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 
 
 def serve(workload: str, model: str, batch: str, threads: str, layout: str):
-    """Speaks as `bench --turns --json` does."""
+    """Implements the protocol of `bench --turns --json`."""
     torch.set_num_threads(int(threads))
     work = Work(workload, model, int(batch), LAYOUTS[layout])
     work.once()
@@ -200,7 +200,7 @@ def serve(workload: str, model: str, batch: str, threads: str, layout: str):
 
 
 class Side:
-    """A process that works when asked."""
+    """A process that runs its workload on request."""
 
     def __init__(self, command: list):
         self.command = list(map(str, command))
@@ -214,7 +214,8 @@ class Side:
         return line
 
     def turn(self) -> float:
-        """Milliseconds: of short work the median of several repetitions, since the first one after another program's is slow."""
+        """Returns the time in milliseconds. Short workloads are repeated, and the median counts, because the first run after the
+        other program's is slow."""
         time.sleep(PAUSE)
         times = []
         while sum(times) < TURN:
@@ -223,7 +224,7 @@ class Side:
         return statistics.median(times)
 
     def memory(self) -> int | None:
-        """The most bytes that it has held, where the system tells."""
+        """Returns the peak memory in bytes, if the system reports it."""
         try:
             status = Path(f"/proc/{self.process.pid}/status").read_text()
         except OSError:
@@ -238,7 +239,7 @@ class Side:
 
 
 def faster_layout(command: list) -> str:
-    """Neither layout is the faster one for all work."""
+    """Measures both layouts, because neither is faster for all workloads."""
     times = {}
     for layout in LAYOUTS:
         side = Side([*command, layout])
@@ -255,7 +256,7 @@ def compare(args, workload: str, model: str, batch: int) -> dict:
     theirs = Side([*command, layout])
     pairs = []
     for i in range(args.pairs):
-        # Who comes first changes, for what a turn leaves behind: warm caches, a clock gone up or down.
+        # The order alternates, because a turn affects the next one through warm caches and the clock rate.
         first, second = (ours, theirs) if i % 2 == 0 else (theirs, ours)
         times = {first: first.turn(), second: second.turn()}
         pairs.append((times[ours], times[theirs]))
@@ -271,7 +272,7 @@ def compare(args, workload: str, model: str, batch: int) -> dict:
 
 def markdown(args, rows: list[dict], load: list[float]) -> str:
     lines = [f"PyTorch {torch.__version__}, threads: {args.threads}, pairs: {args.pairs}; load average {load[0]:.1f} before, "
-             f"{os.getloadavg()[0]:.1f} after. ours / PyTorch is of neighbouring turns; below 1 ours is faster.", "",
+             f"{os.getloadavg()[0]:.1f} after. ours / PyTorch compares neighboring turns; below 1 ours is faster.", "",
              "| workload | model | batch | ours, ms | PyTorch, ms | ours / PyTorch | quartiles | least to most | ours, MB | PyTorch, MB | its layout |",
              "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|"]
     for row in rows:

@@ -1,4 +1,4 @@
-// By hand: how fast the page's CPU backend infers and differentiates, and how fast TensorFlow.js 4.22 does on its wasm
+// Run by hand. Compares the speed of inference and gradients on the page's CPU backend and in TensorFlow.js 4.22 on its wasm
 // backend (SIMD, one thread), for the same network and images in the same Chromium.
 //   (cd tests/speed && npm ci) && node tests/speed/page.mjs [--model wrn-10-1] [--batches 1,32] [--turns 21] [--ms 200] [--profile] [--no-build]
 import assert from 'node:assert/strict';
@@ -9,13 +9,13 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
-import { launch } from '../browser/harness.mjs';
+import { launchBrowser } from '../browser/harness.mjs';
 import { brotli, serve } from '../browser/server.mjs';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = join(HERE, '../..');
 const WORKLOADS = ['infer', 'input-gradient'];
-/** Milliseconds after which V8's optimizing compiler has seen all that is hot. */
+/** Warm-up time in milliseconds, after which V8 has optimized all hot code. */
 const WARM = 1500;
 
 const { values: options } = parseArgs({
@@ -31,7 +31,7 @@ const { values: options } = parseArgs({
 const [turns, ms] = [Number(options.turns), Number(options.ms)];
 const batches = options.batches.split(',').map(Number);
 
-/** Both workers and what they need, in a directory. */
+/** Builds both workers and copies their files into a new directory. */
 async function built() {
   const site = await mkdtemp(join(tmpdir(), 'otjr-speed-'));
   const tools = (...command) => execFileSync('native/serve', ['--with', ...command], { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] });
@@ -61,7 +61,7 @@ const quantile = (sorted, share) => {
 
 const site = await built();
 const server = await serve(site);
-const browser = await launch('cpu');
+const browser = await launchBrowser('cpu');
 try {
   const page = await browser.newPage();
   page.on('console', (message) => console.error(`console: ${message.text()}`));
@@ -92,7 +92,7 @@ try {
   }, { model: options.model, batches });
   assert.deepEqual({ ...about, name: 0 }, { name: 0, backend: 'wasm', simd: true, threads: false });
 
-  // The same work? Gradients come in both layouts.
+  // Checks that both compute the same. The gradients have different layouts.
   for (const workload of WORKLOADS) {
     for (const images of batches) {
       const apart = await page.evaluate(async ({ workload, images }) => {

@@ -1,18 +1,18 @@
-// By hand, after native/serve --build-only: what threads bring in the page. The page is visited in turns where it is isolated from
-// other origins (all cores) and where it is not (one); each turn attacks a sample with PGD and trains the demo's OTJR for a
-// while. Prints the median of each, the ratio's median and its extremes.
+// Run by hand, after native/serve --build-only. Compares the page with threads (isolated from other origins, all cores) and
+// without (not isolated, one core), alternately. Each turn attacks a sample with PGD and trains OTJR with the default settings
+// for some steps. Prints the median of each, and the median and extremes of the ratio.
 //   node tests/speed/threads.mjs [--turns 7]
-import { attackAfter, attacked, duration } from '../browser/driver.mjs';
-import { THREADS, launch, site, visit } from '../browser/harness.mjs';
+import { attackAfter, attackDone, duration } from '../browser/driver.mjs';
+import { THREADS, launchBrowser, serveSite, visit } from '../browser/harness.mjs';
 
 const option = (name, otherwise) => { const i = process.argv.indexOf(name); return i < 0 ? otherwise : process.argv[i + 1]; };
 const turns = Number(option('--turns', '7'));
 const STEPS = 30;
-if (!THREADS) throw new Error('the page was built without threads: see what native/serve said');
+if (!THREADS) throw new Error('the page was built without threads: see the output of native/serve');
 
-const [many, one, browser] = await Promise.all([site(), site({ isolated: false }), launch('cpu')]);
+const [many, one, browser] = await Promise.all([serveSite(), serveSite({ isolated: false }), launchBrowser('cpu')]);
 const measure = (server) => visit(browser, server, { path: '#model=photo-otjr&steps=100&view=none&backend=cpu&train.epochs=50' }, async (page) => {
-  await attacked(page);
+  await attackDone(page);
   const attacks = [];
   for (let i = 0; i < 3; i++) {
     await attackAfter(page, () => page.click('#again'));

@@ -16,7 +16,7 @@ use otjr::{
     evaluate::{Accuracy, Report},
     explore::probe::LatentPath,
     loss::Objective,
-    protocol::{BatchPreview, DataInfo, Origin, RunInfo, RunSnapshot, Slot, TrackedImage},
+    protocol::{BatchPreview, InitFrom, RunInfo, RunSnapshot, Slot, TrackedImage, TrainingDataInfo, UploadedDataset},
     train::{Record, TrainConfig},
 };
 
@@ -30,16 +30,17 @@ fn record(step: u64) -> Record {
 fn look(step: u64, clean: f32, robust: f32, seen: [[f32; 2]; 2]) -> RunSnapshot {
     let way = LatentPath { reference: cats_and_dogs(), path: vec![[-2.0, 0.0], [1.0, 0.0]] };
     let [before, after] = seen.map(Vec::from);
-    let followed = TrackedImage { clean: before, attacked: after, shifts: shifts(&[0.02, 0.03, 0.5], 0.9), way };
+    let followed =
+        TrackedImage { clean: before, adversarial: after, shifts: shifts(&[0.02, 0.03, 0.5], 0.9), latents: way };
     let batch = BatchPreview {
-        x: vec![0; 3072],
-        x_adv: vec![255; 3072],
+        images: vec![0; 3072],
+        adversarial_images: vec![255; 3072],
         labels: vec![0],
-        clean: vec![0],
-        attacked: vec![1],
+        clean_predictions: vec![0],
+        adversarial_predictions: vec![1],
         transport: Some(transported(&[4.0, 4.0])),
     };
-    RunSnapshot { step, clean, robust, batch: Some(batch), followed: Some(followed) }
+    RunSnapshot { step, clean, robust, batch: Some(batch), tracked: Some(followed) }
 }
 
 /// A run of 400 steps, 1000 records after its beginning long.
@@ -183,9 +184,14 @@ fn what_a_run_does_is_said_now_and_then() {
 fn what_is_learnt_from_is_named() {
     let mut state = State::new("").0;
     assert_eq!(progress::material(&state), "The embedded set of drawn shapes, 3200 images.");
-    let brought = Some(("cifar.tar.gz".into(), "cifar10".into(), [50_000, 10_000]));
-    let own = vec![("cat".to_owned(), 2), ("dog".to_owned(), 1)];
-    state.training.data = DataInfo { brought, classes: vec![String::new(); 10], own };
+    let uploaded = Some(UploadedDataset {
+        name: "cifar.tar.gz".into(),
+        kind: "cifar10".into(),
+        train_images: 50_000,
+        test_images: 10_000,
+    });
+    let labeled = vec![("cat".to_owned(), 2), ("dog".to_owned(), 1)];
+    state.training.data = TrainingDataInfo { uploaded, classes: vec![String::new(); 10], labeled };
     (state.link.train.dataset, state.link.train.limit) = (Dataset::Cifar10, 1000);
     assert_eq!(
         progress::material(&state),
@@ -281,6 +287,6 @@ fn training_has_controls_of_its_own() {
     assert_eq!(help(&state, "rate"), "Peak learning rate.");
     state.link.train.objective = Objective::Ce;
     assert!(help(&state, "train-steps").ends_with("Not used by ce."));
-    state.link.origin = Origin::Model(Slot::Robust);
+    state.link.init_from = InitFrom::Model(Slot::Robust);
     assert!(!SettingsGroup::Train.used(&state, "model") && help(&state, "model").ends_with("begins from a model."));
 }

@@ -6,6 +6,7 @@ use crate::{
         training::{Run, RunPhase, Training},
     },
     data::Dataset,
+    protocol::UploadedDataset,
 };
 
 /// What the run does now.
@@ -79,8 +80,10 @@ pub fn material(state: &State) -> String {
         return "The images are being read.".into();
     }
     let dataset = state.link.train.dataset;
-    let mut text = match &data.brought {
-        Some((name, kind, [train, test])) if *kind == dataset.to_string() => {
+    let mut text = match &data.uploaded {
+        Some(UploadedDataset { name, kind, train_images: train, test_images: test })
+            if *kind == dataset.to_string() =>
+        {
             let some = if limit > 0 && limit < *train { format!("{limit} of its {train}") } else { train.to_string() };
             format!("{name}: {some} images to learn from, {test} to judge by, {} classes", data.classes.len())
         }
@@ -90,8 +93,8 @@ pub fn material(state: &State) -> String {
         _ if limit > 0 => format!("The embedded set of drawn shapes, {limit} images"),
         _ => "The embedded set of drawn shapes".into(),
     };
-    if !data.own.is_empty() {
-        text += &format!("; and yours: {}", own(&data.own));
+    if !data.labeled.is_empty() {
+        text += &format!("; and yours: {}", own(&data.labeled));
     }
     text + "."
 }
@@ -99,7 +102,7 @@ pub fn material(state: &State) -> String {
 /// The sets that the next run may learn from: their kinds and what they are called.
 pub fn sets(state: &State) -> Vec<(String, String)> {
     let mut sets = vec![(Dataset::Synthetic.to_string(), "the embedded set".to_owned())];
-    sets.extend(state.training.data.brought.as_ref().map(|(name, kind, _)| (kind.clone(), name.clone())));
+    sets.extend(state.training.data.uploaded.as_ref().map(|set| (set.kind.clone(), set.name.clone())));
     let wanted = state.link.train.dataset.to_string();
     if sets.iter().all(|(kind, _)| *kind != wanted) {
         // From an address, or from before a reload.

@@ -37,7 +37,7 @@ pub fn charts_of(view: explore::ExplorerView) -> usize {
     }
 }
 
-/// The room of a view's chart number `i`, as a class of style/plot.css.
+/// The room of a view's chart number `i`, as a class of style/chart.css.
 pub fn shape_of(view: explore::ExplorerView, i: usize) -> &'static str {
     match (view, i) {
         (explore::ExplorerView::Embedding, _)

@@ -156,7 +156,7 @@ pub fn followed(run: &Run) -> Figure {
     let mut all: Vec<(ModelLabel, &RunSnapshot, &TrackedImage)> = Vec::new();
     for (whose, look) in looks {
         if let Some(look) = look
-            && let Some(followed) = &look.followed
+            && let Some(followed) = &look.tracked
         {
             // While there is one look only, it is now.
             all.retain(|(_, before, _)| before.step != look.step);
@@ -168,7 +168,7 @@ pub fn followed(run: &Run) -> Figure {
     }
     let shifts: Vec<_> = all.iter().map(|(whose, _, followed)| (*whose, &followed.shifts[..])).collect();
     let mut view = layers::view(&shifts);
-    for (whose, look, TrackedImage { clean, attacked, way, .. }) in &all {
+    for (whose, look, TrackedImage { clean, adversarial: attacked, latents: way, .. }) in &all {
         let mut map =
             embedding::view(*whose, &way.reference, &run.info.classes, &way.path, [top(clean), top(attacked)]);
         for chart in &mut map.charts {
@@ -181,7 +181,7 @@ pub fn followed(run: &Run) -> Figure {
     view
 }
 
-fn sees(run: &Run, step: u64, TrackedImage { clean, attacked, .. }: &TrackedImage) -> String {
+fn sees(run: &Run, step: u64, TrackedImage { clean, adversarial: attacked, .. }: &TrackedImage) -> String {
     let one = |p: &[f32]| {
         let class = top(p);
         format!("{} ({})", class_name(run, class), percent(p.get(class).copied().unwrap_or(f32::NAN)))

@@ -1,8 +1,8 @@
-// What both workers answer with.
+// Message handling of both workers.
 
 /**
- * Answers {ask, of} by `work[ask](of)`; {turn, of, ms} repeats the work for so long and answers with the mean
- * milliseconds: a page that is not isolated sees time in tenths of them.
+ * Responds to {ask, of} with `work[ask](of)`. For {turn, of, ms} it repeats the work for `ms` milliseconds and responds with the
+ * mean time, because timers of a page that is not isolated have a resolution of only 0.1 ms.
  */
 export function answer(work) {
   onmessage = async ({ data: { ask, turn, of, ms } }) => {

@@ -1,4 +1,4 @@
-// A worker that does our work: `bench-web`, built as the page's CPU worker is.
+// A worker that runs our code: `bench-web`, built like the page's CPU worker.
 import init, { Work } from './bench-web.js';
 import { answer } from './answer.mjs';
 
@@ -17,9 +17,9 @@ answer({
   },
   infer: (images) => prepared(images).infer(),
   'input-gradient': (images) => prepared(images).input_gradient(),
-  /** What the others are to do the same with. */
+  /** The network and images, for the other worker. */
   material: (images) => ({ pixels: prepared(images).pixels(), labels: work.labels() }),
-  /** Where the time of so many milliseconds of work goes. */
+  /** Profiles the work for a number of milliseconds. */
   profile({ workload, images, ms }) {
     const run = () => (workload === 'infer' ? prepared(images).infer() : prepared(images).input_gradient());
     const until = performance.now() + ms;

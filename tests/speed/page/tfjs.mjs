@@ -1,5 +1,5 @@
-// A worker that does the same in TensorFlow.js on its wasm backend, as one would write it there for speed: channels last,
-// normalization folded into the convolutions wherever one precedes it, bias and ReLU fused into them.
+// A worker that runs the same network in TensorFlow.js on its wasm backend, optimized for speed: channels last, batch
+// normalization folded into the preceding convolutions, bias and ReLU fused into them.
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
 import { setThreadsCount, setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
@@ -10,7 +10,7 @@ let network;
 let differentiated = false;
 const batches = new Map(); // images -> {x, y}
 
-/** A WideResNet of the arrays of a state dict as a function from [B, 32, 32, 3] to logits. */
+/** Builds a WideResNet from the arrays of a state dict, as a function from [B, 32, 32, 3] to logits. */
 function build(arrays) {
   const values = (name) => arrays[name]?.values;
   /** gamma / sigma and beta - mean gamma / sigma */
@@ -19,7 +19,7 @@ function build(arrays) {
     const scale = gamma.map((gamma, c) => gamma / Math.sqrt(variance[c] + EPSILON));
     return { scale, shift: beta.map((beta, c) => beta - mean[c] * scale[c]) };
   }
-  /** [out, in, k, k] as [k, k, in, out], its outputs scaled; `shift` becomes its bias. */
+  /** Converts a filter from [out, in, k, k] to [k, k, in, out] with scaled outputs. `shift` becomes the bias. */
   function conv(name, stride, { scale, shift } = {}, activation = 'linear') {
     const { shape: [cout, cin, k], values: from } = arrays[`${name}.weight`];
     const to = new Float32Array(from.length);
@@ -32,7 +32,7 @@ function build(arrays) {
     if (shift) options.bias = tf.tensor1d(shift);
     return (x) => {
       if (!differentiated) return tf.fused.conv2d({ x, ...options });
-      // The fused one would want the gradient of its filter too, which this backend does not have.
+      // The fused convolution would also need the gradient of its filter, which this backend does not implement.
       const y = tf.conv2d(x, filter, stride, options.pad);
       const shifted = shift ? tf.add(y, options.bias) : y;
       return activation === 'relu' ? tf.relu(shifted) : shifted;
@@ -51,8 +51,8 @@ function build(arrays) {
   const first = conv('conv1', 1);
   const units = names.map(({ name, stride }, i) => {
     const shortcut = arrays[`${name}.convShortcut.weight`] !== undefined;
-    // What follows reads this unit's output through a normalization alone, if it has no identity beside it: that is then
-    // linear in both summands and folded into their convolutions.
+    // If the next unit has no identity skip, it uses this unit's output only after a normalization. The normalization is linear
+    // in both summands and is folded into their convolutions.
     const next = names[i + 1];
     const folded = shortcut && (!next || arrays[`${next.name}.convShortcut.weight`]) ? norm(next ? `${next.name}.bn1` : 'bn1') : undefined;
     return {
@@ -81,7 +81,7 @@ function build(arrays) {
   };
 }
 
-/** The cross-entropy, summed over images. */
+/** Cross-entropy, summed over images. */
 const loss = (x, y) => tf.neg(tf.sum(tf.mul(tf.logSoftmax(network(x)), y)));
 
 answer({
@@ -95,7 +95,7 @@ answer({
     const [simd, threads] = await Promise.all(['WASM_HAS_SIMD_SUPPORT', 'WASM_HAS_MULTITHREAD_SUPPORT'].map((flag) => tf.env().getAsync(flag)));
     return { name: `tfjs ${tf.version_core}`, backend: tf.getBackend(), simd, threads };
   },
-  /** The images of `ours`, channels last. */
+  /** The images of the other worker, channels last. */
   take({ images, pixels, labels }) {
     const x = tf.tidy(() => tf.transpose(tf.tensor4d(pixels, [images, 3, 32, 32]), [0, 2, 3, 1]));
     batches.set(images, { x, y: tf.tensor2d(labels, [images, labels.length / images]) });

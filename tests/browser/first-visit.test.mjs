@@ -1,16 +1,17 @@
-// The first visit: what is seen when, what is fetched, who computes and why; the page's looks; what dist/ weighs.
+// The first visit: time to the first result, downloads, the chosen backend, the page's appearance, and the size of dist/.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { attacked, duration, longestWork, notice, probabilities, record, staysWithin } from './driver.mjs';
-import { THREADS, launch, longestTask, paints, image, shoot, site, sizes, visit } from './harness.mjs';
+import { attackDone, duration, longestComputation, expectNotice, probabilities, recordTrace, checkEpsilon } from './driver.mjs';
+import { THREADS, launchBrowser, longestTask, paints, updateReadmeImage, takeScreenshots, serveSite, fileSizes, visit } from './harness.mjs';
 
+/** Limits: ms to the first paint, ms of the longest computation, bytes of WebAssembly, ms for PGD-20. */
 const FIRST_PAINT = 1000;
 const BLOCKED = 50;
 const WASM = 4e6;
 const PGD_20 = 3000;
 
-/** In front of the worker's code: threads, which are made of a compiled module, die when they begin. */
-const DEADLY = `const { instantiate } = WebAssembly;
+/** Inserted before the worker's code: threads, which are created from a compiled module, throw when they start. */
+const FAILING_THREAD = `const { instantiate } = WebAssembly;
 WebAssembly.instantiate = async (module, imports) => {
   const { exports } = await instantiate(module, imports);
   return { module, instance: { exports: { ...exports, run_thread() { throw new Error('no memory'); } } } };
@@ -18,46 +19,46 @@ WebAssembly.instantiate = async (module, imports) => {
 `;
 
 let server;
-before(async () => { server = await site(); });
+before(async () => { server = await serveSite(); });
 after(() => server?.close());
 
 const kilobytes = (n) => `${(n / 1024).toFixed(0)} KB`;
 
 describe('without WebGPU', () => {
   let browser;
-  before(async () => { browser = await launch('cpu'); });
+  before(async () => { browser = await launchBrowser('cpu'); });
   after(() => browser?.close());
 
-  test('the page says so and why, and computes on the CPU', async () => {
+  test('the page computes on the CPU and gives the reason', async () => {
     await visit(browser, server, {}, async (page) => {
-      await attacked(page);
+      await attackDone(page);
       assert.equal(await page.evaluate(async () => Boolean(await navigator.gpu?.requestAdapter())), false);
       assert.match(await page.innerText('#backend-line'), /^CPU \(\d+ threads?\), because .*WebGPU/);
     });
   });
 
-  test('a sample is attacked unasked, soon, with little fetched and nothing blocked', async (t) => {
-    // Of three visits the best counts: what else this machine does is no fault of the page.
+  test('the page attacks a sample at once, with small downloads and without blocking', async (t) => {
+    // The best of three visits counts, because other programs use the machine too.
     const best = { first: Infinity, blocked: Infinity, ms: Infinity };
     for (let i = 0; i < 3; i++) {
       server.transfers.length = 0;
-      await visit(browser, server, { before: record(browser) }, async (page) => {
-        await attacked(page);
+      await visit(browser, server, { before: recordTrace(browser) }, async (page) => {
+        await attackDone(page);
         const fetched = server.transfers.filter(({ path }) => path.endsWith('.wasm'));
         const [wasm, all] = [fetched, server.transfers].map((list) => list.reduce((sum, { bytes }) => sum + bytes, 0));
         const shown = await page.evaluate(() => performance.now());
         const { first, largest } = await paints(page);
-        const [wall, blocked] = [await longestTask(page), await longestWork(browser, page)];
+        const [wall, blocked] = [await longestTask(page), await longestComputation(browser, page)];
         const { steps, ms } = await duration(page);
         t.diagnostic(`first paint ${first.toFixed()} ms, largest ${largest?.toFixed()} ms, attack over ${shown.toFixed()} ms; longest task ${wall.toFixed()} ms, at most ${blocked.toFixed()} ms of work; PGD-${steps} ${ms} ms`);
         t.diagnostic(`fetched until then: ${kilobytes(all)}, of it wasm ${kilobytes(wasm)} (${fetched.map((f) => `${f.path} ${kilobytes(f.bytes)} ${f.encoding}`).join(', ')})`);
         assert.equal(steps, 20);
         assert.ok(wasm > 0 && wasm <= WASM, `${wasm} bytes of wasm before the first attack`);
-        assert.ok(fetched.every(({ path }) => !path.includes('gpu')), 'the WebGPU worker was fetched in vain');
+        assert.ok(fetched.every(({ path }) => !path.includes('gpu')), 'the WebGPU worker was fetched without need');
         const { names, clean, attacked: after } = await probabilities(page);
         assert.equal(names.length, 10);
         for (const list of [clean, after]) assert.ok(Math.abs(list.reduce((a, b) => a + b) - 1) < 1e-4);
-        await staysWithin(page, 8);
+        await checkEpsilon(page, 8);
         for (const [key, value] of Object.entries({ first, blocked, ms })) best[key] = Math.min(best[key], value);
       });
       if (best.first < FIRST_PAINT && best.blocked <= BLOCKED && best.ms < PGD_20) break;
@@ -67,40 +68,40 @@ describe('without WebGPU', () => {
     assert.ok(best.ms < PGD_20, `PGD-20 took ${best.ms} ms`);
   });
 
-  test('it computes on all cores where it is isolated, and the same on one where it is not', async (t) => {
-    const plain = await site({ isolated: false });
-    const seen = async (page) => {
-      await attacked(page);
+  test('it uses all cores if isolated, or else one, with the same results', async (t) => {
+    const notIsolated = await serveSite({ isolated: false });
+    const observe = async (page) => {
+      await attackDone(page);
       const [threads] = (await page.innerText('#backend-line')).match(/\d+ threads?/);
       return { threads, cores: await page.evaluate(() => navigator.hardwareConcurrency), found: await probabilities(page) };
     };
-    const all = ({ threads, cores }) => assert.equal(threads, THREADS && cores > 1 ? `${Math.min(cores, 16)} threads` : '1 thread');
+    const usesAllCores = ({ threads, cores }) => assert.equal(threads, THREADS && cores > 1 ? `${Math.min(cores, 16)} threads` : '1 thread');
     try {
-      const many = await visit(browser, server, {}, seen);
+      const many = await visit(browser, server, {}, observe);
       t.diagnostic(`${many.threads} on ${many.cores} cores`);
-      all(many);
-      await visit(browser, plain, {}, async (page) => {
-        const one = await seen(page);
+      usesAllCores(many);
+      await visit(browser, notIsolated, {}, async (page) => {
+        const one = await observe(page);
         assert.equal(one.threads, '1 thread');
         assert.deepEqual(one.found, many.found);
-        // The service worker gives the page what the host does not.
+        // The service worker adds the headers that the host does not send.
         await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
         await page.reload();
-        const again = await seen(page);
-        all(again);
+        const again = await observe(page);
+        usesAllCores(again);
         assert.deepEqual(again.found, many.found);
       });
     } finally {
-      await plain.close();
+      await notIsolated.close();
     }
   });
 
-  if (THREADS) test('a thread that dies is noticed, and the page goes on with one', async () => {
-    const own = await site({ before: { 'worker-threads.js': DEADLY } });
+  if (THREADS) test('if a thread fails, the page continues with one thread', async () => {
+    const own = await serveSite({ before: { 'worker-threads.js': FAILING_THREAD } });
     try {
       await visit(browser, own, {}, async (page) => {
-        await notice(page, 'a thread died: Error: no memory');
-        await attacked(page);
+        await expectNotice(page, 'a thread died: Error: no memory');
+        await attackDone(page);
         assert.match(await page.innerText('#backend-line'), /^CPU \(1 thread\)/);
       });
     } finally {
@@ -108,25 +109,25 @@ describe('without WebGPU', () => {
     }
   });
 
-  test('asked for WebGPU, it says that there is none and goes on with the CPU', async () => {
+  test('if the user chooses WebGPU without a GPU, the page gives the reason and uses the CPU', async () => {
     await visit(browser, server, { path: '#backend=gpu', allow: [/WebGPU|adapter|gpu/i] }, async (page) => {
-      await notice(page, 'WebGPU failed');
-      await attacked(page);
+      await expectNotice(page, 'WebGPU failed');
+      await attackDone(page);
       const cores = await page.evaluate(() => navigator.hardwareConcurrency);
       const threads = THREADS && cores > 1 ? `${Math.min(cores, 16)} threads` : '1 thread';
       assert.ok((await page.innerText('#backend-line')).startsWith(`CPU (${threads}), because WebGPU failed`));
     });
   });
 
-  test('where it cannot start, it says so', async () => {
-    const still = await launch('cpu', ['--blink-settings=scriptEnabled=false']);
+  test('if it cannot start, the page shows a message', async () => {
+    const noScript = await launchBrowser('cpu', ['--blink-settings=scriptEnabled=false']);
     try {
-      const page = await still.newPage();
+      const page = await noScript.newPage();
       await page.goto(server.url);
-      assert.ok((await page.locator('noscript p').boundingBox()).height > 0, 'nobody is told of JavaScript');
-      assert.equal(await page.locator('#skeleton').boundingBox(), null, 'the skeleton promises what never comes');
+      assert.ok((await page.locator('noscript p').boundingBox()).height > 0, 'there is no message about JavaScript');
+      assert.equal(await page.locator('#skeleton').boundingBox(), null, 'the placeholder is visible without JavaScript');
     } finally {
-      await still.close();
+      await noScript.close();
     }
     const broken = { before: (page) => page.route(/page-[^/]*_bg\.wasm$/, (route) => route.abort()), allow: [/./] };
     await visit(browser, server, broken, async (page) => {
@@ -134,9 +135,9 @@ describe('without WebGPU', () => {
     });
   });
 
-  test('what it is and comes with is told, and can be read', async () => {
+  test('the page explains the method and links to licenses and credits', async () => {
     await visit(browser, server, {}, async (page) => {
-      await attacked(page);
+      await attackDone(page);
       assert.match(await page.innerText('#about'), /Optimal Transport with Jacobian Regularization/);
       const links = await page.locator('#about a').evaluateAll((list) => Promise.all(list.map(async ({ href }) => (await fetch(href)).text())));
       assert.equal(links.length, 4);
@@ -144,38 +145,38 @@ describe('without WebGPU', () => {
     });
   });
 
-  test('it looks right in every size and scheme', async () => {
+  test('screenshots in every size and color scheme', async () => {
     await visit(browser, server, {}, async (page) => {
-      await attacked(page);
-      await shoot(page, 'page');
-      await image(page, 'page');
+      await attackDone(page);
+      await takeScreenshots(page, 'page');
+      await updateReadmeImage(page, 'page');
     });
   });
 });
 
 describe('with an emulated GPU', () => {
   let browser;
-  before(async () => { browser = await launch('webgpu'); });
+  before(async () => { browser = await launchBrowser('webgpu'); });
   after(() => browser?.close());
 
-  test('left to itself, the page takes the CPU and says why', async () => {
+  test('by default the page uses the CPU and gives the reason', async () => {
     await visit(browser, server, {}, async (page) => {
       assert.equal(await page.evaluate(async () => Boolean(await navigator.gpu?.requestAdapter())), true);
-      await attacked(page);
+      await attackDone(page);
       assert.match(await page.innerText('#backend-line'), /^CPU \(\d+ threads?\), because WebGPU is only emulated/);
     });
   });
 
-  test('asked for the CPU, it takes the CPU', async () => {
+  test('if the user chooses the CPU, the page uses it', async () => {
     await visit(browser, server, { path: '#backend=cpu' }, async (page) => {
-      await attacked(page);
+      await attackDone(page);
       assert.match(await page.innerText('#backend-line'), /^CPU \(\d+ threads?\), as chosen$/);
     });
   });
 });
 
-test('dist/ is small', async (t) => {
-  const files = await sizes();
+test('dist/ stays within its size limits', async (t) => {
+  const files = await fileSizes();
   for (const { path, raw, gzip, brotli } of files.filter((f) => f.raw > 20_000)) {
     t.diagnostic(`${path}: ${kilobytes(raw)}, gzip ${kilobytes(gzip)}, brotli ${kilobytes(brotli)}`);
   }

@@ -1,46 +1,46 @@
-// The explorer on the way: the guided tour, the keyboard alone, a slider that moves, what arrives late, no network.
+// The guided tour, use by keyboard, views during an update, layout shifts, new versions of the page and use without a network.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { VIEWS, attackAfter, attacked, explored, notices, png, probabilities, shipped, shown } from './driver.mjs';
-import { NARROW, WIDE, dropFiles, file, launch, shoot, site, visit } from './harness.mjs';
+import { VIEWS, attackAfter, attackDone, viewReady, notices, png, probabilities, builtinModel, viewContent } from './driver.mjs';
+import { NARROW, WIDE, dropFiles, file, launchBrowser, takeScreenshots, serveSite, visit } from './harness.mjs';
 
-/** AutoAttack on two models on an idle machine is far quicker. */
+/** Limit for AutoAttack on two models. An idle machine needs far less. */
 const SLOW = 300_000;
-/** Of layout shift that a user does not notice. */
-const SHIFT = 0.05;
-/** What each step of the tour shows. */
+/** Largest accepted cumulative layout shift. Users do not notice this much. */
+const MAX_SHIFT = 0.05;
+/** Model and view of each step of the tour. */
 const TOUR = [
   ['ce', 'none'], ['ce', 'landscape'], ['ce', 'landscape'], ['otjr', 'none'], ['ce', 'layers'], ['ce', 'embedding'], ['otjr', 'transport'],
   ['otjr', 'jacobian'], ['otjr', 'none'],
 ];
 
 let server, browser;
-before(async () => { server = await site(); browser = await launch('cpu'); });
+before(async () => { server = await serveSite(); browser = await launchBrowser('cpu'); });
 after(async () => { await browser?.close(); await server?.close(); });
 
 const step = (page, n) => page.locator('#guide', { hasText: `Step ${n} of ${TOUR.length}` }).waitFor();
 
-test('the tour shows at every step what it tells', async (t) => {
+test('every step of the tour shows its model and view', async (t) => {
   await visit(browser, server, { path: '#backend=cpu' }, async (page) => {
-    await attacked(page);
+    await attackDone(page);
     await page.click('#tour');
     for (const [i, [model, view]] of TOUR.entries()) {
       await step(page, i + 1);
       const began = Date.now();
-      await attacked(page, SLOW);
-      await explored(page, view, SLOW);
+      await attackDone(page, SLOW);
+      await viewReady(page, view, SLOW);
       assert.match(page.url(), new RegExp(`model=${model}&.*tour=${i + 1}$`));
       assert.equal(await page.locator(`[name=model][value=${model}]`).isChecked(), true);
       assert.equal(await page.locator(`[name=view][value=${view}]`).isChecked(), true);
       assert.deepEqual(await notices(page), []);
       t.diagnostic(`${i + 1} (${Date.now() - began} ms): ${await page.innerText('#verdict')}`);
-      await shoot(page, `tour-${i + 1}`);
+      await takeScreenshots(page, `tour-${i + 1}`);
       assert.equal(await page.locator('#guide-show').count(), view === 'none' ? 0 : 1);
       if (view !== 'none') {
         await page.click('#guide-show');
         const top = await page.locator('#views').evaluate((views) => views.getBoundingClientRect().top);
-        assert.equal(await page.evaluate(() => document.activeElement.id), 'views-title', 'the focus stays behind');
-        assert.ok(top >= -1 && top < page.viewportSize().height / 2, `step ${i + 1}: what it tells of is ${top} px down`);
+        assert.equal(await page.evaluate(() => document.activeElement.id), 'views-title', 'the focus does not move');
+        assert.ok(top >= -1 && top < page.viewportSize().height / 2, `step ${i + 1}: the view is ${top} px down`);
       }
       if (i + 1 < TOUR.length) await page.click('#guide-next');
     }
@@ -55,15 +55,15 @@ test('the tour shows at every step what it tells', async (t) => {
     const url = page.url();
     await page.click('#guide-end');
     await page.waitForSelector('#guide', { state: 'detached' });
-    assert.equal(page.url(), url.replace('&tour=2', ''), 'the tour leaves the user somewhere else');
-    await explored(page, 'landscape');
+    assert.equal(page.url(), url.replace('&tour=2', ''), 'ending the tour changes the URL');
+    await viewReady(page, 'landscape');
     assert.deepEqual(await notices(page), []);
   });
 });
 
-test('the tour keeps the image that the user brought, and the focus', async () => {
+test('the tour keeps the uploaded image and the focus', async () => {
   await visit(browser, server, { path: '#backend=cpu' }, async (page) => {
-    await attacked(page);
+    await attackDone(page);
     await page.click('#tour');
     await step(page, 1);
     await attackAfter(page, () => dropFiles(page, 'body', file('mine.png', 'image/png', png(32, 32, () => [40, 160, 40]))));
@@ -72,21 +72,21 @@ test('the tour keeps the image that the user brought, and the focus', async () =
     await page.keyboard.press('Enter');
     await step(page, 2);
     await page.waitForFunction(() => document.activeElement.id === 'guide-next');
-    await attacked(page);
+    await attackDone(page);
     await mine();
     await page.focus('#guide-end');
     await page.keyboard.press('Enter');
     await page.waitForSelector('#guide', { state: 'detached' });
     await page.waitForFunction(() => document.activeElement.id === 'tour');
-    await attacked(page);
+    await attackDone(page);
     await mine();
     assert.deepEqual(await notices(page), []);
   });
 });
 
-test('all of it by the keyboard alone', async () => {
+test('the whole page works with the keyboard alone', async () => {
   await visit(browser, server, { path: '#backend=cpu' }, async (page) => {
-    await explored(page, 'layers');
+    await viewReady(page, 'layers');
     const tabTo = async (selector) => {
       const passed = [];
       for (let i = 0; i < 120; i++) {
@@ -98,30 +98,30 @@ test('all of it by the keyboard alone', async () => {
           return [e.matches(selector), e.id || `${e.name ?? ''}=${e.value ?? ''}` || e.nodeName, seen];
         }, selector);
         passed.push(at);
-        if (there) return assert.ok(seen, `the focus on ${at} is not seen`);
+        if (there) return assert.ok(seen, `the focus on ${at} is not visible`);
       }
       assert.fail(`Tab does not reach ${selector}, only ${passed}`);
     };
-    const says = (part) => page.waitForFunction((part) => location.hash.includes(part), part);
+    const urlContains = (part) => page.waitForFunction((part) => location.hash.includes(part), part);
 
     await tabTo('[name=model]');
     await page.keyboard.press('ArrowDown');
-    await says('#model=ce&');
-    await explored(page, 'layers');
+    await urlContains('#model=ce&');
+    await viewReady(page, 'layers');
     await tabTo('#epsilon-slider');
     await page.keyboard.press('ArrowLeft');
-    await says('epsilon=7.5/255');
+    await urlContains('epsilon=7.5/255');
     await tabTo('[name=view]');
     for (const view of VIEWS.slice(1)) {
       await page.keyboard.press('ArrowRight');
-      await says(`&view=${view}`);
-      await explored(page, view);
+      await urlContains(`&view=${view}`);
+      await viewReady(page, view);
     }
     await page.keyboard.press('ArrowRight');
-    await says('&view=none');
+    await urlContains('&view=none');
     for (let i = 0; i < 3; i++) await page.keyboard.press('ArrowLeft');
-    await says('&view=transport');
-    await explored(page, 'transport');
+    await urlContains('&view=transport');
+    await viewReady(page, 'transport');
     for (const kind of ['SVG', 'PNG', 'CSV']) {
       await tabTo('#view-chart-1 .save button');
       for (let i = 0; i < 4 && await page.evaluate(() => document.activeElement.textContent) !== kind; i++) await page.keyboard.press('Tab');
@@ -132,7 +132,7 @@ test('all of it by the keyboard alone', async () => {
     }
     await tabTo('#projection');
     await page.keyboard.press('ArrowRight');
-    await says('&projection=1');
+    await urlContains('&projection=1');
     await tabTo('#tour');
     await page.keyboard.press('Enter');
     await step(page, 1);
@@ -146,17 +146,17 @@ test('all of it by the keyboard alone', async () => {
   });
 });
 
-test('back from the tour, the model and the image that the user brought are there', async () => {
+test('going back from the tour restores the uploaded model and image', async () => {
   await visit(browser, server, { path: '#view=none&backend=cpu' }, async (page) => {
-    await attacked(page);
+    await attackDone(page);
     await attackAfter(page, () => dropFiles(page, 'body', file('mine.png', 'image/png', png(32, 32, () => [40, 160, 40]))));
-    await attackAfter(page, async () => dropFiles(page, 'body', file('mine.safetensors', '', await shipped('ce'))));
+    await attackAfter(page, async () => dropFiles(page, 'body', file('mine.safetensors', '', await builtinModel('ce'))));
     const url = page.url();
     assert.match(url, /#model=own&sample=own&/);
     await page.click('#tour');
     await step(page, 1);
     await page.waitForFunction(() => location.hash.includes('model=ce&'));
-    await attacked(page);
+    await attackDone(page);
     await page.goBack();
     await page.waitForFunction((url) => location.href === url, url);
     assert.match(await page.locator('.images figcaption').first().innerText(), /mine\.png/);
@@ -164,10 +164,10 @@ test('back from the tour, the model and the image that the user brought are ther
   });
 });
 
-test('while a slider moves, the view says that it is about what was before', async () => {
+test('while a slider moves, the view is marked as out of date', async () => {
   await visit(browser, server, { path: '#model=ce&backend=cpu' }, async (page) => {
-    await explored(page, 'layers');
-    const before = await shown(page);
+    await viewReady(page, 'layers');
+    const before = await viewContent(page);
     await page.focus('#epsilon-slider');
     for (let i = 0; i < 6; i++) {
       await page.keyboard.press('ArrowLeft');
@@ -176,16 +176,16 @@ test('while a slider moves, the view says that it is about what was before', asy
         return plots && getComputedStyle(plots).opacity;
       }, null, { timeout: 1000 });
       assert.ok(Number(await dimmed.jsonValue()) < 0.7);
-      assert.deepEqual((await shown(page)).charts.length, before.charts.length, 'what was known is gone');
+      assert.deepEqual((await viewContent(page)).charts.length, before.charts.length, 'the previous charts are gone');
     }
-    await explored(page, 'layers');
+    await viewReady(page, 'layers');
     await page.waitForFunction(() => getComputedStyle(document.querySelector('.plots')).opacity === '1');
-    assert.notDeepEqual((await shown(page)).charts.map(({ svg }) => svg), before.charts.map(({ svg }) => svg));
+    assert.notDeepEqual((await viewContent(page)).charts.map(({ svg }) => svg), before.charts.map(({ svg }) => svg));
     assert.match(page.url(), /epsilon=5\/255/);
   });
 });
 
-/** Sums up what moves in view without having been touched. */
+/** Records layout shifts. */
 const watchShifts = (page) => page.addInitScript(() => {
   window.__shifts = [];
   const name = (node) => node && (node.id ? `#${node.id}` : `${node.nodeName?.toLowerCase()}.${node.className}`);
@@ -194,69 +194,69 @@ const watchShifts = (page) => page.addInitScript(() => {
 });
 
 for (const [size, viewport] of [['wide', WIDE], ['narrow', NARROW]]) {
-  test(`nothing jumps when a view arrives, ${size}`, async (t) => {
+  test(`no layout shift when a view appears, ${size}`, async (t) => {
     const over = [];
     for (const view of VIEWS) {
       await visit(browser, server, { path: `#model=ce&view=${view}&backend=cpu`, ...viewport, before: watchShifts }, async (page) => {
         await page.locator('#views').evaluate((element) => element.scrollIntoView());
-        await explored(page, view);
+        await viewReady(page, view);
         const shifts = await page.evaluate(() => new Promise((done) => setTimeout(() => done(window.__shifts), 200)));
         const sum = shifts.reduce((sum, { value }) => sum + value, 0);
         t.diagnostic(`${view}: ${sum.toFixed(3)} ${JSON.stringify(shifts.filter(({ value }) => value > 0.005))}`);
-        if (sum > SHIFT) over.push(`${view}: ${sum.toFixed(3)}`);
+        if (sum > MAX_SHIFT) over.push(`${view}: ${sum.toFixed(3)}`);
       });
     }
     assert.deepEqual(over, []);
   });
 }
 
-test('a new version is seen whole though the old one may be kept, and a host in trouble is no hindrance', async () => {
+test('a new version replaces all cached files, and the page opens while its host returns errors', async () => {
   const before = {};
   let down = false;
-  const own = await site({ before, caching: 'max-age=600', failing: () => down });
+  const own = await serveSite({ before, caching: 'max-age=600', failing: () => down });
   try {
     await visit(browser, own, { path: '#backend=cpu', allow: [/503/] }, async (page) => {
-      await attacked(page);
+      await attackDone(page);
       await page.waitForFunction(async () => {
-        const kept = (await (await caches.open('otjr')).keys()).map(({ url }) => url);
-        return ['worker-\\w+_bg.wasm', 'page-\\w+_bg.wasm', 'otjr.safetensors'].every((part) => kept.some((url) => url.match(part)))
+        const cached = (await (await caches.open('otjr')).keys()).map(({ url }) => url);
+        return ['worker-\\w+_bg.wasm', 'page-\\w+_bg.wasm', 'otjr.safetensors'].every((part) => cached.some((url) => url.match(part)))
           && navigator.serviceWorker.controller !== null;
       }, undefined, { timeout: 30_000 });
       before['public/start.js'] = 'window.version = 2;\n';
       await page.reload();
-      await attacked(page);
-      assert.equal(await page.evaluate(() => window.version), 2, 'a file of the version before is used');
-      // What versions before have left goes.
+      await attackDone(page);
+      assert.equal(await page.evaluate(() => window.version), 2, 'a file of the previous version is used');
+      // Files of previous versions are deleted from the cache.
       await page.evaluate(async () => (await caches.open('otjr')).put('page-0123456789abcdef.js', new Response('old')));
       await page.reload();
-      await attacked(page);
+      await attackDone(page);
       await page.waitForFunction(async () => !await caches.match('page-0123456789abcdef.js'));
       down = true;
       await page.reload();
-      await attacked(page);
+      await attackDone(page);
     });
   } finally {
     await own.close();
   }
 });
 
-test('after a visit the page opens and attacks without a network', async () => {
-  const own = await site();
+test('after a first visit the page opens and attacks without a network', async () => {
+  const own = await serveSite();
   const allow = [/ERR_(INTERNET_DISCONNECTED|CONNECTION_REFUSED|FAILED)/];
   try {
     await visit(browser, own, { path: '#model=ce&backend=cpu', allow }, async (page) => {
-      await explored(page, 'layers');
-      const kept = await page.waitForFunction(async () => {
-        const kept = (await (await caches.open('otjr')).keys()).map(({ url }) => new URL(url).pathname);
+      await viewReady(page, 'layers');
+      const cached = await page.waitForFunction(async () => {
+        const cached = (await (await caches.open('otjr')).keys()).map(({ url }) => new URL(url).pathname);
         const all = ['/sub/', 'page-', '_bg.wasm', '.css', 'worker-\\w+_loader.js', 'worker-[a-z]+.js', 'worker-[a-z]+_bg.wasm', 'otjr.safetensors', 'ce.safetensors'];
-        return all.every((part) => kept.some((path) => path.match(part))) && navigator.serviceWorker.controller !== null;
+        return all.every((part) => cached.some((path) => path.match(part))) && navigator.serviceWorker.controller !== null;
       }, undefined, { timeout: 30_000 });
-      await kept.dispose();
+      await cached.dispose();
       const before = await probabilities(page);
       await own.close();
       await page.context().setOffline(true);
       await page.reload();
-      await explored(page, 'layers');
+      await viewReady(page, 'layers');
       assert.deepEqual(await probabilities(page), before);
       await attackAfter(page, () => page.click('#again'));
       assert.deepEqual(await notices(page), []);

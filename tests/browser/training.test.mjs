@@ -1,4 +1,4 @@
-// Training in the page: begun, interrupted by attacks, reloads and dead workers, handed over to the native program and back.
+// Training in the page: interrupted by attacks, reloads and lost devices, and moved to the native program and back.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -8,42 +8,42 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { dropFiles, file, launch, shoot, site, visit } from './harness.mjs';
-import { attackAfter, attacked, notice, notices, numbers, png, set } from './driver.mjs';
+import { dropFiles, file, launchBrowser, takeScreenshots, serveSite, visit } from './harness.mjs';
+import { attackAfter, attackDone, expectNotice, notices, chartData, png, setControl } from './driver.mjs';
 
-const SLOW = 300_000; // SwiftShader shares two cores with whatever else runs
-/** cargo's directory for tests' files, where tests/agreement.rs left a run; the native programs lie beside it. */
+const SLOW = 300_000; // SwiftShader shares two cores with other programs
+/** tests/agreement.rs writes a run into this directory. The native programs are next to it. */
 const { AGREEMENT = '' } = process.env;
-const LEFT = dirname(AGREEMENT);
-const NATIVE = join(LEFT, '../release/train');
+const HANDOVER = dirname(AGREEMENT);
+const NATIVE = join(HANDOVER, '../release/train');
 
-/** 50 steps of a moment. */
+/** A run of 50 short steps. */
 const SHORT = '#view=none&backend=cpu&train.limit=80&train.limit-test=20&train.batch=16&train.epochs=10';
 
-const step = async (page) => Number((await page.innerText('#train-words')).match(/step (\d+)/i)?.[1] ?? NaN);
-/** Waits until the run has done at least so many steps. */
-const reached = (page, n, timeout = 120_000) => page.waitForFunction((n) => {
+const currentStep = async (page) => Number((await page.innerText('#train-words')).match(/step (\d+)/i)?.[1] ?? NaN);
+/** Waits until the run has done at least n steps. */
+const stepReached = (page, n, timeout = 120_000) => page.waitForFunction((n) => {
   const words = document.querySelector('#train-words').innerText;
   return Number(words.match(/(?:step|All) (\d+)/i)?.[1] ?? -1) >= n;
 }, n, { timeout });
-const over = (page, timeout = 120_000) => page.locator('#train-words', { hasText: /^All \d+ steps are done/ }).waitFor({ timeout });
+const runDone = (page, timeout = 120_000) => page.locator('#train-words', { hasText: /^All \d+ steps are done/ }).waitFor({ timeout });
 const paused = (page) => page.locator('#train-words', { hasText: /^Paused/ }).waitFor();
 
-/** A click that also works while the page moves. */
-const press = (page, id) => page.locator(`#${id}`).click();
-async function saved(page, id) {
+/** Clicks an element when its position is stable. */
+const click = (page, id) => page.locator(`#${id}`).click();
+async function saveFile(page, id) {
   const coming = page.waitForEvent('download');
-  await press(page, id);
+  await click(page, id);
   const download = await coming;
   return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) };
 }
-/** Hides the tab, as the page sees it. */
+/** Makes the page believe that its tab is hidden. */
 const hide = (page) => page.evaluate(() => {
   Object.defineProperty(document, 'hidden', { configurable: true, get: () => true });
   document.dispatchEvent(new Event('visibilitychange', { bubbles: true }));
 });
-/** Waits until the browser's private file system holds a run of which it says `words`. */
-async function kept(page, words) {
+/** Waits until the browser's storage contains a run whose description matches `words`. */
+async function runStored(page, words) {
   for (let tries = 0; tries < 100; tries++, await page.waitForTimeout(100)) {
     const all = await page.evaluate(async () => {
       const texts = [];
@@ -53,17 +53,17 @@ async function kept(page, words) {
     });
     if (all.some((text) => text.match(words))) return;
   }
-  throw new Error(`no copy says ${words}`);
+  throw new Error(`no stored run matches ${words}`);
 }
-/** The tensors of a safetensors file as arrays by name, and its metadata. */
+/** The metadata and tensors (arrays by name) of a safetensors file. */
 function tensors(bytes) {
   const length = Number(bytes.readBigUInt64LE(0));
   const { __metadata__: metadata, ...header } = JSON.parse(bytes.subarray(8, 8 + length));
   const of = ({ data_offsets: [from, to] }) => new Float32Array(bytes.buffer.slice(bytes.byteOffset + 8 + length + from, bytes.byteOffset + 8 + length + to));
   return { metadata: JSON.parse(metadata.otjr), arrays: Object.fromEntries(Object.entries(header).map(([name, entry]) => [name, of(entry)])) };
 }
-/** How far two files' weights are apart, in relation to their size. */
-function apart(a, b) {
+/** Relative L2 difference between the weights of two files. */
+function weightDifference(a, b) {
   const [left, right] = [tensors(a).arrays, tensors(b).arrays];
   const names = Object.keys(left).filter((name) => name.startsWith('model.'));
   assert.ok(names.length > 10 && names.every((name) => right[name]));
@@ -71,98 +71,99 @@ function apart(a, b) {
   for (const name of names) left[name].forEach((v, i) => { difference += (v - right[name][i]) ** 2; size += v ** 2; });
   return Math.sqrt(difference / size);
 }
-const means = (rows, series) => {
+/** Mean of the first and of the last ten values of a series, and the number of values. */
+const meansOf = (rows, series) => {
   const values = rows.filter((row) => row.series === series).map((row) => Number(row.y));
   const mean = (part) => part.reduce((sum, v) => sum + v, 0) / part.length;
   return [mean(values.slice(0, 10)), mean(values.slice(-10)), values.length];
 };
 
 let server;
-before(async () => { server = await site(); });
+before(async () => { server = await serveSite(); });
 after(() => server?.close());
 
 describe('training on the CPU', () => {
   let browser;
-  before(async () => { browser = await launch('cpu'); });
+  before(async () => { browser = await launchBrowser('cpu'); });
   after(() => browser?.close());
 
-  test('50 steps: the loss falls; interrupted, reloaded, taken up: the same bits', { timeout: 400_000 }, async (t) => {
+  test('the loss decreases in 50 steps; a run that is interrupted, reloaded and resumed ends with the same bytes', { timeout: 400_000 }, async (t) => {
     let whole;
     await visit(browser, server, { path: SHORT }, async (page) => {
-      await attacked(page);
-      await press(page, 'train-begin');
-      await over(page);
-      const rows = await numbers(page, 'train-chart-losses');
-      const [first, last, steps] = means(rows, 'total');
+      await attackDone(page);
+      await click(page, 'train-begin');
+      await runDone(page);
+      const rows = await chartData(page, 'train-chart-losses');
+      const [first, last, steps] = meansOf(rows, 'total');
       t.diagnostic(`50 steps of otjr, loss ${first.toFixed(2)} -> ${last.toFixed(2)}; ${await page.innerText('#train-words')}`);
       assert.equal(steps, 50);
       assert.ok(last < 0.95 * first, `the loss went from ${first} to ${last}`);
-      whole = await saved(page, 'train-save-run');
+      whole = await saveFile(page, 'train-save-run');
       assert.equal(whole.name, 'otjr-step-50-run.safetensors');
-      await shoot(page, 'training');
+      await takeScreenshots(page, 'training');
     });
     await visit(browser, server, { path: SHORT }, async (page) => {
-      await attacked(page);
-      await press(page, 'train-begin');
-      await reached(page, 3);
+      await attackDone(page);
+      await click(page, 'train-begin');
+      await stepReached(page, 3);
       await attackAfter(page, () => page.click('#again'));
-      assert.ok(await step(page) < 45, 'an attack goes before training');
-      await reached(page, 8);
-      await press(page, 'train-pause');
+      assert.ok(await currentStep(page) < 45, 'an attack interrupts training');
+      await stepReached(page, 8);
+      await click(page, 'train-pause');
       await paused(page);
-      const at = await step(page);
-      await press(page, 'train-step');
-      await reached(page, at + 1);
+      const at = await currentStep(page);
+      await click(page, 'train-step');
+      await stepReached(page, at + 1);
       await paused(page);
-      assert.equal(await step(page), at + 1);
-      // A tab that is hidden keeps a copy.
+      assert.equal(await currentStep(page), at + 1);
+      // When its tab is hidden, the page stores the run.
       await hide(page);
-      await kept(page, `step ${at + 1} of 50`);
+      await runStored(page, `step ${at + 1} of 50`);
       await page.reload();
-      await attacked(page);
+      await attackDone(page);
       const earlier = page.locator('#train-earlier li');
       assert.match(await earlier.innerText(), new RegExp(`otjr on synthetic, wrn-10-1, step ${at + 1} of 50`));
       await earlier.locator('button', { hasText: 'Go on' }).click();
-      await notice(page, `The run is back where it was, after step ${at + 1}`);
-      await press(page, 'train-go');
-      await over(page);
-      const moved = await saved(page, 'train-save-run');
-      assert.ok(moved.bytes.equals(whole.bytes), 'the interrupted run ended elsewhere');
-      assert.equal(means(await numbers(page, 'train-chart-losses'), 'total')[2], 50, 'its losses before the reload are there');
-      // The model is attacked like any other.
-      await attackAfter(page, () => press(page, 'train-try'));
+      await expectNotice(page, `The run is back where it was, after step ${at + 1}`);
+      await click(page, 'train-go');
+      await runDone(page);
+      const moved = await saveFile(page, 'train-save-run');
+      assert.ok(moved.bytes.equals(whole.bytes), 'the interrupted run ended with other bytes');
+      assert.equal(meansOf(await chartData(page, 'train-chart-losses'), 'total')[2], 50, 'the losses from before the reload are missing');
+      // The trained model can be attacked.
+      await attackAfter(page, () => click(page, 'train-try'));
       assert.match(await page.innerText('#about-model'), /trained with otjr/);
-      // What is no run is refused, and the run stays.
+      // A file that is not a run is rejected, and the run stays.
       await page.setInputFiles('#train-resume-file', { name: 'x.safetensors', mimeType: '', buffer: whole.bytes.subarray(0, 1000) });
-      await notice(page, 'not a complete safetensors file');
+      await expectNotice(page, 'not a complete safetensors file');
       assert.match(await page.innerText('#train-words'), /^All 50 steps are done/);
     });
   });
 
-  // What is to be expected of either is said in tests/agreement.rs.
+  // tests/agreement.rs explains the expected differences.
   for (const [objective, atFirst, throughout, inTheEnd] of [['rand_jac', 1e-6, 1e-4, 1e-4], ['otjr', 1e-5, 2e-2, 2e-2]]) {
-    test(`a native run of ${objective} goes on here and then natively again, as if it had never moved`, {
-      timeout: 300_000, skip: !existsSync(AGREEMENT) && 'there is no file AGREEMENT: run tests/run',
+    test(`a native run of ${objective} continues in the page and then natively again, as if it had never moved`, {
+      timeout: 300_000, skip: !existsSync(AGREEMENT) && 'the file AGREEMENT is missing: run tests/run',
     }, async (t) => {
-      const left = (what) => readFile(join(LEFT, `handover-${objective}-${what}`));
-      const [start, end] = await Promise.all([left('step-5.safetensors'), left('end.safetensors')]);
-      const records = JSON.parse(await left('records.json'));
+      const handover = (what) => readFile(join(HANDOVER, `handover-${objective}-${what}`));
+      const [start, end] = await Promise.all([handover('step-5.safetensors'), handover('end.safetensors')]);
+      const records = JSON.parse(await handover('records.json'));
       let here;
       await visit(browser, server, { path: '#view=none&backend=cpu' }, async (page) => {
-        await attacked(page);
+        await attackDone(page);
         await page.setInputFiles('#train-resume-file', { name: 'native.safetensors', mimeType: '', buffer: start });
-        await notice(page, 'The run is back where it was, after step 5');
+        await expectNotice(page, 'The run is back where it was, after step 5');
         for (let n = 6; n <= 15; n++) {
-          await press(page, 'train-step');
-          await reached(page, n);
+          await click(page, 'train-step');
+          await stepReached(page, n);
           await paused(page);
         }
-        const losses = (await numbers(page, 'train-chart-losses')).filter((row) => row.series === 'total').map((row) => Number(row.y));
+        const losses = (await chartData(page, 'train-chart-losses')).filter((row) => row.series === 'total').map((row) => Number(row.y));
         const errors = losses.map((loss, i) => Math.abs(loss / records[5 + i].loss - 1));
         t.diagnostic(`ten losses, page against native: the first ${errors[0].toExponential(1)}, all at most ${Math.max(...errors).toExponential(1)} apart`);
         assert.equal(losses.length, 10);
         assert.ok(errors[0] < atFirst && Math.max(...errors) < throughout, `the losses are ${errors} apart`);
-        here = await saved(page, 'train-save-run');
+        here = await saveFile(page, 'train-save-run');
       });
       const directory = await mkdtemp(join(tmpdir(), 'otjr-'));
       try {
@@ -171,44 +172,44 @@ describe('training on the CPU', () => {
         await promisify(execFile)(NATIVE, ['--resume', moved, '--out', join(directory, 'out'), '--device', 'cpu'], { cwd: directory });
         const back = await readFile(join(directory, 'out', objective, 'checkpoint.safetensors'));
         assert.equal(tensors(back).metadata.step, '20');
-        const distance = apart(back, end);
+        const distance = weightDifference(back, end);
         t.diagnostic(`native, page, native against native alone: weights ${distance.toExponential(1)} apart`);
-        assert.ok(distance < inTheEnd, `the weights are ${distance} apart`);
+        assert.ok(distance < inTheEnd, `the weights differ by ${distance}`);
       } finally {
         await rm(directory, { recursive: true });
       }
     });
   }
 
-  test('500 steps in flat memory, tuned and judged on the way', { timeout: 600_000 }, async (t) => {
+  test('500 steps use constant memory; settings change during the run; runs are evaluated', { timeout: 600_000 }, async (t) => {
     const path = '#view=none&backend=cpu&train.limit=32&train.limit-test=8&train.batch=8&train.epochs=125&train.objective=pgd&train.train-steps=1';
     const full = (page) => page.addInitScript(() => { navigator.storage.estimate = async () => ({ quota: 1e6, usage: 9e5 }); });
     await visit(browser, server, { path, before: full }, async (page) => {
       const megabytes = async () => Number((await page.innerText('#train-words')).match(/memory (\d+) MB/)[1]);
       const heap = () => page.evaluate(() => Math.round(performance.memory.usedJSHeapSize / 1e6));
-      await attacked(page);
-      await press(page, 'train-begin');
-      await notice(page, /The run is not kept for the next visit: it has 0\.\d MB and only 0\.1 MB are left to this page/);
-      await reached(page, 100);
+      await attackDone(page);
+      await click(page, 'train-begin');
+      await expectNotice(page, /The run is not kept for the next visit: it has 0\.\d MB and only 0\.1 MB are left to this page/);
+      await stepReached(page, 100);
       const before = [await megabytes(), await heap()];
-      await set(page, 'fit-rate', '0.01');
-      await over(page, 500_000);
+      await setControl(page, 'fit-rate', '0.01');
+      await runDone(page, 500_000);
       const after = [await megabytes(), await heap()];
       t.diagnostic(`worker's memory after 100 steps ${before[0]} MB, after 500 ${after[0]} MB; the page's heap ${before[1]} and ${after[1]} MB`);
       assert.ok(after[0] <= before[0] + 2, `the worker's memory grew from ${before[0]} to ${after[0]} MB`);
-      const rates = (await numbers(page, 'train-chart-rate')).map((row) => Number(row.y));
-      assert.ok(Math.max(...rates) > 0.05 && rates.at(-1) < 0.001, 'the rate followed');
+      const rates = (await chartData(page, 'train-chart-rate')).map((row) => Number(row.y));
+      assert.ok(Math.max(...rates) > 0.05 && rates.at(-1) < 0.001, 'the learning rate did not follow');
       assert.match(page.url(), /train\.rate=0\.01/);
 
-      // Another objective on the same budget, and both judged by the same attack.
-      await set(page, 'fit-objective', 'ce');
-      await set(page, 'fit-epochs', '10');
-      await press(page, 'train-begin');
-      await over(page);
-      await press(page, 'train-judge');
+      // A second run with another objective; the same attack evaluates both.
+      await setControl(page, 'fit-objective', 'ce');
+      await setControl(page, 'fit-epochs', '10');
+      await click(page, 'train-begin');
+      await runDone(page);
+      await click(page, 'train-judge');
       await page.waitForFunction(() => document.querySelectorAll('#train-runs tbody tr').length === 2
         && [...document.querySelectorAll('#train-runs tbody tr')].every((row) => row.innerText.includes('pgd linf 8/255')), null, { timeout: 120_000 });
-      await press(page, 'train-copy');
+      await click(page, 'train-copy');
       await page.locator('#train-race-words', { hasText: 'copied' }).waitFor();
       const table = await page.evaluate(() => navigator.clipboard.readText());
       assert.deepEqual(table.trim().split('\n').map((line) => line.split('\t')[0]), ['Run', '1 pgd', '2 ce']);
@@ -216,80 +217,80 @@ describe('training on the CPU', () => {
     });
   });
 
-  test('a CIFAR archive and a labeled image are learned from, and the archive is there next time', { timeout: 300_000 }, async () => {
+  test('training uses a CIFAR archive and a labeled image, and the archive is stored for the next visit', { timeout: 300_000 }, async () => {
     await visit(browser, server, { path: '#view=none&backend=cpu&train.epochs=1&train.batch=8&train.train-steps=1' }, async (page) => {
-      await attacked(page);
+      await attackDone(page);
       await page.locator('#train-data summary').click();
       await page.setInputFiles('#train-data-file', { name: 'broken.tar.gz', mimeType: '', buffer: cifar().subarray(0, 500) });
-      await notice(page, 'broken.tar.gz');
+      await expectNotice(page, 'broken.tar.gz');
       await dropFiles(page, 'body', file('small.tar.gz', 'application/gzip', cifar()));
-      await notice(page, 'small.tar.gz is read as images to learn from');
+      await expectNotice(page, 'small.tar.gz is read as images to learn from');
       await page.locator('#train-material', { hasText: 'small.tar.gz: 50 images to learn from, 10 to judge by, 10 classes' }).waitFor();
       await page.locator('#train-data-kept li', { hasText: 'small.tar.gz' }).waitFor();
-      assert.doesNotMatch(await page.innerText('#train-data-kept'), /broken/, 'what cannot be read is not kept');
+      assert.doesNotMatch(await page.innerText('#train-data-kept'), /broken/, 'an unreadable archive was stored');
       await page.fill('#train-label', 'teapot');
-      await press(page, 'train-label-add');
+      await click(page, 'train-label-add');
       await page.locator('#train-material', { hasText: 'yours: 1 teapot' }).waitFor();
-      await press(page, 'train-begin');
-      await over(page);
+      await click(page, 'train-begin');
+      await runDone(page);
       assert.match(await page.innerText('#train-runs'), /cifar10, 55 images/);
-      await kept(page, /cifar10.*step (\d+) of \1/);
+      await runStored(page, /cifar10.*step (\d+) of \1/);
       await page.reload();
-      await attacked(page);
+      await attackDone(page);
       assert.match(await page.innerText('#train-material'), /^cifar10, which is not opened yet/);
       await page.selectOption('#fit-dataset', 'synthetic');
       await page.locator('#train-material', { hasText: 'The embedded set' }).waitFor();
       await page.locator('#train-data summary').click();
       await page.locator('#train-data-kept li', { hasText: 'small.tar.gz' }).locator('button', { hasText: 'Use' }).click();
       await page.locator('#train-material', { hasText: 'small.tar.gz: 50 images' }).waitFor();
-      // The run is of this set, and brings its own image along.
+      // The run uses this data set and contains its labeled image.
       await page.locator('#train-earlier button', { hasText: 'Go on' }).first().click();
-      await notice(page, 'The run is back where it was');
+      await expectNotice(page, 'The run is back where it was');
       await page.locator('#train-material', { hasText: 'yours: 1 teapot' }).waitFor();
-      assert.ok((await numbers(page, 'train-chart-losses')).length > 0, 'with its losses');
+      assert.ok((await chartData(page, 'train-chart-losses')).length > 0, 'the losses are missing');
     });
   });
 
-  test('a run that diverges goes on from its copy, ends where its epochs do, is put away and taken up', { timeout: 300_000 }, async () => {
+  test('a run that diverges resumes from its checkpoint, ends after fewer epochs, is closed and resumed', { timeout: 300_000 }, async () => {
     const path = '#view=none&backend=cpu&train.limit=64&train.limit-test=20&train.batch=16&train.epochs=50&train.train-steps=1&train.rate=100&train.schedule=cosine';
     await visit(browser, server, { path }, async (page) => {
-      await attacked(page);
-      await press(page, 'train-begin');
+      await attackDone(page);
+      await click(page, 'train-begin');
       await page.locator('#train-words', { hasText: /^Diverged after step \d+ of 200/ }).waitFor({ timeout: 120_000 });
-      await notice(page, /The loss became|no longer finite/);
-      await set(page, 'fit-rate', '0.01');
-      await press(page, 'train-go');
-      await notice(page, /The run goes on from the copy kept at step \d+/);
-      await reached(page, 10);
-      await set(page, 'fit-epochs', '1');
+      await expectNotice(page, /The loss became|no longer finite/);
+      await setControl(page, 'fit-rate', '0.01');
+      await click(page, 'train-go');
+      await expectNotice(page, /The run goes on from the copy kept at step \d+/);
+      await stepReached(page, 10);
+      await setControl(page, 'fit-epochs', '1');
       await page.locator('#train-words', { hasText: 'All 4 steps are done' }).waitFor();
-      await press(page, 'train-end');
+      await click(page, 'train-end');
       await page.locator('#train-runs tbody button', { hasText: 'Go on' }).click();
-      await notice(page, 'The run is back where it was');
+      await expectNotice(page, 'The run is back where it was');
       assert.match(await page.innerText('#train-words'), /^All 4 steps are done/);
-      // A small command waits for what is computed.
+      // Labeling an image does not stop the evaluation.
       await page.selectOption('#many-number', '20');
       await page.click('#many-begin');
       await page.locator('#train-data summary').click();
       await page.fill('#train-label', 'teapot');
-      await press(page, 'train-label-add');
+      await click(page, 'train-label-add');
       await page.locator('#train-material', { hasText: 'yours: 1 teapot' }).waitFor();
       assert.match(await page.innerText('#many-words'), /of 20 images/);
       assert.doesNotMatch(await page.innerText('#many-words'), /stopped early/);
     });
   });
 
-  test('a browser in which nothing can be kept is told of, once, and trains', { timeout: 120_000 }, async () => {
+  test('in a browser without storage the page shows one notice and trains', { timeout: 120_000 }, async () => {
     const before = (page) => page.addInitScript(() => { delete FileSystemFileHandle.prototype.createWritable; });
     await visit(browser, server, { path: SHORT, before }, async (page) => {
-      await attacked(page);
-      await press(page, 'train-begin');
-      await notice(page, 'The run is not kept for the next visit: this browser lets the page keep nothing');
-      await over(page);
+      await attackDone(page);
+      await click(page, 'train-begin');
+      await expectNotice(page, 'The run is not kept for the next visit: this browser lets the page keep nothing');
+      await runDone(page);
     });
   });
 
-  test('a folder of class folders is learned from', { timeout: 120_000 }, async () => {
+  test('training uses a folder of class folders', { timeout: 120_000 }, async () => {
     const folder = await mkdtemp(join(tmpdir(), 'otjr-'));
     try {
       for (const [name, shade] of [['dark', 30], ['light', 220]]) {
@@ -297,12 +298,12 @@ describe('training on the CPU', () => {
         for (let n = 0; n < 10; n++) await writeFile(join(folder, 'set', name, `${n}.png`), png(40, 32, () => [shade + n, shade, shade]));
       }
       await visit(browser, server, { path: '#view=none&backend=cpu&train.epochs=1&train.batch=6' }, async (page) => {
-        await attacked(page);
+        await attackDone(page);
         await page.locator('#train-data summary').click();
         await page.setInputFiles('#train-data-folder', join(folder, 'set'));
         await page.locator('#train-material', { hasText: 'set: 18 images to learn from, 2 to judge by, 2 classes' }).waitFor();
-        await press(page, 'train-begin');
-        await over(page);
+        await click(page, 'train-begin');
+        await runDone(page);
         assert.match(await page.innerText('#train-runs'), /folder, 18 images/);
       });
     } finally {
@@ -311,7 +312,7 @@ describe('training on the CPU', () => {
   });
 });
 
-/** CIFAR-10's archive with ten records a file: each a plain color. */
+/** A CIFAR-10 archive with ten images per file, each of one color. */
 function cifar() {
   const records = (seed) => Buffer.concat(Array.from({ length: 10 }, (_, i) => Buffer.concat([Buffer.of(i), Buffer.alloc(3072, (25 * i + seed) % 256)])));
   const files = [1, 2, 3, 4, 5].map((n) => [`data_batch_${n}.bin`, records(n)]);
@@ -331,9 +332,9 @@ function cifar() {
   return gzipSync(Buffer.concat([...files.map(member), Buffer.alloc(1024)]));
 }
 
-// --- a GPU, if only an emulated one ------------------------------------------------------------------------------------
+// --- an emulated GPU ---------------------------------------------------------------------------------------------------
 
-/** Counts what the worker asks of WebGPU, and keeps the device to kill it. */
+/** Counts the worker's WebGPU calls, and stores the device so that a test can destroy it. */
 const COUNTING = `
 const counts = self.counts = { dispatches: 0, readbacks: 0, uploads: 0, uploaded: 0, buffers: 0 };
 const wrap = (type, name, count) => {
@@ -354,7 +355,7 @@ GPUAdapter.prototype.requestDevice = async function (...all) { return self.devic
 describe('training on WebGPU', () => {
   let [browser, counting] = [];
   before(async () => {
-    [browser, counting] = [await launch('webgpu'), await site({ before: { 'worker-gpu_loader.js': COUNTING } })];
+    [browser, counting] = [await launchBrowser('webgpu'), await serveSite({ before: { 'worker-gpu_loader.js': COUNTING } })];
   });
   after(() => Promise.all([browser?.close(), counting?.close()]));
 
@@ -363,22 +364,22 @@ describe('training on WebGPU', () => {
       const answer = await worker.evaluate(what).catch(() => null);
       if (answer) return answer;
     }
-    throw new Error('no worker counts');
+    throw new Error('no worker counts its calls');
   };
 
-  test('50 steps: the loss falls, few read-backs; a lost device is survived', { timeout: 4 * SLOW }, async (t) => {
+  test('the loss decreases in 50 steps with few read-backs, and the run survives a lost device', { timeout: 4 * SLOW }, async (t) => {
     const path = '#view=none&attack=fgsm&backend=gpu&train.limit=8&train.limit-test=2&train.batch=4&train.epochs=25&train.objective=ce&train.rate=0.05';
-    // Copies are kept when the test says so: here they would be made every few steps.
+    // Without a timer the page stores the run only when the test hides the tab. It would otherwise store it every few steps.
     const before = (page) => page.addInitScript(() => { window.setInterval = () => 0; });
     await visit(browser, counting, { path, before, allow: [/device|Device|panicked|unreachable|lost|buffer/] }, async (page) => {
       await page.locator('#backend-line', { hasText: /^WebGPU on/ }).waitFor({ timeout: SLOW });
-      await attacked(page, SLOW);
-      await press(page, 'train-begin');
-      await reached(page, 10, SLOW);
-      const counts = async () => ({ ...await inWorker(page, () => self.counts && { ...self.counts }), step: await step(page) });
+      await attackDone(page, SLOW);
+      await click(page, 'train-begin');
+      await stepReached(page, 10, SLOW);
+      const counts = async () => ({ ...await inWorker(page, () => self.counts && { ...self.counts }), step: await currentStep(page) });
       const KINDS = ['dispatches', 'readbacks', 'uploads', 'uploaded'];
       const first = await counts();
-      await reached(page, 30, 2 * SLOW);
+      await stepReached(page, 30, 2 * SLOW);
       const then = await counts();
       const per = (key) => (then[key] - first[key]) / (then.step - first.step);
       t.diagnostic(`${then.step - first.step} steps of ce, batch 4: ${KINDS.map((key) => `${per(key).toFixed(1)} ${key}`).join(', ')} a step`);
@@ -389,17 +390,17 @@ describe('training on WebGPU', () => {
       assert.ok(per('dispatches') <= 900, `${per('dispatches')} dispatches a step`);
       assert.ok(per('uploaded') <= 4 * 4 * 3072 + 10_000, `${per('uploaded')} bytes a step`);
 
-      // The device is lost; the run goes on from its copy.
+      // The device is lost; the run resumes from its checkpoint.
       await hide(page);
-      await kept(page, /step [1-9]\d* of 50/);
+      await runStored(page, /step [1-9]\d* of 50/);
       await inWorker(page, () => self.device && (self.device.destroy(), true));
-      t.diagnostic(await notice(page, /The run goes on from the copy kept at step \d+/));
+      t.diagnostic(await expectNotice(page, /The run goes on from the copy kept at step \d+/));
       t.diagnostic(JSON.stringify(await notices(page)));
-      await over(page, 3 * SLOW);
-      const [begun, ended, steps] = means(await numbers(page, 'train-chart-losses'), 'total');
-      t.diagnostic(`loss ${begun.toFixed(2)} -> ${ended.toFixed(2)}; ${await page.innerText('#train-words')}`);
+      await runDone(page, 3 * SLOW);
+      const [first10, last10, steps] = meansOf(await chartData(page, 'train-chart-losses'), 'total');
+      t.diagnostic(`loss ${first10.toFixed(2)} -> ${last10.toFixed(2)}; ${await page.innerText('#train-words')}`);
       assert.equal(steps, 50);
-      assert.ok(ended < begun, `the loss went from ${begun} to ${ended}`);
+      assert.ok(last10 < first10, `the loss went from ${first10} to ${last10}`);
     });
   });
 });
