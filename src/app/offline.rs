@@ -26,7 +26,7 @@ pub async fn keep() {
     let fetched = browser::window().performance().map(|p| p.get_entries_by_type("resource")).unwrap_or_default();
     let fetched = fetched.iter().filter_map(|entry| entry.dyn_into::<PerformanceResourceTiming>().ok());
     let origin = browser::window().location().origin().unwrap_or_default();
-    let here = fetched.map(|entry| entry.name()).filter(|address| address.starts_with(&init_from));
+    let here = fetched.map(|entry| entry.name()).filter(|address| address.starts_with(&origin));
     // Photos and their models when they have been looked at.
     let models = BuiltinModel::all(ImageDomain::Shapes).map(|model| format!("{MODELS}/{}", model.file()));
     // What workers fetch the page does not see.
