@@ -9,7 +9,7 @@ import { dropFiles, file, launchBrowser, longestTask, pasteFile, serveSite, visi
 
 /** SwiftShader emulates a GPU and is about a hundred times slower than one. */
 const SLOW = 240_000;
-/** File of the native program's results, written by tests/agreement.rs. */
+/** File of the native program's results, written by tests/agreement/main.rs. */
 const { AGREEMENT } = process.env;
 
 let server;
@@ -114,17 +114,17 @@ describe('on the CPU', () => {
             await attackAfter(page, () => page.evaluate((hash) => { location.hash = hash; }, `#model=${model}&sample=${sample}&${attack}&backend=cpu`));
             assert.match(page.url(), new RegExp(`model=${model}&sample=${sample}&`));
             const found = await probabilities(page);
-            const apart = [largestDifference(found.clean, clean), largestDifference(found.attacked, expected)];
-            t.diagnostic(`${model}, sample ${sample}, ${attack}: clean ${apart[0].toExponential(1)}, attacked ${apart[1].toExponential(1)} apart`);
-            // The result of many sign steps can depend on rounding (see tests/agreement.rs), so PGD-20 may differ on a few samples.
-            if (attack === 'attack=pgd') twenty.push(apart[1]);
-            else assert.ok(apart[1] < (/norm=l2/.test(attack) ? 5e-3 : 1e-4), `${model}, sample ${sample}, ${attack}: ${apart[1]} apart`);
-            assert.ok(apart[0] < 1e-4, `${model}, sample ${sample}: ${apart[0]} apart`);
+            const difference = [largestDifference(found.clean, clean), largestDifference(found.attacked, expected)];
+            t.diagnostic(`${model}, sample ${sample}, ${attack}: difference: clean ${difference[0].toExponential(1)}, attacked ${difference[1].toExponential(1)}`);
+            // The result of many sign steps can depend on rounding (see tests/agreement/main.rs), so PGD-20 may differ on a few samples.
+            if (attack === 'attack=pgd') twenty.push(difference[1]);
+            else assert.ok(difference[1] < (/norm=l2/.test(attack) ? 5e-3 : 1e-4), `${model}, sample ${sample}, ${attack}: difference ${difference[1]}`);
+            assert.ok(difference[0] < 1e-4, `${model}, sample ${sample}: difference ${difference[0]}`);
           }
         }
       });
     }
-    assert.ok(twenty.filter((d) => d < 1e-4).length >= 5, `PGD-20: ${twenty} apart`);
+    assert.ok(twenty.filter((d) => d < 1e-4).length >= 5, `PGD-20: differences ${twenty}`);
   });
 
   test('attacks fool the standard model but not the robust one', async (t) => {
@@ -177,18 +177,18 @@ describe('on WebGPU', () => {
       assert.match(await page.innerText('#backend-line'), /^WebGPU on .*, as chosen/);
       await checkEpsilon(page, 8);
       const gpu = await probabilities(page);
-      const apart = [largestDifference(gpu.clean, cpu.clean), largestDifference(gpu.attacked, cpu.attacked)];
+      const difference = [largestDifference(gpu.clean, cpu.clean), largestDifference(gpu.attacked, cpu.attacked)];
       const gpuPixels = await pixels(page, 'attacked');
       const other = gpuPixels.filter((value, i) => value !== cpuPixels[i]).length;
-      t.diagnostic(`CPU and WebGPU: clean ${apart[0].toExponential(1)}, attacked ${apart[1].toExponential(1)} apart, ${other} of 3072 values differ`);
-      assert.ok(apart[0] < 1e-4 && apart[1] < 1e-3 && other <= 30, `CPU and WebGPU are ${apart} apart, ${other} pixel values differ`);
+      t.diagnostic(`CPU and WebGPU: difference: clean ${difference[0].toExponential(1)}, attacked ${difference[1].toExponential(1)}, ${other} of 3072 values differ`);
+      assert.ok(difference[0] < 1e-4 && difference[1] < 1e-3 && other <= 30, `CPU and WebGPU differ by ${difference}, ${other} pixel values differ`);
       await attackAfter(page, () => setControl(page, 'attack', 'pgd'), SLOW);
       t.diagnostic(`two steps of PGD: ${await page.innerText('#progress')}`);
       await checkEpsilon(page, 8);
     });
   });
 
-  // Takes about 4 minutes on SwiftShader, so it runs only on request. tests/gpu.rs runs the same check on wgpu.
+  // Takes about 4 minutes on SwiftShader, so it runs only on request. tests/core/gpu.rs runs the same check on wgpu.
   if (process.env.SLOW) test('the backend check agrees with PyTorch', async (t) => {
     await visit(browser, server, { path: '#attack=fgsm&backend=gpu' }, async (page) => {
       await attackDone(page, SLOW);

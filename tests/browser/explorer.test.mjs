@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { VIEWS, attackDone, viewReady, chartData, openView, probabilities, saveChart, viewContent, top, selectModel } from './driver.mjs';
 import { launchBrowser, updateReadmeImage, takeScreenshots, serveSite, visit } from './harness.mjs';
 
-/** File of the native program's results, written by tests/agreement.rs. */
+/** File of the native program's results, written by tests/agreement/main.rs. */
 const { AGREEMENT } = process.env;
 
 let server, browser;
@@ -177,14 +177,14 @@ test('layer shifts agree with the native program', { skip: !existsSync(AGREEMENT
       for (const { model, samples } of models) {
         const of = (rows) => rows.filter(({ series }) => series === { otjr: 'robust model', ce: 'standard model' }[model]);
         const { layers } = samples.find((s) => s.sample === sample).attacks[attack];
-        let apart = 0;
+        let difference = 0;
         layers.forEach(({ name, relative_l2, cosine: turned }, i) => {
           const found = [of(change)[i], of(cosine)[i]];
           assert.deepEqual(found.map(({ x, place }) => [x, place]), [[i, name], [i, name]]);
-          apart = Math.max(apart, Math.abs(found[0].y / 100 / relative_l2 - 1), Math.abs(found[1].y - turned));
+          difference = Math.max(difference, Math.abs(found[0].y / 100 / relative_l2 - 1), Math.abs(found[1].y - turned));
         });
-        t.diagnostic(`${model}, sample ${sample}: ${layers.length} layers, at most ${apart.toExponential(1)} apart`);
-        assert.ok(layers.length > 5 && apart < 1e-3, `${model}, sample ${sample}: ${apart} apart`);
+        t.diagnostic(`${model}, sample ${sample}: ${layers.length} layers, difference at most ${difference.toExponential(1)}`);
+        assert.ok(layers.length > 5 && difference < 1e-3, `${model}, sample ${sample}: difference ${difference}`);
       }
     });
   }

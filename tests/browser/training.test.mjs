@@ -12,7 +12,7 @@ import { dropFiles, file, launchBrowser, takeScreenshots, serveSite, visit } fro
 import { attackAfter, attackDone, expectNotice, notices, chartData, png, setControl } from './driver.mjs';
 
 const SLOW = 300_000; // SwiftShader shares two cores with other programs
-/** tests/agreement.rs writes a run into this directory. The native programs are next to it. */
+/** tests/agreement/main.rs writes a run into this directory. The native programs are next to it. */
 const { AGREEMENT = '' } = process.env;
 const HANDOVER = dirname(AGREEMENT);
 const NATIVE = join(HANDOVER, '../release/train');
@@ -140,7 +140,7 @@ describe('training on the CPU', () => {
     });
   });
 
-  // tests/agreement.rs explains the expected differences.
+  // tests/agreement/main.rs explains the expected differences.
   for (const [objective, atFirst, throughout, inTheEnd] of [['rand_jac', 1e-6, 1e-4, 1e-4], ['otjr', 1e-5, 2e-2, 2e-2]]) {
     test(`a native run of ${objective} continues in the page and then natively again, as if it had never moved`, {
       timeout: 300_000, skip: !existsSync(AGREEMENT) && 'the file AGREEMENT is missing: run tests/run',
@@ -160,9 +160,9 @@ describe('training on the CPU', () => {
         }
         const losses = (await chartData(page, 'train-chart-losses')).filter((row) => row.series === 'total').map((row) => Number(row.y));
         const errors = losses.map((loss, i) => Math.abs(loss / records[5 + i].loss - 1));
-        t.diagnostic(`ten losses, page against native: the first ${errors[0].toExponential(1)}, all at most ${Math.max(...errors).toExponential(1)} apart`);
+        t.diagnostic(`ten losses, relative differences between page and native: first ${errors[0].toExponential(1)}, largest ${Math.max(...errors).toExponential(1)}`);
         assert.equal(losses.length, 10);
-        assert.ok(errors[0] < atFirst && Math.max(...errors) < throughout, `the losses are ${errors} apart`);
+        assert.ok(errors[0] < atFirst && Math.max(...errors) < throughout, `relative differences of the losses: ${errors}`);
         here = await saveFile(page, 'train-save-run');
       });
       const directory = await mkdtemp(join(tmpdir(), 'otjr-'));
@@ -173,7 +173,7 @@ describe('training on the CPU', () => {
         const back = await readFile(join(directory, 'out', objective, 'checkpoint.safetensors'));
         assert.equal(tensors(back).metadata.step, '20');
         const distance = weightDifference(back, end);
-        t.diagnostic(`native, page, native against native alone: weights ${distance.toExponential(1)} apart`);
+        t.diagnostic(`weights of native, page, native against native alone: difference ${distance.toExponential(1)}`);
         assert.ok(distance < inTheEnd, `the weights differ by ${distance}`);
       } finally {
         await rm(directory, { recursive: true });
