@@ -56,12 +56,12 @@ fn Square(whole: Arc<SourceImage>) -> impl IntoView {
     let state = ctx.state;
     let area = NodeRef::<Div>::new();
     let grip = StoredValue::new(DragGesture::default());
-    let SourceImage { size, shown, .. } = *whole;
+    let SourceImage { size, preview_size, .. } = *whole;
     let crop = Memo::new(move |_| state.with(|s| s.frame.as_ref().map_or(Crop::centered(size), |frame| frame.crop)));
     let put = move |crop: Crop| ctx.dispatch(UserAction::Crop(crop));
     let key = move |key: &str| state.with_untracked(|s| s.frame.as_ref().and_then(|frame| CropState::key(frame, key)));
 
-    let canvas = painted(move || Some(pixels::of_rgb(&whole.rgb)));
+    let canvas = painted(move || Some(pixels::of_rgb(&whole.preview)));
 
     // Nothing inside the area takes events, so they count from its corner.
     let at = move |e: &web_sys::MouseEvent| {
@@ -131,7 +131,7 @@ fn Square(whole: Arc<SourceImage>) -> impl IntoView {
                 aria-label="The whole image with the square that the model sees" aria-describedby="crop-place crop-help"
                 style:--shape=(f64::from(size[0]) / f64::from(size[1])).to_string()
                 on:pointerdown=down on:pointermove=moved on:pointerup=up on:pointercancel=up on:wheel=wheel on:keydown=pressed>
-                <canvas node_ref=canvas width=shown[0].to_string() height=shown[1].to_string() aria-hidden="true"></canvas>
+                <canvas node_ref=canvas width=preview_size[0].to_string() height=preview_size[1].to_string() aria-hidden="true"></canvas>
                 <div class="square" aria-hidden="true" style:--x=move || part(crop.get().x, size[0])
                     style:--y=move || part(crop.get().y, size[1]) style:--side=move || part(crop.get().side, size[0])></div>
             </div>

@@ -73,7 +73,7 @@ fn Label() -> impl IntoView {
     let text = NodeRef::<Input>::new();
     let classes = Memo::new(move |_| ctx.state.with(|s| s.training.data.classes.clone()));
     let ready = Memo::new(move |_| ctx.state.with(|s| s.image.is_some()));
-    let any = Memo::new(move |_| ctx.state.with(|s| !s.training.data.own.is_empty()));
+    let any = Memo::new(move |_| ctx.state.with(|s| !s.training.data.labeled.is_empty()));
     let submit = move |e: ev::SubmitEvent| {
         e.prevent_default();
         let Some(text) = text.get_untracked().filter(|_| ready.get_untracked()) else { return };

@@ -126,9 +126,10 @@ type Pair = ([Vec<u8>; 2], String);
 fn pairs(run: &Run) -> Vec<Pair> {
     let Some(seen) = run.last.as_ref().and_then(|look| look.batch.as_ref()) else { return Vec::new() };
     let pair = |i: usize| {
-        let images = [&seen.x, &seen.x_adv].map(|all| pixels::of_bytes(&all[i * IMAGE_LEN..(i + 1) * IMAGE_LEN]));
-        let [label, clean, attacked] =
-            [&seen.labels, &seen.clean, &seen.attacked].map(|all| training::class_name(run, all[i].into()));
+        let images = [&seen.images, &seen.adversarial_images]
+            .map(|all| pixels::of_bytes(&all[i * IMAGE_LEN..(i + 1) * IMAGE_LEN]));
+        let [label, clean, attacked] = [&seen.labels, &seen.clean_predictions, &seen.adversarial_predictions]
+            .map(|all| training::class_name(run, all[i].into()));
         (images, format!("{label}: seen as {clean}; attacked, as {attacked}"))
     };
     (0..seen.labels.len()).map(pair).collect()
