@@ -18,7 +18,7 @@ use std::{cell::Cell, collections::BTreeMap, fmt::Display, rc::Rc};
 use burn::tensor::Device;
 
 use crate::{
-    attack::{self, ModelOracle},
+    attack::{Error as AttackError, ModelOracle},
     data::{IMAGE_SIZE, ImageSet, image::DecodedImage},
     model::Model,
     platform::{self, DeviceChoice},
@@ -160,8 +160,8 @@ impl Session {
 }
 
 /// Converts an error of an attack. Only a device error concerns the device.
-fn attack_failed(error: attack::Error) -> CommandError {
-    let scope = if matches!(error, attack::Error::Device(_)) { ErrorScope::Device } else { ErrorScope::Attack };
+fn attack_failed(error: AttackError) -> CommandError {
+    let scope = if matches!(error, AttackError::Device(_)) { ErrorScope::Device } else { ErrorScope::Attack };
     CommandError::new(scope, error)
 }
 
