@@ -36,7 +36,7 @@ use training::Run;
 pub type CurrentJob = Rc<Cell<u64>>;
 
 /// Receiver of a session's events.
-pub type EventSink = Rc<dyn Fn(Event)>;
+type EventSink = Rc<dyn Fn(Event)>;
 
 /// The device, models, image and training run of one page.
 pub struct Session {

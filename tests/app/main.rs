@@ -222,7 +222,7 @@ fn many_images_are_attacked_and_counted() {
     let record = Record { name: "apgd-ce".into(), before: 40, after: 30, ..Record::default() };
     let accuracy = Accuracy { images: 50, clean: 40, robust: 30 };
     let report = Report { accuracy, records: vec![record], flags: Vec::new(), part: 0.5 };
-    let mut hear = |id, over, stopped| {
+    let mut receive = |id, over, stopped| {
         state.apply(Msg::Worker(
             BackendKind::Cpu,
             Event::EvaluationProgress { id, report: report.clone(), finished: over, stopped },
