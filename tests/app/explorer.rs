@@ -19,7 +19,7 @@ use otjr::{
     protocol::{AttackImage, Command, ErrorScope, Event, Slot, Transfer},
 };
 
-use super::{attacked, attacking, receive, image, model_at, result, user};
+use super::{attacked, attacking, image, model_at, receive, result, user};
 
 fn classified(slot: Slot) -> Event {
     Event::Classified { slot, probabilities: vec![0.9, 0.06, 0.04] }

@@ -11,7 +11,7 @@ use otjr::{
     protocol::{AttackImage, Command, ErrorScope, Event, ImageExport, ImageInfo, Slot, SourceImage},
 };
 
-use super::{attacked, attacking, receive, model_at, opened, result, user};
+use super::{attacked, attacking, model_at, opened, receive, result, user};
 
 fn square(crop: Crop) -> Event {
     let pixels = vec![crop.x as u8; 3072];

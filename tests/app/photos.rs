@@ -15,7 +15,7 @@ use otjr::{
     protocol::{Command, ErrorScope, InitFrom, Slot},
 };
 
-use super::{attacked, attacking, receive, image, model_at, opened, result, user};
+use super::{attacked, attacking, image, model_at, opened, receive, result, user};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/public/photos");
 const ROBUST: BuiltinModel = BuiltinModel { world: ImageDomain::Photos, slot: Slot::Robust };

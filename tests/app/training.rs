@@ -17,7 +17,7 @@ use otjr::{
     train::{Record, TrainConfig},
 };
 
-use super::{attacked, attacking, crash, receive, model_at, opened, result, user};
+use super::{attacked, attacking, crash, model_at, opened, receive, result, user};
 
 fn info(step: u64) -> RunInfo {
     let settings = TrainConfig::demo().to_pairs();
