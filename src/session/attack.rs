@@ -9,8 +9,8 @@ use super::{
 use crate::{
     attack::{
         self, Attack, AttackBatch, AttackConfig, AttackKind, AttackOutcome, Goal,
-        autoattack::{self, Flag},
         any::{NamedAttack, build_attacks},
+        autoattack::{self, Flag},
     },
     data::synthetic,
     evaluate::Evaluation,

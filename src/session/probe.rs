@@ -7,7 +7,9 @@ use super::{
     softmax,
 };
 use crate::{
-    attack::{Attack, AttackBatch, AttackConfig, AttackKind, Error, Goal, Logits, ModelOracle, Norm, any::build_attacks},
+    attack::{
+        Attack, AttackBatch, AttackConfig, AttackKind, Error, Goal, Logits, ModelOracle, Norm, any::build_attacks,
+    },
     data::{IMAGE_SIZE, ImageSet, synthetic, to_unit_range},
     explore::{
         embedding::Embedding,
