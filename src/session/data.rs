@@ -98,8 +98,7 @@ impl Session {
             (_, Dataset::Synthetic) => Rc::new(synthetic::default_splits([config.limit, config.limit_test])),
             (Some(uploaded), dataset) if uploaded.dataset == dataset => uploaded.splits.clone(),
             (_, dataset) => {
-                let message =
-                    format!("this run trains on {dataset}: open its archive under “Add training images” first");
+                let message = format!("this run trains on {dataset}: open its archive in the training section first");
                 return Err(training_error(message));
             }
         };

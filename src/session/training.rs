@@ -120,7 +120,7 @@ pub(super) fn training_error(problem: impl std::fmt::Display) -> CommandError {
 
 /// Returns the error for a run whose loss, weights or outputs are no longer finite.
 pub(super) fn diverged(reason: impl std::fmt::Display) -> CommandError {
-    let remedy = "lower the rate or the coefficients, then “Resume” continues from the last checkpoint of the run.";
+    let remedy = "lower the rate or the coefficients, then resume the run from its last checkpoint.";
     CommandError::new(ErrorScope::Diverged, format_args!("{reason}: {remedy}"))
 }
 
