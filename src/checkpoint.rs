@@ -1,7 +1,8 @@
-//! Files of arrays: safetensors, as PyTorch's `safetensors.torch` reads and writes them.
+//! Checkpoint files in the safetensors format, as read and written by PyTorch's `safetensors.torch`.
 //!
-//! A checkpoint of ours holds `model.*` (the state dict), `optimizer.velocity.*` while training is not over, and in its
-//! metadata the configuration, the classes' names and the step. A bare state dict without the prefix is read as well.
+//! A checkpoint of this crate contains the state dict as `model.*`, the state of the optimizer as `optimiser.velocity.*`
+//! until training is finished, and metadata such as the settings, the class names and the step. State dicts without the
+//! prefix `model.` can be read as well.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,135 +13,176 @@ use crate::model::{
     parameter::{Array, Arrays},
 };
 
-/// What is wrong with a file of arrays.
+/// An error in a checkpoint file.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The file is truncated or not in the safetensors format.
     #[error(
-        "not a complete safetensors file ({0}): if it was downloaded or copied, fetch it again; if PyTorch saved it, `convert` turns it into one"
+        "not a complete safetensors file ({0}): if you downloaded or copied it, do so again; if PyTorch saved it, convert it with the program `convert`"
     )]
-    Broken(String),
-    #[error("tensor '{0}' has element type {1:?}; float32, float16, bfloat16, float64 and int64 can be read")]
+    Malformed(String),
+    /// A tensor has an unsupported element type.
+    #[error(
+        "tensor '{0}' has element type {1:?}, but only float32, float16, bfloat16, float64 and int64 are supported: convert it in PyTorch"
+    )]
     ElementType(String, Dtype),
-    #[error("float16 holds numbers up to 65504, and '{name}' has {value}: leave it at float32")]
-    Half { name: String, value: f32 },
+    /// A value is outside the range of float16.
+    #[error("tensor '{name}' contains {value}, but the largest float16 number is 65504: write float32 instead")]
+    HalfOverflow {
+        /// The name of the tensor.
+        name: String,
+        /// The value.
+        value: f32,
+    },
+    /// The arrays do not describe a model.
     #[error("{0}")]
     Model(#[from] crate::model::Error),
+    /// A metadata entry is missing or invalid.
     #[error("metadata '{key}': {problem}")]
-    Metadata { key: &'static str, problem: String },
+    Metadata {
+        /// The key of the entry.
+        key: &'static str,
+        /// The problem.
+        problem: String,
+    },
 }
 
-/// Named arrays with text beside them.
+/// Named arrays and text metadata.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Checkpoint {
+    /// The arrays by name.
     pub arrays: Arrays,
+    /// The metadata by key.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// The prefix of a model's tensors in our files and in the oracle's fixtures.
+/// Prefix of the names of the model's tensors in checkpoints of this crate and in the PyTorch fixtures.
 pub const MODEL_PREFIX: &str = "model.";
-/// The one entry of our files' metadata: a JSON object of the rest.
+/// The only key in the metadata of the file: a JSON object with all entries.
 const METADATA: &str = "otjr";
 
 impl Checkpoint {
-    /// Reads a file's bytes. Integers (labels, counters) become floats as well.
+    /// Reads a safetensors file. All element types are converted to float32.
+    ///
+    /// # Errors
+    /// If the file is truncated or malformed, or a tensor has an unsupported element type.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let broken = |e: safetensors::SafeTensorError| Error::Broken(e.to_string());
-        let file = SafeTensors::deserialize(bytes).map_err(broken)?;
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+        let malformed = |e: safetensors::SafeTensorError| Error::Malformed(e.to_string());
+        let file = SafeTensors::deserialize(bytes).map_err(malformed)?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(malformed)?;
         let mut arrays = Arrays::new();
         for (name, view) in file.tensors() {
-            let values = floats(&name, &view)?;
+            let values = to_f32(&name, &view)?;
             arrays.insert(name, Array { shape: view.shape().to_vec(), values });
         }
         let mut metadata: BTreeMap<String, String> =
             header.metadata().clone().unwrap_or_default().into_iter().collect();
-        if let Some(ours) = metadata.remove(METADATA) {
+        if let Some(json) = metadata.remove(METADATA) {
             let problem = |e: serde_json::Error| Error::Metadata { key: METADATA, problem: e.to_string() };
-            metadata.extend(serde_json::from_str::<BTreeMap<String, String>>(&ours).map_err(problem)?);
+            metadata.extend(serde_json::from_str::<BTreeMap<String, String>>(&json).map_err(problem)?);
         }
         Ok(Self { arrays, metadata })
     }
 
-    /// The bytes of a float32 safetensors file.
+    /// Returns the bytes of a float32 safetensors file. Equal checkpoints have equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.serialize(false).expect("float32 holds every value")
+        self.serialize(false).expect("float32 needs no conversion")
     }
 
-    /// The same in about half the size (see [`stored`]).
+    /// Returns the bytes of a safetensors file with float16 weights, which has about half the size (see [`encode_array`]).
+    ///
+    /// # Errors
+    /// If a weight is outside the range of float16.
     pub fn to_f16_bytes(&self) -> Result<Vec<u8>, Error> {
         self.serialize(true)
     }
 
     fn serialize(&self, half: bool) -> Result<Vec<u8>, Error> {
-        let stored = |(name, array): (&String, &Array)| Ok((name.clone(), stored(name, array, half)?));
-        let bytes: BTreeMap<String, (Vec<u8>, bool)> = self.arrays.iter().map(stored).collect::<Result<_, Error>>()?;
+        let mut encoded: BTreeMap<&String, EncodedArray> = BTreeMap::new();
+        for (name, array) in &self.arrays {
+            encoded.insert(name, encode_array(name, array, half)?);
+        }
         let views = self.arrays.iter().map(|(name, array)| {
-            let (bytes, half) = &bytes[name];
-            let view = TensorView::new(if *half { Dtype::F16 } else { Dtype::F32 }, array.shape.clone(), bytes);
-            (name, view.expect("an array has as many values as its shape says"))
+            let EncodedArray { bytes, is_half } = &encoded[name];
+            let view = TensorView::new(if *is_half { Dtype::F16 } else { Dtype::F32 }, array.shape.clone(), bytes);
+            (name, view.expect("the number of values of an array matches its shape"))
         });
-        // The crate keeps metadata in a HashMap, whose order is random; one entry has one order, so equal contents make
-        // equal bytes.
+        // The safetensors crate stores metadata in a HashMap, whose order is random. With a single entry, the bytes are
+        // deterministic.
         let metadata = HashMap::from([(METADATA.to_owned(), serde_json::json!(self.metadata).to_string())]);
         Ok(safetensors::serialize(views, Some(metadata)).expect("arrays and text can be serialized"))
     }
 
-    /// The arrays whose names begin with `prefix`, without it.
+    /// Returns the arrays whose names start with `prefix`, with the prefix removed from their names.
     pub fn arrays_with_prefix(&self, prefix: &str) -> Arrays {
         let strip = |(name, array): (&String, &Array)| Some((name.strip_prefix(prefix)?.to_owned(), array.clone()));
         self.arrays.iter().filter_map(strip).collect()
     }
 
-    /// Adds arrays under a prefix.
+    /// Inserts arrays and prepends `prefix` to their names.
     pub fn insert_with_prefix(&mut self, prefix: &str, arrays: Arrays) {
         self.arrays.extend(arrays.into_iter().map(|(name, array)| (format!("{prefix}{name}"), array)));
     }
 
-    /// The same file with the model and nothing that only training needs.
+    /// Removes all arrays except those of the model.
     pub fn without_optimizer(mut self) -> Self {
         self.arrays.retain(|name, _| name.starts_with(MODEL_PREFIX));
         self
     }
 
-    /// The state dict: the tensors under `model.`, or all of them if none is.
+    /// Returns the state dict: the arrays with the prefix `model.`, or all arrays if there are none.
     pub fn model_arrays(&self) -> Arrays {
         let model = self.arrays_with_prefix(MODEL_PREFIX);
         if model.is_empty() { self.arrays.clone() } else { model }
     }
 
-    /// The classes' names, if the file names as many as `count`; else their numbers.
+    /// Returns the class names if the metadata contains exactly `count`, and default names otherwise.
     pub fn class_names(&self, count: usize) -> Vec<String> {
-        let named = self.metadata.get("classes").and_then(|text| serde_json::from_str::<Vec<String>>(text).ok());
-        named.filter(|names| names.len() == count).unwrap_or_else(|| (0..count).map(unnamed).collect())
+        let names = self.metadata.get("classes").and_then(|json| serde_json::from_str::<Vec<String>>(json).ok());
+        names.filter(|names| names.len() == count).unwrap_or_else(|| (0..count).map(unnamed).collect())
     }
 }
 
-/// The first class that two lists of names, equally long, call differently; [`unnamed`] goes with every name.
+/// Returns the first class with different names in two lists of equal length. Default names match any name.
 pub fn first_class_mismatch(a: &[String], b: &[String]) -> Option<usize> {
-    let differs = |(i, (a, b)): (usize, (&String, &String))| a != b && ![a, b].contains(&&unnamed(i));
-    a.iter().zip(b).enumerate().position(differs)
+    a.iter().zip(b).enumerate().position(|(i, (a, b))| {
+        let default_name = unnamed(i);
+        a != b && *a != default_name && *b != default_name
+    })
 }
 
-/// An array's bytes, and whether they are float16. With `half` those of weights are; norms and biases are few, and a
-/// variance may be too small for it.
+/// The bytes of an array in a file, little-endian.
+pub(crate) struct EncodedArray {
+    pub bytes: Vec<u8>,
+    /// Whether the elements are float16 instead of float32.
+    pub is_half: bool,
+}
+
+/// Encodes an array. With `half`, arrays of two or more dimensions (weights) are encoded as float16.
+///
+/// Biases and the parameters of batch normalization always stay float32. They are small, and a variance may be below the
+/// range of float16.
 ///
 /// # Errors
-/// If a value is too large for float16.
-pub fn stored(name: &str, array: &Array, half: bool) -> Result<(Vec<u8>, bool), Error> {
+/// If a weight is above the range of float16.
+pub(crate) fn encode_array(name: &str, array: &Array, half: bool) -> Result<EncodedArray, Error> {
     if !half || array.shape.len() < 2 {
-        return Ok((array.values.iter().flat_map(|v| v.to_le_bytes()).collect(), false));
+        let bytes = array.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        return Ok(EncodedArray { bytes, is_half: false });
     }
-    let narrow = |&value: &f32| {
-        let narrow = half::f16::from_f32(value);
-        let fits = narrow.is_finite() || !value.is_finite();
-        if fits { Ok(narrow.to_le_bytes()) } else { Err(Error::Half { name: name.to_owned(), value }) }
-    };
-    let values = array.values.iter().map(narrow).collect::<Result<Vec<_>, _>>()?;
-    Ok((values.concat(), true))
+    let mut bytes = Vec::with_capacity(2 * array.values.len());
+    for &value in &array.values {
+        let rounded = half::f16::from_f32(value);
+        if value.is_finite() && !rounded.is_finite() {
+            return Err(Error::HalfOverflow { name: name.to_owned(), value });
+        }
+        bytes.extend(rounded.to_le_bytes());
+    }
+    Ok(EncodedArray { bytes, is_half: true })
 }
 
-/// The values of a tensor as float32.
-fn floats(name: &str, view: &TensorView) -> Result<Vec<f32>, Error> {
+/// Returns the values of a tensor as float32.
+fn to_f32(name: &str, view: &TensorView) -> Result<Vec<f32>, Error> {
     let data = view.data();
     Ok(match view.dtype() {
         Dtype::F32 => data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),

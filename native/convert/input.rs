@@ -45,7 +45,7 @@ pub fn read(bytes: &[u8], key: Option<&str>) -> anyhow::Result<Found> {
 
 fn torch(bytes: &[u8], key: Option<&str>) -> anyhow::Result<Found> {
     let file = pytorch::PyTorchFile::open(bytes)?;
-    let dicts = file.dicts();
+    let dicts = file.state_dicts();
     let paths = |dicts: &[&pytorch::StateDict]| dicts.iter().map(|d| shown(&d.path)).collect::<Vec<_>>().join(", ");
     let all: Vec<_> = dicts.iter().collect();
     let chosen: Vec<_> = match key {

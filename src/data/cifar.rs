@@ -1,7 +1,8 @@
 //! CIFAR-10 and CIFAR-100, in the binary version of <https://www.cs.toronto.edu/~kriz/cifar.html>.
 //!
-//! A file is a row of records: 1 label byte (CIFAR-100: 2, the coarse and the fine one, of which the fine one is used)
-//! and 3,072 bytes of pixels, the planes R, G, B, row by row. Files may hold fewer records than the official ones.
+//! Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. A file is a sequence of records. A
+//! record has 1 label byte (CIFAR-100: a coarse and a fine label byte; the fine one is used) and 3,072 pixel bytes: the
+//! planes R, G and B, row by row. Files may have fewer records than the official ones.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,20 +11,23 @@ use std::path::Path;
 
 use flate2::read::GzDecoder;
 
-use super::{Error, IMAGE_LEN, ImageSet, Splits, refuse};
+use super::{Error, IMAGE_LEN, ImageSet, Splits, format_error, io_error};
 
+/// The download page, for error messages.
 const PAGE: &str = "https://www.cs.toronto.edu/~kriz/cifar.html";
-/// No official file has more records.
+/// Largest number of records in a file; the official files have at most 50,000.
 const MAX_RECORDS: usize = 50_000;
-/// Bytes that an archive may unpack to: no official one has half as many.
+/// Largest unpacked size of an archive in bytes, more than twice the official size.
 const MAX_UNPACKED: u64 = 512 << 20;
-/// Bytes of a file of classes' names: far more than there are.
-const MAX_NAMES: u64 = 1 << 16;
+/// Largest size of a file with class names, in bytes.
+const MAX_NAMES_LEN: u64 = 1 << 16;
 
-/// Which of the two sets.
+/// CIFAR-10 or CIFAR-100.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CifarVersion {
+    /// 10 classes, 50,000 training and 10,000 test images.
     Cifar10,
+    /// 100 classes, 50,000 training and 10,000 test images.
     Cifar100,
 }
 
@@ -36,14 +40,14 @@ impl CifarVersion {
     }
 
     /// Number of classes.
-    fn classes(self) -> usize {
+    fn class_count(self) -> usize {
         match self {
             Self::Cifar10 => 10,
             Self::Cifar100 => 100,
         }
     }
 
-    /// Label bytes of a record. The last one counts.
+    /// Number of label bytes in a record. The last one is the class label.
     fn label_bytes(self) -> usize {
         match self {
             Self::Cifar10 => 1,
@@ -51,8 +55,8 @@ impl CifarVersion {
         }
     }
 
-    /// Bytes of a record.
-    fn record(self) -> usize {
+    /// Size of a record in bytes.
+    fn record_len(self) -> usize {
         self.label_bytes() + IMAGE_LEN
     }
 
@@ -63,7 +67,7 @@ impl CifarVersion {
         }
     }
 
-    /// The file that holds it, as published.
+    /// File name of the official archive.
     pub fn archive_name(self) -> &'static str {
         match self {
             Self::Cifar10 => "cifar-10-binary.tar.gz",
@@ -71,7 +75,7 @@ impl CifarVersion {
         }
     }
 
-    /// The archive's MD5 sum, as published beside it.
+    /// MD5 checksum of the official archive, as published on the download page.
     pub fn md5(self) -> &'static str {
         match self {
             Self::Cifar10 => "c32a1d4ab5d03f1284b67883e8d13530",
@@ -79,7 +83,7 @@ impl CifarVersion {
         }
     }
 
-    /// The directory in the archive.
+    /// Name of the directory in the archive.
     fn directory(self) -> &'static str {
         match self {
             Self::Cifar10 => "cifar-10-batches-bin",
@@ -103,7 +107,7 @@ impl CifarVersion {
         }
     }
 
-    /// The file of the classes' names, one a line.
+    /// Name of the file with the class names, one per line.
     fn names_file(self) -> &'static str {
         match self {
             Self::Cifar10 => "batches.meta.txt",
@@ -111,8 +115,8 @@ impl CifarVersion {
         }
     }
 
-    /// The classes' names where there is no such file.
-    fn default_names(self) -> Vec<String> {
+    /// Class names to use if that file is missing.
+    fn default_class_names(self) -> Vec<String> {
         const CIFAR10: [&str; 10] =
             ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
         match self {
@@ -122,41 +126,43 @@ impl CifarVersion {
     }
 }
 
-/// Reads the set from `path`: the `.tar.gz` as it is downloaded, its directory, or a directory that holds that one.
+/// Reads the data set from `path`: the downloaded `.tar.gz`, its unpacked directory, or the parent of that directory.
 ///
 /// # Errors
-/// As [`read_archive`] and [`read_records`]; and if files are missing.
+/// If files are missing; also the errors of [`read_archive`] and [`read_records`].
 pub fn open(version: CifarVersion, path: &Path) -> Result<Splits, Error> {
-    let open = |path: &Path| {
-        File::open(path).map(BufReader::new).map_err(|reason| Error::Io { path: path.display().to_string(), reason })
-    };
     if !path.is_dir() {
-        return read_archive(version, &path.display().to_string(), open(path)?);
+        return read_archive(version, &path.display().to_string(), open_file(path)?);
     }
     let nested = path.join(version.directory());
     let dir = if nested.is_dir() { nested } else { path.to_owned() };
-    let mut files = Files::new(version);
-    for name in files.wanted() {
+    let mut files = CifarFiles::new(version);
+    for name in files.expected() {
         let file = dir.join(name);
         if file.exists() {
-            files.add(name, &file.display().to_string(), open(&file)?)?;
+            files.add(name, &file.display().to_string(), open_file(&file)?)?;
         }
     }
-    files.finish(&dir.display().to_string())
+    files.into_splits(&dir.display().to_string())
 }
 
-/// Reads the set from the bytes of its `.tar.gz`, in passing: nothing is unpacked to disk. `path` is for messages.
+fn open_file(path: &Path) -> Result<BufReader<File>, Error> {
+    File::open(path).map(BufReader::new).map_err(|reason| io_error(&path.display().to_string(), reason))
+}
+
+/// Reads the data set from its `.tar.gz` as a stream, without unpacking to disk. `path` is used in error messages only.
 ///
 /// # Errors
-/// If it is not a gzipped tar, is damaged or cut short, or lacks the files; and as [`read_records`].
+/// If the archive is not a gzipped tar file, is damaged or truncated, or lacks a file; also the errors of
+/// [`read_records`].
 pub fn read_archive(version: CifarVersion, path: &str, archive: impl Read) -> Result<Splits, Error> {
     Ok(read_members(&[version], path, archive)?.1)
 }
 
-/// As [`read_archive`], of the set that the members' names say it is.
+/// Reads CIFAR-10 or CIFAR-100 from its `.tar.gz`. The names of the members determine which one it is.
 ///
 /// # Errors
-/// Those of [`read_archive`]; and if it holds neither set.
+/// If the archive contains neither data set; also the errors of [`read_archive`].
 pub fn read_either(path: &str, archive: impl Read) -> Result<(CifarVersion, Splits), Error> {
     read_members(&[CifarVersion::Cifar10, CifarVersion::Cifar100], path, archive)
 }
@@ -166,100 +172,73 @@ fn read_members(
     path: &str,
     mut archive: impl Read,
 ) -> Result<(CifarVersion, Splits), Error> {
-    let get = || get_one_of(versions);
+    let hint = || download_hint(versions);
     let mut start = Vec::new();
-    archive.by_ref().take(512).read_to_end(&mut start).map_err(|reason| Error::Io { path: path.to_owned(), reason })?;
+    archive.by_ref().take(512).read_to_end(&mut start).map_err(|reason| io_error(path, reason))?;
     if !start.starts_with(&[0x1f, 0x8b]) {
-        let what = match start.trim_ascii_start() {
+        let problem = match start.trim_ascii_start() {
             [] => "is empty",
             [b'<', ..] => "is a web page, not an archive",
-            _ => "is not a gzip file (byte 0 is not 1f 8b)",
+            _ => "is not a gzip file (it does not start with the bytes 1f 8b)",
         };
-        return Err(refuse(path, format!("{what}: {}", get())));
+        return Err(format_error(path, format!("{problem}: {}", hint())));
     }
-    let broken = |e: io::Error| refuse(path, format!("is damaged or cut short ({e}): {}", get()));
+    let damaged = |e: io::Error| format_error(path, format!("is damaged or truncated ({e}): {}", hint()));
 
     let mut tar = tar::Archive::new(GzDecoder::new(start.as_slice().chain(archive)).take(MAX_UNPACKED));
-    let mut sets: Vec<Files> = versions.iter().map(|version| Files::new(*version)).collect();
-    for entry in tar.entries().map_err(broken)? {
-        let entry = entry.map_err(broken)?;
-        let member = entry.path().map_err(broken)?.to_string_lossy().into_owned();
+    let mut candidates: Vec<CifarFiles> = versions.iter().map(|version| CifarFiles::new(*version)).collect();
+    for entry in tar.entries().map_err(damaged)? {
+        let entry = entry.map_err(damaged)?;
+        let member = entry.path().map_err(damaged)?.to_string_lossy().into_owned();
         let name = member.rsplit('/').next().unwrap_or_default();
-        let full = format!("{path}: {member}");
-        let wanted = |set: &Files| set.wanted().into_iter().find(|wanted| *wanted == name);
-        if let Some((set, name)) = sets.iter_mut().find_map(|set| wanted(set).map(|name| (set, name))) {
-            set.add(name, &full, entry)?;
+        let member_path = format!("{path}: {member}");
+        let expected_name = |files: &CifarFiles| files.expected().into_iter().find(|expected| *expected == name);
+        let matching = candidates.iter_mut().find_map(|files| expected_name(files).map(|name| (files, name)));
+        if let Some((files, name)) = matching {
+            files.add(name, &member_path, entry)?;
         } else if ["data_batch_1", "test_batch", "train", "test"].contains(&name) {
-            return Err(refuse(&full, format!("is of the Python version: {}", get())));
+            return Err(format_error(&member_path, format!("belongs to the Python version: {}", hint())));
         }
     }
-    // The checksum comes last.
+    // Read to the end: the gzip checksum follows the last member.
     let mut rest = tar.into_inner();
-    io::copy(&mut rest, &mut io::sink()).map_err(broken)?;
+    io::copy(&mut rest, &mut io::sink()).map_err(damaged)?;
     if rest.limit() == 0 {
-        return Err(broken(io::Error::other("it unpacks to far more than it should")));
+        return Err(damaged(io::Error::other("it unpacks to more than twice the official size")));
     }
-    let set = match versions {
-        [_] => sets.pop(),
-        _ => sets.into_iter().find(|set| !set.records.is_empty()),
+    let files = match versions {
+        [_] => candidates.pop(),
+        _ => candidates.into_iter().find(|files| !files.records.is_empty()),
     };
-    let set = set.ok_or_else(|| {
-        refuse(path, format!("holds no images of CIFAR-10 or CIFAR-100 (your own go into a zip): {}", get()))
+    let files = files.ok_or_else(|| {
+        let problem = "contains no images of CIFAR-10 or CIFAR-100 (put your own images into a zip)";
+        format_error(path, format!("{problem}: {}", hint()))
     })?;
-    Ok((set.version, set.finish(path)?))
+    Ok((files.version, files.into_splits(path)?))
 }
 
-/// Reads one file of records. Leaves `classes` empty; `path` is for messages.
+/// Reads one file of records. The `classes` of the result are empty; `path` is used in error messages only.
 ///
 /// # Errors
-/// If its length is not a whole number of records, it has none or more than 50,000, or a label is out of range.
+/// If the file cannot be read, has no records, more than 50,000 records or an incomplete record, or if a label is out of
+/// range.
 pub fn read_records(version: CifarVersion, path: &str, file: impl Read) -> Result<ImageSet, Error> {
-    let record = version.record();
-    let mut bytes = Vec::new();
-    // One byte more tells a file that is too long.
-    let read = file.take((MAX_RECORDS * record + 1) as u64).read_to_end(&mut bytes);
-    if let Err(e) = read {
-        let (at, i) = (bytes.len(), bytes.len() / record);
-        return Err(refuse(path, format!("breaks off at byte {at}, in record {i} ({e}): {}", get(version))));
-    }
-    let (whole, rest) = (bytes.len() / record, bytes.len() % record);
-    if bytes.is_empty() {
-        return Err(refuse(path, format!("is empty: {}", get(version))));
-    }
-    if bytes.len() > MAX_RECORDS * record {
-        return Err(refuse(path, format!("is longer than {MAX_RECORDS} records of {record} bytes: {}", get(version))));
-    }
-    if rest != 0 {
-        let other = version.other();
-        let hint = if bytes.len().is_multiple_of(other.record()) {
-            format!("it has the length of a {} file: choose that data set", other.name())
-        } else {
-            get(version)
-        };
-        return Err(refuse(
-            path,
-            format!(
-                "record {whole}, at byte {}, has {rest} of the {record} bytes of a {} record: {hint}",
-                whole * record,
-                version.name()
-            ),
-        ));
-    }
-    let mut images = ImageSet { pixels: Vec::with_capacity(whole * IMAGE_LEN), ..ImageSet::default() };
-    for (i, bytes) in bytes.chunks_exact(record).enumerate() {
-        let (labels, pixels) = bytes.split_at(version.label_bytes());
+    let record_len = version.record_len();
+    let bytes = read_record_bytes(version, path, file)?;
+    let record_count = bytes.len() / record_len;
+    let mut images = ImageSet { pixels: Vec::with_capacity(record_count * IMAGE_LEN), ..ImageSet::default() };
+    for (i, record) in bytes.chunks_exact(record_len).enumerate() {
+        let (labels, pixels) = record.split_at(version.label_bytes());
         let label = labels[labels.len() - 1];
-        if usize::from(label) >= version.classes() {
-            let at = i * record + labels.len() - 1;
-            return Err(refuse(
-                path,
-                format!(
-                    "record {i} has label {label} at byte {at}, and {} goes to {}: {}",
-                    version.name(),
-                    version.classes() - 1,
-                    get(version)
-                ),
-            ));
+        if usize::from(label) >= version.class_count() {
+            let position = i * record_len + labels.len() - 1;
+            let problem = format!(
+                "record {i} has label {label} at byte {position}, but the labels of {} end at {}: {}",
+                version.name(),
+                version.class_count() - 1,
+                download_hint(&[version])
+            );
+            return Err(format_error(path, problem));
         }
         images.labels.push(u16::from(label));
         images.pixels.extend_from_slice(pixels);
@@ -267,20 +246,52 @@ pub fn read_records(version: CifarVersion, path: &str, file: impl Read) -> Resul
     Ok(images)
 }
 
-/// The files of a set as they come, in any order.
-struct Files {
+/// Reads all bytes of a file of records, and checks their number.
+fn read_record_bytes(version: CifarVersion, path: &str, file: impl Read) -> Result<Vec<u8>, Error> {
+    let record_len = version.record_len();
+    let hint = download_hint(&[version]);
+    let mut bytes = Vec::new();
+    // Reading one byte more than allowed detects files that are too long.
+    let read = file.take((MAX_RECORDS * record_len + 1) as u64).read_to_end(&mut bytes);
+    let (complete, rest) = (bytes.len() / record_len, bytes.len() % record_len);
+    let problem = if let Err(e) = read {
+        format!("could not be read beyond byte {}, in record {complete} ({e}): {hint}", bytes.len())
+    } else if bytes.is_empty() {
+        format!("is empty: {hint}")
+    } else if bytes.len() > MAX_RECORDS * record_len {
+        format!("is longer than {MAX_RECORDS} records of {record_len} bytes: {hint}")
+    } else if rest != 0 {
+        let other = version.other();
+        let hint = if bytes.len().is_multiple_of(other.record_len()) {
+            format!("the file has the length of a {} file, choose that data set", other.name())
+        } else {
+            hint
+        };
+        let position = complete * record_len;
+        let name = version.name();
+        format!(
+            "record {complete}, at byte {position}, has {rest} of the {record_len} bytes of a {name} record: {hint}"
+        )
+    } else {
+        return Ok(bytes);
+    };
+    Err(format_error(path, problem))
+}
+
+/// The files of a data set that have been read so far. They can be added in any order.
+struct CifarFiles {
     version: CifarVersion,
     records: BTreeMap<&'static str, ImageSet>,
     classes: Vec<String>,
 }
 
-impl Files {
+impl CifarFiles {
     fn new(version: CifarVersion) -> Self {
-        Files { version, records: BTreeMap::new(), classes: version.default_names() }
+        Self { version, records: BTreeMap::new(), classes: version.default_class_names() }
     }
 
-    /// The names of the files to add; training images keep this order.
-    fn wanted(&self) -> Vec<&'static str> {
+    /// Returns the names of all files of the data set.
+    fn expected(&self) -> Vec<&'static str> {
         [self.version.train_files(), &[self.version.test_file(), self.version.names_file()]].concat()
     }
 
@@ -290,39 +301,40 @@ impl Files {
             return Ok(());
         }
         let mut text = String::new();
-        file.take(MAX_NAMES).read_to_string(&mut text).map_err(|reason| Error::Io { path: path.to_owned(), reason })?;
+        file.take(MAX_NAMES_LEN).read_to_string(&mut text).map_err(|reason| io_error(path, reason))?;
         self.classes = text.split_whitespace().map(String::from).collect();
-        if self.classes.len() != self.version.classes() {
-            let (found, wanted) = (self.classes.len(), self.version.classes());
-            return Err(refuse(path, format!("names {found} classes instead of {wanted}: {}", get(self.version))));
+        let (found, expected) = (self.classes.len(), self.version.class_count());
+        if found != expected {
+            let hint = download_hint(&[self.version]);
+            return Err(format_error(path, format!("names {found} classes instead of {expected}: {hint}")));
         }
         Ok(())
     }
 
-    fn finish(mut self, path: &str) -> Result<Splits, Error> {
-        let version = self.version;
-        let mut take = |name: &str| {
-            let missing = || refuse(path, format!("has no {name}, a part of {}: {}", version.name(), get(version)));
-            self.records.remove(name).ok_or_else(missing)
-        };
-        let mut test = take(version.test_file())?;
+    fn into_splits(mut self, path: &str) -> Result<Splits, Error> {
+        let mut test = self.remove(self.version.test_file(), path)?;
         let mut train = ImageSet::default();
-        for name in version.train_files() {
-            let mut part = take(name)?;
+        // In the order of the official file names, whatever the order in the archive.
+        for name in self.version.train_files() {
+            let mut part = self.remove(name, path)?;
             train.pixels.append(&mut part.pixels);
             train.labels.append(&mut part.labels);
         }
         (train.classes, test.classes) = (self.classes.clone(), self.classes);
         Ok(Splits { train, test })
     }
+
+    fn remove(&mut self, name: &str, path: &str) -> Result<ImageSet, Error> {
+        let version = self.version;
+        self.records.remove(name).ok_or_else(|| {
+            let hint = download_hint(&[version]);
+            format_error(path, format!("has no {name}, which is part of {}: {hint}", version.name()))
+        })
+    }
 }
 
-/// What to do about a bad file.
-fn get(version: CifarVersion) -> String {
-    get_one_of(&[version])
-}
-
-fn get_one_of(versions: &[CifarVersion]) -> String {
+/// Tells where to get a correct archive of one of the versions.
+fn download_hint(versions: &[CifarVersion]) -> String {
     let archives: Vec<_> = versions.iter().map(|version| version.archive_name()).collect();
     format!("download {} (the binary version) again from {PAGE}", archives.join(" or "))
 }

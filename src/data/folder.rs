@@ -1,107 +1,130 @@
-//! A data set of one's own: image files, one folder a class, on disk, in a zip or wherever else files have paths.
+//! Data sets of image files with one folder per class, on disk, in a zip or in any other list of paths.
 //!
-//! Either `CLASS/*` or, split beforehand, `train/CLASS/*` and `test/CLASS/*` (or `val` for `test`), and all of that may
-//! lie in one more folder, as in zips and directory pickers. Images are those whose names end in png, jpg, jpeg, gif,
-//! webp or bmp; other files are passed over, and so is what is hidden (`.git`) or a Mac's own (`__MACOSX`).
+//! Supported layouts are `CLASS/*` and the predefined split `train/CLASS/*` and `test/CLASS/*` (or `val` instead of
+//! `test`). Either can be inside one more folder, as in most zips and in directory uploads. Files with the extensions
+//! png, jpg, jpeg, gif, webp and bmp are images. All other files are ignored, as are hidden ones (`.git`) and the
+//! metadata of macOS (`__MACOSX`).
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Error, ImageSet, Splits, image, refuse};
+use super::{Error, ImageSet, Splits, format_error, image, io_error};
 
-/// Without a test folder, one image in so many of each class is held out, and one at least.
+/// Without a test folder, one in `HELD_OUT` images of each class is held out for testing, and at least one.
 const HELD_OUT: usize = 10;
-/// Folders around an image at most: the one around all, `train`, the class.
-const DEEPEST: usize = 3;
+/// Largest number of folders around an image: the wrapper, `train`, the class.
+const MAX_DEPTH: usize = 3;
 const TRAIN: &str = "train";
-/// Names of the test folder; the first that is there counts.
+/// Names of the test folder, in order of preference.
 const TEST: [&str; 2] = ["test", "val"];
+/// File name extensions of images.
+const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "gif", "webp", "bmp"];
 
-/// Reads the directory. Classes are numbered in the order of their names.
+/// Reads a directory. Classes are numbered in the alphabetical order of their names.
 ///
 /// # Errors
-/// If the directory cannot be listed; and those of [`read`].
+/// If the directory cannot be listed; also the errors of [`read`].
 pub fn open(dir: &Path) -> Result<Splits, Error> {
     let (mut paths, mut files) = (Vec::new(), Vec::new());
-    list(dir, "", DEEPEST, &mut |path, file| {
+    visit_files(dir, "", MAX_DEPTH, &mut |path, file| {
         paths.push(path);
         files.push(file);
     })?;
-    read(&dir.display().to_string(), &paths, |i| fs::read(&files[i]).map_err(|source| io(&files[i], source)))
+    read(&dir.display().to_string(), &paths, |i| {
+        fs::read(&files[i]).map_err(|reason| io_error(&files[i].display().to_string(), reason))
+    })
 }
 
-/// Reads the images among `paths`, in any order, such as `train/cat/1.png`; a path that ends in `/` is a folder.
-/// `bytes(i)` is the content of the file `paths[i]`, asked for at most once, so that no two need be in memory; `name` is
-/// what holds them all, for messages. Classes are numbered in the order of their names.
+/// Reads the images at `paths` (such as `train/cat/1.png`, in any order). A path that ends in `/` is a folder.
+///
+/// `read_file(i)` returns the content of the file `paths[i]`. It is called at most once per file, so only one file has to
+/// be in memory at a time. `name` is the common root and is used in error messages only. Classes are numbered in the
+/// alphabetical order of their names.
 ///
 /// # Errors
-/// Those of `bytes`; if an image cannot be decoded, a class is empty, there is none, or none is left to test on.
+/// If there are no classes, a class has no images or too few to hold one out, training and test classes differ, or an
+/// image cannot be decoded; also the errors of `read_file`.
 pub fn read(
     name: &str,
     paths: &[String],
-    mut bytes: impl FnMut(usize) -> Result<Vec<u8>, Error>,
+    mut read_file: impl FnMut(usize) -> Result<Vec<u8>, Error>,
 ) -> Result<Splits, Error> {
     let name = name.trim_end_matches('/');
-    let mut root = Folder::new(paths);
-    let place = root.pop_wrapper().map_or(name.to_owned(), |top| format!("{name}/{top}"));
-
-    let given = TEST.into_iter().find_map(|test| root.folders.remove_entry(test));
-    let (mut train, path) = match (root.folders.remove(TRAIN), &given) {
-        (Some(train), _) => (train, format!("{place}/{TRAIN}")),
-        (None, None) => (root, place.clone()),
-        (None, Some((test, _))) => {
-            let problem = "has no folder 'train' beside it: add it, or put the classes straight into one folder";
-            return Err(refuse(&format!("{place}/{test}"), problem));
-        }
-    };
-    // All that the paths can tell is checked before the first image is decoded.
-    let classes = train.classes(&path)?;
-    let test = match given {
-        Some((test_name, test)) => {
-            let beside = format!("{place}/{test_name}");
-            let found = test.classes(&beside)?;
-            if found != classes {
-                let (found, classes) = (found.join(", "), classes.join(", "));
-                let problem =
-                    format!("its classes are {found}, but those in {path} are {classes}: give both the same folders");
-                return Err(refuse(&beside, problem));
-            }
-            test
-        }
-        None => train.hold_out(&path)?,
-    };
-    let mut load = |folder: Folder| -> Result<ImageSet, Error> {
-        let mut images = ImageSet { classes: classes.clone(), ..ImageSet::default() };
+    // All checks of the paths come before the first image is decoded.
+    let tree = split_tree(name, paths)?;
+    let mut load = |folder: FolderTree| -> Result<ImageSet, Error> {
+        let mut images = ImageSet { classes: tree.classes.clone(), ..ImageSet::default() };
         for (label, class) in (0..).zip(folder.folders.values()) {
             for &i in class.images.values() {
-                images.pixels.extend(image::decode_and_crop(&bytes(i)?, &format!("{name}/{}", paths[i]))?.pixels);
+                let image = image::decode_and_crop(&read_file(i)?, &format!("{name}/{}", paths[i]))?;
+                images.pixels.extend(image.pixels);
                 images.labels.push(label);
             }
         }
         Ok(images)
     };
-    Ok(Splits { train: load(train)?, test: load(test)? })
+    Ok(Splits { train: load(tree.train)?, test: load(tree.test)? })
 }
 
-/// What lies in a folder, by name.
+/// The class folders of both splits.
+struct SplitTree<'a> {
+    classes: Vec<String>,
+    train: FolderTree<'a>,
+    test: FolderTree<'a>,
+}
+
+/// Finds the training and test folders, or holds out test images if there is no test folder.
+fn split_tree<'a>(name: &str, paths: &'a [String]) -> Result<SplitTree<'a>, Error> {
+    let mut root = FolderTree::new(paths);
+    let root_path = root.remove_wrapper().map_or(name.to_owned(), |wrapper| format!("{name}/{wrapper}"));
+    let given_test = TEST.into_iter().find_map(|test| root.folders.remove_entry(test));
+    let (mut train, train_path) = match (root.folders.remove(TRAIN), &given_test) {
+        (Some(train), _) => (train, format!("{root_path}/{TRAIN}")),
+        (None, None) => (root, root_path.clone()),
+        (None, Some((test, _))) => {
+            let problem =
+                "has no folder 'train' next to it: add one, or put all class folders directly into one folder";
+            return Err(format_error(&format!("{root_path}/{test}"), problem));
+        }
+    };
+    let classes = train.class_names(&train_path)?;
+    let test = match given_test {
+        Some((test_name, test)) => {
+            let test_path = format!("{root_path}/{test_name}");
+            let test_classes = test.class_names(&test_path)?;
+            if test_classes != classes {
+                let (test_classes, classes) = (test_classes.join(", "), classes.join(", "));
+                let problem = format!(
+                    "its classes are {test_classes}, but those in {train_path} are {classes}: give both the same folders"
+                );
+                return Err(format_error(&test_path, problem));
+            }
+            test
+        }
+        None => train.hold_out(&train_path)?,
+    };
+    Ok(SplitTree { classes, train, test })
+}
+
+/// The folders and images in a folder, by name.
 #[derive(Default)]
-struct Folder<'a> {
-    folders: BTreeMap<&'a str, Folder<'a>>,
-    /// Their places in the list of paths.
+struct FolderTree<'a> {
+    folders: BTreeMap<&'a str, FolderTree<'a>>,
+    /// Indices into the list of paths.
     images: BTreeMap<&'a str, usize>,
 }
 
-impl<'a> Folder<'a> {
+impl<'a> FolderTree<'a> {
     fn new(paths: &'a [String]) -> Self {
         let mut root = Self::default();
         for (i, path) in paths.iter().enumerate() {
-            let (around, file) = path.rsplit_once('/').unwrap_or(("", path));
-            let around = || around.split('/').filter(|part| !matches!(*part, "" | "."));
-            if around().count() > DEEPEST || around().chain([file]).any(is_hidden) {
+            let (parents, file) = path.rsplit_once('/').unwrap_or(("", path));
+            let parents = || parents.split('/').filter(|part| !matches!(*part, "" | "."));
+            if parents().count() > MAX_DEPTH || parents().chain([file]).any(is_hidden) {
                 continue;
             }
-            let folder = around().fold(&mut root, |folder, part| folder.folders.entry(part).or_default());
+            let folder = parents().fold(&mut root, |folder, part| folder.folders.entry(part).or_default());
             if is_image(file) {
                 folder.images.insert(file, i);
             }
@@ -109,69 +132,78 @@ impl<'a> Folder<'a> {
         root
     }
 
-    /// If all lies in one folder that is neither class nor split, becomes that one and returns its name.
-    fn pop_wrapper(&mut self) -> Option<&'a str> {
-        let (top, inside) = self.folders.first_key_value()?;
-        let meant = *top == TRAIN || TEST.contains(top) || inside.folders.is_empty() || !inside.images.is_empty();
-        if meant || self.folders.len() > 1 {
+    /// If the only entry is a folder that is neither a class nor a split, replaces `self` by it and returns its name.
+    fn remove_wrapper(&mut self) -> Option<&'a str> {
+        let (name, inner) = self.folders.first_key_value()?;
+        let is_split = *name == TRAIN || TEST.contains(name);
+        let is_class = inner.folders.is_empty() || !inner.images.is_empty();
+        if is_split || is_class || self.folders.len() > 1 {
             return None;
         }
-        let (top, inside) = self.folders.pop_first()?;
-        *self = inside;
-        Some(top)
+        let (name, inner) = self.folders.pop_first()?;
+        *self = inner;
+        Some(name)
     }
 
-    /// The names of its folders, each of which must hold images. `path` is for messages.
-    fn classes(&self, path: &str) -> Result<Vec<String>, Error> {
+    /// Returns the names of the class folders. Each of them must contain images.
+    fn class_names(&self, path: &str) -> Result<Vec<String>, Error> {
         let n = self.folders.len();
         if n == 0 {
-            return Err(refuse(path, "holds no folders: put the images of each class into a folder named after it"));
+            let problem = "contains no class folders: put the images of each class into a folder named after it";
+            return Err(format_error(path, problem));
         }
         if n > usize::from(u16::MAX) {
-            return Err(refuse(path, format!("holds {n} folders, more than the {} classes possible", u16::MAX)));
+            let problem = format!("contains {n} folders, but at most {} classes are supported", u16::MAX);
+            return Err(format_error(path, problem));
         }
         if let Some((class, _)) = self.folders.iter().find(|(_, class)| class.images.is_empty()) {
             let problem = "is a class without images (png, jpg, jpeg, gif, webp or bmp): add some or remove the folder";
-            return Err(refuse(&format!("{path}/{class}"), problem));
+            return Err(format_error(&format!("{path}/{class}"), problem));
         }
         Ok(self.folders.keys().map(|&class| class.to_owned()).collect())
     }
 
-    /// Takes every tenth image of each class out for the test, of fewer the last. `path` is for messages.
+    /// Removes every tenth image of each class (the last image of classes with fewer than ten) and returns them.
     fn hold_out(&mut self, path: &str) -> Result<Self, Error> {
         let mut test = Self::default();
         for (class, folder) in &mut self.folders {
             let n = folder.images.len();
             if n < 2 {
-                let problem =
-                    "has one image, but one is held out for the test: add some, or a folder 'test' to 'train'";
-                return Err(refuse(&format!("{path}/{class}"), problem));
+                let problem = "has one image, but one image of each class is held out for testing: add images, or a \
+                               folder 'test' next to 'train'";
+                return Err(format_error(&format!("{path}/{class}"), problem));
             }
-            let (mut ordinals, every) = (1.., HELD_OUT.min(n));
-            let held = folder.images.extract_if(.., |_, _| ordinals.next().is_some_and(|i| i % every == 0)).collect();
-            test.folders.insert(class, Self { images: held, ..Self::default() });
+            let interval = HELD_OUT.min(n);
+            let mut position = 0;
+            let is_held_out = |_: &&str, _: &mut usize| {
+                position += 1;
+                position % interval == 0
+            };
+            let images = folder.images.extract_if(.., is_held_out).collect();
+            test.folders.insert(class, Self { images, ..Self::default() });
         }
         Ok(test)
     }
 }
 
-/// Gives `found` all that lies in `dir` and up to `depth` folders deeper, but nothing hidden: its path, which begins with
-/// `around`, and the file itself.
-fn list(dir: &Path, around: &str, depth: usize, found: &mut impl FnMut(String, PathBuf)) -> Result<(), Error> {
-    for entry in fs::read_dir(dir).map_err(|source| io(dir, source))? {
-        let file = entry.map_err(|source| io(dir, source))?.path();
+/// Calls `visit` with the relative path (starting with `prefix`) and the location of every file and folder in `dir`, up to
+/// `depth` levels deep. Hidden ones are skipped.
+fn visit_files(dir: &Path, prefix: &str, depth: usize, visit: &mut impl FnMut(String, PathBuf)) -> Result<(), Error> {
+    let dir_error = |reason| io_error(&dir.display().to_string(), reason);
+    for entry in fs::read_dir(dir).map_err(dir_error)? {
+        let file = entry.map_err(dir_error)?.path();
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         if is_hidden(&name) {
             continue;
         }
         if file.is_dir() {
-            let path = format!("{around}{name}/");
+            let path = format!("{prefix}{name}/");
             if depth > 0 {
-                list(&file, &path, depth - 1, found)?;
+                visit_files(&file, &path, depth - 1, visit)?;
             }
-            found(path, file);
+            visit(path, file);
         } else {
-            found(format!("{around}{name}"), file);
+            visit(format!("{prefix}{name}"), file);
         }
     }
     Ok(())
@@ -183,9 +215,5 @@ fn is_hidden(name: &str) -> bool {
 
 fn is_image(name: &str) -> bool {
     let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_lowercase());
-    extension.is_some_and(|e| ["png", "jpg", "jpeg", "gif", "webp", "bmp"].contains(&e.as_str()))
-}
-
-fn io(path: &Path, reason: std::io::Error) -> Error {
-    Error::Io { path: path.display().to_string(), reason }
+    extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
 }

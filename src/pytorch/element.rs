@@ -1,6 +1,6 @@
-//! The types of a storage's numbers.
+//! Element types of storages.
 
-/// What a tensor is made of.
+/// The element type of a tensor, named as PyTorch's storage classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Element {
     Double,
@@ -16,8 +16,8 @@ pub enum Element {
 }
 
 impl Element {
-    /// By the name of PyTorch's class, such as `FloatStorage`.
-    pub fn of_storage(name: &str) -> Option<Self> {
+    /// Returns the element type of a storage class, such as `FloatStorage`.
+    pub fn from_storage_class(name: &str) -> Option<Self> {
         Some(match name.strip_suffix("Storage")? {
             "Double" => Self::Double,
             "Float" => Self::Float,
@@ -33,7 +33,7 @@ impl Element {
         })
     }
 
-    /// Bytes an element.
+    /// Returns the size of an element in bytes.
     pub fn size(self) -> usize {
         match self {
             Self::Double | Self::Long => 8,
@@ -43,7 +43,10 @@ impl Element {
         }
     }
 
-    /// The element at `index` of a storage that has it.
+    /// Returns the element at `index` as float32.
+    ///
+    /// # Panics
+    /// If the storage is too short.
     pub fn read(self, storage: &[u8], index: usize) -> f32 {
         let bytes = &storage[index * self.size()..];
         match self {
@@ -61,5 +64,5 @@ impl Element {
 }
 
 fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    *bytes.first_chunk().expect("the storage holds the element")
+    *bytes.first_chunk().expect("the index was checked against the length of the storage")
 }

@@ -1,11 +1,11 @@
-//! What a pickle's opcodes make: data, and names that stand for data.
+//! The values of a decoded pickle.
 
 use super::element::Element;
 
-/// The number of a value.
+/// The index of a value in [`super::pickle::Pickle`].
 pub type ValueId = u32;
 
-/// What a pickle's opcodes make.
+/// A value of a decoded pickle. Containers refer to their items by index.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value<'a> {
     Text(&'a str),
@@ -13,27 +13,28 @@ pub enum Value<'a> {
     Bool(bool),
     /// A tuple, list or set.
     Sequence(Vec<ValueId>),
-    /// A dict, in the order of the file; a later entry replaces an earlier one.
+    /// A dict in the order of the file. A later entry replaces an earlier one with the same key.
     Dict(Vec<(ValueId, ValueId)>),
     Global(Global),
     Storage(Storage<'a>),
     Tensor(Box<TensorRef<'a>>),
-    /// Something that no state dict is made of: a number of some training log, a device's name.
+    /// A value that is not part of a state dict, such as a number of a training log or the name of a device.
     Other,
 }
 
-/// The names that a pickle may mention.
+/// The Python names that a pickle may refer to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Global {
     OrderedDict,
     RebuildTensor,
     RebuildParameter,
     Storage(Element),
-    /// Makes things that training code keeps beside a state dict; what it makes is left out.
-    Inert,
+    /// Used by training code for values next to a state dict; the result of a call is ignored.
+    Ignored,
 }
 
 impl Global {
+    /// Returns `None` for a name that is not allowed.
     pub fn lookup(module: &str, name: &str) -> Option<Self> {
         Some(match (module, name) {
             ("collections", "OrderedDict") => Self::OrderedDict,
@@ -45,25 +46,25 @@ impl Global {
             | ("builtins" | "__builtin__", "set")
             | ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar")
             | ("numpy", "dtype")
-            | ("_codecs", "encode") => Self::Inert,
-            ("torch", storage) => Self::Storage(Element::of_storage(storage)?),
+            | ("_codecs", "encode") => Self::Ignored,
+            ("torch", storage) => Self::Storage(Element::from_storage_class(storage)?),
             _ => return None,
         })
     }
 }
 
-/// Numbers that tensors are views of.
+/// A storage, which tensors are views of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Storage<'a> {
     pub key: &'a str,
     pub element: Element,
-    /// How many elements the pickle says it has.
+    /// Number of elements according to the pickle. It has not been compared with the file.
     pub length: usize,
-    /// Of a legacy file: where in the storage `key` this one begins.
-    pub begin: usize,
+    /// Offset of the first element in the storage `key`; 0 except in legacy files.
+    pub start: usize,
 }
 
-/// A view of a storage, nothing of which has been looked at.
+/// A tensor as a view of a storage. Its indices have not been checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorRef<'a> {
     pub storage: Storage<'a>,

@@ -83,7 +83,7 @@ test('a transparent image, a rotated photo and a model are accepted, with a note
     });
     const photo = withOrientation(Buffer.from(jpeg, 'base64'), 6);
     await attackAfter(page, () => dropFiles(page, 'body', file('photo.jpg', 'image/jpeg', photo)));
-    assert.match(await facts.innerText(), /photo\.jpg.*64 × 64.*resized.*turned upright/);
+    assert.match(await facts.innerText(), /photo\.jpg.*64 × 64.*resized.*rotated upright/);
     const [left, right] = [await at(3, 16), await at(28, 16)];
     assert.ok(left[2] > 200 && left[0] < 50 && right[0] > 200 && right[2] < 50, `blue left, red right, but: ${left}, ${right}`);
 

@@ -202,7 +202,7 @@ fn read(bytes: &[u8]) -> Result<Vec<Arrays>, Error> {
     let all = |dict: &pytorch::StateDict| {
         file.read(dict, &dict.shapes.keys().map(|name| (name.clone(), name.clone())).collect())
     };
-    file.dicts().iter().map(all).collect()
+    file.state_dicts().iter().map(all).collect()
 }
 
 #[test]

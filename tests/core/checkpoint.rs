@@ -23,7 +23,7 @@ tests! {
         assert_eq!(Checkpoint::from_bytes(&file.to_bytes()).unwrap(), file);
         assert_eq!(file.to_bytes(), file.clone().to_bytes(), "equal contents, equal bytes");
         assert_eq!(file.class_names(3), ["a", "b", "ç"]);
-        assert_eq!(file.class_names(2), ["class 0", "class 1"], "names for another number of classes are no names");
+        assert_eq!(file.class_names(2), ["class 0", "class 1"], "names for another number of classes are ignored");
     }
 
     /// Cut anywhere, a file is refused; it never panics and never loads.
@@ -31,9 +31,9 @@ tests! {
         let bytes = sample().to_bytes();
         for n in [0, 4, 8, 100, bytes.len() / 2, bytes.len() - 1] {
             let error = Checkpoint::from_bytes(&bytes[..n]).unwrap_err();
-            assert!(matches!(error, Error::Broken(_)), "{n}: {error}");
+            assert!(matches!(error, Error::Malformed(_)), "{n}: {error}");
         }
-        assert!(matches!(Checkpoint::from_bytes(b"<!doctype html><html></html>"), Err(Error::Broken(_))));
+        assert!(matches!(Checkpoint::from_bytes(b"<!doctype html><html></html>"), Err(Error::Malformed(_))));
     }
 
     fn half_precision_is_read() {

@@ -69,7 +69,7 @@ fn cifar_is_told_by_its_members() {
     assert_refused(open(archive("d", &files[..1])), &["x", "has no test.bin", "CIFAR-100"]);
     assert_refused(open(archive("d", &[("test_batch.bin", cifar10(&[1]))])), &["has no data_batch_1.bin", "CIFAR-10:"]);
     let photos = archive("photos", &[("cat.jpg", vec![1])]);
-    assert_refused(open(photos), &["x: holds no images of CIFAR-10 or CIFAR-100", "zip", "cifar-100-binary.tar.gz"]);
+    assert_refused(open(photos), &["x: contains no images of CIFAR-10 or CIFAR-100", "zip", "cifar-100-binary.tar.gz"]);
     assert_refused(open(archive("d", &[("data_batch_1", vec![1])])), &["Python version", "cifar-10-binary.tar.gz or"]);
 }
 
@@ -79,12 +79,12 @@ fn other_files_are_refused() {
     for (bytes, what) in [
         (b"".as_slice(), "is empty"),
         (b" <!DOCTYPE html>", "is a web page"),
-        (b"Rar!\x1a\x07\x01\x00", "is no data set known here"),
-        (&png(0), "is no data set known here"),
+        (b"Rar!\x1a\x07\x01\x00", "is not a supported data set"),
+        (&png(0), "is not a supported data set"),
     ] {
         assert_refused(open(bytes.to_vec()), &[[what].as_slice(), &wanted].concat());
     }
-    assert_refused(open(zip(&[], CompressionMethod::Stored)), &["x: holds no folders"]);
+    assert_refused(open(zip(&[], CompressionMethod::Stored)), &["x: contains no class folders"]);
     assert_refused(
         open(zip(&[("cat/1.png", b"text".to_vec()); 1], CompressionMethod::Stored)),
         &["x/cat: has one image"],

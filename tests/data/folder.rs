@@ -117,8 +117,8 @@ fn a_folder_around_all_is_no_class() {
         &["set/my/val: its", "set/my/train"],
     );
     assert_refused(classes(&["my/cat/1.png".into()]), &["set/my/cat: has one image"]);
-    assert_refused(classes(&["1.png".into()]), &["set: holds no folders"]);
-    assert_refused(classes(&[]), &["set: holds no folders"]);
+    assert_refused(classes(&["1.png".into()]), &["set: contains no class folders"]);
+    assert_refused(classes(&[]), &["set: contains no class folders"]);
 }
 
 /// One file at a time, and none before the names are known to be good.
@@ -145,7 +145,7 @@ fn what_is_wrong_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     assert_refused(open(&dir.join("nowhere")), &["nowhere"]);
-    assert_refused(open(dir), &[&dir.display().to_string(), "holds no folders", "named after it"]);
+    assert_refused(open(dir), &[&dir.display().to_string(), "contains no class folders", "named after it"]);
 
     fill(&dir.join("cat"), 1);
     assert_refused(open(dir), &["cat", "has one image", "held out"]);

@@ -223,12 +223,12 @@ fn a_image_that_is_cut_short_is_refused() {
         let bytes = encode(noise.clone(), format);
         assert!(decode_and_crop(&bytes, "a").is_ok());
         for keep in [20, bytes.len() / 2, bytes.len() * 9 / 10] {
-            assert_refused(decode_and_crop(&bytes[..keep], "a"), &["a: ", "cut short", "again"]);
+            assert_refused(decode_and_crop(&bytes[..keep], "a"), &["a: ", "truncated", "again"]);
         }
     }
     // The thumbnail in the EXIF data is a jpeg with an end of its own.
     let jpeg = encode(noise, ImageFormat::Jpeg);
     let thumbnail = [&[0xff, 0xe1, 0, 6], b"\xff\xd9..".as_slice()].concat();
     let cut = [&jpeg[..2], &thumbnail, &jpeg[2..jpeg.len() / 2]].concat();
-    assert_refused(decode_and_crop(&cut, "a"), &["cut short"]);
+    assert_refused(decode_and_crop(&cut, "a"), &["truncated"]);
 }

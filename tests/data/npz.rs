@@ -45,12 +45,12 @@ fn other_arrays_are_refused() {
     let planar = npy("|u1", "(2, 3, 32, 32)", &images());
     assert_refused(open(planar, label.clone()), &["[2, 3, 32, 32], not [N, 32, 32, 3]"]);
     assert_refused(open(npy("|u1", "(0, 32, 32, 3)", &[]), label.clone()), &["N from 1"]);
-    assert_refused(open(npy("|u1", "(9, 32, 32, 3)", &images()), label.clone()), &["cut short"]);
+    assert_refused(open(npy("|u1", "(9, 32, 32, 3)", &images()), label.clone()), &["truncated"]);
     let huge = npy("|u1", "(99999999999, 32, 32, 3)", &images());
     assert_refused(open(huge, label.clone()), &["more than 2000000 images"]);
-    assert_refused(open(b"not an array".to_vec(), label.clone()), &["is no array"]);
+    assert_refused(open(b"not an array".to_vec(), label.clone()), &["is not a NumPy array"]);
     assert_refused(open(image.clone(), npy("|u1", "(3,)", &[0, 1, 2])), &["label.npy", "there are 2 images"]);
-    assert_refused(read("x.npz", Cursor::new(b"no zip")), &["x.npz", "is no .npz"]);
+    assert_refused(read("x.npz", Cursor::new(b"no zip")), &["x.npz", "is not an .npz file"]);
     for label in [-1i32, 65_536] {
         let wide = [0, label].map(i32::to_le_bytes).concat();
         assert_refused(open(image.clone(), npy("<i4", "(2,)", &wide)), &["label.npy", "above 65535"]);

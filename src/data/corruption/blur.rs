@@ -1,54 +1,74 @@
-//! Blurs: each pixel becomes a weighted mean of those around it.
+//! Blurs as convolutions. Each pixel becomes a weighted mean of its neighborhood.
 
 use crate::data::IMAGE_SIZE;
 
-/// Pixels by how far right and down they are, and their weights.
-pub type Kernel = Vec<([i32; 2], f32)>;
+/// One weight of a convolution kernel.
+pub(super) struct KernelTap {
+    /// Offset from the output pixel, `[right, down]` in pixels.
+    offset: [i32; 2],
+    weight: f32,
+}
 
-/// Replaces each value of an image `[3, IMAGE_SIZE, IMAGE_SIZE]` by the mean that the kernel says; beyond its border an image goes
-/// on with its last values.
-pub fn convolve(x: &mut [f32], kernel: &Kernel) {
-    let total: f32 = kernel.iter().map(|(_, weight)| weight).sum();
-    let inside = |at: i32| at.clamp(0, IMAGE_SIZE as i32 - 1) as usize;
-    for plane in x.chunks_mut(IMAGE_SIZE * IMAGE_SIZE) {
-        let before = plane.to_vec();
-        for (i, v) in plane.iter_mut().enumerate() {
+/// A sparse convolution kernel. It does not have to be normalized, and offsets may occur more than once.
+pub(super) type BlurKernel = Vec<KernelTap>;
+
+/// Convolves an image `[3, IMAGE_SIZE, IMAGE_SIZE]` with the normalized kernel. The border pixels are repeated outside the
+/// image.
+pub(super) fn convolve(image: &mut [f32], kernel: &BlurKernel) {
+    let total_weight: f32 = kernel.iter().map(|tap| tap.weight).sum();
+    let clamp = |position: i32| position.clamp(0, IMAGE_SIZE as i32 - 1) as usize;
+    for plane in image.chunks_mut(IMAGE_SIZE * IMAGE_SIZE) {
+        let original = plane.to_vec();
+        for (i, value) in plane.iter_mut().enumerate() {
             let (row, column) = ((i / IMAGE_SIZE) as i32, (i % IMAGE_SIZE) as i32);
-            let seen = |[right, down]: [i32; 2]| before[inside(row + down) * IMAGE_SIZE + inside(column + right)];
-            *v = kernel.iter().map(|&(offset, weight)| weight * seen(offset)).sum::<f32>() / total;
+            let weighted = kernel.iter().map(|&KernelTap { offset: [right, down], weight }| {
+                weight * original[clamp(row + down) * IMAGE_SIZE + clamp(column + right)]
+            });
+            *value = weighted.sum::<f32>() / total_weight;
         }
     }
 }
 
-/// A bell of standard deviation `sigma` pixels, up to four of them wide.
-pub fn gaussian(sigma: f32) -> Kernel {
-    bell(sigma, (4.0 * sigma).round() as i32)
+/// Returns a Gaussian kernel with standard deviation `sigma` pixels, truncated at four standard deviations.
+pub(super) fn gaussian(sigma: f32) -> BlurKernel {
+    truncated_gaussian(sigma, (4.0 * sigma).round() as i32)
 }
 
-fn bell(sigma: f32, reach: i32) -> Kernel {
-    square(reach).map(|[x, y]| ([x, y], weight((x * x + y * y) as f32, sigma))).collect()
+fn truncated_gaussian(sigma: f32, radius: i32) -> BlurKernel {
+    let tap = |[x, y]: [i32; 2]| KernelTap { offset: [x, y], weight: gaussian_weight((x * x + y * y) as f32, sigma) };
+    square_offsets(radius).map(tap).collect()
 }
 
-fn square(reach: i32) -> impl Iterator<Item = [i32; 2]> {
-    (-reach..=reach).flat_map(move |y| (-reach..=reach).map(move |x| [x, y]))
+fn square_offsets(radius: i32) -> impl Iterator<Item = [i32; 2]> {
+    (-radius..=radius).flat_map(move |y| (-radius..=radius).map(move |x| [x, y]))
 }
 
-fn weight(distance_squared: f32, sigma: f32) -> f32 {
-    (-distance_squared / (2.0 * sigma * sigma)).exp()
+fn gaussian_weight(squared_distance: f32, sigma: f32) -> f32 {
+    (-squared_distance / (2.0 * sigma * sigma)).exp()
 }
 
-/// A lens out of focus: a disc, its edge softened by a bell of 3 x 3 pixels. Where both reach a pixel in several ways, it is
-/// named as often.
-pub fn disc(radius: f32, soft: f32) -> Kernel {
-    let edge = bell(soft, 1);
-    let covered = |[x, y]: &[i32; 2]| (x * x + y * y) as f32 <= radius * radius;
-    let softened = |[x, y]: [i32; 2]| edge.iter().map(move |&([dx, dy], weight)| ([x + dx, y + dy], weight));
-    square(radius as i32).filter(covered).flat_map(softened).collect()
+/// Returns a defocus kernel: a disk of the given radius, smoothed by a 3x3 Gaussian with standard deviation `edge_sigma`.
+pub(super) fn defocus(radius: f32, edge_sigma: f32) -> BlurKernel {
+    let edge = truncated_gaussian(edge_sigma, 1);
+    let mut kernel = BlurKernel::new();
+    for [x, y] in square_offsets(radius as i32) {
+        if (x * x + y * y) as f32 <= radius * radius {
+            kernel.extend(
+                edge.iter()
+                    .map(|&KernelTap { offset: [dx, dy], weight }| KernelTap { offset: [x + dx, y + dy], weight }),
+            );
+        }
+    }
+    kernel
 }
 
-/// A camera that moves: a half bell along a line at `angle` (radians), as ImageMagick's `-motion-blur` has it.
-pub fn streak(radius: i32, sigma: f32, angle: f32) -> Kernel {
+/// Returns a motion blur kernel: half a Gaussian along a line at `angle` radians, like ImageMagick's `-motion-blur`.
+pub(super) fn motion(radius: i32, sigma: f32, angle: f32) -> BlurKernel {
     let (sin, cos) = angle.sin_cos();
-    let step = |i: i32, along: f32| (i as f32 * along - 0.5).ceil() as i32;
-    (0..=2 * radius).map(|i| ([step(i, cos), step(i, sin)], weight((i * i) as f32, sigma))).collect()
+    let coordinate = |i: i32, direction: f32| (i as f32 * direction - 0.5).ceil() as i32;
+    let tap = |i: i32| KernelTap {
+        offset: [coordinate(i, cos), coordinate(i, sin)],
+        weight: gaussian_weight((i * i) as f32, sigma),
+    };
+    (0..=2 * radius).map(tap).collect()
 }

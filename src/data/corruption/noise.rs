@@ -1,24 +1,28 @@
-//! Noise on each value of an image `[3, IMAGE_SIZE, IMAGE_SIZE]`, in [0,1] before it.
+//! Independent noise on each value of an image `[3, IMAGE_SIZE, IMAGE_SIZE]`, which is in [0,1] before.
 
 use crate::random::{RngExt, Stream, normal, poisson};
 
-/// Adds normal noise of a standard deviation: a sensor in low light.
-pub fn gaussian(x: &mut [f32], deviation: f32, rng: &mut Stream) {
-    let noise = normal(rng, x.len());
-    x.iter_mut().zip(noise).for_each(|(v, n)| *v += deviation * n);
+/// Adds normal noise with the given standard deviation.
+pub(super) fn gaussian(image: &mut [f32], deviation: f32, rng: &mut Stream) {
+    let noise = normal(rng, image.len());
+    for (value, noise) in image.iter_mut().zip(noise) {
+        *value += deviation * noise;
+    }
 }
 
-/// Counts light in particles, of which white has so many on average.
-pub fn shot(x: &mut [f32], particles: f32, rng: &mut Stream) {
-    x.iter_mut().for_each(|v| *v = poisson(rng, *v * particles) / particles);
+/// Simulates photon noise: replaces each value by a Poisson count with mean `photons * value`, divided by `photons`.
+pub(super) fn shot(image: &mut [f32], photons: f32, rng: &mut Stream) {
+    for value in image {
+        *value = poisson(rng, *value * photons) / photons;
+    }
 }
 
-/// Sets a share of the values to 0 or 1, as broken bits do.
-pub fn impulse(x: &mut [f32], share: f32, rng: &mut Stream) {
-    for v in x {
-        let (hit, white) = (rng.random::<f32>() < share, rng.random::<bool>());
-        if hit {
-            *v = f32::from(u8::from(white));
+/// Sets each value to 0 or 1 with the given probability (salt-and-pepper noise).
+pub(super) fn impulse(image: &mut [f32], probability: f32, rng: &mut Stream) {
+    for value in image {
+        let (replace, white) = (rng.random::<f32>() < probability, rng.random::<bool>());
+        if replace {
+            *value = f32::from(u8::from(white));
         }
     }
 }
