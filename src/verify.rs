@@ -1,9 +1,9 @@
-//! Recomputes everything that a fixture of the PyTorch oracle holds and measures how far off we are.
+//! Verification against PyTorch: recomputes the values in a fixture file and measures the errors.
 //!
 //! A fixture holds a WideResNet, images with their adversarial images, and what the reference computes from them in
 //! float64: logits and latents in both modes of batch normalization, the sliced Wasserstein distance and its
 //! directions, the Jacobian penalties, nine losses with the gradient of every parameter, and the running statistics
-//! after one step. Natively and in the page the same function runs, on whatever backend is asked about.
+//! after one step. The native program and the page run the same function, on any backend.
 
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData, Transaction};
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ use crate::{
     model::{Model, Output, Pass, dual::Dual, parameter::Array},
 };
 
-/// Errors above this fail; float32 against float64 is expected to stay below a tenth of it.
+/// Largest relative error that passes. The error of float32 is expected to be below a tenth of it.
 pub const TOLERANCE: f64 = 1e-3;
 
 /// The largest error of one group of tensors.
@@ -32,12 +32,14 @@ pub struct GroupCheck {
     pub group: String,
     /// The tensor with the largest error.
     pub worst: String,
-    /// max |ours - reference| / max |reference|, of that tensor.
+    /// max |computed - reference| / max |reference| of that tensor.
     pub error: f64,
+    /// Number of tensors in the group.
     pub tensors: usize,
 }
 
 impl GroupCheck {
+    /// Returns whether the error is at most [`TOLERANCE`].
     pub fn passed(&self) -> bool {
         self.error <= TOLERANCE
     }
@@ -46,35 +48,41 @@ impl GroupCheck {
 /// Why a fixture could not be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The file is not a valid checkpoint or model.
     #[error(transparent)]
     Checkpoint(#[from] checkpoint::Error),
+    /// The file lacks a value of a fixture.
     #[error("not a fixture of the oracle: {0}")]
     NotAFixture(String),
+    /// The device failed.
     #[error("the device failed: {0:?}")]
     Device(ExecutionError),
 }
 
-/// What we compute, by the fixture's names.
+/// The computed tensors, with their names in the fixture.
 #[derive(Default)]
-struct Ours {
+struct ComputedTensors {
     names: Vec<String>,
     tensors: Vec<Tensor<1>>,
 }
 
-impl Ours {
-    fn put<const D: usize>(&mut self, name: impl Into<String>, tensor: Tensor<D>) {
+impl ComputedTensors {
+    fn push<const D: usize>(&mut self, name: impl Into<String>, tensor: Tensor<D>) {
         self.names.push(name.into());
         self.tensors.push(tensor.inner().reshape([-1]));
     }
 }
 
-/// Checks a fixture file on a device; one [`GroupCheck`] a group, in a fixed order.
+/// Checks a fixture file on a device. Returns one [`GroupCheck`] per group, in a fixed order.
+///
+/// # Errors
+/// If the file is not a valid fixture, or the device fails.
 pub async fn verify(bytes: &[u8], device: &Device) -> Result<Vec<GroupCheck>, Error> {
     let fixture = Checkpoint::from_bytes(bytes)?;
-    let ours = compute(&fixture, device)?;
-    // One read per group of tensors keeps the staging memory of a GPU small.
+    let computed = compute(&fixture, device)?;
+    // Reading in chunks limits the staging memory on a GPU.
     let mut checks: Vec<GroupCheck> = Vec::new();
-    for (names, tensors) in ours.names.chunks(64).zip(ours.tensors.chunks(64)) {
+    for (names, tensors) in computed.names.chunks(64).zip(computed.tensors.chunks(64)) {
         let read = tensors.iter().cloned().fold(Transaction::default(), |t, tensor| t.register(tensor));
         let data = read.execute_async().await.map_err(Error::Device)?;
         for (name, data) in names.iter().zip(data) {
@@ -95,7 +103,7 @@ pub async fn verify(bytes: &[u8], device: &Device) -> Result<Vec<GroupCheck>, Er
     Ok(checks)
 }
 
-/// `otjr.grad.fc.bias` -> `otjr.grad`; `eval.logits` -> `eval`.
+/// Returns the group of a tensor, such as `otjr.grad` for `otjr.grad.fc.bias`, or `eval` for `eval.logits`.
 fn group_of(name: &str) -> String {
     let mut parts = name.split('.');
     let first = parts.next().unwrap_or_default();
@@ -105,17 +113,17 @@ fn group_of(name: &str) -> String {
     }
 }
 
-fn relative_error(ours: &[f32], reference: &[f32]) -> f64 {
-    if ours.len() != reference.len() {
+fn relative_error(computed: &[f32], reference: &[f32]) -> f64 {
+    if computed.len() != reference.len() {
         return f64::INFINITY;
     }
     let largest = reference.iter().fold(0f64, |m, &v| m.max(v.abs() as f64)).max(f32::MIN_POSITIVE as f64);
-    let errors = ours.iter().zip(reference).map(|(&a, &b)| (a as f64 - b as f64).abs() / largest);
-    // f64::max would drop a NaN.
+    let errors = computed.iter().zip(reference).map(|(&a, &b)| (a as f64 - b as f64).abs() / largest);
+    // `f64::max` would ignore NaN.
     errors.fold(0.0, |worst, e| if e > worst || e.is_nan() { e } else { worst })
 }
 
-fn compute(fixture: &Checkpoint, device: &Device) -> Result<Ours, Error> {
+fn compute(fixture: &Checkpoint, device: &Device) -> Result<ComputedTensors, Error> {
     let array = |name: &str| -> Result<&Array, Error> {
         fixture.arrays.get(name).ok_or_else(|| Error::NotAFixture(format!("it lacks '{name}'")))
     };
@@ -143,10 +151,10 @@ fn compute(fixture: &Checkpoint, device: &Device) -> Result<Ours, Error> {
     let batch = Batch { x: x.clone(), y: y.clone() };
     let b = labels.len() as f32;
 
-    let mut ours = Ours::default();
+    let mut computed = ComputedTensors::default();
     let mut put_output = |mode: &str, suffix: &str, output: &Output| {
-        ours.put(format!("{mode}.latent{suffix}"), output.latent.value.clone());
-        ours.put(format!("{mode}.logits{suffix}"), output.logits.value.clone());
+        computed.push(format!("{mode}.latent{suffix}"), output.latent.value.clone());
+        computed.push(format!("{mode}.logits{suffix}"), output.logits.value.clone());
     };
     put_output("eval", "", &model.forward(x.clone(), &mut Pass::inference()));
     put_output("eval", "_adv", &model.forward(x_adv.clone(), &mut Pass::inference()));
@@ -155,40 +163,40 @@ fn compute(fixture: &Checkpoint, device: &Device) -> Result<Ours, Error> {
     put_output("train", "", &clean);
     put_output("train", "_adv", &adversarial);
     let (gradient, _) = input_gradient(&model, x.clone(), |z| cross_entropy(z, y.clone()).mul_scalar(b));
-    ours.put("eval.grad_x", gradient.div_scalar(b));
+    computed.push("eval.grad_x", gradient.div_scalar(b));
 
     let (z, a) = (clean.logits.value, adversarial.logits.value);
     let transport = sliced_wasserstein(z, a, directions.theta.clone());
     let direction = transport.direction();
-    ours.put("sw.direction", direction.clone());
-    ours.put("sw.movement", transport.movement);
-    ours.put("sw.value", transport.value);
+    computed.push("sw.direction", direction.clone());
+    computed.push("sw.movement", transport.movement);
+    computed.push("sw.value", transport.value);
     for (name, v) in [("jac.sw", direction), ("jac.random", directions.v.clone())] {
         let pixels = x.clone().autodiff().require_grad();
         let z = model.forward(pixels.clone(), &mut Pass::training_frozen_stats()).logits.value;
         let u = jacobian::pull_back(z, &pixels, v.clone());
         let dual = model.forward(Dual::new(x.clone(), u.clone()), &mut Pass::training_frozen_stats()).logits;
         let tangent = dual.tangent.expect("the input has a tangent");
-        ours.put(name, jacobian::penalty(u, v, tangent));
+        computed.push(name, jacobian::penalty(u, v, tangent));
     }
 
     for &objective in Objective::ALL {
         let mut evaluation = objective::compute(objective, &config, &model, &batch, &x_adv, &directions, false);
-        ours.put(format!("{objective}.loss"), evaluation.loss.clone());
+        computed.push(format!("{objective}.loss"), evaluation.loss.clone());
         let mut gradients = evaluation.loss.backward();
         for slot in evaluation.model.named_tensors().into_iter().filter(|slot| slot.learned()) {
             let zero = || slot.flat().zeros_like();
             let gradient = slot.gradient(&mut gradients).unwrap_or_else(zero);
-            ours.put(format!("{objective}.grad.{}", slot.name()), gradient);
+            computed.push(format!("{objective}.grad.{}", slot.name()), gradient);
         }
         if objective == Objective::Otjr {
             evaluation.passes.into_iter().for_each(|pass| model.update_running(pass));
         }
     }
     for slot in model.named_tensors().into_iter().filter(|slot| !slot.learned()) {
-        ours.put(format!("after.{}", slot.name()), slot.flat());
+        computed.push(format!("after.{}", slot.name()), slot.flat());
     }
-    Ok(ours)
+    Ok(computed)
 }
 
 fn tensor<const D: usize>(array: &Array, device: &Device) -> Result<Tensor<D>, Error> {

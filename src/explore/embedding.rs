@@ -1,6 +1,8 @@
-//! Images in the plane of a model's latents, over the regions that its last layer gives to each class.
+//! Two-dimensional embedding of images: the principal plane of a model's latents, with the decision regions of its last
+//! layer.
 //!
-//! PrincipalPlane and regions come from reference images, once a model; images under attack then move in a plane that stays.
+//! The plane and the regions are computed once per model from reference images. The path of an attack is then projected to
+//! that plane.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -13,45 +15,54 @@ use crate::{
     prediction::top,
 };
 
-/// Reference images that go through the network at once.
+/// Batch size of the forward passes.
 const BATCH: usize = 64;
-/// Kept free around the points, as a share of their extent on each side.
+/// Margin on each side of the points, as a fraction of their extent.
 const MARGIN: f32 = 0.15;
 
-/// The reference: what is drawn once a model.
+/// The embedding of the reference images of a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Embedding {
+    /// The plane of the latents.
     pub plane: PrincipalPlane,
-    /// `[N]`, the reference images' coordinates.
+    /// `[N]`, the coordinates of the reference images.
     pub points: Vec<[f32; 2]>,
-    /// `[N]`.
+    /// `[N]`, the classes of the reference images.
     pub labels: Vec<u16>,
+    /// The decision regions around the reference images.
     pub regions: DecisionRegions,
 }
 
 /// A rectangle of the plane.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bounds {
+    /// The lower end along each axis.
     pub low: [f32; 2],
+    /// The upper end along each axis.
     pub high: [f32; 2],
 }
 
-/// The class of each cell of a grid over a rectangle of the plane.
+/// The predicted class in each cell of a grid over a rectangle of the plane.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DecisionRegions {
+    /// The rectangle.
     pub bounds: Bounds,
-    /// Cells along each side.
+    /// Number of cells along each side.
     pub side: usize,
-    /// `[side, side]`: the model's class at the middle of each cell; rows go up the second axis, columns along the first.
+    /// `[side, side]`, the predicted class at the center of each cell. Rows run along the second axis, columns along the
+    /// first, both in ascending order.
     pub classes: Vec<u16>,
 }
 
 impl Embedding {
-    /// The plane of the latents of reference images `x` `[N, 3, 32, 32]` with their labels `[N]`, and its regions in
-    /// `side` x `side` cells.
+    /// Computes the embedding of reference images `x` (`[N, 3, 32, 32]` in [0,1]) with labels `[N]`, with decision regions
+    /// of `side` x `side` cells.
+    ///
+    /// # Errors
+    /// If images and labels do not match, the latents are not finite, or the device fails.
     pub async fn new(model: &Model, device: &Device, x: &[f32], labels: &[u16], side: usize) -> Result<Self, Error> {
         if x.len() != labels.len() * IMAGE_LEN {
-            return Err(Error::Unsuited("every reference image needs a label".into()));
+            return Err(Error::Unsuited("the numbers of reference images and labels differ".into()));
         }
         let latents = latents(model, device, x).await?;
         let plane = PrincipalPlane::fit(&latents, latents.len() / labels.len().max(1))?;
@@ -60,18 +71,21 @@ impl Embedding {
         Ok(Self { plane, points, labels: labels.to_vec(), regions })
     }
 
-    /// Where images `[N, 3, 32, 32]` lie in the plane; maybe outside the bounds of the regions.
+    /// Projects images (`[N, 3, 32, 32]` in [0,1]) to the plane. The points can be outside the bounds of the regions.
+    ///
+    /// # Errors
+    /// If the model has another latent size than the plane, or the device fails.
     pub async fn project(&self, model: &Model, device: &Device, x: &[f32]) -> Result<Vec<[f32; 2]>, Error> {
         let latents = latents(model, device, x).await?;
         if latents.len() * IMAGE_LEN != self.plane.mean.len() * x.len() {
-            return Err(Error::Unsuited("the plane is of another model: make it anew".into()));
+            return Err(Error::Unsuited("the plane belongs to another model: compute it again".into()));
         }
         Ok(self.plane.project(&latents))
     }
 }
 
 impl Bounds {
-    /// Holds all points with a margin.
+    /// Returns a rectangle that contains all points with a margin.
     pub fn around(points: &[[f32; 2]]) -> Self {
         let first = points.first().copied().unwrap_or_default();
         let mut bounds = Self { low: first, high: first };
@@ -88,15 +102,18 @@ impl Bounds {
         bounds
     }
 
-    /// Whether a point lies inside.
+    /// Returns whether the rectangle contains a point.
     pub fn contains(&self, point: [f32; 2]) -> bool {
         (0..2).all(|axis| (self.low[axis]..=self.high[axis]).contains(&point[axis]))
     }
 }
 
 impl DecisionRegions {
-    /// The classes that the model's last layer gives to the points of a plane of its latents, in `side` x `side` cells, at
-    /// least one. Cheap: only that layer runs.
+    /// Predicts the class at the center of each of `side` x `side` cells (`side` at least 1). Only the last layer is
+    /// evaluated.
+    ///
+    /// # Errors
+    /// If the device fails.
     pub async fn new(
         model: &Model,
         device: &Device,
@@ -104,19 +121,22 @@ impl DecisionRegions {
         bounds: Bounds,
         side: usize,
     ) -> Result<Self, Error> {
-        let middle = |axis: usize, cell: usize| {
+        let cell_center = |axis: usize, cell: usize| {
             bounds.low[axis] + (bounds.high[axis] - bounds.low[axis]) * (cell as f32 + 0.5) / side as f32
         };
         let cells = (0..side).flat_map(|row| (0..side).map(move |column| (row, column)));
         let latents: Vec<f32> =
-            cells.flat_map(|(row, column)| plane.unproject([middle(0, column), middle(1, row)])).collect();
+            cells.flat_map(|(row, column)| plane.unproject([cell_center(0, column), cell_center(1, row)])).collect();
         let latents: Tensor<2> = Tensor::from_data(TensorData::new(latents, [side * side, plane.mean.len()]), device);
         let logits = read(model.classify(latents).value).await?;
         Ok(Self { bounds, side, classes: logits.chunks(model.classes).map(|z| top(z) as u16).collect() })
     }
 }
 
-/// The latents `[N, L]` of images `[N, 3, 32, 32]`.
+/// Computes the latents `[N, L]` of images (`[N, 3, 32, 32]` in [0,1]).
+///
+/// # Errors
+/// If the device fails.
 pub async fn latents(model: &Model, device: &Device, x: &[f32]) -> Result<Vec<f32>, Error> {
     let mut latents = Vec::new();
     for x in x.chunks(BATCH * IMAGE_LEN) {

@@ -1,4 +1,4 @@
-//! How far an attack moves an image in each layer, and the channels in which it moves most.
+//! The change of each layer's output under an attack, and the channels that change most.
 
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -9,45 +9,49 @@ use crate::{
     model::{Model, Pass},
 };
 
-/// How far one layer's output h has moved.
+/// The change of the output h of one layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerShift {
     /// `pixels`, a state-dict name, `latent` or `logits`.
     pub name: String,
     /// Channels, height, width; `[L, 1, 1]` for latent, `[C, 1, 1]` for logits.
     pub shape: [usize; 3],
-    /// ||h(x~) - h(x)|| / ||h(x)||, Euclidean; none where h(x) is 0.
+    /// ||h(x~) - h(x)|| / ||h(x)|| in the Euclidean norm; `None` if h(x) is 0.
     pub relative_l2: Option<f32>,
-    /// The cosine of the angle between h(x~) and h(x), in [-1,1]; none where one of them is 0.
+    /// The cosine similarity of h(x~) and h(x), in [-1,1]; `None` if one of them is 0.
     pub cosine: Option<f32>,
 }
 
-/// The channels of a layer that have moved most, most first.
+/// The channels of a layer that change most, in descending order of change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChannelMaps {
+    /// The name of the layer.
     pub layer: String,
     /// Channels of the layer, height, width.
     pub shape: [usize; 3],
+    /// The channels.
     pub channels: Vec<ChannelMap>,
 }
 
-/// One channel of a layer, before and after an attack.
+/// One channel of a layer for an image and its adversarial image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChannelMap {
+    /// The index of the channel in its layer.
     pub index: usize,
-    /// The Euclidean length of the difference.
+    /// The Euclidean norm of the difference.
     pub difference: f32,
-    /// `[H, W]`, in the layer's own unit.
+    /// `[H, W]`, the activations for the image.
     pub clean: Vec<f32>,
-    /// `[H, W]`.
+    /// `[H, W]`, the activations for the adversarial image.
     pub adversarial: Vec<f32>,
 }
 
-/// An image `x` and its adversarial image through the network: every layer's name and output `[2, C, H, W]`, in order.
-fn layers(model: &Model, device: &Device, x: &[f32], x_adv: &[f32]) -> Result<Vec<(String, Tensor<4>)>, Error> {
+/// Runs an image `x` and its adversarial image through the network. Returns the name and output `[2, C, H, W]` of every
+/// layer.
+fn layer_outputs(model: &Model, device: &Device, x: &[f32], x_adv: &[f32]) -> Result<Vec<(String, Tensor<4>)>, Error> {
     let pair = tensor(&[x, x_adv].concat(), device)?;
     if pair.dims()[0] != 2 || x.len() != x_adv.len() {
-        return Err(Error::Unsuited("layers are compared for one image and one adversarial image at a time".into()));
+        return Err(Error::Unsuited("layers can be compared for one image and one adversarial image only".into()));
     }
     let mut pass = Pass::recording();
     let output = model.forward(pair.clone(), &mut pass);
@@ -62,10 +66,15 @@ fn layers(model: &Model, device: &Device, x: &[f32], x_adv: &[f32]) -> Result<Ve
     Ok(layers)
 }
 
-/// The shift of each layer between an image `x` and its adversarial image, `[3, 32, 32]` each, from pixels to logits.
-/// The sums are made on the device, so that three numbers a layer are read back, all at once.
+/// Computes the change of each layer, from pixels to logits, between an image `x` and its adversarial image. Both are
+/// `[3, 32, 32]` in [0,1].
+///
+/// The sums are computed on the device, so only three numbers per layer are read back, in one transfer.
+///
+/// # Errors
+/// If the images have different sizes, or the device fails.
 pub async fn layer_shifts(model: &Model, device: &Device, x: &[f32], x_adv: &[f32]) -> Result<Vec<LayerShift>, Error> {
-    let layers = layers(model, device, x, x_adv)?;
+    let layers = layer_outputs(model, device, x, x_adv)?;
     let dot = |a: &Tensor<4>, b: &Tensor<4>| (a.clone() * b.clone()).sum();
     let sums = layers.iter().flat_map(|(_, h)| {
         let (clean, adversarial) = (h.clone().narrow(0, 0, 1), h.clone().narrow(0, 1, 1));
@@ -77,28 +86,32 @@ pub async fn layer_shifts(model: &Model, device: &Device, x: &[f32], x_adv: &[f3
         let [_, channels, height, width] = h.dims();
         let [moved, clean, adversarial] = sums.map(f64::from);
         let lengths = (clean * adversarial).sqrt();
-        // The law of cosines, so that the little that a cosine lacks of 1 does not drown in rounding.
-        let lack = (moved - (adversarial.sqrt() - clean.sqrt()).powi(2)) / (2.0 * lengths);
+        // 1 - cosine by the law of cosines, which avoids the cancellation of dot(h(x), h(x~)) for nearly equal outputs.
+        let one_minus_cosine = (moved - (adversarial.sqrt() - clean.sqrt()).powi(2)) / (2.0 * lengths);
         LayerShift {
             name,
             shape: [channels, height, width],
             relative_l2: (clean > 0.0).then(|| (moved / clean).sqrt() as f32),
-            cosine: (lengths > 0.0).then(|| (1.0 - lack).clamp(-1.0, 1.0) as f32),
+            cosine: (lengths > 0.0).then(|| (1.0 - one_minus_cosine).clamp(-1.0, 1.0) as f32),
         }
     };
     Ok(layers.into_iter().zip(sums.as_chunks().0).map(shift).collect())
 }
 
-/// The channels of `layer` (a name of [`layer_shifts`]) that have moved most, `at_most` so many.
+/// Returns the `limit` channels of `layer` (a name from [`layer_shifts`]) that change most between an image `x` and its
+/// adversarial image, `[3, 32, 32]` each.
+///
+/// # Errors
+/// If the model does not have the layer, the images have different sizes, or the device fails.
 pub async fn channel_maps(
     model: &Model,
     device: &Device,
     x: &[f32],
     x_adv: &[f32],
     layer: &str,
-    at_most: usize,
+    limit: usize,
 ) -> Result<ChannelMaps, Error> {
-    let mut layers = layers(model, device, x, x_adv)?;
+    let mut layers = layer_outputs(model, device, x, x_adv)?;
     let Some(at) = layers.iter().position(|(name, _)| name == layer) else {
         let names: Vec<_> = layers.into_iter().map(|(name, _)| name).collect();
         return Err(Error::Unsuited(format!("the model has no layer '{layer}': choose one of {}", names.join(", "))));
@@ -114,6 +127,6 @@ pub async fn channel_maps(
     let size = height * width;
     let mut channels: Vec<_> = clean.chunks(size).zip(adversarial.chunks(size)).enumerate().map(channel).collect();
     channels.sort_by(|a, b| b.difference.total_cmp(&a.difference));
-    channels.truncate(at_most);
+    channels.truncate(limit);
     Ok(ChannelMaps { layer, shape: [count, height, width], channels })
 }

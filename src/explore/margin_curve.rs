@@ -1,4 +1,4 @@
-//! How the margin shrinks as the ball grows, and where it is gone.
+//! The margin curve: the margin of an image as a function of the attack radius epsilon.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,18 +8,22 @@ use crate::{
     settings::Pixels,
 };
 
-/// The margin that an attack leaves an image within a radius.
+/// The margin that remains after an attack with one radius.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MarginPoint {
-    /// In the attack's norm, pixels in [0,1].
+    /// The radius in the norm of the attack, for pixels in [0,1].
     pub epsilon: f32,
-    /// In logits; at or below 0 the image has fallen.
+    /// The margin in logits. At or below 0 the attack has succeeded.
     pub margin: f32,
 }
 
-/// What the attack of a config, with another radius, finds on each image of a task: the point of lowest margin. The
-/// steps keep their proportion to the radius. One call a radius, so that the caller can show each and stop between them.
-/// `classes` are the model's.
+/// Runs the configured attack with another radius, and returns the point with the lowest margin for each image of a batch.
+///
+/// The step size is scaled with the radius. Each call computes one radius, so the caller can report progress and stop in
+/// between. `classes` is the number of classes of the model.
+///
+/// # Errors
+/// If the attack does not support the batch, the output of the model is not finite, or the device fails.
 pub async fn attack_at_radius(
     epsilon: f32,
     config: &AttackConfig,
@@ -44,14 +48,16 @@ pub async fn attack_at_radius(
     Ok(worst)
 }
 
-/// The smallest radius at which an image falls, by a straight line from the last one at which it stands to the first at
-/// which it has fallen; none if it never falls. `curve` in order of epsilon.
+/// Returns the smallest radius at which the attack succeeds, or `None` if it never does.
+///
+/// `curve` must be in ascending order of epsilon. The radius is interpolated linearly between the last point with a positive
+/// margin and the first point without.
 pub fn critical_radius(curve: &[MarginPoint]) -> Option<f32> {
-    let first = curve.iter().position(|radius| radius.margin <= 0.0)?;
-    let fallen = curve[first];
-    let Some(standing) = first.checked_sub(1).map(|i| curve[i]) else {
-        return Some(fallen.epsilon);
+    let first = curve.iter().position(|point| point.margin <= 0.0)?;
+    let fooled = curve[first];
+    let Some(robust) = first.checked_sub(1).map(|i| curve[i]) else {
+        return Some(fooled.epsilon);
     };
-    let part = standing.margin / (standing.margin - fallen.margin);
-    Some(standing.epsilon + part * (fallen.epsilon - standing.epsilon))
+    let fraction = robust.margin / (robust.margin - fooled.margin);
+    Some(robust.epsilon + fraction * (fooled.epsilon - robust.epsilon))
 }

@@ -1,7 +1,8 @@
-//! The optimal transport of adversarial logits onto clean ones along random lines, as L_SW sees it: who goes where on each
-//! line, what each line adds, and where every image is pulled in all.
+//! The sliced optimal transport of adversarial logits onto clean logits: the matching along each projection, its
+//! contribution to the sliced Wasserstein distance, and the resulting movement of every image.
 //!
-//! The same numbers as [`crate::loss::sliced_wasserstein`], here on the host, in float64, with all of the matching to see.
+//! Bonneel et al., "Sliced and Radon Wasserstein Barycenters of Measures", 2015. Computes the same numbers as
+//! [`crate::loss::sliced_wasserstein`], but on the host, in float64, and including the matching.
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
@@ -13,70 +14,77 @@ use crate::{
     random::{self, StreamId},
 };
 
-/// The transport of a batch of adversarial logits a `[B, C]` onto the clean ones z `[B, C]`.
+/// The transport of a batch of adversarial logits a, `[B, C]`, onto the clean logits z, `[B, C]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TransportPlan {
-    /// L_SW: the mean over projections and images of delta^2.
+    /// The loss L_SW: the mean of delta_ik^2 over projections and images.
     pub value: f32,
-    /// `[K]`.
+    /// `[K]`, the one-dimensional transports.
     pub projections: Vec<Projection>,
-    /// m_i / K, the mean over the projections of delta_ik theta_k, `[B, C]`, in logits.
+    /// `[B, C]`, m_i / K: the mean of delta_ik theta_k over the projections, in logits.
     pub movement: Vec<f32>,
-    /// m_i at unit length, `[B, C]`, along which the Jacobian penalty looks; 0 for an image that does not move.
+    /// `[B, C]`, m_i normalized to length 1, the directions of the Jacobian penalty; 0 for images that do not move.
     pub direction: Vec<f32>,
-    /// The plane in which clean and adversarial logits together are widest.
+    /// The principal plane of clean and adversarial logits together.
     pub plane: PrincipalPlane,
-    /// `[B]`, in that plane.
+    /// `[B]`, the movement of each image in that plane.
     pub arrows: Vec<TransportArrow>,
 }
 
-/// One line theta_k through the logits' space, and the matching on it.
+/// The projection of the logits onto one direction theta_k, and the optimal matching of the projected values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Projection {
-    /// Unit, `[C]`.
+    /// `[C]`, of length 1.
     pub theta: Vec<f32>,
-    /// The images in the order of their clean values, `[B]`.
+    /// `[B]`, the images in ascending order of their clean values.
     pub clean: Vec<ProjectedImage>,
-    /// The images in the order of their adversarial values, `[B]`: the one of rank r goes to the clean value of rank r.
+    /// `[B]`, the images in ascending order of their adversarial values. Rank r is matched with clean rank r.
     pub adversarial: Vec<ProjectedImage>,
-    /// The mean over the images of delta_ik^2.
+    /// The mean of delta_ik^2 over the images.
     pub mean_square: f32,
-    /// What it adds to L_SW, as a share of it; 0 if L_SW is.
+    /// The fraction of L_SW that this projection contributes; 0 if L_SW is 0.
     pub share: f32,
-    /// L_SW of this projection and those before it: how the estimate settles.
+    /// The estimate of L_SW from this projection and the previous ones.
     pub cumulative: f32,
 }
 
-/// An image on a line.
+/// The projected value of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProjectedImage {
+    /// The index of the image in the batch.
     pub image: usize,
     /// theta_k . z_i or theta_k . a_i, in logits.
     pub value: f32,
 }
 
-/// An image in the plane.
+/// The logits of an image in the plane.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TransportArrow {
-    /// z_i.
+    /// The clean logits z_i.
     pub clean: [f32; 2],
-    /// a_i.
+    /// The adversarial logits a_i.
     pub adversarial: [f32; 2],
-    /// a_i + m_i / K.
+    /// The transported logits a_i + m_i / K.
     pub to: [f32; 2],
 }
 
-/// `k` projections of R^`classes` as training draws them, `[C, K]`.
+/// Draws `k` random projections `[C, K]` of unit length, as training does.
+///
+/// # Errors
+/// If the device fails.
 pub async fn projections(seed: u64, classes: usize, k: usize, device: &Device) -> Result<Vec<f32>, Error> {
     read(sw::projections(&mut random::stream(seed, StreamId::Directions, 0), classes, k, device)).await
 }
 
-/// The transport of adversarial logits `a` onto clean ones `z`, `[B, C]` each, along the unit columns of `theta` `[C, K]`.
-/// At least two classes, one image and one projection.
+/// Computes the transport of adversarial logits `a` onto clean logits `z`, `[B, C]` each, along the unit columns of `theta`,
+/// `[C, K]`. There must be at least two classes, one image and one projection.
+///
+/// # Errors
+/// If the sizes do not match, or a value is not finite.
 pub fn compute_transport(z: &[f32], a: &[f32], theta: &[f32], classes: usize) -> Result<TransportPlan, Error> {
     let whole = |values: &[f32]| !values.is_empty() && values.len().is_multiple_of(classes.max(1));
     if z.len() != a.len() || !whole(z) || !whole(theta) {
-        return Err(Error::Unsuited(format!("logits and projections are not of {classes} classes")));
+        return Err(Error::Unsuited(format!("the sizes of logits and projections do not match {classes} classes")));
     }
     let plane = PrincipalPlane::fit(&[z, a].concat(), classes)?;
     if !theta.iter().all(|v| v.is_finite()) {
@@ -88,7 +96,7 @@ pub fn compute_transport(z: &[f32], a: &[f32], theta: &[f32], classes: usize) ->
     let mut projections = Vec::with_capacity(k);
     for number in 0..k {
         let theta: Vec<f32> = theta.iter().skip(number).step_by(k).copied().collect();
-        let (clean, adversarial) = (sorted(z, &theta), sorted(a, &theta));
+        let (clean, adversarial) = (sorted_projections(z, &theta), sorted_projections(a, &theta));
         let mut square = 0.0;
         for (&(_, to), &(i, from)) in clean.iter().zip(&adversarial) {
             let delta = to - from;
@@ -125,8 +133,8 @@ pub fn compute_transport(z: &[f32], a: &[f32], theta: &[f32], classes: usize) ->
     Ok(TransportPlan { value: (sum / k as f64) as f32, projections, movement, direction, plane, arrows })
 }
 
-/// The images with their values on a line, the lowest first, ties in order of position.
-fn sorted(logits: &[f32], theta: &[f32]) -> Vec<(usize, f64)> {
+/// Returns the image indices with their projected values in ascending order. Ties are in order of index.
+fn sorted_projections(logits: &[f32], theta: &[f32]) -> Vec<(usize, f64)> {
     let mut line: Vec<_> = logits.chunks(theta.len()).map(|z| super::dot(z, theta)).enumerate().collect();
     line.sort_by(|a, b| a.1.total_cmp(&b.1));
     line
