@@ -123,80 +123,110 @@ fn relative_error(computed: &[f32], reference: &[f32]) -> f64 {
     errors.fold(0.0, |worst, e| if e > worst || e.is_nan() { e } else { worst })
 }
 
+/// The inputs of the computation.
+struct Inputs {
+    config: ObjectiveConfig,
+    model: Model,
+    batch: Batch,
+    x_adv: Tensor<4>,
+    directions: Directions,
+}
+
+impl Inputs {
+    fn read(fixture: &Checkpoint, device: &Device) -> Result<Self, Error> {
+        let array = |name: &str| -> Result<&Array, Error> {
+            fixture.arrays.get(name).ok_or_else(|| Error::NotAFixture(format!("it lacks '{name}'")))
+        };
+        let number = |key: &str| -> Result<f32, Error> {
+            let number = fixture.metadata.get(key).and_then(|text| text.parse().ok());
+            number.ok_or_else(|| Error::NotAFixture(format!("its metadata lacks the number '{key}'")))
+        };
+        let config = ObjectiveConfig {
+            lambda_sw: number("lambda_sw")?,
+            lambda_jac: number("lambda_jac")?,
+            beta_trades: number("beta_trades")?,
+            beta_alp: number("beta_alp")?,
+            ..ObjectiveConfig::default()
+        };
+        let model = Model::from_arrays(&fixture.model_arrays(), device).map_err(checkpoint::Error::Model)?;
+        let labels: Vec<usize> = array("input.y")?.values.iter().map(|&v| v as usize).collect();
+        if labels.iter().any(|&label| label >= model.classes) {
+            return Err(Error::NotAFixture("a label is not below the number of classes".into()));
+        }
+        let batch = Batch { x: tensor(array("input.x")?, device)?, y: one_hot(&labels, model.classes, device) };
+        let x_adv = tensor(array("input.x_adv")?, device)?;
+        let directions =
+            Directions { theta: tensor(array("input.theta")?, device)?, v: tensor(array("input.v")?, device)? };
+        Ok(Self { config, model, batch, x_adv, directions })
+    }
+}
+
 fn compute(fixture: &Checkpoint, device: &Device) -> Result<ComputedTensors, Error> {
-    let array = |name: &str| -> Result<&Array, Error> {
-        fixture.arrays.get(name).ok_or_else(|| Error::NotAFixture(format!("it lacks '{name}'")))
-    };
-    let number = |key: &str| -> Result<f32, Error> {
-        let text = fixture.metadata.get(key).and_then(|text| text.parse().ok());
-        text.ok_or_else(|| Error::NotAFixture(format!("its metadata lacks the number '{key}'")))
-    };
-    let config = ObjectiveConfig {
-        lambda_sw: number("lambda_sw")?,
-        lambda_jac: number("lambda_jac")?,
-        beta_trades: number("beta_trades")?,
-        beta_alp: number("beta_alp")?,
-        ..ObjectiveConfig::default()
-    };
-    let mut model = Model::from_arrays(&fixture.model_arrays(), device).map_err(checkpoint::Error::Model)?;
-    let x: Tensor<4> = tensor(array("input.x")?, device)?;
-    let x_adv: Tensor<4> = tensor(array("input.x_adv")?, device)?;
-    let labels: Vec<usize> = array("input.y")?.values.iter().map(|&v| v as usize).collect();
-    if labels.iter().any(|&label| label >= model.classes) {
-        return Err(Error::NotAFixture("a label is not below the number of classes".into()));
-    }
-    let y = one_hot(&labels, model.classes, device);
-    let directions =
-        Directions { theta: tensor(array("input.theta")?, device)?, v: tensor(array("input.v")?, device)? };
-    let batch = Batch { x: x.clone(), y: y.clone() };
-    let b = labels.len() as f32;
-
+    let mut inputs = Inputs::read(fixture, device)?;
     let mut computed = ComputedTensors::default();
-    let mut put_output = |mode: &str, suffix: &str, output: &Output| {
-        computed.push(format!("{mode}.latent{suffix}"), output.latent.value.clone());
-        computed.push(format!("{mode}.logits{suffix}"), output.logits.value.clone());
-    };
-    put_output("eval", "", &model.forward(x.clone(), &mut Pass::inference()));
-    put_output("eval", "_adv", &model.forward(x_adv.clone(), &mut Pass::inference()));
-    let clean = model.forward(x.clone(), &mut Pass::training_frozen_stats());
-    let adversarial = model.forward(x_adv.clone(), &mut Pass::training_frozen_stats());
-    put_output("train", "", &clean);
-    put_output("train", "_adv", &adversarial);
-    let (gradient, _) = input_gradient(&model, x.clone(), |z| cross_entropy(z, y.clone()).mul_scalar(b));
-    computed.push("eval.grad_x", gradient.div_scalar(b));
-
-    let (z, a) = (clean.logits.value, adversarial.logits.value);
-    let transport = sliced_wasserstein(z, a, directions.theta.clone());
-    let direction = transport.direction();
-    computed.push("sw.direction", direction.clone());
-    computed.push("sw.movement", transport.movement);
-    computed.push("sw.value", transport.value);
-    for (name, v) in [("jac.sw", direction), ("jac.random", directions.v.clone())] {
-        let pixels = x.clone().autodiff().require_grad();
-        let z = model.forward(pixels.clone(), &mut Pass::training_frozen_stats()).logits.value;
-        let u = jacobian::pull_back(z, &pixels, v.clone());
-        let dual = model.forward(Dual::new(x.clone(), u.clone()), &mut Pass::training_frozen_stats()).logits;
-        let tangent = dual.tangent.expect("the input has a tangent");
-        computed.push(name, jacobian::penalty(u, v, tangent));
-    }
-
-    for &objective in Objective::ALL {
-        let mut evaluation = objective::compute(objective, &config, &model, &batch, &x_adv, &directions, false);
-        computed.push(format!("{objective}.loss"), evaluation.loss.clone());
-        let mut gradients = evaluation.loss.backward();
-        for slot in evaluation.model.named_tensors().into_iter().filter(|slot| slot.learned()) {
-            let zero = || slot.flat().zeros_like();
-            let gradient = slot.gradient(&mut gradients).unwrap_or_else(zero);
-            computed.push(format!("{objective}.grad.{}", slot.name()), gradient);
-        }
-        if objective == Objective::Otjr {
-            evaluation.passes.into_iter().for_each(|pass| model.update_running(pass));
-        }
-    }
-    for slot in model.named_tensors().into_iter().filter(|slot| !slot.learned()) {
-        computed.push(format!("after.{}", slot.name()), slot.flat());
-    }
+    computed.push_outputs_and_penalties(&inputs);
+    computed.push_objectives(&mut inputs);
     Ok(computed)
+}
+
+impl ComputedTensors {
+    fn push_output(&mut self, mode: &str, suffix: &str, output: &Output) {
+        self.push(format!("{mode}.latent{suffix}"), output.latent.value.clone());
+        self.push(format!("{mode}.logits{suffix}"), output.logits.value.clone());
+    }
+
+    /// Computes logits and latents in both modes of batch normalization, the input gradient, the sliced Wasserstein distance
+    /// and the Jacobian penalties.
+    fn push_outputs_and_penalties(&mut self, inputs: &Inputs) {
+        let Inputs { model, batch: Batch { x, y }, x_adv, directions, .. } = inputs;
+        self.push_output("eval", "", &model.forward(x.clone(), &mut Pass::inference()));
+        self.push_output("eval", "_adv", &model.forward(x_adv.clone(), &mut Pass::inference()));
+        let clean = model.forward(x.clone(), &mut Pass::training_frozen_stats());
+        let adversarial = model.forward(x_adv.clone(), &mut Pass::training_frozen_stats());
+        self.push_output("train", "", &clean);
+        self.push_output("train", "_adv", &adversarial);
+        let batch_size = x.dims()[0] as f32;
+        let (gradient, _) = input_gradient(model, x.clone(), |z| cross_entropy(z, y.clone()).mul_scalar(batch_size));
+        self.push("eval.grad_x", gradient.div_scalar(batch_size));
+
+        let (z, a) = (clean.logits.value, adversarial.logits.value);
+        let transport = sliced_wasserstein(z, a, directions.theta.clone());
+        let direction = transport.direction();
+        self.push("sw.direction", direction.clone());
+        self.push("sw.movement", transport.movement);
+        self.push("sw.value", transport.value);
+        for (name, v) in [("jac.sw", direction), ("jac.random", directions.v.clone())] {
+            let pixels = x.clone().autodiff().require_grad();
+            let z = model.forward(pixels.clone(), &mut Pass::training_frozen_stats()).logits.value;
+            let u = jacobian::pull_back(z, &pixels, v.clone());
+            let dual = model.forward(Dual::new(x.clone(), u.clone()), &mut Pass::training_frozen_stats()).logits;
+            let tangent = dual.tangent.expect("the input has a tangent");
+            self.push(name, jacobian::penalty(u, v, tangent));
+        }
+    }
+
+    /// Computes the loss and the parameter gradients of every objective, and the running statistics of batch normalization
+    /// after one step with the objective `otjr`.
+    fn push_objectives(&mut self, inputs: &mut Inputs) {
+        let Inputs { config, model, batch, x_adv, directions } = inputs;
+        for &objective in Objective::ALL {
+            let mut evaluation = objective::compute(objective, config, model, batch, x_adv, directions, false);
+            self.push(format!("{objective}.loss"), evaluation.loss.clone());
+            let mut gradients = evaluation.loss.backward();
+            for slot in evaluation.model.named_tensors().into_iter().filter(|slot| slot.learned()) {
+                let gradient = slot.gradient(&mut gradients).unwrap_or_else(|| slot.flat().zeros_like());
+                self.push(format!("{objective}.grad.{}", slot.name()), gradient);
+            }
+            if objective == Objective::Otjr {
+                for pass in evaluation.passes {
+                    model.update_running(pass);
+                }
+            }
+        }
+        for slot in model.named_tensors().into_iter().filter(|slot| !slot.learned()) {
+            self.push(format!("after.{}", slot.name()), slot.flat());
+        }
+    }
 }
 
 fn tensor<const D: usize>(array: &Array, device: &Device) -> Result<Tensor<D>, Error> {
