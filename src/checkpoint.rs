@@ -1,8 +1,8 @@
 //! Checkpoint files in the safetensors format, as read and written by PyTorch's `safetensors.torch`.
 //!
-//! A checkpoint of this crate contains the state dict as `model.*`, the state of the optimizer as `optimiser.velocity.*`
-//! until training is finished, and metadata such as the settings, the class names and the step. State dicts without the
-//! prefix `model.` can be read as well.
+//! A checkpoint of this crate contains the state dict as `model.*`, the state of the optimizer as
+//! `optimiser.velocity.*` until training is finished, and metadata such as the settings, the class names and the step.
+//! State dicts without the prefix `model.` can be read as well.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -89,7 +89,8 @@ impl Checkpoint {
         self.serialize(false).expect("float32 needs no conversion")
     }
 
-    /// Returns the bytes of a safetensors file with float16 weights, which has about half the size (see [`encode_array`]).
+    /// Returns the bytes of a safetensors file with float16 weights, which has about half the size (see
+    /// [`encode_array`]).
     ///
     /// # Errors
     /// If a weight is outside the range of float16.
@@ -160,8 +161,8 @@ pub(crate) struct EncodedArray {
 
 /// Encodes an array. With `half`, arrays of two or more dimensions (weights) are encoded as float16.
 ///
-/// Biases and the parameters of batch normalization always stay float32. They are small, and a variance may be below the
-/// range of float16.
+/// Biases and the parameters of batch normalization always stay float32. They are small, and a variance may be below
+/// the range of float16.
 ///
 /// # Errors
 /// If a weight is above the range of float16.

@@ -175,8 +175,8 @@ impl ComputedTensors {
         self.push(format!("{mode}.logits{suffix}"), output.logits.value.clone());
     }
 
-    /// Computes logits and latents in both modes of batch normalization, the input gradient, the sliced Wasserstein distance
-    /// and the Jacobian penalties.
+    /// Computes logits and latents in both modes of batch normalization, the input gradient, the sliced Wasserstein
+    /// distance and the Jacobian penalties.
     fn push_outputs_and_penalties(&mut self, inputs: &Inputs) {
         let Inputs { model, batch: Batch { x, y }, x_adv, directions, .. } = inputs;
         self.push_output("eval", "", &model.forward(x.clone(), &mut Pass::inference()));
@@ -205,8 +205,8 @@ impl ComputedTensors {
         }
     }
 
-    /// Computes the loss and the parameter gradients of every objective, and the running statistics of batch normalization
-    /// after one step with the objective `otjr`.
+    /// Computes the loss and the parameter gradients of every objective, and the running statistics of batch
+    /// normalization after one step with the objective `otjr`.
     fn push_objectives(&mut self, inputs: &mut Inputs) {
         let Inputs { config, model, batch, x_adv, directions } = inputs;
         for &objective in Objective::ALL {

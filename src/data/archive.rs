@@ -1,4 +1,5 @@
-//! Data sets in a single file: the CIFAR `.tar.gz`, or a zip with one folder per class. The content determines the format.
+//! Data sets in a single file: the CIFAR `.tar.gz`, or a zip with one folder per class. The content determines the
+//! format.
 
 use std::io::{Read, Seek, SeekFrom};
 

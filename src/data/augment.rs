@@ -6,8 +6,8 @@ use crate::random::{RngExt, Stream};
 /// Number of black pixels added on each side before the crop.
 const PADDING: usize = 4;
 
-/// Randomly crops the zero-padded image and flips it horizontally with probability 1/2, as is usual for CIFAR (He et al.,
-/// 2016, sec. 4.2).
+/// Randomly crops the zero-padded image and flips it horizontally with probability 1/2, as is usual for CIFAR (He et
+/// al., 2016, sec. 4.2).
 ///
 /// `image` is `[3, IMAGE_SIZE, IMAGE_SIZE]`, 0..=255. The result is written to `out`, `[3, IMAGE_SIZE, IMAGE_SIZE]` in
 /// [0,1].

@@ -1,8 +1,8 @@
 //! CIFAR-10 and CIFAR-100, in the binary version of <https://www.cs.toronto.edu/~kriz/cifar.html>.
 //!
-//! Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. A file is a sequence of records. A
-//! record has 1 label byte (CIFAR-100: a coarse and a fine label byte; the fine one is used) and 3,072 pixel bytes: the
-//! planes R, G and B, row by row. Files may have fewer records than the official ones.
+//! Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. A file is a sequence of records.
+//! A record has 1 label byte (CIFAR-100: a coarse and a fine label byte; the fine one is used) and 3,072 pixel bytes:
+//! the planes R, G and B, row by row. Files may have fewer records than the official ones.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -220,8 +220,8 @@ fn read_members(
 /// Reads one file of records. The `classes` of the result are empty; `path` is used in error messages only.
 ///
 /// # Errors
-/// If the file cannot be read, has no records, more than 50,000 records or an incomplete record, or if a label is out of
-/// range.
+/// If the file cannot be read, has no records, more than 50,000 records or an incomplete record, or if a label is out
+/// of range.
 pub fn read_records(version: CifarVersion, path: &str, file: impl Read) -> Result<ImageSet, Error> {
     let record_len = version.record_len();
     let bytes = read_record_bytes(version, path, file)?;

@@ -36,7 +36,8 @@ impl Crop {
         Self { x: shift(self.x, right), y: shift(self.y, down), ..self }.clamped_to(size)
     }
 
-    /// Returns the crop zoomed by `factor`, clamped to the image; factors above 1 make the crop smaller. The image point
+    /// Returns the crop zoomed by `factor`, clamped to the image; factors above 1 make the crop smaller. The image
+    /// point
     /// `anchor` stays at the same relative position in the crop.
     pub fn zoomed(self, size: [u32; 2], factor: f64, anchor: [f64; 2]) -> Self {
         let exact_side = f64::from(self.side) / factor;

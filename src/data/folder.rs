@@ -38,8 +38,8 @@ pub fn open(dir: &Path) -> Result<Splits, Error> {
 
 /// Reads the images at `paths` (such as `train/cat/1.png`, in any order). A path that ends in `/` is a folder.
 ///
-/// `read_file(i)` returns the content of the file `paths[i]`. It is called at most once per file, so only one file has to
-/// be in memory at a time. `name` is the common root and is used in error messages only. Classes are numbered in the
+/// `read_file(i)` returns the content of the file `paths[i]`. It is called at most once per file, so only one file has
+/// to be in memory at a time. `name` is the common root and is used in error messages only. Classes are numbered in the
 /// alphabetical order of their names.
 ///
 /// # Errors
@@ -186,7 +186,8 @@ impl<'a> FolderTree<'a> {
     }
 }
 
-/// Calls `visit` with the relative path (starting with `prefix`) and the location of every file and folder in `dir`, up to
+/// Calls `visit` with the relative path (starting with `prefix`) and the location of every file and folder in `dir`, up
+/// to
 /// `depth` levels deep. Hidden ones are skipped.
 fn visit_files(dir: &Path, prefix: &str, depth: usize, visit: &mut impl FnMut(String, PathBuf)) -> Result<(), Error> {
     let dir_error = |reason| io_error(&dir.display().to_string(), reason);

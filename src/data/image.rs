@@ -43,8 +43,8 @@ pub fn decode_and_crop(bytes: &[u8], name: &str) -> Result<CroppedImage, Error> 
 }
 
 impl DecodedImage {
-    /// Decodes a png, jpeg, gif (first frame), webp or bmp image, applies its EXIF orientation and composites transparent
-    /// pixels over white. `name` is used in error messages only.
+    /// Decodes a png, jpeg, gif (first frame), webp or bmp image, applies its EXIF orientation and composites
+    /// transparent pixels over white. `name` is used in error messages only.
     ///
     /// # Errors
     /// If the file is not an image in one of these formats, is damaged or truncated, or has more than 64 megapixels.
@@ -122,8 +122,8 @@ impl DecodedImage {
         CroppedImage { pixels: planar(&resized.into_raw()), original_size: self.original_size, notes }
     }
 
-    /// Returns the whole image, scaled down so that neither side exceeds `max_side` pixels: its size `[width, height]` and
-    /// its bytes `[height, width, 3]`.
+    /// Returns the whole image, scaled down so that neither side exceeds `max_side` pixels: its size `[width, height]`
+    /// and its bytes `[height, width, 3]`.
     pub fn preview(&self, max_side: u32) -> ([u32; 2], Vec<u8>) {
         let [width, height] = self.size();
         let longer_side = width.max(height);

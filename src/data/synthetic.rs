@@ -1,13 +1,13 @@
 //! The built-in data set: ten classes of generated shapes, so that training needs no download.
 //!
-//! Each image has one shape of random color, position, size and small rotation on a shaded, blotchy background. The shape
-//! differs from the mean of its background by more than a sixth of the brightness range, almost three times the
+//! Each image has one shape of random color, position, size and small rotation on a shaded, blotchy background. The
+//! shape differs from the mean of its background by more than a sixth of the brightness range, almost three times the
 //! change that an attack with epsilon 8/255 can make to both together. The images have no artificial features that
 //! help an attack, and standard training is not robust on them nevertheless. A classifier that is linear in the pixels
 //! stays near chance, because position and sign of the contrast are random.
 //!
-//! Measured on set 0 with the defaults of `train` (WideResNet-10-1, 3,200 training images, 400 steps of batch 64; 500 test
-//! images; PGD-20 at L-infinity 8/255 with steps of 2/255):
+//! Measured on set 0 with the defaults of `train` (WideResNet-10-1, 3,200 training images, 400 steps of batch 64; 500
+//! test images; PGD-20 at L-infinity 8/255 with steps of 2/255):
 //!
 //! | contrast | `otjr` clean, robust accuracy | `ce` clean, robust accuracy |
 //! |---|---|---|

@@ -1,8 +1,8 @@
 //! Two-dimensional embedding of images: the principal plane of a model's latents, with the decision regions of its last
 //! layer.
 //!
-//! The plane and the regions are computed once per model from reference images. The path of an attack is then projected to
-//! that plane.
+//! The plane and the regions are computed once per model from reference images. The path of an attack is then projected
+//! to that plane.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -49,14 +49,14 @@ pub struct DecisionRegions {
     pub bounds: Bounds,
     /// Number of cells along each side.
     pub side: usize,
-    /// `[side, side]`, the predicted class at the center of each cell. Rows run along the second axis, columns along the
-    /// first, both in ascending order.
+    /// `[side, side]`, the predicted class at the center of each cell. Rows run along the second axis, columns along
+    /// the first, both in ascending order.
     pub classes: Vec<u16>,
 }
 
 impl Embedding {
-    /// Computes the embedding of reference images `x` (`[N, 3, 32, 32]` in [0,1]) with labels `[N]`, with decision regions
-    /// of `side` x `side` cells.
+    /// Computes the embedding of reference images `x` (`[N, 3, 32, 32]` in [0,1]) with labels `[N]`, with decision
+    /// regions of `side` x `side` cells.
     ///
     /// # Errors
     /// If images and labels do not match, the latents are not finite, or the device fails.

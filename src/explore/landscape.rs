@@ -1,5 +1,5 @@
-//! Loss landscape: loss and margin on a plane through an image and its adversarial image (Li et al., "Visualizing the Loss
-//! Landscape of Neural Nets", 2018, in input space).
+//! Loss landscape: loss and margin on a plane through an image and its adversarial image (Li et al., "Visualizing the
+//! Loss Landscape of Neural Nets", 2018, in input space).
 
 use std::ops::Range;
 
@@ -42,8 +42,8 @@ pub struct LandscapeValues {
 impl LandscapePlane {
     /// Constructs the plane through an image `x`, its adversarial image `x_adv` and a random direction.
     ///
-    /// For L-infinity, the random direction consists of random signs with the size of the perturbation. For other norms it is
-    /// a normal random vector, orthogonal to the perturbation and with the same Euclidean length.
+    /// For L-infinity, the random direction consists of random signs with the size of the perturbation. For other norms
+    /// it is a normal random vector, orthogonal to the perturbation and with the same Euclidean length.
     ///
     /// # Errors
     /// If the images have different sizes or are equal, or the grid is too small or its range empty.

@@ -17,10 +17,11 @@ pub struct MarginPoint {
     pub margin: f32,
 }
 
-/// Runs the configured attack with another radius, and returns the point with the lowest margin for each image of a batch.
+/// Runs the configured attack with another radius, and returns the point with the lowest margin for each image of a
+/// batch.
 ///
-/// The step size is scaled with the radius. Each call computes one radius, so the caller can report progress and stop in
-/// between. `classes` is the number of classes of the model.
+/// The step size is scaled with the radius. Each call computes one radius, so the caller can report progress and stop
+/// in between. `classes` is the number of classes of the model.
 ///
 /// # Errors
 /// If the attack does not support the batch, the output of the model is not finite, or the device fails.
@@ -38,11 +39,15 @@ pub async fn attack_at_radius(
     let mut worst: Vec<AttackOutcome> = Vec::new();
     for stage in build_attacks(&config, classes)? {
         stage.attack.check_supported(classes, &task.goals)?;
-        let found = stage.attack.run(query, task, observer).await?;
+        let outcomes = stage.attack.run(query, task, observer).await?;
         if worst.is_empty() {
-            worst = found;
+            worst = outcomes;
         } else {
-            worst.iter_mut().zip(found).filter(|(worst, f)| f.margin < worst.margin).for_each(|(worst, f)| *worst = f);
+            for (worst, outcome) in worst.iter_mut().zip(outcomes) {
+                if outcome.margin < worst.margin {
+                    *worst = outcome;
+                }
+            }
         }
     }
     Ok(worst)
@@ -50,8 +55,8 @@ pub async fn attack_at_radius(
 
 /// Returns the smallest radius at which the attack succeeds, or `None` if it never does.
 ///
-/// `curve` must be in ascending order of epsilon. The radius is interpolated linearly between the last point with a positive
-/// margin and the first point without.
+/// `curve` must be in ascending order of epsilon. The radius is interpolated linearly between the last point with a
+/// positive margin and the first point without.
 pub fn critical_radius(curve: &[MarginPoint]) -> Option<f32> {
     let first = curve.iter().position(|point| point.margin <= 0.0)?;
     let fooled = curve[first];

@@ -1,7 +1,7 @@
 //! Analyses of how a model represents images. They return numbers; the page draws the charts.
 //!
-//! Images are `[3, 32, 32]` with pixels in [0,1], and batches are flat slices on the host. Models run in inference mode.
-//! Results are plain data that the worker sends to the page.
+//! Images are `[3, 32, 32]` with pixels in [0,1], and batches are flat slices on the host. Models run in inference
+//! mode. Results are plain data that the worker sends to the page.
 
 pub mod embedding;
 pub mod jacobian;

@@ -1,9 +1,9 @@
 //! Principal component analysis: the plane with the largest variance of a set of points.
 //!
-//! The two leading eigenvectors of the covariance matrix are computed by subspace iteration with Rayleigh-Ritz projection
-//! (Saad, "Numerical Methods for Large Eigenvalue Problems", 2011, sec. 5.2). The matrix itself is never formed, so wide
-//! layers need no more memory than their points. Computed in float64 from a fixed start: the same points give the same plane
-//! on every machine.
+//! The two leading eigenvectors of the covariance matrix are computed by subspace iteration with Rayleigh-Ritz
+//! projection (Saad, "Numerical Methods for Large Eigenvalue Problems", 2011, sec. 5.2). The matrix itself is never
+//! formed, so wide layers need no more memory than their points. Computed in float64 from a fixed start: the same
+//! points give the same plane on every machine.
 
 use serde::{Deserialize, Serialize};
 
@@ -106,7 +106,8 @@ fn leading_eigenpairs(map: impl Fn(&Vec<f64>) -> Vec<f64>, l: usize, trace: f64)
     let mut rng = random::stream(0, StreamId::Directions, 0);
     let mut draw = |_| random::normal(&mut rng, l).into_iter().map(f64::from).collect();
     let mut basis = orthonormal((0..width).map(&mut draw).collect());
-    // Adding a multiple of the identity keeps the eigenvectors and avoids the zero vector in directions without variance.
+    // Adding a multiple of the identity keeps the eigenvectors and avoids the zero vector in directions without
+    // variance.
     let shift = if trace > 0.0 { trace * 1e-9 } else { 1.0 };
     let mut values = vec![0.0; width];
     for _ in 0..MAX_ITERATIONS {
@@ -185,8 +186,8 @@ fn symmetric_eigenpairs(mut a: Vec<Vec<f64>>) -> Vec<Eigenpair> {
     order.into_iter().map(|i| Eigenpair { value: a[i][i], vector: vectors[i].clone() }).collect()
 }
 
-/// Returns the axis or its negative, so that its entry of largest magnitude is positive. If several entries have the same
-/// magnitude, the first one counts.
+/// Returns the axis or its negative, so that its entry of largest magnitude is positive. If several entries have the
+/// same magnitude, the first one counts.
 fn with_canonical_sign(axis: Vec<f64>) -> Vec<f64> {
     let largest = axis.iter().fold(0.0, |largest: f64, &v| if v.abs() > largest.abs() { v } else { largest });
     if largest < 0.0 { axis.into_iter().map(|v| -v).collect() } else { axis }

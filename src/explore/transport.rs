@@ -76,7 +76,8 @@ pub async fn projections(seed: u64, classes: usize, k: usize, device: &Device) -
     read(sw::projections(&mut random::stream(seed, StreamId::Directions, 0), classes, k, device)).await
 }
 
-/// Computes the transport of adversarial logits `a` onto clean logits `z`, `[B, C]` each, along the unit columns of `theta`,
+/// Computes the transport of adversarial logits `a` onto clean logits `z`, `[B, C]` each, along the unit columns of
+/// `theta`,
 /// `[C, K]`. There must be at least two classes, one image and one projection.
 ///
 /// # Errors

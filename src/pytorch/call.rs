@@ -60,8 +60,8 @@ impl<'a> Unpickler<'a> {
         }
     }
 
-    /// Parses the persistent id of a storage: `('storage', type, key, device, length)`. In legacy files, a sixth item is the
-    /// view `(key, start, length)` or None.
+    /// Parses the persistent id of a storage: `('storage', type, key, device, length)`. In legacy files, a sixth item
+    /// is the view `(key, start, length)` or None.
     pub(super) fn storage(&self, id: ValueId) -> Result<Storage<'a>, Error> {
         let Value::Sequence(ids) = self.value(id) else { return damaged("the id of a storage is not a tuple") };
         let fields: Vec<_> = ids.iter().map(|&id| self.value(id)).collect();

@@ -333,7 +333,8 @@ fn find_global(module: &str, name: &str) -> Result<Global, Error> {
     Global::lookup(module, name).ok_or_else(|| Error::ForbiddenGlobal(printable()))
 }
 
-/// Decodes a little-endian two's complement integer. Integers of more than 64 bits are ignored; state dicts do not use them.
+/// Decodes a little-endian two's complement integer. Integers of more than 64 bits are ignored; state dicts do not use
+/// them.
 fn long_integer(bytes: &[u8]) -> Value<'static> {
     if bytes.len() > 8 {
         return Value::Other;

@@ -13,7 +13,8 @@ use crate::{
     model::parameter::Arrays,
 };
 
-/// Returns the bytes of a `.pt` file with one storage per tensor and the metadata in an extra file that PyTorch ignores.
+/// Returns the bytes of a `.pt` file with one storage per tensor and the metadata in an extra file that PyTorch
+/// ignores.
 ///
 /// With `half`, weights are stored as float16 (see [`encode_array`]), which about halves the size.
 ///

@@ -1,4 +1,4 @@
-//! Models from PyTorch and back, as `fixtures/pytorch.py` wrote them; and files that mean harm or are broken.
+//! Conversion of PyTorch models (written by `fixtures/pytorch.py`) and back; hostile and damaged files.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(ROOT).join("tests/fixtures/torch").join(name)
 }
 
-/// Whether it went well, and what it said.
+/// Runs `convert` and returns whether it succeeded, and its output.
 fn convert(input: &Path, output: &Path, options: &[&str]) -> (bool, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_convert"));
     let output = command.arg(input).arg(output).args(options).output().unwrap();
@@ -48,7 +48,7 @@ fn checkpoint(path: &Path) -> Checkpoint {
     Checkpoint::from_bytes(&fs::read(path).unwrap()).unwrap()
 }
 
-/// The largest difference from what PyTorch computes with the file `name`.
+/// Returns the largest difference from the logits that PyTorch computes with the file `name`.
 fn off(name: &str, arrays: &Arrays) -> f32 {
     let device = Device::flex();
     let recorded = checkpoint(&fixture("logits.safetensors")).arrays;
@@ -60,7 +60,7 @@ fn off(name: &str, arrays: &Arrays) -> f32 {
     pairs.into_iter().fold(0.0, |most, (a, b)| if (a - b).abs() > most { (a - b).abs() } else { most })
 }
 
-/// File, architecture, prefix, whether it normalizes, and how many tensors beyond counters are left out.
+/// File, architecture, prefix, whether it normalizes, and the number of ignored tensors (without counters).
 const SCHEMES: &[(&str, &str, &str, bool, usize)] = &[
     ("wrn-trades.pt", "wrn-10-1", "", false, 10),
     ("wrn-reference-pair.pth", "wrn-10-1", "", false, 0),
@@ -78,7 +78,7 @@ const SCHEMES: &[(&str, &str, &str, bool, usize)] = &[
 ];
 
 #[test]
-fn logits_are_pytorchs_under_every_naming() {
+fn logits_match_pytorch_for_all_naming_schemes() {
     let folder = tempfile::tempdir().unwrap();
     for &(name, architecture, prefix, normalizes, left_out) in SCHEMES {
         let output = folder.path().join("out.safetensors");
@@ -107,7 +107,7 @@ fn logits_are_pytorchs_under_every_naming() {
 }
 
 #[test]
-fn there_and_back_is_the_same_to_the_bit() {
+fn round_trips_are_exact() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let ours = Path::new(ROOT).join("public/models/otjr.safetensors");
@@ -123,7 +123,7 @@ fn there_and_back_is_the_same_to_the_bit() {
             assert!(fs::metadata(&first).unwrap().len() < 200_000);
         }
     }
-    // A name that PyTorch gave comes out as ours, and stays.
+    // PyTorch's names are mapped to ours; converting again keeps them.
     done(&fixture("preact-sequential.pt"), &at("again.pth"), &["--classes", "cat,dog,hen"]);
     let report = done(&at("again.pth"), &at("again.safetensors"), &[]);
     assert_eq!((&report["prefix"], &report["renamed"]), (&"".into(), &serde_json::json!({})));
@@ -133,10 +133,10 @@ fn there_and_back_is_the_same_to_the_bit() {
 }
 
 #[test]
-fn what_code_does_to_pixels_can_be_said() {
+fn normalization_can_be_given_as_options() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.safetensors");
-    // As float16 has CIFAR-10's.
+    // The CIFAR-10 values, rounded to float16.
     let cifar = ["--mean", "0.49145508,0.48217773,0.4465332", "--std", "0.24707031,0.24353027,0.26171875"];
     done(&fixture("wrn-trades.pt"), &output, &cifar);
     assert!(off("wrn-robustbench.pt", &checkpoint(&output).model_arrays()) < 1e-4);
@@ -147,7 +147,7 @@ fn what_code_does_to_pixels_can_be_said() {
 }
 
 #[test]
-fn what_does_not_fit_is_named() {
+fn mismatches_are_reported() {
     refused(&fixture("resnet-ema.pt"), &[], "several networks, under 'model', 'ema': choose one with --key");
     refused(&fixture("resnet-ema.pt"), &["--key", "best"], "no tensors under 'best'");
     let shapes = |arrays: &Arrays| arrays.iter().map(|(name, array)| (name.clone(), array.shape.clone())).collect();
@@ -171,7 +171,7 @@ fn what_does_not_fit_is_named() {
     assert!(text.contains("no supported network") && text.contains("patch_embed.proj.weight"), "{text}");
 }
 
-/// The names are kept twice: as the layers are built, and as files are compared with them.
+/// The list of expected names must match the names of the layers.
 #[test]
 fn expected_names_are_those_of_the_layers() {
     for name in ["wrn-10-1", "wrn-16-2", "resnet-18-w2", "preact-resnet-18-w2"] {
@@ -185,7 +185,7 @@ fn expected_names_are_those_of_the_layers() {
     }
 }
 
-/// An archive as `torch.save` writes it, of this pickle and a storage '0' of 64 bytes.
+/// Returns an archive in the format of `torch.save` with this pickle and a storage '0' of 64 bytes.
 fn archive(pickle: &[u8]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
@@ -196,7 +196,7 @@ fn archive(pickle: &[u8]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-/// Everything that `convert` does with a file's bytes up to the arrays.
+/// Reads all state dicts of a file.
 fn read(bytes: &[u8]) -> Result<Vec<Arrays>, Error> {
     let file = PyTorchFile::open(bytes)?;
     let all = |dict: &pytorch::StateDict| {
@@ -206,7 +206,7 @@ fn read(bytes: &[u8]) -> Result<Vec<Arrays>, Error> {
 }
 
 #[test]
-fn hostile_files_are_refused_and_do_nothing() {
+fn hostile_files_are_rejected_and_not_executed() {
     let mark = Path::new("/tmp/otjr-was-here");
     let _ = fs::remove_file(mark);
     refused(&fixture("hostile-system.pt"), &[], "wants to run posix.system: refused");
@@ -219,13 +219,13 @@ fn hostile_files_are_refused_and_do_nothing() {
         Err(Error::ForbiddenGlobal(name)) => assert_eq!(name, what),
         other => panic!("{what}: {other:?}"),
     };
-    // Never called, thrown away, or hidden in a corner: the name is enough.
+    // Rejected even if the global is never called, discarded, or deeply nested.
     wants(b"\x80\x02cos\nsystem\n0}.", "os.system");
     wants(b"\x80\x02}q\x00}q\x01(cposix\nsystem\nK\x01u.", "posix.system");
-    // STACK_GLOBAL of texts from the memo, where module and name change places.
+    // STACK_GLOBAL with strings from the memo.
     wants(b"\x80\x04\x8c\x06system\x94\x8c\x02os\x940h\x01h\x00\x93\x8c\x02id\x85R.", "os.system");
     wants(b"\x80\x04\x8c\x04eval\x94\x8c\x08builtinsh\x00\x93.", "builtins.eval");
-    // A known name's module with another name, dotted names, and one that would mess up the terminal.
+    // Unknown names in known modules, dotted names, and terminal escape sequences.
     wants(b"\x80\x02ctorch._utils\n_import_dotted_name\n.", "torch._utils._import_dotted_name");
     wants(b"\x80\x04\x8c\x05torch\x8c\x0btypes.Union\x93.", "torch.types.Union");
     wants(b"\x80\x02cos\n\x1b[2Jsystem\n.", "os.\\u{1b}[2Jsystem");
@@ -241,7 +241,7 @@ fn hostile_files_are_refused_and_do_nothing() {
 }
 
 #[test]
-fn bombs_do_not_go_off() {
+fn pickle_bombs_are_rejected() {
     let tensor = |rest: &[u8]| {
         let begin = b"\x80\x02}X\x01\x00\x00\x00wctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x10tQ";
         archive(&[begin, rest, b"\x89)tRs."].concat())
@@ -258,16 +258,16 @@ fn bombs_do_not_go_off() {
     ] {
         assert!(read(&tensor(rest)).is_err(), "{what}");
     }
-    // Of one number the stride is never used, whatever it is.
+    // The stride of a dimension of size 1 is ignored.
     assert!(read(&tensor(b"K\x00K\x01\x85\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x85")).is_ok());
-    // Lists in lists, a list in itself, doubled again and again, and a dict in itself.
+    // Deeply nested, cyclic and exponentially shared values.
     let nested = [&b"\x80\x02"[..], &b"]".repeat(100_000), &b"a".repeat(99_999), b"."].concat();
     assert!(read(&archive(&nested)).unwrap().is_empty());
     assert!(read(&archive(b"\x80\x02]q\x00h\x00a.")).unwrap().is_empty());
     let doubled = [&b"\x80\x02]"[..], &b"2\x86".repeat(100_000), b"."].concat();
     assert!(read(&archive(&doubled)).unwrap().is_empty());
     assert!(read(&archive(b"\x80\x02}q\x00X\x01\x00\x00\x00ah\x00s.")).unwrap().is_empty());
-    // Items that a few bytes copy a million times.
+    // A few bytes that copy many items repeatedly.
     let pairs =
         [&b"\x80\x02ccollections\nOrderedDict\nq\x00(]("[..], &b"NN\x86".repeat(100_000), b"e\x85q\x01"].concat();
     let copied = [&pairs[..], &b"h\x00h\x01R".repeat(10_000), b"t."].concat();
@@ -275,7 +275,7 @@ fn bombs_do_not_go_off() {
     assert!(matches!(read(&archive(&b"N".repeat(5 << 20))), Err(Error::Damaged(_))));
 }
 
-/// Cut off anywhere, or with any bit of a pickle or of a header turned over: an error, or another model, but no panic.
+/// Truncated files, and files with flipped bits, cause an error or another model, but never a panic.
 #[test]
 fn broken_files_are_refused() {
     let bytes = fs::read(fixture("preact-protocol-5.pt")).unwrap();
@@ -287,7 +287,7 @@ fn broken_files_are_refused() {
         let _ = read(&turned);
     };
     (0..bytes.len()).step_by(41).chain(bytes.len() - 3000..bytes.len()).for_each(|at| turn(&bytes, &[at]));
-    // No checksums: the machine sees every change.
+    // Legacy files have no checksums, so the unpickler receives every change.
     let bytes = fs::read(fixture("resnet-legacy.pth")).unwrap();
     (0..bytes.len()).step_by(61).for_each(|end| assert!(read(&bytes[..end]).is_err(), "cut off at {end}"));
     const PICKLE: usize = 16_000;

@@ -1,4 +1,4 @@
-//! Files of arrays.
+//! Checkpoint files.
 
 use burn::tensor::Device;
 use otjr::{
@@ -26,7 +26,7 @@ tests! {
         assert_eq!(file.class_names(2), ["class 0", "class 1"], "names for another number of classes are ignored");
     }
 
-    /// Cut anywhere, a file is refused; it never panics and never loads.
+    /// Truncated files are rejected and never cause a panic.
     fn truncated_files_are_refused() {
         let bytes = sample().to_bytes();
         for n in [0, 4, 8, 100, bytes.len() / 2, bytes.len() - 1] {
@@ -43,7 +43,7 @@ tests! {
         assert_eq!(file.arrays["w"], Array { shape: vec![2], values: vec![1.5, -0.25] });
     }
 
-    /// A bare state dict, as PyTorch saves it, needs no prefix and may count batches.
+    /// State dicts of PyTorch have no prefix and can contain batch counters.
     fn state_dicts_are_models() {
         let mut file = Checkpoint { arrays: sample().arrays_with_prefix("model."), ..Checkpoint::default() };
         file.arrays.insert("bn1.num_batches_tracked".into(), Array { shape: vec![], values: vec![7.0] });

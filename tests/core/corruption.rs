@@ -1,4 +1,4 @@
-//! Common corruptions, and how often a model is right under them.
+//! Common corruptions, and the accuracy of a model on corrupted images.
 
 use burn::tensor::Device;
 use otjr::{
@@ -14,13 +14,13 @@ use crate::{ready, tests};
 
 const PLANE: usize = IMAGE_SIZE * IMAGE_SIZE;
 
-/// Root of the mean squared difference, in levels of 255.
+/// Returns the root mean squared difference, in levels of 0..=255.
 fn distance(a: &[u8], b: &[u8]) -> f64 {
     let squared: f64 = a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
     (squared / a.len() as f64).sqrt()
 }
 
-/// What a corruption does to an image in each severity.
+/// Returns the corrupted image for each severity.
 fn all(kind: Corruption, image: &[u8]) -> Vec<Vec<u8>> {
     (1..=SEVERITIES).map(|severity| kind.apply(severity, image, 3, 7)).collect()
 }
@@ -29,12 +29,12 @@ fn gray(level: u8) -> Vec<u8> {
     vec![level; IMAGE_LEN]
 }
 
-/// All pixels of one color.
+/// Returns an image with all pixels of one color.
 fn plain(rgb: [u8; 3]) -> Vec<u8> {
     rgb.into_iter().flat_map(|level| [level; PLANE]).collect()
 }
 
-/// The color that a plain image has become.
+/// Returns the color of an image with a single color.
 fn color(image: &[u8]) -> [u8; 3] {
     let rgb = [image[0], image[PLANE], image[2 * PLANE]];
     assert_eq!(image, plain(rgb), "it is no longer plain");
@@ -47,8 +47,8 @@ fn shipped() -> Model {
 }
 
 tests! {
-    /// Saturation apart, which goes down in two severities and up in three; and two of motion's differ in a kernel's end
-    /// that is too faint for a byte.
+    /// Saturation apart, which goes down in two severities and up in three; and two of motion's differ in a kernel's
+    /// end that is too faint for a byte.
     fn each_severity_is_further_from_the_image() {
         let images = synthetic::generate(0, 1, 6).test;
         for &kind in Corruption::ALL {
@@ -65,7 +65,7 @@ tests! {
         }
     }
 
-    /// The same seed, image and number, the same bytes; what is random follows seed and number, the rest does not.
+    /// Equal seed, image and index give equal bytes. Only random corruptions depend on seed and index.
     fn corruptions_are_functions_of_seed_and_number() {
         use Corruption::{Fog, GaussianNoise, ImpulseNoise, MotionBlur, ShotNoise};
         let image = synthetic::image(0, 1);
@@ -79,13 +79,13 @@ tests! {
         }
     }
 
-    /// Noise has the size that it says, around the image that was there.
-    fn noise_is_as_large_as_it_says() {
+    /// The noise has the documented standard deviation and no bias.
+    fn noise_has_the_documented_size() {
         let mean = |x: &[u8]| x.iter().map(|&v| f64::from(v)).sum::<f64>() / x.len() as f64;
         let close = |value: f64, expected: f64, share: f64| {
             assert!((value / expected - 1.0).abs() < share, "{value}, not {expected}");
         };
-        // Five standard errors of a deviation measured on 3,072 values are 6 %.
+        // 6 % is five standard errors of a standard deviation measured on 3,072 values.
         for (severity, sigma) in [(1, 0.04), (2, 0.06), (3, 0.08), (4, 0.09), (5, 0.1)] {
             let noisy = Corruption::GaussianNoise.apply(severity, &gray(128), 0, 0);
             close(distance(&noisy, &gray(128)), 255.0 * sigma, 0.07);
@@ -110,7 +110,7 @@ tests! {
         }
     }
 
-    /// Nothing is to be blurred, coarsened or evened out where all is alike.
+    /// Blurs, pixelation, contrast and JPEG do not change images of a single color.
     fn plain_images_stay_plain() {
         use Corruption::{Contrast, DefocusBlur, GaussianBlur, MotionBlur, Pixelate};
         for rgb in [[0, 0, 0], [255, 255, 255], [17, 128, 201]] {
@@ -124,10 +124,10 @@ tests! {
     fn brightness_is_added_to_the_brightest_channel() {
         for (x, amount) in all(Corruption::Brightness, &gray(100)).iter().zip([12.75f32, 25.5, 38.25, 51.0, 76.5]) {
             let [r, g, b] = color(x);
-            // To the nearest level, either one where there are two.
+            // Rounded to the nearest level; ties may go either way.
             assert!(r == g && g == b && (f32::from(r) - 100.0 - amount).abs() < 0.501, "{r} {amount}");
         }
-        // 200 becomes 251, and the others keep their share of it; beyond white there is nothing.
+        // 200 becomes 251 and the other channels keep their ratio to it; values are limited to white.
         assert_eq!(color(&Corruption::Brightness.apply(4, &plain([200, 50, 0]), 0, 0)), [251, 63, 0]);
         assert_eq!(color(&Corruption::Brightness.apply(5, &plain([250, 50, 0]), 0, 0)), [255, 51, 0]);
         assert_eq!(color(&Corruption::Brightness.apply(4, &gray(0), 0, 0)), [51; 3]);
@@ -140,15 +140,15 @@ tests! {
         assert!((0..IMAGE_LEN).all(|i| flat[i] == expected(i)), "{:?}", &flat[..4]);
     }
 
-    /// A saturation of a half, times 0.3, 0.1, 1.5, and twice it and more, which is all there is.
+    /// A saturation of 0.5, multiplied by 0.3, 0.1 and 1.5; the last two severities reach the maximum of 1.
     fn saturation_keeps_the_brightest_channel() {
         let made: Vec<[u8; 3]> = all(Corruption::Saturate, &plain([200, 150, 100])).iter().map(|x| color(x)).collect();
         assert_eq!(made, [[200, 185, 170], [200, 195, 190], [200, 125, 50], [200, 100, 0], [200, 100, 0]]);
         assert_eq!(color(&Corruption::Saturate.apply(3, &gray(90), 0, 0)), [90; 3], "gray has no saturation to multiply");
     }
 
-    /// A bright pixel shows the kernel: how wide it is, that nothing is lost, and which way it goes.
-    fn blurs_spread_light_as_they_say() {
+    /// A single bright pixel shows the kernel: its width, sum and direction.
+    fn blurs_have_the_documented_kernels() {
         let mut point = gray(0);
         let (row, column) = (16, 16);
         (0..3).for_each(|plane| point[plane * PLANE + row * IMAGE_SIZE + column] = 255);
@@ -159,23 +159,23 @@ tests! {
         for kind in [Corruption::GaussianBlur, Corruption::DefocusBlur, Corruption::MotionBlur] {
             for x in all(kind, &point) {
                 let sum: f64 = x[..PLANE].iter().map(|&v| f64::from(v)).sum();
-                // Each of the pixels is rounded.
+                // Tolerance for the rounding of each pixel.
                 assert!((sum - 255.0).abs() < 8.0, "{kind} {sum}");
             }
         }
-        // The center of a bell of sigma 1 is 1 / (2 pi), and a pixel away it is less by the root of e.
+        // The center of a Gaussian with sigma 1 is 1 / (2 pi); one pixel away it is smaller by a factor of sqrt(e).
         let bell = Corruption::GaussianBlur.apply(5, &point, 0, 0);
         assert_eq!([bell[row * IMAGE_SIZE + column], bell[row * IMAGE_SIZE + column + 1]], [41, 25]);
         assert!(lit(&bell).iter().all(|[x, y]| lit(&bell).contains(&[*y, *x])));
-        // A disc of radius 1.5 is 3 x 3 pixels.
+        // A disk of radius 1.5 has 3 x 3 pixels.
         let disc = Corruption::DefocusBlur.apply(5, &point, 0, 0);
         assert_eq!((lit(&disc).len(), disc[row * IMAGE_SIZE + column]), (9, 28));
-        // One half of a line, at most 45 degrees steep; light that falls to the right is seen from the left.
+        // Half a line with a slope of at most 45 degrees. A kernel to the right moves light to the left.
         let streak = lit(&Corruption::MotionBlur.apply(5, &point, 0, 0));
         assert!(streak.len() > 4 && streak.iter().all(|[x, y]| *x <= 0 && y.abs() <= -x + 1), "{streak:?}");
     }
 
-    /// Better qualities are nearer, and what is smooth hardly suffers.
+    /// Higher qualities are closer to the original, and smooth images hardly change.
     fn jpeg_is_ordered_by_quality() {
         let image = synthetic::image(0, 5);
         let far: Vec<f64> = all(Corruption::JpegCompression, &image).iter().map(|x| distance(x, &image)).collect();
@@ -183,15 +183,15 @@ tests! {
         assert!(all(Corruption::JpegCompression, &gray(128)).iter().all(|x| distance(x, &gray(128)) <= 1.0));
     }
 
-    /// Names are those of CIFAR-10-C's files, and told apart.
+    /// The names are those of the CIFAR-10-C files, and unique.
     fn corruptions_have_their_usual_names() {
         assert_eq!("jpeg_compression".parse(), Ok(Corruption::JpegCompression));
         assert_eq!(Corruption::ALL.len(), 12);
         assert!(Corruption::ALL.iter().all(|kind| kind.name().parse() == Ok(*kind)));
     }
 
-    /// Batches, interruptions and files make no difference to a tally, nor does another way to count.
-    fn tallies_go_on_where_they_stopped() {
+    /// A tally does not depend on batch size, interruptions and serialization, and matches an independent count.
+    fn tallies_can_be_resumed() {
         let (model, device) = (shipped(), Device::flex());
         let images: ImageSet = synthetic::generate(0, 1, 7).test;
         let views = [View::Clean, View::Corrupted(Corruption::GaussianNoise, 5), View::Corrupted(Corruption::Fog, 5)];
@@ -225,7 +225,7 @@ tests! {
         assert_eq!(View::corruptions().len(), 60);
     }
 
-    /// Against Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I, method 3.
+    /// Compared with Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I, method 3.
     fn intervals_are_wilsons() {
         for (right, n, expected) in
             [(81, 263, [0.2553, 0.3662]), (15, 148, [0.0624, 0.1605]), (0, 20, [0.0, 0.1611]), (1, 29, [0.0061, 0.1718])]

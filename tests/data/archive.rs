@@ -57,7 +57,7 @@ fn zips_of_class_folders_are_read() {
 }
 
 #[test]
-fn cifar_is_told_by_its_members() {
+fn cifar_version_is_detected_from_members() {
     let (dataset, splits) = open(archive("cifar-10-batches-bin", &files())).unwrap();
     assert_eq!(dataset, Dataset::Cifar10);
     assert_is_the_small_cifar10(splits);
@@ -94,7 +94,7 @@ fn other_files_are_refused() {
     assert_refused(open(zip(&bad, CompressionMethod::Deflated)), &["x/my/train/dog/2.png: is not an image"]);
 }
 
-/// Cut or changed anywhere, a file is refused or gives the very same images; it never panics.
+/// A zip that is truncated or has a flipped bit is rejected or gives the same images, and never causes a panic.
 #[test]
 fn damaged_zips_are_refused() {
     let bytes = zip(&set(), CompressionMethod::Deflated);
@@ -106,7 +106,7 @@ fn damaged_zips_are_refused() {
         let mut bytes = bytes.clone();
         bytes[at] ^= 0x41;
         if let Ok((_, splits)) = open(bytes) {
-            // An image whose name has changed may be gone, but none may look different.
+            // An image can be missing if its name changed, but no image may differ.
             assert!(
                 splits.train.pixels.chunks(IMAGE_LEN).all(|image| whole.chunks(IMAGE_LEN).any(|known| known == image))
             );
@@ -121,7 +121,7 @@ fn damaged_zips_are_refused() {
 #[test]
 fn protected_zips_are_refused() {
     let mut bytes = zip(&set(), CompressionMethod::Deflated);
-    // Bit 0 of a member's flags, in its own header and in the directory.
+    // Set the encryption flag (bit 0) in the local header and in the central directory.
     for (magic, flags) in [(b"PK\x03\x04", 6), (b"PK\x01\x02", 8)] {
         let headers: Vec<_> = (0..bytes.len() - 4).filter(|&at| bytes[at..at + 4] == *magic).collect();
         headers.into_iter().for_each(|at| bytes[at + flags] |= 1);
@@ -129,7 +129,7 @@ fn protected_zips_are_refused() {
     assert_refused(open(bytes), &["x/my/train/cat/1.png: is protected by a password"]);
 }
 
-/// 65 MB of zeros in 65 kB are refused before they are all there.
+/// 65 MB of zeros, compressed to 65 kB, are rejected before they are completely unpacked.
 #[test]
 fn zip_bombs_are_refused() {
     let mut bomb = set();

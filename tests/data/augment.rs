@@ -8,7 +8,7 @@ fn rng(index: u64) -> Stream {
     stream(1, StreamId::Augmentation, index)
 }
 
-/// An image whose every pixel tells its place and plane, and none of them is black.
+/// An image in which the value of each pixel identifies its position and plane. No pixel is black.
 fn image() -> Vec<u8> {
     (0..IMAGE_LEN)
         .map(|i| 1 + ((i / 1024) * 70 + (i / IMAGE_SIZE % IMAGE_SIZE) * 2 + i % IMAGE_SIZE % 7) as u8)
@@ -16,7 +16,7 @@ fn image() -> Vec<u8> {
 }
 
 #[test]
-fn every_result_is_a_shift_over_black_and_perhaps_mirrored() {
+fn results_are_shifted_and_flipped_images() {
     let image = image();
     let (mut shifts, mut flips) = (std::collections::BTreeSet::new(), 0);
     let mut out = vec![0.0; IMAGE_LEN];
@@ -42,7 +42,7 @@ fn every_result_is_a_shift_over_black_and_perhaps_mirrored() {
 }
 
 #[test]
-fn the_stream_decides() {
+fn results_depend_on_the_stream_only() {
     let image = image();
     let draw = |index| {
         let mut out = vec![f32::NAN; IMAGE_LEN];

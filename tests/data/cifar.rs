@@ -9,7 +9,7 @@ use otjr::data::{IMAGE_LEN, Splits};
 use super::assert_refused;
 use CifarVersion::{Cifar10, Cifar100};
 
-/// A record: its label bytes, then pixels that all have the value of the last of them, plane by plane 0, 1, 2 higher.
+/// A record: the label bytes, then planes whose pixels have the value of the last label byte plus 0, 1 and 2.
 fn record(labels: &[u8]) -> Vec<u8> {
     let label = labels[labels.len() - 1];
     let planes = [label, label + 1, label + 2].map(|value| [value; IMAGE_LEN / 3]);
@@ -26,7 +26,7 @@ pub fn cifar100(labels: &[u8]) -> Vec<u8> {
 
 const NAMES: &str = "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\nLORRY\n\n";
 
-/// The files of a small CIFAR-10, in an order other than that in which they are to be read.
+/// The files of a small CIFAR-10, not in the order in which they must be read.
 pub fn files() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("data_batch_2.bin", cifar10(&[2, 2])),
@@ -66,7 +66,7 @@ pub fn assert_is_the_small_cifar10(Splits { train, test }: Splits) {
 }
 
 #[test]
-fn archive_and_directories_hold_the_same() {
+fn archive_and_directories_give_the_same_data() {
     let bytes = archive("cifar-10-batches-bin", &files());
     assert_is_the_small_cifar10(read_archive(Cifar10, "a.tar.gz", bytes.as_slice()).unwrap());
 
@@ -99,7 +99,7 @@ fn cifar100_has_fine_labels() {
 }
 
 #[test]
-fn bad_records_are_refused_with_their_place() {
+fn errors_of_records_report_the_position() {
     let cut = &cifar10(&[1, 2, 3])[..2 * 3073 + 100];
     assert_refused(
         read_records(Cifar10, "f.bin", cut),
@@ -124,7 +124,7 @@ fn bad_records_are_refused_with_their_place() {
 }
 
 #[test]
-fn what_is_no_such_archive_is_refused() {
+fn other_files_are_rejected() {
     let refused = |bytes: &[u8], parts: &[&str]| {
         assert_refused(read_archive(Cifar10, "x.tar.gz", bytes), &[&["x.tar.gz"], parts].concat());
     };
@@ -132,7 +132,7 @@ fn what_is_no_such_archive_is_refused() {
     refused(b"  <!DOCTYPE html><html>404", &["is a web page", "cifar-10-binary.tar.gz", "https://"]);
     refused(b"PK\x03\x04", &["not a gzip file"]);
 
-    // Gzip, but no tar in it.
+    // Gzip data that is not a tar archive.
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(&[b'x'; 2000]).unwrap();
     refused(&gzip.finish().unwrap(), &["is damaged"]);
@@ -148,7 +148,7 @@ fn what_is_no_such_archive_is_refused() {
 #[test]
 fn a_damaged_archive_is_refused() {
     let bytes = archive("cifar-10-batches-bin", &files());
-    // Cut in the second record of the first file, behind the headers of gzip, deflate and tar.
+    // Truncated in the second record of the first file.
     assert_refused(
         read_archive(Cifar10, "x", &bytes[..4000]),
         &["x: cifar-10-batches-bin/data_batch_2.bin", "in record 1"],
@@ -162,7 +162,7 @@ fn a_damaged_archive_is_refused() {
 }
 
 #[test]
-fn an_incomplete_directory_names_what_is_missing() {
+fn missing_files_are_reported() {
     let dir = tempfile::tempdir().unwrap();
     assert_refused(open(Cifar100, dir.path()), &["has no test.bin", "CIFAR-100"]);
     assert_refused(open(Cifar10, &dir.path().join("nowhere")), &["nowhere"]);

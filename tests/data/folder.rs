@@ -7,7 +7,7 @@ use otjr::data::{Error, IMAGE_LEN, Splits};
 
 use super::assert_refused;
 
-/// `n` images of the gray levels 0, 1, .. in `dir`.
+/// Writes `n` images with the gray levels 0, 1, ... to `dir`.
 fn fill(dir: &Path, n: u8) {
     fs::create_dir_all(dir).unwrap();
     for i in 0..n {
@@ -15,7 +15,7 @@ fn fill(dir: &Path, n: u8) {
     }
 }
 
-/// The gray level of each image.
+/// Returns the gray level of each image.
 pub fn levels(pixels: &[u8]) -> Vec<u8> {
     pixels.iter().copied().step_by(IMAGE_LEN).collect()
 }
@@ -39,7 +39,7 @@ fn every_tenth_image_of_a_class_is_held_out() {
 }
 
 #[test]
-fn of_few_images_the_last_is_held_out() {
+fn the_last_of_few_images_is_held_out() {
     let dir = tempfile::tempdir().unwrap();
     fill(&dir.path().join("cat"), 2);
     fill(&dir.path().join("dog"), 9);
@@ -48,7 +48,7 @@ fn of_few_images_the_last_is_held_out() {
 }
 
 #[test]
-fn given_splits_are_kept() {
+fn predefined_splits_are_used() {
     for name in ["test", "val"] {
         let dir = tempfile::tempdir().unwrap();
         for class in ["a", "b"] {
@@ -58,21 +58,21 @@ fn given_splits_are_kept() {
         let Splits { train, test } = open(dir.path()).unwrap();
         assert_eq!((train.labels, test.labels), (vec![0, 0, 0, 1, 1, 1], vec![0, 1]));
     }
-    // `train` alone: the test is taken from it.
+    // `train` without `test`: test images are held out.
     let dir = tempfile::tempdir().unwrap();
     fill(&dir.path().join("train/a"), 10);
     let Splits { train, test } = open(dir.path()).unwrap();
     assert_eq!((train.len(), test.len()), (9, 1));
 }
 
-/// As [`read`], of images whose gray level is their place among the paths.
+/// Calls [`read`] with images whose gray level is their index in the list of paths.
 fn read_levels(paths: &[&str]) -> Result<Splits, Error> {
     let paths: Vec<String> = paths.iter().map(|path| path.to_string()).collect();
     read("set", &paths, |i| Ok(encode_png(&[i as u8; IMAGE_LEN])))
 }
 
 #[test]
-fn paths_are_as_good_as_a_directory() {
+fn lists_of_paths_are_read_like_directories() {
     let paths = [
         "train/b/2.png",
         "__MACOSX/train/a/._1.png",
@@ -101,7 +101,7 @@ fn paths_are_as_good_as_a_directory() {
 }
 
 #[test]
-fn a_folder_around_all_is_no_class() {
+fn a_wrapper_folder_is_not_a_class() {
     let numbered = |folder: &str| (0..10).map(|i| format!("{folder}/{i}.png")).collect::<Vec<_>>();
     let classes = |paths: &[String]| {
         read_levels(&paths.iter().map(String::as_str).collect::<Vec<_>>()).map(|splits| splits.test.classes)
@@ -121,9 +121,9 @@ fn a_folder_around_all_is_no_class() {
     assert_refused(classes(&[]), &["set: contains no class folders"]);
 }
 
-/// One file at a time, and none before the names are known to be good.
+/// Files are read one at a time, and only after all paths have been checked.
 #[test]
-fn files_are_read_when_they_are_needed() {
+fn files_are_read_one_at_a_time() {
     let paths: Vec<String> = (0..20).map(|i| format!("cat/{i:02}.png")).chain(["cat/notes.txt".into()]).collect();
     let mut read_files = Vec::new();
     let bytes = |i: usize| {
@@ -141,7 +141,7 @@ fn files_are_read_when_they_are_needed() {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn errors_name_the_problem() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     assert_refused(open(&dir.join("nowhere")), &["nowhere"]);
@@ -154,14 +154,14 @@ fn what_is_wrong_is_named() {
     fs::create_dir(dir.join("dog")).unwrap();
     assert_refused(open(dir), &["dog", "without images"]);
 
-    // Enough files for a test to be held out, which is checked before any is decoded.
+    // Enough files to hold one out, which is checked before decoding.
     fill(&dir.join("dog"), 9);
     fs::write(dir.join("dog/bad.PNG"), "text").unwrap();
     assert_refused(open(dir), &["bad.PNG", "is not an image"]);
 }
 
 #[test]
-fn splits_must_agree() {
+fn splits_must_have_the_same_classes() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     fill(&dir.join("test/cat"), 1);

@@ -13,7 +13,7 @@ fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// Value of plane `c` at `(x, y)`.
+/// Returns the value of plane `c` at `(x, y)`.
 fn at(pixels: &[u8], c: usize, x: usize, y: usize) -> u8 {
     pixels[(c * IMAGE_SIZE + y) * IMAGE_SIZE + x]
 }
@@ -34,7 +34,7 @@ fn quarters(width: u32, height: u32) -> RgbImage {
 }
 
 #[test]
-fn a_image_of_the_right_size_is_untouched() {
+fn an_image_of_the_input_size_is_unchanged() {
     let pixels: Vec<u8> = (0..IMAGE_LEN).map(|i| (i * 7 % 251) as u8).collect();
     let decoded = decode_and_crop(&encode_png(&pixels), "a.png").unwrap();
     assert_eq!(decoded.pixels, pixels);
@@ -58,7 +58,7 @@ fn every_format_is_read() {
 }
 
 #[test]
-fn the_middle_square_is_resized_without_aliasing() {
+fn the_centered_square_is_resized_without_aliasing() {
     // Black margins left and right of a fine checkerboard, whose average is gray.
     let image = RgbImage::from_fn(300, 128, |x, y| match x {
         86..214 => Rgb([if (x + y) % 2 == 0 { 255 } else { 0 }; 3]),
@@ -68,22 +68,22 @@ fn the_middle_square_is_resized_without_aliasing() {
     assert_eq!(decoded.original_size, [300, 128]);
     assert_eq!(decoded.notes.len(), 2, "{:?}", decoded.notes);
     decoded.pixels.iter().for_each(|&value| assert_close(value, 127));
-    // And upwards.
+    // Upscaling.
     let decoded = decode_and_crop(&encode(quarters(2, 2), ImageFormat::Png), "tiny.png").unwrap();
     assert_eq!([0, 1, 2].map(|c| at(&decoded.pixels, c, 31, 0)), [0, 255, 0]);
 }
 
 #[test]
-fn transparency_is_laid_on_white() {
+fn transparency_is_composited_over_white() {
     let image = RgbaImage::from_fn(32, 32, |x, _| Rgba([200, 100, 0, if x < 16 { 0 } else { 128 }]));
     let decoded = decode_and_crop(&encode(image, ImageFormat::Png), "a.png").unwrap();
     assert_eq!([0, 1, 2].map(|c| at(&decoded.pixels, c, 3, 9)), [255; 3]);
     assert_eq!([0, 1, 2].map(|c| at(&decoded.pixels, c, 20, 9)), [227, 177, 127]);
     assert!(decoded.notes[0].contains("white"));
-    // The hidden color of transparent pixels does not bleed into its neighbors when they are resized.
+    // The color of transparent pixels does not affect their neighbors when the image is resized.
     let image = RgbaImage::from_fn(64, 64, |x, _| if x < 33 { Rgba([255, 255, 255, 255]) } else { Rgba([0; 4]) });
     assert!(decode_and_crop(&encode(image, ImageFormat::Png), "a.png").unwrap().pixels.iter().all(|&v| v == 255));
-    // An alpha channel of which nothing is made needs no note.
+    // No note for an alpha channel without transparency.
     let opaque = RgbaImage::from_pixel(32, 32, Rgba([1, 2, 3, 255]));
     assert_eq!(decode_and_crop(&encode(opaque, ImageFormat::Png), "a.png").unwrap().notes, [""; 0]);
 }
@@ -97,7 +97,7 @@ fn depth_and_gray_are_converted() {
     assert!(decode_and_crop(&encode(gray, ImageFormat::Png), "gray.png").unwrap().pixels.iter().all(|&v| v == 0));
 }
 
-/// A jpeg with an EXIF segment that asks for `orientation`.
+/// Inserts an EXIF segment with the given orientation into a jpeg.
 fn rotated(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
     exif.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
@@ -110,7 +110,8 @@ fn exif_orientation_is_applied() {
     let jpeg = encode(quarters(96, 64), ImageFormat::Jpeg);
     let upright = decode_and_crop(&jpeg, "a.jpg").unwrap();
     assert_close(at(&upright.pixels, 1, 2, 2), 0);
-    // 6: turn a quarter clockwise; the white bottom left comes to the top left, the red top left to the top right.
+    // Orientation 6 rotates by 90 degrees clockwise: the white bottom left becomes the top left, the red top left the
+    // top right.
     let turned = decode_and_crop(&rotated(&jpeg, 6), "a.jpg").unwrap();
     assert_eq!(turned.original_size, [96, 64]);
     assert!(turned.notes.iter().any(|note| note.contains("EXIF")));
@@ -121,7 +122,7 @@ fn exif_orientation_is_applied() {
 }
 
 #[test]
-fn any_square_can_be_seen() {
+fn any_square_can_be_cropped() {
     let quarters = DecodedImage::decode(&encode(quarters(300, 200), ImageFormat::Png), "a.png").unwrap();
     let size = quarters.size();
     assert_eq!(size, [300, 200]);
@@ -130,7 +131,7 @@ fn any_square_can_be_seen() {
         (0..3).for_each(|c| assert!(seen.pixels[c * 1024..][..1024].iter().all(|v| *v == color[c]), "{x} {y}"));
         assert!(seen.notes[0].contains(&format!("64 × 64 pixels from {x}, {y} on")), "{:?}", seen.notes);
     }
-    // A square of the size that models see is copied.
+    // A crop of the input size is copied without resizing.
     let noise = RgbImage::from_fn(64, 48, |x, y| Rgb([(x * 37 + y * 91) as u8, (x * y) as u8, (x ^ y) as u8]));
     let exact = DecodedImage::decode(&encode(noise.clone(), ImageFormat::Png), "a.png").unwrap();
     let seen = exact.crop(Crop { x: 20, y: 9, side: 32 });
@@ -138,15 +139,15 @@ fn any_square_can_be_seen() {
         let expected = noise.get_pixel(20 + x, 9 + y).0;
         assert_eq!([0, 1, 2].map(|c| at(&seen.pixels, c, x as usize, y as usize)), expected);
     }
-    // The middle is what is seen unasked; what lies outside is moved inside.
+    // The default crop is centered, and crops outside the image are moved inside.
     let whole = encode(noise, ImageFormat::Png);
     assert_eq!(exact.crop(Crop::centered([64, 48])), decode_and_crop(&whole, "a.png").unwrap());
     assert_eq!(exact.crop(Crop { x: 900, y: 900, side: 32 }), exact.crop(Crop { x: 32, y: 16, side: 32 }));
 }
 
 #[test]
-fn squares_are_chosen_upright() {
-    // Turned a quarter clockwise, so 64 x 96: white above left, red above right.
+fn crops_use_the_upright_orientation() {
+    // Rotated by 90 degrees clockwise, so 64 x 96: white top left, red top right.
     let jpeg = encode(quarters(96, 64), ImageFormat::Jpeg);
     let turned = DecodedImage::decode(&rotated(&jpeg, 6), "a.jpg").unwrap();
     assert_eq!(turned.size(), [64, 96]);
@@ -174,18 +175,18 @@ fn squares_stay_in_the_image() {
     assert_eq!(crop.moved_by(size, [-7.4, 3.6]), Crop { x: 93, y: 54, side: 80 });
     assert_eq!(crop.moved_by(size, [-1e9, 1e9]), Crop { x: 0, y: 120, side: 80 });
     assert_eq!(crop.moved_by(size, [f64::NAN, 0.0]), Crop { x: 0, y: 50, side: 80 });
-    // The pixel under the pointer stays where it is in the square: here a quarter from the left, half way down.
+    // The anchor keeps its relative position, here (1/4, 1/2).
     assert_eq!(crop.zoomed(size, 2.0, [120.0, 90.0]), Crop { x: 110, y: 70, side: 40 });
     assert_eq!(crop.zoomed(size, 2.0, crop.center()).zoomed(size, 0.5, crop.center()), crop);
     assert_eq!(crop.zoomed(size, 1e-9, crop.center()).side, 200);
     assert_eq!(crop.zoomed(size, 1e9, crop.center()).side, 8);
     assert_eq!(Crop { x: 9, y: 9, side: 9 }.clamped_to([3, 5]), Crop { x: 0, y: 2, side: 3 });
-    // Every step is one.
+    // Each zoom step changes the side by at least one pixel.
     assert_eq!(crop.zoomed(size, 1.001, crop.center()).side, 79);
     assert_eq!(crop.zoomed(size, 0.999, crop.center()).side, 81);
 }
 
-/// A PNG chunk; the checksum is bit by bit, as the specification puts it.
+/// Returns a PNG chunk with its CRC, computed bit by bit as in the specification.
 fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
     let body = [kind, data].concat();
     let crc = !body.iter().fold(!0u32, |crc, &byte| {
@@ -206,18 +207,18 @@ fn a_huge_image_is_refused_by_its_header() {
 }
 
 #[test]
-fn what_is_no_image_is_refused() {
+fn other_files_are_rejected() {
     assert_refused(decode_and_crop(b"", "empty.png"), &["empty.png", "empty (0 bytes)"]);
     assert_refused(
         decode_and_crop(b"just some text", "text.png"),
         &["text.png", "is not an image (png, jpeg, gif, webp or bmp)"],
     );
-    // A TIFF: known, but not to this program.
+    // TIFF is an image format, but not a supported one.
     assert_refused(decode_and_crop(b"II*\0\x08\0\0\0", "a.tiff"), &["a.tiff", "is not an image"]);
 }
 
 #[test]
-fn a_image_that_is_cut_short_is_refused() {
+fn truncated_images_are_rejected() {
     let noise = RgbImage::from_fn(64, 64, |x, y| Rgb([(x * 37 + y * 91) as u8, (x * y) as u8, (x ^ y) as u8]));
     for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::WebP] {
         let bytes = encode(noise.clone(), format);
@@ -226,7 +227,7 @@ fn a_image_that_is_cut_short_is_refused() {
             assert_refused(decode_and_crop(&bytes[..keep], "a"), &["a: ", "truncated", "again"]);
         }
     }
-    // The thumbnail in the EXIF data is a jpeg with an end of its own.
+    // The EXIF thumbnail is a jpeg with its own end marker.
     let jpeg = encode(noise, ImageFormat::Jpeg);
     let thumbnail = [&[0xff, 0xe1, 0, 6], b"\xff\xd9..".as_slice()].concat();
     let cut = [&jpeg[..2], &thumbnail, &jpeg[2..jpeg.len() / 2]].concat();

@@ -1,4 +1,4 @@
-//! Bytes -> images.
+//! Tests of the readers of images and data sets.
 
 mod archive;
 mod augment;
@@ -10,7 +10,7 @@ mod synthetic;
 
 use otjr::data::{Error, IMAGE_LEN, ImageSet};
 
-/// That `result` is refused with a message that holds each of `parts`.
+/// Asserts that `result` is an error whose message contains each of `parts`.
 #[track_caller]
 pub fn assert_refused<T>(result: Result<T, Error>, parts: &[&str]) {
     let message = result.err().expect("it was accepted").to_string();
@@ -30,7 +30,7 @@ fn images_are_added_by_class() {
     assert_eq!(images.image(3), [4; IMAGE_LEN]);
 }
 
-/// FNV-1a: enough to notice a changed bit, and no dependency.
+/// The FNV-1a hash, which needs no dependency and detects changed bits.
 pub fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }

@@ -5,7 +5,7 @@ use zip::CompressionMethod;
 
 use super::{archive::zip, assert_refused};
 
-/// An array as `numpy.save` writes it.
+/// Returns an array in the format of `numpy.save`.
 fn npy(of_type: &str, shape: &str, bytes: &[u8]) -> Vec<u8> {
     let header = format!("{{'descr': '{of_type}', 'fortran_order': False, 'shape': {shape}, }}");
     let padded = format!("{header:<117}\n");

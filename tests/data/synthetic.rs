@@ -3,17 +3,18 @@ use otjr::random::{StreamId, normal, stream};
 
 use super::hash;
 
-/// The same on every platform: a change here changes the data set, and the accuracies that are reported on it.
+/// The bytes are the same on every platform. If this test fails, the data set has changed and reported accuracies are
+/// invalid.
 #[test]
-fn the_first_images_are_these() {
+fn the_first_images_are_unchanged() {
     let splits = synthetic::generate(0, 100, 100);
     assert_eq!(hash(&splits.train.pixels), 0x1332_720e_5352_22f0);
     assert_eq!(hash(&splits.test.pixels), 0x2974_a48d_e033_cc2b);
 }
 
-/// Its labels recur every ten images.
+/// The labels of this set repeat every ten images.
 #[test]
-fn a_part_has_its_share_of_each_class() {
+fn samples_are_stratified() {
     let mut set = synthetic::generate(0, 200, 0).train;
     let each =
         |images: &ImageSet| (0..10).map(|c| images.labels.iter().filter(|&&l| l == c).count()).collect::<Vec<_>>();
@@ -21,7 +22,7 @@ fn a_part_has_its_share_of_each_class() {
     let whole = set.clone();
     let aside = set.split_off_stratified(40);
     assert_eq!((each(&aside), each(&set)), (vec![4; 10], vec![16; 10]));
-    assert_eq!(aside.image(0), whole.image(0), "in the order of the set");
+    assert_eq!(aside.image(0), whole.image(0), "the original order is kept");
     assert_eq!(set.subsample(16).labels, set.labels.iter().copied().step_by(10).collect::<Vec<_>>());
 }
 
@@ -49,12 +50,12 @@ fn a_longer_set_starts_with_the_shorter() {
 }
 
 #[test]
-fn a_single_test_image_is_that_of_the_set() {
+fn a_single_test_image_equals_that_of_the_set() {
     let set = synthetic::generate(0, 0, 13).test;
     assert_eq!(synthetic::test_image(12), set.select(&[12]));
 }
 
-/// Softmax regression on the raw pixels: the set must ask for more than that.
+/// Softmax regression on the raw pixels must not suffice for this data set.
 #[test]
 fn a_linear_classifier_stays_far_below_60_percent() {
     let splits = synthetic::generate(0, 10_000, 1_000);

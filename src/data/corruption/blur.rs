@@ -12,8 +12,8 @@ pub(super) struct KernelTap {
 /// A sparse convolution kernel. It does not have to be normalized, and offsets may occur more than once.
 pub(super) type BlurKernel = Vec<KernelTap>;
 
-/// Convolves an image `[3, IMAGE_SIZE, IMAGE_SIZE]` with the normalized kernel. The border pixels are repeated outside the
-/// image.
+/// Convolves an image `[3, IMAGE_SIZE, IMAGE_SIZE]` with the normalized kernel. The border pixels are repeated outside
+/// the image.
 pub(super) fn convolve(image: &mut [f32], kernel: &BlurKernel) {
     let total_weight: f32 = kernel.iter().map(|tap| tap.weight).sum();
     let clamp = |position: i32| position.clamp(0, IMAGE_SIZE as i32 - 1) as usize;
@@ -47,7 +47,8 @@ fn gaussian_weight(squared_distance: f32, sigma: f32) -> f32 {
     (-squared_distance / (2.0 * sigma * sigma)).exp()
 }
 
-/// Returns a defocus kernel: a disk of the given radius, smoothed by a 3x3 Gaussian with standard deviation `edge_sigma`.
+/// Returns a defocus kernel: a disk of the given radius, smoothed by a 3x3 Gaussian with standard deviation
+/// `edge_sigma`.
 pub(super) fn defocus(radius: f32, edge_sigma: f32) -> BlurKernel {
     let edge = truncated_gaussian(edge_sigma, 1);
     let mut kernel = BlurKernel::new();

@@ -19,8 +19,8 @@ pub(super) fn pixelate(image: &mut [f32], scale: f32) {
 
 /// Resizes a square plane from side length `from` to side length `to` with a box filter.
 ///
-/// Each output pixel is the mean of the input pixels whose centers are inside its box. When upscaling, the box has the size
-/// of one input pixel (nearest neighbor).
+/// Each output pixel is the mean of the input pixels whose centers are inside its box. When upscaling, the box has the
+/// size of one input pixel (nearest neighbor).
 fn box_resize(plane: &[f32], from: usize, to: usize) -> Vec<f32> {
     let scale = from as f32 / to as f32;
     let half_width = scale.max(1.0) / 2.0;

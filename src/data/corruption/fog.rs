@@ -16,7 +16,8 @@ pub(super) fn add_fog(image: &mut [f32], amount: f32, density: &[f32]) {
 }
 
 /// Generates a plasma fractal `[IMAGE_SIZE, IMAGE_SIZE]` in [0,1] that is periodic in both directions, with the
-/// diamond-square algorithm (Fournier et al., 1982). The noise amplitude is divided by the square of `decay` at each level.
+/// diamond-square algorithm (Fournier et al., 1982). The noise amplitude is divided by the square of `decay` at each
+/// level.
 pub(super) fn plasma_fractal(decay: f32, rng: &mut Stream) -> Vec<f32> {
     let mut heights = vec![0f32; IMAGE_SIZE * IMAGE_SIZE];
     let (mut step, mut amplitude) = (IMAGE_SIZE, 1f32);

@@ -1,8 +1,8 @@
 //! Common corruptions at five severities, after CIFAR-10-C: Hendrycks and Dietterich, "Benchmarking Neural Network
 //! Robustness to Common Corruptions and Perturbations", ICLR 2019, arXiv:1903.12261.
 //!
-//! The severities are those of the authors' `make_cifar_c.py` (github.com/hendrycks/robustness), but the images differ from
-//! CIFAR-10-C:
+//! The severities are those of the authors' `make_cifar_c.py` (github.com/hendrycks/robustness), but the images differ
+//! from CIFAR-10-C:
 //!
 //! - The random draws are different.
 //! - Values are rounded instead of truncated.
@@ -28,7 +28,8 @@ use crate::{
 pub const SEVERITIES: usize = 5;
 
 choices! {
-    /// Common corruptions, named as in CIFAR-10-C. Their order determines the random numbers: append new ones at the end.
+    /// Common corruptions, named as in CIFAR-10-C. Their order determines the random numbers: append new ones at the
+    /// end.
     pub enum Corruption {
         /// Gaussian noise, as from a sensor in low light.
         GaussianNoise = "gaussian_noise",
@@ -60,8 +61,8 @@ choices! {
 impl Corruption {
     /// Returns the corrupted image. Both images are `[3, IMAGE_SIZE, IMAGE_SIZE]`, 0..=255.
     ///
-    /// Random numbers depend only on the seed, the corruption and `index`, the number of the image in its data set. They are
-    /// the same for all severities.
+    /// Random numbers depend only on the seed, the corruption and `index`, the number of the image in its data set.
+    /// They are the same for all severities.
     ///
     /// # Panics
     /// If `image` does not have [`IMAGE_LEN`] values, or if `severity` is not in 1..=[`SEVERITIES`].

@@ -1,4 +1,4 @@
-//! What must hold of any model and images, and closed forms.
+//! Properties that hold for any model and image, and cases with closed-form solutions.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{
@@ -94,7 +94,7 @@ tests! {
         assert_eq!(layers("preact-resnet-18-w4"), expected(&activated));
     }
 
-    /// The last activation, pooled, is the latent; the last layer alone makes the logits of it.
+    /// The latent is the pooled last activation, and the last layer computes the logits from it.
     fn a_recording_pass_changes_nothing() {
         for name in ["wrn-10-1", "resnet-18-w4", "preact-resnet-18-w4"] {
             let (model, x) = (net(name), uniform(2, [2, 3, 32, 32], 0.0, 1.0));
@@ -112,13 +112,13 @@ tests! {
         }
     }
 
-    fn what_stays_has_not_moved() {
+    fn equal_images_have_no_shift() {
         let x = images(3, 1);
         for shift in ready(layer_shifts(&net("wrn-10-1"), &Device::flex(), &x, &x)).unwrap() {
             assert!(shift.relative_l2.unwrap() < 1e-6, "{shift:?}");
             assert!(shift.cosine.unwrap() > 1.0 - 1e-6, "{shift:?}");
         }
-        // Against black, nothing is relative.
+        // No relative change for a black image.
         let shifts = ready(layer_shifts(&net("wrn-10-1"), &Device::flex(), &vec![0.0; N], &x)).unwrap();
         assert_eq!((shifts[0].relative_l2, shifts[0].cosine), (None, None));
     }
@@ -147,7 +147,7 @@ tests! {
         assert!(matches!(ready(channel_maps(&model, &Device::flex(), &x, &images(4, 2), "pixels", 2)), Err(Error::Unsuited(_))));
     }
 
-    /// A cross: 4 long along one direction, 2 along another.
+    /// A cross with arms of length 4 along one direction and 2 along the other.
     fn a_plane_of_known_axes() {
         let (long, short) = ([0.6f32, 0.0, -0.8], [0.8f32, 0.0, 0.6]);
         let point = |s: f32, t: f32| [0, 1, 2].map(|j| 5.0 + s * long[j] + t * short[j]);
@@ -161,8 +161,8 @@ tests! {
         assert!(relative_error(&plane.unproject([-4.0, 0.0]), &points[..3]) < 1e-6);
     }
 
-    /// More dimensions than vectors that are iterated, and eigenvalues close to each other.
-    fn a_plane_of_a_round_cloud() {
+    /// More dimensions than the iterated subspace has, and eigenvalues close to each other.
+    fn a_plane_of_nearly_isotropic_points() {
         let (n, l) = (60, 40);
         let points = values(&uniform(5, [n * l], -1.0, 1.0));
         let plane = PrincipalPlane::fit(&points, l).unwrap();
@@ -183,7 +183,7 @@ tests! {
         assert!(plane.explained[0] > plane.explained[1] && plane.explained[1] > 1.0 / l as f32);
     }
 
-    fn a_plane_of_hardly_any_points() {
+    fn a_plane_of_degenerate_points() {
         for points in [vec![1.0; 3 * 40], vec![2.0, 3.0], vec![0.0; 40]] {
             let l = points.len().min(40);
             let plane = PrincipalPlane::fit(&points, l).unwrap();
@@ -195,14 +195,14 @@ tests! {
         assert_eq!(PrincipalPlane::fit(&[1.0, f32::NAN], 2), Err(Error::NotFinite));
     }
 
-    fn an_embedding_holds_its_images() {
+    fn an_embedding_contains_its_images() {
         let (model, x, device) = (net("wrn-10-1"), images(6, 5), Device::flex());
         let embedding = ready(Embedding::new(&model, &device, &x, &[0, 1, 2, 3, 0], 8)).unwrap();
         let DecisionRegions { bounds, side, classes } = &embedding.regions;
         assert!(embedding.points.iter().all(|&point| bounds.contains(point)));
         let again = ready(embedding.project(&model, &device, &x[N..2 * N])).unwrap();
         assert!(relative_error(&again[0], &embedding.points[1]) < 1e-4);
-        // A region that shrinks to an image's point has the class that the last layer gives to the point.
+        // A region that consists of a single point has the class that the last layer predicts there.
         assert_eq!((*side, classes.len()), (8, 64));
         let lifted: Vec<f32> = embedding.points.iter().flat_map(|&point| embedding.plane.unproject(point)).collect();
         let z = values(&model.classify(matrix(&lifted, 64)).value);
@@ -217,7 +217,7 @@ tests! {
         assert_eq!(ready(latents(&model, &device, &x)).unwrap().len(), 5 * 64);
     }
 
-    fn the_transport_is_that_of_the_loss() {
+    fn the_transport_matches_the_loss() {
         let (b, c, k) = (9, 4, 12);
         let [z, a] = [7, 8].map(|seed| values(&uniform(seed, [b * c], -2.0, 2.0)));
         let theta = ready(projections(3, c, k, &Device::flex())).unwrap();
@@ -249,7 +249,7 @@ tests! {
         }
     }
 
-    fn nothing_is_transported_where_nothing_moved() {
+    fn equal_logits_need_no_transport() {
         let z = values(&uniform(9, [20], -2.0, 2.0));
         let theta = ready(projections(3, 4, 5, &Device::flex())).unwrap();
         let still = compute_transport(&z, &z, &theta, 4).unwrap();
@@ -261,8 +261,8 @@ tests! {
         assert_eq!(compute_transport(&[f32::NAN, 0.0], &[0.0, 0.0], &[1.0, 0.0], 2), Err(Error::NotFinite));
     }
 
-    /// v . z along u, by central differences: its slope is ||u||.
-    fn reactions_are_derivatives() {
+    /// The slope of v . z along u is ||u||, by central differences.
+    fn responses_are_derivatives() {
         let (model, x) = (net("wrn-10-1"), images(10, 3));
         let v = ready(random_directions(1, 3, 4, &Device::flex())).unwrap();
         let look = |x_adv: &[f32], chosen: &[usize]| ready(response(&query(&model), &x, x_adv, &v, chosen)).unwrap();
@@ -290,7 +290,7 @@ tests! {
         assert!(matches!(ready(response(&query(&model), &x, &x[1..], &v, &[])), Err(Error::Unsuited(_))));
     }
 
-    /// At (0, 0) the image, at (1, 0) its adversarial image, and the parts are the whole.
+    /// The image is at (0, 0), its adversarial image at (1, 0), and the parts form the whole grid.
     fn a_landscape_passes_through_both_images() {
         let (model, x) = (net("wrn-10-1"), images(11, 1));
         let x_adv = attacked(&x);
@@ -317,7 +317,7 @@ tests! {
         assert!(matches!(ready(LandscapePlane { goal: Goal::Untargeted(4), ..plane }.rows(&query, 0..1)), Err(Error::Unsuited(_))));
     }
 
-    fn the_second_direction_is_of_the_same_kind() {
+    fn the_second_direction_has_the_same_size() {
         let x = images(12, 1);
         let x_adv = attacked(&x);
         let directions = |norm| LandscapePlane::new(&x, &x_adv, norm, 5, Goal::Untargeted(0), [-1.0, 2.0], 4).unwrap();
@@ -335,8 +335,8 @@ tests! {
         }
     }
 
-    /// z = (w . x + b, 0): the margin falls by ||w||_1 for each unit of epsilon.
-    fn the_margin_of_a_line() {
+    /// For z = (w . x + b, 0), the margin decreases by ||w||_1 per unit of epsilon.
+    fn the_margin_curve_of_a_linear_model() {
         struct Line(Tensor<2>);
         impl Classifier for Line {
             fn logits(&self, x: Tensor<4>) -> Tensor<2> {

@@ -1,4 +1,4 @@
-//! What the page shows of a representation.
+//! Tests of the explorer's analyses.
 
 mod invariants;
 mod oracle;
@@ -9,6 +9,6 @@ use otjr::{attack::ModelOracle, model::Model};
 const N: usize = 3072;
 
 fn query(model: &Model) -> ModelOracle<'_, Model> {
-    // Batches of two: results must not depend on them.
+    // A batch size of two: results must not depend on it.
     ModelOracle::new(model, &Device::flex(), [3, 32, 32], 2)
 }

@@ -1,4 +1,4 @@
-//! Against NumPy and PyTorch in float64: the fixture that `oracle.py` writes, of the page's robust model.
+//! Comparison with NumPy and PyTorch in float64. `oracle.py` writes the fixture, with the robust model of the page.
 
 use burn::tensor::Device;
 use otjr::{
@@ -50,7 +50,7 @@ tests! {
             let row = |of: &str| values(&fixture, of)[layer * shifts.len()..(layer + 1) * shifts.len()].to_vec();
             let relative: Vec<_> = shifts.iter().map(|s| s[layer].relative_l2.unwrap()).collect();
             assert!(relative_error(&relative, &row("shift.relative")) < TOLERANCE, "{name}");
-            // Cosines are near 1: what they lack of it is compared.
+            // Cosines are near 1, so 1 - cosine is compared.
             let lack = |cosine: f32| 1.0 - cosine;
             let ours: Vec<_> = shifts.iter().map(|s| lack(s[layer].cosine.unwrap())).collect();
             let expected: Vec<_> = row("shift.cosine").into_iter().map(lack).collect();
