@@ -4,7 +4,7 @@
 //! functions, tested natively; the rest shows them in a browser: `desk` holds the state, `carry` does what it decides, `page` lays
 //! out the views, `kept` is what it keeps there.
 //!
-//! The page knows nothing of burn: all computing happens in a worker (`worker_client` here, `src/worker.rs` there), so
+//! The page knows nothing of burn: all computing happens in a worker (`worker_client` here, `crate::worker` there), so
 //! that the page is small and never blocks.
 
 pub mod chart;

@@ -27,7 +27,7 @@ pub enum DeviceChoice {
     Cuda(usize),
     /// The n-th GPU of ROCm; needs the feature `rocm`.
     Rocm(usize),
-    /// A device that `lend` serves at this address; needs the feature `remote`.
+    /// A device that `serve-device` serves at this address; needs the feature `remote`.
     Remote(SocketAddr),
 }
 
@@ -210,7 +210,7 @@ fn remote(address: SocketAddr) -> Result<Opened, Unavailable> {
     use burn::remote::RemoteHost;
 
     let absent = |e: &dyn fmt::Display| {
-        Unavailable(format!("no device is served at {address} ({e}): run `lend` there, and try again"))
+        Unavailable(format!("no device is served at {address} ({e}): run `serve-device` there, and try again"))
     };
     // burn itself would retry for 15 seconds.
     std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_secs(3)).map_err(|e| absent(&e))?;

@@ -17,26 +17,26 @@ use otjr::{
     verify::verify,
 };
 
-/// A process that lends its CPU until it is dropped.
-struct Lender {
+/// A process that serves its CPU until this value is dropped.
+struct DeviceServer {
     process: Child,
     /// `ws://127.0.0.1:PORT`
     device: String,
 }
 
-impl Lender {
+impl DeviceServer {
     fn new() -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_serve-device"));
         command.args(["--device", "cpu", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let device = line.split_once(" lent at ").and_then(|(_, rest)| rest.split_once(';')).unwrap().0.to_owned();
+        let device = line.split_once(" is served at ").and_then(|(_, rest)| rest.split_once(';')).unwrap().0.to_owned();
         Self { process, device }
     }
 }
 
-impl Drop for Lender {
+impl Drop for DeviceServer {
     fn drop(&mut self) {
         self.process.kill().ok();
         self.process.wait().ok();
@@ -58,8 +58,8 @@ fn train(folder: &Path, out: &str, options: &[&str]) -> (String, Vec<f32>) {
 /// Every loss and gradient that PyTorch wrote down, computed there.
 #[test]
 fn a_fixture_on_another_host() {
-    let lender = Lender::new();
-    let device: DeviceChoice = lender.device.parse().unwrap();
+    let server = DeviceServer::new();
+    let device: DeviceChoice = server.device.parse().unwrap();
     let device = pollster::block_on(platform::open(device)).unwrap().device;
     let bytes = include_bytes!("../fixtures/wrn10_1-c3-b3.safetensors");
     for check in pollster::block_on(verify(bytes, &device)).unwrap() {
@@ -70,9 +70,9 @@ fn a_fixture_on_another_host() {
 /// Two processes that share each batch learn what one does that takes it in two parts.
 #[test]
 fn a_run_on_two_hosts() {
-    let (lender, folder) = (Lender::new(), tempfile::tempdir().unwrap());
+    let (server, folder) = (DeviceServer::new(), tempfile::tempdir().unwrap());
     let folder = folder.path();
-    let (text, two) = train(folder, "two", &["--devices", &format!("cpu,{}", lender.device)]);
+    let (text, two) = train(folder, "two", &["--devices", &format!("cpu,{}", server.device)]);
     assert!(text.contains("the device at 127.0.0.1"), "{text}");
     let (_, one) = train(folder, "one", &["--device", "cpu", "--accumulate", "2"]);
     println!("{two:?} {one:?}");
@@ -83,16 +83,16 @@ fn a_run_on_two_hosts() {
 /// A host that is gone ends the run with a sentence, and the run can go on.
 #[test]
 fn a_host_that_is_gone() {
-    let (mut lender, folder) = (Lender::new(), tempfile::tempdir().unwrap());
+    let (mut server, folder) = (DeviceServer::new(), tempfile::tempdir().unwrap());
     let folder = folder.path();
-    let devices = format!("cpu,{}", lender.device);
+    let devices = format!("cpu,{}", server.device);
     let log = folder.join("run/rand_jac/log.jsonl");
     let (text, _) = std::thread::scope(|scope| {
         let run = scope.spawn(|| train(folder, "run", &["--devices", &devices, "--epochs", "1000"]));
         while fs::read_to_string(&log).unwrap_or_default().is_empty() && !run.is_finished() {
             sleep(Duration::from_millis(20));
         }
-        lender.process.kill().unwrap();
+        server.process.kill().unwrap();
         run.join().unwrap()
     });
     assert!(text.contains("one of the devices failed") && text.contains("train --resume run"), "{text}");

@@ -37,7 +37,7 @@ async function built() {
   const tools = (...command) => execFileSync('native/serve', ['--with', ...command], { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] });
   const target = process.env.CARGO_TARGET_DIR ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'otjr/target');
   if (!options['no-build']) {
-    tools('cargo', 'build', '--locked', '--target', 'wasm32-unknown-unknown', '--profile', 'web', '--no-default-features', '--features', 'cpu', '--example', 'bench-web');
+    tools('cargo', 'build', '--locked', '-p', 'otjr', '--target', 'wasm32-unknown-unknown', '--profile', 'web', '--no-default-features', '--features', 'cpu', '--example', 'bench-web');
   }
   tools('wasm-bindgen', '--target', 'web', '--no-typescript', '--out-dir', site, join(target, 'wasm32-unknown-unknown/web/examples/bench-web.wasm'));
   const packages = join(HERE, 'node_modules/@tensorflow');

@@ -2,7 +2,7 @@
 """Writes tests/fixtures/explore.safetensors: what NumPy and PyTorch compute in float64 of the page's robust model.
 
     pip install -r tests/autoattack/requirements.txt
-    python3 tests/explore/oracle.py
+    python3 tests/core/explore/oracle.py
 
 Six drawn shapes and their adversarial twins (PGD, L-inf 8/255) go through public/models/otjr.safetensors. The fixture holds both,
 the shift of every layer, the principal components of all latents with the classes of their plane, the sliced transport of the
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "autoattack"))
 from compare import WideResNet, load_network  # noqa: E402
 
