@@ -1,8 +1,8 @@
-//! Lends a device of this host to a training run on another: `train --devices cpu,ws://THIS_HOST:PORT`.
+//! Serves a device of this host to a training run on another host: `train --devices cpu,ws://THIS_HOST:PORT`.
 //!
-//! The lent device computes with burn's own operations, not with this project's kernels, and the run's weights and
-//! gradients cross the network in each step. Nothing is encrypted and nobody is asked who he is: listen where the network
-//! is trusted, or on this host alone, behind `ssh -L`.
+//! The device computes with burn's own operations instead of this project's kernels. Weights and gradients cross the network
+//! in each step. The connection is neither encrypted nor authenticated: listen only in a trusted network, or on this host and
+//! connect through `ssh -L`.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -14,15 +14,18 @@ use burn::server::{RemoteServer, WebSocketTransport};
 use clap::Parser;
 use otjr::platform::{self, DeviceChoice};
 
-/// Lends a device of this host to a training run on another
+/// Serve a device of this host to a training run on another host
 #[derive(Parser)]
 #[command(
-    after_help = "There: train --devices cpu,ws://THIS_HOST:3000. Nothing is encrypted, and nobody is asked who he is."
+    name = "serve-device",
+    version,
+    after_help = "On the other host: train --devices cpu,ws://THIS_HOST:3000. \
+                  The connection is neither encrypted nor authenticated."
 )]
 struct Arguments {
     #[arg(long, default_value = "auto", value_name = "DEVICE", help = DeviceChoice::NAMES)]
     device: DeviceChoice,
-    /// Address to listen at; 0.0.0.0:3000 for all who reach this host
+    /// Address to listen on; 0.0.0.0:3000 accepts connections from every host
     #[arg(long, default_value = "127.0.0.1:3000", value_name = "IP:PORT")]
     listen: SocketAddr,
 }
@@ -37,9 +40,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let listener = TcpListener::bind(arguments.listen)?;
         Ok((listener.local_addr()?, listener))
     };
-    let (address, listener) = listen().with_context(|| format!("could not listen at {}", arguments.listen))?;
-    println!("{} is lent at ws://{address}; Ctrl-C ends that", opened.name);
+    let (address, listener) = listen().with_context(|| format!("could not listen on {}", arguments.listen))?;
+    println!("{} is served at ws://{address}; press Ctrl-C to stop", opened.name);
     RemoteServer::new([opened.device])
         .serve(WebSocketTransport::from_listener(listener))
-        .context("could not go on lending")
+        .context("the connection to the network failed")
 }

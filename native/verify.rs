@@ -1,4 +1,4 @@
-//! Checks this build's mathematics against fixtures of the PyTorch oracle.
+//! Compares the results of this build with fixtures that PyTorch computed.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -8,16 +8,17 @@ use otjr::{
     platform::{self, DeviceChoice, Precision},
     verify::{GroupCheck, TOLERANCE, verify},
 };
+use otjr_cli::files;
 
-/// Recomputes everything that a fixture holds (logits, gradients, nine losses, ...) and prints how far off we are.
+/// Recompute everything in a fixture (logits, gradients, nine losses, ...) and print the errors.
 ///
-/// The error of a tensor is its largest deviation divided by the reference's largest magnitude; exit code 1 above 1e-3.
-/// The CPU computes in float64 unless told otherwise, as the reference does: in float32 a ReLU whose input lies within
-/// rounding of 0 may fall on its other side, and then gradients differ by per cents, in PyTorch as well.
+/// The error of a tensor is its largest absolute deviation divided by the largest absolute value of the reference. The exit
+/// code is 1 if an error is above 1e-3. The CPU computes in float64 by default, like the reference. In float32, a ReLU whose
+/// input is within rounding of 0 may switch, and gradients then differ by a few percent, in PyTorch as well.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "verify", version)]
 struct Arguments {
-    /// Fixtures written by the oracle
+    /// Fixtures that PyTorch computed
     #[arg(required = true, value_name = "FIXTURE.safetensors")]
     fixtures: Vec<PathBuf>,
     #[arg(long, default_value = "cpu", help = DeviceChoice::NAMES)]
@@ -28,6 +29,12 @@ struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Results of one fixture.
+struct FixtureResult {
+    name: String,
+    checks: Vec<GroupCheck>,
 }
 
 fn main() -> ExitCode {
@@ -41,7 +48,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all fixtures pass.
+/// Returns whether all fixtures pass.
 fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let mut opened = pollster::block_on(platform::open(arguments.device))?;
     let default = if arguments.device == DeviceChoice::Cpu { Precision::F64 } else { Precision::F32 };
@@ -50,22 +57,26 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let mut results = Vec::new();
     for path in &arguments.fixtures {
         let name = path.display().to_string();
-        let bytes = std::fs::read(path).with_context(|| format!("could not read {name}"))?;
+        let bytes = files::read(path)?;
         let checks = pollster::block_on(verify(&bytes, &opened.device)).with_context(|| name.clone())?;
+        let result = FixtureResult { name, checks };
         if !arguments.json {
-            print(&name, &format!("{}, {precision}", opened.name), &checks);
+            print(&result, &format!("{}, {precision}", opened.name));
         }
-        results.push((name, checks));
+        results.push(result);
     }
     if arguments.json {
-        let files: Vec<_> =
-            results.iter().map(|(name, checks)| serde_json::json!({"file": name, "checks": checks})).collect();
-        println!("{}", serde_json::json!({"device": opened.name, "float": precision.to_string(), "fixtures": files}));
+        let fixtures: Vec<_> =
+            results.iter().map(|result| serde_json::json!({"file": result.name, "checks": result.checks})).collect();
+        println!(
+            "{}",
+            serde_json::json!({"device": opened.name, "float": precision.to_string(), "fixtures": fixtures})
+        );
     }
-    Ok(results.iter().flat_map(|(_, checks)| checks).all(GroupCheck::passed))
+    Ok(results.iter().flat_map(|result| &result.checks).all(GroupCheck::passed))
 }
 
-fn print(name: &str, device: &str, checks: &[GroupCheck]) {
+fn print(FixtureResult { name, checks }: &FixtureResult, device: &str) {
     println!("{name} on {device}\n{:14} {:>7} {:>10}  worst tensor", "group", "tensors", "error");
     for check in checks {
         let verdict = if check.passed() { "" } else { "  FAILED" };

@@ -1,4 +1,4 @@
-//! Attacks models and counts what they withstand: AutoAttack by default, with its warnings.
+//! Attacks models and measures their robust accuracy, by default with AutoAttack and its warnings.
 
 mod cli;
 mod plot;
@@ -7,13 +7,20 @@ mod report;
 use std::{path::Path, process::ExitCode};
 
 use anyhow::Context;
+use cli::Plan;
 use otjr::{
     attack::{AttackConfig, any::build_attacks},
+    data::ImageSet,
     evaluate::check,
+    platform::Opened,
     settings::{Pixels, Settings},
 };
 use otjr_cli::{
-    evaluation::{model_file::File, resumable::Job, run_spec},
+    evaluation::{
+        model_file::{LoadedModel, ModelFile},
+        resumable::ResumableEvaluation,
+        run_spec,
+    },
     interrupt::Interrupt,
 };
 use report::{Outcome, Report};
@@ -25,68 +32,97 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<ExitCode> {
     let (mut plan, out) = cli::read(&cli::command().get_matches())?;
     let interrupt = Interrupt::listen()?;
-    let judge = plan.judge.as_ref().map(File::read).transpose()?;
-    let files = plan.setup.models.iter().map(File::read).collect::<Result<Vec<_>, _>>()?;
-    let Some((images, opened)) = plan.setup.open(&interrupt)? else {
+    let eval_file = plan.eval_model.as_ref().map(ModelFile::read).transpose()?;
+    let files = plan.run.models.iter().map(ModelFile::read).collect::<Result<Vec<_>, _>>()?;
+    let Some((images, opened)) = plan.run.open(&interrupt)? else {
         return Ok(interrupt.exit_code());
     };
     println!(
         "{} under {} ({}), {} images of {}, {}",
-        count(plan.setup.models.len(), "model"),
+        count(plan.run.models.len(), "model"),
         plan.attacks.join(", "),
         plan.norm,
         images.len(),
-        plan.setup.dataset,
+        plan.run.dataset,
         opened.name
     );
-    // All is loaded and looked at before anything is written or attacked.
-    let judge = judge.map(|file| file.load(&images, &opened)).transpose()?;
+    // Everything is loaded and checked before the first attack starts and the first file is written.
+    let eval_model = eval_file.map(|file| file.load(&images, &opened)).transpose()?;
     let models = files.iter().map(|file| file.load(&images, &opened)).collect::<Result<Vec<_>, _>>()?;
-    for (path, (model, ..)) in plan.setup.models.iter().zip(&models) {
-        for config in plan.config(Pixels(0.0))? {
+    check_attacks(&plan, &models)?;
+    if plan.run.record_checksums(plan.eval_model.as_ref(), models.iter().chain(&eval_model), &images)? {
+        run_spec::write_run_spec(&out, &plan)?;
+    }
+    let evaluator = Evaluator { plan: &plan, images: &images, opened: &opened, interrupt: &interrupt, out: &out };
+    match evaluator.run(&models, eval_model.as_ref())? {
+        Some(report) => {
+            report.write(&out)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        None => {
+            println!("Stopped. {}", resume_command(&out));
+            Ok(interrupt.exit_code())
+        }
+    }
+}
+
+/// Checks that all attacks can be run on all models.
+fn check_attacks(plan: &Plan, models: &[LoadedModel]) -> anyhow::Result<()> {
+    for (path, LoadedModel { model, .. }) in plan.run.models.iter().zip(models) {
+        for config in plan.configs(Pixels(0.0))? {
             check(&build_attacks(&config, model.classes)?, plan.target()?, model.classes)
                 .with_context(|| path.clone())?;
         }
     }
-    let checksums = models.iter().chain(&judge).map(|(_, checksum, _)| *checksum);
-    if plan.setup.sign(plan.judge.as_ref(), checksums, &images)? {
-        run_spec::keep(&out, &plan)?;
-    }
-    let mut report = Report::new(&plan, &images, &opened);
-    for (number, (model, ..)) in models.iter().enumerate() {
-        for (radius, epsilon) in plan.epsilons()?.into_iter().enumerate() {
-            let job = Job {
-                setup: &plan.setup,
-                configs: plan.config(epsilon)?,
-                target: plan.target()?,
-                images: &images,
-                opened: &opened,
-                label: String::new(),
-                file: out.join(format!("adversarial-{}-{}.safetensors", number + 1, radius + 1)),
-                interrupt: &interrupt,
-            };
-            let judge = judge.as_ref().map_or(model, |(judge, ..)| judge);
-            let state = job.run(model, judge).with_context(|| resume(&out))?;
-            if !state.finished {
-                println!("Stopped. {}", resume(&out));
-                return Ok(interrupt.exit_code());
+    Ok(())
+}
+
+/// Everything that the evaluations of all models and radii share.
+struct Evaluator<'a> {
+    plan: &'a Plan,
+    images: &'a ImageSet,
+    opened: &'a Opened,
+    interrupt: &'a Interrupt,
+    out: &'a Path,
+}
+
+impl<'a> Evaluator<'a> {
+    /// Evaluates all models at all radii. Returns `None` if interrupted.
+    fn run(&self, models: &[LoadedModel], eval_model: Option<&LoadedModel>) -> anyhow::Result<Option<Report<'a>>> {
+        let mut report = Report::new(self.plan, self.images, self.opened);
+        for (number, LoadedModel { model, .. }) in models.iter().enumerate() {
+            for (radius, epsilon) in self.plan.epsilons()?.into_iter().enumerate() {
+                let evaluation = ResumableEvaluation {
+                    run: &self.plan.run,
+                    configs: self.plan.configs(epsilon)?,
+                    target: self.plan.target()?,
+                    images: self.images,
+                    opened: self.opened,
+                    label: String::new(),
+                    file: self.out.join(format!("adversarial-{}-{}.safetensors", number + 1, radius + 1)),
+                    interrupt: self.interrupt,
+                };
+                let eval_model = eval_model.map_or(model, |loaded| &loaded.model);
+                let state = evaluation.run(model, eval_model).with_context(|| resume_command(self.out))?;
+                if !state.finished {
+                    return Ok(None);
+                }
+                report.add(number, model, Outcome { epsilon: epsilon.0, state: &state });
             }
-            report.add(number, model, Outcome { epsilon: epsilon.0, state: &state });
         }
+        Ok(Some(report))
     }
-    report.write(&out)?;
-    Ok(ExitCode::SUCCESS)
 }
 
-fn count(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
-fn resume(out: &Path) -> String {
-    format!("To go on: attack --resume {}", out.display())
+fn resume_command(out: &Path) -> String {
+    format!("To continue: attack --resume {}", out.display())
 }
 
-/// The value of a setting as text.
-fn shown(epsilon: f32) -> String {
+/// Returns epsilon as text, such as `8/255`.
+fn epsilon_text(epsilon: f32) -> String {
     AttackConfig { epsilon: Pixels(epsilon), ..AttackConfig::default() }.get("epsilon").unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What was found: as a table in the terminal, as Markdown, JSON and an image.
+//! Results as a table in the terminal, as Markdown and JSON, and as a chart.
 
 use std::path::Path;
 
@@ -12,40 +12,44 @@ use serde::Serialize;
 
 use otjr_cli::files;
 
-use crate::{cli::Plan, plot, shown};
+use crate::{
+    cli::Plan,
+    epsilon_text,
+    plot::{self, Curve},
+};
 
+/// Results of all models at all radii.
 #[derive(Serialize)]
 pub struct Report<'a> {
     device: String,
     dataset: &'a str,
-    #[serde(rename = "images")]
     images: usize,
     norm: String,
     attack: String,
     settings: String,
     models: Vec<ModelReport>,
     #[serde(skip)]
-    set: &'a ImageSet,
+    data: &'a ImageSet,
     #[serde(skip)]
     plan: &'a Plan,
     #[serde(skip)]
     text: String,
-    /// What `--save` takes.
+    /// Bytes of the file that `--save` names.
     #[serde(skip)]
     adversarial: Vec<u8>,
 }
 
 #[derive(Serialize)]
 struct ModelReport {
-    /// For people; no two are alike.
+    /// Unique short name.
     name: String,
-    /// Its file.
+    /// Path of its file.
     model: String,
     architecture: String,
     results: Vec<Result>,
 }
 
-/// One model against one radius; accuracies are shares in [0,1].
+/// Results of one model at one radius. Accuracies are in [0,1].
 #[derive(Serialize)]
 struct Result {
     epsilon: f32,
@@ -60,7 +64,7 @@ struct Result {
 #[derive(Serialize)]
 struct AttackResult {
     name: String,
-    /// After it and all before it.
+    /// Robust accuracy after this attack and the previous ones.
     accuracy: f64,
     seconds: f64,
     forwards: u64,
@@ -70,7 +74,6 @@ struct AttackResult {
 #[derive(Serialize)]
 struct ClassResult {
     name: String,
-    #[serde(rename = "images")]
     images: usize,
     clean: f64,
     robust: f64,
@@ -83,44 +86,44 @@ pub struct Outcome<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub fn new(plan: &'a Plan, set: &'a ImageSet, opened: &Opened) -> Self {
+    pub fn new(plan: &'a Plan, data: &'a ImageSet, opened: &Opened) -> Self {
         Self {
             device: opened.name.clone(),
-            dataset: &plan.setup.dataset,
-            images: set.len(),
+            dataset: &plan.run.dataset,
+            images: data.len(),
             norm: plan.norm.clone(),
             attack: plan.attacks.join(","),
-            settings: plan.described(),
+            settings: plan.description(),
             models: Vec::new(),
-            set,
+            data,
             plan,
             text: String::new(),
             adversarial: Vec::new(),
         }
     }
 
-    /// Adds an outcome of the model with this number in the plan, which come in order, and prints it.
+    /// Adds and prints the results of the model with this number in the plan. Models must be added in order.
     pub fn add(&mut self, number: usize, model: &Model, outcome: Outcome) {
         let result = self.result(&outcome);
-        let name = self.plan.setup.names().swap_remove(number);
+        let name = self.plan.run.names().swap_remove(number);
         let heading = format!(
             "{name} ({}), {} {}, {} images",
             model.architecture,
             self.norm,
-            shown(outcome.epsilon),
+            epsilon_text(outcome.epsilon),
             self.images
         );
         let table = result.table();
         println!("\n{heading}\n{table}");
         self.text += &format!("## {heading}\n\n```text\n{table}```\n\n");
         if self.plan.save.is_some() {
-            self.adversarial = outcome.state.to_checkpoint(self.set).to_bytes();
+            self.adversarial = outcome.state.to_checkpoint(self.data).to_bytes();
         }
         match self.models.get_mut(number) {
             Some(model) => model.results.push(result),
             None => self.models.push(ModelReport {
                 name,
-                model: self.plan.setup.models[number].clone(),
+                model: self.plan.run.models[number].clone(),
                 architecture: model.architecture.to_string(),
                 results: vec![result],
             }),
@@ -128,7 +131,7 @@ impl<'a> Report<'a> {
     }
 
     fn result(&self, Outcome { epsilon, state }: &Outcome) -> Result {
-        let n = self.set.len() as f64;
+        let n = self.data.len() as f64;
         let [clean, robust] = state.accuracy().shares();
         let class = |(name, accuracy): (&String, Accuracy)| {
             let [clean, robust] = accuracy.shares();
@@ -149,14 +152,14 @@ impl<'a> Report<'a> {
                 })
                 .collect(),
             flags: state.flags.iter().map(ToString::to_string).collect(),
-            classes: self.set.classes.iter().zip(state.by_class(self.set)).map(class).collect(),
+            classes: self.data.classes.iter().zip(state.by_class(self.data)).map(class).collect(),
         }
     }
 
-    /// Writes all files and says which.
+    /// Writes all files and prints their paths.
     pub fn write(&self, out: &Path) -> anyhow::Result<()> {
         let about = format!(
-            "# {} on {}\n\n{} images, {}, {}{}. Accuracies are of all images, after each attack and those before it.\n\n",
+            "# {} on {}\n\n{} images, {}, {}{}. Accuracies are in percent of all images, after each attack and the previous ones.\n\n",
             self.attack,
             self.dataset,
             self.images,
@@ -165,32 +168,30 @@ impl<'a> Report<'a> {
             if self.settings.is_empty() { String::new() } else { format!(", {}", self.settings) }
         );
         let json = serde_json::to_string_pretty(self)?;
-        let mut written = vec![out.join("report.md"), out.join("report.json"), out.join("accuracy.png")];
-        files::write(&written[0], format!("{about}{}![accuracy](accuracy.png)\n", self.text).as_bytes())?;
-        files::write(&written[1], json.as_bytes())?;
-        files::write(&written[2], &plot::accuracy(&self.norm, &self.curves())?)?;
+        let mut written = vec![
+            (out.join("report.md"), format!("{about}{}![accuracy](accuracy.png)\n", self.text).into_bytes()),
+            (out.join("report.json"), json.clone().into_bytes()),
+            (out.join("accuracy.png"), plot::accuracy(&self.norm, &self.curves())?),
+        ];
         if let Some(path) = &self.plan.json {
-            files::write(path, json.as_bytes())?;
-            written.push(path.clone());
+            written.push((path.clone(), json.into_bytes()));
         }
         if let Some(path) = &self.plan.save {
-            files::write(path, &self.adversarial)?;
-            written.push(path.clone());
+            written.push((path.clone(), self.adversarial.clone()));
         }
-        let names: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
-        println!("\nWritten: {}", names.join(", "));
+        println!("\nWritten: {}", files::write_all(&written)?);
         println!("         {}/adversarial-*.safetensors (the images)", out.display());
         Ok(())
     }
 
-    /// For each model its name, and accuracy against radius, from the clean one on.
-    fn curves(&self) -> Vec<(String, Vec<(f32, f64)>)> {
+    /// Returns the accuracy of each model against the radius. Radius 0 is the clean accuracy.
+    fn curves(&self) -> Vec<Curve> {
         let curve = |m: &ModelReport| {
             let clean = m.results.first().map(|r| (0.0, r.clean));
             let mut points: Vec<(f32, f64)> =
                 clean.into_iter().chain(m.results.iter().map(|r| (r.epsilon, r.robust))).collect();
             points.sort_by(|a, b| a.0.total_cmp(&b.0));
-            (m.name.clone(), points)
+            Curve { model: m.name.clone(), points }
         };
         self.models.iter().map(curve).collect()
     }
@@ -201,9 +202,8 @@ impl Result {
         let percent = |share: f64| format!("{:6.2} %", 100.0 * share);
         let mut text = format!("  {:<14} {}\n", "clean", percent(self.clean));
         for attack in &self.attacks {
-            let asked = format!("{} looks, {} gradients", attack.forwards, attack.gradients);
-            text +=
-                &format!("  {:<14} {} {:>9.1} s   {asked}\n", attack.name, percent(attack.accuracy), attack.seconds);
+            let cost = format!("{} forward passes, {} gradients", attack.forwards, attack.gradients);
+            text += &format!("  {:<14} {} {:>9.1} s   {cost}\n", attack.name, percent(attack.accuracy), attack.seconds);
         }
         text += &format!("  {:<14} {} {:>9.1} s\n\n", "robust", percent(self.robust), self.seconds);
         let width = self.classes.iter().map(|c| c.name.chars().count()).max().unwrap_or(0).max(12);

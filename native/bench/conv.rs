@@ -1,4 +1,4 @@
-//! Each shape of convolution that a model has: its way forward and its two gradients, beside the machine's peak.
+//! Speed of each convolution shape of a model: forward pass and both gradients, compared with the machine's peak.
 
 use anyhow::Context;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -14,9 +14,10 @@ use serde_json::json;
 
 use crate::{peak_flops, timing::repeated};
 
-/// Share of a workload's time that each shape takes.
-const SHARE: f64 = 0.2;
+/// Fraction of the workload's time for each shape.
+const TIME_FRACTION: f64 = 0.2;
 
+/// Measures all convolutions of a model and prints a table or JSON.
 pub fn report(model: &mut Model, batch: usize, seconds: f64, json: bool, device: &Device) -> anyhow::Result<()> {
     let mut shapes: Vec<(ConvShape, usize)> = Vec::new();
     for conv in convolutions(model) {
@@ -28,15 +29,15 @@ pub fn report(model: &mut Model, batch: usize, seconds: f64, json: bool, device:
     let peak = peak_flops::of_all();
     let threads = rayon::current_num_threads();
     if !json {
-        println!("{}, batch {batch}, {threads} threads; the peak is {peak:.0} GFLOP/s", model.architecture);
-        println!("each: ms, GFLOP/s and their share of the peak");
+        println!("{}, batch {batch}, {threads} threads; peak {peak:.0} GFLOP/s", model.architecture);
+        println!("columns: ms, GFLOP/s, % of the peak");
         println!("{:24} {:>5} {:>24} {:>24} {:>24}", "shape", "count", "forward", "input gradient", "weight gradient");
     }
     let (mut all, mut times) = (0.0, [0.0; 3]);
     let mut rows = Vec::new();
     for (conv, count) in shapes {
         let flop = 2e-6 * batch as f64 * conv.multiply_adds() as f64;
-        let each = means(&conv, batch, SHARE * seconds, device)?;
+        let each = mean_times(&conv, batch, TIME_FRACTION * seconds, device)?;
         if !json {
             print!("{conv:24} {count:>5}");
             line(flop, each, peak);
@@ -54,22 +55,22 @@ pub fn report(model: &mut Model, batch: usize, seconds: f64, json: bool, device:
             })
         );
     } else {
-        print!("{:24} {:>5}", "all", "");
+        print!("{:24} {:>5}", "total", "");
         line(all, times, peak);
     }
     Ok(())
 }
 
-/// `flop` in millions, as milliseconds want it for GFLOP/s.
-fn line(flop: f64, times: [f64; 3], peak: f64) {
+/// Prints a line. `mflop` is in millions of operations, so that `mflop / ms` is in GFLOP/s.
+fn line(mflop: f64, times: [f64; 3], peak: f64) {
     for ms in times {
-        print!(" {ms:>10.3} {:>7.1} {:>3.0} %", flop / ms, 100.0 * flop / ms / peak);
+        print!(" {ms:>10.3} {:>7.1} {:>3.0} %", mflop / ms, 100.0 * mflop / ms / peak);
     }
     println!();
 }
 
-/// Milliseconds of the way forward, the input's and the weight's gradient, on average.
-fn means(conv: &ConvShape, batch: usize, seconds: f64, device: &Device) -> anyhow::Result<[f64; 3]> {
+/// Returns the mean milliseconds of the forward pass, the input gradient and the weight gradient.
+fn mean_times(conv: &ConvShape, batch: usize, seconds: f64, device: &Device) -> anyhow::Result<[f64; 3]> {
     let mut rng = random::stream(0, StreamId::Synthetic, 0);
     let mut leaf = |shape: [usize; 4]| -> Tensor<4> {
         let values = random::normal(&mut rng, shape.iter().product());
@@ -86,7 +87,8 @@ fn means(conv: &ConvShape, batch: usize, seconds: f64, device: &Device) -> anyho
     repeated(seconds, || (), run)?;
     let entries = profile::stop();
     let mean = |name: &str| -> anyhow::Result<f64> {
-        let entry = entries.iter().find(|entry| entry.name == name).context("only the CPU's kernels are measured")?;
+        let entry =
+            entries.iter().find(|entry| entry.name == name).context("only the kernels of the CPU can be measured")?;
         Ok(1e3 * entry.seconds / entry.calls as f64)
     };
     Ok([mean("convolution")?, mean("input gradient")?, mean("weight gradient")?])

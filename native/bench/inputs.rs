@@ -1,4 +1,4 @@
-//! Work done once, here and in the page (see `web.rs`).
+//! Inputs and work that the native benchmark and the one for the browser (`web.rs`) share.
 
 use burn::tensor::Tensor;
 use otjr::{
@@ -9,11 +9,12 @@ use otjr::{
     random::{self, RngExt, StreamId},
 };
 
+/// Number of classes of the generated labels.
 pub const CLASSES: usize = 10;
-/// Of everything random.
+/// Seed of all random numbers.
 pub const SEED: u64 = 0;
 
-/// Images of noise with labels at random.
+/// Returns images of random noise with random labels.
 pub fn noise(n: usize, classes: usize) -> ImageSet {
     let mut rng = random::stream(SEED, StreamId::Synthetic, 0);
     ImageSet {
@@ -23,7 +24,8 @@ pub fn noise(n: usize, classes: usize) -> ImageSet {
     }
 }
 
-/// Of the cross-entropy in the pixels `x` `[B, 3, 32, 32]` with one-hot labels `y` `[B, C]`, summed over images.
+/// Returns the gradient of the cross-entropy, summed over the images, with respect to the pixels `x` `[B, 3, 32, 32]`, for one-hot
+/// labels `y` `[B, C]`.
 pub fn input_gradient(model: &Model, x: &Tensor<4>, y: &Tensor<2>) -> Tensor<4> {
     let images = x.dims()[0] as f32;
     inner::input_gradient(model, x.clone(), |z| cross_entropy(z, y.clone()).mul_scalar(images)).0

@@ -1,4 +1,4 @@
-//! Measures how fast this machine infers, attacks and trains.
+//! Measures the speed of inference, attacks and training on this machine.
 
 mod conv;
 mod inputs;
@@ -19,49 +19,49 @@ use otjr_cli::memory;
 use serde_json::json;
 use workload::Workload;
 
-/// Measures how fast this machine infers, attacks and trains, on images of noise (autoattack: of the embedded set).
+/// Measure the speed of inference, attacks and training on random noise (autoattack: on generated shapes).
 ///
-/// Warms up once, then repeats. `spread` is how far the middle half of the repetitions is apart, as a share of the median.
-/// GFLOP/s counts two for each multiply-add that convolutions and the last layer need: a way forward, the gradients of the
-/// inputs and those of the weights take as many each, where each is asked for (step-otjr: 14 + 14 + 3). `memory` is the
-/// most that the process has held so far: to know one workload's, ask for it alone.
+/// Each workload is run once to warm up and then repeated. `spread` is the interquartile range divided by the median. GFLOP/s
+/// counts two operations for each multiply-add of convolutions and the last layer. A forward pass, the gradients of the inputs
+/// and the gradients of the weights take equally many (step-otjr: 14 + 14 + 3). `memory` is the peak memory of the process so
+/// far; for the memory of one workload, run it alone.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "bench", version)]
 struct Arguments {
     #[arg(required = true, value_name = "WORKLOAD")]
     workloads: Vec<Workload>,
-    /// wrn-D-W, resnet-18 or preact-resnet-18, with fresh weights
+    /// wrn-D-W, resnet-18 or preact-resnet-18, with random weights
     #[arg(long, default_value = "wrn-10-1")]
     model: Architecture,
-    /// The model in this checkpoint instead
+    /// Checkpoint to use instead
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     weights: Option<PathBuf>,
-    /// Images at once [default: 64, of wide networks 16 or 4; autoattack 256]
+    /// Batch size [default: 64, for wide networks 16 or 4; autoattack 256]
     #[arg(long, value_name = "N", value_parser = number())]
     batch: Option<usize>,
-    /// Threads of the CPU [default: all cores]
+    /// CPU threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = number())]
     threads: Option<usize>,
     #[arg(long, default_value = "cpu", help = DeviceChoice::NAMES)]
     device: DeviceChoice,
-    /// Multiply in float16 inside convolutions, where the GPU can
+    /// Multiply in float16 inside convolutions, if the GPU can
     #[arg(long)]
     mixed: bool,
-    /// How long to repeat each workload, at least 3 times
+    /// Seconds for each workload (at least 3 repetitions)
     #[arg(long, value_name = "S", default_value_t = 3.0)]
     seconds: f64,
-    /// Images of the embedded set that autoattack attacks
+    /// Number of generated shapes for autoattack
     #[arg(long, alias = "images", value_name = "N", default_value = "200", value_parser = number())]
     images: usize,
     /// Print a line of JSON for each workload
     #[arg(long)]
     json: bool,
-    /// Repeat as often once more and say which operations of the kernels take the time
-    #[arg(long, conflicts_with_all = ["json", "turns"])]
+    /// Repeat the workload once more and print the time of each kernel operation
+    #[arg(long, conflicts_with_all = ["json", "on_stdin"])]
     profile: bool,
-    /// Say `ready`, then do the one workload once for every line of the input and print its milliseconds
-    #[arg(long)]
-    turns: bool,
+    /// Print `ready`, then run the workload once for each line on stdin and print its milliseconds
+    #[arg(long, alias = "turns")]
+    on_stdin: bool,
 }
 
 fn number() -> impl TypedValueParser<Value = usize> {
@@ -74,14 +74,14 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let repeatable = |w: &Workload| !matches!(w, Workload::Autoattack | Workload::Conv | Workload::Peak);
-    if arguments.turns && (arguments.workloads.len() != 1 || !arguments.workloads.iter().all(repeatable)) {
-        bail!("--turns takes one workload, neither autoattack, conv nor peak");
+    if arguments.on_stdin && (arguments.workloads.len() != 1 || !arguments.workloads.iter().all(repeatable)) {
+        bail!("--on-stdin needs exactly one workload, other than autoattack, conv and peak");
     }
     if let Some(threads) = arguments.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
     let opened = pollster::block_on(platform::open(arguments.device))?;
-    let table = !arguments.json && !arguments.turns;
+    let table = !arguments.json && !arguments.on_stdin;
     if table && arguments.workloads.iter().any(|w| !matches!(w, Workload::Conv | Workload::Peak)) {
         print_header();
     }
@@ -118,14 +118,14 @@ fn measure(workload: Workload, arguments: &Arguments, opened: &Opened) -> anyhow
     };
     let times = match workload {
         Workload::Autoattack => timing::once(&mut repeat)?,
-        _ if arguments.turns => timing::asked(&mut repeat)?,
+        _ if arguments.on_stdin => timing::on_stdin(&mut repeat)?,
         _ => timing::repeated(arguments.seconds, || (), |()| repeat())?,
     };
     let memory = memory::peak();
     if arguments.profile {
         profile::report(times.len(), &mut repeat)?;
     }
-    if times.is_empty() || arguments.turns && !arguments.json {
+    if times.is_empty() || arguments.on_stdin && !arguments.json {
         return Ok(());
     }
     let median = times.quantile(0.5);

@@ -1,31 +1,33 @@
-//! What the machine could do: multiply-adds on registers alone.
+//! Peak speed of the machine: multiply-adds on registers only.
 
 use std::{hint::black_box, time::Instant};
 
-/// Seconds of one measurement; the best of a few counts, since whatever disturbs it makes it slower.
+/// Seconds of one measurement.
 const SECONDS: f64 = 0.2;
+/// Number of measurements. The fastest counts, because disturbances only make a measurement slower.
 const TRIES: usize = 3;
 
-/// GFLOP/s of one thread.
+/// Returns GFLOP/s of one thread.
 pub fn of_one() -> f64 {
-    let rounds = calibrated();
+    let rounds = calibrate();
     best(|| multiply_add(rounds))
 }
 
-/// GFLOP/s of all of rayon's threads together.
+/// Returns GFLOP/s of all threads of rayon together.
 pub fn of_all() -> f64 {
-    let rounds = calibrated();
+    let rounds = calibrate();
     best(|| rayon::broadcast(|_| multiply_add(rounds)).iter().sum())
 }
 
-/// Rounds that take [`SECONDS`].
-fn calibrated() -> u64 {
+/// Returns the number of rounds that take [`SECONDS`].
+fn calibrate() -> u64 {
     let rounds = 1 << 20;
     let begin = Instant::now();
     multiply_add(rounds);
     (rounds as f64 * SECONDS / begin.elapsed().as_secs_f64()) as u64
 }
 
+/// Returns the highest rate of several measurements.
 fn best(work: impl Fn() -> u64) -> f64 {
     let rate = |_| {
         let begin = Instant::now();
@@ -34,25 +36,25 @@ fn best(work: impl Fn() -> u64) -> f64 {
     (0..TRIES).map(rate).fold(0.0, f64::max)
 }
 
-/// Multiplies and adds on independent accumulators, enough of them to hide an instruction's latency; returns how many
-/// multiply-adds it did.
+/// Runs multiply-adds on independent accumulators, enough of them to hide the latency of an instruction. Returns the number of
+/// multiply-adds.
 fn multiply_add(rounds: u64) -> u64 {
     #[cfg(target_arch = "x86_64")]
     {
         if is_x86_feature_detected!("avx512f") {
-            // SAFETY: the processor has what the function is compiled for.
+            // SAFETY: the processor supports the instructions that the function is compiled for.
             return unsafe { x86::avx512(rounds) };
         }
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: as above.
+            // SAFETY: the processor supports the instructions that the function is compiled for.
             return unsafe { x86::fma(rounds) };
         }
     }
     portable(rounds)
 }
 
-/// One round: every accumulator becomes half of itself plus 1. Neither these numbers nor where the accumulators begin is
-/// known to the compiler, which would keep one accumulator for all that are equal.
+/// In each round every accumulator becomes half of itself plus 1. `black_box` hides these values and the initial values from the
+/// compiler, which would otherwise merge equal accumulators.
 macro_rules! rounds {
     ($rounds:expr, $lanes:literal x $accumulators:literal, $splat:expr, $multiply_add:expr) => {{
         let (half, one) = (black_box($splat(0.5)), black_box($splat(1.0)));
@@ -82,7 +84,7 @@ mod x86 {
     }
 }
 
-/// What the compiler makes of arrays, without fusing where the target has no such instruction.
+/// Code for other processors. Multiply and add are separate operations, because not every processor can fuse them.
 fn portable(rounds: u64) -> u64 {
     let multiply_add = |x: [f32; 4], a: [f32; 4], b: [f32; 4]| std::array::from_fn(|i| x[i] * a[i] + b[i]);
     rounds!(rounds, 4 x 12, |v: f32| [v; 4], multiply_add)

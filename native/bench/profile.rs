@@ -1,10 +1,10 @@
-//! Which of the kernels' operations a workload's time goes to.
+//! Time of each kernel operation of a workload.
 
 use std::time::Instant;
 
 use otjr::kernel::profile;
 
-/// Does the work so many times more, recorded, and prints each operation's part of a repetition.
+/// Repeats the work while recording, and prints the time of each operation in one repetition.
 pub fn report(repetitions: usize, mut work: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<()> {
     let begin = Instant::now();
     profile::start();

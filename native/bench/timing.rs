@@ -1,4 +1,4 @@
-//! Repeating work and what its times say.
+//! Repeats work and summarizes its times.
 
 use std::{io, time::Instant};
 
@@ -11,7 +11,7 @@ impl Times {
         Self(milliseconds)
     }
 
-    /// Nobody asked.
+    /// Returns whether there are no repetitions, which is possible with `--on-stdin`.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -20,14 +20,14 @@ impl Times {
         self.0.len()
     }
 
-    /// The value below which this share of the repetitions lies.
-    pub fn quantile(&self, share: f64) -> f64 {
-        let at = share * (self.0.len() - 1) as f64;
+    /// Returns the quantile `q` in [0,1].
+    pub fn quantile(&self, q: f64) -> f64 {
+        let at = q * (self.0.len() - 1) as f64;
         let [low, high] = [at.floor(), at.ceil()].map(|i| self.0[i as usize]);
         low + (high - low) * at.fract()
     }
 
-    /// How far the middle half is apart, as a share of the median.
+    /// Returns the interquartile range divided by the median.
     pub fn spread(&self) -> f64 {
         (self.quantile(0.75) - self.quantile(0.25)) / self.quantile(0.5)
     }
@@ -39,7 +39,7 @@ fn milliseconds(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64
     Ok(1e3 * begin.elapsed().as_secs_f64())
 }
 
-/// Warms up, then repeats work for some seconds, at least 3 times, each time on what `prepare` makes, which is not measured.
+/// Warms up, then repeats the work for the given time, at least 3 times. The time of `prepare` is not measured.
 pub fn repeated<T>(
     seconds: f64,
     mut prepare: impl FnMut() -> T,
@@ -55,9 +55,9 @@ pub fn repeated<T>(
     Ok(Times::new(times))
 }
 
-/// Warms up, then does the work once for every line of the input and answers with its milliseconds: two programs that are
-/// asked in turns meet the same machine.
-pub fn asked(mut work: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Times> {
+/// Warms up, then runs the work once for each line on stdin and prints its milliseconds. A script can run two programs
+/// alternately this way, so that both are measured under the same conditions.
+pub fn on_stdin(mut work: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Times> {
     work()?;
     println!("ready");
     let mut times = Vec::new();
@@ -70,6 +70,7 @@ pub fn asked(mut work: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Tim
     Ok(Times::new(times))
 }
 
+/// Runs the work once, without warm-up.
 pub fn once(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Times> {
     Ok(Times::new(vec![milliseconds(work)?]))
 }

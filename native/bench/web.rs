@@ -1,4 +1,4 @@
-//! Some workloads of `bench` for a browser, built as the page's CPU worker is; tests/speed/page.mjs measures them.
+//! Some workloads of `bench` for the browser, built like the page's CPU worker. tests/speed/page.mjs measures them.
 
 #[cfg(target_arch = "wasm32")]
 mod inputs;
@@ -17,7 +17,7 @@ mod browser {
 
     use super::inputs::{self, CLASSES, SEED};
 
-    /// A fresh model and a batch of noise.
+    /// A model with random weights and a batch of noise.
     #[wasm_bindgen]
     pub struct Work {
         model: Model,
@@ -25,7 +25,7 @@ mod browser {
         batch: Batch,
     }
 
-    fn told(error: impl std::fmt::Display) -> JsError {
+    fn js_error(error: impl std::fmt::Display) -> JsError {
         JsError::new(&error.to_string())
     }
 
@@ -43,52 +43,52 @@ mod browser {
     impl Work {
         pub async fn new(model: String, images: usize) -> Result<Work, JsError> {
             console_error_panic_hook::set_once();
-            let device = platform::open(DeviceChoice::Cpu).await.map_err(told)?.device;
-            let model = Model::new(model.parse().map_err(told)?, CLASSES, None, SEED, &device).map_err(told)?;
+            let device = platform::open(DeviceChoice::Cpu).await.map_err(js_error)?.device;
+            let model = Model::new(model.parse().map_err(js_error)?, CLASSES, None, SEED, &device).map_err(js_error)?;
             Ok(Self { model, batch: Self::batch(images, &device), device })
         }
 
-        /// Another number of images.
+        /// Changes the batch size.
         pub fn resize(&mut self, images: usize) {
             self.batch = Self::batch(images, &self.device);
         }
 
-        /// Logits `[B, C]`.
+        /// Returns the logits `[B, C]`.
         pub fn infer(&self) -> Vec<f32> {
             floats(self.model.logits(self.batch.x.clone()).into_data())
         }
 
-        /// `[B, 3, 32, 32]`
+        /// Returns the input gradient `[B, 3, 32, 32]`.
         pub fn input_gradient(&self) -> Vec<f32> {
             floats(inputs::input_gradient(&self.model, &self.batch.x, &self.batch.y).into_data())
         }
 
-        /// Pixels `[B, 3, 32, 32]`.
+        /// Returns the pixels `[B, 3, 32, 32]`.
         pub fn pixels(&self) -> Vec<f32> {
             floats(self.batch.x.clone().into_data())
         }
 
-        /// One-hot, `[B, C]`.
+        /// Returns the one-hot labels `[B, C]`.
         pub fn labels(&self) -> Vec<f32> {
             let y: Tensor<2> = self.batch.y.clone();
             floats(y.into_data())
         }
 
-        /// The model's arrays as JSON, by their names in a state dict: `{shape, values}`.
+        /// Returns the model's arrays as JSON: an object from tensor names to `{shape, values}`.
         pub async fn weights(&self) -> Result<String, JsError> {
-            let arrays = self.model.arrays().await.map_err(|e| told(format!("{e:?}")))?;
+            let arrays = self.model.arrays().await.map_err(|e| js_error(format!("{e:?}")))?;
             let named = |(name, array): (String, otjr::model::parameter::Array)| {
                 (name, json!({"shape": array.shape, "values": array.values}))
             };
             Ok(Value::Object(arrays.into_iter().map(named).collect::<Map<_, _>>()).to_string())
         }
 
-        /// From here on it is recorded where time goes.
+        /// Starts to record the time of kernel operations.
         pub fn profile_start(&self) {
             profile::start();
         }
 
-        /// What was recorded, as JSON. Timers tell milliseconds apart: only sums of many calls say something.
+        /// Returns the recorded times as JSON. Timers have a resolution of milliseconds, so only sums of many calls are accurate.
         pub fn profile_stop(&self) -> String {
             let entries = profile::stop().into_iter().map(|entry| {
                 let ms = 1e3 * entry.seconds;
@@ -104,5 +104,5 @@ mod browser {
 
 pub fn main() {
     #[cfg(not(target_arch = "wasm32"))]
-    eprintln!("It runs in a browser: node tests/speed/page.mjs builds and measures it.");
+    eprintln!("This program runs in a browser: node tests/speed/page.mjs builds and runs it.");
 }

@@ -1,6 +1,6 @@
-//! What is measured.
+//! The workloads.
 
-use std::{fs, ops::ControlFlow};
+use std::ops::ControlFlow;
 
 use anyhow::{Context, bail};
 use burn::tensor::Device;
@@ -21,40 +21,44 @@ use otjr::{
     train::{TrainConfig, Trainer, cost::passes_per_step},
 };
 
+use otjr_cli::files;
+
 use crate::{
     Arguments,
     inputs::{self, CLASSES, SEED},
 };
 
+/// A workload; the comments are the help texts.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Workload {
     /// Logits, in inference mode
     Infer,
-    /// The gradient of the cross-entropy in the pixels, in inference mode
+    /// Gradient of the cross-entropy with respect to the pixels, in inference mode
     InputGradient,
-    /// Training's attack of 10 steps
+    /// The 10-step attack of adversarial training
     #[value(name = "pgd-10")]
     Pgd10,
-    /// A training step on the cross-entropy; its record is read back within the time, in all steps
+    /// A training step on the cross-entropy, including the read-back of its record, like all training steps
     StepCe,
     /// A training step on adversarial images (10 attack steps)
     StepPgd,
     /// A training step of OTJR (10 attack steps)
     StepOtjr,
-    /// AutoAttack, standard, L-inf 8/255, once, without warming up
+    /// Standard AutoAttack, L-inf 8/255, once, without warm-up
     Autoattack,
-    /// Each shape of convolution that the model has
+    /// Each convolution shape of the model
     Conv,
-    /// The machine's multiply-adds on registers
+    /// Peak speed: multiply-adds on registers
     Peak,
 }
 
 impl Workload {
+    /// Returns the name on the command line.
     pub fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// None where it depends on how the work goes.
+    /// Returns the passes through the network, or `None` if their number depends on the data.
     fn passes(self) -> Option<Passes> {
         match self {
             Self::Infer => Some(Passes { forward: 1, ..Passes::default() }),
@@ -65,8 +69,8 @@ impl Workload {
         }
     }
 
-    /// Of a training step. At rate 0 all is computed but nothing changes: each repetition is the same work, and none
-    /// diverges.
+    /// Returns the settings of a training step. With learning rate 0 the weights do not change, so that each repetition is the same
+    /// work and none diverges.
     fn config(self) -> TrainConfig {
         let objective = match self {
             Self::StepPgd => Objective::Pgd,
@@ -80,20 +84,21 @@ impl Workload {
 /// Work that can be repeated.
 pub struct Work {
     pub model: String,
-    /// Images at once, and in a repetition.
+    /// Batch size.
     pub batch: usize,
+    /// Images in a repetition.
     pub images: usize,
     pub parameters: usize,
-    /// Does it once; returns how many multiply-adds the network took.
+    /// Runs the work once and returns the number of multiply-adds.
     pub repeat: Box<dyn FnMut() -> anyhow::Result<u64>>,
 }
 
-/// The model of --weights, or a fresh one.
+/// Returns the model of --weights, or one with random weights.
 pub fn model(arguments: &Arguments, device: &Device) -> anyhow::Result<Model> {
     let model = match &arguments.weights {
         None => Model::new(arguments.model, CLASSES, None, SEED, device)?,
         Some(path) => {
-            let bytes = fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
+            let bytes = files::read(path)?;
             let load = || -> anyhow::Result<_> {
                 Ok(Model::from_arrays(&Checkpoint::from_bytes(&bytes)?.model_arrays(), device)?)
             };
@@ -103,7 +108,7 @@ pub fn model(arguments: &Arguments, device: &Device) -> anyhow::Result<Model> {
     Ok(if arguments.mixed { model.with_f16_convs() } else { model })
 }
 
-/// Images of a batch: fewer for a wide network, of which an OTJR step holds gigabytes.
+/// Returns the batch size. It is smaller for wide networks, because a step of OTJR takes gigabytes of memory.
 pub fn batch(arguments: &Arguments, architecture: Architecture) -> usize {
     arguments.batch.unwrap_or(match architecture.largest_activation() / (32 * 32) {
         ..64 => 64,
@@ -112,7 +117,7 @@ pub fn batch(arguments: &Arguments, architecture: Architecture) -> usize {
     })
 }
 
-/// Makes everything ready.
+/// Prepares a workload that can be repeated.
 pub fn prepare(workload: Workload, arguments: &Arguments, device: &Device) -> anyhow::Result<Work> {
     let mut model = model(arguments, device)?;
     let (name, parameters) = (model.architecture.to_string(), model.parameters());
@@ -121,14 +126,14 @@ pub fn prepare(workload: Workload, arguments: &Arguments, device: &Device) -> an
         let batch = arguments.batch.unwrap_or(256).min(images);
         if arguments.weights.is_none() {
             bail!(
-                "autoattack needs --weights (public/models/otjr.safetensors): an untrained model falls at the first step"
+                "autoattack needs --weights (such as public/models/otjr.safetensors): an untrained model is fooled by the first step"
             );
         }
         let repeat = autoattack(images, batch, model, device.clone())?;
         return Ok(Work { model: name, batch, images, parameters, repeat });
     }
     let images = batch(arguments, model.architecture);
-    let passes = workload.passes().context("it is no work to repeat")?;
+    let passes = workload.passes().context("the workload cannot be repeated")?;
     let multiply_adds = images as u64 * passes.multiply_adds(&mut model);
     let data = inputs::noise(images, model.classes);
     let Batch { x, y } = Batch::new(&data, &(0..images).collect::<Vec<_>>(), device);
@@ -167,7 +172,7 @@ pub fn prepare(workload: Workload, arguments: &Arguments, device: &Device) -> an
     Ok(Work { model: name, batch: images, images, parameters, repeat })
 }
 
-/// On the embedded set: noise has no right answers to begin from.
+/// Prepares AutoAttack on generated shapes, because a model does not classify noise correctly.
 fn autoattack(
     images: usize,
     batch: usize,
@@ -176,18 +181,18 @@ fn autoattack(
 ) -> anyhow::Result<Box<dyn FnMut() -> anyhow::Result<u64>>> {
     let images = synthetic::default_splits([1, images]).test;
     if model.classes != images.classes.len() {
-        bail!("the model tells {} classes apart, the embedded set has {}", model.classes, images.classes.len());
+        bail!("the model has {} classes, the generated shapes have {}", model.classes, images.classes.len());
     }
     let attacks = build_attacks(&AttackConfig::of(AttackKind::Autoattack, Norm::Linf), model.classes)?;
     Ok(Box::new(move || {
         let evaluation = evaluation(&images, &attacks, batch);
         let mut state = pollster::block_on(evaluation.begin(&model, &device))?;
-        pollster::block_on(evaluation.run(&model, &model, &device, &mut state, &mut Blind))?;
+        pollster::block_on(evaluation.run(&model, &model, &device, &mut state, &mut NoopObserver))?;
         let mut multiply_adds = 0;
         for record in &state.records {
             let [forward, pixels] = record.queries;
             multiply_adds += Passes { forward, pixels, ..Passes::default() }.multiply_adds(&mut model);
-            eprintln!("{}: {} of {} stand, {:.1} s", record.name, record.after, record.before, record.seconds);
+            eprintln!("{}: {} of {} robust, {:.1} s", record.name, record.after, record.before, record.seconds);
         }
         Ok(multiply_adds)
     }))
@@ -197,10 +202,10 @@ fn evaluation<'a>(images: &'a ImageSet, attacks: &'a [NamedAttack], batch: usize
     Evaluation { images, attacks, target: None, seed: SEED, batch, flags: Vec::new(), may_be_random: false }
 }
 
-/// Watches nothing.
-struct Blind;
+/// Ignores progress.
+struct NoopObserver;
 
-impl EvaluationObserver for Blind {
+impl EvaluationObserver for NoopObserver {
     async fn on_progress(&mut self, _: EvaluationProgress<'_>) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }

@@ -1,5 +1,5 @@
-//! The programs' allocator: glibc's gives buffers of some MB back to the system and asks for them anew at every step, and
-//! the page faults of that were a third of an attack's time.
+//! The allocator of the programs. glibc's allocator returns buffers of some MB to the system and requests them again at every
+//! step; the page faults took a third of the time of an attack.
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

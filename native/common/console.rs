@@ -1,24 +1,29 @@
-//! What a program says while it runs.
+//! Messages and progress bars in the terminal.
 
 use std::fmt::Display;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// The terminal, or whatever reads in its place; silent if that was asked for.
+/// The terminal. Prints nothing if `quiet` is set.
 #[derive(Clone, Copy, Default)]
 pub struct Console {
+    /// Whether messages and progress bars are suppressed.
     pub quiet: bool,
 }
 
 impl Console {
-    pub fn say(self, text: impl Display) {
+    /// Prints a line.
+    pub fn print(self, text: impl Display) {
         if !self.quiet {
             println!("{text}");
         }
     }
 
-    /// A bar over `length`, laid out as indicatif's `template` says.
-    pub fn bar(self, length: u64, template: &str) -> anyhow::Result<ProgressBar> {
+    /// Returns a progress bar of `length` steps with a template of indicatif.
+    ///
+    /// # Errors
+    /// If the template is invalid.
+    pub fn progress_bar(self, length: u64, template: &str) -> anyhow::Result<ProgressBar> {
         let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         Ok(ProgressBar::with_draw_target(Some(length), target).with_style(ProgressStyle::with_template(template)?))
     }

@@ -1,4 +1,4 @@
-//! Opens the data set that options name, and fetches it if they do not say where it is.
+//! Loads the data set that the options name, and downloads CIFAR if no path is given.
 
 use std::{
     env,
@@ -21,22 +21,33 @@ use crate::{
     interrupt::Interrupt,
 };
 
-/// Where CIFAR is published.
-const HOME: &str = "https://www.cs.toronto.edu/~kriz";
+/// URL of the folder that contains the CIFAR archives.
+const CIFAR_URL: &str = "https://www.cs.toronto.edu/~kriz";
 
-/// How to come by images that are not here.
-pub struct Fetching<'a> {
-    /// Where to, if not to [`HOME`].
+/// How to download data sets that are not on this machine.
+pub struct DownloadOptions<'a> {
+    /// Replaces the authors' site.
     pub url: Option<&'a str>,
+    /// Where progress is shown.
     pub console: Console,
+    /// Stops the download.
     pub interrupt: &'a Interrupt,
 }
 
-/// Loads the images of a set at `path` (CIFAR: or wherever they can be had, if it is empty), at most `limits` of the
-/// training and test halves (0: all). None if fetching them was interrupted.
-pub fn load(dataset: Dataset, path: &str, limits: [usize; 2], fetching: &Fetching) -> anyhow::Result<Option<Splits>> {
+/// Loads the data set at `path`. CIFAR is searched in the cache and downloaded if `path` is empty.
+///
+/// `limits` are the maximum numbers of training and test images; 0 means all. Returns `None` if the download was interrupted.
+///
+/// # Errors
+/// If the data cannot be downloaded or read, or one of the halves contains no images.
+pub fn load(
+    dataset: Dataset,
+    path: &str,
+    limits: [usize; 2],
+    download: &DownloadOptions,
+) -> anyhow::Result<Option<Splits>> {
     let cifar = |version| -> anyhow::Result<Option<Splits>> {
-        let path = if path.is_empty() { fetching.archive(version)? } else { Some(path.into()) };
+        let path = if path.is_empty() { download.cifar_archive(version)? } else { Some(path.into()) };
         Ok(path.map(|path| cifar::open(version, &path)).transpose()?)
     };
     let splits = match dataset {
@@ -62,40 +73,40 @@ pub fn load(dataset: Dataset, path: &str, limits: [usize; 2], fetching: &Fetchin
     Ok(Some(splits))
 }
 
-/// Keeps `n` images (0: all).
+/// Keeps `n` images, spread evenly (0: all).
 fn limit(images: &mut ImageSet, n: usize) {
     if n > 0 && n < images.len() {
         *images = images.subsample(n);
     }
 }
 
-impl Fetching<'_> {
-    /// The archive of a set, fetched if it is in none of the [`folders`].
-    fn archive(&self, version: CifarVersion) -> anyhow::Result<Option<PathBuf>> {
+impl DownloadOptions<'_> {
+    /// Returns the path of the archive. Downloads it if none of the [`folders`] contains it.
+    fn cifar_archive(&self, version: CifarVersion) -> anyhow::Result<Option<PathBuf>> {
         let name = version.archive_name();
         let folders = folders();
         if let Some(here) = folders.iter().map(|folder| folder.join(name)).find(|path| path.exists()) {
             return Ok(Some(here));
         }
-        let by_hand = format!("by other means download {HOME}/{name} and give its path as --data-dir");
+        let by_hand = format!("download {CIFAR_URL}/{name} and give its path as --data-dir");
         let folder =
-            folders.first().with_context(|| format!("there is no home directory to keep {name} in: {by_hand}"))?;
-        self.console.say(format_args!("Fetching {name} into {}", folder.display()));
+            folders.first().with_context(|| format!("there is no home directory to store {name} in: {by_hand}"))?;
+        self.console.print(format_args!("Downloading {name} to {}", folder.display()));
         let bar = "{bar:24} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
-        let bar = self.console.bar(0, bar)?;
-        let (file, url) = (Published { name, md5: version.md5() }, self.url.unwrap_or(HOME));
-        let fetched = download::fetch(file, url, folder, &bar, &|| self.interrupt.raised());
+        let bar = self.console.progress_bar(0, bar)?;
+        let (file, url) = (Published { name, md5: version.md5() }, self.url.unwrap_or(CIFAR_URL));
+        let downloaded = download::fetch(file, url, folder, &bar, &|| self.interrupt.raised());
         bar.finish_and_clear();
-        fetched.with_context(|| {
+        downloaded.with_context(|| {
             let folder = folder.display();
-            format!("{name} is not here and could not be fetched; try again, or {by_hand}, or put it into {folder}")
+            format!("{name} could not be downloaded; try again, or {by_hand}, or put it into {folder}")
         })
     }
 }
 
-/// Where data is kept: `$OTJR_DATA`, and the user's cache. The first is where new data goes.
+/// Returns the folders of downloaded data: `$OTJR_DATA` and the user's cache. New data is stored in the first.
 fn folders() -> Vec<PathBuf> {
     let named = |name: &str| env::var_os(name).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from);
-    let cache = named("XDG_CACHE_HOME").or_else(|| Some(env::home_dir()?.join(".cache")));
+    let cache = named("XDG_CACHE_CIFAR_URL").or_else(|| Some(env::home_dir()?.join(".cache")));
     named("OTJR_DATA").into_iter().chain(cache.map(|cache| cache.join("otjr/data"))).collect()
 }

@@ -1,5 +1,5 @@
-//! Fetches a published file once, into a folder where it stays: what has come lies in a `.part` beside its place until
-//! it is whole and its checksum is right, so that whatever ends a download, the next one goes on from there.
+//! Downloads a published file once. A partial download is stored as `NAME.part` and resumed by the next call. The file gets
+//! its name when it is complete and its checksum is correct.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -16,21 +16,23 @@ use ureq::{
     tls::{RootCerts, TlsConfig},
 };
 
-/// A file and the sum that its publisher gives.
+/// A file and its published checksum.
 #[derive(Clone, Copy)]
 pub struct Published {
+    /// File name.
     pub name: &'static str,
-    /// In hexadecimal digits.
+    /// MD5 sum in hexadecimal digits.
     pub md5: &'static str,
 }
 
-/// Without a byte for so long a connection is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A connection that sends no byte for this long is closed.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The file in `folder`, from `url`: its own address, or that of the folder it lies in. None if `stop` said so meanwhile.
+/// Returns the path of the file in `folder`, and downloads it if it does not exist. `url` is the URL of the file or of the
+/// folder that contains it. Returns `None` if `stop` returned true.
 ///
 /// # Errors
-/// If it cannot be had, is not what its checksum says, or cannot be written.
+/// If the file cannot be downloaded, has another checksum, or cannot be written.
 pub fn fetch(
     file: Published,
     url: &str,
@@ -43,46 +45,46 @@ pub fn fetch(
     fs::create_dir_all(folder).with_context(|| format!("could not create the directory {}", folder.display()))?;
     let part = OpenOptions::new().create(true).append(true).open(&partial);
     let mut part = part.with_context(|| format!("could not open {}", partial.display()))?;
-    // One at a time: others who want it wait here, and then find it. Not every network's file system has locks, though.
+    // Another process that needs the file waits here and then finds it. Some network file systems have no locks.
     let _ = part.lock();
     if whole.exists() {
         return Ok(Some(whole));
     }
-    let (url, agent) = (address(url, file.name), agent());
-    let mut furthest = part.metadata()?.len();
+    let (url, agent) = (file_url(url, file.name), agent());
+    let mut received = part.metadata()?.len();
     loop {
         match receive(&agent, &url, &mut part, bar, stop) {
             Ok(true) => break,
             Ok(false) => return Ok(None),
-            // A connection that was cut off, or a machine that slept: as long as something comes, ask for the rest.
-            Err(_) if part.metadata()?.len() > furthest => furthest = part.metadata()?.len(),
+            // The connection was lost. Request the rest as long as each attempt receives something.
+            Err(_) if part.metadata()?.len() > received => received = part.metadata()?.len(),
             Err(error) => return Err(error.context(url)),
         }
     }
     let found = md5(&fs::read(&partial)?);
     if found != file.md5 {
         fs::remove_file(&partial)?;
-        bail!("what {url} gives is not the file (its MD5 sum is {found}, not {}) and was removed", file.md5);
+        bail!("the file from {url} is wrong (its MD5 sum is {found}, not {}) and was removed", file.md5);
     }
-    part.sync_all().and_then(|()| fs::rename(&partial, &whole)).map_err(unwritten)?;
+    part.sync_all().and_then(|()| fs::rename(&partial, &whole)).map_err(write_error)?;
     Ok(Some(whole))
 }
 
-/// The address of the file called `name`, if `url` is its own or its folder's.
-fn address(url: &str, name: &str) -> String {
-    let own = url.contains('?') || [".gz", ".tgz"].iter().any(|end| url.ends_with(end));
-    if own { url.to_owned() } else { format!("{}/{name}", url.trim_end_matches('/')) }
+/// Returns the URL of the file `name`. `url` is either that URL or the URL of its folder.
+fn file_url(url: &str, name: &str) -> String {
+    let is_file = url.contains('?') || [".gz", ".tgz"].iter().any(|end| url.ends_with(end));
+    if is_file { url.to_owned() } else { format!("{}/{name}", url.trim_end_matches('/')) }
 }
 
-/// Goes through the proxy that the environment names, and trusts whom the system trusts: a proxy may sign for itself.
+/// Uses the proxy of the environment and the certificates of the system, which may include the proxy's own.
 fn agent() -> Agent {
     let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
     let config = Agent::config_builder().tls_config(tls).http_status_as_error(false);
-    let config = config.timeout_connect(Some(PATIENCE)).timeout_recv_response(Some(PATIENCE));
-    config.timeout_per_read(Some(PATIENCE)).build().into()
+    let config = config.timeout_connect(Some(TIMEOUT)).timeout_recv_response(Some(TIMEOUT));
+    config.timeout_per_read(Some(TIMEOUT)).build().into()
 }
 
-/// Appends what is missing of the file; false if `stop` ended it.
+/// Appends the missing bytes to the partial file. Returns false if `stop` returned true.
 fn receive(
     agent: &Agent,
     url: &str,
@@ -97,14 +99,14 @@ fn receive(
     let range = response.headers().get("Content-Range").and_then(|range| range.to_str().ok());
     let have = match response.status().as_u16() {
         206 if range.is_some_and(|range| range.starts_with(&format!("bytes {have}-"))) => have,
-        // There is no more of it than what is here: the checksum will tell whether that is all.
+        // The server has no more bytes. The checksum shows whether the file is complete.
         416 if have > 0 => return Ok(true),
         200 if have == 0 => 0,
         200 => {
             part.set_len(0)?;
             0
         }
-        _ => bail!("the server answers {}", response.status()),
+        _ => bail!("the server answered {}", response.status()),
     };
     if let Some(rest) = response.body().content_length() {
         bar.set_length(have + rest);
@@ -116,16 +118,16 @@ fn receive(
     while !stop() {
         match body.read(&mut buffer)? {
             0 => return Ok(true),
-            n => part.write_all(&buffer[..n]).map_err(unwritten)?,
+            n => part.write_all(&buffer[..n]).map_err(write_error)?,
         }
         bar.set_position(part.metadata()?.len());
     }
     Ok(false)
 }
 
-fn unwritten(error: std::io::Error) -> anyhow::Error {
+fn write_error(error: std::io::Error) -> anyhow::Error {
     let full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-    let advice = if full { ": make room there, or set OTJR_DATA to a folder on another disk" } else { "" };
+    let advice = if full { ": free some space, or set OTJR_DATA to a folder on another disk" } else { "" };
     anyhow::anyhow!("it could not be written ({error}){advice}")
 }
 

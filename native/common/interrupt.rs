@@ -1,4 +1,4 @@
-//! Ctrl-C, and being told to end.
+//! Handling of Ctrl-C and SIGTERM.
 
 use std::{
     ops::ControlFlow,
@@ -14,15 +14,20 @@ use signal_hook::{
     flag,
 };
 
-/// Raised by the first Ctrl-C (SIGINT) or SIGTERM, upon which a program saves and ends; the second ends it at once.
+/// Flag that the first Ctrl-C (SIGINT) or SIGTERM sets. The program then saves its state and exits. A second signal ends it
+/// immediately.
 #[derive(Clone)]
 pub struct Interrupt(Arc<AtomicUsize>);
 
 impl Interrupt {
+    /// Installs the signal handlers.
+    ///
+    /// # Errors
+    /// If the system does not allow it.
     pub fn listen() -> anyhow::Result<Self> {
         let (signal, raised) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         for number in [SIGINT, SIGTERM] {
-            // In this order: the first signal does not yet find the flag that it raises.
+            // The order matters: at the first signal, the flag for an immediate exit is not set yet.
             flag::register_conditional_shutdown(number, 128 + number, raised.clone())?;
             flag::register(number, raised.clone())?;
             flag::register_usize(number, signal.clone(), number as usize)?;
@@ -30,15 +35,18 @@ impl Interrupt {
         Ok(Self(signal))
     }
 
+    /// Returns whether a signal was received.
     pub fn raised(&self) -> bool {
         self.0.load(Ordering::Relaxed) != 0
     }
 
+    /// Returns `Break` if a signal was received.
     pub fn flow(&self) -> ControlFlow<()> {
         if self.raised() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// What a program ends with that saved because of this: to a scheduler that takes the machine back, nothing failed.
+    /// Returns the exit code of a program that saved its state because of a signal: 0 after SIGTERM, so that schedulers do not
+    /// report a failure, and 130 after Ctrl-C.
     pub fn exit_code(&self) -> ExitCode {
         if self.0.load(Ordering::Relaxed) == SIGTERM as usize { ExitCode::SUCCESS } else { ExitCode::from(130) }
     }

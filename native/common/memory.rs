@@ -1,6 +1,8 @@
-//! The most memory that this process has held.
+//! Peak memory of this process.
 
-/// Bytes, where the system tells; they never go back, so that of several workloads the first alone is told its own.
+/// Returns the peak memory in bytes, or `None` if the system does not report it.
+///
+/// The value never decreases, so only that of the first workload of a process is exact.
 pub fn peak() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,11 +1,11 @@
-//! How images of results look: a font of our own, since machines without a screen often have none, and colors.
+//! Font and colors of figures. The font is built in, because servers often have none installed.
 
 use std::sync::Once;
 
 use plotters::style::{FontStyle, RGBColor, register_font};
 
-/// Okabe and Ito's palette, safe for color-blind eyes: green for the first (robust) model, vermilion for the second; then
-/// black and gray.
+/// Okabe and Ito's palette for color-blind readers: green for the first (robust) model, vermilion for the second; then black
+/// and gray.
 pub const COLORS: [RGBColor; 8] = [
     RGBColor(0, 158, 115),
     RGBColor(213, 94, 0),
@@ -17,11 +17,14 @@ pub const COLORS: [RGBColor; 8] = [
     RGBColor(150, 150, 150),
 ];
 
-/// Makes `sans-serif` known to plotters.
+/// Registers the font `sans-serif` with plotters.
+///
+/// # Panics
+/// Never: the built-in font is valid.
 pub fn register_sans_serif() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT)
-            .unwrap_or_else(|_| unreachable!("the font comes with a library and is whole"));
+            .unwrap_or_else(|_| unreachable!("the built-in font is valid"));
     });
 }

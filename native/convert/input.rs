@@ -1,4 +1,4 @@
-//! A file's one network under our names, whatever the file is.
+//! Reads the network of a file in any supported format, with this project's tensor names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,29 +13,28 @@ use otjr::{
     pytorch,
 };
 
-/// What a file holds.
-pub struct Found {
-    /// `file of torch.save`, for one.
+/// The network in a file.
+pub struct InputModel {
+    /// Name of the format, such as `file of torch.save`.
     pub format: &'static str,
-    /// The keys that lead to its state dict.
+    /// Key of the state dict.
     pub path: String,
     pub mapping: Mapping,
     pub arrays: Arrays,
     pub metadata: BTreeMap<String, String>,
-    /// Dicts of tensors that are no network.
-    pub besides: Vec<String>,
+    /// Other parts of the file, which are not converted.
+    pub others: Vec<String>,
 }
 
-pub fn read(bytes: &[u8], key: Option<&str>) -> anyhow::Result<Found> {
+/// Reads a file. `key` selects one of several state dicts.
+pub fn read(bytes: &[u8], key: Option<&str>) -> anyhow::Result<InputModel> {
     if pytorch::is_pytorch_file(bytes) {
         return torch(bytes, key);
     }
-    // Safetensors begin with a length and JSON; a tar archive or a bare pickle is PyTorch's as well.
+    // Safetensors start with a length and JSON. Tar archives and plain pickles are older PyTorch formats.
     let pickled = bytes.get(257..262) == Some(b"ustar") || matches!(bytes.first(), Some(0x80 | b'('));
     if pickled && bytes.get(8) != Some(&b'{') {
-        bail!(
-            "neither a file that today's torch.save writes nor safetensors: load it in PyTorch and save its state dict"
-        );
+        bail!("neither safetensors nor a file of a current torch.save: load it in PyTorch and save its state dict");
     }
     if key.is_some() {
         bail!("--key is for files of torch.save with several networks");
@@ -43,7 +42,7 @@ pub fn read(bytes: &[u8], key: Option<&str>) -> anyhow::Result<Found> {
     safetensors(bytes)
 }
 
-fn torch(bytes: &[u8], key: Option<&str>) -> anyhow::Result<Found> {
+fn torch(bytes: &[u8], key: Option<&str>) -> anyhow::Result<InputModel> {
     let file = pytorch::PyTorchFile::open(bytes)?;
     let dicts = file.state_dicts();
     let paths = |dicts: &[&pytorch::StateDict]| dicts.iter().map(|d| shown(&d.path)).collect::<Vec<_>>().join(", ");
@@ -59,43 +58,45 @@ fn torch(bytes: &[u8], key: Option<&str>) -> anyhow::Result<Found> {
         ([], Some(key)) => bail!("no tensors under '{key}'; there are some under {}", paths(&all)),
         // The largest says best what the file is.
         ([], None) => dicts.iter().max_by_key(|dict| dict.shapes.len()).expect("there are some"),
-        (several, _) => bail!("several networks, under {}: choose one with --key NAME", paths(several)),
+        (several, _) => {
+            bail!("the file contains several networks, under {}: choose one with --key NAME", paths(several))
+        }
     };
     let mapping = names::map(&dict.shapes)?;
     let arrays = flattened(file.read(dict, &mapping.names)?);
-    let besides = dicts.iter().filter(|other| other.path != dict.path).map(|other| shown(&other.path)).collect();
+    let others = dicts.iter().filter(|other| other.path != dict.path).map(|other| shown(&other.path)).collect();
     let format = if file.is_legacy() { "file of torch.save before PyTorch 1.6" } else { "file of torch.save" };
-    Ok(Found { format, path: dict.path.clone(), mapping, arrays, metadata: file.metadata(), besides })
+    Ok(InputModel { format, path: dict.path.clone(), mapping, arrays, metadata: file.metadata(), others })
 }
 
 fn shown(path: &str) -> String {
     if path.is_empty() { "the top".to_owned() } else { format!("'{}'", path.escape_debug()) }
 }
 
-fn safetensors(bytes: &[u8]) -> anyhow::Result<Found> {
+fn safetensors(bytes: &[u8]) -> anyhow::Result<InputModel> {
     let file = Checkpoint::from_bytes(bytes)?;
-    // Ours say what they are, and may hold what training needs beside the model.
+    // This project's checkpoints contain the architecture, and possibly the state of a training run.
     let ours =
         file.metadata.contains_key("architecture") && file.arrays.keys().any(|name| name.starts_with(MODEL_PREFIX));
-    let format = if ours { "checkpoint of ours" } else { "safetensors" };
+    let format = if ours { "checkpoint of this project" } else { "safetensors" };
     let arrays = if ours { file.model_arrays() } else { file.arrays.clone() };
     let shapes: Shapes = arrays.iter().map(|(name, array)| (name.clone(), array.shape.clone())).collect();
     let mapping = names::map(&shapes)?;
     let take = |(theirs, ours): (&String, &String)| Some((ours.clone(), arrays.get(theirs)?.clone()));
     let taken = flattened(mapping.names.iter().filter_map(take).collect());
-    let besides: BTreeSet<_> = if ours {
+    let others: BTreeSet<_> = if ours {
         let rest = file.arrays.keys().filter(|name| !name.starts_with(MODEL_PREFIX));
         rest.map(|name| format!("'{}'", name.split('.').next().unwrap_or_default())).collect()
     } else {
         BTreeSet::new()
     };
     let path = if ours { MODEL_PREFIX.trim_end_matches('.').to_owned() } else { String::new() };
-    // Somebody else's metadata would be taken for ours.
+    // Metadata of other programs could have the same keys with another meaning.
     let metadata = if ours { file.metadata } else { BTreeMap::new() };
-    Ok(Found { format, path, mapping, arrays: taken, metadata, besides: besides.into_iter().collect() })
+    Ok(InputModel { format, path, mapping, arrays: taken, metadata, others: others.into_iter().collect() })
 }
 
-/// Means and deviations as `[3]`: `[1, 3, 1, 1]` in many codes.
+/// Reshapes mean and standard deviation to `[3]`. Many code bases store `[1, 3, 1, 1]`.
 fn flattened(mut arrays: Arrays) -> Arrays {
     for name in [Model::MEAN, Model::STD] {
         if let Some(array) = arrays.get_mut(name) {

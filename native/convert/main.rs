@@ -1,4 +1,4 @@
-//! Models in and out: PyTorch's checkpoints to ours, and back.
+//! Converts checkpoints from and to PyTorch.
 
 mod input;
 mod report;
@@ -18,30 +18,30 @@ use otjr::{
 };
 use otjr_cli::files;
 
-/// Converts models: PyTorch's .pt and .pth (state dicts of WideResNets and ResNet-18s as TRADES, RobustBench and others
-/// name them), foreign .safetensors and ours, to ours (.safetensors) or to a state dict for PyTorch (.pt, .pth).
+/// Convert models: PyTorch's .pt and .pth (state dicts of WideResNets and ResNet-18s with the tensor names of TRADES,
+/// RobustBench and others) and .safetensors, to .safetensors for the programs or to a state dict for PyTorch (.pt, .pth).
 ///
-/// Nothing that a file says is run: one that wants to run something is refused.
+/// No code in a file is executed. A file that tries to execute code is rejected.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "convert", version)]
 struct Arguments {
     /// .pt, .pth or .safetensors
     input: PathBuf,
-    /// .safetensors for our programs and the page, .pt or .pth for torch.load
+    /// .safetensors for the programs and the page, .pt or .pth for torch.load
     output: PathBuf,
-    /// The dict to take of a file with several networks, such as ema, or model.best
+    /// Key of the state dict in a file with several networks, such as ema or model.best
     #[arg(long, value_name = "NAME")]
     key: Option<String>,
-    /// What is subtracted from each channel ahead of the network, where code does that and the file does not say it
+    /// Mean of each channel, subtracted before the network, if only the model's code contains this normalization
     #[arg(long, value_name = "R,G,B", requires = "std", value_parser = channels)]
     mean: Option<[f32; 3]>,
-    /// What each channel is divided by then
+    /// Standard deviation of each channel, by which it is then divided
     #[arg(long, value_name = "R,G,B", requires = "mean", value_parser = channels)]
     std: Option<[f32; 3]>,
-    /// The classes' names, in order
+    /// Class names, in order
     #[arg(long, value_name = "NAME,NAME,...", value_delimiter = ',')]
     classes: Option<Vec<String>>,
-    /// Keep weights as float16 (norms and biases stay float32)
+    /// Store weights as float16 (normalization parameters and biases stay float32)
     #[arg(long)]
     half: bool,
     /// Print JSON
@@ -59,53 +59,54 @@ fn main() -> ExitCode {
     otjr_cli::main(|| run(&Arguments::parse()).map(|()| ExitCode::SUCCESS))
 }
 
-/// What a file's name says that it is to be.
+/// Format of the output file.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Format {
     Safetensors,
     PyTorch,
 }
 
-impl Kind {
+impl Format {
+    /// Determines the format from the file name.
     fn of(path: &Path) -> anyhow::Result<Self> {
         match path.extension().and_then(|e| e.to_str()) {
             Some("safetensors") => Ok(Self::Safetensors),
             Some("pt" | "pth") => Ok(Self::PyTorch),
-            _ => bail!("{}: write to a name that ends in .safetensors, .pt or .pth", path.display()),
+            _ => bail!("{}: the name of the output file must end in .safetensors, .pt or .pth", path.display()),
         }
     }
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let Arguments { input, output, half, .. } = arguments;
-    let kind = Kind::of(output)?;
-    let bytes = std::fs::read(input).with_context(|| format!("could not read {}", input.display()))?;
+    let format = Format::of(output)?;
+    let bytes = files::read(input)?;
     let mut found = input::read(&bytes, arguments.key.as_deref()).with_context(|| input.display().to_string())?;
     if let (Some(mean), Some(std)) = (&arguments.mean, &arguments.std) {
         if found.mapping.normalized {
-            bail!("{} has a normalization of its own: leave out --mean and --std", input.display());
+            bail!("{} already contains a normalization: leave out --mean and --std", input.display());
         }
         for (name, values) in [(Model::MEAN, mean), (Model::STD, std)] {
             found.arrays.insert(name.to_owned(), Array { shape: vec![3], values: values.to_vec() });
         }
     }
     if found.arrays.get(Model::STD).is_some_and(|std| std.values.contains(&0.0)) {
-        bail!("a channel is to be divided by 0: the file is damaged, or --std wrong");
+        bail!("the standard deviation of a channel is 0: the file is damaged, or --std is wrong");
     }
-    // A model that can be built has every tensor in its shape, and numbers in all of them.
+    // Building the model checks the shapes of all tensors, and that they contain no NaN.
     let opened = pollster::block_on(platform::open(DeviceChoice::Cpu))?;
     let mut model = Model::from_arrays(&found.arrays, &opened.device).with_context(|| input.display().to_string())?;
     let mut file = Checkpoint { metadata: found.metadata.clone(), ..Checkpoint::default() };
     file.metadata.insert("architecture".to_owned(), model.architecture.to_string());
     if let Some(classes) = &arguments.classes {
         if classes.len() != model.classes {
-            bail!("--classes names {}, and the model tells {} apart", classes.len(), model.classes);
+            bail!("--classes names {} classes, but the model has {}", classes.len(), model.classes);
         }
         file.metadata.insert("classes".to_owned(), serde_json::json!(classes).to_string());
     }
-    let result = match kind {
-        Kind::PyTorch => pytorch::write(&found.arrays, &file.metadata, *half)?,
-        Kind::Safetensors => {
+    let result = match format {
+        Format::PyTorch => pytorch::write(&found.arrays, &file.metadata, *half)?,
+        Format::Safetensors => {
             file.insert_with_prefix(MODEL_PREFIX, found.arrays.clone());
             if *half { file.to_f16_bytes()? } else { file.to_bytes() }
         }

@@ -1,17 +1,21 @@
-//! What was found in a file, said to people or to programs.
+//! Prints what was read from a file, as text or as JSON.
 
 use otjr::model::Model;
 
-use super::{Arguments, input::Found};
+use crate::{Arguments, input::InputModel};
 
-pub fn print(arguments: &Arguments, found: &Found, model: &mut Model, bytes: usize) {
+/// Maximum number of renamed tensors in the text.
+const MAX_RENAMED: usize = 8;
+
+/// Prints the report. `bytes` is the size of the output file.
+pub fn print(arguments: &Arguments, found: &InputModel, model: &mut Model, bytes: usize) {
     let mapping = &found.mapping;
     let parameters = model.parameters();
     let values = |name: &str| found.arrays.get(name).map(|array| array.values.clone());
     let normalization = values(Model::MEAN).zip(values(Model::STD));
-    let renamed: Vec<_> = mapping.names.iter().filter(|(theirs, ours)| theirs != ours).collect();
-    // Beyond the prefix.
-    let really: Vec<_> = renamed
+    // Tensors whose names differ by more than the prefix.
+    let renamed: Vec<_> = mapping
+        .names
         .iter()
         .filter(|(theirs, ours)| theirs.strip_prefix(&*mapping.prefix) != Some(ours.as_str()))
         .map(|(theirs, ours)| (theirs.as_str(), ours.as_str()))
@@ -22,8 +26,8 @@ pub fn print(arguments: &Arguments, found: &Found, model: &mut Model, bytes: usi
             "key": found.path, "prefix": mapping.prefix, "architecture": model.architecture.to_string(),
             "classes": model.classes, "parameters": parameters,
             "normalisation": normalization.map(|(mean, std)| serde_json::json!({"mean": mean, "std": std})),
-            "renamed": really.iter().copied().collect::<std::collections::BTreeMap<_, _>>(),
-            "left_out": mapping.left_out, "besides": found.besides,
+            "renamed": renamed.iter().copied().collect::<std::collections::BTreeMap<_, _>>(),
+            "left_out": mapping.left_out, "besides": found.others,
         });
         println!("{json}");
         return;
@@ -32,28 +36,25 @@ pub fn print(arguments: &Arguments, found: &Found, model: &mut Model, bytes: usi
     println!("{}: {}{under}", arguments.input.display(), found.format);
     println!("  {}, {} classes, {parameters} parameters", model.architecture, model.classes);
     match normalization {
-        Some((mean, std)) => println!("  normalizes pixels itself: mean {mean:?}, std {std:?}"),
+        Some((mean, std)) => println!("  includes a normalization: mean {mean:?}, std {std:?}"),
         None => println!(
-            "  does not normalize pixels; if the code that it comes from does, give --mean and --std, or its logits differ"
+            "  includes no normalization; if the original code normalizes pixels, add --mean and --std, or the logits differ"
         ),
     }
     if !mapping.prefix.is_empty() {
-        println!("  names without their prefix '{}'", mapping.prefix.escape_debug());
+        println!("  removed the prefix '{}'", mapping.prefix.escape_debug());
     }
-    for (theirs, ours) in really.iter().take(SHOWN) {
-        println!("  '{}' is our '{ours}'", theirs.escape_debug());
+    for (theirs, ours) in renamed.iter().take(MAX_RENAMED) {
+        println!("  renamed '{}' to '{ours}'", theirs.escape_debug());
     }
-    if really.len() > SHOWN {
-        println!("  and {} more so (--json has all)", really.len() - SHOWN);
+    if renamed.len() > MAX_RENAMED {
+        println!("  renamed {} more tensors (--json lists all)", renamed.len() - MAX_RENAMED);
     }
     for (reason, names) in &mapping.left_out {
         println!("  left out: {reason} ({} tensors)", names.len());
     }
-    if !found.besides.is_empty() {
-        println!("  left out: what is under {}", found.besides.join(", "));
+    if !found.others.is_empty() {
+        println!("  left out: everything under {}", found.others.join(", "));
     }
     println!("{}: {:.1} kB", arguments.output.display(), bytes as f64 / 1000.0);
 }
-
-/// Renamings that people are told of.
-const SHOWN: usize = 8;

@@ -1,4 +1,4 @@
-//! What the command line asks for, in a form that can be kept in the output directory and gone on with.
+//! Command line of `evaluate`, and the settings of a run as `run.json` stores them.
 
 use std::path::PathBuf;
 
@@ -13,51 +13,53 @@ use serde::{Deserialize, Serialize};
 
 use otjr_cli::{
     arguments,
-    evaluation::run_spec::{self, Setup},
+    evaluation::run_spec::{self, RunSpec},
 };
 
-/// A run; kept in its directory's `run.json`.
+/// Settings of a run, stored in `run.json`.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Plan {
     #[serde(flatten)]
-    pub setup: Setup,
+    pub run: RunSpec,
     /// Names of [`Test`]s.
     pub tests: Vec<String>,
     pub epsilon: String,
     pub seed: String,
 }
 
-/// What models are put to.
+/// A test of a model.
 pub enum Test {
+    /// Clean or corrupted images.
     Views(Vec<View>),
+    /// An attack.
     Attack(AttackConfig),
 }
 
 pub fn command() -> Command {
     let command = Command::new("evaluate")
         .args_override_self(true)
-        .about("Puts models side by side: how often they are right on clean, corrupted and adversarial images")
+        .about("Compare the accuracy of models on clean, corrupted and adversarial images")
         .after_help(
-            "Corruptions are made here, after CIFAR-10-C: twelve kinds in five severities. Each attack is run on its own, \
-             within L-inf; pgd-20 takes 20 steps of a quarter of epsilon from one random start.\n\n\
-             Models of your own:\n  evaluate --weights a.safetensors b.safetensors --dataset cifar10\n\
-             Interrupted runs go on with:\n  evaluate --resume DIR",
+            "Corruptions are generated here, after CIFAR-10-C: twelve kinds in five severities. Each attack is run on all \
+             images, in L-inf; pgd-20 takes 20 steps of size epsilon / 4 from one random start.\n\n\
+             Compare custom models:\n  evaluate --weights a.safetensors b.safetensors --dataset cifar10\n\
+             Resume an interrupted run:\n  evaluate --resume DIR",
         )
         .arg(Arg::new("weights").long("weights").value_name("FILE").num_args(1..).required_unless_present("resume")
-            .help("Checkpoints to put side by side"))
+            .help("Checkpoints to compare"))
         .arg(Arg::new("attacks").long("attacks").value_name("NAMES").default_value("clean,corruptions,pgd-20,autoattack")
-            .help("What to put them to, with commas between: clean, corruptions, pgd-STEPS, or any attack that `attack` knows"));
-    let given = |s: &Setting| ["epsilon", "seed"].contains(&s.key);
+            .help("Tests, separated by commas: clean, corruptions, pgd-STEPS, or any attack of the program `attack`"));
+    let used = |s: &Setting| ["epsilon", "seed"].contains(&s.key);
     let default = |s: &Setting| AttackConfig::default().get(s.key).unwrap_or_default();
     arguments::options(
         run_spec::options(command),
-        AttackConfig::settings().into_iter().filter(given),
+        AttackConfig::settings().into_iter().filter(used),
         "Settings",
         default,
     )
 }
 
-/// The run asked for and its directory: a new one, or one to go on with.
+/// Returns a new run, or the run to resume, and its directory.
 pub fn read(matches: &ArgMatches) -> anyhow::Result<(Plan, PathBuf)> {
     if let Some(run) = run_spec::resumed(matches)? {
         return Ok(run);
@@ -65,19 +67,20 @@ pub fn read(matches: &ArgMatches) -> anyhow::Result<(Plan, PathBuf)> {
     let setting = |key: &str| {
         matches.get_one::<String>(key).cloned().or_else(|| AttackConfig::default().get(key)).unwrap_or_default()
     };
-    let tests = matches.get_one::<String>("attacks").expect("it has a default");
+    let tests = matches.get_one::<String>("attacks").expect("the option has a default");
     let plan = Plan {
-        setup: Setup::read(matches, "weights")?,
-        tests: tests.split(',').map(|name| name.trim().to_owned()).collect(),
+        run: RunSpec::read(matches, "weights")?,
+        tests: arguments::list(tests),
         epsilon: setting("epsilon"),
         seed: setting("seed"),
     };
     plan.tests()?;
-    let out = plan.setup.directory("evaluate", matches.get_one("out"))?;
+    let out = plan.run.new_run_dir("evaluate", matches.get_one("out"))?;
     Ok((plan, out))
 }
 
 impl Plan {
+    /// Returns the tests in the order in which they are run.
     pub fn tests(&self) -> anyhow::Result<Vec<Test>> {
         self.tests.iter().map(|name| self.test(name)).collect()
     }
@@ -94,7 +97,7 @@ impl Plan {
         let mut config = AttackConfig { early_stop: true, ..AttackConfig::of(kind, Norm::Linf) };
         if config.norm != Norm::Linf {
             bail!(
-                "--attacks {name}: it measures perturbations in {}, the others in linf: run it with `attack`",
+                "--attacks {name}: this attack measures perturbations in {}, the others in linf: run it with `attack`",
                 config.norm
             );
         }
@@ -109,7 +112,7 @@ impl Plan {
         Ok(Test::Attack(config))
     }
 
-    /// Of the corruptions.
+    /// Returns the seed of the corruptions.
     pub fn seed(&self) -> anyhow::Result<u64> {
         let mut config = AttackConfig::default();
         config.set("seed", &self.seed).map_err(|e| anyhow!("--{e}"))?;

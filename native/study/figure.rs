@@ -1,14 +1,18 @@
-//! Lines over an axis, as an SVG.
+//! Line chart, as an SVG.
 
 use anyhow::anyhow;
 use plotters::{element::DashedPathElement, prelude::*};
 
 use otjr_cli::style::{self, COLORS};
 
-/// A line with a name, through points (x, y).
-pub type Line = (String, Vec<(f64, f64)>);
+/// A line of a chart.
+pub struct Line {
+    pub name: String,
+    /// Pairs of x and y.
+    pub points: Vec<(f64, f64)>,
+}
 
-/// What the axes say; `names` stand at x = 0, 1, ... in place of numbers, if there are any.
+/// Title and axes of a chart. `names` label x = 0, 1, ... instead of numbers, if there are any.
 pub struct Axes<'a> {
     pub title: &'a str,
     pub x: &'a str,
@@ -16,6 +20,7 @@ pub struct Axes<'a> {
     pub names: &'a [String],
 }
 
+/// Returns the chart.
 pub fn lines(axes: &Axes, lines: &[Line]) -> anyhow::Result<String> {
     style::register_sans_serif();
     let mut svg = String::new();
@@ -26,7 +31,7 @@ pub fn lines(axes: &Axes, lines: &[Line]) -> anyhow::Result<String> {
 fn draw(svg: &mut String, axes: &Axes, lines: &[Line]) -> Result<(), Box<dyn std::error::Error>> {
     let area = SVGBackend::with_string(svg, (900, 480)).into_drawing_area();
     area.fill(&WHITE)?;
-    let last = lines.iter().flat_map(|(_, points)| points).map(|p| p.0).fold(0.0, f64::max);
+    let last = lines.iter().flat_map(|line| &line.points).map(|p| p.0).fold(0.0, f64::max);
     let mut chart = ChartBuilder::on(&area)
         .caption(axes.title, ("sans-serif", 20))
         .margin(16)
@@ -34,24 +39,24 @@ fn draw(svg: &mut String, axes: &Axes, lines: &[Line]) -> Result<(), Box<dyn std
         .x_label_area_size(40)
         .y_label_area_size(48)
         .build_cartesian_2d(0.0..last, 0.0..axes.y_to)?;
-    let name = |x: &f64| {
+    let tick_label = |x: &f64| {
         let near = (x - x.round()).abs() < 1e-6;
-        // `block1.0`: a whole `block1.layer.0` runs into its neighbor.
+        // `block1.0`, because `block1.layer.0` overlaps the next label.
         axes.names.get(x.round() as usize).filter(|_| near).map(|name| name.replace(".layer.", ".")).unwrap_or_default()
     };
     let mut mesh = chart.configure_mesh();
     mesh.x_desc(axes.x).light_line_style(TRANSPARENT).bold_line_style(BLACK.mix(0.1)).label_style(("sans-serif", 14));
     if !axes.names.is_empty() {
-        mesh.x_labels(axes.names.len() + 1).x_label_formatter(&name);
+        mesh.x_labels(axes.names.len() + 1).x_label_formatter(&tick_label);
         mesh.x_label_style(("sans-serif", 12));
     }
     mesh.draw()?;
-    for (number, (name, points)) in lines.iter().enumerate() {
+    for (number, Line { name, points }) in lines.iter().enumerate() {
         let color = COLORS[number % COLORS.len()];
         let style = color.stroke_width(2);
         let points = points.iter().copied();
         let ends = |(x, y): (i32, i32)| [(x, y), (x + 20, y)];
-        // Dashed where colors come again.
+        // Lines are dashed where colors repeat.
         if number < COLORS.len() {
             let legend = move |at| PathElement::new(ends(at), style);
             chart.draw_series(LineSeries::new(points.clone(), style))?.label(name).legend(legend);

@@ -1,49 +1,53 @@
-//! The comparison that the paper is about: adversarial training, Jacobian regularization and both, on trained models. What
-//! each withstands, how far attacks move it in each layer, how it reacts to pixels, and how well L_SW is estimated.
+//! Compares adversarial training, Jacobian regularization and both, on trained models: robust accuracy, the change of each
+//! layer under attack, the gradients of the logits, and the accuracy of the L_SW estimate.
 
 mod estimate;
 mod figure;
 mod measure;
 mod write;
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, bail};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use measure::{Findings, Subject};
+use measure::{Measurements, StudiedModel};
 use otjr::{
-    data::Dataset,
-    platform::{self, DeviceChoice},
+    data::{Dataset, ImageSet},
+    platform::{self, DeviceChoice, Opened},
 };
 use otjr_cli::{
     console::Console,
-    dataset::{self, Fetching},
-    evaluation::model_file::{File, stem},
+    dataset::{self, DownloadOptions},
+    evaluation::model_file::{LoadedModel, ModelFile, stem},
     files,
     interrupt::Interrupt,
 };
 
-/// Compares trained models in robustness, in representation and in their Jacobians; writes tables and figures.
+/// Compare the robustness, representations and Jacobians of trained models; write tables and figures.
 ///
-/// What is measured of each model is kept in --out; the same command goes on after an interruption.
+/// The measurements of each model are stored in --out. After an interruption, the same command continues.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "study", version)]
 struct Arguments {
-    /// The models, in the order in which they are to be shown
+    /// Models, in the order of the tables
     #[arg(required = true, value_name = "MODEL.safetensors")]
     models: Vec<String>,
-    /// The data set that they were trained on
+    /// Data set that they were trained on
     #[arg(long, default_value = "cifar10", value_parser = parse_dataset)]
     dataset: Dataset,
-    /// Where it is: a directory or an archive; CIFAR is fetched if this is not given
-    #[arg(long, default_value = "")]
+    /// Path of the data set: a directory or an archive [default: CIFAR is downloaded]
+    #[arg(long, default_value = "", hide_default_value = true)]
     data_dir: String,
-    /// Test images to measure on
+    /// Number of test images
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(2..))]
     limit: u16,
     #[arg(long, default_value = "auto", help = DeviceChoice::NAMES)]
     device: DeviceChoice,
+    /// Output directory
     #[arg(long, value_name = "DIR", default_value = "runs/study")]
     out: PathBuf,
 }
@@ -58,56 +62,78 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
-    let files = arguments.models.iter().map(File::read).collect::<anyhow::Result<Vec<_>>>()?;
-    let fetching = Fetching { url: None, console: Console::default(), interrupt: &interrupt };
+    let stopped = || {
+        println!("Stopped. To continue, run the same command.");
+        Ok(interrupt.exit_code())
+    };
+    let files = arguments.models.iter().map(ModelFile::read).collect::<anyhow::Result<Vec<_>>>()?;
+    let download = DownloadOptions { url: None, console: Console::default(), interrupt: &interrupt };
     let limits = [1, usize::from(arguments.limit)];
-    let Some(data) = dataset::load(arguments.dataset, &arguments.data_dir, limits, &fetching)? else {
-        println!("Stopped. The same command goes on.");
-        return Ok(interrupt.exit_code());
+    let Some(data) = dataset::load(arguments.dataset, &arguments.data_dir, limits, &download)? else {
+        return stopped();
     };
     let images = data.test;
     let opened = pollster::block_on(platform::open(arguments.device))?;
-    // All are loaded before the first is measured.
-    let load = |file: &File| {
-        let (model, checksum, config) = file.load(&images, &opened)?;
-        Ok(Subject { name: stem(&file.path), model, config, checksum })
-    };
-    let subjects = files.iter().map(load).collect::<anyhow::Result<Vec<_>>>()?;
-    if let Some(name) =
-        subjects.iter().map(|s| &s.name).find(|name| subjects.iter().filter(|s| s.name == **name).count() > 1)
-    {
-        bail!("two of the models are called {name}: give their files different names");
-    }
-    fs::create_dir_all(&arguments.out).with_context(|| format!("could not create {}", arguments.out.display()))?;
-    println!("{} models, {} images of {}, {}", subjects.len(), images.len(), arguments.dataset, opened.name);
+    let models = load_models(&files, &images, &opened)?;
+    files::create_dir(&arguments.out)?;
+    println!("{} models, {} images of {}, {}", models.len(), images.len(), arguments.dataset, opened.name);
 
-    let (mut all, checksum) = (Vec::new(), images.checksum());
-    for subject in &subjects {
-        let kept = arguments.out.join(format!("{}.json", subject.name));
-        let known = fs::read(&kept).ok().and_then(|bytes| serde_json::from_slice::<Findings>(&bytes).ok());
-        if let Some(findings) = known.filter(|f| f.holds(subject.checksum, checksum)) {
-            all.push(findings);
+    let checksum = images.checksum();
+    let mut all = Vec::new();
+    for model in &models {
+        let file = arguments.out.join(format!("{}.json", model.name));
+        if let Some(measurements) = read_measurements(&file).filter(|m| m.is_current(model.checksum, checksum)) {
+            all.push(measurements);
             continue;
         }
-        let bar = ProgressBar::new(measure::PARTS)
-            .with_prefix(subject.name.clone())
-            .with_style(ProgressStyle::with_template("{prefix:>16} {bar:24} {pos}/{len}, {eta} left  {msg}")?);
-        bar.tick();
-        let progress = |part: &str| {
-            bar.set_message(part.to_owned());
-            bar.inc(1);
-            interrupt.flow()
-        };
-        let measured = pollster::block_on(measure::all(subject, &images, &opened.device, progress));
-        let Some(findings) = measured.with_context(|| subject.name.clone())? else {
-            println!("Stopped. The same command goes on.");
-            return Ok(interrupt.exit_code());
-        };
-        bar.finish();
-        files::write(&kept, &serde_json::to_vec_pretty(&findings)?)?;
-        println!("{}: clean {:.1} %, kept in {}", subject.name, 100.0 * findings.clean, kept.display());
-        all.push(findings);
+        let Some(measurements) = measure_model(model, &images, &opened, &interrupt)? else { return stopped() };
+        files::write(&file, &serde_json::to_vec_pretty(&measurements)?)?;
+        println!("{}: clean {:.1} %, stored in {}", model.name, 100.0 * measurements.clean, file.display());
+        all.push(measurements);
     }
     write::all(&all, &arguments.out)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Loads all models before the first one is measured.
+fn load_models(files: &[ModelFile], images: &ImageSet, opened: &Opened) -> anyhow::Result<Vec<StudiedModel>> {
+    let mut models: Vec<StudiedModel> = Vec::new();
+    for file in files {
+        let LoadedModel { model, checksum, config } = file.load(images, opened)?;
+        let name = stem(&file.path);
+        if models.iter().any(|other| other.name == name) {
+            bail!("two models have the name {name}: rename one of the files");
+        }
+        models.push(StudiedModel { name, model, config, checksum });
+    }
+    Ok(models)
+}
+
+/// Returns stored measurements, or `None` if the file does not exist or is not valid.
+fn read_measurements(file: &Path) -> Option<Measurements> {
+    serde_json::from_slice(&files::read(file).ok()?).ok()
+}
+
+/// Measures a model with a progress bar. Returns `None` if interrupted.
+fn measure_model(
+    model: &StudiedModel,
+    images: &ImageSet,
+    opened: &Opened,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Option<Measurements>> {
+    let bar = ProgressBar::new(measure::PARTS)
+        .with_prefix(model.name.clone())
+        .with_style(ProgressStyle::with_template("{prefix:>16} {bar:24} {pos}/{len}, {eta} left  {msg}")?);
+    bar.tick();
+    let progress = |part: &str| {
+        bar.set_message(part.to_owned());
+        bar.inc(1);
+        interrupt.flow()
+    };
+    let measured = pollster::block_on(measure::all(model, images, &opened.device, progress));
+    let measurements = measured.with_context(|| model.name.clone())?;
+    if measurements.is_some() {
+        bar.finish();
+    }
+    Ok(measurements)
 }

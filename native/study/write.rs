@@ -1,41 +1,60 @@
-//! Tables and figures of all that was found.
+//! Tables and figures of all measurements.
 
-use std::path::Path;
+use std::{cmp::Reverse, path::Path};
+
+use otjr_cli::files;
 
 use crate::{
-    estimate::{self, COUNTS},
+    estimate::{self, COUNTS, Estimates},
     figure::{Axes, Line, lines},
-    files,
-    measure::{Findings, JacobianResponse, RADII},
+    measure::{JacobianResponse, Measurements, RADII},
 };
 
-/// Writes `tables.md`, `estimates.json` and the figures.
-pub fn all(findings: &[Findings], out: &Path) -> anyhow::Result<()> {
-    let mut text = String::from("# Tables\n\nWritten by `study`.\n");
-    let percent = |share: f64| format!("{:.1}", 100.0 * share);
-    let radii = RADII.map(|radius| format!("{radius}/255"));
-    for number in 0..findings.first().map_or(0, |f| f.curves.len()) {
-        let attack = &findings[0].curves[number].attack;
-        text += &format!("\n## Accuracy under {attack}, %\n\n");
-        let head: Vec<String> = ["model".into(), "clean".into()].into_iter().chain(radii.clone()).collect();
-        let row = |f: &Findings| {
-            let robust = f.curves[number].robust.iter().map(|share| percent(*share));
-            [f.name.clone(), percent(f.clean)].into_iter().chain(robust).collect()
-        };
-        text += &table(&head, findings.iter().map(row));
-        let line = |f: &Findings| -> Line {
-            let points =
-                RADII.iter().map(|&radius| f64::from(radius)).zip(f.curves[number].robust.iter().map(|s| 100.0 * s));
-            (f.name.clone(), [(0.0, 100.0 * f.clean)].into_iter().chain(points).collect())
-        };
-        let title = format!("Accuracy under {attack}, %");
-        let axes = Axes { title: &title, x: "L-inf radius, in 255ths", y_to: 100.0, names: &[] };
-        text += &figure(out, &format!("accuracy-{attack}.svg"), &axes, &findings.iter().map(line).collect::<Vec<_>>())?;
-    }
+const LAYERS_TITLE: &str = "Change of each layer under PGD-20, 8/255";
 
-    text += "\n## How the models react to pixels, and to the attack (PGD-20, 8/255)\n\n";
-    text +=
-        "u: the gradient of the logits along a direction; cos: with the perturbation, which the transport undoes.\n\n";
+/// Writes `tables.md`, `estimates.json` and the figures.
+pub fn all(models: &[Measurements], out: &Path) -> anyhow::Result<()> {
+    let mut text = String::from("# Tables\n\nWritten by `study`.\n");
+    for number in 0..models.first().map_or(0, |model| model.curves.len()) {
+        text += &accuracy(models, number, out)?;
+    }
+    text += &jacobians(models);
+    text += &layers(models, out)?;
+    let estimates = estimate::all();
+    text += &estimate_accuracy(&estimates, out)?;
+
+    let tables = out.join("tables.md");
+    files::write(&tables, text.as_bytes())?;
+    files::write(&out.join("estimates.json"), &serde_json::to_vec_pretty(&estimates)?)?;
+    println!("Written: {}, and the figures in the same directory", tables.display());
+    Ok(())
+}
+
+/// Accuracy of all models under the attack with this number, at each radius.
+fn accuracy(models: &[Measurements], number: usize, out: &Path) -> anyhow::Result<String> {
+    let attack = &models[0].curves[number].attack;
+    let title = format!("Accuracy under {attack}, %");
+    let mut head = vec!["model".to_owned(), "clean".to_owned()];
+    head.extend(RADII.map(|radius| format!("{radius}/255")));
+    let (mut rows, mut curves) = (Vec::new(), Vec::new());
+    for model in models {
+        let robust = &model.curves[number].robust;
+        let mut row = vec![model.name.clone(), percent(model.clean)];
+        let mut points = vec![(0.0, 100.0 * model.clean)];
+        for (radius, accuracy) in RADII.into_iter().zip(robust) {
+            row.push(percent(*accuracy));
+            points.push((f64::from(radius), 100.0 * accuracy));
+        }
+        rows.push(row);
+        curves.push(Line { name: model.name.clone(), points });
+    }
+    let axes = Axes { title: &title, x: "L-inf radius, in 255ths", y_to: 100.0, names: &[] };
+    let figure = figure(out, &format!("accuracy-{attack}.svg"), &axes, &curves)?;
+    Ok(format!("\n## {title}\n\n{}{figure}", table(&head, &rows)))
+}
+
+/// Gradients of the logits along the transport and along random directions, and the scale of L_SW.
+fn jacobians(models: &[Measurements]) -> String {
     let head = [
         "model",
         "objective",
@@ -49,83 +68,109 @@ pub fn all(findings: &[Findings], out: &Path) -> anyhow::Result<()> {
         "z²",
         "L_SW / z²",
     ];
-    let row = |f: &Findings| {
-        let shown = |lambda: Option<f32>| lambda.map_or("-".to_owned(), |lambda| lambda.to_string());
-        let (objective, lambda_sw, lambda_jac) = f.trained.clone().map_or_else(
-            || ["?", "?", "?"].map(String::from).into(),
-            |(objective, sw, jac)| (objective, shown(sw), shown(jac)),
-        );
-        let reaction = |r: JacobianResponse| [format!("{:.3}", r.norm), format!("{:.3}", r.alignment)];
-        let [along, along_cos] = reaction(f.along_transport);
-        let [random, random_cos] = reaction(f.at_random);
-        let scale = [f.distance, f.logits, f.distance / f.logits].map(|v| format!("{v:.3}"));
-        [f.name.clone(), objective, lambda_sw, lambda_jac, along, along_cos, random, random_cos]
-            .into_iter()
-            .chain(scale)
-            .collect()
-    };
-    text += &table(&head.map(String::from), findings.iter().map(row));
+    let lambda = |value: Option<f32>| value.map_or("-".to_owned(), |value| value.to_string());
+    let response = |r: JacobianResponse| [format!("{:.3}", r.norm), format!("{:.3}", r.alignment)];
+    let mut rows = Vec::new();
+    for model in models {
+        let mut row = vec![model.name.clone()];
+        row.extend(match &model.trained {
+            Some((objective, sw, jac)) => [objective.clone(), lambda(*sw), lambda(*jac)],
+            None => ["?", "?", "?"].map(String::from),
+        });
+        row.extend(response(model.along_transport));
+        row.extend(response(model.at_random));
+        row.extend([model.distance, model.logits, model.distance / model.logits].map(|value| format!("{value:.3}")));
+        rows.push(row);
+    }
+    format!(
+        "\n## Jacobians and transport (PGD-20, 8/255)\n\n\
+         u is the gradient of the logits along a direction; cos is its cosine with the perturbation. z² is the mean square of \
+         the logits.\n\n{}",
+        table(&head.map(String::from), &rows)
+    )
+}
 
-    text += "\n## How far each layer moves under PGD-20, 8/255\n\nMean over the images of ‖h(x~) - h(x)‖ / ‖h(x)‖.\n\n";
-    // Networks may differ: the deepest one's layers, then what the others alone have.
+/// Relative change of each layer's activations under attack.
+fn layers(models: &[Measurements], out: &Path) -> anyhow::Result<String> {
+    let layers = layer_names(models);
+    let shift = |model: &Measurements, layer: &String| {
+        model.shifts.iter().find(|shift| shift.layer == *layer).map(|shift| shift.relative_l2)
+    };
+    let mut head = vec!["layer".to_owned()];
+    head.extend(models.iter().map(|model| model.name.clone()));
+    let mut rows = Vec::new();
+    for layer in &layers {
+        let mut row = vec![layer.clone()];
+        row.extend(models.iter().map(|model| shift(model, layer).map_or(String::new(), |shift| format!("{shift:.3}"))));
+        rows.push(row);
+    }
+    let line = |model: &Measurements| {
+        let point = |(i, layer): (usize, &String)| Some((i as f64, shift(model, layer)?));
+        Line { name: model.name.clone(), points: layers.iter().enumerate().filter_map(point).collect() }
+    };
+    let curves: Vec<Line> = models.iter().map(line).collect();
+    let highest = models.iter().flat_map(|model| &model.shifts).map(|shift| shift.relative_l2).fold(0.1, f64::max);
+    let axes = Axes { title: LAYERS_TITLE, x: "", y_to: 1.05 * highest, names: &layers };
+    let figure = figure(out, "layers.svg", &axes, &curves)?;
+    Ok(format!(
+        "\n## {LAYERS_TITLE}\n\nMean over the images of ‖h(x~) - h(x)‖ / ‖h(x)‖.\n\n{}{figure}",
+        table(&head, &rows)
+    ))
+}
+
+/// Returns the layers of the deepest network, then further layers of the others.
+fn layer_names(models: &[Measurements]) -> Vec<String> {
+    let mut by_depth: Vec<&Measurements> = models.iter().collect();
+    by_depth.sort_by_key(|model| Reverse(model.shifts.len()));
     let mut layers: Vec<String> = Vec::new();
-    let mut by_depth: Vec<&Findings> = findings.iter().collect();
-    by_depth.sort_by_key(|f| std::cmp::Reverse(f.shifts.len()));
-    for shift in by_depth.iter().flat_map(|f| &f.shifts) {
+    for shift in by_depth.iter().flat_map(|model| &model.shifts) {
         if !layers.contains(&shift.layer) {
             layers.push(shift.layer.clone());
         }
     }
-    let head: Vec<String> = ["layer".into()].into_iter().chain(findings.iter().map(|f| f.name.clone())).collect();
-    let moved = |f: &Findings, layer: &String| f.shifts.iter().find(|s| s.layer == *layer).map(|s| s.relative_l2);
-    let row = |layer: &String| {
-        let of = |f: &Findings| moved(f, layer).map_or(String::new(), |moved| format!("{moved:.3}"));
-        [layer.clone()].into_iter().chain(findings.iter().map(of)).collect()
-    };
-    text += &table(&head, layers.iter().map(row));
-    let line = |f: &Findings| -> Line {
-        let point = |(i, layer): (usize, &String)| Some((i as f64, moved(f, layer)?));
-        (f.name.clone(), layers.iter().enumerate().filter_map(point).collect())
-    };
-    let highest = findings.iter().flat_map(|f| &f.shifts).map(|s| s.relative_l2).fold(0.1, f64::max);
-    let axes =
-        Axes { title: "How far each layer moves under PGD-20, 8/255", x: "", y_to: 1.05 * highest, names: &layers };
-    text += &figure(out, "layers.svg", &axes, &findings.iter().map(line).collect::<Vec<_>>())?;
+    layers
+}
 
-    let estimates = estimate::all();
-    text += "\n## How well K projections estimate the distance\n\n";
-    text += "Standard deviation of L_SW over draws of the projections, % of the distance; and what directions drawn from the \
-             cube, as in training, give on average, % of what those of the sphere do.\n\n";
-    let head: Vec<String> =
-        ["classes".to_owned(), "cube".to_owned()].into_iter().chain(COUNTS.map(|k| format!("K = {k}"))).collect();
-    let row = |e: &estimate::Estimates| {
-        let deviations = e.deviations.iter().map(|d| percent(*d));
-        [e.classes.to_string(), percent(e.cube)].into_iter().chain(deviations).collect()
-    };
-    text += &table(&head, estimates.iter().map(row));
-    let line = |e: &estimate::Estimates| -> Line {
-        let points = COUNTS.iter().map(|&k| (k as f64).log2()).zip(e.deviations.iter().map(|d| 100.0 * d));
-        (format!("{} classes", e.classes), points.collect())
-    };
+/// Standard deviation of L_SW for different numbers of projections.
+fn estimate_accuracy(estimates: &[Estimates], out: &Path) -> anyhow::Result<String> {
+    let mut head = vec!["classes".to_owned(), "cube".to_owned()];
+    head.extend(COUNTS.map(|k| format!("K = {k}")));
+    let (mut rows, mut curves) = (Vec::new(), Vec::new());
+    for estimate in estimates {
+        let mut row = vec![estimate.classes.to_string(), percent(estimate.cube)];
+        let mut points = Vec::new();
+        for (k, deviation) in COUNTS.into_iter().zip(&estimate.deviations) {
+            row.push(percent(*deviation));
+            points.push(((k as f64).log2(), 100.0 * deviation));
+        }
+        rows.push(row);
+        curves.push(Line { name: format!("{} classes", estimate.classes), points });
+    }
     let highest = estimates.iter().flat_map(|e| &e.deviations).fold(0.01, |m: f64, d| m.max(*d));
     let title = "Deviation of L_SW, % of the distance";
     let axes = Axes { title, x: "log2 of the number of projections K", y_to: 105.0 * highest, names: &[] };
-    text += &figure(out, "estimate.svg", &axes, &estimates.iter().map(line).collect::<Vec<_>>())?;
-
-    files::write(&out.join("tables.md"), text.as_bytes())?;
-    files::write(&out.join("estimates.json"), &serde_json::to_vec_pretty(&estimates)?)?;
-    println!("Written: {}, and the figures beside it", out.join("tables.md").display());
-    Ok(())
+    let figure = figure(out, "estimate.svg", &axes, &curves)?;
+    Ok(format!(
+        "\n## Accuracy of the L_SW estimate with K projections\n\n\
+         Standard deviation of L_SW over random projections, in % of the distance. The column \"cube\" is the mean L_SW with \
+         directions from the cube, as in training, in % of that with directions from the sphere.\n\n{}{figure}",
+        table(&head, &rows)
+    ))
 }
 
-/// Writes a figure; returns the line that shows it.
-fn figure(out: &Path, name: &str, axes: &Axes, shown: &[Line]) -> anyhow::Result<String> {
-    files::write(&out.join(name), lines(axes, shown)?.as_bytes())?;
+fn percent(share: f64) -> String {
+    format!("{:.1}", 100.0 * share)
+}
+
+/// Writes a figure and returns the Markdown line that includes it.
+fn figure(out: &Path, name: &str, axes: &Axes, curves: &[Line]) -> anyhow::Result<String> {
+    files::write(&out.join(name), lines(axes, curves)?.as_bytes())?;
     Ok(format!("\n![{}]({name})\n", axes.title))
 }
 
-fn table(head: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
+/// Returns a Markdown table.
+fn table(head: &[String], rows: &[Vec<String>]) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let rule = format!("|---|{}\n", "---:|".repeat(head.len() - 1));
-    line(head) + &rule + &rows.map(|row| line(&row)).collect::<String>()
+    line(head) + &rule + &rows.iter().map(|row| line(row)).collect::<String>()
 }

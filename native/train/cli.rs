@@ -1,4 +1,4 @@
-//! What the command line asks for: a new run, or one to go on with.
+//! Command line of `train`: a new run, or a run to resume.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ use otjr_cli::{arguments, files, unused_run_dir};
 
 use crate::{
     recipe,
-    run_dir::{self, RunDirectory, Saved},
+    run_dir::{self, CheckpointFile, RunDirectory},
 };
 
 pub fn command() -> Command {
@@ -37,79 +37,80 @@ pub fn command() -> Command {
     };
     let command = Command::new("train")
         .args_override_self(true)
-        .about("Trains a classifier that withstands adversarial images, and measures whether it does")
+        .about("Train an adversarially robust image classifier and measure its accuracy")
         .after_help(format!(
-            "With no argument: a small OTJR model on the embedded set beside the same net trained with ce, in minutes.\n\
-             The paper's run: train --recipe otjr-cifar10 --device gpu\n\
-             Interrupted runs go on with: train --resume DIR\n\
-             A run that was saved in the page goes on with: train --resume FILE\n\n\
+            "Without arguments: train a small OTJR model on generated shapes and the same network with ce, in minutes.\n\
+             The paper's settings: train --recipe otjr-cifar10 --device gpu\n\
+             Resume an interrupted run: train --resume DIR\n\
+             Resume a run that was saved in the page: train --resume FILE\n\n\
              Recipes:\n{}",
             recipe::list()
         ))
         .arg(Arg::new("recipe").long("recipe").value_name("NAME|FILE").help(
-            "Settings under a name, listed below, or in a file of `setting = value` lines; other options overrule them",
+            "A named set of settings (see below), or a TOML file of settings; other options override it",
         ))
         .arg(Arg::new("baseline").long("baseline").value_name("OBJECTIVE").help(
-            "Also train this objective on the same budget and compare; none for no comparison \
+            "Also train this objective with the same settings, for comparison; none to train only one \
              [default: ce; with --recipe or another --dataset none]",
         ))
         .arg(Arg::new("device").long("device").value_name("DEVICE").default_value("auto")
             .help(DeviceChoice::NAMES))
         .arg(Arg::new("devices").long("devices").value_name("LIST").value_delimiter(',').conflicts_with("device").help(
-            "Several devices, 0,1 for the first two GPUs, ws://HOST:PORT for one that `lend` lends there (built with \
-             --features remote; cuda:N and rocm:N likewise): each takes its part of every batch and normalizes it by itself",
+            "Several devices that each compute a part of every batch, with batch statistics of that part: 0,1 are the first \
+             two GPUs; ws://HOST:PORT is a device served by `serve-device` (needs a build with --features remote; cuda:N \
+             and rocm:N need --features cuda or rocm)",
         ))
         .arg(Arg::new("threads").long("threads").value_name("N").value_parser(clap::value_parser!(u16).range(1..))
-            .help("Threads of the CPU [default: all cores]"))
-        .arg(Arg::new("out").long("out").value_name("DIR").help("Where to write [default: runs/NAME, numbered if taken]"))
+            .help("CPU threads [default: all cores]"))
+        .arg(Arg::new("out").long("out").value_name("DIR").help("Output directory [default: runs/NAME, with a number if it exists]"))
         .arg(Arg::new("resume").long("resume").value_name("DIR|FILE|auto").help(
-            "Go on with the run in DIR, exactly as it was, or with the run whose checkpoint is FILE, in a directory of its own; \
-             auto: with the run in --out, or begin it there",
+            "Resume the run in DIR with its own settings, or copy the run of the checkpoint FILE to a new directory and resume \
+             it; auto: resume the run in --out, or start it there",
         ))
         .arg(Arg::new("weights").long("weights").value_name("FILE").conflicts_with_all(["model", "normalize"]).help(
-            "Begin with the weights of a model in place of fresh ones; for classes that it does not know its last layer \
-             begins anew",
+            "Start from the weights of a trained model; the last layer's rows for classes that it lacks are initialized \
+             randomly",
         ))
         .arg(Arg::new("plan").long("plan").action(ArgAction::SetTrue).conflicts_with("resume")
-            .help("Say what the run would take in time and memory, from a few steps of it, and do not train"))
+            .help("Estimate the time and memory of the run from a few steps, and do not train"))
         .arg(Arg::new("save-every").long("save-every").value_name("SECONDS").default_value("30")
             .value_parser(clap::value_parser!(u64)).help("Time between checkpoints"))
         .arg(arguments::data_url())
         .arg(Arg::new("quiet").long("quiet").action(ArgAction::SetTrue)
-            .help("Say nothing but what went wrong, and in the last line what was written"));
+            .help("Print only errors and, in the last line, the output paths"));
     arguments::options(command, TrainConfig::settings(), "Settings", default)
 }
 
-/// What a run directory is about; kept in its `run.json`.
+/// Content of `run.json`.
 #[derive(Serialize, Deserialize)]
 struct Plan {
     config: Vec<(String, String)>,
     baseline: Option<String>,
 }
 
-/// A run, as it was asked for.
+/// A new or resumed run.
 pub struct Run {
     pub config: TrainConfig,
-    /// The objective to compare with.
+    /// Objective to compare with.
     pub baseline: Option<Objective>,
-    /// Its directory.
+    /// Output directory.
     pub out: PathBuf,
 }
 
-/// The run that is asked for.
+/// Returns the run that the command line describes.
 pub fn read(matches: &ArgMatches) -> anyhow::Result<Run> {
     match matches.get_one::<String>("resume") {
-        Some(auto) if auto == "auto" => found(matches),
-        Some(file) if Path::new(file).is_file() => moved(matches, Path::new(file)),
+        Some(auto) if auto == "auto" => resume_or_new(matches),
+        Some(file) if Path::new(file).is_file() => run_from_checkpoint(matches, Path::new(file)),
         Some(folder) => {
-            refuse_settings(matches, &[])?;
-            resumed(Path::new(folder))
+            reject_settings(matches, &[])?;
+            resume(Path::new(folder))
         }
-        None => planned(matches),
+        None => new_run(matches),
     }
 }
 
-/// The devices to train on, the first of which holds the run.
+/// Returns the devices. The first one holds the run.
 pub fn devices(matches: &ArgMatches) -> anyhow::Result<Vec<DeviceChoice>> {
     let parse = |option, name: &str| -> anyhow::Result<DeviceChoice> {
         let numbered = name.parse().ok().map(|n| DeviceChoice::Gpu(Some(n)));
@@ -117,29 +118,29 @@ pub fn devices(matches: &ArgMatches) -> anyhow::Result<Vec<DeviceChoice>> {
     };
     match matches.get_many::<String>("devices") {
         Some(names) => names.map(|name| parse("devices", name)).collect(),
-        None => Ok(vec![parse("device", matches.get_one::<String>("device").expect("it has a default"))?]),
+        None => Ok(vec![parse("device", matches.get_one::<String>("device").expect("the option has a default"))?]),
     }
 }
 
-/// A new run.
-fn planned(matches: &ArgMatches) -> anyhow::Result<Run> {
+/// Creates a new run.
+fn new_run(matches: &ArgMatches) -> anyhow::Result<Run> {
     let (dataset, recipe) = (matches.get_one::<String>("dataset"), matches.get_one::<String>("recipe"));
-    let embedded = recipe.is_none() && dataset.is_none_or(|d| *d == Dataset::Synthetic.to_string());
+    let built_in = recipe.is_none() && dataset.is_none_or(|d| *d == Dataset::Synthetic.to_string());
     let mut config = match recipe {
         Some(name) => recipe::read(name)?,
-        None if embedded => TrainConfig::demo(),
+        None if built_in => TrainConfig::demo(),
         None => TrainConfig::default(),
     };
     apply(&mut config, matches)?;
     let baseline = match matches.get_one::<String>("baseline").map(String::as_str) {
-        None if embedded && config.objective != Objective::Ce => Some(Objective::Ce),
+        None if built_in && config.objective != Objective::Ce => Some(Objective::Ce),
         None | Some("none") => None,
         Some(name) => Some(name.parse().map_err(|e| anyhow::anyhow!("--baseline: {e}"))?),
     };
     if baseline == Some(config.objective) {
-        bail!("--baseline {}: it is the objective itself", config.objective);
+        bail!("--baseline {} is the objective itself: choose another, or none", config.objective);
     }
-    let weights = matches.get_one::<String>("weights").map(|path| Saved::read(Path::new(path))).transpose()?;
+    let weights = matches.get_one::<String>("weights").map(|path| CheckpointFile::read(Path::new(path))).transpose()?;
     if let Some(saved) = &weights {
         let arrays = saved.checkpoint.model_arrays();
         (config.model, _) = Architecture::infer(&arrays).context("--weights")?;
@@ -148,113 +149,112 @@ fn planned(matches: &ArgMatches) -> anyhow::Result<Run> {
     if matches.get_flag("plan") {
         return Ok(Run { config, baseline, out: PathBuf::new() });
     }
-    let beginning = weights.map(|saved| (PathBuf::from(run_dir::WEIGHTS), saved.bytes));
-    planned_at(matches, config, baseline, beginning)
+    let initial_file = weights.map(|saved| (PathBuf::from(run_dir::WEIGHTS), saved.bytes));
+    create_run_dir(matches, config, baseline, initial_file)
 }
 
-/// Makes the directory of a run, with the file that it begins with, if there is one: its path there and its bytes.
-fn planned_at(
+/// Creates the directory of a run. `initial_file` is the path inside it and the content of the file that the run starts from.
+fn create_run_dir(
     matches: &ArgMatches,
     config: TrainConfig,
     baseline: Option<Objective>,
-    beginning: Option<(PathBuf, Vec<u8>)>,
+    initial_file: Option<(PathBuf, Vec<u8>)>,
 ) -> anyhow::Result<Run> {
     let out = match matches.get_one::<String>("out") {
         Some(out) => {
             let out = PathBuf::from(out);
-            if RunDirectory::begun(&out)? {
-                bail!("{0} holds a run: go on with it by --resume {0}, or choose another --out", out.display());
+            if RunDirectory::has_started(&out)? {
+                bail!("{0} contains a run: resume it with --resume {0}, or choose another --out", out.display());
             }
             out
         }
         None => unused_run_dir(&format!("{}-{}-{}", config.dataset, config.model, config.objective)),
     };
-    let make = |folder: &Path| {
-        fs::create_dir_all(folder).with_context(|| format!("could not create the directory {}", folder.display()))
-    };
-    make(&out)?;
+    files::create_dir(&out)?;
     let stale = out.join(run_dir::WEIGHTS);
     match (stale.exists(), out.join("run.json").exists()) {
-        // Of a start that never came to training: not this run's.
+        // It belongs to an earlier run in this directory that never started training.
         (true, true) => fs::remove_file(&stale).with_context(|| format!("could not remove {}", stale.display()))?,
-        (true, false) => bail!("{} is there and of no run: choose another --out", stale.display()),
+        (true, false) => bail!("{} exists and does not belong to a run: choose another --out", stale.display()),
         (false, _) => {}
     }
-    if let Some((name, bytes)) = beginning {
+    if let Some((name, bytes)) = initial_file {
         let path = out.join(name);
-        path.parent().map(make).transpose()?;
+        path.parent().map(files::create_dir).transpose()?;
         files::write(&path, &bytes)?;
     }
-    // Last of all: with it the directory holds a run.
+    // Written last, because it marks the directory as a run.
     let plan = Plan { config: config.to_pairs(), baseline: baseline.map(|objective| objective.to_string()) };
     files::write(&out.join("run.json"), serde_json::to_string_pretty(&plan)?.as_bytes())?;
     Ok(Run { config, baseline, out })
 }
 
-/// Sets what was given on the command line.
+/// Applies the settings that were given on the command line.
 fn apply(config: &mut TrainConfig, matches: &ArgMatches) -> anyhow::Result<()> {
     for setting in TrainConfig::settings() {
         if matches.value_source(setting.key) == Some(ValueSource::CommandLine) {
-            let value: &String = matches.get_one(setting.key).expect("it was given");
+            let value: &String = matches.get_one(setting.key).expect("the option was given");
             config.set(setting.key, value).map_err(|e| anyhow::anyhow!("--{e}"))?;
         }
     }
     Ok(())
 }
 
-/// A run whose checkpoint came from elsewhere, in a directory of its own.
-fn moved(matches: &ArgMatches, file: &Path) -> anyhow::Result<Run> {
-    // The page knows of no directories.
-    refuse_settings(matches, &["data-dir", "out"])?;
-    let Saved { bytes, checkpoint } = Saved::read(file)?;
+/// Creates a run in a new directory from a checkpoint, such as one that was saved in the page.
+fn run_from_checkpoint(matches: &ArgMatches, file: &Path) -> anyhow::Result<Run> {
+    // Checkpoints of the page contain no directories.
+    reject_settings(matches, &["data-dir", "out"])?;
+    let CheckpointFile { bytes, checkpoint } = CheckpointFile::read(file)?;
     let config = train::check_run(&checkpoint).and_then(|()| train::config_of(&checkpoint));
     let mut config = config.with_context(|| file.display().to_string())?;
     apply(&mut config, matches)?;
     let path = RunDirectory::checkpoint_path(Path::new(&config.objective.to_string()));
-    planned_at(matches, config, None, Some((path, bytes)))
+    create_run_dir(matches, config, None, Some((path, bytes)))
 }
 
-/// The run in the directory that was named for it, or a new one there: the same command begins and goes on, as a
-/// scheduler gives it.
-fn found(matches: &ArgMatches) -> anyhow::Result<Run> {
-    let out = matches.get_one::<String>("out").context("--resume auto needs --out: where the run is, or will be")?;
-    if !RunDirectory::begun(Path::new(out))? {
-        return planned(matches);
+/// Resumes the run in `--out` or starts it there, so that a scheduler can repeat the same command.
+fn resume_or_new(matches: &ArgMatches) -> anyhow::Result<Run> {
+    let out = matches.get_one::<String>("out").context("--resume auto needs --out, the directory of the run")?;
+    if !RunDirectory::has_started(Path::new(out))? {
+        return new_run(matches);
     }
-    let run = resumed(Path::new(out))?;
-    let mut asked = match matches.get_one::<String>("recipe") {
+    let run = resume(Path::new(out))?;
+    let mut requested = match matches.get_one::<String>("recipe") {
         Some(name) => recipe::read(name)?,
         None => run.config.clone(),
     };
-    apply(&mut asked, matches)?;
+    apply(&mut requested, matches)?;
     if let Some(path) = matches.get_one::<String>("weights") {
-        let [given, kept] =
+        let [given, stored] =
             [path.into(), Path::new(out).join(run_dir::WEIGHTS)].map(|path: PathBuf| fs::read(path).ok());
-        if given.is_none() || given != kept {
+        if given.is_none() || given != stored {
             bail!(
-                "the run in {out} did not begin with {path}: leave out --weights, or begin another run in another --out"
+                "the run in {out} did not start from {path}: leave out --weights, or start a new run in another --out"
             );
         }
-        // They are the weights'.
-        (asked.model, asked.normalize) = (run.config.model, run.config.normalize);
+        // The weights determine these.
+        (requested.model, requested.normalize) = (run.config.model, run.config.normalize);
     }
-    let is = run.baseline.map_or("none".to_owned(), |objective| objective.to_string());
-    if let Some(given) = matches.get_one::<String>("baseline").filter(|given| **given != is) {
+    let baseline = run.baseline.map_or("none".to_owned(), |objective| objective.to_string());
+    if let Some(given) = matches.get_one::<String>("baseline").filter(|given| **given != baseline) {
         bail!(
-            "the run in {out} has baseline {is}, not {given}: leave out --baseline, or begin another run in another --out"
+            "the run in {out} has baseline {baseline}, not {given}: leave out --baseline, or start a new run in another --out"
         );
     }
-    if let Some(((key, is), (_, asked))) = run.config.pairs().into_iter().zip(asked.pairs()).find(|(a, b)| a != b) {
-        bail!("the run in {out} has {key} {is}, not {asked}: leave out --{key}, or begin another run in another --out");
+    if let Some(((key, is), (_, requested))) =
+        run.config.pairs().into_iter().zip(requested.pairs()).find(|(a, b)| a != b)
+    {
+        bail!(
+            "the run in {out} has {key} {is}, not {requested}: leave out --{key}, or start a new run in another --out"
+        );
     }
     Ok(run)
 }
 
-/// The run in a directory.
-fn resumed(folder: &Path) -> anyhow::Result<Run> {
+/// Returns the run in a directory.
+fn resume(folder: &Path) -> anyhow::Result<Run> {
     let path = folder.join("run.json");
-    let text = fs::read_to_string(&path)
-        .with_context(|| format!("{} is not a run: could not read {}", folder.display(), path.display()))?;
+    let text = files::read_text(&path).with_context(|| format!("{} is not a run", folder.display()))?;
     let plan: Plan = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
     let config = TrainConfig::from_pairs(&plan.config).with_context(|| path.display().to_string())?;
     let baseline =
@@ -262,14 +262,15 @@ fn resumed(folder: &Path) -> anyhow::Result<Run> {
     Ok(Run { config, baseline, out: folder.to_owned() })
 }
 
-/// Settings are part of a run: giving others, but for some, would make it another run.
-fn refuse_settings(matches: &ArgMatches, but: &[&str]) -> anyhow::Result<()> {
+/// Rejects settings on the command line of a resumed run, except `allowed`.
+fn reject_settings(matches: &ArgMatches, allowed: &[&str]) -> anyhow::Result<()> {
     let mut given =
         TrainConfig::settings().into_iter().map(|setting| setting.key).chain(["baseline", "out", "recipe", "weights"]);
-    let other =
-        |key: &&str| !but.contains(key) && matches.value_source(key).is_some_and(|s| s != ValueSource::DefaultValue);
+    let other = |key: &&str| {
+        !allowed.contains(key) && matches.value_source(key).is_some_and(|s| s != ValueSource::DefaultValue)
+    };
     match given.find(other) {
-        Some(key) => bail!("--resume goes on with the run as it was: leave out --{key}, or start another run"),
+        Some(key) => bail!("--resume continues the run with its own settings: leave out --{key}, or start a new run"),
         None => Ok(()),
     }
 }

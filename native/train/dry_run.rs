@@ -1,4 +1,4 @@
-//! `--plan`: what a run would take, told from a few steps of it: on parts of a batch, and on whole ones where that is quick.
+//! `--plan`: estimates the time and memory of a run from a few steps on parts of a batch, and on whole batches if they are fast.
 
 use std::time::{Duration, Instant};
 
@@ -13,35 +13,35 @@ use otjr_cli::memory;
 
 use crate::train_loop::Data;
 
-/// The parts of the batch that are tried, the smaller first: the most memory that was held never falls.
-const SHARES: [usize; 2] = [4, 2];
-/// Steps timed at each, after one that is not; their median counts.
+/// The measured batches are 1/4 and 1/2 of the whole batch. The smaller comes first, because peak memory never decreases.
+const DIVISORS: [usize; 2] = [4, 2];
+/// Timed steps of each batch size, after one warm-up step. The median is used.
 const STEPS: usize = 5;
-/// Seconds that steps of the whole batch may take to be tried.
-const QUICK: f64 = 60.0;
+/// Whole batches are measured if that takes at most this many seconds.
+const WHOLE_BATCH_LIMIT: f64 = 60.0;
 
-/// One measurement.
+/// Time and memory of steps with one batch size.
 #[derive(Clone, Copy)]
-struct Tried {
+struct Measurement {
     batch: usize,
-    /// Of a step.
+    /// Seconds of a step.
     seconds: f64,
-    /// The most that the program has held, in bytes, where the system tells.
+    /// Peak memory in bytes, if the system reports it.
     memory: Option<u64>,
 }
 
-impl Tried {
-    /// What a larger batch would take. Memory grows along a line through this and a smaller one; time nearly in
-    /// proportion, and a slope would multiply what disturbs it.
-    fn in_proportion(self, batch: usize, small: Self) -> Self {
-        let ahead = (batch - self.batch) as f64 / (self.batch - small.batch).max(1) as f64;
-        let along = |(a, b): (u64, u64)| b + ((b - a) as f64 * ahead) as u64;
+impl Measurement {
+    /// Extrapolates to a larger batch. Memory is extrapolated linearly from this and a smaller batch. Time is proportional to the
+    /// batch size, because a slope would amplify noise.
+    fn extrapolate(self, batch: usize, small: Self) -> Self {
+        let factor = (batch - self.batch) as f64 / (self.batch - small.batch).max(1) as f64;
+        let extrapolated = |(a, b): (u64, u64)| b + ((b - a) as f64 * factor) as u64;
         let seconds = self.seconds * batch as f64 / self.batch as f64;
-        Self { batch, seconds, memory: small.memory.zip(self.memory).map(along) }
+        Self { batch, seconds, memory: small.memory.zip(self.memory).map(extrapolated) }
     }
 }
 
-/// Prints the plan of a run on the first device and the others.
+/// Prints the estimates for a run on the first device and the others.
 pub fn print(config: &TrainConfig, data: &Data, opened: &Opened, others: &[Opened]) -> anyhow::Result<()> {
     let Data { splits: Splits { train: data, .. }, extra, .. } = data;
     let mut trainer = Trainer::new(config, data, &opened.device)?;
@@ -53,31 +53,38 @@ pub fn print(config: &TrainConfig, data: &Data, opened: &Opened, others: &[Opene
     let parameters = trainer.model.parameters();
     let flops = 2 * batch as u64 * passes_per_step(config).multiply_adds(&mut trainer.model);
 
-    let mut tried = |batch: usize| {
+    let mut measure_batch = |batch: usize| {
         trainer.config = TrainConfig { batch, rate: 0.0, ..config.clone() };
         measure(&mut trainer, batch, data, opened)
     };
-    let [small, large] = SHARES.map(|share| tried((batch / share).max(2 * devices.len()).min(batch)));
+    let [small, large] = DIVISORS.map(|divisor| measure_batch((batch / divisor).max(2 * devices.len()).min(batch)));
     let (small, large) = (small?, large?);
-    let said = large.in_proportion(batch, small);
-    let quick = said.seconds * (1 + STEPS) as f64 <= QUICK;
-    let Tried { seconds, memory, .. } = if quick { tried(batch)? } else { said };
+    let estimate = large.extrapolate(batch, small);
+    let quick = estimate.seconds * (1 + STEPS) as f64 <= WHOLE_BATCH_LIMIT;
+    let Measurement { seconds, memory, .. } = if quick { measure_batch(batch)? } else { estimate };
     let span = |seconds: f64| HumanDuration(Duration::from_secs_f64(seconds)).to_string();
     let rows = [
         ("network", format!("{}, {parameters} parameters", config.model)),
         ("objective", config.objective.to_string()),
         ("device", devices.join(", ")),
         ("steps", format!("{steps} of {batch} images: {} epochs of {per_epoch}", config.epochs)),
-        ("work", format!("{:.2} TFLOP a step, {:.2} PFLOP in all", flops as f64 / 1e12, (flops * steps) as f64 / 1e15)),
+        (
+            "work",
+            format!(
+                "{:.2} TFLOP for each step, {:.2} PFLOP in total",
+                flops as f64 / 1e12,
+                (flops * steps) as f64 / 1e15
+            ),
+        ),
         ("speed", format!("{:.0} GFLOP/s", flops as f64 / 1e9 / seconds)),
         (
             "memory",
             match memory {
                 Some(bytes) if !opened.name.starts_with("CPU") => {
-                    format!("{:.2} GB beside the GPU's, which does not tell", bytes as f64 / 1e9)
+                    format!("{:.2} GB, without GPU memory, which is not reported", bytes as f64 / 1e9)
                 }
                 Some(bytes) => format!("{:.2} GB", bytes as f64 / 1e9),
-                None => "this system does not tell".to_owned(),
+                None => "not reported by this system".to_owned(),
             },
         ),
         ("step", format!("{seconds:.3} s")),
@@ -92,7 +99,7 @@ pub fn print(config: &TrainConfig, data: &Data, opened: &Opened, others: &[Opene
     Ok(())
 }
 
-fn measure(trainer: &mut Trainer, batch: usize, data: &ImageSet, opened: &Opened) -> anyhow::Result<Tried> {
+fn measure(trainer: &mut Trainer, batch: usize, data: &ImageSet, opened: &Opened) -> anyhow::Result<Measurement> {
     let mut step = || -> anyhow::Result<()> {
         trainer.step = 0;
         trainer.step(data);
@@ -108,5 +115,5 @@ fn measure(trainer: &mut Trainer, batch: usize, data: &ImageSet, opened: &Opened
         times.push(begin.elapsed().as_secs_f64());
     }
     times.sort_by(f64::total_cmp);
-    Ok(Tried { batch, seconds: times[STEPS / 2], memory: memory::peak() })
+    Ok(Measurement { batch, seconds: times[STEPS / 2], memory: memory::peak() })
 }

@@ -1,12 +1,12 @@
-//! A second set of images to train on, such as generated ones.
+//! A second data set for training, such as generated images.
 
 use std::{fs::File, io::BufReader, path::Path};
 
 use anyhow::Context;
 use otjr::data::{ImageSet, Splits, archive, folder, npz};
 
-/// All images at `path`, a folder or an archive, if they go with those of `classes`: by the names of their classes, or
-/// by their numbers where they have no names.
+/// Loads all images at `path`, a folder or an archive. Class names, or class numbers if there are no names, must match
+/// `classes`.
 pub fn load(path: &str, classes: &[String]) -> anyhow::Result<ImageSet> {
     let open = || File::open(path).map(BufReader::new).with_context(|| format!("could not read {path}"));
     let mut all = if path.ends_with(".npz") {
@@ -18,11 +18,11 @@ pub fn load(path: &str, classes: &[String]) -> anyhow::Result<ImageSet> {
         train.labels.extend(test.labels);
         train
     };
-    let place = |class: &String| {
+    let index = |class: &String| {
         let found = classes.iter().position(|known| known == class);
-        found.with_context(|| format!("--extra {path}: its class '{class}' is none of {}", classes.join(", ")))
+        found.with_context(|| format!("--extra {path}: its class '{class}' is not one of {}", classes.join(", ")))
     };
-    let named: anyhow::Result<Vec<usize>> = all.classes.iter().map(place).collect();
+    let named: anyhow::Result<Vec<usize>> = all.classes.iter().map(index).collect();
     let numbered = all.classes.iter().enumerate().all(|(i, class)| *class == i.to_string());
     let labels = match named {
         Err(_) if numbered && all.classes.len() <= classes.len() => (0..all.classes.len()).collect(),

@@ -1,4 +1,4 @@
-//! The report as a page in one file: no script, nothing fetched.
+//! The report as one HTML file without scripts and external resources.
 
 use std::{env::consts, process::Command, thread};
 
@@ -8,22 +8,23 @@ use otjr::{data::image::encode_png, evaluate::Accuracy, settings::Settings, trai
 
 use crate::{
     plot::{self, Measure},
-    report::{Outcome, Report, attack, shown},
+    report::{Outcome, Report, attack_name, example_images},
 };
 
 const STYLE: &str = include_str!("report.css");
 
-/// What is drawn, and how it is called.
+/// Titles and values of the training curves.
 const MEASURES: [(&str, Measure); 7] = [
     ("Cross-entropy", Measure::Step(|record| Some(record.ce))),
-    ("Distance between clean and attacked logits", Measure::Step(|record| record.distance)),
+    ("Distance between clean and adversarial logits", Measure::Step(|record| record.distance)),
     ("Jacobian penalty R", Measure::Step(|record| record.jacobian)),
-    ("Loss: all of these, weighted", Measure::Step(|record| Some(record.loss))),
+    ("Loss: weighted sum of these terms", Measure::Step(|record| Some(record.loss))),
     ("Learning rate", Measure::Step(|record| Some(record.rate))),
-    ("Images set aside: right, %", Measure::Epoch(|judged| 100.0 * judged.clean)),
-    ("Images set aside: right under PGD-10, %", Measure::Epoch(|judged| 100.0 * judged.robust)),
+    ("Held-out images: clean accuracy, %", Measure::Epoch(|epoch| 100.0 * epoch.clean)),
+    ("Held-out images: accuracy under PGD-10, %", Measure::Epoch(|epoch| 100.0 * epoch.robust)),
 ];
 
+/// Returns the page.
 pub fn page(report: &Report) -> anyhow::Result<Markup> {
     let curves = MEASURES.map(|(name, measure)| Ok((name, plot::curve(report.runs, measure)?)));
     let curves = curves.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
@@ -62,8 +63,8 @@ pub fn page(report: &Report) -> anyhow::Result<Markup> {
                     section {
                         h2 { "Adversarial images" }
                         p {
-                            "Under " (attack()) ", each to its end. Beside an adversarial image stands the change alone, "
-                            "magnified as it says; gray is unchanged."
+                            "Under " (attack_name()) ", with all steps. The perturbation is shown next to each adversarial image, "
+                            "magnified by the given factor; gray means no change."
                         }
                         (gallery(report))
                     }
@@ -80,8 +81,8 @@ pub fn page(report: &Report) -> anyhow::Result<Markup> {
                         (settings(report.config))
                     }
                     section {
-                        h2 { "Where and how long" }
-                        (circumstances(report))
+                        h2 { "Machine and time" }
+                        (machine(report))
                     }
                 }
             }
@@ -89,7 +90,7 @@ pub fn page(report: &Report) -> anyhow::Result<Markup> {
     })
 }
 
-/// A table that scrolls by itself where the screen is narrow.
+/// Returns a table that scrolls horizontally on narrow screens.
 fn table(caption: &str, heads: &[&str], rows: Markup) -> Markup {
     html! {
         div.table tabindex="0" role="region" aria-label=(caption) {
@@ -117,21 +118,21 @@ fn results(runs: &[Outcome]) -> Markup {
             }
         }
     };
-    table("Recognized, of the test images", &["objective", "clean", &attack()], rows)
+    table("Accuracy on the test images", &["objective", "clean", &attack_name()], rows)
 }
 
 fn gallery(report: &Report) -> Markup {
     let (test, classes) = (&report.data.test, &report.data.test.classes);
-    let image = |pixels: &[u8], what: &str| {
+    let image = |pixels: &[u8], alt: &str| {
         let data = format!("data:image/png;base64,{}", STANDARD.encode(encode_png(pixels)));
-        html! { img src=(data) alt=(what) width="96" height="96"; }
+        html! { img src=(data) alt=(alt) width="96" height="96"; }
     };
     let verdict = |class: usize, label: usize| {
         let (kind, sign) = if class == label { ("right", "✓") } else { ("wrong", "✗") };
         html! { b class=(kind) { (classes[class]) "\u{a0}" (sign) } }
     };
     html! {
-        @for (k, i) in shown(test).into_iter().enumerate() {
+        @for (k, i) in example_images(test).into_iter().enumerate() {
             @let label = usize::from(test.labels[i]);
             div.pair {
                 figure {
@@ -143,14 +144,14 @@ fn gallery(report: &Report) -> Markup {
                     @let [clean, attacked] = pair.classes;
                     @let changed = pair.attacked != test.image(i);
                     figure {
-                        (image(&pair.attacked, "attacked"))
-                        @if changed { (image(&pair.change.pixels, "change")) }
+                        (image(&pair.attacked, "adversarial"))
+                        @if changed { (image(&pair.change.pixels, "perturbation")) }
                         figcaption {
                             (run.objective) ": "
-                            @if clean != label { "wrong unattacked, " } @else if attacked != label { (classes[clean]) " → " }
+                            @if clean != label { "misclassified without attack, " } @else if attacked != label { (classes[clean]) " → " }
                             (verdict(attacked, label))
-                            @if changed { ", change\u{a0}×\u{a0}" (pair.change.factor) }
-                            @else if clean == label { ", nothing worse was found" }
+                            @if changed { ", perturbation\u{a0}×\u{a0}" (pair.change.factor) }
+                            @else if clean == label { ", no perturbation found" }
                         }
                     }
                 }
@@ -177,8 +178,8 @@ fn attacks(runs: &[Outcome]) -> Markup {
     };
     html! {
         (table(
-            "What each attack leaves",
-            &["objective", "attack", "right before", "right after", "queries", "gradients", "time"],
+            "Correctly classified images before and after each attack",
+            &["objective", "attack", "before", "after", "forward passes", "gradients", "time"],
             rows,
         ))
         @for run in runs {
@@ -191,7 +192,7 @@ fn classes(report: &Report) -> Markup {
     let test = &report.data.test;
     let mut heads = vec!["class".to_owned(), "images".to_owned()];
     for run in report.runs {
-        heads.extend([format!("{}, clean", run.objective), format!("{}, {}", run.objective, attack())]);
+        heads.extend([format!("{}, clean", run.objective), format!("{}, {}", run.objective, attack_name())]);
     }
     let share = |accuracy: &Accuracy| {
         let shares = accuracy.shares().map(|share| if accuracy.images == 0 { "–".into() } else { percent(share) });
@@ -206,7 +207,7 @@ fn classes(report: &Report) -> Markup {
             }
         }
     };
-    table("Recognized, of each class", &heads.iter().map(String::as_str).collect::<Vec<_>>(), rows)
+    table("Accuracy by class", &heads.iter().map(String::as_str).collect::<Vec<_>>(), rows)
 }
 
 fn settings(config: &TrainConfig) -> Markup {
@@ -219,7 +220,7 @@ fn settings(config: &TrainConfig) -> Markup {
     }
 }
 
-fn circumstances(report: &Report) -> Markup {
+fn machine(report: &Report) -> Markup {
     let cores = thread::available_parallelism().map_or("an unknown number of".into(), |n| n.to_string());
     let trained = report.runs.iter().map(|run| (&run.objective, run.seconds));
     let attacked: f64 = report.runs.iter().flat_map(|run| &run.attacks).map(|attack| attack.seconds).sum();
@@ -231,7 +232,7 @@ fn circumstances(report: &Report) -> Markup {
                 dd { (consts::OS) ", " (consts::ARCH) ", " (cores) " cores, " (rayon::current_num_threads()) " threads used" }
             }
             div { dt { "Program" } dd { "otjr " (env!("CARGO_PKG_VERSION")) } }
-            @if let Some(commit) = commit() { div { dt { "Commit of the sources" } dd { (commit) } } }
+            @if let Some(commit) = commit() { div { dt { "Git commit" } dd { (commit) } } }
             @for (objective, seconds) in trained {
                 div { dt { "Training, " (objective) } dd { (format!("{seconds:.1} s")) } }
             }
@@ -241,8 +242,8 @@ fn circumstances(report: &Report) -> Markup {
     }
 }
 
-/// Where the checkout stands that the program was built in, if it is still there. Asked for now: told at build time, every
-/// commit would build all again.
+/// Returns the Git commit of the source directory, if it still exists. It is read at run time, because reading it at build time
+/// would rebuild everything after each commit.
 fn commit() -> Option<String> {
     let arguments = ["-C", env!("CARGO_MANIFEST_DIR"), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"];
     let git = Command::new("git").args(arguments).output().ok().filter(|git| git.status.success())?;

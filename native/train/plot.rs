@@ -1,4 +1,4 @@
-//! Images of results.
+//! Charts of results.
 
 use anyhow::anyhow;
 use otjr::train::{Record, validation::Validation};
@@ -8,15 +8,15 @@ use otjr_cli::style::{self, COLORS};
 
 use crate::report::Outcome;
 
-/// Points of a line at most: no image shows more.
+/// Maximum number of points of a line.
 const POINTS: usize = 600;
 
-/// What is measured over a run.
+/// A value over the course of a run.
 #[derive(Clone, Copy)]
 pub enum Measure {
-    /// At each step, if it is there.
+    /// A value of each step, if it has one.
     Step(fn(&Record) -> Option<f32>),
-    /// At each epoch that was judged.
+    /// A value of each evaluated epoch.
     Epoch(fn(&Validation) -> f64),
 }
 
@@ -28,8 +28,8 @@ impl Measure {
         }
     }
 
-    /// What it is drawn over.
-    fn over(self) -> &'static str {
+    /// Returns the name of the x axis.
+    fn x_name(self) -> &'static str {
         match self {
             Self::Step(_) => "step",
             Self::Epoch(_) => "epoch",
@@ -40,7 +40,7 @@ impl Measure {
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-/// An SVG: the cross-entropy of each run over its steps, and each run's clean and robust accuracy as bars.
+/// Returns an SVG with the cross-entropy of each run over its steps, and the clean and robust accuracies as bars.
 pub fn curves(runs: &[Outcome]) -> anyhow::Result<String> {
     svg((960, 400), |area| {
         area.fill(&WHITE)?;
@@ -50,7 +50,7 @@ pub fn curves(runs: &[Outcome]) -> anyhow::Result<String> {
     })
 }
 
-/// An SVG without background, caption or legend: a measure of each run; none if no run has it.
+/// Returns an SVG with a value of each run, without background, caption and legend, or `None` if no run has the value.
 pub fn curve(runs: &[Outcome], measure: Measure) -> anyhow::Result<Option<String>> {
     let measured = runs.iter().any(|run| !measure.points(run).is_empty());
     measured.then(|| svg((480, 280), |area| lines(area, None, runs, measure))).transpose()
@@ -69,11 +69,11 @@ fn svg(size: (u32, u32), draw: impl Fn(&Area) -> Drawn) -> anyhow::Result<String
 fn lines(area: &Area, caption: Option<&str>, runs: &[Outcome], measure: Measure) -> Drawn {
     let points = |run: &Outcome| {
         let all = measure.points(run);
-        // Means of neighbors, where there are too many.
-        let together = all.len().div_ceil(POINTS).max(1);
+        // Neighboring points are averaged if there are too many.
+        let chunk = all.len().div_ceil(POINTS).max(1);
         let mean =
             |part: &[(u64, f32)]| (part[part.len() / 2].0, part.iter().map(|p| p.1).sum::<f32>() / part.len() as f32);
-        all.chunks(together).map(mean).collect::<Vec<_>>()
+        all.chunks(chunk).map(mean).collect::<Vec<_>>()
     };
     let all: Vec<Vec<(u64, f32)>> = runs.iter().map(points).collect();
     let last = all.iter().filter_map(|points| points.last()).map(|p| p.0).max().unwrap_or(1);
@@ -86,7 +86,7 @@ fn lines(area: &Area, caption: Option<&str>, runs: &[Outcome], measure: Measure)
     let mut chart = (chart.margin(16).x_label_area_size(40).y_label_area_size(56))
         .build_cartesian_2d(0u64..last, lowest * 1.05..highest * 1.05)?;
     let mesh = &mut chart.configure_mesh();
-    mesh.x_desc(measure.over())
+    mesh.x_desc(measure.x_name())
         .x_labels(5)
         .y_labels(6)
         .light_line_style(TRANSPARENT)

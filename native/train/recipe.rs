@@ -1,11 +1,12 @@
-//! Recipes: the settings of a run under a name.
+//! Recipes: named sets of settings.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use otjr::{loss::Objective, settings::Settings, train::TrainConfig};
+use otjr_cli::files;
 
-/// Each begins with a line of comment that says what it is.
+/// Name and content. The first line of each file is a comment that describes it.
 const RECIPES: &[(&str, &str)] = &[
     ("cifar10", include_str!("recipes/cifar10.toml")),
     ("cifar100", include_str!("recipes/cifar100.toml")),
@@ -14,7 +15,7 @@ const RECIPES: &[(&str, &str)] = &[
     ("comparison", include_str!("recipes/comparison.toml")),
 ];
 
-/// What there is, a line each.
+/// Returns a line for each recipe.
 pub fn list() -> String {
     let line = |(name, text): &(&str, &str)| {
         let about = text.lines().next().unwrap_or_default().trim_start_matches("# ");
@@ -23,7 +24,7 @@ pub fn list() -> String {
     RECIPES.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The settings of a recipe: `otjr-cifar10`, or a file like those in `native/train/recipes`.
+/// Returns the settings of a recipe such as `otjr-cifar10`, or of a file like those in `native/train/recipes`.
 pub fn read(name: &str) -> anyhow::Result<TrainConfig> {
     let mut config = TrainConfig::default();
     let known = name.split_once('-').and_then(|(objective, recipe)| {
@@ -36,11 +37,11 @@ pub fn read(name: &str) -> anyhow::Result<TrainConfig> {
             config.objective = objective;
         }
         None if Path::new(name).is_file() => {
-            let text = fs::read_to_string(name).with_context(|| format!("could not read {name}"))?;
+            let text = files::read_text(name)?;
             apply(&mut config, &text).with_context(|| name.to_owned())?;
         }
         None => bail!(
-            "there is no recipe '{name}', nor a file of that name. There are, for each OBJECTIVE ({}):\n{}",
+            "'{name}' is neither a recipe nor a file. Recipes, for each OBJECTIVE ({}):\n{}",
             Objective::ALL.iter().map(Objective::to_string).collect::<Vec<_>>().join(" "),
             list()
         ),

@@ -1,4 +1,4 @@
-//! What a run came to: as a table in the terminal, as Markdown, JSON, a page and an image.
+//! Results of a run as a table in the terminal, as Markdown, JSON and HTML, and as a chart.
 
 use std::path::{Path, PathBuf};
 
@@ -16,20 +16,20 @@ use otjr_cli::{console::Console, files};
 
 use crate::{html, plot};
 
-/// The result of one objective.
+/// Results of one objective.
 #[derive(Serialize)]
 pub struct Outcome {
     pub objective: String,
     pub accuracy: Accuracy,
-    /// The same of each class.
+    /// Accuracy of each class.
     pub classes: Vec<Accuracy>,
     pub attacks: Vec<evaluate::Record>,
-    /// What casts doubt on the result, for people.
+    /// Warnings.
     pub flags: Vec<String>,
-    /// That training took, all sittings together.
+    /// Training time of all sessions.
     pub seconds: f64,
     pub model: PathBuf,
-    /// Of the images that [`shown`] chooses.
+    /// Adversarial images of [`example_images`].
     #[serde(skip)]
     pub pairs: Vec<Pair>,
     #[serde(skip)]
@@ -38,7 +38,7 @@ pub struct Outcome {
     pub validations: Vec<train::validation::Validation>,
 }
 
-/// A run that is over, with all that is said of it.
+/// Everything that the report of a finished run contains.
 pub struct Report<'a> {
     pub config: &'a TrainConfig,
     pub opened: &'a Opened,
@@ -46,38 +46,39 @@ pub struct Report<'a> {
     pub runs: &'a [Outcome],
 }
 
-/// The test images that are shown beside what the attack makes of them: one of a class, of the first classes.
-pub fn shown(test: &ImageSet) -> Vec<usize> {
+/// Returns the indices of the test images that the report shows: the first image of each of the first six classes.
+pub fn example_images(test: &ImageSet) -> Vec<usize> {
     let first = |label| test.labels.iter().position(|l| usize::from(*l) == label);
     (0..test.classes.len()).filter_map(first).take(6).collect()
 }
 
-/// What the models are judged by: `PGD-20 8/255`.
-pub fn attack() -> String {
+/// Returns the name of the attack: `PGD-20 8/255`.
+pub fn attack_name() -> String {
     let attack = AttackConfig::default();
     format!("PGD-{} {}", attack.steps, attack.get("epsilon").unwrap_or_default())
 }
 
 impl Report<'_> {
+    /// Returns the network and the data set.
     pub fn title(&self) -> String {
         format!("{} on {}", self.config.model, self.config.dataset)
     }
 
-    /// How it came about, in a line.
+    /// Returns one line about settings, device and test images.
     pub fn about(&self) -> String {
         let TrainConfig { epochs, batch, seed, .. } = self.config;
         let (device, images) = (&self.opened.name, self.data.test.len());
         format!("{epochs} epochs, batch {batch}, seed {seed}, {device}; accuracy on {images} test images.")
     }
 
-    /// Prints what was found, and writes it into the run's directory.
+    /// Prints the results and writes all files to the run's directory.
     pub fn write(&self, out: &Path, console: Console) -> anyhow::Result<()> {
-        let mut table = format!("| objective | clean | {} | training |\n|---|---:|---:|---:|\n", attack());
+        let mut table = format!("| objective | clean | {} | training |\n|---|---:|---:|---:|\n", attack_name());
         for run in self.runs {
             let [clean, robust] = run.accuracy.shares().map(|share| 100.0 * share);
             table += &format!("| {} | {clean:.1} % | {robust:.1} % | {:.0} s |\n", run.objective, run.seconds);
         }
-        console.say(format_args!("\n{table}"));
+        console.print(format_args!("\n{table}"));
         let [md, html, json, svg] =
             ["report.md", "report.html", "report.json", "curves.svg"].map(|name| out.join(name));
         let text = format!("# {}\n\n{}\n\n{table}\n![curves](curves.svg)\n", self.title(), self.about());
@@ -86,7 +87,7 @@ impl Report<'_> {
         files::write(&json, serde_json::to_string_pretty(self.runs)?.as_bytes())?;
         files::write(&svg, plot::curves(self.runs)?.as_bytes())?;
         for run in self.runs {
-            console.say(format_args!("{} (opens in the page)", run.model.display()));
+            console.print(format_args!("{} (opens in the page)", run.model.display()));
         }
         println!("Written: {}, {}, {}", html.display(), md.display(), svg.display());
         Ok(())

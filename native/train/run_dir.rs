@@ -1,6 +1,6 @@
-//! The directory of one training run: `checkpoint.safetensors` to go on from, `log.jsonl` with a line a step, the same
-//! for TensorBoard, and at the end `model.safetensors`. Where images are set aside, `validation.jsonl` has a line an epoch, and `best.safetensors` is
-//! the model of the best one.
+//! Directory of one training run: `checkpoint.safetensors` to resume from, `log.jsonl` with a line for each step, the same
+//! values for TensorBoard, and finally `model.safetensors`. With held-out images, `validation.jsonl` contains a line for each
+//! epoch and `best.safetensors` the model of the best epoch.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -24,41 +24,43 @@ use otjr_cli::files;
 
 use crate::events::{self, Events};
 
-/// Beside `run.json`: what [`weights`] reads.
+/// File of the initial model, in the directory of `run.json`; see [`weights`].
 pub const WEIGHTS: &str = "weights.safetensors";
 const LOG: &str = "log.jsonl";
 const VALIDATION: &str = "validation.jsonl";
 const BEST: &str = "best.safetensors";
 
+/// Files of one training run.
 pub struct RunDirectory {
     path: PathBuf,
     log: File,
     events: Events,
-    /// Of the whole run, earlier sittings included.
+    /// Records of all steps, including earlier sessions.
     pub records: Vec<Record>,
     pub validations: Vec<Validation>,
 }
 
 impl RunDirectory {
-    /// The directory of a run that has done `step` steps, `per_epoch` in an epoch; later lines of its logs, written after
-    /// the last checkpoint of a sitting that was cut short, are dropped.
+    /// Opens the directory of a run after `step` steps, with `per_epoch` steps in each epoch. Removes later lines from the logs,
+    /// which an interrupted session wrote after its last checkpoint.
     pub fn open(path: &Path, step: u64, per_epoch: u64) -> anyhow::Result<Self> {
-        fs::create_dir_all(path).with_context(|| format!("could not create the directory {}", path.display()))?;
+        files::create_dir(path)?;
         let log_path = path.join(LOG);
-        let records = read(&log_path, |record: &Record| record.step <= step)?;
+        let records = read_log(&log_path, |record: &Record| record.step <= step)?;
         files::write(&log_path, lines(&records)?.as_bytes())?;
         let log = OpenOptions::new().append(true).open(&log_path);
         let log = log.with_context(|| format!("could not append to {}", log_path.display()))?;
-        let validations = read(&path.join(VALIDATION), |v: &Validation| v.epoch * per_epoch <= step)?;
+        let validations = read_log(&path.join(VALIDATION), |v: &Validation| v.epoch * per_epoch <= step)?;
         Ok(Self { path: path.to_owned(), log, events: Events::open(path, step)?, records, validations })
     }
 
+    /// Returns the path of the checkpoint.
     pub fn checkpoint_path(path: &Path) -> PathBuf {
         path.join("checkpoint.safetensors")
     }
 
-    /// Whether a run in `out` has come to training, or has been brought as a checkpoint.
-    pub fn begun(out: &Path) -> anyhow::Result<bool> {
+    /// Returns whether the run in `out` has started training, or was created from a checkpoint.
+    pub fn has_started(out: &Path) -> anyhow::Result<bool> {
         if !out.join("run.json").exists() {
             return Ok(false);
         }
@@ -67,17 +69,17 @@ impl RunDirectory {
         Ok(paths.into_iter().any(|path| path.join(LOG).exists() || Self::checkpoint_path(&path).exists()))
     }
 
-    /// The checkpoint in the directory, if there is one.
+    /// Reads the checkpoint, if there is one.
     pub fn checkpoint(path: &Path) -> anyhow::Result<Option<Checkpoint>> {
-        present(&Self::checkpoint_path(path))
+        read_if_present(&Self::checkpoint_path(path))
     }
 
-    /// Seconds that earlier sittings took.
-    pub fn earlier(&self) -> f64 {
-        self.events.earlier
+    /// Returns the training time of earlier sessions in seconds.
+    pub fn earlier_seconds(&self) -> f64 {
+        self.events.earlier_seconds
     }
 
-    /// Adds the steps since the last call, in which so many images a second were seen.
+    /// Appends the records of the last steps to the logs.
     pub fn append(&mut self, records: Vec<Record>, images_per_second: f64) -> anyhow::Result<()> {
         let written = self.log.write_all(lines(&records)?.as_bytes());
         written.with_context(|| format!("could not write {}", self.path.join(LOG).display()))?;
@@ -95,39 +97,39 @@ impl RunDirectory {
         Ok(())
     }
 
-    /// Saves the state of the run. The log must hold all steps up to here.
+    /// Saves a checkpoint. The log must contain all steps before it.
     pub fn save(&self, trainer: &Trainer) -> anyhow::Result<()> {
         let checkpoint = pollster::block_on(trainer.checkpoint())?;
         files::write(&Self::checkpoint_path(&self.path), &checkpoint.to_bytes())
     }
 
-    /// Adds what an epoch reached, and keeps its model if it is the best so far.
-    pub fn judge(&mut self, trainer: &Trainer, judged: Validation) -> anyhow::Result<()> {
-        self.validations.push(judged);
-        // The model first: a line whose model is missing would be believed.
-        if validation::best(&self.validations) == Some(&judged) {
+    /// Adds the accuracies of an epoch, and stores its model if it is the best so far.
+    pub fn add_validation(&mut self, trainer: &Trainer, validation: Validation) -> anyhow::Result<()> {
+        self.validations.push(validation);
+        // The model is written before its line in the log, so that no line exists without its model.
+        if validation::best(&self.validations) == Some(&validation) {
             self.write_model(trainer, BEST)?;
         }
         files::write(&self.path.join(VALIDATION), lines(&self.validations)?.as_bytes())?;
-        // TensorBoard shows a folder as a run of its own.
+        // TensorBoard shows each folder as a run.
         let folder = self.path.join("validation");
-        fs::create_dir_all(&folder).with_context(|| format!("could not create the directory {}", folder.display()))?;
+        files::create_dir(&folder)?;
         let scalars = |v: &Validation| {
-            let step = trainer.step / judged.epoch * v.epoch;
+            let step = trainer.step / validation.epoch * v.epoch;
             (step, vec![("accuracy/clean", v.clean as f32), ("accuracy/pgd-10", v.robust as f32)])
         };
-        let events = events::whole(self.validations.iter().map(scalars));
+        let events = events::file(self.validations.iter().map(scalars));
         files::write(&folder.join(format!("{}0", events::PREFIX)), &events)
     }
 
-    /// Writes the model alone, for others to open: that of the best epoch, if epochs were judged.
+    /// Writes `model.safetensors`: the model of the best epoch if epochs were evaluated, otherwise the last one.
     pub fn finish(&self, trainer: &Trainer, device: &Device) -> anyhow::Result<Model> {
         let (best, model) = (self.path.join(BEST), self.path.join("model.safetensors"));
         if self.validations.is_empty() {
             self.write_model(trainer, "model.safetensors")?;
             return Ok(trainer.final_model().clone());
         }
-        let Saved { bytes, checkpoint } = Saved::read(&best)?;
+        let CheckpointFile { bytes, checkpoint } = CheckpointFile::read(&best)?;
         files::write(&model, &bytes)?;
         Ok(Model::from_arrays(&checkpoint.model_arrays(), device)?)
     }
@@ -138,36 +140,36 @@ impl RunDirectory {
     }
 }
 
-/// A run or a model in a file: its bytes, and what they say.
-pub struct Saved {
+/// A checkpoint of a run or a model, with the bytes of its file.
+pub struct CheckpointFile {
     pub bytes: Vec<u8>,
     pub checkpoint: Checkpoint,
 }
 
-impl Saved {
+impl CheckpointFile {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let bytes = fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
+        let bytes = files::read(path)?;
         let checkpoint = Checkpoint::from_bytes(&bytes).with_context(|| path.display().to_string())?;
         Ok(Self { bytes, checkpoint })
     }
 }
 
-/// The model that the runs in a directory begin with, if not with fresh weights.
+/// Reads the initial model of the runs in a directory. Returns `None` if they start with random weights.
 pub fn weights(out: &Path) -> anyhow::Result<Option<Checkpoint>> {
-    present(&out.join(WEIGHTS))
+    read_if_present(&out.join(WEIGHTS))
 }
 
-/// What a file holds, if it is there.
-fn present(path: &Path) -> anyhow::Result<Option<Checkpoint>> {
-    if path.exists() { Ok(Some(Saved::read(path)?.checkpoint)) } else { Ok(None) }
+/// Reads a checkpoint, or returns `None` if the file does not exist.
+fn read_if_present(path: &Path) -> anyhow::Result<Option<Checkpoint>> {
+    if path.exists() { Ok(Some(CheckpointFile::read(path)?.checkpoint)) } else { Ok(None) }
 }
 
-/// The lines of a log that are wanted, up to the first one that is not whole; none if there is no log.
-fn read<T: DeserializeOwned>(path: &Path, wanted: impl Fn(&T) -> bool) -> anyhow::Result<Vec<T>> {
+/// Reads the wanted lines of a log, up to the first incomplete line. Returns no lines if the file does not exist.
+fn read_log<T: DeserializeOwned>(path: &Path, wanted: impl Fn(&T) -> bool) -> anyhow::Result<Vec<T>> {
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let text = fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
+    let text = files::read_text(path)?;
     Ok(text.lines().map_while(|line| serde_json::from_str(line).ok()).filter(wanted).collect())
 }
 

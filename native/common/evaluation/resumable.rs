@@ -1,6 +1,6 @@
-//! One model under attacks, kept in a file to go on from.
+//! Evaluation of one model under attacks, with its state in a file from which it is resumed.
 
-use std::{fs, io::ErrorKind, ops::ControlFlow, path::PathBuf};
+use std::{ops::ControlFlow, path::PathBuf};
 
 use anyhow::Context;
 use otjr::{
@@ -12,25 +12,36 @@ use otjr::{
     platform::Opened,
 };
 
-use super::{Progress, run_spec::Setup};
+use super::{Progress, run_spec::RunSpec};
 use crate::{files, interrupt::Interrupt};
 
-pub struct Job<'a> {
-    pub setup: &'a Setup,
+/// An evaluation that can be interrupted and resumed.
+pub struct ResumableEvaluation<'a> {
+    /// Batch size and time between saves.
+    pub run: &'a RunSpec,
+    /// Attacks that run in sequence. At least one.
     pub configs: Vec<AttackConfig>,
+    /// Target class of targeted attacks.
     pub target: Option<Target>,
+    /// Images to attack.
     pub images: &'a ImageSet,
+    /// Device that computes.
     pub opened: &'a Opened,
-    /// What it is called beside the attack's name.
+    /// Text before the attack's name in the progress bar.
     pub label: String,
-    /// Where its state is kept.
+    /// File of the state.
     pub file: PathBuf,
+    /// Stops the evaluation.
     pub interrupt: &'a Interrupt,
 }
 
-impl Job<'_> {
-    /// Goes on from the file, if there is one. What is not finished was interrupted.
-    pub fn run(&self, model: &Model, judge: &Model) -> anyhow::Result<State> {
+impl ResumableEvaluation<'_> {
+    /// Attacks `model` and counts the images that `eval_model` classifies correctly. Resumes from the file if it exists. If the
+    /// returned state is not finished, the evaluation was interrupted.
+    ///
+    /// # Errors
+    /// If the state belongs to other images, a file cannot be read or written, or the device fails.
+    pub fn run(&self, model: &Model, eval_model: &Model) -> anyhow::Result<State> {
         let mut attacks = Vec::new();
         let mut flags = Vec::new();
         for config in &self.configs {
@@ -42,22 +53,21 @@ impl Job<'_> {
             attacks: &attacks,
             target: self.target,
             seed: self.configs[0].seed,
-            batch: self.setup.batch.min(self.images.len()),
+            batch: self.run.batch.min(self.images.len()),
             flags,
             may_be_random: self.configs.iter().any(|c| c.attack == AttackKind::AutoattackRand),
         };
         let device = &self.opened.device;
-        let mut state = match fs::read(&self.file) {
-            Ok(bytes) => Checkpoint::from_bytes(&bytes)
+        let mut state = match files::read_if_exists(&self.file)? {
+            Some(bytes) => Checkpoint::from_bytes(&bytes)
                 .and_then(|file| State::from_checkpoint(&file, self.images))
                 .with_context(|| self.file.display().to_string())?,
-            Err(error) if error.kind() == ErrorKind::NotFound => pollster::block_on(evaluation.begin(judge, device))?,
-            Err(error) => return Err(error).with_context(|| format!("could not read {}", self.file.display())),
+            None => pollster::block_on(evaluation.begin(eval_model, device))?,
         };
-        let progress = Progress::new(self.setup.save_every)?;
-        let mut watch = Terminal { job: self, progress, begun: 0, problem: Ok(()) };
-        pollster::block_on(evaluation.run(model, judge, device, &mut state, &mut watch))?;
-        watch.problem?;
+        let progress = Progress::new(self.run.save_every)?;
+        let mut observer = ConsoleObserver { evaluation: self, progress, started: 0, saved: Ok(()) };
+        pollster::block_on(evaluation.run(model, eval_model, device, &mut state, &mut observer))?;
+        observer.saved?;
         self.save(&state)?;
         Ok(state)
     }
@@ -67,27 +77,28 @@ impl Job<'_> {
     }
 }
 
-/// Shows an evaluation in the terminal, and saves it now and then.
-struct Terminal<'a> {
-    job: &'a Job<'a>,
+/// Shows an evaluation in the terminal and saves its state at intervals.
+struct ConsoleObserver<'a> {
+    evaluation: &'a ResumableEvaluation<'a>,
     progress: Progress,
-    /// The attacks that have begun.
-    begun: usize,
-    problem: anyhow::Result<()>,
+    /// Number of attacks that have started.
+    started: usize,
+    /// Result of the last save.
+    saved: anyhow::Result<()>,
 }
 
-impl EvaluationObserver for Terminal<'_> {
+impl EvaluationObserver for ConsoleObserver<'_> {
     async fn on_progress(&mut self, progress: EvaluationProgress<'_>) -> ControlFlow<()> {
         let records = &progress.state.records;
         let running = records.last().expect("an attack runs");
-        if self.begun != records.len() {
-            self.begun = records.len();
-            self.progress.begin(format!("{}{}", self.job.label, running.name), progress.done, progress.of);
+        if self.started != records.len() {
+            self.started = records.len();
+            self.progress.start(format!("{}{}", self.evaluation.label, running.name), progress.done, progress.of);
         }
-        self.progress.show(progress.done, format!("{} of {} stand", running.after, progress.state.statuses.len()));
-        if progress.batch_finished && self.progress.due() {
-            self.problem = self.job.save(progress.state);
+        self.progress.show(progress.done, format!("{} of {} robust", running.after, progress.state.statuses.len()));
+        if progress.batch_finished && self.progress.save_due() {
+            self.saved = self.evaluation.save(progress.state);
         }
-        if self.problem.is_err() { ControlFlow::Break(()) } else { self.job.interrupt.flow() }
+        if self.saved.is_err() { ControlFlow::Break(()) } else { self.evaluation.interrupt.flow() }
     }
 }

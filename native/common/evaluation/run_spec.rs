@@ -1,7 +1,6 @@
-//! Models, images and machine: what the command line says of them, in a form that is kept with a run.
+//! Options of the programs that evaluate models (models, images, device), in the form that is stored in `run.json`.
 
 use std::{
-    fs,
     ops::RangeInclusive,
     path::{Path, PathBuf},
 };
@@ -14,56 +13,66 @@ use otjr::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::model_file::stem;
+use super::model_file::{LoadedModel, stem};
 use crate::{
     arguments,
     console::Console,
-    dataset::{self, Fetching},
+    dataset::{self, DownloadOptions},
     files,
     interrupt::Interrupt,
     unused_run_dir,
 };
 
-/// Part of what is kept in a run's `run.json`.
+/// The part of `run.json` that `attack` and `evaluate` share.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct Setup {
+pub struct RunSpec {
+    /// Paths of the models.
     pub models: Vec<String>,
+    /// Name of the data set.
     pub dataset: String,
+    /// Path of the data set; empty for the built-in data set and for CIFAR in the cache.
     pub data_dir: String,
     #[serde(default)]
     data_url: Option<String>,
+    /// Maximum number of images (0: all).
     pub limit: usize,
+    /// Batch size.
     pub batch: usize,
     device: String,
     threads: Option<usize>,
+    /// Seconds between saves.
     pub save_every: u64,
-    /// Of the models' files, of the judge's, if there is one, and of the images, once the run has begun.
+    /// Checksums of the models' files, of the evaluation model's file (if any), and of the images. Empty until the run starts.
     checksums: Vec<u32>,
 }
 
-/// Adds the options of a [`Setup`], and of where to write and what to go on with.
+/// Adds the options of a [`RunSpec`], `--out` and `--resume`.
 pub fn options(command: Command) -> Command {
-    let dataset = "synthetic (needs no files), cifar10, cifar100, or folder; the test half is used";
-    let threads = option("threads", "N", "Threads of the CPU [default: all cores]");
+    let dataset = "synthetic (built in), cifar10, cifar100 or folder; the test images are used";
+    let threads = option("threads", "N", "CPU threads [default: all cores]");
     command
         .arg(option("dataset", "NAME", dataset).default_value("synthetic"))
         .arg(
-            option("data-dir", "PATH", "Where the data is: a directory, CIFAR's .tar.gz itself (fetched if it is not given), or a zip of class folders")
-                .default_value(""),
+            option(
+                "data-dir",
+                "PATH",
+                "Path of the data set: a directory, CIFAR's .tar.gz (downloaded by default), or a zip of class folders",
+            )
+            .default_value(""),
         )
         .arg(arguments::data_url())
         .arg(number(
             "limit",
             "1000",
             0..=10_000_000,
-            "Use at most so many images, spread evenly over the set (0: all)",
+            "Maximum number of images, spread evenly over the data set (0: all)",
         ))
-        .arg(number("batch", "256", 1..=65_536, "Images on the device at once"))
+        .arg(number("batch", "256", 1..=65_536, "Batch size"))
         .arg(option("device", "DEVICE", DeviceChoice::NAMES).default_value("auto"))
         .arg(threads.value_parser(clap::value_parser!(usize)))
-        .arg(number("save-every", "30", 0..=86_400, "Seconds between saves to go on from"))
-        .arg(option("out", "DIR", "Where to write [default: runs/PROGRAM-MODEL, numbered if taken]"))
-        .arg(option("resume", "DIR", "Go on with the run in DIR"))
+        .arg(number("save-every", "30", 0..=86_400, "Seconds between saves of the state"))
+        .arg(option("out", "DIR", "Output directory [default: runs/PROGRAM-MODEL, with a number if it exists]"))
+        .arg(option("resume", "DIR", "Resume the run in DIR"))
 }
 
 fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
@@ -74,34 +83,45 @@ fn number(name: &'static str, default: &'static str, range: RangeInclusive<u64>,
     option(name, "N", help).default_value(default).value_parser(clap::value_parser!(u64).range(range))
 }
 
-/// The run to go on with, if that is what the command line asks for, and its directory.
+/// Returns the run that `--resume` names and its directory, or `None` without `--resume`.
+///
+/// # Errors
+/// If other options are given too, or `run.json` cannot be read.
 pub fn resumed<Plan: DeserializeOwned>(matches: &ArgMatches) -> anyhow::Result<Option<(Plan, PathBuf)>> {
     let Some(folder) = matches.get_one::<String>("resume") else { return Ok(None) };
     let given =
         |id: &&clap::Id| id.as_str() != "resume" && matches.value_source(id.as_str()) == Some(ValueSource::CommandLine);
     if let Some(id) = matches.ids().find(given) {
-        bail!("--resume goes on with the run as it was: leave out --{id}, or start another run");
+        bail!("--resume continues the run with its own settings: leave out --{id}, or start a new run");
     }
     let path = Path::new(folder).join("run.json");
-    let text = fs::read_to_string(&path)
-        .with_context(|| format!("{folder} is not a run: could not read {}", path.display()))?;
+    let text = files::read_text(&path).with_context(|| format!("{folder} is not a run"))?;
     let plan = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
     Ok(Some((plan, folder.into())))
 }
 
-/// Writes a new run down in its directory.
-pub fn keep(out: &Path, plan: &impl Serialize) -> anyhow::Result<()> {
-    fs::create_dir_all(out).with_context(|| format!("could not create the directory {}", out.display()))?;
+/// Creates the directory of a new run and writes its `run.json`.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn write_run_spec(out: &Path, plan: &impl Serialize) -> anyhow::Result<()> {
+    files::create_dir(out)?;
     files::write(&out.join("run.json"), serde_json::to_string_pretty(plan)?.as_bytes())
 }
 
-impl Setup {
-    /// What [`options`] were given; the models are the values of the option `models`.
+impl RunSpec {
+    /// Reads the values of [`options`]. `models` is the name of the option that contains the models.
+    ///
+    /// # Errors
+    /// If the data set or the device is unknown.
+    ///
+    /// # Panics
+    /// If the command does not have all [`options`].
     pub fn read(matches: &ArgMatches, models: &str) -> anyhow::Result<Self> {
-        let text = |name: &str| matches.get_one::<String>(name).cloned().expect("it has a default");
-        let number = |name: &str| *matches.get_one::<u64>(name).expect("it has a default");
-        let setup = Self {
-            models: matches.get_many::<String>(models).expect("it is required").cloned().collect(),
+        let text = |name: &str| matches.get_one::<String>(name).cloned().expect("the option has a default");
+        let number = |name: &str| *matches.get_one::<u64>(name).expect("the option has a default");
+        let spec = Self {
+            models: matches.get_many::<String>(models).expect("the option is required").cloned().collect(),
             dataset: text("dataset"),
             data_dir: text("data-dir"),
             data_url: matches.get_one::<String>("data-url").cloned(),
@@ -112,23 +132,26 @@ impl Setup {
             save_every: number("save-every"),
             checksums: Vec::new(),
         };
-        setup.dataset()?;
-        setup.device()?;
-        Ok(setup)
+        spec.dataset()?;
+        spec.device()?;
+        Ok(spec)
     }
 
-    /// The directory of a new run of a program.
-    pub fn directory(&self, program: &str, out: Option<&String>) -> anyhow::Result<PathBuf> {
+    /// Returns the directory of a new run: `out`, or an unused name.
+    ///
+    /// # Errors
+    /// If `out` contains a run already.
+    pub fn new_run_dir(&self, program: &str, out: Option<&String>) -> anyhow::Result<PathBuf> {
         match out.map(PathBuf::from) {
             Some(out) if out.join("run.json").exists() => {
-                bail!("{0} holds a run: go on with it by --resume {0}, or choose another --out", out.display())
+                bail!("{0} contains a run: resume it with --resume {0}, or choose another --out", out.display())
             }
             Some(out) => Ok(out),
             None => Ok(unused_run_dir(&format!("{program}-{}", stem(&self.models[0])))),
         }
     }
 
-    /// What reports call the models: a short name, or the path where others have the same, no two alike.
+    /// Returns the names of the models in reports, all different: a short name, or the path if two short names are equal.
     pub fn names(&self) -> Vec<String> {
         let name = |(number, path): (usize, &String)| {
             let shared = self.models.iter().any(|other| other != path && stem(other) == stem(path));
@@ -141,37 +164,43 @@ impl Setup {
         self.models.iter().enumerate().map(name).collect()
     }
 
-    /// The images and the device; none if fetching the images was interrupted.
+    /// Loads the images and opens the device. Returns `None` if the download of the images was interrupted.
+    ///
+    /// # Errors
+    /// If the images cannot be loaded or the device cannot be opened.
     pub fn open(&self, interrupt: &Interrupt) -> anyhow::Result<Option<(ImageSet, Opened)>> {
         if let Some(threads) = self.threads {
             rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
         }
-        let fetching = Fetching { url: self.data_url.as_deref(), console: Console::default(), interrupt };
-        let Some(data) = dataset::load(self.dataset()?, &self.data_dir, [1, self.limit], &fetching)? else {
-            println!("Stopped. To go on, give the same command.");
+        let download = DownloadOptions { url: self.data_url.as_deref(), console: Console::default(), interrupt };
+        let Some(data) = dataset::load(self.dataset()?, &self.data_dir, [1, self.limit], &download)? else {
+            println!("Stopped. To continue, run the same command.");
             return Ok(None);
         };
         Ok(Some((data.test, pollster::block_on(platform::open(self.device()?))?)))
     }
 
-    /// Notes the checksums of a new run's models and of what else judges them, and of the images, and says that it is
-    /// new; of an old run sees that they are still the same.
-    pub fn sign(
+    /// Stores the checksums of a new run's files and images and returns true. For a resumed run, compares them and returns
+    /// false. `models` are the models and then the evaluation model, if there is one.
+    ///
+    /// # Errors
+    /// If a file or the images have changed since the run started.
+    pub fn record_checksums<'a>(
         &mut self,
-        judge: Option<&String>,
-        models: impl Iterator<Item = u32>,
+        eval_model: Option<&String>,
+        models: impl Iterator<Item = &'a LoadedModel>,
         images: &ImageSet,
     ) -> anyhow::Result<bool> {
-        let checksums: Vec<u32> = models.chain([images.checksum()]).collect();
-        let names = self.models.iter().chain(judge).map(String::as_str).chain(["the set of images"]);
+        let checksums: Vec<u32> = models.map(|loaded| loaded.checksum).chain([images.checksum()]).collect();
+        let names = self.models.iter().chain(eval_model).map(String::as_str).chain(["the data set"]);
         if self.checksums.is_empty() {
             self.checksums = checksums;
             return Ok(true);
         }
         match names.zip(self.checksums.iter().zip(&checksums)).find(|(_, (a, b))| a != b) {
-            Some((name, _)) => bail!(
-                "{name} has changed since the run began: what it withstood then says nothing now; start another run"
-            ),
+            Some((name, _)) => {
+                bail!("{name} has changed since the run started, so its results are no longer valid: start a new run")
+            }
             None => Ok(false),
         }
     }
