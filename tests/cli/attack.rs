@@ -1,4 +1,4 @@
-//! Attacks: reported, killed, given bad input.
+//! The program `attack`: reports, killed and resumed runs, bad input.
 
 use std::{
     fs,
@@ -17,9 +17,9 @@ fn attack(folder: &Path) -> Command {
     command
 }
 
-/// Two models, two radii, three attacks: a table, JSON, an image, and the adversarial images as they were counted.
+/// Two models, two radii and three attacks produce a table, JSON, a chart, and adversarial images that agree with the numbers.
 #[test]
-fn an_attack_leaves_a_report() {
+fn attack_writes_a_report() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let (run, text) = output(attack(folder).args([
@@ -42,7 +42,9 @@ fn an_attack_leaves_a_report() {
         "out.json",
     ]));
     assert!(run.status.success(), "{text}");
-    for part in ["clean", "fgsm", "apgd-ce", "square", "robust", "class", "disc", "looks", "Written: run/report.md"] {
+    for part in
+        ["clean", "fgsm", "apgd-ce", "square", "robust", "class", "disc", "forward passes", "Written: run/report.md"]
+    {
         assert!(text.contains(part), "'{part}' is not in: {text}");
     }
     let report = json(&folder.join("out.json"));
@@ -55,18 +57,18 @@ fn an_attack_leaves_a_report() {
     assert!(png.starts_with(b"\x89PNG"));
 
     let saved = Checkpoint::from_bytes(&fs::read(folder.join("run/adversarial-2-2.safetensors")).unwrap()).unwrap();
-    let felled = &saved.arrays["felled_by"].values;
-    let standing = felled.iter().filter(|v| **v == -1.0).count();
-    assert_eq!(standing as f64 / 20.0, robust(1, 1));
-    for (i, by) in felled.iter().enumerate() {
+    let fooled_by = &saved.arrays["felled_by"].values;
+    let robust_images = fooled_by.iter().filter(|v| **v == -1.0).count();
+    assert_eq!(robust_images as f64 / 20.0, robust(1, 1));
+    for (i, by) in fooled_by.iter().enumerate() {
         let wrong = saved.arrays["predictions"].values[i] != saved.arrays["labels"].values[i];
         assert_eq!(wrong, *by != -1.0);
     }
 }
 
-/// The same model twice, and models of the same name: none is taken for another.
+/// Reports distinguish the same model given twice, and models with equal names.
 #[test]
-fn models_of_one_name_are_told_apart() {
+fn models_get_unique_names() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     fs::create_dir(folder.join("other")).unwrap();
@@ -91,9 +93,9 @@ fn models_of_one_name_are_told_apart() {
     assert!(models.iter().all(|m| m["results"].as_array().unwrap().len() == 1), "{models:?}");
 }
 
-/// Killed in the middle and resumed: the same images as without.
+/// A run that is killed and resumed produces the same adversarial images as an uninterrupted one.
 #[test]
-fn a_killed_attack_goes_on() {
+fn a_killed_attack_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let begin = |out: &str| {
@@ -112,7 +114,7 @@ fn a_killed_attack_goes_on() {
     }
     child.kill().unwrap(); // SIGKILL
     child.wait().unwrap();
-    assert!(!folder.join("parts/report.json").exists(), "it had ended before it was killed");
+    assert!(!folder.join("parts/report.json").exists(), "the run ended before it was killed");
     let resume = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_attack"));
         command.current_dir(folder).args(["--resume", "parts"]);
@@ -126,7 +128,7 @@ fn a_killed_attack_goes_on() {
         Checkpoint::from_bytes(&bytes).unwrap().arrays
     };
     assert_eq!(arrays("whole"), arrays("parts"));
-    // Finished is finished: what was found is not counted twice.
+    // Resuming a finished run does not change its results.
     let outcome = || {
         let result = json(&folder.join("parts/report.json"))["models"][0]["results"][0].clone();
         ["clean", "robust", "flags", "classes"].map(|key| result[key].clone())
@@ -155,13 +157,13 @@ fn a_killed_attack_goes_on() {
 }
 
 #[test]
-fn bad_attacks_are_refused_with_a_reason() {
+fn bad_arguments_are_rejected_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     fs::write(folder.join("broken.safetensors"), "x").unwrap();
     let check = |arguments: &[&str], because: &str| {
         refused(attack(folder).args(["--model", OTJR, "--limit", "4", "--out", "run"]).args(arguments), because);
-        assert!(!folder.join("run").exists(), "a refused run leaves nothing");
+        assert!(!folder.join("run").exists(), "a rejected run must not create its directory");
     };
     check(&["--epsilon", "-1"], "between 0 and 3072");
     check(&["--epsilon", "8/255,abc"], "such as 0.03 or 8/255");
@@ -176,12 +178,12 @@ fn bad_attacks_are_refused_with_a_reason() {
     check(&["--batch", "18014398509481984"], "65536");
     check(&["--model", OTJR, "nowhere.safetensors"], "could not read nowhere.safetensors");
     check(&["--dataset", "folder"], "--data-dir");
-    check(&["--model", OTJR, FIXTURE, "--attack", "pgd", "--target", "3"], "tells 3 classes apart, the images have 10");
+    check(&["--model", OTJR, FIXTURE, "--attack", "pgd", "--target", "3"], "has 3 classes, the images have 10");
     check(&["--attack", "cw", "--share", "0.5"], "--share is not used by --attack cw");
     check(&["--attack", "square", "--share", "2"], "between 0 and 1");
-    check(&["--model", FIXTURE], "tells 3 classes apart, the images have 10");
+    check(&["--model", FIXTURE], "has 3 classes, the images have 10");
     check(&["--model", "broken.safetensors"], "not a complete safetensors file");
     check(&["--model", "nowhere.safetensors"], "could not read nowhere.safetensors");
-    check(&["--epsilon", "1/255,2/255", "--save", "x"], "--save takes one model and one radius");
+    check(&["--epsilon", "1/255,2/255", "--save", "x"], "--save needs one model and one radius");
     refused(attack(folder).args(["--limit", "4"]), "--model");
 }

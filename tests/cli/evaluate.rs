@@ -1,4 +1,4 @@
-//! Checkpoints side by side: reported, stopped, given bad input.
+//! The program `evaluate`: reports, interrupted and resumed runs, bad input.
 
 use std::{
     fs,
@@ -23,9 +23,9 @@ fn evaluate(folder: &Path) -> Command {
     command
 }
 
-/// Two models side by side: what the report says of them is what the core says.
+/// The report on two models agrees with the library's results.
 #[test]
-fn an_evaluation_leaves_a_report() {
+fn evaluate_writes_a_report() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let (run, text) = output(evaluate(folder).args([
@@ -50,7 +50,7 @@ fn an_evaluation_leaves_a_report() {
     let report = json(&folder.join("run/report.json"));
     let images = synthetic::default_splits([1, 12]).test;
     let device = burn::tensor::Device::flex();
-    // What is read from text may be off by its last bit.
+    // Numbers that are read from text may differ in the last bit.
     let same = |a: &[f64], b: &[f64]| assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12), "{a:?} {b:?}");
     let mut accuracies = Vec::new();
     for (number, file) in [OTJR, CE].into_iter().enumerate() {
@@ -87,7 +87,7 @@ fn an_evaluation_leaves_a_report() {
             }
         }
         accuracies.push([score("fgsm", None, None), score("pgd-3", None, None)]);
-        // Clean, corrupted and its parts, two attacks.
+        // Clean, corruptions and their parts, two attacks.
         assert_eq!(scores.len(), 1 + (1 + 12 * 6) + 2);
     }
     assert!(accuracies[0][1] > accuracies[1][1], "{accuracies:?}");
@@ -103,13 +103,13 @@ fn an_evaluation_leaves_a_report() {
     same(&[row.split(',').next().unwrap().parse().unwrap()], &[accuracies[1][1]]);
     let svg = read("accuracy.svg");
     assert!(svg.starts_with("<svg") && ["otjr", "pgd-3", "motion_blur"].iter().all(|name| svg.contains(name)));
-    refused(evaluate(folder).args(["--weights", CE, "--out", "run"]), "holds a run");
+    refused(evaluate(folder).args(["--weights", CE, "--out", "run"]), "contains a run");
 }
 
-/// Told to end, killed, and gone on with each time: the report of a run that was left alone.
+/// A run that is interrupted by SIGTERM and SIGKILL and resumed produces the report of an uninterrupted run.
 #[cfg(unix)]
 #[test]
-fn a_stopped_evaluation_goes_on() {
+fn an_interrupted_evaluation_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let begin = |out: &str| {
@@ -134,7 +134,7 @@ fn a_stopped_evaluation_goes_on() {
         }
         assert!(Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap().success());
         assert_eq!(child.wait().unwrap().code(), code, "{signal}");
-        assert!(!folder.join("parts/report.json").exists(), "it had ended before {signal}");
+        assert!(!folder.join("parts/report.json").exists(), "the run ended before {signal}");
     }
     refused(resume().args(["--epsilon", "1/255"]), "leave out --epsilon");
     let (finished, text) = output(&mut resume());
@@ -142,9 +142,9 @@ fn a_stopped_evaluation_goes_on() {
     assert_eq!(json(&folder.join("parts/report.json")), json(&folder.join("whole/report.json")));
 }
 
-/// What was found on other images says nothing of these.
+/// Results on other images are not reused.
 #[test]
-fn a_changed_set_of_images_is_refused() {
+fn a_changed_data_set_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let gray = otjr::data::image::encode_png(&[9; 3072]);
@@ -172,11 +172,11 @@ fn a_changed_set_of_images_is_refused() {
     let white = otjr::data::image::encode_png(&[255; 3072]);
     fs::write(folder.join("set").join("a/2.png"), white).unwrap();
     let mut resume = Command::new(env!("CARGO_BIN_EXE_evaluate"));
-    refused(resume.current_dir(folder).args(["--resume", "run"]), "the set of images has changed");
+    refused(resume.current_dir(folder).args(["--resume", "run"]), "the data set has changed");
 }
 
 #[test]
-fn bad_evaluations_are_refused_with_a_reason() {
+fn bad_arguments_are_rejected_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     fs::write(folder.join("broken.safetensors"), "x").unwrap();
@@ -191,13 +191,13 @@ fn bad_evaluations_are_refused_with_a_reason() {
     with_classes("unnamed.safetensors", None);
     let check = |arguments: &[&str], because: &str| {
         refused(evaluate(folder).args(["--limit", "4", "--out", "run"]).args(arguments), because);
-        assert!(!folder.join("run").exists(), "a refused run leaves nothing");
+        assert!(!folder.join("run").exists(), "a rejected run must not create its directory");
     };
     check(&["--weights", CE, "nowhere.safetensors"], "could not read nowhere.safetensors");
     check(&["--weights", CE, "broken.safetensors"], "not a complete safetensors file");
     check(&["--weights", "broken.safetensors"], "if PyTorch saved it");
-    check(&["--weights", FIXTURE], "tells 3 classes apart, the images have 10: choose the --dataset");
-    check(&["--weights", "other.safetensors"], "calls class 0 'animal 0', in the images it is 'disc'");
+    check(&["--weights", FIXTURE], "has 3 classes, the images have 10: choose the --dataset");
+    check(&["--weights", "other.safetensors"], "calls class 0 'animal 0', the data set calls it 'disc'");
     check(&["--weights", CE, "--attacks", "clean,magic"], "--attacks magic: expected clean, corruptions");
     check(&["--weights", CE, "--attacks", "pgd-0"], "--attacks pgd-0: steps = '0': expected a number between 1");
     check(&["--weights", CE, "--attacks", "cw"], "in l2, the others in linf: run it with `attack`");
@@ -205,7 +205,7 @@ fn bad_evaluations_are_refused_with_a_reason() {
     check(&["--weights", CE, "--dataset", "cifar10"], "--data-dir");
     check(&["--weights", CE, "--dataset", "imagenet"], "--dataset imagenet: expected one of synthetic");
     check(&[], "--weights");
-    // What has no names is taken at its word.
+    // A checkpoint without class names is accepted.
     let (run, text) =
         output(evaluate(folder).args(["--weights", "unnamed.safetensors", "--attacks", "clean", "--limit", "4"]));
     assert!(run.status.success() && text.contains("| clean |"), "{text}");

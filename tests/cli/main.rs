@@ -1,4 +1,4 @@
-//! The programs as their users run them: interrupted, resumed, given bad input.
+//! The programs as users run them: results, interrupted and resumed runs, bad input.
 
 mod attack;
 mod evaluate;
@@ -12,7 +12,7 @@ use std::{
     process::{Command, Output},
 };
 
-/// Nobody listens there.
+/// A port on which nothing listens.
 pub const NO_NETWORK: &str = "http://127.0.0.1:1";
 pub const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/wrn10_1-c3-b3.safetensors");
 

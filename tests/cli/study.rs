@@ -1,4 +1,4 @@
-//! Trained models compared.
+//! The program `study`.
 
 use std::{fs, path::Path, process::Command};
 
@@ -28,7 +28,7 @@ fn study(folder: &Path, models: &[&str]) -> Command {
     command
 }
 
-/// What is written is what the core computes; what is known is not measured again.
+/// The results agree with the library's. Stored results are not measured again.
 #[test]
 fn models_are_compared() {
     let folder = tempfile::tempdir().unwrap();
@@ -42,10 +42,10 @@ fn models_are_compared() {
         let checkpoint = Checkpoint::from_bytes(&fs::read(path).unwrap()).unwrap();
         let model = Model::from_arrays(&checkpoint.model_arrays(), &device).unwrap();
         let images = synthetic::default_splits([1, 4]).test;
-        // Of six radii the fourth is 8/255.
+        // The fourth of six radii is 8/255.
         let eight = AttackConfig { epsilon: Pixels(8.0 / 255.0), ..AttackConfig::of(AttackKind::Pgd, Norm::Linf) };
-        let go_on = |_: &evaluate::State| std::ops::ControlFlow::Continue(());
-        let state = pollster::block_on(evaluate::accuracy(&model, &images, &eight, 4, &device, go_on)).unwrap();
+        let never_stop = |_: &evaluate::State| std::ops::ControlFlow::Continue(());
+        let state = pollster::block_on(evaluate::accuracy(&model, &images, &eight, 4, &device, never_stop)).unwrap();
         let [clean, robust] = state.accuracy().shares();
         assert_eq!((findings["curves"][1]["attack"].as_str(), findings["clean"].as_f64()), (Some("pgd"), Some(clean)));
         assert_eq!(findings["curves"][1]["robust"][3].as_f64(), Some(robust));
@@ -63,6 +63,6 @@ fn models_are_compared() {
     }
     let (run, text) = output(&mut study(folder, &[OTJR, CE]));
     assert!(run.status.success() && !text.contains("clean"), "{text}");
-    refused(&mut study(folder, &[FIXTURE]), "tells 3 classes apart, the images have 10");
+    refused(&mut study(folder, &[FIXTURE]), "has 3 classes, the images have 10");
     refused(&mut study(folder, &["nowhere.safetensors"]), "could not read nowhere.safetensors");
 }

@@ -1,4 +1,4 @@
-//! Training: interrupted, resumed, moved, reported.
+//! The program `train`: interrupted and resumed runs, runs from the page, reports, bad input.
 
 use std::{
     fs,
@@ -25,7 +25,7 @@ fn train(folder: &Path) -> Command {
     command
 }
 
-/// A run of 24 steps in 2 epochs, seconds long, with 16 images set aside.
+/// A run of 24 steps in 2 epochs with 16 held-out images. It takes seconds.
 fn small(folder: &Path, out: &str) -> Command {
     let mut command = train(folder);
     command.args(["--limit", "112", "--validation", "16", "--batch", "8", "--epochs", "2", "--limit-test", "20"]);
@@ -39,10 +39,10 @@ fn checkpoint(folder: &Path, out: &str) -> Checkpoint {
     Checkpoint::from_bytes(&fs::read(path).unwrap()).unwrap()
 }
 
-/// Told to end by a scheduler it saves and ends well, by Ctrl-C it says so; the same command begins the run and goes on.
+/// A run saves and exits with 0 after SIGTERM and with 130 after Ctrl-C. The same command starts and resumes the run.
 #[cfg(unix)]
 #[test]
-fn a_run_that_is_told_to_end_saves_and_goes_on() {
+fn an_interrupted_run_saves_and_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     assert!(small(folder, "whole").status().unwrap().success());
@@ -52,7 +52,7 @@ fn a_run_that_is_told_to_end_saves_and_goes_on() {
         command
     };
     for (signal, until, code) in [("TERM", 4, 0), ("INT", 13, 130)] {
-        // It saves only because it is told to.
+        // The interval is long, so only the signal causes a save.
         let mut child = auto("3600").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let begin = Instant::now();
         let steps = || fs::read_to_string(folder.join("parts/otjr/log.jsonl")).map_or(0, |log| log.lines().count());
@@ -70,10 +70,10 @@ fn a_run_that_is_told_to_end_saves_and_goes_on() {
     refused(train(folder).args(["--resume", "auto"]), "--resume auto needs --out");
 }
 
-/// A recipe's settings, its objective and what the command line overrules are those of the run; a file will do; what does
-/// not exist is answered with what does.
+/// A run has the settings of its recipe, which may be a file, and the command line overrides them. The error for an unknown
+/// recipe lists the known ones.
 #[test]
-fn recipes_are_settings_under_a_name() {
+fn recipes_are_named_settings() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let settings = |out: &str| {
@@ -85,7 +85,7 @@ fn recipes_are_settings_under_a_name() {
         }
         (config, run["baseline"].is_null())
     };
-    // Without data they stop after the run is planned, and say what is missing.
+    // Without data, a run stops after its directory is created.
     let planned = |recipe: &str, more: &[&str], out: &str| {
         refused(
             train(folder).args(["--recipe", recipe, "--out", out, "--data-url", NO_NETWORK]).args(more),
@@ -111,70 +111,70 @@ fn recipes_are_settings_under_a_name() {
     refused(train(folder).args(["--resume", "mine", "--recipe", "otjr-cifar10"]), "leave out --recipe");
 }
 
-/// The model that a run leaves is that of the epoch that withstood best; it ends early when epochs bring nothing.
+/// The model of a run is that of the epoch with the highest robust accuracy. A run stops early without improvement.
 #[test]
 fn the_best_epoch_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    // Nothing is learned at this rate: only the running statistics move.
+    // With learning rate 0 only the running statistics change.
     let (done, text) = output(small(folder, "run").args(["--rate", "0", "--epochs", "30", "--patience", "2"]));
     assert!(done.status.success(), "{text}");
     let page = fs::read_to_string(folder.join("run/report.html")).unwrap();
-    assert_eq!(page.matches("ImageSet set aside").count(), 2, "both accuracies of each epoch are drawn");
+    assert_eq!(page.matches("Held-out images").count(), 2, "both accuracies of each epoch must be drawn");
     let log = fs::read_to_string(folder.join("run/otjr/validation.jsonl")).unwrap();
     let history: Vec<Validation> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let (best, last) = (validation::best(&history).unwrap().epoch, history.len() as u64);
     assert!(last == best + 2 && last < 30, "{log}");
-    assert!(text.contains(&format!("Kept: epoch {best} of {last}")), "{text}");
+    assert!(text.contains(&format!("Kept epoch {best} of {last}")), "{text}");
     let file = |name: &str| Checkpoint::from_bytes(&fs::read(folder.join("run/otjr").join(name)).unwrap()).unwrap();
     assert_eq!(file("model.safetensors").metadata["step"], (12 * best).to_string());
     assert_eq!(file("checkpoint.safetensors").metadata["step"], (12 * last).to_string());
 }
 
-/// A run with `--weights` begins where that model is, network included, and also if it was killed before it saved anything;
-/// classes that the model does not know begin anew.
+/// A run with `--weights` starts from that model and has its architecture, also after a kill before the first save. Rows for
+/// classes that the model lacks are random.
 #[test]
-fn a_run_begins_with_given_weights() {
+fn a_run_starts_from_given_weights() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let ten_classes = FIXTURE.replace("c3-b3", "c10-b2");
-    let begun = |run: &mut Command, out: &str, given: &str, anew: usize| {
+    let check = |run: &mut Command, out: &str, given: &str, random: usize| {
         let (done, text) = output(run);
-        assert!(done.status.success() && text.contains(&format!("of 10 classes {anew} begin anew")), "{text}");
+        assert!(done.status.success() && text.contains(&format!("{random} of 10 rows of the last layer")), "{text}");
         let (given, kept) = (Checkpoint::from_bytes(&fs::read(given).unwrap()).unwrap(), checkpoint(folder, out));
         for (name, array) in &given.model_arrays() {
-            // Nothing is learned: only the running statistics move.
-            if !name.contains("running") && (anew == 0 || !name.starts_with("fc.")) {
+            // With learning rate 0 only the running statistics change.
+            if !name.contains("running") && (random == 0 || !name.starts_with("fc.")) {
                 assert_eq!(kept.model_arrays().get(name), Some(array), "{name}");
             }
         }
     };
     let copy = folder.join("given.safetensors");
     fs::copy(&ten_classes, &copy).unwrap();
-    let still = |out: &str, given: &str| {
+    let frozen = |out: &str, given: &str| {
         let mut command = small(folder, out);
         command.args(["--weights", given, "--rate", "0"]);
         command
     };
-    begun(&mut still("run", "given.safetensors"), "run", &ten_classes, 0);
-    begun(&mut still("other-classes", FIXTURE), "other-classes", FIXTURE, 7);
-    // The file may be gone by then.
+    check(&mut frozen("run", "given.safetensors"), "run", &ten_classes, 0);
+    check(&mut frozen("other-classes", FIXTURE), "other-classes", FIXTURE, 7);
+    // The run has a copy of the file.
     fs::remove_file(copy).unwrap();
     fs::create_dir(folder.join("killed")).unwrap();
     for file in ["weights.safetensors", "run.json"] {
         fs::copy(folder.join("run").join(file), folder.join("killed").join(file)).unwrap();
     }
-    begun(train(folder).args(["--resume", "killed"]), "killed", &ten_classes, 0);
+    check(train(folder).args(["--resume", "killed"]), "killed", &ten_classes, 0);
 
     refused(small(folder, "other").args(["--weights", FIXTURE, "--model", "wrn-10-1"]), "--model");
     refused(small(folder, "other").args(["--weights", "nowhere"]), "could not read nowhere");
     refused(train(folder).args(["--resume", "run", "--weights", FIXTURE]), "leave out --weights");
     fs::write(folder.join("robust.pt"), "PK").unwrap();
     refused(small(folder, "other").args(["--weights", "robust.pt"]), "`convert` turns it into one");
-    assert!(!folder.join("other").exists(), "nothing is left of what could not begin");
+    assert!(!folder.join("other").exists(), "a rejected run must not create its directory");
 }
 
-/// A second set takes its share of each batch if its classes are those of the first.
+/// A second data set with the same classes takes its share of each batch.
 #[test]
 fn extra_images_are_trained_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -188,13 +188,13 @@ fn extra_images_are_trained_on() {
         }
     }
     let (done, text) = output(small(folder, "run").args(["--extra", "more", "--extra-share", "0.25"]));
-    assert!(done.status.success() && text.contains("10 more in more: 25 % of each batch"), "{text}");
-    refused(small(folder, "other").args(["--extra", "other"]), "its class 'teapot' is none of");
+    assert!(done.status.success() && text.contains("10 extra images from more: 25 % of each batch"), "{text}");
+    refused(small(folder, "other").args(["--extra", "other"]), "its class 'teapot' is not one of");
 }
 
-/// A plan says what a run would take, and makes none.
+/// `--plan` prints estimates and writes nothing.
 #[test]
-fn plans_are_printed_only() {
+fn a_dry_run_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (done, text) = output(train(folder.path()).args(["--plan", "--limit", "64", "--model", "wrn-10-1"]));
     assert!(done.status.success(), "{text}");
@@ -206,9 +206,9 @@ fn plans_are_printed_only() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
-/// A checkpoint that came from elsewhere, with an image of a class of its own, ends as if it had stayed there.
+/// A checkpoint from the page, with a user image of a new class, ends as if the run had not been moved.
 #[test]
-fn a_run_from_elsewhere_goes_on() {
+fn a_run_from_the_page_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let mut config = TrainConfig::demo();
@@ -245,13 +245,13 @@ fn a_run_from_elsewhere_goes_on() {
     refused(train(folder).args(["--resume", FIXTURE]), "the file is a model, not a run");
 }
 
-/// What would come to the same end again is not advised; and a model is no run.
+/// The error of a diverged run does not recommend to resume it. A model file and changed settings are rejected.
 #[test]
-fn a_run_that_cannot_go_on_says_so() {
+fn a_run_that_cannot_resume_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let (done, text) = output(small(folder, "run").args(["--rate", "100", "--schedule", "cosine", "--epochs", "9"]));
-    assert!(!done.status.success() && text.contains("begin another run") && !text.contains("--resume"), "{text}");
+    assert!(!done.status.success() && text.contains("start a new run") && !text.contains("--resume"), "{text}");
     let (done, text) = output(&mut small(folder, "good"));
     assert!(done.status.success(), "{text}");
     for model in ["good/otjr/model.safetensors", "good/otjr/best.safetensors"] {
@@ -262,14 +262,14 @@ fn a_run_that_cannot_go_on_says_so() {
     refused(train(folder).args(auto).args(["--epochs", "3"]), "has epochs 2, not 3: leave out --epochs");
     refused(train(folder).args(auto).args(["--recipe", "trades-cifar10"]), "leave out --");
     refused(train(folder).args(auto).args(["--baseline", "pgd"]), "has baseline none, not pgd");
-    refused(train(folder).args(auto).args(["--weights", FIXTURE]), "did not begin with");
+    refused(train(folder).args(auto).args(["--weights", FIXTURE]), "did not start from");
     let (done, text) = output(train(folder).args(auto).args(["--epochs", "2"]));
     assert!(done.status.success(), "{text}");
 }
 
-/// The program says what it wrote, and that is there: table, curves, a model that the page can open.
+/// A run writes its report, its curves and its models.
 #[test]
-fn a_run_leaves_a_report() {
+fn train_writes_a_report() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let (_, text) = output(small(folder, "run").args(["--epochs", "1", "--baseline", "ce"]));
@@ -287,25 +287,25 @@ fn a_run_leaves_a_report() {
     assert!(fs::read_to_string(folder.join("run/curves.svg")).unwrap().starts_with("<svg"));
     let model = Checkpoint::from_bytes(&fs::read(folder.join("run/otjr/model.safetensors")).unwrap()).unwrap();
     assert!(model.arrays.keys().all(|name| name.starts_with("model.")));
-    refused(&mut small(folder, "run"), "holds a run");
-    // A start that never came to training is in nobody's way.
+    refused(&mut small(folder, "run"), "contains a run");
+    // A run that never started training does not block its directory.
     let absent = ["--dataset", "cifar10", "--data-dir", "nowhere"];
     refused(small(folder, "again").args(absent), "nowhere");
     assert!(folder.join("again/run.json").exists());
     refused(small(folder, "again").args(["--resume", "auto"]).args(absent), "nowhere");
     output(small(folder, "again").args(["--resume", "auto", "--epochs", "1"]));
-    // What is not a run's is left alone.
+    // Files that do not belong to a run are not overwritten.
     fs::create_dir(folder.join("mine")).unwrap();
     fs::write(folder.join("mine/weights.safetensors"), b"mine").unwrap();
-    refused(&mut small(folder, "mine"), "of no run");
+    refused(&mut small(folder, "mine"), "does not belong to a run");
     assert_eq!(fs::read(folder.join("mine/weights.safetensors")).unwrap(), b"mine");
     refused(train(folder).args(["--resume", "run", "--epochs", "9"]), "leave out --epochs");
 }
 
-/// A page that asks for nothing, in which names are text whatever they are; the last line alone, if that is wanted.
+/// The HTML report has no external resources and escapes class names. With `--quiet` only the last line is printed.
 #[cfg(unix)]
 #[test]
-fn a_run_leaves_a_page() {
+fn train_writes_an_html_report() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let odd = "<script>\"&'";
@@ -331,13 +331,13 @@ fn a_run_leaves_a_page() {
     for part in ["PGD-20 8/255", "otjr, clean", "lambda-jac", "CPU (", "Jacobian penalty R"] {
         assert!(page.contains(part), "'{part}' is not in the page");
     }
-    // An image of each class: clean, attacked for both models, and what the attack changed if there was one.
+    // For each class: the clean image, the adversarial images of both models, and their perturbations if there are any.
     let images = page.matches("<img src=\"data:image/png;base64,").count();
     assert!((6..=10).contains(&images), "{images} images");
     assert_eq!(page.matches("<img").count(), images);
     assert_eq!(page.matches("<svg").count(), 5);
     let addresses = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
-    assert!(!addresses.contains("://") && !addresses.contains("url("), "the page asks for something");
+    assert!(!addresses.contains("://") && !addresses.contains("url("), "the page has an external resource");
 
     let report = json(&folder.join("run/report.json"));
     for run in report.as_array().unwrap() {
@@ -350,7 +350,7 @@ fn a_run_leaves_a_page() {
 }
 
 #[test]
-fn bad_input_is_refused_with_a_reason() {
+fn bad_arguments_are_rejected_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     fs::write(folder.join("file"), "").unwrap();
@@ -367,9 +367,9 @@ fn bad_input_is_refused_with_a_reason() {
     refused(train(folder).args(["--resume", "nowhere"]), "nowhere is not a run");
 }
 
-/// A damaged checkpoint is not overwritten by a fresh start.
+/// A damaged checkpoint is rejected and not overwritten.
 #[test]
-fn a_truncated_checkpoint_is_refused_and_kept() {
+fn a_truncated_checkpoint_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     assert!(small(folder, "run").args(["--epochs", "1"]).status().unwrap().success());

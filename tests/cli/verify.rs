@@ -1,4 +1,4 @@
-//! Fixtures checked.
+//! The program `verify`.
 
 use std::{fs, process::Command};
 

@@ -140,10 +140,10 @@ fn normalization_can_be_given_as_options() {
     let cifar = ["--mean", "0.49145508,0.48217773,0.4465332", "--std", "0.24707031,0.24353027,0.26171875"];
     done(&fixture("wrn-trades.pt"), &output, &cifar);
     assert!(off("wrn-robustbench.pt", &checkpoint(&output).model_arrays()) < 1e-4);
-    refused(&fixture("wrn-robustbench.pt"), &cifar, "has a normalization of its own");
-    refused(&fixture("wrn-trades.pt"), &["--mean", "0,0,0", "--std", "1,0,1"], "divided by 0");
+    refused(&fixture("wrn-robustbench.pt"), &cifar, "already contains a normalization");
+    refused(&fixture("wrn-trades.pt"), &["--mean", "0,0,0", "--std", "1,0,1"], "the standard deviation of a channel is 0");
     refused(&fixture("wrn-trades.pt"), &["--mean", "0,0", "--std", "1,1,1"], "expected three numbers");
-    refused(&fixture("wrn-trades.pt"), &["--classes", "cat"], "tells 3 apart");
+    refused(&fixture("wrn-trades.pt"), &["--classes", "cat"], "but the model has 3");
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn broken_files_are_refused() {
     fs::write(&path, "hello").unwrap();
     refused(&path, &[], "not a complete safetensors file");
     fs::write(&path, b"\x80\x02cos\nsystem\n.").unwrap();
-    refused(&path, &[], "neither a file that today's torch.save writes nor safetensors");
+    refused(&path, &[], "neither safetensors nor a file of a current torch.save");
     let mut arrays = checkpoint(&Path::new(ROOT).join("public/models/ce.safetensors")).model_arrays();
     arrays.get_mut("fc.bias").unwrap().values[1] = f32::NAN;
     fs::write(&path, pytorch::write(&arrays, &BTreeMap::new(), false).unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! Fetching a published file, from a server that does what servers and networks do.
+//! Downloads from servers and networks that fail in various ways.
 
 use std::{
     fs,
@@ -27,17 +27,17 @@ fn numbers() -> Vec<u8> {
     (1..=20_000).flat_map(|n| format!("{n}\n").into_bytes()).collect()
 }
 
-/// Serves one connection after the other as `answer` says, which gets the request's first line and the start of the range
-/// that is asked for; the address, and what was asked.
+/// Starts a server. `answer` receives the connection, its number and the start of the requested range. Returns the address and
+/// the requests.
 fn serve(
     answer: impl Fn(&mut TcpStream, usize, Option<usize>) + Send + 'static,
 ) -> (String, Receiver<(String, Option<usize>)>) {
-    // Where these tests run there may be a proxy, which cannot reach them.
+    // A proxy of the environment could not reach this server.
     static DIRECT: Once = Once::new();
     DIRECT.call_once(|| unsafe { std::env::set_var("NO_PROXY", "127.0.0.1") });
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    let (tell, told) = channel();
+    let (sender, requests) = channel();
     thread::spawn(move || {
         for (number, stream) in listener.incoming().enumerate() {
             let mut stream = stream.unwrap();
@@ -47,14 +47,14 @@ fn serve(
                 let (name, value) = line.split_once(": bytes=")?;
                 name.eq_ignore_ascii_case("range").then(|| value.trim_end_matches('-').parse().unwrap())
             });
-            let _ = tell.send((head[0].clone(), range));
+            let _ = sender.send((head[0].clone(), range));
             answer(&mut stream, number, range);
         }
     });
-    (address, told)
+    (address, requests)
 }
 
-/// Answers as a file server does; `cut` of the bytes are left out at the end.
+/// Answers like a file server, and leaves out the last `cut` bytes.
 fn send(stream: &mut TcpStream, bytes: &[u8], range: Option<usize>, cut: usize) {
     let (begin, end) = (range.unwrap_or(0), bytes.len());
     let status = match range {
@@ -67,7 +67,7 @@ fn send(stream: &mut TcpStream, bytes: &[u8], range: Option<usize>, cut: usize) 
     };
     let rest = &bytes[begin..];
     write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", rest.len()).unwrap();
-    // Whoever has stopped does not read on.
+    // The write fails if the client has stopped.
     let _ = stream.write_all(&rest[..rest.len().saturating_sub(cut)]);
 }
 
@@ -89,7 +89,7 @@ fn a_file_is_fetched_once() {
     assert_eq!(fs::read(&path).unwrap(), numbers());
     assert!(!partial(&folder).exists());
     assert_eq!(asked.recv().unwrap(), ("GET /mirror/numbers.gz HTTP/1.1".into(), None));
-    // It is there, and nothing is asked for.
+    // The file exists, so there is no request.
     get("http://127.0.0.1:1", &folder).unwrap().unwrap();
 
     let (address, asked) = serve(|stream, _, range| send(stream, &numbers(), range, 0));
@@ -100,9 +100,9 @@ fn a_file_is_fetched_once() {
     }
 }
 
-/// The rest alone is asked for: by the same call, or by the next one after a kill.
+/// Only the missing bytes are requested, by the same call or by the next one after a kill.
 #[test]
-fn what_was_cut_off_goes_on() {
+fn a_partial_download_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let n = numbers().len();
@@ -120,16 +120,16 @@ fn what_was_cut_off_goes_on() {
         assert_eq!(asked.recv().unwrap().1, Some(have));
     }
 
-    // A server that knows no ranges sends all of it again.
+    // A server without ranges sends the whole file again.
     fs::remove_file(folder.join("numbers.gz")).unwrap();
     fs::write(partial(folder), "of something else").unwrap();
     let (address, _) = serve(|stream, _, _| send(stream, &numbers(), None, 0));
     assert_eq!(fs::read(get(&address, folder).unwrap().unwrap()).unwrap(), numbers());
 }
 
-/// Told to stop, it leaves what it has.
+/// A stopped download keeps the received bytes.
 #[test]
-fn what_is_stopped_is_kept() {
+fn a_stopped_download_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let (address, _) = serve(|stream, _, range| send(stream, &numbers(), range, 0));
@@ -140,7 +140,7 @@ fn what_is_stopped_is_kept() {
 }
 
 #[test]
-fn what_is_not_the_file_is_refused() {
+fn a_wrong_file_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let refused = |url: &str, because: &str| {
@@ -150,12 +150,12 @@ fn what_is_not_the_file_is_refused() {
     };
     let (address, _) = serve(|stream, _, range| send(stream, b"<html>Log in to the network", range, 0));
     refused(&address, &format!("its MD5 sum is c3c10aa44f60f02fa2f36bccaaff3202, not {}", FILE.md5));
-    assert!(!partial(folder).exists(), "the next try would begin with it");
+    assert!(!partial(folder).exists(), "the next attempt would start with it");
     let (address, _) = serve(|stream, _, _| {
         write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nConnection: close\r\n\r\ngone").unwrap();
     });
-    refused(&address, &format!("{address}/numbers.gz: the server answers 404"));
-    // A server that cuts off before it has sent anything new is given up.
+    refused(&address, &format!("{address}/numbers.gz: the server answered 404"));
+    // After a connection without any new byte, the download fails.
     let (address, asked) = serve(|stream, _, range| send(stream, &numbers(), range, usize::MAX));
     refused(&address, "numbers.gz");
     assert_eq!(asked.try_iter().count(), 1);
@@ -166,7 +166,7 @@ fn what_is_not_the_file_is_refused() {
     assert!(get(&address, &file.join("data")).unwrap_err().contains("could not create the directory"));
 }
 
-/// `/dev/full` is a disk without room.
+/// `/dev/full` behaves like a full disk.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_named() {
@@ -174,12 +174,12 @@ fn a_full_disk_is_named() {
     std::os::unix::fs::symlink("/dev/full", partial(folder.path())).unwrap();
     let (address, _) = serve(|stream, _, range| send(stream, &numbers(), range, 0));
     let error = get(&address, folder.path()).unwrap_err();
-    assert!(error.contains("make room there, or set OTJR_DATA"), "{error}");
+    assert!(error.contains("free some space, or set OTJR_DATA"), "{error}");
 }
 
-/// As users meet it: both programs say what to download and where to put it; and go through the proxy that is set.
+/// Both programs print what to download and where to put it, and use the proxy of the environment.
 #[test]
-fn programs_say_what_to_do_without_a_network() {
+fn programs_print_advice_without_a_network() {
     let folder = tempfile::tempdir().unwrap();
     let run = |program: &str, arguments: &[&str], proxy: &str| {
         let mut command = Command::new(program);
@@ -211,9 +211,9 @@ fn programs_say_what_to_do_without_a_network() {
     assert!(asked.recv().unwrap().0.starts_with("CONNECT www.cs.toronto.edu:443 "));
 }
 
-/// What lies in the data folder, by whatever means it came there, is used.
+/// A file that was put into the data folder is used.
 #[test]
-fn a_file_that_is_there_is_used() {
+fn an_existing_file_is_used() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("data")).unwrap();
     let file = fs::File::create(folder.path().join("data/cifar-10-binary.tar.gz")).unwrap();
@@ -225,7 +225,7 @@ fn a_file_that_is_there_is_used() {
         archive.append_data(&mut header, path, &[3; 3073][..]).unwrap();
     }
     archive.into_inner().unwrap().finish().unwrap();
-    // Of classes without names, which may be any.
+    // A model without class names matches every data set with the same number of classes.
     let mut model = Checkpoint::from_bytes(&fs::read(MODEL).unwrap()).unwrap();
     model.metadata.clear();
     fs::write(folder.path().join("unnamed.safetensors"), model.to_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! A run that is killed again and again ends as if it had been left alone.
+//! A run that is killed repeatedly ends with the same files as an uninterrupted run.
 #![cfg(unix)]
 
 use std::{
@@ -18,7 +18,7 @@ use otjr::{
 };
 
 const KILLS: u64 = 20;
-/// Of [`command`].
+/// Steps of the run of [`command`].
 const STEPS: u64 = 60;
 const FILES: [&str; 4] = ["model.safetensors", "checkpoint.safetensors", "log.jsonl", "validation.jsonl"];
 
@@ -44,7 +44,7 @@ fn command(folder: &Path, out: &str) -> Command {
     command
 }
 
-/// By SIGKILL at any moment, and by SIGTERM at any moment after it has said something, upon which it ends well.
+/// SIGKILL arrives at any time, SIGTERM at any time after the first line of output, when the handlers are installed.
 #[test]
 fn a_run_killed_twenty_times_ends_with_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
@@ -61,13 +61,13 @@ fn a_run_killed_twenty_times_ends_with_the_same_bytes() {
         let mut child = command(folder, "parts").spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         if !kill {
-            lines.next().expect("it says what it trains").unwrap();
+            lines.next().expect("the first line is printed").unwrap();
         }
         let moment = longest.mul_f64(random::stream(0, StreamId::Order, number).random());
         sleep(moment);
         let signal = if kill { "-KILL" } else { "-TERM" };
         assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
-        // It would end if nobody listened.
+        // The output must be read, or the program ends because of the closed pipe.
         let said: Vec<String> = lines.map_while(Result::ok).collect();
         let status = child.wait().unwrap();
         let as_told = if kill { status.signal() == Some(9) } else { status.code() == Some(0) };
@@ -79,19 +79,19 @@ fn a_run_killed_twenty_times_ends_with_the_same_bytes() {
             halfway = checkpoint;
         }
     }
-    assert!(!halfway.is_empty(), "it was never killed while it trained");
-    // Nor does it matter how far a log is ahead of the checkpoint.
+    assert!(!halfway.is_empty(), "the run was never killed during training");
+    // A log that is far ahead of the checkpoint does not matter.
     fs::write(path("whole", "checkpoint.safetensors"), halfway).unwrap();
     for out in ["parts", "whole"] {
         assert!(command(folder, out).output().unwrap().status.success());
         for ((file, expected), found) in FILES.into_iter().zip(&whole).zip(files(out)) {
-            assert!(*expected == found, "{out}: {file} is another one");
+            assert!(*expected == found, "{out}: {file} differs");
         }
         assert_eq!(steps(&folder.join(out).join("otjr")), (1..=STEPS).chain([STEPS]).collect::<Vec<_>>(), "{out}");
     }
 }
 
-/// The steps in TensorBoard's files, in the order in which it reads them; the accuracies are another event of the last.
+/// Returns the steps in TensorBoard's files in reading order. The final accuracies are a second event of the last step.
 fn steps(folder: &Path) -> Vec<u64> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let events = files.filter(|path| path.display().to_string().contains("tfevents"));

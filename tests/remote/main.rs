@@ -1,4 +1,4 @@
-//! A device of another process, reached over the network: `cargo test --release --features remote --test remote`.
+//! A device that another process serves over the network: `cargo test --release --features remote --test remote`.
 
 #![cfg(feature = "remote")]
 
@@ -43,11 +43,11 @@ impl Drop for DeviceServer {
     }
 }
 
-/// A short run of `train`: what it said, and its losses.
+/// Runs `train` for a few steps. Returns its output and its losses.
 fn train(folder: &Path, out: &str, options: &[&str]) -> (String, Vec<f32>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_train"));
     command.current_dir(folder).args(["--limit", "24", "--batch", "8", "--epochs", "1", "--limit-test", "4"]);
-    // Without an attack, whose signs go either way where a gradient is within rounding of 0.
+    // An objective without an attack: gradient signs of an attack may differ where a gradient is within rounding of 0.
     command.args(["--objective", "rand_jac", "--baseline", "none", "--out", out]).args(options);
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
@@ -55,7 +55,7 @@ fn train(folder: &Path, out: &str, options: &[&str]) -> (String, Vec<f32>) {
     (text, log.lines().map(|line| serde_json::from_str::<Record>(line).unwrap().loss).collect())
 }
 
-/// Every loss and gradient that PyTorch wrote down, computed there.
+/// Losses and gradients that the other process computes agree with PyTorch's.
 #[test]
 fn a_fixture_on_another_host() {
     let server = DeviceServer::new();
@@ -67,7 +67,7 @@ fn a_fixture_on_another_host() {
     }
 }
 
-/// Two processes that share each batch learn what one does that takes it in two parts.
+/// Two processes that share each batch have the losses of one process with gradient accumulation.
 #[test]
 fn a_run_on_two_hosts() {
     let (server, folder) = (DeviceServer::new(), tempfile::tempdir().unwrap());
@@ -80,7 +80,7 @@ fn a_run_on_two_hosts() {
     assert!(one.iter().zip(&two).all(|(a, b)| (a - b).abs() <= 1e-4 * b.abs()), "{one:?} {two:?}");
 }
 
-/// A host that is gone ends the run with a sentence, and the run can go on.
+/// The loss of a host ends the run with an error, and the run can be resumed.
 #[test]
 fn a_host_that_is_gone() {
     let (mut server, folder) = (DeviceServer::new(), tempfile::tempdir().unwrap());
@@ -99,9 +99,9 @@ fn a_host_that_is_gone() {
     assert!(!text.contains("panicked"), "{text}");
 }
 
-/// Who lends nothing is named.
+/// The error contains the address at which no device is served.
 #[test]
-fn nobody_lends() {
+fn no_device_is_served() {
     let folder = tempfile::tempdir().unwrap();
     let (text, _) = train(folder.path(), "run", &["--devices", "cpu,ws://127.0.0.1:1"]);
     assert!(text.contains("no device is served at 127.0.0.1:1") && !text.contains("panicked"), "{text}");

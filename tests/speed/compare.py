@@ -252,7 +252,7 @@ def compare(args, workload: str, model: str, batch: int) -> dict:
     print(f"{workload}/{model}", end=" ", file=sys.stderr, flush=True)
     command = [sys.executable, __file__, "--serve", workload, model, batch, args.threads]
     layout = faster_layout(command)
-    ours = Side([args.bench, workload, "--model", model, "--batch", batch, "--threads", args.threads, "--turns", "--json"])
+    ours = Side([args.bench, workload, "--model", model, "--batch", batch, "--threads", args.threads, "--on-stdin", "--json"])
     theirs = Side([*command, layout])
     pairs = []
     for i in range(args.pairs):
