@@ -6,7 +6,7 @@ import { attackAfter, attackDone, duration } from '../browser/driver.mjs';
 import { THREADS, launchBrowser, serveSite, visit } from '../browser/harness.mjs';
 
 const option = (name, otherwise) => { const i = process.argv.indexOf(name); return i < 0 ? otherwise : process.argv[i + 1]; };
-const turns = Number(option('--on-stdin', '7'));
+const turns = Number(option('--turns', '7'));
 const STEPS = 30;
 if (!THREADS) throw new Error('the page was built without threads: see the output of native/serve');
 
