@@ -61,6 +61,7 @@ pub enum ExportPurpose {
 }
 
 /// A message from the page to the worker.
+#[allow(missing_docs, reason = "the variants describe their fields where the names do not suffice")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
     /// Open the compute device of this build (CPU or GPU).
@@ -112,6 +113,7 @@ pub enum Command {
 }
 
 /// A message from the worker to the page.
+#[allow(missing_docs, reason = "the variants describe their fields where the names do not suffice")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
     /// The device is open.

@@ -34,7 +34,7 @@ fn attack_error(problem: impl std::fmt::Display) -> CommandError {
     CommandError::new(ErrorScope::Attack, problem)
 }
 
-/// Returns the outcome with the lower margin, with the smaller of both distances.
+/// Returns the outcome with the lower margin, and the smaller of both distances.
 fn worse(a: AttackOutcome, b: AttackOutcome) -> AttackOutcome {
     let distance = a.distance.into_iter().chain(b.distance).reduce(f32::min);
     let worse = if a.margin <= b.margin { a } else { b };
@@ -136,7 +136,8 @@ impl Session {
         Ok(transfers)
     }
 
-    /// Attacks test images of the uploaded data set, if its classes match those of the model, or else of the built-in one.
+    /// Attacks test images and reports the robust accuracy. The images are those of the uploaded data set if its classes match
+    /// the model's, and otherwise those of the built-in data set.
     pub(super) async fn evaluate(
         &self,
         id: u64,
@@ -147,7 +148,7 @@ impl Session {
         let evaluation_error = |e: &dyn std::fmt::Display| CommandError::new(ErrorScope::Evaluation, e);
         let AttackPlan { loaded, config, attacks } = self.plan_attack(slot, settings, ErrorScope::Evaluation)?;
         let (model, classes) = (&loaded.model, &loaded.info.classes);
-        // A model trained with labeled images may have more classes than the data set, after those of the data set.
+        // A model trained with labeled images may have additional classes after those of the data set.
         let uploaded = self.user_dataset.as_ref().filter(|set| classes.starts_with(&set.splits.test.classes));
         let test_images = match uploaded {
             Some(dataset) => dataset.splits.test.stratified_sample(images),

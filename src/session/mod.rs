@@ -59,7 +59,7 @@ pub struct Session {
     run: Option<Run>,
     /// The files attached to the next command.
     pub files: Option<Files>,
-    /// Cancels the running job when changed.
+    /// Number of the current job. Changing it cancels the running job.
     pub current_job: CurrentJob,
 }
 
