@@ -1,5 +1,4 @@
-//! Auto-PGD (Croce and Hein, 2020, algorithm 1): gradient ascent with momentum whose step size halves by itself, at
-//! checkpoints where the loss no longer rises. For L1 its sparse relative (Croce and Hein, 2021, algorithm 3).
+//! Auto-PGD: gradient ascent with momentum and an adaptive step size.
 
 use super::{
     Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, Loss, ModelOracle, Norm, Observer, Progress,
@@ -7,24 +6,33 @@ use super::{
 };
 use crate::prediction::ranking;
 
-/// What the runs of [`Apgd`] climb.
+/// Loss that [`Apgd`] maximizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApgdLoss {
-    /// One loss, from several starting points.
+    /// A loss and the number of restarts.
     Restarts(Loss, usize),
-    /// The targeted DLR loss towards each of the likeliest wrong classes, this many.
+    /// The targeted DLR loss, for this number of target classes (most likely first).
     Targets(usize),
 }
 
+/// Auto-PGD: "Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks" (Croce and
+/// Hein, 2020, algorithm 1); for L1 "Mind the Box" (Croce and Hein, 2021, algorithm 3).
+///
+/// Gradient ascent with momentum. The step size halves at checkpoints where the loss no longer increases. Norms: L-inf,
+/// L2, L1. Images `[B, 3, H, W]` in [0,1].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Apgd {
+    /// Norm and epsilon (pixels in [0,1]).
     pub threat: ThreatModel,
+    /// Loss, and number of restarts or targets.
     pub loss: ApgdLoss,
+    /// Iterations per restart or target (AutoAttack: 100).
     pub iterations: usize,
-    /// Gradients averaged at each point, for models that answer at random (expectation over transformation).
+    /// Gradients averaged per step, for randomized models (expectation over transformation; usually 1).
     pub eot_samples: usize,
-    /// Begin in balls of 3 and 2 times epsilon (Croce and Hein, 2021, section 4.2; L1 only).
+    /// Whether to run in balls of radius 3 epsilon, 2 epsilon and epsilon (Croce and Hein, 2021, section 4.2; L1 only).
     pub large_to_small_eps: bool,
+    /// Seed of the starting points.
     pub seed: u64,
 }
 
@@ -35,7 +43,7 @@ const RISING: f64 = 0.75;
 /// L1: the step size is divided by this where the perturbation has become no sparser, down to a tenth.
 const SHORTER: f32 = 1.5;
 
-/// The iterations after which the step size is looked at: the first 22 % of all, then periods that shrink by 3 % down to
+/// Returns the iterations after which the step size is checked: the first 22 % of all, then periods that shrink by 3 % down to
 /// 6 % (section 3.2: w_j = p_j N, p_{j+1} = p_j + max(p_j - p_{j-1} - 0.03, 0.06), rounded down as in the official code); L1:
 /// every 4 %.
 pub fn checkpoints(norm: Norm, iterations: usize) -> Vec<usize> {
@@ -53,7 +61,7 @@ pub fn checkpoints(norm: Norm, iterations: usize) -> Vec<usize> {
     all
 }
 
-/// An image on its way.
+/// State of one image.
 struct Point<'a> {
     i: usize,
     x: &'a [f32],
@@ -124,7 +132,7 @@ impl Attack for Apgd {
 }
 
 impl Apgd {
-    /// The balls in turn, with the iterations spent in each.
+    /// Returns the balls in order, with the iterations in each.
     fn phases(&self) -> Vec<(ThreatModel, usize)> {
         if !self.large_to_small_eps {
             return vec![(self.threat, self.iterations)];
@@ -135,16 +143,16 @@ impl Apgd {
     }
 }
 
-/// Where the climb of one image begins.
+/// Starting point of one image.
 pub struct Start {
-    /// Its place in the task.
+    /// Position in the batch.
     pub i: usize,
     pub loss: Loss,
     /// A point of the ball; one outside is projected.
     pub x: Vec<f32>,
 }
 
-/// One climb of a set of images in one ball.
+/// One run of a batch of images in one ball.
 pub struct Run<'a, M> {
     pub query: &'a ModelOracle<'a, M>,
     pub task: &'a AttackBatch,
@@ -154,16 +162,19 @@ pub struct Run<'a, M> {
     pub eot_samples: usize,
     /// L1: the first steps move as many pixels as the start's perturbation suggests, not a fifth of all.
     pub sparse: bool,
-    /// The ball is the one that counts, not an enlarged one.
+    /// Whether the ball is that of the threat model, not an enlarged one.
     pub last: bool,
-    /// Iterations of the attack that lie before this climb, and all of them.
+    /// Iterations of the attack before this run, and in total.
     pub done: usize,
     pub total: usize,
 }
 
 impl<M: Classifier> Run<'_, M> {
-    /// Climbs from `starts`; gives the points of highest loss, or nothing if the observer has ended it. Images that fall
-    /// leave at once.
+    /// Maximizes the loss from `starts`. Returns the points of highest loss, or `None` if the observer stopped the run.
+    /// Images leave the batch once the attack has succeeded.
+    ///
+    /// # Errors
+    /// If the model returns NaN or infinity, or the device fails.
     pub async fn run_from(
         &self,
         starts: Vec<Start>,
@@ -183,12 +194,12 @@ impl<M: Classifier> Run<'_, M> {
         let checkpoints = checkpoints(self.threat.norm, self.iterations);
         let mut period_began = 0;
         for iteration in 0..self.iterations {
-            // One look at a model that answers at random proves nothing: there, all go on to the end.
+            // A single forward pass of a randomized model is not conclusive: its images stay in the batch.
             if self.last && self.eot_samples == 1 {
                 points.retain(|p| !found[p.i].succeeded());
             }
             if points.is_empty() {
-                // That the start is enough shows after one step too.
+                // Report at least one step if the starting points succeed.
                 let progress = Progress { done: (done + iteration).max(1), total, found };
                 return Ok(observer.step(progress).await.is_continue().then(Vec::new));
             }
@@ -234,7 +245,7 @@ impl<M: Classifier> Run<'_, M> {
         }
     }
 
-    /// Sets each point's gradient and gives the losses; offers the points to what was found.
+    /// Computes the gradient of each point and returns the losses; updates the outcomes.
     async fn evaluate(&self, points: &mut [Point<'_>], found: &mut [AttackOutcome]) -> Result<Vec<f64>, Error> {
         let x_adv: Vec<f32> = points.iter().flat_map(|p| &p.x_adv).copied().collect();
         let n = self.query.values();
@@ -250,7 +261,7 @@ impl<M: Classifier> Run<'_, M> {
                 } else {
                     p.gradient.iter_mut().zip(g).for_each(|(sum, g)| *sum += g);
                 }
-                // Of an answer at random the last sample counts, as in the original.
+                // The last sample decides, as in the reference implementation.
                 if self.last && sample + 1 == self.eot_samples {
                     let distance = || self.threat.distance(&p.x_adv, p.x);
                     found[p.i].keep_if_worse(&p.x_adv, p.goal.margin(z), distance);
@@ -269,7 +280,7 @@ fn first_step(threat: &ThreatModel) -> f32 {
 }
 
 impl Point<'_> {
-    /// The next iterate: a projected step, averaged with the way come (algorithm 1, lines 7 and 8). L1: without.
+    /// Moves to the next iterate: a projected step with momentum (algorithm 1, lines 7 and 8). L1 has no momentum.
     fn advance(&mut self, threat: &ThreatModel, first: bool) {
         let direction = match threat.norm {
             Norm::L1 => sparse_sign(&self.gradient, self.moves),
@@ -307,7 +318,7 @@ impl Point<'_> {
             self.moved = moved;
             sparser
         } else {
-            // Too few steps have risen, or the last period at this step size has brought nothing.
+            // Too few steps increased the loss, or the last period at this step size did not improve the best loss.
             let stuck = !self.halved && self.checked_loss >= self.best_loss;
             self.halved = self.rises as f64 <= RISING * period as f64 || stuck;
             self.checked_loss = self.best_loss;

@@ -1,65 +1,67 @@
-//! Settings of an attack.
+//! Settings of an attack. Doc comments inside `choices!` and `settings!` are user-visible help.
 
 use super::Loss;
 use crate::settings::{Pixels, choices, settings};
 
+// The doc comments of settings!/choices! are user-visible: CLI help and labels of the page.
 choices! {
-    /// The size of a perturbation.
+    /// Norm of a perturbation.
     pub enum Norm {
-        /// The largest change of a pixel's channel.
+        /// Largest change of any pixel value.
         Linf = "linf",
-        /// The Euclidean length of the change.
+        /// Euclidean norm of the perturbation.
         L2 = "l2",
-        /// The sum of all changes.
+        /// Sum of the absolute changes.
         L1 = "l1",
     }
 }
 
+// The doc comments of settings!/choices! are user-visible: CLI help and labels of the page.
 choices! {
     /// The attacks.
     pub enum AttackKind {
-        /// One step of size epsilon (Goodfellow et al., 2015).
+        /// One signed gradient step of size epsilon (Goodfellow et al., 2015).
         Fgsm = "fgsm",
-        /// Steps from the image itself (Kurakin et al., 2017).
+        /// Iterated FGSM without a random start (Kurakin et al., 2017).
         Bim = "bim",
-        /// Steps from a random start (Madry et al., 2018).
+        /// Projected gradient descent from a random start (Madry et al., 2018).
         Pgd = "pgd",
-        /// Steps with momentum (Dong et al., 2018).
+        /// Iterated FGSM with momentum (Dong et al., 2018).
         MiFgsm = "mi-fgsm",
-        /// Auto-PGD: steps that shorten by themselves, on the cross-entropy (Croce and Hein, 2020).
+        /// Auto-PGD (adaptive step size) on the cross-entropy (Croce and Hein, 2020).
         ApgdCe = "apgd-ce",
-        /// Auto-PGD on the ratio of logit differences, blind to their scale (Croce and Hein, 2020).
+        /// Auto-PGD on the scale-invariant difference of logits ratio (Croce and Hein, 2020).
         ApgdDlr = "apgd-dlr",
-        /// Auto-PGD towards each of the likeliest wrong classes (Croce and Hein, 2020).
+        /// Targeted Auto-PGD on the most likely wrong classes (Croce and Hein, 2020).
         ApgdT = "apgd-t",
-        /// Along the decision boundary (Croce and Hein, 2020b).
+        /// Fast adaptive boundary attack: minimal perturbations (Croce and Hein, 2020b).
         Fab = "fab",
-        /// Along the boundary to each of the likeliest wrong classes (Croce and Hein, 2020b).
+        /// Targeted FAB on the most likely wrong classes (Croce and Hein, 2020b).
         FabT = "fab-t",
-        /// Random squares; asks for outputs only (Andriushchenko et al., 2020).
+        /// Random search with squares; black-box (Andriushchenko et al., 2020).
         Square = "square",
-        /// Carlini and Wagner's search for the smallest L2 perturbation (2017).
+        /// Minimal L2 perturbation by optimization (Carlini and Wagner, 2017).
         Cw = "cw",
-        /// To the nearest boundary, straight (Moosavi-Dezfooli et al., 2016).
+        /// Steps to the nearest linearized boundary (Moosavi-Dezfooli et al., 2016).
         Deepfool = "deepfool",
-        /// One random pixel after another; asks for outputs only (Guo et al., 2019).
+        /// Random search over single pixel values; black-box (Guo et al., 2019).
         Simba = "simba",
-        /// apgd-ce, apgd-t, fab-t, square, with the published parameters (Croce and Hein, 2020).
+        /// apgd-ce, apgd-t, fab-t and square with the published parameters (Croce and Hein, 2020).
         Autoattack = "autoattack",
-        /// AutoAttack with six attacks and more restarts.
+        /// AutoAttack with six attacks and more restarts (AutoAttack+).
         AutoattackPlus = "autoattack-plus",
-        /// AutoAttack for models that answer at random: each gradient is a mean of 20.
+        /// AutoAttack for randomized models: each gradient is averaged over 20 samples.
         AutoattackRand = "autoattack-rand",
     }
 }
 
 impl AttackKind {
-    /// Whether it is several attacks in turn.
+    /// Returns whether it consists of several attacks.
     pub fn is_suite(self) -> bool {
         matches!(self, Self::Autoattack | Self::AutoattackPlus | Self::AutoattackRand)
     }
 
-    /// Whether the attack looks at a setting.
+    /// Returns whether the attack uses the setting `key`.
     pub fn uses(self, key: &str) -> bool {
         let own: &[&str] = match self {
             Self::Fgsm => &["loss"],
@@ -83,14 +85,15 @@ impl AttackKind {
     }
 }
 
+// The doc comments of settings!/choices! are user-visible: CLI help and labels of the page.
 choices! {
-    /// What gradient steps climb.
+    /// Loss that gradient attacks maximize.
     pub enum AttackLoss {
-        /// The cross-entropy.
+        /// Cross-entropy.
         Ce = "ce",
-        /// Minus the margin between the two classes in question.
+        /// Difference of the two logits (Carlini-Wagner loss).
         Margin = "margin",
-        /// The same relative to the logits' scale.
+        /// Difference of logits ratio, independent of the scale of the logits.
         Dlr = "dlr",
     }
 }
@@ -105,57 +108,60 @@ impl From<AttackLoss> for Loss {
     }
 }
 
+// The doc comments of settings!/choices! are user-visible: CLI help and labels of the page.
 choices! {
-    /// How the length of an attack's steps goes over a run.
+    /// Step size schedule of an attack.
     pub enum StepSchedule {
+        /// Constant step size.
         Constant = "constant",
-        /// Down to 0 linearly.
+        /// Linear decay to 0.
         Linear = "linear",
-        /// Down to 0 along half a cosine.
+        /// Cosine decay to 0.
         Cosine = "cosine",
     }
 }
 
+// The doc comments of settings!/choices! are user-visible: CLI help and labels of the page.
 settings! {
-    /// An evaluation attack; [`AttackConfig::of`] has each one's usual parameters.
+    /// Configuration of an evaluation attack; [`AttackConfig::of`] returns the usual parameters of each.
     pub struct AttackConfig {
-        /// The attack
+        /// Attack
         attack: AttackKind = AttackKind::Pgd;
-        /// What measures the perturbation: linf, the largest change of any pixel value; l2, the Euclidean length; l1, the sum
+        /// Norm of the perturbation: linf (largest change), l2 (Euclidean) or l1 (sum of changes)
         norm: Norm = Norm::Linf;
-        /// Largest perturbation allowed, for pixels in [0,1] (a fraction such as 8/255 will do)
+        /// Maximum perturbation, pixels in [0,1]; fractions such as 8/255 are accepted
         epsilon: Pixels = Pixels(8.0 / 255.0), symbol "ε", in [0.0, 3072.0];
-        /// Length of one step, in the same unit
+        /// Step size, in the unit of epsilon
         step: Pixels = Pixels(2.0 / 255.0), symbol "α", in [0.0, 3072.0];
-        /// How the length of the steps goes over a run
+        /// Step size schedule
         step_schedule: StepSchedule = StepSchedule::Constant;
-        /// Steps of each run
+        /// Iterations per restart
         steps: usize = 20, in [1.0, 10000.0];
-        /// Runs from different random starts; each image keeps its worst
+        /// Number of restarts; the worst result of each image counts
         restarts: usize = 1, in [1.0, 1000.0];
-        /// Begin at a random point of the ball rather than at the image
+        /// Start at a random point in the ball instead of the image
         random_start: bool = true;
-        /// What the steps climb: ce, the cross-entropy; margin, the difference of two logits; dlr, the same relative to their scale
+        /// Loss to maximize: ce (cross-entropy), margin (difference of logits) or dlr (difference of logits ratio)
         loss: AttackLoss = AttackLoss::Ce;
-        /// Likeliest wrong classes to go towards, one after the other
+        /// Number of target classes (most likely first)
         targets: usize = 9, in [1.0, 1000.0];
-        /// Gradients averaged at each point, for models that answer at random
+        /// Gradients averaged per step (EOT, for randomized models)
         samples: usize = 1, in [1.0, 1000.0];
-        /// Random proposals
+        /// Number of random proposals (square, simba)
         queries: usize = 5000, in [1.0, 1000000.0];
-        /// Share of the image that the first squares cover
+        /// Initial fraction of pixels per square (p_init)
         share: f32 = 0.8, symbol "p", in [0.0, 1.0];
-        /// How far beyond the boundary to go, in logits
+        /// Confidence: required logit margin beyond the decision boundary
         confidence: f32 = 0.0, symbol "κ", in [0.0, 1000.0];
-        /// Leave an image as soon as the model is wrong, rather than make it surer of its error
+        /// Stop on each image at the first success
         early_stop: bool = false;
-        /// Seed of everything random
+        /// Random seed
         seed: u64 = 0;
     }
 }
 
 impl AttackConfig {
-    /// An attack with the parameters that are usual for it; `norm` is overruled where it knows only one.
+    /// Returns an attack with its usual parameters. Carlini-Wagner ignores `norm`: it supports L2 only.
     pub fn of(attack: AttackKind, norm: Norm) -> Self {
         let norm = if attack == AttackKind::Cw { Norm::L2 } else { norm };
         let epsilon = match norm {
@@ -173,7 +179,7 @@ impl AttackConfig {
         Self { attack, norm, steps, ..Self::default() }.within(Pixels(epsilon))
     }
 
-    /// The same within another radius. Steps are a quarter of it, but SimBA's, which the ball cuts short.
+    /// Returns the attack with another epsilon and a step size of epsilon / 4. SimBA keeps a step size of 0.2.
     pub fn within(self, epsilon: Pixels) -> Self {
         let step = if self.attack == AttackKind::Simba { 0.2 } else { epsilon.0 / 4.0 };
         Self { epsilon, step: Pixels(step), ..self }

@@ -1,38 +1,41 @@
-//! Carlini and Wagner's L2 attack (2017): gradient descent on |d|^2 + c max(margin + kappa, 0) in a space in which every
-//! point is an image, with a search for the smallest c that succeeds.
+//! The L2 attack of Carlini and Wagner.
 
 use super::{
     Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, Loss, ModelOracle, Observer, Progress, ThreatModel,
     initial_outcomes, unfooled,
 };
 
+/// "Towards Evaluating the Robustness of Neural Networks" (Carlini and Wagner, 2017, section VI.A).
+///
+/// Minimizes |d|^2 + c max(margin + kappa, 0) with Adam in tanh space, and searches for the smallest c that succeeds. Norm:
+/// L2 only. Images `[B, 3, H, W]` in [0,1].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CarliniWagner {
-    /// Its norm is L2; its epsilon only judges the perturbation.
+    /// Must have norm L2. The attack does not use epsilon, which only decides whether a perturbation counts.
     pub threat: ThreatModel,
-    /// Steps of Adam for each c.
+    /// Adam steps for each c (usually 200).
     pub steps: usize,
-    /// Values of c tried for each image.
+    /// Number of values of c per image (usually 9).
     pub searches: usize,
-    /// Adam's rate.
+    /// Learning rate of Adam (usually 0.01).
     pub rate: f32,
-    /// kappa: how far beyond the boundary it goes.
+    /// kappa: required margin beyond the decision boundary, in logits (usually 0).
     pub confidence: f32,
 }
 
-/// The first c.
+/// Initial c.
 const FIRST: f32 = 0.1;
 
-/// An image on its way.
+/// State of one image.
 struct Point<'a> {
     i: usize,
     x: &'a [f32],
     goal: Goal,
-    /// c, and the largest that failed and the smallest that succeeded so far.
+    /// Current c, the largest that failed and the smallest that succeeded.
     c: f32,
     failed: f32,
     succeeded: f32,
-    /// x' = (1 + tanh w) / 2, with Adam's two means of w's gradient.
+    /// Variable w with x' = (1 + tanh w) / 2, and the two moments of Adam.
     w: Vec<f32>,
     means: [Vec<f32>; 2],
     success: bool,
@@ -91,7 +94,7 @@ impl Attack for CarliniWagner {
 }
 
 impl Point<'_> {
-    /// Back to the image, a little inside [0,1], where tanh still has a slope.
+    /// Resets w to the image, slightly inside [0,1] to keep the derivative of tanh positive.
     fn restart(&mut self) {
         self.w = self.x.iter().map(|x| ((2.0 * x - 1.0) * 0.999_999).atanh()).collect();
         self.means = [vec![0.0; self.x.len()], vec![0.0; self.x.len()]];
@@ -116,7 +119,7 @@ impl Point<'_> {
         }
     }
 
-    /// Halves the interval in which the smallest successful c lies; tenfold while none has succeeded.
+    /// Updates c: bisection between the largest failure and the smallest success, or times 10 before the first success.
     fn search(&mut self) {
         if self.success {
             self.succeeded = self.c;

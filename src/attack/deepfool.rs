@@ -1,4 +1,4 @@
-//! DeepFool (Moosavi-Dezfooli et al., 2016): steps to the nearest linearised boundary until it is crossed.
+//! DeepFool.
 
 use super::{
     Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, ModelOracle, Observer, Progress, ThreatModel,
@@ -6,14 +6,19 @@ use super::{
     initial_outcomes, unfooled,
 };
 
+/// "DeepFool: A Simple and Accurate Method to Fool Deep Neural Networks" (Moosavi-Dezfooli et al., 2016, algorithm 2).
+///
+/// Steps to the nearest linearized decision boundary until the prediction changes. Norms: L-inf, L2, L1. Images
+/// `[B, 3, H, W]` in [0,1].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DeepFool {
-    /// Its norm measures the perturbation; its epsilon only judges it.
+    /// Norm of the steps. The attack does not use epsilon, which only decides whether a perturbation counts.
     pub threat: ThreatModel,
+    /// Maximum number of steps (usually 50).
     pub steps: usize,
 }
 
-/// How much further than to the boundary it goes.
+/// Overshoot beyond the boundary, relative to the perturbation.
 const OVERSHOOT: f32 = 0.02;
 
 impl Attack for DeepFool {
@@ -35,7 +40,7 @@ impl Attack for DeepFool {
             let boundaries = nearest_boundary(query, self.threat.norm, &x, &goals, None).await?;
             let mut beyond = Vec::with_capacity(x.len());
             for ((i, x_adv), boundary) in points.iter_mut().zip(boundaries) {
-                // A little further, since float32 may take a step onto the boundary for none.
+                // Slightly beyond the boundary: in float32 a step onto it can vanish.
                 let c = -f64::from(boundary.difference) * (1.0 + 1e-4);
                 let d = project_onto_hyperplane(self.threat.norm, x_adv, &boundary.normal, c);
                 x_adv.iter_mut().zip(d).for_each(|(x, d)| *x += d);

@@ -1,5 +1,4 @@
-//! Fast adaptive boundary attack (Croce and Hein, 2020b): walks along the decision boundary, linearised at each point,
-//! towards the original; finds small perturbations rather than strong ones of a given size.
+//! Fast adaptive boundary attack.
 
 use rayon::prelude::*;
 
@@ -12,26 +11,33 @@ use super::{
 };
 use crate::prediction::ranking;
 
+/// FAB: "Minimally Distorted Adversarial Examples with a Fast Adaptive Boundary Attack" (Croce and Hein, 2020b, algorithm 1).
+///
+/// Projects onto the linearized decision boundary with a bias towards the original image, and so minimizes the
+/// perturbation. Norms: L-inf, L2, L1. Images `[B, 3, H, W]` in [0,1].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fab {
-    /// The ball that counts; images whose perturbation fits into it leave the attack.
+    /// Norm and epsilon. Images leave the batch once their perturbation fits into the ball.
     pub threat: ThreatModel,
-    /// Towards each of the likeliest wrong classes, this many; without, towards the class whose boundary is nearest at each
-    /// step, which costs a gradient for every class.
+    /// Number of target classes (most likely first). `None` uses the nearest boundary at each step, which costs a gradient
+    /// per class.
     pub targets: Option<usize>,
+    /// Restarts per target (usually 1).
     pub restarts: usize,
+    /// Iterations per restart (AutoAttack: 100).
     pub iterations: usize,
+    /// Seed of the random starts.
     pub seed: u64,
 }
 
-/// Largest weight of the step that starts from the original.
+/// Maximum weight of the step from the original image.
 const ALPHA_MAX: f32 = 0.1;
-/// Overshooting of the projections.
+/// Overshoot of the projections.
 const ETA: f32 = 1.05;
-/// After a success the next point is this far from the original to it.
+/// Factor of the perturbation after a success.
 const BETA: f32 = 0.9;
 
-/// An image on its way.
+/// State of one image.
 struct Point<'a> {
     i: usize,
     x: &'a [f32],
@@ -93,7 +99,7 @@ fn pixels(points: &[Point]) -> Vec<f32> {
 impl Fab {
     fn start<'a>(&self, task: &'a AttackBatch, i: usize, target: usize, run: usize) -> Point<'a> {
         let x = task.image(i);
-        // The first run for each target begins at the image.
+        // The first restart of each target starts at the image.
         let x_adv = if !run.is_multiple_of(self.restarts) {
             let d = random_direction(self.threat.norm, x.len(), &mut stream(self.seed, task.image_ids[i], run));
             self.threat.perturb(x, &rescale(&d, self.threat.norm, self.threat.epsilon / 2.0))
@@ -103,7 +109,7 @@ impl Fab {
         Point { i, x, goal: task.goals[i], target, x_adv }
     }
 
-    /// The next point: between the projections of the current point and of the original onto the boundary (algorithm 1).
+    /// Moves to a mean of the projections of the current point and of the original onto the boundary (algorithm 1).
     fn advance(&self, p: &mut Point, Boundary { difference, normal }: &Boundary) {
         let norm = self.threat.norm;
         let c = -f64::from(*difference);

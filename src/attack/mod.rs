@@ -1,12 +1,12 @@
-//! Attacks and what they share.
+//! Adversarial attacks.
 //!
-//! An attack is a small value with its parameters; a model is anything that gives logits. Pixels are in [0,1], epsilon
-//! is in the same unit, and models are attacked in inference mode.
+//! An attack is a struct with its parameters that implements [`Attack`]. It works on any [`Classifier`]. Pixels are in
+//! [0,1], epsilon has the same unit, and models run in inference mode.
 //!
-//! The arithmetic of an attack, a few thousand numbers an image, is done on the host, image by image, and reads
-//! like the paper; the device only evaluates the model ([`ModelOracle`]). So projections are exact in float32 and equal on
-//! every backend, each image has its own step size, stopping point and random stream, and images that have fallen
-//! leave the batch at once. Only the attack inside training ([`training`]) stays on the device.
+//! The arithmetic of an attack runs on the host, image by image; the device only evaluates the model ([`ModelOracle`]).
+//! Therefore projections are exact in float32 and equal on every backend. Each image has its own step size, stopping
+//! point and random stream, and leaves the batch once the attack on it has succeeded. Only the attack inside adversarial
+//! training ([`inner`]) stays on the device.
 
 pub mod any;
 pub mod apgd;
@@ -34,10 +34,10 @@ pub use loss::{Goal, Loss};
 pub use query::{Logits, ModelOracle};
 pub use threat::ThreatModel;
 
-/// Why an attack could not go on.
+/// Reason why an attack stopped.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
-    #[error("the model's output or its gradient is not a number: it is damaged, or its training diverged")]
+    #[error("the model returned NaN or infinity (output or gradient): the file is damaged or training diverged")]
     NotFinite,
     #[error("the device failed: {0}")]
     Device(String),
@@ -45,52 +45,53 @@ pub enum Error {
     Unsuited(String),
 }
 
-/// Images and what is wanted of each.
+/// Images to attack and the goal of each.
 #[derive(Clone, Debug)]
 pub struct AttackBatch {
-    /// `[B, 3, H, W]` in [0,1], flat.
+    /// Pixels `[B, 3, H, W]` in [0,1], flat.
     pub images: Vec<f32>,
-    /// `[B]`.
+    /// Goals `[B]`.
     pub goals: Vec<Goal>,
-    /// `[B]`, numbers of the images: what is random in an attack on an image depends on its number and the seed, not
-    /// on the batch that it is in.
+    /// Numbers of the images `[B]`. The random stream of an image depends on its number and the seed, not on the batch.
     pub image_ids: Vec<u64>,
 }
 
 impl AttackBatch {
+    /// Returns the number of images.
     pub fn len(&self) -> usize {
         self.goals.len()
     }
 
+    /// Returns whether there are no images.
     pub fn is_empty(&self) -> bool {
         self.goals.is_empty()
     }
 
-    /// The pixels of image `i`.
+    /// Returns the pixels `[3, H, W]` of image `i`.
     pub fn image(&self, i: usize) -> &[f32] {
         let n = self.images.len() / self.len();
         &self.images[i * n..(i + 1) * n]
     }
 }
 
-/// What an attack has found on one image so far.
+/// Best result of an attack on one image so far.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttackOutcome {
-    /// The worst point inside the threat; the image itself until there is a worse one.
+    /// Image with the lowest margin inside the threat model `[3, H, W]`; at first the original.
     pub x: Vec<f32>,
-    /// The goal's margin there; at or below 0 the goal is reached.
+    /// Margin of the goal at `x`, in logits; the attack has succeeded if it is at most 0.
     pub margin: f32,
-    /// The size of the smallest perturbation that reaches the goal, inside the threat or beyond.
+    /// Norm of the smallest perturbation that reaches the goal, inside the threat model or outside.
     pub distance: Option<f32>,
 }
 
 impl AttackOutcome {
-    /// Whether the goal is reached inside the threat.
+    /// Returns whether the attack has succeeded inside the threat model.
     pub fn succeeded(&self) -> bool {
         self.margin <= 0.0
     }
 
-    /// Takes a point inside the threat over if its margin is lower.
+    /// Stores a point inside the threat model if its margin is lower.
     fn keep_if_worse(&mut self, x: &[f32], margin: f32, distance: impl FnOnce() -> f32) {
         if margin <= 0.0 {
             let distance = distance();
@@ -102,8 +103,8 @@ impl AttackOutcome {
         }
     }
 
-    /// Takes a point that reaches the goal over if it is the nearest, for attacks that look for the smallest
-    /// perturbation; beyond the threat only its distance is kept.
+    /// Stores a point that reaches the goal if it is the nearest so far, for attacks that minimize the perturbation. Outside
+    /// the threat model only the distance is stored.
     fn keep_if_closer(&mut self, x: &[f32], margin: f32, distance: f32, threat: &ThreatModel) {
         if margin <= 0.0 && self.distance.is_none_or(|d| distance < d) {
             self.distance = Some(distance);
@@ -115,29 +116,36 @@ impl AttackOutcome {
     }
 }
 
-/// Where an attack is; shown to its observer after each step.
+/// Progress of an attack, reported after each step.
 pub struct Progress<'a> {
-    /// Steps done, of all restarts and targets.
+    /// Steps done, over all restarts and targets.
     pub done: usize,
+    /// Total number of steps.
     pub total: usize,
+    /// Results so far, `[B]`.
     pub found: &'a [AttackOutcome],
 }
 
-/// Watches an attack, may let others run meanwhile, and may end it; what was found until then is kept.
+/// Callback of an attack.
 pub trait Observer {
+    /// Receives the progress after each step. Returns `Break` to stop the attack, which then returns its results so far.
     fn step(&mut self, progress: Progress<'_>) -> impl Future<Output = ControlFlow<()>>;
 }
 
-/// Does not look.
+/// Ignores the progress.
 impl Observer for () {
     async fn step(&mut self, _: Progress<'_>) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 }
 
-/// One attack: its type holds its parameters.
+/// An attack; the implementing type contains its parameters.
 pub trait Attack {
-    /// Attacks the images of `task` that the model still gets right; the others are returned as they are.
+    /// Attacks the images of `task` that the model classifies correctly and returns a result for each image. Images that are
+    /// already misclassified are returned unchanged.
+    ///
+    /// # Errors
+    /// If the model returns NaN or infinity, the device fails, or the attack does not support the model.
     fn run(
         &self,
         query: &ModelOracle<impl Classifier>,
@@ -146,7 +154,7 @@ pub trait Attack {
     ) -> impl Future<Output = Result<Vec<AttackOutcome>, Error>>;
 }
 
-/// The images as they are, with their margins, and their logits: what every attack begins with.
+/// Returns the outcomes before the first step, with the clean images, and the clean logits.
 async fn initial_outcomes(
     query: &ModelOracle<'_, impl Classifier>,
     task: &AttackBatch,
@@ -161,12 +169,12 @@ async fn initial_outcomes(
     Ok((found, logits))
 }
 
-/// The numbers of the images on which the goal is not reached.
+/// Returns the indices of the images on which the attack has not succeeded.
 fn unfooled(found: &[AttackOutcome]) -> Vec<usize> {
     (0..found.len()).filter(|&i| !found[i].succeeded()).collect()
 }
 
-/// The random stream of one run on one image.
+/// Returns the random stream of one restart on one image.
 fn stream(seed: u64, id: u64, restart: usize) -> crate::random::Stream {
     crate::random::stream(seed, crate::random::StreamId::Attack, (id << 16) | restart as u64)
 }

@@ -1,31 +1,40 @@
-//! Projected gradient ascent (Madry et al., 2018) and its relatives: FGSM, BIM, MI-FGSM.
+//! Projected gradient descent (PGD) and its variants FGSM, BIM and MI-FGSM.
 
 use super::{
     Attack, AttackBatch, AttackOutcome, Classifier, Error, Goal, Loss, ModelOracle, Norm, Observer, Progress,
     StepSchedule, ThreatModel, initial_outcomes, stream, unfooled,
 };
 
-/// x <- project(x + step * steepest(d loss/dx)), `steps` times, from `restarts` starting points.
+/// PGD: "Towards Deep Learning Models Resistant to Adversarial Attacks" (Madry et al., 2018).
+///
+/// Repeats x <- project(x + step * steepest_ascent(d loss/dx)). With other parameters it is FGSM (Goodfellow et al., 2015), BIM
+/// (Kurakin et al., 2017) or MI-FGSM (Dong et al., 2018). Norms: L-inf, L2, L1. Images `[B, 3, H, W]` in [0,1].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pgd {
+    /// Norm and epsilon (pixels in [0,1]).
     pub threat: ThreatModel,
+    /// Loss to maximize.
     pub loss: Loss,
-    /// Length of the first step in the threat's norm, pixels in [0,1].
+    /// Initial step size in the norm of the threat model, pixels in [0,1] (usually epsilon / 4).
     pub step: f32,
+    /// Step size schedule (usually constant).
     pub schedule: StepSchedule,
+    /// Steps per restart (usually 20).
     pub steps: usize,
+    /// Number of restarts (usually 1).
     pub restarts: usize,
-    /// Start anywhere in the ball rather than at the image. With several restarts only the first starts at the image.
+    /// Whether to start at a random point in the ball. Otherwise the first restart starts at the image.
     pub random_start: bool,
-    /// How much of the accumulated gradient is kept at each step: 0 forgets it, 1 is MI-FGSM (Dong et al., 2018).
+    /// Decay of the accumulated gradient: 0 disables momentum, 1 is MI-FGSM.
     pub momentum: f32,
-    /// Leave an image as soon as it has fallen, rather than lower its margin further.
+    /// Whether to stop on an image at the first success instead of lowering its margin further.
     pub early_stop: bool,
+    /// Seed of the random starts.
     pub seed: u64,
 }
 
 impl Pgd {
-    /// One step to the surface of the ball (Goodfellow et al., 2015).
+    /// Returns FGSM: one step of size epsilon.
     pub fn fgsm(threat: ThreatModel) -> Self {
         Self {
             threat,
@@ -41,7 +50,7 @@ impl Pgd {
         }
     }
 
-    /// The length of step number `i` of [`Pgd::steps`].
+    /// Returns the size of step `i`.
     fn length(&self, i: usize) -> f32 {
         let done = i as f32 / self.steps as f32;
         self.step
@@ -53,7 +62,7 @@ impl Pgd {
     }
 }
 
-/// An image on its way.
+/// State of one image.
 struct Point<'a> {
     i: usize,
     x: &'a [f32],
@@ -92,13 +101,13 @@ impl Attack for Pgd {
                 }
                 for ((point, z), gradient) in points.iter_mut().zip(logits.rows()).zip(gradients.chunks(query.values()))
                 {
-                    self.judge(point, z, &mut found);
+                    self.update_outcome(point, z, &mut found);
                     self.advance(point, gradient, step);
                 }
                 if step + 1 == self.steps {
                     let x_adv: Vec<f32> = points.iter().flat_map(|p| &p.x_adv).copied().collect();
                     let logits = query.logits(&x_adv).await?;
-                    points.iter().zip(logits.rows()).for_each(|(point, z)| self.judge(point, z, &mut found));
+                    points.iter().zip(logits.rows()).for_each(|(point, z)| self.update_outcome(point, z, &mut found));
                 } else if self.early_stop {
                     points.retain(|p| !found[p.i].succeeded());
                 }
@@ -125,7 +134,7 @@ impl Pgd {
         Point { i, x, goal: task.goals[i], x_adv, accumulated }
     }
 
-    fn judge(&self, point: &Point, z: &[f32], found: &mut [AttackOutcome]) {
+    fn update_outcome(&self, point: &Point, z: &[f32], found: &mut [AttackOutcome]) {
         let distance = || self.threat.distance(&point.x_adv, point.x);
         found[point.i].keep_if_worse(&point.x_adv, point.goal.margin(z), distance);
     }

@@ -1,20 +1,56 @@
-//! SimBA (Guo et al., 2019): tries one random pixel value after another, up and down, and keeps what helps. Black-box.
+//! SimBA, a black-box random search over single pixel values.
 
 use rand::seq::SliceRandom;
 
 use super::{
-    Attack, AttackBatch, AttackOutcome, Classifier, Error, Loss, ModelOracle, Observer, Progress, ThreatModel,
+    Attack, AttackBatch, AttackOutcome, Error, Goal, Loss, ModelOracle, Observer, Progress, ThreatModel,
     initial_outcomes, stream, unfooled,
 };
+use crate::model::Classifier;
 
+/// SimBA in the pixel basis: "Simple Black-box Adversarial Attacks" (Guo et al., 2019, algorithm 1).
+///
+/// Changes one random pixel value at a time, first up, then down, and keeps a change that lowers the probability of the
+/// label. Uses logits only. Works in every norm; the result stays inside the ball. Images `[B, 3, H, W]` in [0,1].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SimBa {
+    /// Ball around the image.
     pub threat: ThreatModel,
-    /// How far a value is moved, pixels in [0,1].
+    /// Size of a change of one value, pixels in [0,1] (usually 0.2).
     pub step: f32,
-    /// Values tried, each with at most two queries.
+    /// Pixel values tried, each with one or two queries.
     pub tries: usize,
+    /// Seed of the order of the pixel values.
     pub seed: u64,
+}
+
+/// Search state of one image.
+struct Point<'a> {
+    /// Position in the batch.
+    i: usize,
+    /// Original image.
+    x: &'a [f32],
+    goal: Goal,
+    /// Image with the changes kept so far, and its loss.
+    x_adv: Vec<f32>,
+    loss: f64,
+    /// Pixel values in random order.
+    order: Vec<usize>,
+}
+
+impl Point<'_> {
+    /// Returns the image with the value of this attempt changed by `step`, inside the ball.
+    fn candidate(&self, attempt: usize, step: f32, threat: &ThreatModel) -> Vec<f32> {
+        let mut x_adv = self.x_adv.clone();
+        x_adv[self.order[attempt % self.order.len()]] += step;
+        threat.project(&mut x_adv, self.x);
+        x_adv
+    }
+}
+
+/// Log-odds of the goal. They order points as the cross-entropy does, without its saturation.
+fn loss(goal: Goal, z: &[f32]) -> f64 {
+    Loss::LogOdds.value_and_grad(goal, z, &mut vec![0.0; z.len()])
 }
 
 impl Attack for SimBa {
@@ -25,50 +61,42 @@ impl Attack for SimBa {
         observer: &mut impl Observer,
     ) -> Result<Vec<AttackOutcome>, Error> {
         let (mut found, logits) = initial_outcomes(query, task).await?;
-        // Only compared, so the log-odds do for the cross-entropy.
-        let loss = |i: usize, z: &[f32]| Loss::LogOdds.value_and_grad(task.goals[i], z, &mut vec![0.0; z.len()]);
-        let mut points: Vec<(usize, Vec<f32>, f64, Vec<usize>)> = unfooled(&found)
-            .into_iter()
-            .map(|i| {
-                let mut order: Vec<usize> = (0..query.values()).collect();
-                order.shuffle(&mut stream(self.seed, task.image_ids[i], 0));
-                (i, task.image(i).to_vec(), loss(i, logits.row(i)), order)
-            })
-            .collect();
+        let mut points: Vec<Point> = Vec::new();
+        for i in unfooled(&found) {
+            let mut order: Vec<usize> = (0..query.values()).collect();
+            order.shuffle(&mut stream(self.seed, task.image_ids[i], 0));
+            let (x, goal) = (task.image(i), task.goals[i]);
+            points.push(Point { i, x, goal, x_adv: x.to_vec(), loss: loss(goal, logits.row(i)), order });
+        }
         for attempt in 0..self.tries {
             if points.is_empty() {
                 break;
             }
-            let mut waiting: Vec<usize> = (0..points.len()).collect();
+            let mut unimproved: Vec<usize> = (0..points.len()).collect();
             for step in [self.step, -self.step] {
-                let candidates: Vec<f32> = waiting
-                    .iter()
-                    .flat_map(|&k| {
-                        let (i, x, _, order) = &points[k];
-                        let mut x = x.clone();
-                        x[order[attempt % order.len()]] += step;
-                        self.threat.project(&mut x, task.image(*i));
-                        x
-                    })
-                    .collect();
+                let mut candidates = Vec::new();
+                for &k in &unimproved {
+                    candidates.extend(points[k].candidate(attempt, step, &self.threat));
+                }
                 let logits = query.logits(&candidates).await?;
-                let mut tried = candidates.chunks(query.values()).zip(logits.rows());
-                waiting.retain(|&k| {
-                    let (i, x, best, _) = &mut points[k];
-                    let (candidate, z) = tried.next().expect("a candidate for each");
-                    let value = loss(*i, z);
-                    let distance = || self.threat.distance(candidate, task.image(*i));
-                    // Of many classes one may win while the odds of them all fall.
-                    found[*i].keep_if_worse(candidate, task.goals[*i].margin(z), distance);
-                    let better = value > *best;
-                    if better {
-                        x.copy_from_slice(candidate);
-                        *best = value;
+                let mut still_unimproved = Vec::new();
+                for ((&k, candidate), z) in unimproved.iter().zip(candidates.chunks(query.values())).zip(logits.rows())
+                {
+                    let point = &mut points[k];
+                    // With several classes the margin can fall although the log-odds do not rise.
+                    let distance = || self.threat.distance(candidate, point.x);
+                    found[point.i].keep_if_worse(candidate, point.goal.margin(z), distance);
+                    let value = loss(point.goal, z);
+                    if value > point.loss {
+                        point.x_adv.copy_from_slice(candidate);
+                        point.loss = value;
+                    } else {
+                        still_unimproved.push(k);
                     }
-                    !better
-                });
+                }
+                unimproved = still_unimproved;
             }
-            points.retain(|(i, ..)| !found[*i].succeeded());
+            points.retain(|point| !found[point.i].succeeded());
             if observer.step(Progress { done: attempt + 1, total: self.tries, found: &found }).await.is_break() {
                 break;
             }

@@ -1,4 +1,4 @@
-//! Square attack (Andriushchenko et al., 2020): random search with squares that shrink; asks for logits only.
+//! Square attack, a black-box random search.
 
 use super::{
     Attack, AttackBatch, AttackOutcome, Classifier, Error, ModelOracle, Norm, Observer, Progress, ThreatModel,
@@ -6,14 +6,22 @@ use super::{
 };
 use crate::random::{RngExt, Stream};
 
+/// "Square Attack: a Query-efficient Black-box Adversarial Attack via Random Search" (Andriushchenko et al., 2020,
+/// algorithms 1 to 3).
+///
+/// Proposes random squares of decreasing size and keeps those that lower the margin. Uses logits only. Norms: L-inf, L2,
+/// L1. Images `[B, 3, H, W]` in [0,1].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Square {
+    /// Norm and epsilon (pixels in [0,1]).
     pub threat: ThreatModel,
-    /// Proposals after the first point, each a query.
+    /// Proposals after the starting point, one query each (AutoAttack: 5000).
     pub queries: usize,
+    /// Number of restarts (usually 1).
     pub restarts: usize,
-    /// Share of the image that the first squares cover.
+    /// Initial fraction of pixels per square, p_init (usually 0.8).
     pub share: f32,
+    /// Seed of the proposals.
     pub seed: u64,
 }
 
@@ -24,7 +32,7 @@ pub fn shrunk(i: usize) -> f64 {
     0.5f64.powi(halvings as i32)
 }
 
-/// An image on its way.
+/// State of one image.
 struct Point<'a> {
     i: usize,
     x: &'a [f32],
@@ -77,7 +85,7 @@ impl Attack for Square {
 }
 
 impl Square {
-    /// Proposal number 0 is the start: stripes for L-inf, a grid of bumps else.
+    /// Returns a proposal. Proposal 0 is the starting point: stripes for L-inf, a grid of bumps otherwise.
     fn propose(&self, p: &mut Point, shape: [usize; 3], proposal: usize) -> Vec<f32> {
         let [c, h, w] = shape;
         let area = f64::from(self.share) * if proposal == 0 { 1.0 } else { shrunk(proposal - 1) } * (h * w) as f64;

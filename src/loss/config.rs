@@ -1,38 +1,39 @@
-//! Objectives of training and their coefficients.
+//! Training objectives and their coefficients. Doc comments inside `choices!` and `settings!` are user-visible help.
 
 use crate::settings::{Pixels, choices, settings};
 
+// The doc comments of settings!/choices! are user-visible: CLI help and labels of the page.
 choices! {
-    /// What training minimizes.
+    /// Training objective.
     pub enum Objective {
-        /// The cross-entropy of clean images: no defence.
+        /// Cross-entropy on clean images (no defense).
         Ce = "ce",
-        /// The cross-entropy of adversarial images (Madry et al., 2018).
+        /// Cross-entropy on adversarial images: adversarial training (Madry et al., 2018).
         Pgd = "pgd",
-        /// Clean images, and attacked ones kept near them by their divergence (Zhang et al., 2019).
+        /// Clean cross-entropy and KL divergence to adversarial predictions (Zhang et al., 2019).
         Trades = "trades",
-        /// Both, their logits paired (Kannan et al., 2018).
+        /// Adversarial logit pairing (Kannan et al., 2018).
         Alp = "alp",
-        /// Adversarial images, their logits brought to clean ones by regularized optimal transport.
+        /// Adversarial cross-entropy and Sinkhorn divergence between logits (Bouniot et al., 2021).
         Sinkhorn = "sinkhorn",
-        /// Adversarial images, their logits brought to clean ones by optimal transport along random lines.
+        /// Adversarial cross-entropy and sliced Wasserstein distance between logits (OTJR without Jacobian term).
         Sw = "sw",
-        /// Clean images, their logits made to react little to pixels along random directions.
+        /// Clean cross-entropy and Jacobian regularization along random directions (Hoffman et al., 2019).
         RandJac = "rand_jac",
-        /// Clean images, their logits made to react little along the directions of the transport.
+        /// Clean cross-entropy and Jacobian regularization along the transport directions.
         SwJac = "sw_jac",
-        /// sw and sw_jac together: the transport, and little reaction along its directions.
+        /// OTJR: sliced Wasserstein distance and Jacobian regularization along its directions (Le et al., 2023).
         Otjr = "otjr",
     }
 }
 
 impl Objective {
-    /// Whether it looks at adversarial images.
+    /// Returns whether the objective uses adversarial images.
     pub fn needs_attack(self) -> bool {
         !matches!(self, Self::Ce | Self::RandJac)
     }
 
-    /// Whether it looks at a setting of a [`TrainConfig`].
+    /// Returns whether the objective uses the training setting `key`.
     pub fn uses(self, key: &str) -> bool {
         match key {
             "lambda-sw" | "projections" => {
@@ -48,8 +49,9 @@ impl Objective {
     }
 }
 
+// The doc comments of settings!/choices! are user-visible: CLI help and labels of the page.
 settings! {
-    /// Coefficients of the objectives and the attack inside training; the reference's values.
+    /// Coefficients of the objectives and of the training attack. The defaults are those of the reference implementation.
     pub struct ObjectiveConfig {
         /// Weight of the sliced Wasserstein distance (sw, otjr)
         lambda_sw: f32 = 64.0, symbol "λ_SW", in [0.0, 1e6];
@@ -61,15 +63,15 @@ settings! {
         beta_alp: f32 = 0.5, symbol "β", in [0.0, 1e6];
         /// Weight of the Sinkhorn divergence (sinkhorn)
         lambda_sinkhorn: f32 = 1.0, symbol "λ_S", in [0.0, 1e6];
-        /// Projections of the sliced Wasserstein distance, drawn anew each step
+        /// Number of random projections of the sliced Wasserstein distance per step
         projections: usize = 32, symbol "K", in [1.0, 4096.0];
-        /// Radius of the training attack (L-inf, pixels in [0,1])
+        /// Epsilon of the training attack (L-inf, pixels in [0,1])
         train_epsilon: Pixels = Pixels(0.031), symbol "ε", in [0.0, 1.0];
-        /// Step of the training attack
+        /// Step size of the training attack
         train_step: Pixels = Pixels(0.007), symbol "α", in [0.0, 1.0];
-        /// Steps of the training attack
+        /// Iterations of the training attack
         train_steps: usize = 10, in [1.0, 1000.0];
-        /// Standard deviation of the noise at which the training attack starts
+        /// Standard deviation of the initial noise of the training attack
         train_noise: f32 = 0.001, symbol "σ", in [0.0, 1.0];
     }
 }

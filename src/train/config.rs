@@ -1,4 +1,4 @@
-//! Settings of a training run.
+//! Settings of a training run. Doc comments inside `choices!` and `settings!` are user-visible help.
 
 use crate::{
     data::Dataset,
@@ -7,89 +7,92 @@ use crate::{
     settings::{Pixels, choices, settings},
 };
 
+// The doc comments of settings!/choices! are user-visible: CLI help and labels of the page.
 choices! {
-    /// How the learning rate goes over a run.
+    /// Learning rate schedule.
     pub enum Schedule {
-        /// x 0.1 at 75 % and x 0.01 at 90 % of the run (epochs 75 and 90 of the paper's 100).
+        /// Decays by 10 at 75 % and at 90 % of the run (epochs 75 and 90 of 100 in the paper).
         Steps = "steps",
-        /// Half a cosine from the rate to 0.
+        /// Cosine decay to 0.
         Cosine = "cosine",
-        /// Up linearly for 30 % of the run, then half a cosine to 0.
+        /// Linear warm-up for 30 % of the run, then cosine decay to 0.
         OneCycle = "one-cycle",
     }
 }
 
+// The doc comments of settings!/choices! are user-visible: CLI help and labels of the page.
 settings! {
-    /// A training run. The defaults are the paper's recipe; [`TrainConfig::demo`] is what fits into minutes on a laptop.
+    /// Configuration of a training run. The defaults are the paper's recipe; [`TrainConfig::demo`] trains in minutes on a
+    /// laptop.
     pub struct TrainConfig {
-        /// What to train on: synthetic needs no files, cifar10 and cifar100 are fetched, folder needs --data-dir
+        /// Data set: synthetic (generated), cifar10 or cifar100 (downloaded), folder (needs --data-dir)
         dataset: Dataset = Dataset::Cifar10;
-        /// Where the data is: a directory, CIFAR's .tar.gz itself (fetched if it is not given), or a zip of class folders
+        /// Path of the data: a directory, the CIFAR .tar.gz (downloaded if omitted), or a zip of class folders
         data_dir: String = String::new();
-        /// The network: wrn-D-W (wrn-10-1 ... wrn-34-10), resnet-18 or preact-resnet-18
+        /// Architecture: wrn-D-W (wrn-10-1 ... wrn-34-10), resnet-18 or preact-resnet-18
         model: Architecture = Architecture::WideResNet { depth: 34, width: 10 };
-        /// What to minimize
+        /// Training objective
         objective: Objective = Objective::Otjr;
-        /// Passes over the training images
+        /// Number of epochs
         epochs: usize = 100, in [1.0, 100000.0];
-        /// Images a step
+        /// Batch size
         batch: usize = 128, in [2.0, 65536.0];
         /// Peak learning rate
         rate: f32 = 0.1, symbol "η", in [0.0, 100.0];
-        /// How the rate goes over the run
+        /// Learning rate schedule
         schedule: Schedule = Schedule::Steps;
-        /// Epochs in which the rate first rises linearly (0: none)
+        /// Linear warm-up in epochs (0 disables)
         warm_up: f32 = 0.0, in [0.0, 100000.0];
-        /// Momentum
+        /// SGD momentum
         momentum: f32 = 0.9, symbol "μ", in [0.0, 1.0];
         /// Weight decay
         weight_decay: f32 = 2e-4, in [0.0, 1.0];
-        /// Weight decay on biases and batch normalization too
+        /// Apply weight decay to biases and batch normalization as well
         decay_all: bool = true;
-        /// Longest gradient; a longer one is shortened to it (0: as it is)
+        /// Gradient-norm clipping threshold (0 disables)
         clip: f32 = 0.0, in [0.0, 1e6];
-        /// Parts of a batch computed one after the other, to save memory; each is normalized by itself
+        /// Gradient accumulation: micro-batches per batch, each with its own batch statistics
         accumulate: usize = 1, in [1.0, 65536.0];
-        /// Decay of a running average of the weights, which is then what is judged and kept (0: the weights as they are)
+        /// EMA decay; the averaged weights are evaluated and saved (0 disables)
         average: f32 = 0.0, in [0.0, 0.99999];
-        /// Crop from 4 pixels of padding and flip at random
+        /// Random crop (4 pixels of padding) and horizontal flip
         augment: bool = true;
-        /// Side of a square that is blanked in each image, in pixels (cutout; 0: none)
+        /// Cutout: side of the blanked square in pixels (0 disables)
         cutout: usize = 0, in [0.0, 32.0];
-        /// Mix pairs of images and of their labels, by a share drawn from Beta(α, α) (mixup; 0: none)
+        /// Mixup parameter α of Beta(α, α) (0 disables)
         mixup: f32 = 0.0, symbol "α", in [0.0, 100.0];
-        /// Share of a label's weight that is spread over all classes
+        /// Label smoothing (0 disables)
         label_smoothing: f32 = 0.0, in [0.0, 1.0];
-        /// Move each layer's weights uphill by this share of their length before the gradient is taken (AWP; 0: not)
+        /// Adversarial weight perturbation strength γ (0 disables)
         awp: f32 = 0.0, symbol "γ", in [0.0, 1.0];
-        /// More training images of the same classes: a folder, a zip, or an .npz of images and labels
+        /// Extra training images of the same classes: a folder, a zip, or an .npz of images and labels
         extra: String = String::new();
-        /// Share of each batch that comes from them
+        /// Fraction of each batch drawn from the extra images
         extra_share: f32 = 0.7, in [0.0, 1.0];
-        /// Subtract each channel's mean and divide by its deviation, inside the model
+        /// Normalize the input by channel mean and standard deviation, inside the model
         normalize: bool = false;
-        /// Multiply in float16 and add in float32 inside convolutions, where the GPU can (mixed precision)
+        /// Mixed precision: convolutions multiply in float16 and add in float32 on GPUs that support it
         mixed: bool = false;
-        /// Train the last layer alone, on the representation as it is
+        /// Train only the last layer (linear probe)
         head_only: bool = false;
-        /// Train on at most this many images (0: all)
+        /// Maximum number of training images (0: all)
         limit: usize = 0;
-        /// Evaluate on at most this many images (0: all)
+        /// Maximum number of test images (0: all)
         limit_test: usize = 0;
-        /// Training images set aside, to measure each epoch's robust accuracy on and keep the best epoch (0: none)
+        /// Held-out training images for selecting the most robust epoch (0 disables)
         validation: usize = 0;
-        /// Stop after this many epochs that were no better on them (0: never)
+        /// Early stopping: epochs without improvement on the held-out images (0 disables)
         patience: usize = 0;
-        /// Seed of everything random
+        /// Random seed
         seed: u64 = 0;
     }
-    /// Coefficients of the objective and its attack.
+    /// Coefficients of the objective and of its attack.
     + coefficients: ObjectiveConfig
 }
 
 impl TrainConfig {
-    /// Whether a setting may change while a run is under way: what decides the order of the images may not, nor what the
-    /// network is.
+    /// Returns whether the setting `key` can change during a run. Settings of the network and of the order of the images
+    /// cannot.
     pub fn live(key: &str) -> bool {
         let fixed = [
             "dataset",
@@ -107,13 +110,13 @@ impl TrainConfig {
         !fixed.contains(&key)
     }
 
-    /// What a phone does in the same minutes.
+    /// Returns the demo settings reduced for a phone.
     pub fn small() -> Self {
         Self { batch: 16, epochs: 4, limit: 1600, limit_test: 200, ..Self::demo() }
     }
 
-    /// The embedded set, a small network, a short attack and a high rate: minutes on two cores. In so few steps the
-    /// paper's weight on L_SW costs more than it gives.
+    /// Returns settings that train in minutes on two cores: generated images, a small network, a short attack and a high
+    /// learning rate. The weight of L_SW is lower than in the paper, which trains for many more steps.
     pub fn demo() -> Self {
         let coefficients = ObjectiveConfig {
             train_epsilon: Pixels(8.0 / 255.0),

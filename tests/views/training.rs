@@ -277,13 +277,13 @@ fn training_has_controls_of_its_own() {
         let setting = all.iter().find(|s| s.key == key).unwrap();
         SettingsGroup::Train.help(state, setting)
     };
-    assert_eq!(help(&state, "batch"), "Images a step.");
+    assert_eq!(help(&state, "batch"), "Batch size.");
     assert!(!SettingsGroup::Train.used(&state, "mixed") && help(&state, "mixed").ends_with("Not used on the CPU."));
     state.backend.current = Some((BackendKind::Gpu, "a GPU".into()));
     assert!(SettingsGroup::Train.used(&state, "mixed") && !help(&state, "mixed").contains("Not used"));
     assert!(help(&state, "objective").ends_with("along its directions."));
     state.training.run = Some(run());
-    assert_eq!(help(&state, "batch"), "Images a step (fixed while a run is under way).");
+    assert_eq!(help(&state, "batch"), "Batch size (fixed while a run is under way).");
     assert_eq!(help(&state, "rate"), "Peak learning rate.");
     state.link.train.objective = Objective::Ce;
     assert!(help(&state, "train-steps").ends_with("Not used by ce."));
