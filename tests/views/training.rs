@@ -281,7 +281,7 @@ fn training_has_controls_of_its_own() {
     assert!(!SettingsGroup::Train.used(&state, "mixed") && help(&state, "mixed").ends_with("Not used on the CPU."));
     state.backend.current = Some((BackendKind::Gpu, "a GPU".into()));
     assert!(SettingsGroup::Train.used(&state, "mixed") && !help(&state, "mixed").contains("Not used"));
-    assert!(help(&state, "objective").ends_with("along its directions."));
+    assert!(help(&state, "objective").ends_with("(Le et al., 2023)."));
     state.training.run = Some(run());
     assert_eq!(help(&state, "batch"), "Batch size (fixed while a run is under way).");
     assert_eq!(help(&state, "rate"), "Peak learning rate.");
