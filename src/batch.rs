@@ -30,7 +30,8 @@ impl Batch {
         Self { x: x.to_device(device), y: y.to_device(device) }
     }
 
-    /// Applies label smoothing: spreads the fraction `share` of the weight over all classes (Szegedy et al., 2016, sec. 7).
+    /// Applies label smoothing: spreads the fraction `share` of the weight over all classes (Szegedy et al., 2016, sec.
+    /// 7).
     pub fn smoothed(&self, share: f32) -> Self {
         let c = self.y.dims()[1];
         let y = self.y.clone();

@@ -1,5 +1,5 @@
-//! Predicted classes of logits or probabilities. Ties: the first of equal classes is predicted, but a prediction that is correct
-//! only because of a tie counts as wrong.
+//! Predicted classes of logits or probabilities. Ties: the first of equal classes is predicted, but a prediction that
+//! is correct only because of a tie counts as wrong.
 
 /// Returns the class with the highest value; the first one if there are several.
 pub fn top(z: &[f32]) -> usize {

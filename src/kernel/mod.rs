@@ -1,8 +1,8 @@
 //! Tensor operations of the networks, with custom kernels for the CPU ([`cpu`]) and, in WGSL, for the GPU ([`gpu`]).
 //!
-//! In float32 on these devices, feature maps are in NHWC layout, `[B, H, W, C]`. In float64 and on remote devices they are in
-//! NCHW layout, `[B, C, H, W]`, and burn's own operations are used. Other modules convert between images and feature maps
-//! with [`images_to_maps`] and [`maps_to_images`] and do not depend on the layout.
+//! In float32 on these devices, feature maps are in NHWC layout, `[B, H, W, C]`. In float64 and on remote devices they
+//! are in NCHW layout, `[B, C, H, W]`, and burn's own operations are used. Other modules convert between images and
+//! feature maps with [`images_to_maps`] and [`maps_to_images`] and do not depend on the layout.
 
 #[cfg(feature = "cpu")]
 mod cpu;
@@ -81,7 +81,8 @@ pub struct BatchNormParams {
     pub variance: Tensor<1>,
     /// Added to the variance.
     pub epsilon: f32,
-    /// Whether mean and variance are the statistics of the normalized feature maps. Then gradients also flow through them.
+    /// Whether mean and variance are the statistics of the normalized feature maps. Then gradients also flow through
+    /// them.
     pub batch_statistics: bool,
     /// Cache of [`BatchNormParams::scale_and_shift`].
     pub folded: FoldedNorm,
@@ -202,8 +203,8 @@ pub fn dims(maps: &Tensor<4>) -> [usize; 4] {
     if channels_last(maps) { [b, z, x, y] } else { [b, x, y, z] }
 }
 
-/// Convolves feature maps with padding k/2. The output has height and width H/stride and W/stride, rounded up. `residual`, of
-/// the shape of the output, is added.
+/// Convolves feature maps with padding k/2. The output has height and width H/stride and W/stride, rounded up.
+/// `residual`, of the shape of the output, is added.
 ///
 /// # Panics
 /// If the input channels of `x` and `weight` differ.
@@ -301,8 +302,8 @@ pub fn moments(x: Tensor<4>) -> [Tensor<1>; 2] {
     [mean, channel_mean(centered.square())]
 }
 
-/// Returns [`moments`] for a [`BatchNormParams`] that only [`norm_relu_conv2d`] uses. On the CPU that operation computes
-/// the gradient of the moments itself.
+/// Returns [`moments`] for a [`BatchNormParams`] that only [`norm_relu_conv2d`] uses. On the CPU that operation
+/// computes the gradient of the moments itself.
 pub fn moments_for_conv2d(x: Tensor<4>) -> [Tensor<1>; 2] {
     moments(if on_cpu(&x) { x.detach() } else { x })
 }
@@ -327,8 +328,9 @@ pub fn mean_pool(x: Tensor<4>) -> Tensor<2> {
     x.mean_dims(&spatial_axes).reshape([b, c])
 }
 
-/// Computes one L-infinity PGD step: x + step sign(gradient), projected onto the ball of radius `epsilon` around `center` and
-/// onto [0,1]. All tensors are images `[B, 3, H, W]` outside of autodiff; `epsilon` and `step` are in pixel units.
+/// Computes one L-infinity PGD step: x + step sign(gradient), projected onto the ball of radius `epsilon` around
+/// `center` and onto [0,1]. All tensors are images `[B, 3, H, W]` outside of autodiff; `epsilon` and `step` are in
+/// pixel units.
 pub fn sign_step(x: Tensor<4>, gradient: Tensor<4>, center: &Tensor<4>, epsilon: f32, step: f32) -> Tensor<4> {
     #[cfg(feature = "cpu")]
     if on_cpu(&x) {

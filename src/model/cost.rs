@@ -43,9 +43,9 @@ pub fn convolutions(model: &mut Model) -> Vec<ConvShape> {
 
 /// Derives the shape of a convolution from its name and its weight `[out, in, k, k]`.
 ///
-/// Examples of names are `block2.layer.0.conv1.weight` and `layer2.0.shortcut.0.weight`: the first number is the stage, the
-/// second one the unit. `conv1.weight` belongs to the first stage. Every other stage halves height and width in its unit 0, in
-/// all convolutions except conv2.
+/// Examples of names are `block2.layer.0.conv1.weight` and `layer2.0.shortcut.0.weight`: the first number is the stage,
+/// the second one the unit. `conv1.weight` belongs to the first stage. Every other stage halves height and width in its
+/// unit 0, in all convolutions except conv2.
 fn conv_shape(name: &str, shape: &[usize]) -> ConvShape {
     let digits = name.split(|c: char| !c.is_ascii_digit());
     let numbers: Vec<usize> = digits.filter_map(|digits| digits.parse().ok()).collect();

@@ -1,7 +1,8 @@
-//! Forward-mode differentiation with dual numbers: values with their derivative (tangent) along one direction of input space.
+//! Forward-mode differentiation with dual numbers: values with their derivative (tangent) along one direction of input
+//! space.
 //!
-//! burn supports only one level of reverse-mode differentiation. The Jacobian penalty needs the parameter gradient of an input
-//! gradient. With the tangent `J u` computed in the forward pass, one reverse pass gives it exactly (see
+//! burn supports only one level of reverse-mode differentiation. The Jacobian penalty needs the parameter gradient of
+//! an input gradient. With the tangent `J u` computed in the forward pass, one reverse pass gives it exactly (see
 //! [`crate::loss::jacobian`]).
 
 use burn::tensor::{Tensor, activation};

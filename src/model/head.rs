@@ -47,15 +47,15 @@ pub fn unnamed(i: usize) -> String {
     format!("class {i}")
 }
 
-/// Returns how many rows of a trained last layer can be reused for `classes`: all rows if `classes` starts with the known
-/// classes, otherwise none. A placeholder name ([`unnamed`]) matches every class.
+/// Returns how many rows of a trained last layer can be reused for `classes`: all rows if `classes` starts with the
+/// known classes, otherwise none. A placeholder name ([`unnamed`]) matches every class.
 pub fn reusable_rows(known: &[String], classes: &[String]) -> usize {
     let same = |(i, name): (usize, &String)| classes.get(i).is_some_and(|class| name == class || *name == unnamed(i));
     if known.iter().enumerate().all(same) { known.len() } else { 0 }
 }
 
-/// Returns the state dict of a model with `classes` classes. The first `kept` rows of the last layer are unchanged. The other rows
-/// are initialized as in a new model, each from `seed` and its index.
+/// Returns the state dict of a model with `classes` classes. The first `kept` rows of the last layer are unchanged. The
+/// other rows are initialized as in a new model, each from `seed` and its index.
 ///
 /// # Errors
 /// If the network is not supported, or its last layer is missing or has a wrong shape.

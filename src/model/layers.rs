@@ -196,8 +196,8 @@ impl BatchNorm {
         (norm, tangent)
     }
 
-    /// Returns the tangent. Batch statistics depend on x, so in training mode it is gamma / sigma (t - mean(t) - x^ mean(x^ t))
-    /// with x^ = (x - mean) / sigma. It includes the effect of a change of one image on the other images.
+    /// Returns the tangent. Batch statistics depend on x, so in training mode it is gamma / sigma (t - mean(t) - x^
+    /// mean(x^ t)) with x^ = (x - mean) / sigma. It includes the effect of a change of one image on the other images.
     fn tangent(norm: &BatchNormParams, x: &Tensor<4>, t: Tensor<4>) -> NormTangent {
         let [a, _] = norm.scale_and_shift();
         if !norm.batch_statistics {

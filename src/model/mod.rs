@@ -1,8 +1,8 @@
 //! Classifiers of 3x32x32 images with pixels in [0,1]. Input normalization, if any, is part of the model.
 //!
 //! Every layer takes a [`Dual`]: a value with an optional tangent. So the forward pass and its tangent share one
-//! implementation. Names and shapes of parameters are those of PyTorch. The mode of batch normalization is an argument of the
-//! forward pass, not a state of the model.
+//! implementation. Names and shapes of parameters are those of PyTorch. The mode of batch normalization is an argument
+//! of the forward pass, not a state of the model.
 
 mod architecture;
 pub mod cost;
@@ -28,8 +28,8 @@ use crate::kernel;
 
 /// A classifier that can be attacked. Attacks that use gradients need operations that burn can differentiate.
 pub trait Classifier {
-    /// Returns the logits `[B, C]` of pixels `[B, 3, H, W]` in [0,1]. The logits of an image must not depend on the other
-    /// images.
+    /// Returns the logits `[B, C]` of pixels `[B, 3, H, W]` in [0,1]. The logits of an image must not depend on the
+    /// other images.
     fn logits(&self, x: Tensor<4>) -> Tensor<2>;
 }
 
@@ -122,8 +122,8 @@ impl Model {
     /// State-dict name of the standard deviation of the input normalization.
     pub const STD: &str = "normalize.std";
 
-    /// Makes a model with random weights, initialized as in the reference code. `normalization` is mean and standard deviation
-    /// of each channel.
+    /// Makes a model with random weights, initialized as in the reference code. `normalization` is mean and standard
+    /// deviation of each channel.
     ///
     /// # Errors
     /// Does not fail at present; [`Model::from_arrays`] shares its error type.
@@ -194,8 +194,8 @@ impl Model {
         Ok(Self { architecture, classes, normalization, network, head })
     }
 
-    /// Computes latent representation `[B, L]` and logits `[B, C]` of pixels `[B, 3, 32, 32]` in [0,1], with their tangents if
-    /// `x` has one.
+    /// Computes latent representation `[B, L]` and logits `[B, C]` of pixels `[B, 3, 32, 32]` in [0,1], with their
+    /// tangents if `x` has one.
     pub fn forward(&self, x: impl Into<Dual<4>>, pass: &mut Pass) -> Output {
         let x = x.into();
         let x = match &self.normalization {
@@ -236,7 +236,8 @@ impl Model {
         tensors.iter().filter(|tensor| tensor.learned()).map(|tensor| tensor.shape().iter().product::<usize>()).sum()
     }
 
-    /// Returns a copy whose learned parameters are leaves of the autodiff graph; with `head_only`, only those of the last layer.
+    /// Returns a copy whose learned parameters are leaves of the autodiff graph; with `head_only`, only those of the
+    /// last layer.
     pub fn tracked(&self, head_only: bool) -> Self {
         let mut model = self.clone();
         let tensors = if head_only { model.head.named_tensors() } else { model.named_tensors() };

@@ -184,7 +184,8 @@ fn find_network(tensors: &BTreeMap<&str, &[usize]>) -> Result<(String, bool), Er
     }
 }
 
-/// Returns this crate's name of a buffer of the input normalization, under any prefix: `mu`, `0.mean`, `normalizer.new_std`.
+/// Returns this crate's name of a buffer of the input normalization, under any prefix: `mu`, `0.mean`,
+/// `normalizer.new_std`.
 fn normalization_buffer(name: &str, shape: &[usize]) -> Option<&'static str> {
     let ours = match name.rsplit('.').next()? {
         "mean" | "mu" | "new_mean" => Model::MEAN,
@@ -195,8 +196,8 @@ fn normalization_buffer(name: &str, shape: &[usize]) -> Option<&'static str> {
     (shape.iter().product::<usize>() == 3).then_some(ours)
 }
 
-/// Returns whether a ResNet is the pre-activation variant. Then the first normalization of a block with more output than input
-/// channels has the input channels.
+/// Returns whether a ResNet is the pre-activation variant. Then the first normalization of a block with more output
+/// than input channels has the input channels.
 fn pre_activation(tensors: &BTreeMap<&str, &[usize]>, prefix: &str) -> bool {
     let channels = |name: &str| tensors.get(&*format!("{prefix}{name}")).and_then(|shape| shape.first());
     let norm = channels("layer2.0.bn1.weight");

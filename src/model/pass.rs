@@ -20,8 +20,8 @@ pub struct Pass {
     /// In training mode, the statistics of the batch in the order of the layers, if they are collected.
     pub(super) statistics: Option<Vec<BatchStatistics>>,
     recording: bool,
-    /// Outputs `[B, C, H, W]` of a recording pass in order, with their state-dict names: the first convolution, the units, and
-    /// the last activation before the pooling.
+    /// Outputs `[B, C, H, W]` of a recording pass in order, with their state-dict names: the first convolution, the
+    /// units, and the last activation before the pooling.
     pub activations: Vec<(String, Tensor<4>)>,
 }
 
@@ -36,12 +36,14 @@ impl Pass {
         Self { recording: true, ..Self::inference() }
     }
 
-    /// Starts a pass in training mode that collects the batch statistics for [`Model::update_running`](super::Model::update_running).
+    /// Starts a pass in training mode that collects the batch statistics for
+    /// [`Model::update_running`](super::Model::update_running).
     pub fn training() -> Self {
         Self::new(Mode::Training, Some(Vec::new()))
     }
 
-    /// Starts a pass in training mode that leaves the running statistics unchanged: for further passes of a training step.
+    /// Starts a pass in training mode that leaves the running statistics unchanged: for further passes of a training
+    /// step.
     pub fn training_frozen_stats() -> Self {
         Self::new(Mode::Training, None)
     }

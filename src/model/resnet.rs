@@ -1,5 +1,5 @@
-//! ResNet-18 for 32x32 images (He et al., 2016), plain and pre-activation, with the parameter names of common robustness
-//! repositories.
+//! ResNet-18 for 32x32 images (He et al., 2016), plain and pre-activation, with the parameter names of common
+//! robustness repositories.
 
 use crate::kernel;
 
@@ -10,8 +10,8 @@ use super::{
     parameter::{Builder, Init, NamedTensor},
 };
 
-/// Residual block: two 3x3 convolutions and a shortcut. The plain block normalizes after each convolution, the pre-activation
-/// block before it.
+/// Residual block: two 3x3 convolutions and a shortcut. The plain block normalizes after each convolution, the
+/// pre-activation block before it.
 #[derive(Clone, Debug)]
 struct Block {
     name: String,
@@ -70,12 +70,13 @@ impl Block {
     }
 }
 
-/// The network without its last layer: a convolution, four stages of two blocks with widths w, 2w, 4w, 8w, global average
-/// pooling.
+/// The network without its last layer: a convolution, four stages of two blocks with widths w, 2w, 4w, 8w, global
+/// average pooling.
 #[derive(Clone, Debug)]
 pub struct ResNet {
     conv1: Conv2d,
-    /// After the first convolution in the plain network (`bn1`), before the pooling in the pre-activation network (`bn`).
+    /// After the first convolution in the plain network (`bn1`), before the pooling in the pre-activation network
+    /// (`bn`).
     norm: BatchNorm,
     pre_activation: bool,
     blocks: Vec<Block>,

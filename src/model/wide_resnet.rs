@@ -47,8 +47,8 @@ impl Unit {
     }
 }
 
-/// The network without its last layer: a convolution, three stages of (D - 4) / 6 units with widths 16 W, 32 W, 64 W, BN, ReLU,
-/// global average pooling.
+/// The network without its last layer: a convolution, three stages of (D - 4) / 6 units with widths 16 W, 32 W, 64 W,
+/// BN, ReLU, global average pooling.
 #[derive(Clone, Debug)]
 pub struct WideResNet {
     conv1: Conv2d,

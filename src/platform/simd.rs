@@ -1,13 +1,14 @@
-//! SIMD with the widest vectors of the processor. On x86-64 they are selected at run time, so a build without target flags is
-//! fast on every processor.
+//! SIMD with the widest vectors of the processor. On x86-64 they are selected at run time, so a build without target
+//! flags is fast on every processor.
 
-/// Code that is compiled once per vector width. Every implementation and everything it calls must be `#[inline(always)]`, so
-/// that it is inlined into the function that enables the target features.
+/// Code that is compiled once per vector width. Every implementation and everything it calls must be
+/// `#[inline(always)]`, so that it is inlined into the function that enables the target features.
 pub trait Kernel {
     /// Result of the computation.
     type Output;
 
-    /// Computes with vectors of `L` lanes of `f32`. `FMA`: whether the processor multiplies and adds in one instruction.
+    /// Computes with vectors of `L` lanes of `f32`. `FMA`: whether the processor multiplies and adds in one
+    /// instruction.
     fn run<const L: usize, const FMA: bool>(self) -> Self::Output;
 }
 

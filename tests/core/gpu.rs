@@ -1,4 +1,4 @@
-//! The same core on wgpu: on a real GPU where there is one, else on Mesa's software Vulkan, which `tests/run` installs.
+//! Tests on wgpu: on a hardware GPU if there is one, otherwise on Mesa's software Vulkan, which `tests/run` installs.
 
 use std::sync::OnceLock;
 
@@ -23,7 +23,7 @@ use crate::{
     kernels,
 };
 
-/// A process can open it only once.
+/// Returns the GPU; a process can open it only once.
 fn gpu() -> Device {
     static GPU: OnceLock<Device> = OnceLock::new();
     let open = || {
@@ -35,21 +35,21 @@ fn gpu() -> Device {
 }
 
 #[test]
-fn operations_equal_burns_own_on_the_cpu() {
+fn operations_match_burn_on_the_cpu() {
     let device = gpu();
-    kernels::convolution_and_its_gradients_equal_burns_own(&device);
-    kernels::images_need_not_be_square_or_in_order(&device);
-    kernels::convolution_of_normalized_maps_equals_burns_own(&device);
-    kernels::convolution_of_tangents_equals_burns_own(&device);
-    kernels::normalization_and_its_gradients_equal_burns_own(&device);
-    kernels::moments_and_their_gradients_equal_burns_own(&device);
-    kernels::no_number_stays_one(&device);
+    kernels::convolution_and_gradients_match_burn(&device);
+    kernels::images_may_be_rectangular_and_strided(&device);
+    kernels::fused_norm_relu_convolution_matches_burn(&device);
+    kernels::tangent_convolution_matches_burn(&device);
+    kernels::normalization_and_gradients_match_burn(&device);
+    kernels::moments_and_gradients_match_burn(&device);
+    kernels::relu_keeps_nan(&device);
 }
 
-/// With operands rounded to float16 results are near, and not the same: it was done. Gradients as small as those of means
-/// over a batch keep their digits.
+/// With float16 the results are close to those of float32 but not equal, which shows that float16 was used. Gradients
+/// as small as those of a mean over a batch do not underflow.
 #[test]
-fn half_is_near() {
+fn float16_is_close() {
     let device = &gpu();
     for [cin, cout, k, stride] in [[16, 32, 3, 1], [32, 64, 3, 2], [3, 16, 3, 1], [64, 16, 1, 2]] {
         let [x, w, r] = kernels::operands([cin, cout, 8], k, stride, 100);
@@ -60,7 +60,8 @@ fn half_is_near() {
             kernel::maps_to_images(kernel::conv2d(kernel::images_to_maps(x), &Weight::new(w).with_f16(), stride, None))
                 .to_device(&home)
         };
-        for (half, burns) in kernels::run(half, &x, &w, &r).iter().zip(kernels::run(kernels::burns(stride), &x, &w, &r))
+        for (half, burns) in
+            kernels::run(half, &x, &w, &r).iter().zip(kernels::run(kernels::burn_conv2d(stride), &x, &w, &r))
         {
             let largest = burns.iter().fold(0f32, |most, v| most.max(v.abs()));
             let off = half.iter().zip(&burns).fold(0f32, |most, (a, b)| most.max((a - b).abs())) / largest;
@@ -70,17 +71,17 @@ fn half_is_near() {
 }
 
 #[test]
-fn a_fixture_on_wgpu() {
+fn fixture_passes_on_wgpu() {
     let bytes = include_bytes!("../fixtures/wrn10_1-c3-b3.safetensors");
     for check in pollster::block_on(verify(bytes, &gpu())).unwrap() {
         assert!(check.passed(), "{check:?}");
     }
 }
 
-/// The arithmetic of attacks is on the host: on a GPU they stay in their balls just as exactly, begin at the same points,
-/// and end where they end on the CPU.
+/// Attacks compute on the host. So on a GPU they respect the threat model exactly, start at the same points, and reach
+/// the same margins as on the CPU.
 #[test]
-fn attacks_on_wgpu_are_those_on_the_cpu() {
+fn attacks_on_wgpu_match_the_cpu() {
     let images = synthetic::generate(0, 0, 2).test;
     let task = AttackBatch {
         images: images.pixels.iter().map(|&v| f32::from(v) / 255.0).collect(),
@@ -107,7 +108,7 @@ fn attacks_on_wgpu_are_those_on_the_cpu() {
     }
 }
 
-/// A net of two matrices, quick where every operation costs: z = V tanh(U x).
+/// A network of two matrices, z = V tanh(U x): fast on devices where every operation has a high fixed cost.
 struct Tiny([Tensor<2>; 2]);
 
 impl Tiny {
@@ -130,7 +131,7 @@ impl Classifier for Tiny {
     }
 }
 
-/// What attacks must keep they keep here too.
+/// Checks the invariants of attacks on wgpu.
 #[test]
 fn invariants_on_wgpu() {
     let device = gpu();
@@ -145,19 +146,19 @@ fn invariants_on_wgpu() {
     });
 }
 
-/// On a network whose running statistics could change.
+/// Uses a network with running statistics, which an attack could change by mistake.
 #[test]
-fn models_on_wgpu_are_as_before() {
+fn attacks_do_not_change_models_on_wgpu() {
     let device = gpu();
     let model = &Model::new("wrn-10-1".parse().unwrap(), 4, None, 21, &device).unwrap();
     let cases = [(AttackKind::Pgd, Norm::L1), (AttackKind::FabT, Norm::Linf), (AttackKind::Cw, Norm::L2)];
     pollster::block_on(invariants::the_model_is_as_before(&Subject { model, device, shape: [3, 32, 32] }, &cases));
 }
 
-/// Losses of the first steps: on the GPU, on the CPU, and on both at once beside the CPU's batch in two parts. Without an
-/// attack, whose signs go either way where a gradient is within rounding of 0.
+/// Compares the losses of the first steps: GPU with CPU, and both together with two accumulated parts on the CPU. The
+/// objective has no attack, because the sign of a gradient near 0 depends on rounding.
 #[test]
-fn training_on_wgpu_is_that_on_the_cpu() {
+fn training_on_wgpu_matches_the_cpu() {
     let data = synthetic::generate(0, 16, 1).train;
     let losses = |device: &Device, others: Vec<Device>, accumulate, mixed| -> Vec<f32> {
         let config = TrainConfig { objective: Objective::RandJac, batch: 8, accumulate, mixed, ..TrainConfig::demo() };
@@ -172,7 +173,7 @@ fn training_on_wgpu_is_that_on_the_cpu() {
     let on_gpu = apart(&losses(&gpu, vec![], 1, false), &whole);
     let on_both = apart(&losses(&gpu, vec![cpu.clone()], 1, false), &losses(&cpu, vec![], 2, false));
     assert!(on_gpu <= 1e-4 && on_both <= 1e-4, "{on_gpu} {on_both}");
-    // In float16 the losses stay near; the CPU has none.
+    // With float16 the losses are close. The CPU ignores `mixed`.
     let mixed = apart(&losses(&gpu, vec![], 1, true), &whole);
     assert!((1e-6..1e-2).contains(&mixed), "{mixed}");
     assert_eq!(losses(&cpu, vec![], 1, true), whole);

@@ -9,8 +9,8 @@ pub trait ChannelKernel {
     /// Number of channels.
     fn channels(&self) -> usize;
 
-    /// Computes the channels `first .. first + N` of all pixels. `FMA`: whether the processor multiplies and adds in one
-    /// instruction.
+    /// Computes the channels `first .. first + N` of all pixels. `FMA`: whether the processor multiplies and adds in
+    /// one instruction.
     fn run_channels<const N: usize, const FMA: bool>(&mut self, first: usize);
 }
 

@@ -1,9 +1,9 @@
-//! Two-dimensional convolution and its two gradients on the CPU: float32, NHWC layout `[B, H, W, C]`, odd square kernels with
-//! padding k/2, any stride.
+//! Two-dimensional convolution and its two gradients on the CPU: float32, NHWC layout `[B, H, W, C]`, odd square
+//! kernels with padding k/2, any stride.
 //!
 //! In NHWC layout, the input of one tap (one of the k x k positions of the kernel) at one pixel is a contiguous run of
-//! channels, and output channels fill whole vectors. Padding pixels are never computed, and the inner loops run at peak rate
-//! for feature maps of any size.
+//! channels, and output channels fill whole vectors. Padding pixels are never computed, and the inner loops run at peak
+//! rate for feature maps of any size.
 
 use super::{
     correlate::Phase,
@@ -49,7 +49,8 @@ pub struct InputGradient {
     pub dx: Vec<f32>,
     /// Gradient of the tangent t, `[batch, h, w, cin]`, if there is a tangent.
     pub dt: Option<Vec<f32>>,
-    /// Gradients of the gate's a, b and c, `[cin]` each. Without a tangent b is the scale and c the shift. Empty without gate.
+    /// Gradients of the gate's a, b and c, `[cin]` each. Without a tangent b is the scale and c the shift. Empty
+    /// without gate.
     pub factors: [Vec<f32>; 3],
 }
 
@@ -65,8 +66,8 @@ impl ConvDims {
         (self.batch * h * w * self.cout * self.cin * self.k * self.k) as u64
     }
 
-    /// Convolves `[batch, h, w, cin]` with `[cout, cin, k, k]` and adds `residual`. Returns `[batch, h/stride, w/stride, cout]`,
-    /// which is also the shape of `residual`.
+    /// Convolves `[batch, h, w, cin]` with `[cout, cin, k, k]` and adds `residual`. Returns
+    /// `[batch, h/stride, w/stride, cout]`, which is also the shape of `residual`.
     pub fn forward(&self, maps: &FeatureMaps, weight: WeightSlice, residual: Option<&[f32]>) -> Vec<f32> {
         let _timer = profile::time("convolution", || (self.to_string(), self.multiply_adds()));
         let (s, [h, w]) = (self.stride, self.output());
@@ -146,15 +147,15 @@ impl ConvDims {
         InputGradient { dx, dt, factors }
     }
 
-    /// Plans the input gradient. It is a convolution of `dy`: all input pixels with the same coordinates modulo the stride (a
-    /// phase) use the same taps.
+    /// Plans the input gradient. It is a convolution of `dy`: all input pixels with the same coordinates modulo the
+    /// stride (a phase) use the same taps.
     fn gradient_plan(&self, WeightSlice { values, layouts }: WeightSlice) -> Plan {
         let (k, s, pad, cin, cout) = (self.k, self.stride, self.k / 2, self.cin, self.cout);
         let [h, w] = self.output();
         let winograd = winograd::supports(self);
         let units = WorkUnits::new(self.batch, [self.h, self.w], if winograd { 2 } else { s });
-        // Input row r contributes to the output rows (r + pad - ky) / s. So the first row (or column) of a unit, at a multiple
-        // of s, needs `back` output rows before its own, and row n - 1 of the unit needs rows up to `last(n)`.
+        // Input row r contributes to the output rows (r + pad - ky) / s. So the first row (or column) of a unit, at a
+        // multiple of s, needs `back` output rows before its own, and row n - 1 of the unit needs rows up to `last(n)`.
         let back = (k - 1 - pad).div_euclid(s);
         let last = |n: usize| (n - 1 + pad) / s;
         let window = PaddedWindow {
@@ -253,8 +254,8 @@ impl Plan {
         PlanScratch { window: vec![0.0; self.window.len()], winograd }
     }
 
-    /// Writes the outputs of one unit, whose window starts at this image and row of `maps`. The slices of `prefetch`, which are
-    /// needed next, are prefetched during the computation.
+    /// Writes the outputs of one unit, whose window starts at this image and row of `maps`. The slices of `prefetch`,
+    /// which are needed next, are prefetched during the computation.
     fn run(
         &self,
         maps: &FeatureMaps,

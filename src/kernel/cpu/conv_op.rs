@@ -97,8 +97,8 @@ trait Convolve: Backend {
     /// Convolves feature maps.
     fn convolve(x: FloatTensor<Self>, #[extension_type] filter: Filter<Self>) -> FloatTensor<Self>;
 
-    /// Convolves relu(gamma (x - mean) / sqrt(variance + epsilon) + beta). Mean and variance get no gradient. If they are
-    /// the statistics of x, the gradient of x includes the part that flows through them.
+    /// Convolves relu(gamma (x - mean) / sqrt(variance + epsilon) + beta). Mean and variance get no gradient. If they
+    /// are the statistics of x, the gradient of x includes the part that flows through them.
     fn convolve_normalized(
         x: FloatTensor<Self>,
         #[extension_type] norm: NormTensors<Self>,
@@ -193,7 +193,8 @@ fn register<const D: usize>(grads: &mut Gradients, node: Option<NodeId>, values:
     }
 }
 
-/// Registers the gradients of the weight and of the residual, if their nodes need them. The gradient of the residual is `dy`.
+/// Registers the gradients of the weight and of the residual, if their nodes need them. The gradient of the residual is
+/// `dy`.
 fn register_weight_and_residual(
     grads: &mut Gradients,
     args: &ConvArgs,

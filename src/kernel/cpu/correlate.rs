@@ -1,7 +1,7 @@
 //! The inner loop of convolutions and of their input gradients.
 
-// Index loops over small arrays with constant bounds, which are unrolled. Iterators over such arrays are not always inlined,
-// and a closure that is not inlined is compiled without AVX.
+// Index loops over small arrays with constant bounds, which are unrolled. Iterators over such arrays are not always
+// inlined, and a closure that is not inlined is compiled without AVX.
 #![allow(clippy::needless_range_loop)]
 
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use rayon::prelude::*;
 
 use crate::platform::simd::{self, Vector, VectorKernel};
 
-/// Pixels of a register tile, which has `P x V` accumulators: with `V` vectors of weights and one broadcast input they fill the
-/// 16 registers of AVX2. AVX-512 was tried and gave no gain. WebAssembly uses 4 pixels: V8 leaves 15 registers on x86-64, LLVM
-/// broadcasts all inputs before it multiplies, and a product needs one more register, so 6 pixels spill (26 GFLOP/s
-/// instead of 39). Unrolling makes LLVM hoist even more broadcasts.
+/// Pixels of a register tile, which has `P x V` accumulators: with `V` vectors of weights and one broadcast input they
+/// fill the 16 registers of AVX2. AVX-512 was tried and gave no gain. WebAssembly uses 4 pixels: V8 leaves 15 registers
+/// on x86-64, LLVM broadcasts all inputs before it multiplies, and a product needs one more register, so 6 pixels spill
+/// (26 GFLOP/s instead of 39). Unrolling makes LLVM hoist even more broadcasts.
 pub const P: usize = if cfg!(target_arch = "wasm32") { 4 } else { 6 };
 /// Vectors of output channels of a register tile.
 const V: usize = 2;
@@ -26,8 +26,8 @@ const NARROW_P: usize = 8;
 
 /// Offsets of the input and output of each pixel of a unit.
 pub struct PixelOffsets {
-    /// Contiguous runs of input that a pixel reads: offset from the first input of the pixel in the window, and length. Adjacent
-    /// taps are merged into one run.
+    /// Contiguous runs of input that a pixel reads: offset from the first input of the pixel in the window, and length.
+    /// Adjacent taps are merged into one run.
     pub runs: Vec<(usize, usize)>,
     /// First input of each pixel in the window.
     pub inputs: Vec<usize>,
@@ -62,8 +62,8 @@ pub fn block_widths(channels: usize) -> impl Iterator<Item = usize> {
 impl Phase {
     /// Prepares a phase.
     ///
-    /// `taps`, in the order of the window: the offset of each tap, and its index in the k x k weights of one output and one
-    /// input channel. `pixels`: the offsets of each pixel's input and output. `weights`: from [`Phase::pack`].
+    /// `taps`, in the order of the window: the offset of each tap, and its index in the k x k weights of one output and
+    /// one input channel. `pixels`: the offsets of each pixel's input and output. `weights`: from [`Phase::pack`].
     pub fn new(
         taps: &[(usize, usize)],
         [cin, cout]: [usize; 2],
@@ -81,8 +81,8 @@ impl Phase {
         Self { pixels: PixelOffsets { runs, inputs, outputs, channels: cout }, weights }
     }
 
-    /// Packs the weights of `taps` into the layout of [`Phase`]. `weights_of(o, i)` returns the k x k weights of output channel
-    /// o and input channel i.
+    /// Packs the weights of `taps` into the layout of [`Phase`]. `weights_of(o, i)` returns the k x k weights of output
+    /// channel o and input channel i.
     pub fn pack<'a>(
         taps: &[(usize, usize)],
         [cin, cout]: [usize; 2],
@@ -110,7 +110,8 @@ impl Phase {
         weights
     }
 
-    /// Writes the output channels of the first `count` pixels; the slices of `prefetch` are prefetched during the computation.
+    /// Writes the output channels of the first `count` pixels; the slices of `prefetch` are prefetched during the
+    /// computation.
     pub fn run(&self, window: &[f32], count: usize, out: &mut [f32], prefetch: &[&[f32]]) {
         if !self.pixels.runs.is_empty() {
             simd::run_vectors(PhaseKernel { phase: self, window, count, out, prefetch });

@@ -1,8 +1,8 @@
 //! Input of a convolution: NHWC feature maps, optionally with a fused batch normalization and ReLU.
 //!
-//! In these networks a convolution mostly follows a batch normalization and a ReLU. The activated feature maps are never stored:
-//! they are computed while a convolution copies its input into a padded window (see [`super::window`]), and their gradient
-//! is computed while the input gradient is written.
+//! In these networks a convolution mostly follows a batch normalization and a ReLU. The activated feature maps are
+//! never stored: they are computed while a convolution copies its input into a padded window (see [`super::window`]),
+//! and their gradient is computed while the input gradient is written.
 
 use super::channel_kernel::ChannelKernel;
 use crate::platform::simd;

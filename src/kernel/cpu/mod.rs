@@ -1,8 +1,8 @@
 //! CPU kernels for float32.
 //!
-//! burn-flex runs a convolution almost single-threaded and makes a dozen passes over memory for a batch normalization. These
-//! kernels run convolutions near the peak rate of all cores, fuse normalization and ReLU into the convolution that reads
-//! them, and compute only the gradients that the backward pass needs.
+//! burn-flex runs a convolution almost single-threaded and makes a dozen passes over memory for a batch normalization.
+//! These kernels run convolutions near the peak rate of all cores, fuse normalization and ReLU into the convolution
+//! that reads them, and compute only the gradients that the backward pass needs.
 
 mod burn_glue;
 mod channel_kernel;

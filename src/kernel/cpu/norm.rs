@@ -1,7 +1,7 @@
 //! Arithmetic of batch normalization on the CPU: float32, channels last `[..., C]`, one pass over memory per function.
 //!
-//! The data is divided into chunks of a size that does not depend on the number of threads, and the sums of the chunks are added
-//! in order. So results do not depend on the number of threads.
+//! The data is divided into chunks of a size that does not depend on the number of threads, and the sums of the chunks
+//! are added in order. So results do not depend on the number of threads.
 
 use rayon::prelude::*;
 
@@ -39,7 +39,8 @@ impl Channels {
         }
     }
 
-    /// Returns the gradients of scale and shift of [`Channels::affine`], `[C]` each. `y` is the output if it has a ReLU.
+    /// Returns the gradients of scale and shift of [`Channels::affine`], `[C]` each. `y` is the output if it has a
+    /// ReLU.
     pub fn affine_parameter_gradients(self, dy: &[f32], y: Option<&[f32]>, x: &[f32]) -> [Vec<f32>; 2] {
         match y {
             Some(y) => self.sums([dy, y, x], |[dy, y, x]| {
@@ -50,8 +51,8 @@ impl Channels {
         }
     }
 
-    /// Returns mean and biased variance, `[C]` each. The squares of each chunk are taken around the chunk's own mean and then
-    /// combined (Chan et al., 1983).
+    /// Returns mean and biased variance, `[C]` each. The squares of each chunk are taken around the chunk's own mean
+    /// and then combined (Chan et al., 1983).
     pub fn moments(self, x: &[f32]) -> [Vec<f32>; 2] {
         let chunks = parallel::map_chunks(x.len(), self.chunk(), |range| {
             let x = &x[range];

@@ -6,9 +6,9 @@ use rayon::prelude::*;
 
 /// Fills `N` vectors of `n` floats each, in parallel, chunk by chunk.
 ///
-/// `fill(scratch, i, [the i-th chunk of each vector])` writes chunk `i`; the chunks are zero before. `scratch` makes the
-/// working memory of a thread. Returns the vectors and the results of `fill` in order. The threads also write the zeros,
-/// because a separate pass over memory would cost extra time.
+/// `fill(scratch, i, [the i-th chunk of each vector])` writes chunk `i`; the chunks are zero before. `scratch` makes
+/// the working memory of a thread. Returns the vectors and the results of `fill` in order. The threads also write the
+/// zeros, because a separate pass over memory would cost extra time.
 pub fn fill<const N: usize, S, R: Send>(
     n: usize,
     chunk: usize,

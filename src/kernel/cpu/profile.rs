@@ -43,7 +43,8 @@ pub fn stop() -> Vec<Entry> {
     std::mem::take(&mut ENTRIES.lock().expect("an unpoisoned lock"))
 }
 
-/// Starts a timer that records an entry when it is dropped, if recording is on. `describe` returns shape and multiply-adds.
+/// Starts a timer that records an entry when it is dropped, if recording is on. `describe` returns shape and
+/// multiply-adds.
 pub(super) fn time(name: &'static str, describe: impl FnOnce() -> (String, u64)) -> Option<Timer> {
     ENABLED.load(Ordering::Relaxed).then(|| {
         let (shape, multiply_adds) = describe();

@@ -1,7 +1,8 @@
-//! Weight gradient of a convolution: products of every input channel and tap with every output channel, summed over pixels.
+//! Weight gradient of a convolution: products of every input channel and tap with every output channel, summed over
+//! pixels.
 
-// Index loops over small arrays with constant bounds, which are unrolled. Iterators over such arrays are not always inlined,
-// and a closure that is not inlined is compiled without AVX.
+// Index loops over small arrays with constant bounds, which are unrolled. Iterators over such arrays are not always
+// inlined, and a closure that is not inlined is compiled without AVX.
 #![allow(clippy::needless_range_loop)]
 
 use rayon::prelude::*;
@@ -23,8 +24,9 @@ pub fn block_width() -> usize {
 
 /// Computes the gradient `[cout, cin, k, k]` from the input and the gradient of the output, `dy`.
 ///
-/// A task sums one block of output channels over one part of the batch. The parts are added in order, so the result does not
-/// depend on the number of threads. With few channels there are many parts with small sums; with many channels, one part.
+/// A task sums one block of output channels over one part of the batch. The parts are added in order, so the result
+/// does not depend on the number of threads. With few channels there are many parts with small sums; with many
+/// channels, one part.
 pub fn run(conv: &ConvDims, maps: &FeatureMaps, dy: &[f32]) -> Vec<f32> {
     let [h, w] = conv.output();
     let (k, cin, cout) = (conv.k, conv.cin, conv.cout);
@@ -77,8 +79,8 @@ pub fn run(conv: &ConvDims, maps: &FeatureMaps, dy: &[f32]) -> Vec<f32> {
     total
 }
 
-/// Returns a kernel that adds the products `x^T dy` to `sums`, `[inputs][block_width()]`. `inputs` has the offset of each
-/// pixel's inputs in `x`, and `dy` is `[pixels][block_width()]`.
+/// Returns a kernel that adds the products `x^T dy` to `sums`, `[inputs][block_width()]`. `inputs` has the offset of
+/// each pixel's inputs in `x`, and `dy` is `[pixels][block_width()]`.
 pub fn add_products<'a>(x: &'a [f32], inputs: &'a [usize], dy: &'a [f32], sums: &'a mut [f32]) -> impl VectorKernel {
     AddProducts { row_len: 0, x, inputs, dy, run: sums.len() / block_width(), sums }
 }

@@ -4,11 +4,12 @@ use super::fused_input::FeatureMaps;
 
 /// Maximum of pixels per unit: enough to amortize reading the weights, few enough to stay in cache.
 const MAX_PIXELS: usize = 256;
-/// Minimum of units, so that threads can share even a single image. Units of fewer than `MAX_PIXELS / 4` pixels are avoided.
+/// Minimum of units, so that threads can share even a single image. Units of fewer than `MAX_PIXELS / 4` pixels are
+/// avoided.
 const MIN_UNITS: usize = 4;
 
-/// Division of `[B, H, W]` pixels into units of work: several whole images, or some rows of one image. It does not depend
-/// on the number of threads, so sums over units do not depend on it either.
+/// Division of `[B, H, W]` pixels into units of work: several whole images, or some rows of one image. It does not
+/// depend on the number of threads, so sums over units do not depend on it either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WorkUnits {
     /// Height and width of an image.

@@ -1,5 +1,5 @@
-//! Channel passes: normalization, ReLU, their gradients and moments. A pass reads feature maps and factors per channel, writes
-//! feature maps, and may sum over all pixels. WGSL template: [`channels.wgsl`](./channels.wgsl).
+//! Channel passes: normalization, ReLU, their gradients and moments. A pass reads feature maps and factors per channel,
+//! writes feature maps, and may sum over all pixels. WGSL template: [`channels.wgsl`](./channels.wgsl).
 
 use burn::backend::{Cube, TensorMetadata, ops::FloatTensorOps};
 use burn_cubecl::{kernel::into_contiguous, tensor::CubeTensor};

@@ -1,5 +1,6 @@
-// One pass over feature maps with factors per channel and, for some passes, sums over pixels. PART is the number of pixels of an
-// image that a workgroup reads. channels.rs adds the buffers and replaces the comments in capitals by the code of the pass.
+// One pass over feature maps with factors per channel and, for some passes, sums over pixels. PART is the number of
+// pixels of an image that a workgroup reads. channels.rs adds the buffers and replaces the comments in capitals by the
+// code of the pass.
 
 var<workgroup> partial_sums: array<vec4f, THREADS>;
 

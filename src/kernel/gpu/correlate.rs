@@ -55,8 +55,8 @@ impl CorrelateShader {
         if self.backward { [output, input] } else { [input, output] }
     }
 
-    /// Returns the number of phases in each direction, and the height and width of the pixels of one phase. The pixels of a phase have
-    /// the same coordinates modulo the stride.
+    /// Returns the number of phases in each direction, and the height and width of the pixels of one phase. The pixels
+    /// of a phase have the same coordinates modulo the stride.
     fn phases(&self) -> (usize, [usize; 2]) {
         let [_, [height, width, _]] = self.source_and_result();
         let side = if self.backward { self.geometry.stride } else { 1 };

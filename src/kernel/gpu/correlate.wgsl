@@ -2,12 +2,12 @@
 // output channels.
 //
 // Each output pixel is a sum over taps (positions of the kernel) and source channels. With BACKWARD the source is the
-// gradient of the output and the result is the gradient of the input. Then only some taps contribute to a pixel: those for which
-// the source position is a whole number after division by the stride. The pixels are divided into PHASES x PHASES phases with
-// equal coordinates modulo the stride, so that all threads of a workgroup skip the same taps.
+// gradient of the output and the result is the gradient of the input. Then only some taps contribute to a pixel: those
+// for which the source position is a whole number after division by the stride. The pixels are divided into PHASES x
+// PHASES phases with equal coordinates modulo the stride, so that all threads of a workgroup skip the same taps.
 //
-// shader.rs repeats a line with $i for each pixel of a thread. Lines that end in HALF are present only if `real` is float16: then
-// each slab is summed in float16, and the slabs in float32.
+// shader.rs repeats a line with $i for each pixel of a thread. Lines that end in HALF are present only if `real` is
+// float16: then each slab is summed in float16, and the slabs in float32.
 
 alias quad = vec4<real>;
 

@@ -1,8 +1,8 @@
 //! GPU kernels in WGSL, for float32.
 //!
-//! burn's convolution computes each output independently unless it is tuned at run time, which browsers do not support, and
-//! its weight gradient uses only one thread per weight. These kernels use NHWC layout, as on the CPU, with tiles of the feature maps
-//! in workgroup memory and sums in registers.
+//! burn's convolution computes each output independently unless it is tuned at run time, which browsers do not support,
+//! and its weight gradient uses only one thread per weight. These kernels use NHWC layout, as on the CPU, with tiles of
+//! the feature maps in workgroup memory and sums in registers.
 
 mod channels;
 mod conv_op;
@@ -37,8 +37,8 @@ pub fn supports_f16<const D: usize>(x: &Tensor<D>) -> bool {
     supports(x) && device.client().properties().supports_type(ElemType::Float(FloatKind::F16))
 }
 
-/// Dimensions of a convolution of `[B, height, width, in_channels]` to `[B, height', width', out_channels]`. The numbers of
-/// channels are multiples of 4, and the padding is kernel_size / 2.
+/// Dimensions of a convolution of `[B, height, width, in_channels]` to `[B, height', width', out_channels]`. The
+/// numbers of channels are multiples of 4, and the padding is kernel_size / 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct ConvGeometry {
     height: usize,
@@ -58,9 +58,9 @@ impl ConvGeometry {
     }
 }
 
-/// Returns the loss scale of float16 gradients (Micikevicius et al., 2018, sec. 3.2): gradients are multiplied by it before they
-/// are rounded to float16, and divided by it in float32 afterwards. Without it, the small gradients of a mean over the batch
-/// would underflow. Gradients of sums over the batch do not overflow up to values of 1,000.
+/// Returns the loss scale of float16 gradients (Micikevicius et al., 2018, sec. 3.2): gradients are multiplied by it
+/// before they are rounded to float16, and divided by it in float32 afterwards. Without it, the small gradients of a
+/// mean over the batch would underflow. Gradients of sums over the batch do not overflow up to values of 1,000.
 fn loss_scale(geometry: ConvGeometry, batch: usize) -> usize {
     if geometry.f16 { batch.next_power_of_two().min(64) } else { 1 }
 }

@@ -28,14 +28,15 @@ pub trait Shader: Clone + Debug + Eq + Hash + Send + Sync + 'static {
     /// Returns the number of threads of a workgroup, the constant THREADS of the text.
     fn threads(&self) -> usize;
 
-    /// Returns whether the type `real` of the text is float16 instead of float32. With float16, lines that end in `// HALF` are
-    /// present and `PART_x` means `part_x`; otherwise it means `x`.
+    /// Returns whether the type `real` of the text is float16 instead of float32. With float16, lines that end in
+    /// `// HALF` are present and `PART_x` means `part_x`; otherwise it means `x`.
     fn f16(&self) -> bool {
         false
     }
 }
 
-/// Runs `shader` with the given numbers of workgroups on contiguous float32 tensors. Returns outputs of the given shapes.
+/// Runs `shader` with the given numbers of workgroups on contiguous float32 tensors. Returns outputs of the given
+/// shapes.
 ///
 /// # Panics
 /// If there are no inputs.

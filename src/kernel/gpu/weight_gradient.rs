@@ -57,8 +57,8 @@ impl WeightGradientShader {
         self.geometry.kernel_size.pow(2) * self.geometry.in_channels / 4
     }
 
-    /// Returns the rows of a workgroup, a divisor of [`Self::all_rows`]. It keeps a workgroup within 256 threads and 16 KiB of
-    /// workgroup memory.
+    /// Returns the rows of a workgroup, a divisor of [`Self::all_rows`]. It keeps a workgroup within 256 threads and 16
+    /// KiB of workgroup memory.
     fn rows(&self) -> usize {
         let (all, per_thread, columns) = (self.all_rows(), self.rows_per_thread(), self.columns());
         let fits = |rows: &usize| {

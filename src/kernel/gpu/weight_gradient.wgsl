@@ -1,9 +1,10 @@
-// Weight gradient of a convolution: for each tap (position of the kernel), input channel and output channel, the sum over
-// pixels of the input at the tap times the gradient of the output.
+// Weight gradient of a convolution: for each tap (position of the kernel), input channel and output channel, the sum
+// over pixels of the input at the tap times the gradient of the output.
 //
-// A workgroup computes a tile of rows (taps and input channels) by columns (output channels) for IMAGES images. Another pass adds
-// the parts of the batch. shader.rs repeats a line with $i for each group of four rows of a thread. Lines that end in HALF are
-// present only if `real` is float16: then the pixels in workgroup memory are summed in float16, and those sums in float32.
+// A workgroup computes a tile of rows (taps and input channels) by columns (output channels) for IMAGES images. Another
+// pass adds the parts of the batch. shader.rs repeats a line with $i for each group of four rows of a thread. Lines
+// that end in HALF are present only if `real` is float16: then the pixels in workgroup memory are summed in float16,
+// and those sums in float32.
 
 alias quad = vec4<real>;
 

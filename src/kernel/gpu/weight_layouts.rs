@@ -8,8 +8,8 @@ use burn::{
 };
 use burn_cubecl::{kernel::into_contiguous, tensor::CubeTensor};
 
-/// Cache of a weight's layouts, each made on first use: an attack uses the same weight at every step. Input and output channels
-/// are padded with zeros to multiples of 4.
+/// Cache of a weight's layouts, each made on first use: an attack uses the same weight at every step. Input and output
+/// channels are padded with zeros to multiples of 4.
 #[derive(Debug, Default)]
 pub struct WeightLayouts {
     /// `[k, k, in, out]`

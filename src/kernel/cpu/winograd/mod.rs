@@ -1,9 +1,10 @@
-//! 3x3 convolutions of stride 1 by Winograd's algorithm F(2x2, 3x3), with 4 products per output pixel instead of 9 (Lavin and
-//! Gray, 2016, arXiv:1509.09308).
+//! 3x3 convolutions of stride 1 by Winograd's algorithm F(2x2, 3x3), with 4 products per output pixel instead of 9
+//! (Lavin and Gray, 2016, arXiv:1509.09308).
 //!
-//! A tile is 2x2 output pixels and the 4x4 input pixels that they depend on. Inputs and weights are transformed so that the
-//! convolution becomes 16 matrix products, `[tiles, inputs] [inputs, outputs]`, and the products are transformed back. In NHWC
-//! layout the transforms are sums of whole vectors. Their constants are 0, 1 and 1/2, so the loss of accuracy is negligible.
+//! A tile is 2x2 output pixels and the 4x4 input pixels that they depend on. Inputs and weights are transformed so that
+//! the convolution becomes 16 matrix products, `[tiles, inputs] [inputs, outputs]`, and the products are transformed
+//! back. In NHWC layout the transforms are sums of whole vectors. Their constants are 0, 1 and 1/2, so the loss of
+//! accuracy is negligible.
 
 mod transform;
 mod weight_gradient;
@@ -68,8 +69,8 @@ impl Tiles {
     }
 }
 
-/// Returns the distance in floats between two of the `F` matrices `rows x columns`. One cache line of padding avoids conflicts:
-/// with a distance of a power of two, equal positions of all matrices would map to the same cache set.
+/// Returns the distance in floats between two of the `F` matrices `rows x columns`. One cache line of padding avoids
+/// conflicts: with a distance of a power of two, equal positions of all matrices would map to the same cache set.
 fn matrix_stride(rows: usize, columns: usize) -> usize {
     rows * columns + 16
 }
@@ -82,8 +83,8 @@ pub struct Scratch {
     products: Vec<f32>,
 }
 
-/// Returns the number of tiles to transform at once. If the weights fit into the L2 cache, the transformed matrices should fit
-/// too.
+/// Returns the number of tiles to transform at once. If the weights fit into the L2 cache, the transformed matrices
+/// should fit too.
 fn tiles_at_once([cin, cout]: [usize; 2]) -> usize {
     if F * cin * cout > 1 << 17 { usize::MAX } else { ((1 << 15) / (F * (cin + cout))).next_multiple_of(P) }
 }
@@ -115,8 +116,9 @@ impl Winograd {
         Self { tiles, count, channels, weights, pixels }
     }
 
-    /// Transforms the weights and packs them into the layout of [`Winograd`]. `weights_of(o, i)` returns the 3x3 weights of
-    /// output channel o and input channel i; `tap(t)` is the index of the weight at position t of the window.
+    /// Transforms the weights and packs them into the layout of [`Winograd`]. `weights_of(o, i)` returns the 3x3
+    /// weights of output channel o and input channel i; `tap(t)` is the index of the weight at position t of the
+    /// window.
     pub fn pack<'a>(
         [cin, cout]: [usize; 2],
         weights_of: impl Fn(usize, usize) -> &'a [f32] + Sync,
@@ -144,7 +146,8 @@ impl Winograd {
         Scratch { inputs, products }
     }
 
-    /// Writes the outputs of `images` images; the slices of `prefetch`, at most 3, are prefetched during the computation.
+    /// Writes the outputs of `images` images; the slices of `prefetch`, at most 3, are prefetched during the
+    /// computation.
     pub fn run(&self, window: &[f32], images: usize, scratch: &mut Scratch, out: &mut [f32], prefetch: &[&[f32]]) {
         let (tiles, [cin, cout]) = (&self.tiles, self.channels);
         let all = tiles.count(images);

@@ -1,5 +1,5 @@
-//! Transforms of Winograd's algorithm: small matrices with entries 0, 1 and 1/2, applied to squares of vectors. The names of
-//! the matrices A, B and G are those of Lavin and Gray (2016).
+//! Transforms of Winograd's algorithm: small matrices with entries 0, 1 and 1/2, applied to squares of vectors. The
+//! names of the matrices A, B and G are those of Lavin and Gray (2016).
 
 // Index loops over small arrays with constant bounds, which are unrolled. Iterators over such arrays and closures of
 // `array::from_fn` are not always inlined, and a closure that is not inlined is compiled without AVX.

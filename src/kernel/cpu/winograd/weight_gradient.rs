@@ -1,7 +1,7 @@
 //! Weight gradient by Winograd's algorithm.
 
-// Index loops over small arrays with constant bounds, which are unrolled. Iterators over such arrays are not always inlined,
-// and a closure that is not inlined is compiled without AVX.
+// Index loops over small arrays with constant bounds, which are unrolled. Iterators over such arrays are not always
+// inlined, and a closure that is not inlined is compiled without AVX.
 #![allow(clippy::needless_range_loop)]
 
 use std::ops::Range;
@@ -25,11 +25,11 @@ use crate::{
 /// Maximum of floats of the partial sums of all parts.
 const MAX_SUMS: usize = 1 << 21;
 
-/// Computes the gradient `[cout, cin, 3, 3]`: the products of transformed inputs and transformed output gradients are summed
-/// over all tiles and transformed back.
+/// Computes the gradient `[cout, cin, 3, 3]`: the products of transformed inputs and transformed output gradients are
+/// summed over all tiles and transformed back.
 ///
-/// A task sums some blocks of output channels over one part of the batch. The parts are added in order, so the result does not
-/// depend on the number of threads.
+/// A task sums some blocks of output channels over one part of the batch. The parts are added in order, so the result
+/// does not depend on the number of threads.
 pub fn weight_gradient(conv: &ConvDims, maps: &FeatureMaps, dy: &[f32]) -> Vec<f32> {
     let (cin, cout) = (conv.cin, conv.cout);
     let units = WorkUnits::new(conv.batch, [conv.h, conv.w], 2);
