@@ -1,8 +1,8 @@
 //! Serves a device of this host to a training run on another host: `train --devices cpu,ws://THIS_HOST:PORT`.
 //!
-//! The device computes with burn's own operations instead of this project's kernels. Weights and gradients cross the network
-//! in each step. The connection is neither encrypted nor authenticated: listen only in a trusted network, or on this host and
-//! connect through `ssh -L`.
+//! The device computes with burn's own operations instead of this project's kernels. Weights and gradients cross the
+//! network in each step. The connection is neither encrypted nor authenticated: listen only in a trusted network, or on
+//! this host and connect through `ssh -L`.
 
 use std::{
     net::{SocketAddr, TcpListener},

@@ -12,9 +12,9 @@ use otjr_cli::files;
 
 /// Recompute everything in a fixture (logits, gradients, nine losses, ...) and print the errors.
 ///
-/// The error of a tensor is its largest absolute deviation divided by the largest absolute value of the reference. The exit
-/// code is 1 if an error is above 1e-3. The CPU computes in float64 by default, like the reference. In float32, a ReLU whose
-/// input is within rounding of 0 may switch, and gradients then differ by a few percent, in PyTorch as well.
+/// The error of a tensor is its largest absolute deviation divided by the largest absolute value of the reference. The
+/// exit code is 1 if an error is above 1e-3. The CPU computes in float64 by default, like the reference. In float32, a
+/// ReLU whose input is within rounding of 0 may switch, and gradients then differ by a few percent, in PyTorch as well.
 #[derive(Parser)]
 #[command(name = "verify", version)]
 struct Arguments {

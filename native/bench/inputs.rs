@@ -24,8 +24,8 @@ pub fn noise(n: usize, classes: usize) -> ImageSet {
     }
 }
 
-/// Returns the gradient of the cross-entropy, summed over the images, with respect to the pixels `x` `[B, 3, 32, 32]`, for one-hot
-/// labels `y` `[B, C]`.
+/// Returns the gradient of the cross-entropy, summed over the images, with respect to the pixels `x` `[B, 3, 32, 32]`,
+/// for one-hot labels `y` `[B, C]`.
 pub fn input_gradient(model: &Model, x: &Tensor<4>, y: &Tensor<2>) -> Tensor<4> {
     let images = x.dims()[0] as f32;
     inner::input_gradient(model, x.clone(), |z| cross_entropy(z, y.clone()).mul_scalar(images)).0

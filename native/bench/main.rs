@@ -21,10 +21,10 @@ use workload::Workload;
 
 /// Measure the speed of inference, attacks and training on random noise (autoattack: on generated shapes).
 ///
-/// Each workload is run once to warm up and then repeated. `spread` is the interquartile range divided by the median. GFLOP/s
-/// counts two operations for each multiply-add of convolutions and the last layer. A forward pass, the gradients of the inputs
-/// and the gradients of the weights take equally many (step-otjr: 14 + 14 + 3). `memory` is the peak memory of the process so
-/// far; for the memory of one workload, run it alone.
+/// Each workload is run once to warm up and then repeated. `spread` is the interquartile range divided by the median.
+/// GFLOP/s counts two operations for each multiply-add of convolutions and the last layer. A forward pass, the
+/// gradients of the inputs and the gradients of the weights take equally many (step-otjr: 14 + 14 + 3). `memory` is the
+/// peak memory of the process so far; for the memory of one workload, run it alone.
 #[derive(Parser)]
 #[command(name = "bench", version)]
 struct Arguments {

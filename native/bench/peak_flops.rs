@@ -36,8 +36,8 @@ fn best(work: impl Fn() -> u64) -> f64 {
     (0..TRIES).map(rate).fold(0.0, f64::max)
 }
 
-/// Runs multiply-adds on independent accumulators, enough of them to hide the latency of an instruction. Returns the number of
-/// multiply-adds.
+/// Runs multiply-adds on independent accumulators, enough of them to hide the latency of an instruction. Returns the
+/// number of multiply-adds.
 fn multiply_add(rounds: u64) -> u64 {
     #[cfg(target_arch = "x86_64")]
     {
@@ -53,8 +53,8 @@ fn multiply_add(rounds: u64) -> u64 {
     portable(rounds)
 }
 
-/// In each round every accumulator becomes half of itself plus 1. `black_box` hides these values and the initial values from the
-/// compiler, which would otherwise merge equal accumulators.
+/// In each round every accumulator becomes half of itself plus 1. `black_box` hides these values and the initial values
+/// from the compiler, which would otherwise merge equal accumulators.
 macro_rules! rounds {
     ($rounds:expr, $lanes:literal x $accumulators:literal, $splat:expr, $multiply_add:expr) => {{
         let (half, one) = (black_box($splat(0.5)), black_box($splat(1.0)));

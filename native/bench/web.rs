@@ -88,7 +88,8 @@ mod browser {
             profile::start();
         }
 
-        /// Returns the recorded times as JSON. Timers have a resolution of milliseconds, so only sums of many calls are accurate.
+        /// Returns the recorded times as JSON. Timers have a resolution of milliseconds, so only sums of many calls are
+        /// accurate.
         pub fn profile_stop(&self) -> String {
             let entries = profile::stop().into_iter().map(|entry| {
                 let ms = 1e3 * entry.seconds;

@@ -69,8 +69,8 @@ impl Workload {
         }
     }
 
-    /// Returns the settings of a training step. With learning rate 0 the weights do not change, so that each repetition is the same
-    /// work and none diverges.
+    /// Returns the settings of a training step. With learning rate 0 the weights do not change, so that each repetition
+    /// is the same work and none diverges.
     fn config(self) -> TrainConfig {
         let objective = match self {
             Self::StepPgd => Objective::Pgd,

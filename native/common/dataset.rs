@@ -36,7 +36,8 @@ pub struct DownloadOptions<'a> {
 
 /// Loads the data set at `path`. CIFAR is searched in the cache and downloaded if `path` is empty.
 ///
-/// `limits` are the maximum numbers of training and test images; 0 means all. Returns `None` if the download was interrupted.
+/// `limits` are the maximum numbers of training and test images; 0 means all. Returns `None` if the download was
+/// interrupted.
 ///
 /// # Errors
 /// If the data cannot be downloaded or read, or one of the halves contains no images.

@@ -1,5 +1,5 @@
-//! Downloads a published file once. A partial download is stored as `NAME.part` and resumed by the next call. The file gets
-//! its name when it is complete and its checksum is correct.
+//! Downloads a published file once. A partial download is stored as `NAME.part` and resumed by the next call. The file
+//! gets its name when it is complete and its checksum is correct.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -28,8 +28,8 @@ pub struct Published {
 /// A connection that sends no byte for this long is closed.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Returns the path of the file in `folder`, and downloads it if it does not exist. `url` is the URL of the file or of the
-/// folder that contains it. Returns `None` if `stop` returned true.
+/// Returns the path of the file in `folder`, and downloads it if it does not exist. `url` is the URL of the file or of
+/// the folder that contains it. Returns `None` if `stop` returned true.
 ///
 /// # Errors
 /// If the file cannot be downloaded, has another checksum, or cannot be written.

@@ -14,8 +14,8 @@ use signal_hook::{
     flag,
 };
 
-/// Flag that the first Ctrl-C (SIGINT) or SIGTERM sets. The program then saves its state and exits. A second signal ends it
-/// immediately.
+/// Flag that the first Ctrl-C (SIGINT) or SIGTERM sets. The program then saves its state and exits. A second signal
+/// ends it immediately.
 #[derive(Clone)]
 pub struct Interrupt(Arc<AtomicUsize>);
 
@@ -45,8 +45,8 @@ impl Interrupt {
         if self.raised() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// Returns the exit code of a program that saved its state because of a signal: 0 after SIGTERM, so that schedulers do not
-    /// report a failure, and 130 after Ctrl-C.
+    /// Returns the exit code of a program that saved its state because of a signal: 0 after SIGTERM, so that schedulers
+    /// do not report a failure, and 130 after Ctrl-C.
     pub fn exit_code(&self) -> ExitCode {
         if self.0.load(Ordering::Relaxed) == SIGTERM as usize { ExitCode::SUCCESS } else { ExitCode::from(130) }
     }

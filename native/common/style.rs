@@ -4,8 +4,8 @@ use std::sync::Once;
 
 use plotters::style::{FontStyle, RGBColor, register_font};
 
-/// Okabe and Ito's palette for color-blind readers: green for the first (robust) model, vermilion for the second; then black
-/// and gray.
+/// Okabe and Ito's palette for color-blind readers: green for the first (robust) model, vermilion for the second; then
+/// black and gray.
 pub const COLORS: [RGBColor; 8] = [
     RGBColor(0, 158, 115),
     RGBColor(213, 94, 0),

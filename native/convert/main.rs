@@ -19,7 +19,8 @@ use otjr::{
 use otjr_cli::files;
 
 /// Convert models: PyTorch's .pt and .pth (state dicts of WideResNets and ResNet-18s with the tensor names of TRADES,
-/// RobustBench and others) and .safetensors, to .safetensors for the programs or to a state dict for PyTorch (.pt, .pth).
+/// RobustBench and others) and .safetensors, to .safetensors for the programs or to a state dict for PyTorch (.pt,
+/// .pth).
 ///
 /// No code in a file is executed. A file that tries to execute code is rejected.
 #[derive(Parser)]

@@ -95,8 +95,8 @@ impl Score {
     }
 }
 
-/// Returns the accuracies of a finished tally of `images` images: over all views first, then for each corruption and each of
-/// its severities.
+/// Returns the accuracies of a finished tally of `images` images: over all views first, then for each corruption and
+/// each of its severities.
 pub fn scores(test: &str, views: &[View], tally: &Tally, images: usize) -> Vec<Score> {
     let score = |corruption: Option<Corruption>, severity: Option<usize>| {
         let included = |view: &View| match (corruption, *view) {

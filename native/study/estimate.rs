@@ -22,8 +22,8 @@ const REFERENCE: [usize; 2] = [256, 20];
 #[derive(Serialize, Deserialize)]
 pub struct Estimates {
     pub classes: usize,
-    /// Mean of L_SW over the draws with the most projections, with directions from the cube (as in training), relative to that
-    /// with directions from the sphere.
+    /// Mean of L_SW over the draws with the most projections, with directions from the cube (as in training), relative
+    /// to that with directions from the sphere.
     pub cube: f64,
     /// Standard deviation of L_SW over the draws for each of [`COUNTS`], relative to the distance.
     pub deviations: Vec<f64>,

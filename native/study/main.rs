@@ -1,5 +1,5 @@
-//! Compares adversarial training, Jacobian regularization and both, on trained models: robust accuracy, the change of each
-//! layer under attack, the gradients of the logits, and the accuracy of the L_SW estimate.
+//! Compares adversarial training, Jacobian regularization and both, on trained models: robust accuracy, the change of
+//! each layer under attack, the gradients of the logits, and the accuracy of the L_SW estimate.
 
 mod estimate;
 mod figure;

@@ -61,7 +61,8 @@ pub struct Measurements {
 }
 
 impl Measurements {
-    /// Returns whether the measurements are those that would be made now, for the model and images with these checksums.
+    /// Returns whether the measurements are those that would be made now, for the model and images with these
+    /// checksums.
     pub fn is_current(&self, model: u32, images: u32) -> bool {
         let attacks = self.curves.iter().map(|curve| (curve.attack.clone(), curve.robust.len()));
         let expected = ATTACKS.map(|attack| (attack.to_string(), RADII.len()));
@@ -91,7 +92,8 @@ pub struct JacobianResponse {
     pub alignment: f64,
 }
 
-/// Measures a model. `progress` receives the name of the next part and may stop the measurement; the result is `None` then.
+/// Measures a model. `progress` receives the name of the next part and may stop the measurement; the result is `None`
+/// then.
 pub async fn all(
     subject: &StudiedModel,
     images: &ImageSet,

@@ -153,7 +153,8 @@ fn new_run(matches: &ArgMatches) -> anyhow::Result<Run> {
     create_run_dir(matches, config, baseline, initial_file)
 }
 
-/// Creates the directory of a run. `initial_file` is the path inside it and the content of the file that the run starts from.
+/// Creates the directory of a run. `initial_file` is the path inside it and the content of the file that the run starts
+/// from.
 fn create_run_dir(
     matches: &ArgMatches,
     config: TrainConfig,

@@ -1,4 +1,5 @@
-//! `--plan`: estimates the time and memory of a run from a few steps on parts of a batch, and on whole batches if they are fast.
+//! `--plan`: estimates the time and memory of a run from a few steps on parts of a batch, and on whole batches if they
+//! are fast.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,8 @@ use otjr_cli::memory;
 
 use crate::train_loop::Data;
 
-/// The measured batches are 1/4 and 1/2 of the whole batch. The smaller comes first, because peak memory never decreases.
+/// The measured batches are 1/4 and 1/2 of the whole batch. The smaller comes first, because peak memory never
+/// decreases.
 const DIVISORS: [usize; 2] = [4, 2];
 /// Timed steps of each batch size, after one warm-up step. The median is used.
 const STEPS: usize = 5;
@@ -31,8 +33,8 @@ struct Measurement {
 }
 
 impl Measurement {
-    /// Extrapolates to a larger batch. Memory is extrapolated linearly from this and a smaller batch. Time is proportional to the
-    /// batch size, because a slope would amplify noise.
+    /// Extrapolates to a larger batch. Memory is extrapolated linearly from this and a smaller batch. Time is
+    /// proportional to the batch size, because a slope would amplify noise.
     fn extrapolate(self, batch: usize, small: Self) -> Self {
         let factor = (batch - self.batch) as f64 / (self.batch - small.batch).max(1) as f64;
         let extrapolated = |(a, b): (u64, u64)| b + ((b - a) as f64 * factor) as u64;
@@ -94,8 +96,8 @@ pub fn print(config: &TrainConfig, data: &Data, opened: &Opened, others: &[Opene
     for (name, value) in rows {
         println!("{name:>10}  {value}");
     }
-    let whole = if quick { format!(", then of {batch}") } else { String::new() };
-    println!("Measured in steps of {} and {} images{whole}.", small.batch, large.batch);
+    let whole = if quick { format!(" and {batch}") } else { String::new() };
+    println!("Measured with batches of {}, {}{whole} images.", small.batch, large.batch);
     Ok(())
 }
 

@@ -1,5 +1,5 @@
-//! TensorBoard event files. Each session of a run writes one file, named after the step at which it starts. When a run is
-//! resumed, events of later steps are removed from earlier files, so that the files contain each step once.
+//! TensorBoard event files. Each session of a run writes one file, named after the step at which it starts. When a run
+//! is resumed, events of later steps are removed from earlier files, so that the files contain each step once.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -67,8 +67,8 @@ fn step_record(step: u64, scalars: &[(&str, f32)]) -> Vec<u8> {
     record(&event(step, &bytes_field(SUMMARY, &scalars.iter().flat_map(value).collect::<Vec<u8>>())))
 }
 
-/// Removes incomplete records and records after `step` from a file. Returns the time between its first and last remaining
-/// record in seconds.
+/// Removes incomplete records and records after `step` from a file. Returns the time between its first and last
+/// remaining record in seconds.
 fn truncate(path: &Path, step: u64) -> io::Result<f64> {
     let bytes = fs::read(path)?;
     let (mut end, mut times) = (0, None);
@@ -82,8 +82,8 @@ fn truncate(path: &Path, step: u64) -> io::Result<f64> {
     Ok(times.map_or(0.0, |(first, last)| last - first))
 }
 
-// Protocol buffers of TensorFlow's event.proto and summary.proto. A field is a key, `number << 3 | kind`, and a value. Kind 0
-// is an integer, 1 is 8 bytes, 2 is a length followed by that many bytes, 5 is 4 bytes.
+// Protocol buffers of TensorFlow's event.proto and summary.proto. A field is a key, `number << 3 | kind`, and a value.
+// Kind 0 is an integer, 1 is 8 bytes, 2 is a length followed by that many bytes, 5 is 4 bytes.
 
 // Event { 1: wall_time, 2: step, 3: file_version, 5: summary }
 const WALL_TIME: u8 = 1 << 3 | 1;

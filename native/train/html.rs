@@ -242,8 +242,8 @@ fn machine(report: &Report) -> Markup {
     }
 }
 
-/// Returns the Git commit of the source directory, if it still exists. It is read at run time, because reading it at build time
-/// would rebuild everything after each commit.
+/// Returns the Git commit of the source directory, if it still exists. It is read at run time, because reading it at
+/// build time would rebuild everything after each commit.
 fn commit() -> Option<String> {
     let arguments = ["-C", env!("CARGO_MANIFEST_DIR"), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"];
     let git = Command::new("git").args(arguments).output().ok().filter(|git| git.status.success())?;

@@ -1,5 +1,5 @@
-//! Trains a classifier and reports its clean accuracy and its accuracy under PGD-20. By default it trains a small OTJR model
-//! on generated shapes, and the same network with `ce` as a baseline.
+//! Trains a classifier and reports its clean accuracy and its accuracy under PGD-20. By default it trains a small OTJR
+//! model on generated shapes, and the same network with `ce` as a baseline.
 
 mod cli;
 mod dry_run;
@@ -178,8 +178,8 @@ fn add_advice(error: anyhow::Error, out: &Path) -> anyhow::Error {
     }
 }
 
-/// Evaluates the test images, clean and under PGD-20, and returns some adversarial images for the report. Returns `None` if
-/// interrupted.
+/// Evaluates the test images, clean and under PGD-20, and returns some adversarial images for the report. Returns
+/// `None` if interrupted.
 fn evaluate(
     model: &Model,
     images: &ImageSet,

@@ -1,6 +1,6 @@
-//! Directory of one training run: `checkpoint.safetensors` to resume from, `log.jsonl` with a line for each step, the same
-//! values for TensorBoard, and finally `model.safetensors`. With held-out images, `validation.jsonl` contains a line for each
-//! epoch and `best.safetensors` the model of the best epoch.
+//! Directory of one training run: `checkpoint.safetensors` to resume from, `log.jsonl` with a line for each step, the
+//! same values for TensorBoard, and finally `model.safetensors`. With held-out images, `validation.jsonl` contains a
+//! line for each epoch and `best.safetensors` the model of the best epoch.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -41,8 +41,8 @@ pub struct RunDirectory {
 }
 
 impl RunDirectory {
-    /// Opens the directory of a run after `step` steps, with `per_epoch` steps in each epoch. Removes later lines from the logs,
-    /// which an interrupted session wrote after its last checkpoint.
+    /// Opens the directory of a run after `step` steps, with `per_epoch` steps in each epoch. Removes later lines from
+    /// the logs, which an interrupted session wrote after its last checkpoint.
     pub fn open(path: &Path, step: u64, per_epoch: u64) -> anyhow::Result<Self> {
         files::create_dir(path)?;
         let log_path = path.join(LOG);

@@ -1,5 +1,5 @@
-//! Training loop of one objective: steps, progress, checkpoints and the evaluation of epochs. A run may be interrupted and
-//! resumed any number of times.
+//! Training loop of one objective: steps, progress, checkpoints and the evaluation of epochs. A run may be interrupted
+//! and resumed any number of times.
 
 use std::{
     panic::{self, AssertUnwindSafe},
@@ -252,8 +252,8 @@ fn create_trainer(config: &TrainConfig, data: &Data, env: &TrainEnv, folder: &Pa
     Ok(Trainer::fine_tune(config, arrays, &known, train, device)?)
 }
 
-/// Takes a step on several devices. If a device fails, for example because its host is gone, burn panics. The panic is turned
-/// into an error, and the run can be resumed from its checkpoint.
+/// Takes a step on several devices. If a device fails, for example because its host is gone, burn panics. The panic is
+/// turned into an error, and the run can be resumed from its checkpoint.
 fn multi_device_step(trainer: &mut Trainer, data: &ImageSet) -> anyhow::Result<()> {
     let message = Arc::new(Mutex::new(String::new()));
     let first_message = message.clone();

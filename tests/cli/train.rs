@@ -105,7 +105,7 @@ fn recipes_are_named_settings() {
     let (mine, _) = planned("mine.toml", &[], "mine");
     assert_eq!((mine.epochs, mine.rate, mine.objective.to_string().as_str()), (7, 0.25, "sw"));
 
-    refused(train(folder).args(["--recipe", "otjr-cifar11"]), "OBJECTIVE-cifar100: The same on CIFAR-100");
+    refused(train(folder).args(["--recipe", "otjr-cifar11"]), "OBJECTIVE-cifar100: The paper's settings on CIFAR-100");
     fs::write(folder.join("bad.toml"), "epoch = 7").unwrap();
     refused(train(folder).args(["--recipe", "bad.toml"]), "epoch");
     refused(train(folder).args(["--resume", "mine", "--recipe", "otjr-cifar10"]), "leave out --recipe");
@@ -198,8 +198,7 @@ fn a_dry_run_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (done, text) = output(train(folder.path()).args(["--plan", "--limit", "64", "--model", "wrn-10-1"]));
     assert!(done.status.success(), "{text}");
-    for part in
-        ["77850 parameters", "8 of 64 images", "GFLOP/s", "GB", "Measured in steps of 16 and 32 images, then of 64"]
+    for part in ["77850 parameters", "8 of 64 images", "GFLOP/s", "GB", "Measured with batches of 16, 32 and 64 images"]
     {
         assert!(text.contains(part), "{part}: {text}");
     }

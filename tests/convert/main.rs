@@ -141,7 +141,11 @@ fn normalization_can_be_given_as_options() {
     done(&fixture("wrn-trades.pt"), &output, &cifar);
     assert!(off("wrn-robustbench.pt", &checkpoint(&output).model_arrays()) < 1e-4);
     refused(&fixture("wrn-robustbench.pt"), &cifar, "already contains a normalization");
-    refused(&fixture("wrn-trades.pt"), &["--mean", "0,0,0", "--std", "1,0,1"], "the standard deviation of a channel is 0");
+    refused(
+        &fixture("wrn-trades.pt"),
+        &["--mean", "0,0,0", "--std", "1,0,1"],
+        "the standard deviation of a channel is 0",
+    );
     refused(&fixture("wrn-trades.pt"), &["--mean", "0,0", "--std", "1,1,1"], "expected three numbers");
     refused(&fixture("wrn-trades.pt"), &["--classes", "cat"], "but the model has 3");
 }

@@ -36,8 +36,8 @@ pub struct ResumableEvaluation<'a> {
 }
 
 impl ResumableEvaluation<'_> {
-    /// Attacks `model` and counts the images that `eval_model` classifies correctly. Resumes from the file if it exists. If the
-    /// returned state is not finished, the evaluation was interrupted.
+    /// Attacks `model` and counts the images that `eval_model` classifies correctly. Resumes from the file if it
+    /// exists. If the returned state is not finished, the evaluation was interrupted.
     ///
     /// # Errors
     /// If the state belongs to other images, a file cannot be read or written, or the device fails.

@@ -42,7 +42,8 @@ pub struct RunSpec {
     threads: Option<usize>,
     /// Seconds between saves.
     pub save_every: u64,
-    /// Checksums of the models' files, of the evaluation model's file (if any), and of the images. Empty until the run starts.
+    /// Checksums of the models' files, of the evaluation model's file (if any), and of the images. Empty until the run
+    /// starts.
     checksums: Vec<u32>,
 }
 
@@ -151,7 +152,8 @@ impl RunSpec {
         }
     }
 
-    /// Returns the names of the models in reports, all different: a short name, or the path if two short names are equal.
+    /// Returns the names of the models in reports, all different: a short name, or the path if two short names are
+    /// equal.
     pub fn names(&self) -> Vec<String> {
         let name = |(number, path): (usize, &String)| {
             let shared = self.models.iter().any(|other| other != path && stem(other) == stem(path));
@@ -180,8 +182,8 @@ impl RunSpec {
         Ok(Some((data.test, pollster::block_on(platform::open(self.device()?))?)))
     }
 
-    /// Stores the checksums of a new run's files and images and returns true. For a resumed run, compares them and returns
-    /// false. `models` are the models and then the evaluation model, if there is one.
+    /// Stores the checksums of a new run's files and images and returns true. For a resumed run, compares them and
+    /// returns false. `models` are the models and then the evaluation model, if there is one.
     ///
     /// # Errors
     /// If a file or the images have changed since the run started.
