@@ -1,32 +1,24 @@
-//! The page as it is laid out, part by part.
+//! The page: mounts it and lays out its sections.
 
 use gloo::timers::callback::Timeout;
 use leptos::{ev, prelude::*};
 use wasm_bindgen_futures::spawn_local;
 
-use super::{
-    beside::Beside,
-    browser,
-    check::CheckTable,
-    controls::Controls,
-    desk::AppContext,
-    framing::Framing,
-    guide::Guide,
-    images::Images,
-    intake::{self, Toolbar},
-    link::BackendPreference,
-    many::BatchAttackPanel,
-    message::UserAction,
-    notices::Notices,
-    offline,
-    panel::Views,
-    path::Path,
-    probabilities::Probabilities,
-    reading::{self, Verdict},
-    state::{AttackPhase, State},
-    tour::Step,
-    trainer::Trainer,
-    tray::Tray,
+use crate::app::{
+    browser::{dom, service_worker},
+    components::{
+        attack::{
+            attack_settings::Controls, attack_trace::Path, backend_check::CheckTable, batch_attack::BatchAttackPanel,
+            class_probabilities::Probabilities, comparison_table::Beside, images::Images, verdict::Sentence,
+        },
+        explorer::Views,
+        layout::{header::Header, notices::Notices, tour_panel::Guide},
+        picker::{crop_editor::Framing, drop_zone, toolbar::Toolbar, uploads::Tray},
+        training::Trainer,
+    },
+    domain::action::UserAction,
+    runtime::context::AppContext,
+    state::{State, attack::AttackPhase},
 };
 
 /// What the page comes with, to read.
@@ -50,7 +42,7 @@ const PARTS: u32 = 4;
 fn build(part: RwSignal<u32>) {
     let next = move || match part.get_untracked() {
         PARTS => {
-            if let Some(skeleton) = browser::document().get_element_by_id("skeleton") {
+            if let Some(skeleton) = dom::document().get_element_by_id("skeleton") {
                 skeleton.remove();
             }
         }
@@ -71,15 +63,15 @@ fn App(ctx: AppContext) -> impl IntoView {
     build(part);
 
     let address = Memo::new(move |_| ctx.state.with(State::hash));
-    Effect::new(move |_| browser::set_hash(&address.get()));
-    window_event_listener(ev::hashchange, move |_| ctx.dispatch(UserAction::Navigate(browser::hash())));
-    intake::listen(ctx);
+    Effect::new(move |_| dom::set_hash(&address.get()));
+    window_event_listener(ev::hashchange, move |_| ctx.dispatch(UserAction::Navigate(dom::hash())));
+    drop_zone::listen(ctx);
     // Once there is something to see: keeping is not urgent.
     let attacked = Memo::new(move |_| ctx.state.with(|s| matches!(s.attack.phase, AttackPhase::Done { .. })));
     Effect::new(move |kept: Option<bool>| {
         let now = attacked.get();
         if now && kept != Some(true) {
-            spawn_local(offline::keep());
+            spawn_local(service_worker::keep());
         }
         now || kept == Some(true)
     });
@@ -116,62 +108,5 @@ fn App(ctx: AppContext) -> impl IntoView {
             </p>
         </footer>
         <Notices/>
-    }
-}
-
-#[component]
-fn Header() -> impl IntoView {
-    let ctx = expect_context::<AppContext>();
-    let line = Memo::new(move |_| ctx.state.with(reading::backend));
-    let option = move |wish: BackendPreference| {
-        let title = match wish {
-            BackendPreference::Auto => "what is fastest",
-            BackendPreference::Cpu => "the CPU",
-            BackendPreference::Gpu => "WebGPU",
-        };
-        view! { <option value=wish.key() prop:selected=move || ctx.state.with(|s| s.link.backend == wish)>{title}</option> }
-    };
-    view! {
-        <header>
-            <h1>"OTJR"<span>"How little it takes to fool an image classifier"</span></h1>
-            <a class="tour button" id="tour" href=Step::hash(0)>"Take the tour"</a>
-            <div class="backend">
-                <p id="backend-line">
-                    <strong>{move || line.get().0}</strong>
-                    {move || line.with(|(_, why)| if why.is_empty() { String::new() } else { format!(", {why}") })}
-                </p>
-                <label>
-                    "Compute on "
-                    <select
-                        id="backend"
-                        aria-describedby="backend-line"
-                        on:change=move |e| ctx.dispatch(UserAction::Backend(BackendPreference::parse(&event_target_value(&e)).unwrap_or_default()))
-                    >
-                        {BackendPreference::ALL.map(option)}
-                    </select>
-                </label>
-            </div>
-        </header>
-    }
-}
-
-/// What came out of it, in one sentence; read aloud when an attack is over, not at every step.
-#[component]
-fn Sentence() -> impl IntoView {
-    let ctx = expect_context::<AppContext>();
-    let now = Memo::new(move |_| ctx.state.with(reading::reading));
-    let said = Memo::new(move |before: Option<&String>| {
-        let done = ctx.state.with(|s| matches!(s.attack.phase, AttackPhase::Done { .. }));
-        if done { now.get().1 } else { before.cloned().unwrap_or_default() }
-    });
-    let class = move || match now.get().0 {
-        Verdict::Waiting => "verdict waiting",
-        Verdict::Withstands => "verdict withstands",
-        Verdict::Fooled => "verdict fooled",
-        Verdict::Mistaken => "verdict",
-    };
-    view! {
-        <p class=class id="verdict" tabindex="-1"><span class="sign" aria-hidden="true"></span>{move || reading::with_nbsp(&now.get().1)}</p>
-        <p class="unseen" role="status" aria-live="polite">{move || said.get()}</p>
     }
 }

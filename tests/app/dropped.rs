@@ -1,6 +1,6 @@
 //! What is dropped, pasted or typed, as addresses.
 
-use otjr::app::dropped::{Address, addresses, data, unreachable};
+use otjr::app::domain::image_url::{Address, addresses, data, unreachable};
 
 fn web(address: &str) -> Address {
     Address::Web(address.into())

@@ -2,14 +2,18 @@
 
 use otjr::{
     app::{
-        compare,
-        explore::ExplorerView,
-        link::{BackendPreference, BuiltinModel, ImageDomain, Permalink},
-        message::{Effect, FileKind, Msg, Source, UserAction},
-        rewind,
-        state::State,
-        tour,
-        views::show::layer_names,
+        domain::{
+            action::{Msg, UserAction},
+            backend::BackendPreference,
+            builtin_model::{BuiltinModel, ImageDomain},
+            effect::Effect,
+            explorer_view::ExplorerView,
+            file_kind::FileKind,
+            source::Source,
+            tour::{STEPS, Step},
+        },
+        present::{comparison, explorer::layer_names, rewind},
+        state::{State, attack::STOPS, permalink::Permalink},
     },
     explore::{
         layers::LayerShift,
@@ -60,14 +64,14 @@ fn both_attacked() -> (State, Vec<Effect>) {
 fn the_other_models_are_attacked_alike_and_compared() {
     let (state, _) = both_attacked();
     assert_eq!(state.slot(), Some(Slot::Robust));
-    let rows = compare::rows(&state);
+    let rows = comparison::rows(&state);
     assert_eq!(rows.iter().map(|row| row.slot).collect::<Vec<_>>(), [Slot::Robust, Slot::Standard]);
     let cell = |row: usize, under: usize| rows[row].attacked[under].clone();
     assert!(cell(0, 0).is_some_and(|c| !c.fooled && c.class == "disc"));
     assert!(cell(1, 1).is_some_and(|c| c.fooled && c.class == "ring"));
     assert!(cell(0, 1).is_some_and(|c| !c.fooled && c.p == 0.5), "transfer");
     assert!(cell(1, 0).is_some_and(|c| !c.fooled && c.p == 0.6), "the other way");
-    let words = compare::words(&rows);
+    let words = comparison::words(&rows);
     assert!(words.starts_with("Attacked in turn, the standard model falls, the robust model holds;"), "{words}");
     let kept = "the image made against the standard model does not fool the robust model (disc, 50 %)";
     assert!(words.contains(kept), "{words}");
@@ -75,9 +79,9 @@ fn the_other_models_are_attacked_alike_and_compared() {
     let mut fools = rows.clone();
     fools[1].attacked[0].as_mut().unwrap().fooled = true;
     assert!(
-        compare::words(&fools).contains("the image made against the robust model fools the standard model"),
+        comparison::words(&fools).contains("the image made against the robust model fools the standard model"),
         "{}",
-        compare::words(&fools)
+        comparison::words(&fools)
     );
 }
 
@@ -87,7 +91,7 @@ fn another_model_in_a_place_has_judged_nothing_yet() {
     let (mut state, _) = both_attacked();
     receive(&mut state, model_at(Slot::Standard));
     receive(&mut state, classified(Slot::Standard));
-    assert_eq!(compare::rows(&state)[1].attacked, [None, None]);
+    assert_eq!(comparison::rows(&state)[1].attacked, [None, None]);
 }
 
 /// A moment of the attack stands in for its outcome while it is in view; only the model in focus is asked, once an attack.
@@ -124,7 +128,7 @@ fn an_attack_can_be_rewound() {
     assert!((state.moved().unwrap()[0] - 2.0 / 255.0).abs() < 1e-6);
     assert_eq!(user(&mut state, UserAction::Rewind(0)), [], "it is known");
     assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&original[..], "before the attack"));
-    assert_eq!(user(&mut state, UserAction::Rewind(rewind::STOPS)), []);
+    assert_eq!(user(&mut state, UserAction::Rewind(STOPS)), []);
     assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&outcome[..], ""));
     // A file is made of what is in view, which is no longer the outcome.
     user(&mut state, UserAction::Rewind(5));
@@ -231,14 +235,14 @@ fn the_open_view_is_asked_for_each_model_and_again_after_another_attack() {
 
 #[test]
 fn every_step_of_the_tour_is_an_address() {
-    for n in 0..tour::STEPS.len() {
-        let (link, problems) = Permalink::parse(&tour::Step::hash(n));
+    for n in 0..STEPS.len() {
+        let (link, problems) = Permalink::parse(&Step::hash(n));
         assert_eq!((link.tour, problems), (Some(n), vec![]));
         assert_eq!(Permalink::parse(&link.hash(false, false)).0, link, "step {n}");
     }
-    let (mut state, _) = State::new(&tour::Step::hash(4));
+    let (mut state, _) = State::new(&Step::hash(4));
     assert!(!state.hash_without_tour().contains("tour"));
-    user(&mut state, UserAction::Navigate(tour::Step::hash(5)));
+    user(&mut state, UserAction::Navigate(Step::hash(5)));
     assert_eq!((state.link.tour, state.link.view), (Some(5), Some(ExplorerView::Embedding)));
 }
 
@@ -246,7 +250,7 @@ fn every_step_of_the_tour_is_an_address() {
 #[test]
 fn the_tour_takes_nothing_away() {
     let mut state = attacking("#model=ce&sample=7&backend=cpu&train.objective=sw");
-    user(&mut state, UserAction::Navigate(tour::Step::hash(1)));
+    user(&mut state, UserAction::Navigate(Step::hash(1)));
     let link = &state.link;
     assert_eq!(
         (link.tour, link.sample, link.backend, link.train.objective),
@@ -274,7 +278,7 @@ fn the_tour_takes_nothing_away() {
         assert_eq!((state.image_wanted, state.model_wanted, state.hash()), (own.0, own.1, address));
     }
     assert_eq!(state.notices, []);
-    user(&mut state, UserAction::Navigate(tour::Step::hash(4)));
+    user(&mut state, UserAction::Navigate(Step::hash(4)));
     assert_eq!((state.image_wanted, state.model_wanted), (own.0, Some(Source::Builtin(BuiltinModel::STANDARD))));
 }
 
@@ -287,7 +291,7 @@ fn back_from_the_tour_the_own_model_and_image_are_there() {
     user(&mut state, UserAction::OpenFile(1, FileKind::Model));
     receive(&mut state, model_at(Slot::Custom));
     let before = state.hash();
-    user(&mut state, UserAction::Navigate(tour::Step::hash(0)));
+    user(&mut state, UserAction::Navigate(Step::hash(0)));
     receive(&mut state, model_at(Slot::Standard));
     assert_eq!(
         (state.model_in_use, state.image_in_use),
@@ -307,7 +311,7 @@ fn back_from_the_tour_the_own_model_and_image_are_there() {
     receive(&mut state, model_at(Slot::Custom));
     let before = state.hash();
     assert!(before.starts_with("#model=own&world=photos&sample=own&"), "{before}");
-    let tasks = user(&mut state, UserAction::Navigate(tour::Step::hash(0)));
+    let tasks = user(&mut state, UserAction::Navigate(Step::hash(0)));
     let forget = Effect::Send(Command::UnloadBuiltinModels);
     assert_eq!(tasks, [forget.clone(), Effect::LoadModel(Source::Builtin(BuiltinModel::STANDARD))], "the image stays");
     receive(&mut state, model_at(Slot::Standard));

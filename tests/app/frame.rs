@@ -2,10 +2,15 @@
 
 use otjr::{
     app::{
-        link::{BuiltinModel, ImageDomain},
-        message::{Effect, FileKind, Msg, Source, UserAction},
-        saved::words,
-        state::{AttackPhase, State},
+        domain::{
+            action::{Msg, UserAction},
+            builtin_model::{BuiltinModel, ImageDomain},
+            effect::Effect,
+            file_kind::FileKind,
+            source::Source,
+        },
+        present::export::words,
+        state::{State, attack::AttackPhase},
     },
     data::crop::Crop,
     protocol::{AttackImage, Command, ErrorScope, Event, ImageExport, ImageInfo, Slot, SourceImage},

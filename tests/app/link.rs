@@ -2,9 +2,14 @@
 
 use otjr::{
     app::{
-        link::{BackendPreference, BuiltinModel, Permalink},
-        message::{BackendKind, Effect, FileKind, Msg, UserAction},
-        state::State,
+        domain::{
+            action::{Msg, UserAction},
+            backend::{BackendKind, BackendPreference},
+            builtin_model::BuiltinModel,
+            effect::Effect,
+            file_kind::FileKind,
+        },
+        state::{State, permalink::Permalink},
     },
     attack::{AttackConfig, AttackKind, Norm},
     protocol::{InitFrom, Slot},

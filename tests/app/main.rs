@@ -11,11 +11,16 @@ mod workers;
 
 use otjr::{
     app::{
-        dropped::{is_archive, sort},
-        link::{BackendPreference, BuiltinModel},
-        message::{BackendKind, Effect, FileKind, Msg, Source, UserAction},
-        reading::{many, set},
-        state::{AttackPhase, State},
+        domain::{
+            action::{Msg, UserAction},
+            backend::{BackendKind, BackendPreference},
+            builtin_model::BuiltinModel,
+            effect::Effect,
+            file_kind::{FileKind, is_archive, sort},
+            source::Source,
+        },
+        present::batch::many,
+        state::{State, attack::AttackPhase, batch::set},
     },
     attack::{AttackConfig, AttackKind, Norm},
     evaluate::{Accuracy, Record, Report},

@@ -4,11 +4,17 @@ use std::fs;
 
 use otjr::{
     app::{
-        link::{BuiltinModel, ImageDomain, Permalink},
-        message::{BackendKind, Effect, FileKind, Msg, Source, UserAction},
-        photos::PHOTOS,
-        reading::reading,
-        state::State,
+        domain::{
+            action::{Msg, UserAction},
+            backend::BackendKind,
+            builtin_model::{BuiltinModel, ImageDomain},
+            effect::Effect,
+            file_kind::FileKind,
+            sample_photos::PHOTOS,
+            source::Source,
+        },
+        present::verdict::reading,
+        state::{State, permalink::Permalink},
     },
     checkpoint::Checkpoint,
     data::{crop::Crop, image::DecodedImage},

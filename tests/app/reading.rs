@@ -2,11 +2,19 @@
 
 use otjr::{
     app::{
-        message::{BackendKind, Msg},
-        pixels,
-        reading::{Verdict, in_255ths, path, percent, reading, top_classes, with_nbsp},
-        scale,
-        state::AttackPhase,
+        chart::colormap::DIVERGING,
+        domain::{
+            action::Msg,
+            backend::BackendKind,
+            format::{in_255ths, percent, with_nbsp},
+        },
+        present::{
+            attack_trace::path,
+            class_probabilities::top_classes,
+            rgba, slider_stops,
+            verdict::{Verdict, reading},
+        },
+        state::attack::AttackPhase,
     },
     attack::{AttackConfig, Norm},
     protocol::{Event, QueryCounts, Trace},
@@ -76,10 +84,10 @@ fn numbers_are_short_and_honest() {
 fn sliders_stop_at_sensible_values_that_settings_take() {
     for setting in AttackConfig::settings() {
         for norm in [Norm::Linf, Norm::L2, Norm::L1] {
-            let stops = scale::stops(&setting, norm);
+            let stops = slider_stops::stops(&setting, norm);
             for (i, stop) in stops.iter().enumerate() {
                 AttackConfig::default().set(setting.key, stop).unwrap();
-                assert_eq!(scale::nearest(&stops, stop), i, "{}: {stop}", setting.key);
+                assert_eq!(slider_stops::nearest(&stops, stop), i, "{}: {stop}", setting.key);
             }
             if norm == Norm::Linf && setting.unit == "pixel" {
                 assert!(stops[1..].iter().all(|stop| stop.ends_with("/255")), "{}: {stops:?}", setting.key);
@@ -121,11 +129,11 @@ fn what_several_attacks_did_is_said_in_order() {
 #[test]
 fn changes_are_drawn_around_a_neutral_middle() {
     let clean = [100; 3];
-    let at = |d: f32| pixels::of_change(&clean, &[100.0 / 255.0 + d; 3], 0.1);
-    let [middle, up, down] = [0, 6, 0].map(|i| pixels::STOPS[i]);
-    assert_eq!(at(0.0)[..3], pixels::STOPS[3]);
+    let at = |d: f32| rgba::of_change(&clean, &[100.0 / 255.0 + d; 3], 0.1);
+    let [middle, up, down] = [0, 6, 0].map(|i| DIVERGING[i]);
+    assert_eq!(at(0.0)[..3], DIVERGING[3]);
     assert_eq!(at(0.5)[..3], up);
     assert_eq!(at(-0.1)[..3], down);
     assert_ne!(middle, up);
-    assert_eq!(pixels::of_floats(&[0.0, 0.5, 1.0]), [0, 128, 255, 255]);
+    assert_eq!(rgba::of_floats(&[0.0, 0.5, 1.0]), [0, 128, 255, 255]);
 }

@@ -2,11 +2,18 @@
 
 use otjr::{
     app::{
-        link::BuiltinModel,
-        message::{BackendKind, Effect, Msg, Source, UserAction},
-        state::State,
-        training::RunPhase,
-        wishes::{SavedRun, TrainingAction},
+        domain::{
+            action::{Msg, TrainingAction, UserAction},
+            backend::{BackendKind, BackendPreference, GpuAdapter},
+            builtin_model::BuiltinModel,
+            effect::Effect,
+            saved_run::SavedRun,
+            source::Source,
+        },
+        state::{
+            State,
+            run::{Run, RunPhase},
+        },
     },
     evaluate::{Accuracy, Report},
     protocol::{
@@ -337,7 +344,7 @@ fn runs_are_judged_alike() {
     assert!(tasks.contains(&Effect::LoadRunModel(90)), "{tasks:?}");
     let tasks = judge(&mut state, 60);
     assert!(training(&tasks).is_some(), "and then goes on");
-    let judged = |run: &otjr::app::training::Run| run.judged.as_ref().map(|(a, r)| (a.clone(), r.accuracy.robust));
+    let judged = |run: &Run| run.judged.as_ref().map(|(a, r)| (a.clone(), r.accuracy.robust));
     let all: Vec<_> = state.training.runs().map(judged).collect();
     assert_eq!(all, [Some(("pgd linf 8/255".into(), 120)), Some(("pgd linf 8/255".into(), 60))]);
 }
@@ -430,7 +437,7 @@ fn a_click_outlives_a_worker() {
         receive(&mut state, trained(id, 5, false));
         assert!(train_action(&mut state, asks.clone()).iter().any(asked), "{asks:?}");
         assert_eq!(train_action(&mut state, TrainingAction::ResumeSaved(8)), [], "one at a time");
-        user(&mut state, UserAction::Backend(otjr::app::link::BackendPreference::Gpu));
+        user(&mut state, UserAction::Backend(BackendPreference::Gpu));
         let gpu = Event::DeviceReady { name: "WebGPU".into(), emulated: false };
         let tasks = state.apply(Msg::Worker(BackendKind::Gpu, gpu));
         assert!(tasks.iter().any(asked), "{asks:?}: {tasks:?}");
@@ -447,7 +454,7 @@ fn a_click_outlives_a_worker() {
 fn a_copy_is_made_for_the_next_worker() {
     let (mut state, id) = under_way();
     receive(&mut state, trained(id, 5, false));
-    let tasks = state.apply(Msg::Adapter(otjr::app::reading::GpuAdapter::Real("x".into())));
+    let tasks = state.apply(Msg::Adapter(GpuAdapter::Real("x".into())));
     assert_eq!(
         tasks,
         [

@@ -2,11 +2,17 @@
 
 use otjr::{
     app::{
-        link::{BackendPreference, BuiltinModel},
-        message::{BackendKind, Effect, FileKind, Msg, Source, UserAction},
-        reading::{GpuAdapter, backend},
+        domain::{
+            action::{Msg, UserAction},
+            backend::{BackendKind, BackendPreference, GpuAdapter},
+            builtin_model::BuiltinModel,
+            effect::Effect,
+            file_kind::FileKind,
+            source::Source,
+        },
+        present::backend::backend,
         state::State,
-        workers::RESTARTS,
+        update::backend::RESTARTS,
     },
     protocol::{Command, ErrorScope, Event},
     verify,

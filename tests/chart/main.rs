@@ -2,10 +2,11 @@
 
 use otjr::app::{
     chart::{
-        Axis, Chart, Form, Grid, Mark, Scale, Tone, alone,
-        numbers::{labels, short, ticks},
+        Axis, Chart, Form, Grid, Mark, Scale, Tone, standalone_svg,
+        ticks::{labels, ticks},
     },
-    views,
+    domain::format::short,
+    present::figures::attack_trace,
 };
 use otjr::protocol::{QueryCounts, Trace};
 
@@ -317,7 +318,7 @@ fn a_file_stands_alone() {
     assert!(
         svg.contains("var(--clean, #0072b2)") && svg.contains("role=\"img\"") && svg.contains("<desc>A test.</desc>")
     );
-    let file = alone(&svg);
+    let file = standalone_svg(&svg);
     assert!(!file.contains("var(") && !file.contains("inherit"), "{file}");
     assert!(file.contains("stroke=\"#0072b2\"") && file.contains("fill=\"#14181d\""));
     assert_eq!(file.matches("<g").count(), file.matches("</g>").count());
@@ -333,19 +334,19 @@ fn the_way_of_attacks_is_drawn_over_their_goal() {
         queries: QueryCounts { forward: 3, backward: 2 },
         succeeded: reached,
     };
-    assert_eq!(views::path::chart(&[], ""), None);
-    let one = views::path::chart(&[trace("pgd", &[2.0, 1.0, -1.0], 20, true)], "words").unwrap();
+    assert_eq!(attack_trace::chart(&[], ""), None);
+    let one = attack_trace::chart(&[trace("pgd", &[2.0, 1.0, -1.0], 20, true)], "words").unwrap();
     let rows = table(&one.csv());
     assert_eq!(
         rows[1..],
         [["goal", "", "0"], ["pgd succeeds", "0", "2"], ["pgd succeeds", "10", "1"], ["pgd succeeds", "20", "-1"]]
     );
-    let single = views::path::chart(&[trace("fgsm", &[2.0, -1.0], 1, true)], "").unwrap().svg(500.0, 240.0);
+    let single = attack_trace::chart(&[trace("fgsm", &[2.0, -1.0], 1, true)], "").unwrap().svg(500.0, 240.0);
     assert!(single.contains(">1<") && !single.contains(">0.2<"), "there is no step 0.2: {single}");
     let two = [trace("apgd-ce", &[2.0, 1.0], 100, false), trace("square", &[2.0, -0.5], 5000, true)];
-    let chart = views::path::chart(&two, "words").unwrap();
+    let chart = attack_trace::chart(&two, "words").unwrap();
     let svg = chart.svg(500.0, 240.0);
     assert_eq!(svg.matches("<polyline").count(), 2);
     assert!(svg.contains(">apgd-ce<") && svg.contains("square succeeds"), "{svg}");
-    assert!(!views::path::chart(&[trace("pgd", &[], 0, false)], "").unwrap().svg(300.0, 200.0).contains("NaN"));
+    assert!(!attack_trace::chart(&[trace("pgd", &[], 0, false)], "").unwrap().svg(300.0, 200.0).contains("NaN"));
 }

@@ -412,7 +412,7 @@ fn other_image_domains_have_their_own_reference_images() {
     assert_eq!(count(&mut user), 200);
     let sheet = include_bytes!("../../public/photos/reference.png");
     assert!(user.send(Command::LoadReferenceImages { bytes: sheet.to_vec() }).is_empty());
-    assert_eq!(count(&mut user), otjr::app::photos::PHOTOS.len());
+    assert_eq!(count(&mut user), otjr::app::domain::sample_photos::PHOTOS.len());
     user.fails(Command::LoadReferenceImages { bytes: b"no image".to_vec() }, ErrorScope::Reference, "is not an image");
     // The built-in data set is used for models with its classes.
     let bytes = include_bytes!("../../public/models/otjr.safetensors").to_vec();

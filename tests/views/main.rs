@@ -5,7 +5,10 @@ mod training;
 use otjr::{
     app::{
         chart::{Chart, Form, Tone},
-        views::{Figure, ModelLabel, embedding, jacobian, landscape, layers, margins, transport},
+        present::{
+            figures::{Figure, embedding, jacobian, layer_shift, loss_landscape, margin_vs_radius, transport},
+            model_label::ModelLabel,
+        },
     },
     attack::Norm,
     explore::{
@@ -69,7 +72,7 @@ fn sound(view: &Figure, charts: usize) {
 #[test]
 fn layers_say_how_the_change_grows() {
     let (standard, robust) = (shifts(&[0.02, 0.03, 0.5, 1.6], -0.7), shifts(&[0.02, 0.02, 0.021, 0.025], 0.99));
-    let view = layers::view(&[(ModelLabel::Standard, &standard), (ModelLabel::Robust, &robust)]);
+    let view = layer_shift::view(&[(ModelLabel::Standard, &standard), (ModelLabel::Robust, &robust)]);
     sound(&view, 2);
     assert_eq!(
         view.words,
@@ -81,15 +84,17 @@ fn layers_say_how_the_change_grows() {
     assert_eq!(lines(&view.charts[0])[0], ("standard model", &[[0.0, 2.0], [1.0, 3.0], [2.0, 50.0], [3.0, 160.0]][..]));
     assert_eq!(view.charts[0].places[1], (1.0, "block1.layer.0".into()));
     assert!(
-        layers::view(&[(ModelLabel::Custom, &shifts(&[0.1, 0.01], 0.8))])
+        layer_shift::view(&[(ModelLabel::Custom, &shifts(&[0.1, 0.01], 0.8))])
             .words
             .contains("shrinks from 10 % of the pixels to 1 %")
     );
-    assert!(layers::view(&[(ModelLabel::Custom, &shifts(&[0.0, 0.0], 1.0))]).words.contains("nothing changes"));
-    assert_eq!(layers::view(&[]), Figure::default());
+    assert!(layer_shift::view(&[(ModelLabel::Custom, &shifts(&[0.0, 0.0], 1.0))]).words.contains("nothing changes"));
+    assert_eq!(layer_shift::view(&[]), Figure::default());
     // Networks of different depth: from the beginning to the end of both.
-    let view =
-        layers::view(&[(ModelLabel::Custom, &standard), (ModelLabel::Robust, &shifts(&[0.02, f32::NAN, 0.4], 0.2))]);
+    let view = layer_shift::view(&[
+        (ModelLabel::Custom, &standard),
+        (ModelLabel::Robust, &shifts(&[0.02, f32::NAN, 0.4], 0.2)),
+    ]);
     sound(&view, 2);
     assert!(view.charts[0].places.is_empty() && lines(&view.charts[0])[1].1[2] == [1.0, 40.0]);
 }
@@ -231,7 +236,7 @@ fn land(margin: impl Fn(f32, f32) -> f32) -> LandscapeValues {
 
 #[test]
 fn the_landscape_says_where_the_boundary_lies() {
-    let tell = |land: &LandscapeValues| landscape::view(ModelLabel::Standard, land, [-1.0, 2.0], 13);
+    let tell = |land: &LandscapeValues| loss_landscape::view(ModelLabel::Standard, land, [-1.0, 2.0], 13);
     let fooled = tell(&land(|s, _| 3.0 - 4.0 * s));
     sound(&fooled, 2);
     assert_eq!(
@@ -267,7 +272,7 @@ fn margins_say_where_models_fall() {
         margins.iter().enumerate().map(radius).collect()
     };
     let (weak, strong) = (curve(&[2.0, -2.0, -9.0]), curve(&[3.0, 2.0, 1.0, -1.0]));
-    let view = margins::view(&[(ModelLabel::Standard, &weak), (ModelLabel::Robust, &strong)], Norm::Linf);
+    let view = margin_vs_radius::view(&[(ModelLabel::Standard, &weak), (ModelLabel::Robust, &strong)], Norm::Linf);
     sound(&view, 1);
     assert_eq!(
         view.words,
@@ -279,19 +284,19 @@ fn margins_say_where_models_fall() {
         uprights.iter().map(|m| &*m.series).collect::<Vec<_>>(),
         ["standard model falls at 2/255", "robust model falls at 10/255"]
     );
-    let stands = margins::view(&[(ModelLabel::Robust, &curve(&[3.0, 2.5]))], Norm::Linf);
+    let stands = margin_vs_radius::view(&[(ModelLabel::Robust, &curve(&[3.0, 2.5]))], Norm::Linf);
     assert_eq!(stands.words, "The robust model still stands at 4/255, with a margin of 2.5 logits of 3.");
     assert!(
-        margins::view(&[(ModelLabel::Custom, &curve(&[-1.0, -2.0]))], Norm::L2)
+        margin_vs_radius::view(&[(ModelLabel::Custom, &curve(&[-1.0, -2.0]))], Norm::L2)
             .words
             .contains("is wrong without any attack")
     );
     assert!(
-        margins::view(&[(ModelLabel::Standard, &strong), (ModelLabel::Robust, &weak)], Norm::Linf)
+        margin_vs_radius::view(&[(ModelLabel::Standard, &strong), (ModelLabel::Robust, &weak)], Norm::Linf)
             .words
             .contains("on this image")
     );
-    assert_eq!(margins::view(&[], Norm::L2), Figure::default());
+    assert_eq!(margin_vs_radius::view(&[], Norm::L2), Figure::default());
 }
 
 #[test]

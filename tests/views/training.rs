@@ -3,13 +3,21 @@
 use otjr::{
     app::{
         chart::{Chart, Form, Tone},
-        knobs::SettingsGroup,
-        message::{BackendKind, UserAction},
-        scale,
-        state::State,
-        training::{Point, Run, RunPhase, Training},
-        views::{Figure, progress, runs, training},
-        wishes::TrainingAction,
+        domain::{
+            action::{TrainingAction, UserAction},
+            backend::BackendKind,
+        },
+        present::{
+            figures::{Figure, training_curves},
+            run_table::{self, HEAD},
+            settings::SettingsGroup,
+            slider_stops, training_status,
+        },
+        state::{
+            State,
+            run::{Point, Run, RunPhase},
+            training::Training,
+        },
     },
     attack::Norm,
     data::Dataset,
@@ -76,7 +84,7 @@ fn drawn(chart: Option<Chart>) -> Chart {
 #[test]
 fn losses_are_shown_as_they_count() {
     let mut run = run();
-    let chart = drawn(training::losses(&run));
+    let chart = drawn(training_curves::losses(&run));
     let series: Vec<_> = lines(&chart).iter().map(|(name, _)| *name).collect();
     assert_eq!(series, ["total", "cross-entropy", "1 × distance", "0.005 × R"]);
     let points = lines(&chart)[3].1;
@@ -88,20 +96,20 @@ fn losses_are_shown_as_they_count() {
     );
     run.records.iter_mut().for_each(|record| record.loss = 1.2);
     assert!(
-        training::loss_change(&run).starts_with("The loss stayed at about 1.2 (means"),
+        training_curves::loss_change(&run).starts_with("The loss stayed at about 1.2 (means"),
         "{}",
-        training::loss_change(&run)
+        training_curves::loss_change(&run)
     );
     run.records.truncate(3);
-    assert!(training::loss_change(&run).starts_with("The last step: cross-entropy"), "too few to compare");
+    assert!(training_curves::loss_change(&run).starts_with("The last step: cross-entropy"), "too few to compare");
     for record in &mut run.records {
         (record.distance, record.jacobian) = (None, None);
     }
-    assert_eq!(lines(&drawn(training::losses(&run))).len(), 1, "without parts the total says it all");
-    drawn(training::rates(&run));
+    assert_eq!(lines(&drawn(training_curves::losses(&run))).len(), 1, "without parts the total says it all");
+    drawn(training_curves::rates(&run));
     run.records.clear();
     assert_eq!(
-        (training::losses(&run), training::rates(&run), training::loss_change(&run)),
+        (training_curves::losses(&run), training_curves::rates(&run), training_curves::loss_change(&run)),
         (None, None, String::new())
     );
 }
@@ -109,7 +117,7 @@ fn losses_are_shown_as_they_count() {
 #[test]
 fn accuracies_are_compared_with_the_beginning() {
     let mut run = run();
-    let chart = drawn(training::accuracies(&run));
+    let chart = drawn(training_curves::accuracies(&run));
     assert_eq!(lines(&chart)[1], ("under attack", &[[0.0, 25.0], [120.0, 50.0]][..]));
     assert_eq!(
         chart.words,
@@ -117,15 +125,18 @@ fn accuracies_are_compared_with_the_beginning() {
          images right, 50 % under attack."
     );
     run.points.remove(0);
-    assert_eq!(training::improved(&run), "After step 120: 88 % of the held-out images right, 50 % under attack.");
+    assert_eq!(
+        training_curves::improved(&run),
+        "After step 120: 88 % of the held-out images right, 50 % under attack."
+    );
     run.points.clear();
-    assert_eq!((training::accuracies(&run), training::improved(&run)), (None, String::new()));
+    assert_eq!((training_curves::accuracies(&run), training_curves::improved(&run)), (None, String::new()));
 }
 
 #[test]
 fn the_image_is_followed_from_before_to_now() {
     let mut run = run();
-    let view = training::followed(&run);
+    let view = training_curves::followed(&run);
     sound(&view, 4);
     assert!(
         view.words.starts_with(
@@ -139,29 +150,29 @@ fn the_image_is_followed_from_before_to_now() {
     assert_eq!(series, ["at first", "now"]);
     // One look only is now.
     run.last = run.first.clone();
-    let view = training::followed(&run);
+    let view = training_curves::followed(&run);
     sound(&view, 3);
     assert!(view.words.contains("Through the model now"), "{}", view.words);
     (run.first, run.last) = (None, None);
-    assert_eq!(training::followed(&run), Figure::default());
+    assert_eq!(training_curves::followed(&run), Figure::default());
 }
 
 #[test]
 fn the_batch_shows_its_transport_if_it_is_attacked() {
     let mut run = run();
-    sound(&training::batch(&run), 2);
+    sound(&training_curves::batch(&run), 2);
     run.last.as_mut().unwrap().batch.as_mut().unwrap().transport = None;
-    assert_eq!(training::batch(&run), Figure::default());
-    assert_eq!([0, 7].map(|class| training::class_name(&run, class)), ["cat", "class 7"]);
+    assert_eq!(training_curves::batch(&run), Figure::default());
+    assert_eq!([0, 7].map(|class| training_curves::class_name(&run, class)), ["cat", "class 7"]);
 }
 
 #[test]
 fn what_a_run_does_is_said_now_and_then() {
     let mut all = Training::default();
-    assert!(progress::now(&all).starts_with("Begin a run"));
-    assert_eq!((progress::said(&all), progress::part(&all)), (String::new(), 0.0));
+    assert!(training_status::now(&all).starts_with("Begin a run"));
+    assert_eq!((training_status::said(&all), training_status::part(&all)), (String::new(), 0.0));
     all.run = Some(run());
-    let says = |all: &Training| (progress::now(all), progress::said(all));
+    let says = |all: &Training| (training_status::now(all), training_status::said(all));
     let paused = "Paused after step 120 of 400, epoch 3 of 8; 210 images/s, about 85 s left; memory 85 MB.";
     assert_eq!(says(&all), (paused.into(), "The run is paused after step 120.".into()));
     let mut put = |change: &dyn Fn(&mut Run)| {
@@ -183,7 +194,7 @@ fn what_a_run_does_is_said_now_and_then() {
 #[test]
 fn what_is_learnt_from_is_named() {
     let mut state = State::new("").0;
-    assert_eq!(progress::material(&state), "The embedded set of drawn shapes, 3200 images.");
+    assert_eq!(training_status::material(&state), "The embedded set of drawn shapes, 3200 images.");
     let uploaded = Some(UploadedDataset {
         name: "cifar.tar.gz".into(),
         kind: "cifar10".into(),
@@ -194,19 +205,19 @@ fn what_is_learnt_from_is_named() {
     state.training.data = TrainingDataInfo { uploaded, classes: vec![String::new(); 10], labeled };
     (state.link.train.dataset, state.link.train.limit) = (Dataset::Cifar10, 1000);
     assert_eq!(
-        progress::material(&state),
+        training_status::material(&state),
         "cifar.tar.gz: 1000 of its 50000 images to learn from, 10000 to judge by, 10 classes; and yours: 2 cat, 1 dog."
     );
     state.link.train.dataset = Dataset::Synthetic;
-    assert!(progress::material(&state).starts_with("The embedded set"));
+    assert!(training_status::material(&state).starts_with("The embedded set"));
     let embedded = ("synthetic".to_owned(), "the embedded set".to_owned());
     let opened = ("cifar10".to_owned(), "cifar.tar.gz".to_owned());
-    assert_eq!(progress::sets(&state), [embedded.clone(), opened.clone()]);
+    assert_eq!(training_status::sets(&state), [embedded.clone(), opened.clone()]);
     // An address names a set that is not there.
     state.link.train.dataset = Dataset::Cifar100;
     let missing = ("cifar100".to_owned(), "cifar100 (not opened yet)".to_owned());
-    assert_eq!(progress::sets(&state), [embedded, opened, missing]);
-    assert!(progress::material(&state).starts_with("cifar100, which is not opened yet"));
+    assert_eq!(training_status::sets(&state), [embedded, opened, missing]);
+    assert!(training_status::material(&state).starts_with("cifar100, which is not opened yet"));
 }
 
 #[test]
@@ -222,7 +233,7 @@ fn runs_stand_side_by_side() {
         Some(("pgd linf 8/255".into(), Report { accuracy, records: Vec::new(), flags: Vec::new(), part: 1.0 }));
     past.points.pop();
     all.past = vec![past];
-    let [first, second] = &runs::rows(&all)[..] else { panic!("two runs") };
+    let [first, second] = &run_table::rows(&all)[..] else { panic!("two runs") };
     let judged = ["pgd linf 8/255, 200 images", "90 % (85 to 93 %)", "45 % (38 to 52 %)"];
     assert_eq!((first[0].as_str(), &first[8..]), ("1 ce", &judged.map(String::from)[..]));
     let words = [
@@ -238,14 +249,17 @@ fn runs_stand_side_by_side() {
     assert_eq!(second[..8], words.map(String::from));
     assert_eq!(second[8..], ["–", "–", "–"].map(String::from));
     assert_eq!(first[3], "–", "ce has no lambda");
-    let text = runs::text(&all);
-    assert_eq!(text.lines().map(|line| line.split('\t').count()).collect::<Vec<_>>(), [runs::HEAD.len(); 3]);
-    let chart = drawn(runs::compared(&all));
+    let text = run_table::text(&all);
+    assert_eq!(text.lines().map(|line| line.split('\t').count()).collect::<Vec<_>>(), [HEAD.len(); 3]);
+    let chart = drawn(run_table::compared(&all));
     assert_eq!(chart.words, "Run 2 otjr is the most robust: 50 % right under attack.");
     assert_eq!(lines(&chart)[3], ("2 otjr", &[[0.0, 25.0], [120.0, 50.0]][..]));
     let dashed = chart.marks.iter().find(|mark| mark.series == "2 otjr, clean").unwrap();
     assert!(matches!((&dashed.form, dashed.tone), (Form::Line(_), Tone::Beside(1))));
-    assert_eq!((runs::compared(&Training::default()), runs::evaluation_progress(&all)), (None, String::new()));
+    assert_eq!(
+        (run_table::compared(&Training::default()), run_table::evaluation_progress(&all)),
+        (None, String::new())
+    );
 }
 
 /// The same controls serve both configs: each setting of training once, by an id that no setting of an attack has.
@@ -264,7 +278,7 @@ fn training_has_controls_of_its_own() {
     );
     assert!(SettingsGroup::Train.check("rate", "x").is_err() && SettingsGroup::Train.check("rate", "0.3").is_ok());
     for setting in &all {
-        let stops = scale::stops(setting, Norm::Linf);
+        let stops = slider_stops::stops(setting, Norm::Linf);
         assert!(
             stops.iter().all(|stop| SettingsGroup::Train.check(setting.key, stop).is_ok()),
             "{}: {stops:?}",

@@ -2,8 +2,8 @@
 
 use super::{
     Axis, Chart,
-    numbers::{labels, ticks},
     svg::{EDGE, HAIR, SOFT, TEXT, fit, text, wide},
+    ticks::{labels, ticks},
 };
 
 /// Names that do not fit beside one another are written at this slope: its cosine and sine.

@@ -84,7 +84,7 @@ impl Grid<f32> {
 
 impl Grid<usize> {
     /// For each value the middle of a cell that is as far as any from other values and from the edges, and how far, in cells.
-    pub(super) fn hearts(&self) -> Vec<(usize, [f32; 2], usize)> {
+    pub(super) fn label_anchors(&self) -> Vec<(usize, [f32; 2], usize)> {
         let (columns, rows) = (self.columns, self.rows());
         let mut depth = vec![usize::MAX; rows * columns];
         // Twice over the grid: from the first corner to the last, and back.
@@ -103,14 +103,14 @@ impl Grid<usize> {
                 depth[i] = depth[i].min(1 + sides.map(beside).into_iter().min().unwrap_or(0));
             }
         }
-        let mut hearts: Vec<(usize, [f32; 2], usize)> = Vec::new();
+        let mut label_anchors: Vec<(usize, [f32; 2], usize)> = Vec::new();
         for ((middle, value), depth) in self.cells().zip(depth) {
-            match hearts.iter_mut().find(|h| h.0 == value) {
-                Some(heart) if heart.2 < depth => *heart = (value, middle, depth),
+            match label_anchors.iter_mut().find(|h| h.0 == value) {
+                Some(anchor) if anchor.2 < depth => *anchor = (value, middle, depth),
                 Some(_) => {}
-                None => hearts.push((value, middle, depth)),
+                None => label_anchors.push((value, middle, depth)),
             }
         }
-        hearts
+        label_anchors
     }
 }

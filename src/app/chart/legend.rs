@@ -3,9 +3,9 @@
 use super::{
     Chart, Form, Mark, Scale, Tone,
     marks::{marker, stroke},
-    numbers::short,
     svg::{INK, TEXT, fit, text, wide},
 };
+use crate::app::domain::format::short;
 
 const ROW: f32 = 18.0;
 /// Room for a line, and for a marker alone.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::{
     Form, Grid, Mark, Scale, Tone,
     axes::PlotArea,
+    series_style::Shape,
     svg::{GROUND, INK, TEXT, label, wide},
-    tone::Shape,
 };
 
 /// All marks, from the back to the front, then the words among them.
@@ -200,7 +200,7 @@ fn names(frame: &PlotArea, marks: &[Mark]) -> String {
         let [right, high] = frame.at(grid.at(1.0, 1.0));
         let cell = (right - left).min(low - high);
         let mut taken: Vec<[f32; 3]> = Vec::new();
-        for (class, middle, depth) in grid.hearts() {
+        for (class, middle, depth) in grid.label_anchors() {
             let (Some(name), true) = (classes.get(class), depth as f32 * cell > 8.0) else { continue };
             let half = wide(name, TEXT) / 2.0;
             let [x, y] = frame.at(middle);

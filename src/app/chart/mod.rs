@@ -9,13 +9,16 @@ mod csv;
 pub mod grid;
 mod legend;
 mod marks;
-pub mod numbers;
-mod svg;
-pub mod tone;
 
+pub mod colormap;
+pub mod series_style;
+mod svg;
+pub mod ticks;
+
+pub use colormap::Scale;
 pub use grid::Grid;
-pub use svg::alone;
-pub use tone::{Scale, Tone};
+pub use series_style::Tone;
+pub use svg::standalone_svg;
 
 /// A chart. Values may be of any size; what is not finite is left out.
 #[derive(Clone, Debug, Default, PartialEq)]

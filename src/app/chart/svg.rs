@@ -15,7 +15,7 @@ pub(super) const GROUND: &str = "var(--ground, #ffffff)";
 
 impl Chart {
     /// The chart as SVG, laid out for `width` times `height` px: that large, text has its true size and nothing overlaps.
-    /// Its colors follow the page that it is put into; see [`alone`] for a file.
+    /// Its colors follow the page that it is put into; see [`standalone_svg`] for a file.
     pub fn svg(&self, width: f32, height: f32) -> String {
         // `max` also does away with what is no number.
         let (width, height) = (width.max(160.0), height.max(120.0));
@@ -49,7 +49,7 @@ impl Chart {
 }
 
 /// An SVG of [`Chart::svg`] for a file: the page's colors replaced by those of its light theme, on white.
-pub fn alone(svg: &str) -> String {
+pub fn standalone_svg(svg: &str) -> String {
     let mut parts = svg.split("\"var(--");
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {

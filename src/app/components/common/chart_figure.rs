@@ -1,0 +1,82 @@
+//! A figure that draws a chart at the size of its box and saves it as SVG, PNG or CSV.
+
+use leptos::{html::Div, prelude::*};
+use wasm_bindgen::{JsCast, prelude::Closure};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{HtmlCanvasElement, HtmlImageElement, ResizeObserver};
+
+use crate::app::{
+    browser::{dom, files},
+    chart::{Chart, standalone_svg},
+};
+
+/// Pixels of a saved image for each px of the page.
+const SHARP: f32 = 2.0;
+
+/// Shows `chart` in a box whose shape style/chart.css decides (`class` may choose another), so that nothing moves when it
+/// comes; hidden while there is none.
+#[component]
+pub fn Plot(
+    #[prop(into)] chart: Signal<Option<Chart>>,
+    id: &'static str,
+    #[prop(optional)] class: &'static str,
+) -> impl IntoView {
+    let room = NodeRef::<Div>::new();
+    let size = RwSignal::new([0.0f32; 2]);
+    Effect::new(move |_| {
+        let Some(room) = room.get() else { return };
+        let watched = room.clone();
+        let measure = Closure::<dyn FnMut()>::new(move || {
+            size.set([watched.client_width() as f32, watched.client_height() as f32])
+        });
+        let Ok(observer) = ResizeObserver::new(measure.as_ref().unchecked_ref()) else { return };
+        observer.observe(&room);
+        let held = StoredValue::new_local((observer, measure));
+        on_cleanup(move || {
+            held.try_with_value(|(observer, _)| observer.disconnect());
+        });
+    });
+    let drawing = Memo::new(move |_| {
+        let [width, height] = size.get();
+        chart.with(|c| c.as_ref().filter(|_| width > 0.0).map(|c| c.svg(width, height))).unwrap_or_default()
+    });
+    let save = move |kind: &'static str| {
+        let Some(chart) = chart.get_untracked() else { return };
+        let name = format!("{}.{kind}", chart.name);
+        let svg = standalone_svg(&drawing.get_untracked());
+        match kind {
+            "svg" => files::download(&files::address("image/svg+xml", &svg), &name),
+            "csv" => files::download(&files::address("text/csv", &chart.csv()), &name),
+            _ => spawn_local(save_image(svg, size.get_untracked().map(|s| s * SHARP), name)),
+        }
+    };
+    let title = move || chart.with(|c| c.as_ref().map_or(String::new(), |c| c.title.clone()));
+    let button = move |kind: &'static str| {
+        let what = move || format!("Save the chart “{}” as {}", title(), kind.to_uppercase());
+        view! { <button aria-label=what on:click=move |_| save(kind)>{kind.to_uppercase()}</button> }
+    };
+    view! {
+        <figure class=format!("plot {class}") id=id hidden=move || chart.with(Option::is_none)>
+            <div class="drawing" node_ref=room inner_html=move || drawing.get()></div>
+            <p class="save"><span aria-hidden="true">"Save as"</span>{["svg", "png", "csv"].map(button)}</p>
+        </figure>
+    }
+}
+
+/// Saves an SVG that stands alone as a PNG file of `width` times `height` pixels.
+async fn save_image(svg: String, [width, height]: [f32; 2], name: String) {
+    let Ok(image) = HtmlImageElement::new() else { return };
+    image.set_src(&files::address("image/svg+xml", &svg));
+    if JsFuture::from(image.decode()).await.is_err() {
+        return;
+    }
+    let Ok(canvas) = dom::document().create_element("canvas") else { return };
+    let canvas: HtmlCanvasElement = canvas.unchecked_into();
+    canvas.set_width(width as u32);
+    canvas.set_height(height as u32);
+    if let Some(context) = dom::context(&canvas) {
+        let (width, height) = (f64::from(width), f64::from(height));
+        let _ = context.draw_image_with_html_image_element_and_dw_and_dh(&image, 0.0, 0.0, width, height);
+        files::save(&canvas, &name);
+    }
+}

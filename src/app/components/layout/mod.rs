@@ -1,0 +1,5 @@
+//! The frame of the page: header, notices, tour.
+
+pub mod header;
+pub mod notices;
+pub mod tour_panel;

@@ -1,0 +1,195 @@
+//! Image URLs: parsed from what the user drops, pastes or types (`text/uri-list`, HTML, plain text), and decoded if they
+//! are `data:` URLs.
+
+use crate::app::domain::percent_decoding::percent_decoded;
+
+/// Of the file that an image with this address becomes, in characters.
+const LONGEST_NAME: usize = 60;
+
+/// An address that an image may be had from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// `data:`, the image itself.
+    Data(String),
+    /// `http:` or `https:`.
+    Web(String),
+}
+
+impl Address {
+    /// Reads an address; what is none that an image can be had from gives none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let starts = |scheme: &str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+        match text {
+            _ if starts("data:") => Some(Self::Data(text.into())),
+            _ if text.contains(char::is_whitespace) => None,
+            _ if starts("//") && text.len() > 2 => Some(Self::Web(format!("https:{text}"))),
+            _ if (starts("https://") || starts("http://")) && !text.ends_with("//") => Some(Self::Web(text.into())),
+            _ => None,
+        }
+    }
+
+    /// What the user typed: as [`Self::parse`], and `https://` may be left out.
+    pub fn typed(text: &str) -> Option<Self> {
+        let host = text.trim().split(['/', '?', '#']).next().unwrap_or_default();
+        let bare = || (host.contains('.') && !host.contains(':')).then(|| format!("https://{}", text.trim()));
+        Self::parse(text).or_else(|| Self::parse(&bare()?))
+    }
+
+    /// A name for the image: the end of the path.
+    pub fn name(&self) -> String {
+        let Self::Web(address) = self else { return "image from a data address".into() };
+        let (_, rest) = address.split_once("//").unwrap_or_default();
+        let path = rest.split(['?', '#']).next().unwrap_or_default();
+        let last = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or(rest);
+        String::from_utf8_lossy(&percent_decoded(last)).chars().take(LONGEST_NAME).collect()
+    }
+}
+
+/// What the parts of a drop or of the clipboard offer, the best first: dragging an image that is also a link gives the
+/// link as list and the image in the HTML, so there may be several.
+pub fn addresses(uri_list: &str, html: &str, plain: &str) -> Vec<Address> {
+    let listed = uri_list.lines().filter(|line| !line.starts_with('#')).find_map(Address::parse);
+    let shown = first_image(html).and_then(|source| Address::parse(&source));
+    let mut found: Vec<Address> = Vec::new();
+    for address in [listed, shown, Address::parse(plain)].into_iter().flatten() {
+        if !found.contains(&address) {
+            found.push(address);
+        }
+    }
+    found
+}
+
+/// The `src` of the first `<img>`.
+fn first_image(html: &str) -> Option<String> {
+    // Of the same length, so that places in one are places in the other.
+    let lower = html.to_ascii_lowercase();
+    let mut from = 0;
+    while let Some(found) = lower[from..].find("<img") {
+        from += found + "<img".len();
+        if lower[from..].starts_with(|c: char| c.is_whitespace() || c == '/')
+            && let Some(source) = attribute(&html[from..], "src")
+        {
+            return Some(source);
+        }
+    }
+    None
+}
+
+/// The value of an attribute of the tag whose inside `rest` begins with.
+fn attribute(rest: &str, name: &str) -> Option<String> {
+    let mut rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '/');
+    while !rest.is_empty() && !rest.starts_with('>') {
+        let end = rest.find(|c: char| c.is_whitespace() || "=>/".contains(c)).unwrap_or(rest.len());
+        let (key, after) = rest.split_at(end.max(rest.chars().next().map_or(0, char::len_utf8)));
+        let mut value = "";
+        rest = after.trim_start();
+        if let Some(after) = rest.strip_prefix('=') {
+            let after = after.trim_start();
+            (value, rest) = match after.chars().next() {
+                Some(quote @ ('"' | '\'')) => after[1..].split_once(quote)?,
+                _ => after.split_at(after.find(|c: char| c.is_whitespace() || c == '>').unwrap_or(after.len())),
+            };
+        }
+        if key.eq_ignore_ascii_case(name) {
+            return Some(without_entities(value));
+        }
+        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '/');
+    }
+    None
+}
+
+/// `&amp;` is `&`: the few entities that stand in addresses.
+fn without_entities(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('&') {
+        out += &rest[..at];
+        rest = &rest[at..];
+        let entity = rest[1..].split_once(';').and_then(|(entity, after)| {
+            let number = |digits: &str, base| u32::from_str_radix(digits, base).ok().and_then(char::from_u32);
+            let c = match entity {
+                "amp" => '&',
+                "quot" => '"',
+                "apos" => '\'',
+                "lt" => '<',
+                "gt" => '>',
+                _ => match entity.strip_prefix('#')? {
+                    hex if hex.starts_with(['x', 'X']) => number(&hex[1..], 16)?,
+                    digits => number(digits, 10)?,
+                },
+            };
+            Some((c, after))
+        });
+        match entity {
+            Some((c, after)) => {
+                out.push(c);
+                rest = after;
+            }
+            None => {
+                out.push('&');
+                rest = &rest[1..];
+            }
+        }
+    }
+    out + rest
+}
+
+/// The bytes in a `data:` address.
+///
+/// # Errors
+/// A sentence, if it is damaged.
+pub fn data(address: &str) -> Result<Vec<u8>, String> {
+    let damaged = || "The data address is damaged or cut short: copy it again.".to_owned();
+    let (head, body) = address.split_once(',').ok_or_else(damaged)?;
+    let bytes = percent_decoded(body);
+    if head.trim_end().to_ascii_lowercase().ends_with(";base64") {
+        base64(&bytes).ok_or_else(damaged)
+    } else {
+        Ok(bytes)
+    }
+}
+
+/// RFC 4648 with either alphabet; white space and missing `=` are forgiven.
+fn base64(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut held) = (0u32, 0);
+    let end = text.iter().rposition(|b| *b != b'=' && !b.is_ascii_whitespace()).map_or(0, |last| last + 1);
+    for &byte in text[..end].iter().filter(|b| !b.is_ascii_whitespace()) {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6) | u32::from(value);
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push((bits >> held) as u8);
+        }
+    }
+    // Six bits alone are no byte.
+    (held < 6).then_some(bytes)
+}
+
+/// Why nothing came from an address, and what to do instead; `why` is what `public/fetch.html` answered.
+pub fn unreachable(address: &str, why: &str) -> String {
+    let short: String = address.chars().take(LONGEST_NAME).collect();
+    let dots = if short.len() < address.len() { "…" } else { "" };
+    let instead = "Save the image and drop the file here, or copy the image and paste it.";
+    let problem = match why.split_once(' ').unwrap_or((why, "")) {
+        ("status", status) => format!("that site answers with status {status}. Check the address"),
+        ("type", "") => "what lies there does not say that it is an image".into(),
+        ("type", kind) => {
+            format!("what lies there is {kind}, no image. Open the image itself and take its address")
+        }
+        ("size", limit) => format!("it is larger than {limit} MB"),
+        ("frame", _) => "the part of this page that fetches did not load. Check the connection, and try again".into(),
+        ("time", _) => "that site does not answer in time".into(),
+        _ => "that site does not allow other pages to read its images, or cannot be reached".into(),
+    };
+    format!("{short}{dots} could not be fetched: {problem}. {instead}")
+}

@@ -1,0 +1,19 @@
+//! The workers: the current one, and the one that is starting.
+
+use crate::app::domain::backend::{BackendKind, GpuAdapter};
+
+/// Who computes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Backend {
+    /// The worker in use, with its device's name.
+    pub current: Option<(BackendKind, String)>,
+    /// The worker that is being started.
+    pub coming: Option<BackendKind>,
+    /// What GPU the browser has, once it said so.
+    pub adapter: Option<GpuAdapter>,
+    /// Why the GPU was given up, if it was.
+    pub given_up: Option<String>,
+    pub crashes: u32,
+    /// The CPU's worker has died: it is started without threads, as memory that they share may be what was missing.
+    pub cpu_crashed: bool,
+}

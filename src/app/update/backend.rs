@@ -1,0 +1,122 @@
+//! Starts workers, replaces them and restarts them after a crash.
+
+use crate::{
+    app::{
+        domain::{
+            backend::{BackendKind, BackendPreference, GpuAdapter},
+            effect::Effect,
+        },
+        state::{State, attack::AttackPhase},
+    },
+    protocol::Event,
+};
+
+/// A worker that dies more often than this is not started again.
+pub const RESTARTS: u32 = 3;
+
+impl State {
+    pub(crate) fn start(&mut self, kind: BackendKind) -> Vec<Effect> {
+        let current = self.backend.current.as_ref().map(|(kind, _)| *kind);
+        let discard = self
+            .backend
+            .coming
+            .take_if(|coming| *coming != kind || current == Some(kind))
+            .map(|_| Effect::DropStartingWorker);
+        let mut tasks = Vec::new();
+        let start = current != Some(kind) && self.backend.coming != Some(kind);
+        if start {
+            // While it starts: it takes the run up from the copy.
+            tasks = self.keep();
+            self.backend.coming = Some(kind);
+        }
+        tasks.extend(discard);
+        tasks.extend(start.then_some(Effect::StartWorker(kind)));
+        tasks
+    }
+
+    /// A real GPU takes over from the CPU, once that is at work: something is to be seen meanwhile.
+    pub(crate) fn prefer_gpu(&mut self) -> Vec<Effect> {
+        let real = self.backend.adapter.as_ref().is_some_and(GpuAdapter::is_real) && self.backend.given_up.is_none();
+        let wanted = real && self.link.backend == BackendPreference::Auto && self.backend.current.is_some();
+        if wanted { self.start(BackendKind::Gpu) } else { Vec::new() }
+    }
+
+    pub(crate) fn on_starting_worker_event(&mut self, kind: BackendKind, event: Event) -> Vec<Effect> {
+        match event {
+            Event::DeviceReady { name, .. } => {
+                self.backend.coming = None;
+                self.backend.current = Some((kind, name));
+                self.abort_batch();
+                self.sides.forget();
+                self.cancel_probe();
+                let mut tasks = vec![Effect::ActivateWorker];
+                tasks.extend(self.load_reference());
+                tasks.extend(self.load_image());
+                tasks.extend(self.load_model());
+                tasks.extend(self.load_check());
+                tasks.extend(self.restore_training());
+                tasks.extend(self.prefer_gpu());
+                tasks
+            }
+            Event::Failed { message: text, .. } => self.on_worker_crashed(kind, &text),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A worker is gone. A GPU that fails to start is given up; what worked once is tried again.
+    pub(crate) fn on_worker_crashed(&mut self, kind: BackendKind, why: &str) -> Vec<Effect> {
+        let was_coming = self.backend.coming.take_if(|coming| *coming == kind).is_some();
+        let mut tasks = Vec::new();
+        if was_coming {
+            tasks.push(Effect::DropStartingWorker);
+        } else {
+            tasks.push(Effect::StopWorker);
+            self.backend.current = None;
+            self.attack.phase = AttackPhase::Idle;
+            self.sides.forget();
+            self.cancel_probe();
+            self.abort_batch();
+            self.training_crashed();
+            // Whatever was on its way may have been the cause.
+            self.check = None;
+            self.model_wanted = self.model_in_use.or(self.model_wanted);
+            self.image_wanted = self.image_in_use.or(self.image_wanted);
+        }
+        self.backend.crashes += 1;
+        self.backend.cpu_crashed |= kind == BackendKind::Cpu;
+        let next = match kind {
+            BackendKind::Gpu if was_coming || self.backend.crashes > RESTARTS => {
+                self.backend.given_up = Some(why.to_owned());
+                self.notice(format!("WebGPU failed ({why}). The CPU goes on."));
+                Some(BackendKind::Cpu)
+            }
+            _ if self.backend.crashes > RESTARTS => {
+                self.notice(format!("The computation failed again ({why}). Reload the page to try once more."));
+                None
+            }
+            _ => {
+                self.notice(format!(
+                    "The computation failed ({why}). It was started again with the same model and image."
+                ));
+                Some(kind)
+            }
+        };
+        tasks.extend(next.into_iter().flat_map(|kind| self.start(kind)));
+        tasks
+    }
+
+    /// Takes the user's word on who shall compute.
+    pub(crate) fn choose(&mut self, wish: BackendPreference) -> Vec<Effect> {
+        self.link.backend = wish;
+        (self.backend.crashes, self.backend.cpu_crashed) = (0, false);
+        self.backend.given_up = None;
+        match wish {
+            BackendPreference::Cpu => self.start(BackendKind::Cpu),
+            BackendPreference::Gpu => self.start(BackendKind::Gpu),
+            BackendPreference::Auto if self.backend.adapter.as_ref().is_some_and(GpuAdapter::is_real) => {
+                self.start(BackendKind::Gpu)
+            }
+            BackendPreference::Auto => self.start(BackendKind::Cpu),
+        }
+    }
+}
