@@ -1,41 +1,32 @@
-//! OTJR: classifiers that withstand adversarial images, trained and explored natively and in the browser.
+//! OTJR: adversarially robust image classifiers, natively and in the browser.
 //!
-//! # The map
+//! The library trains classifiers, attacks them and evaluates them. It implements Optimal Transport with Jacobian
+//! Regularization (<https://arxiv.org/abs/2303.11793>). ARCHITECTURE.md describes the design.
 //!
-//! From a main file to the loss: `native/train/main.rs` -> [`train::Trainer::step`] -> [`loss::objective::evaluate`].
+//! # Modules
 //!
-//! ```text
-//! bytes (file | drop | fetch) -> data -> Batch --+
-//! config (command line | URL) -------------------+--> train, attack, evaluate --> records, events
-//! Command (page) -> session ---------------------+                                  |        |
-//!                                                              terminal, files <----+        +----> app::State -> view
-//! ```
+//! A module imports only modules of earlier lines.
 //!
-//! - [`data`]: bytes to images, and to corrupted ones; [`batch`]: images on a device.
-//! - [`model`]: networks; every layer takes a value and, if asked for, its tangent ([`model::dual`]); [`model::cost`]: what
-//!   going through one takes.
-//! - [`kernel`]: convolution, normalization and steps of descent; kernels of our own for the CPU and in WGSL for the GPU, as
-//!   operations of burn's with their own backward, and the layout of feature maps.
-//! - [`prediction`]: which class logits name, ties included.
-//! - [`loss`]: one term a file; [`loss::objective`] adds them up. [`attack`]: one family of attacks a file.
-//! - [`explore`]: what the page shows of a representation: layers, embedding, transport, Jacobian, landscape.
-//! - [`train`], [`evaluate`], [`verify`]: what the programs do. [`checkpoint`]: their files;
-//!   [`pytorch`]: PyTorch's, whose names [`model::names`] tells apart.
-//! - [`settings`]: every setting, said once, for command line, page and URL.
-//! - [`protocol`], [`session`]: page and worker. [`app`]: the page. [`platform`]: terminal or browser.
+//! - [`platform`], [`random`], [`settings`], [`prediction`]: devices and threads, seeded random streams, named settings, ties
+//! - [`kernel`]: operations for CPU and GPU
+//! - [`data`], [`batch`]: data sets, and images on a device
+//! - [`model`], [`checkpoint`], [`pytorch`]: networks and their files
+//! - [`loss`]: training objectives
+//! - [`attack`]: adversarial attacks
+//! - [`evaluate`], [`explore`], [`train`]: evaluation, analysis of the representation, training
+//! - [`verify`]: comparison with PyTorch
+//! - [`protocol`], [`session`], [`app`]: messages between page and worker, worker, page
 //!
 //! # Invariants
 //!
-//! - The core touches no DOM and no clock; [`platform`] does. It opens files in [`data::cifar::open`] and
-//!   [`data::folder::open`] alone, and takes rayon's threads in [`kernel`] and [`attack::fab`] alone. Every read-back from
-//!   a device is async.
-//! - Pixels are in [0,1]; attacks run in inference mode and leave the model as it was; epsilon is in pixel units.
-//! - Everything random is a function of (seed, purpose, index), drawn on the host: the same on every backend.
-//! - Errors are handled once, at the shell, and say what was wrong and what to do. The core does not panic on input.
+//! - Pixels are in [0,1] and epsilon has the same unit. Attacks run in inference mode and do not change the model.
+//! - Random numbers are drawn on the host from a stream named by seed, purpose and index. They are equal on all backends.
+//! - Only [`platform`] accesses the clock and the DOM. Only [`data::cifar::open`] and [`data::folder::open`] open files.
+//! - All reads from a device are async. The core does not panic on invalid input.
 //!
-//! # Symbols
+//! # Notation
 //!
-//! | paper | here |
+//! | paper | code |
 //! |---|---|
 //! | z = f(x), clean logits `[B, C]` | `z` |
 //! | a = f(x~), adversarial logits `[B, C]` | `a` |

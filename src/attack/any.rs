@@ -1,4 +1,4 @@
-//! Every attack under one roof: from a config to attacks that can be run one after another.
+//! Builds attacks from an [`AttackConfig`].
 
 use super::{
     Attack, AttackBatch, AttackConfig, AttackKind, AttackOutcome, Classifier, Error, Goal, Loss, ModelOracle, Norm,
@@ -13,7 +13,7 @@ use super::{
     square::Square,
 };
 
-/// Any of the attacks.
+/// One of the attacks.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AnyAttack {
     Pgd(Pgd),
@@ -25,14 +25,18 @@ pub enum AnyAttack {
     SimBa(SimBa),
 }
 
-/// An attack with the name that reports give it.
+/// An attack with its name in reports.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedAttack {
     pub name: &'static str,
     pub attack: AnyAttack,
 }
 
-/// The attacks that a config names, in order: several for AutoAttack, else one. `classes` are the model's.
+/// Builds the attacks of a config, in order: several for AutoAttack, otherwise one. `classes` is the number of classes of
+/// the model.
+///
+/// # Errors
+/// If the attack does not support the norm.
 pub fn build_attacks(c: &AttackConfig, classes: usize) -> Result<Vec<NamedAttack>, Error> {
     let threat = ThreatModel { norm: c.norm, epsilon: c.epsilon.0 };
     let loss = c.loss.into();
@@ -94,7 +98,10 @@ pub fn build_attacks(c: &AttackConfig, classes: usize) -> Result<Vec<NamedAttack
 }
 
 impl AnyAttack {
-    /// Whether it can be run against a model of so many classes, for such goals.
+    /// Checks that the attack supports a model with `classes` classes and these goals.
+    ///
+    /// # Errors
+    /// If the loss needs more classes, or the attack selects its target classes itself.
     pub fn check_supported(&self, classes: usize, goals: &[Goal]) -> Result<(), Error> {
         let goal = goals.iter().copied().find(|goal| matches!(goal, Goal::Targeted(_))).unwrap_or(Goal::Untargeted(0));
         let needs = match self {
@@ -115,7 +122,7 @@ impl AnyAttack {
         );
         if any_class && matches!(goal, Goal::Targeted(_)) {
             return Err(Error::Unsuited(
-                "this attack goes through the wrong classes by itself: leave out the target, or choose pgd, apgd-ce, \
+                "this attack selects its target classes itself: leave out the target, or choose pgd, apgd-ce, \
                  apgd-dlr, fab or square"
                     .into(),
             ));

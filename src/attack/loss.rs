@@ -1,19 +1,19 @@
-//! What attacks want of a prediction, and the losses that they climb to get it. All are functions of one image's logits.
+//! Goals of attacks and the losses that they maximize, as functions of the logits of one image.
 
 use crate::prediction::{ranking, rival};
 
-/// What an attack wants of the prediction.
+/// Goal of an attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
-    /// Anything but this label.
+    /// Any class except this label.
     Untargeted(usize),
     /// This class.
     Targeted(usize),
 }
 
 impl Goal {
-    /// How far the attack is from its goal; at or below 0 it has reached it (a tie counts as an error of the model).
-    /// To avoid y: z_y - max_{j != y} z_j.
+    /// Returns the logit margin, z_y - max_{j != y} z_j for an untargeted attack. The attack has succeeded if it is at most 0:
+    /// a tie counts as an error of the model. `z` are logits `[C]`.
     pub fn margin(self, z: &[f32]) -> f32 {
         match self {
             Self::Untargeted(y) => z[y] - z[rival(z, y)],
@@ -22,7 +22,7 @@ impl Goal {
     }
 }
 
-/// What a gradient attack climbs; each grows towards the goal.
+/// Loss that a gradient attack maximizes; it increases towards the goal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
     /// -log p_y, or log p_t towards a target.
@@ -32,18 +32,18 @@ pub enum Loss {
     LogOdds,
     /// Minus the margin (Carlini and Wagner, 2017).
     Margin,
-    /// Minus the margin over z_1 - z_3, the first and third largest logits: blind to the logits' scale (Croce and Hein,
+    /// Minus the margin over z_1 - z_3, the first and third largest logits: independent of the scale of the logits (Croce and Hein,
     /// 2020, eq. 6). Towards a class t it is [`Loss::DlrTowards`] from the likeliest other class.
     Dlr,
     /// Towards class t: (z_t - z_y) / (z_1 - (z_3 + z_4) / 2) (Croce and Hein, 2020, eq. 7).
     DlrTowards(usize),
 }
 
-/// Keeps the denominators of [`Loss::Dlr`] off 0.
+/// Added to the denominators of [`Loss::Dlr`] to avoid division by 0.
 const TINY: f64 = 1e-12;
 
 impl Loss {
-    /// How many classes it needs to be defined.
+    /// Returns the number of classes that the loss needs.
     pub fn needs_classes(self, goal: Goal) -> usize {
         match (self, goal) {
             (Self::CrossEntropy | Self::LogOdds | Self::Margin, _) => 2,
@@ -60,7 +60,10 @@ impl Loss {
         if self == Self::CrossEntropy { Self::LogOdds } else { self }
     }
 
-    /// Its value at logits `z`; its derivative is added to `dz`. The arithmetic is float64.
+    /// Returns the loss at logits `z` `[C]` and adds its gradient to `dz` `[C]`. Computes in float64.
+    ///
+    /// # Panics
+    /// If there are fewer classes than [`Loss::needs_classes`] returns.
     pub fn value_and_grad(self, goal: Goal, z: &[f32], dz: &mut [f32]) -> f64 {
         let (own, sign) = match goal {
             Goal::Untargeted(y) => (y, 1.0),

@@ -1,4 +1,4 @@
-//! Where an adversarial image may lie: in a ball around the original, and among images.
+//! Threat models: norm balls around an image, intersected with [0,1].
 
 use super::Norm;
 use crate::random::{self, Stream};
@@ -6,7 +6,9 @@ use crate::random::{self, Stream};
 /// A ball of radius epsilon, for pixels in [0,1].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ThreatModel {
+    /// Norm of the perturbation.
     pub norm: Norm,
+    /// Radius, pixels in [0,1].
     pub epsilon: f32,
 }
 
@@ -14,7 +16,7 @@ pub struct ThreatModel {
 const SPARSE: f64 = 0.05;
 
 impl Norm {
-    /// The size of a displacement.
+    /// Returns the norm of a perturbation.
     pub fn norm(self, d: impl Iterator<Item = f32>) -> f32 {
         match self {
             Self::Linf => d.fold(0.0, |m, v| m.max(v.abs())),
@@ -23,13 +25,14 @@ impl Norm {
         }
     }
 
-    /// The distance between two images, as float32 computes their difference.
+    /// Returns the norm of the difference of two images, computed in float32.
     pub fn distance(self, a: &[f32], b: &[f32]) -> f32 {
         self.norm(a.iter().zip(b).map(|(a, b)| a - b))
     }
 }
 
 impl ThreatModel {
+    /// Returns the distance of two images in the norm of the threat model.
     pub fn distance(&self, a: &[f32], b: &[f32]) -> f32 {
         self.norm.distance(a, b)
     }
@@ -63,12 +66,12 @@ impl ThreatModel {
         }
     }
 
-    /// Scales the displacement.
+    /// Scales the perturbation.
     fn shrink(&self, x_adv: &mut [f32], x: &[f32], factor: f32) {
         x_adv.iter_mut().zip(x).for_each(|(a, &x)| *a = x + (*a - x) * factor);
     }
 
-    /// Takes back what rounding has put outside the ball.
+    /// Moves a point back into the ball that rounding put outside.
     fn settle(&self, x_adv: &mut [f32], x: &[f32]) {
         let mut slack = f32::EPSILON;
         while self.distance(x_adv, x) > self.epsilon {
@@ -81,7 +84,8 @@ impl ThreatModel {
         }
     }
 
-    /// The step of unit size along which the loss rises fastest; in L1 spread over the [`SPARSE`] steepest pixels.
+    /// Returns the step of unit norm that increases the loss fastest; in L1 over the fraction [`SPARSE`] of values with the
+    /// largest gradients.
     pub fn steepest_ascent(&self, gradient: &[f32]) -> Vec<f32> {
         match self.norm {
             Norm::Linf => gradient.iter().copied().map(sign).collect(),
@@ -90,7 +94,7 @@ impl ThreatModel {
         }
     }
 
-    /// A point drawn uniformly from the ball, then clipped to [0,1].
+    /// Returns a point drawn uniformly from the ball, clipped to [0,1].
     pub fn random(&self, x: &[f32], rng: &mut Stream) -> Vec<f32> {
         let d = match self.norm {
             Norm::Linf => random::uniform(rng, x.len(), -self.epsilon, self.epsilon),
@@ -118,7 +122,7 @@ impl ThreatModel {
         self.perturb(x, &d)
     }
 
-    /// `x + d`, projected.
+    /// Returns the projection of `x + d`.
     pub fn perturb(&self, x: &[f32], d: &[f32]) -> Vec<f32> {
         let mut x_adv: Vec<f32> = x.iter().zip(d).map(|(x, d)| x + d).collect();
         self.project(&mut x_adv, x);
@@ -126,17 +130,17 @@ impl ThreatModel {
     }
 }
 
-/// Uniform numbers for L-inf, normal ones else.
+/// Draws `n` uniform numbers for L-inf, otherwise normal ones.
 pub fn random_direction(norm: Norm, n: usize, rng: &mut Stream) -> Vec<f32> {
     if norm == Norm::Linf { random::uniform(rng, n, -1.0, 1.0) } else { random::normal(rng, n) }
 }
 
-/// 1, 0 or -1: of 0 the sign is 0, unlike [`f32::signum`].
+/// Returns 1, 0 or -1. The sign of 0 is 0, unlike [`f32::signum`].
 pub fn sign(v: f32) -> f32 {
     if v == 0.0 { 0.0 } else { v.signum() }
 }
 
-/// `d` scaled to a size; 0 stays 0.
+/// Scales `d` to norm `size`; 0 stays 0.
 pub fn rescale(d: &[f32], norm: Norm, size: f32) -> Vec<f32> {
     match norm.norm(d.iter().copied()) {
         0.0 => d.to_vec(),

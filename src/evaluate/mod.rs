@@ -1,4 +1,4 @@
-//! How many images of a set a model gets right, clean and under attacks in turn, each on those that still stand.
+//! Clean and robust accuracy. Attacks run in sequence, each on the images that are still classified correctly.
 
 mod interval;
 mod pair;
@@ -26,14 +26,14 @@ pub use pair::{Pair, pairs};
 pub use state::{Accuracy, ImageStatus, Record, Report, State};
 pub use tally::{Tally, View, Views};
 
-/// What targeted attacks aim at.
+/// Target class of targeted attacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// This class.
     Class(usize),
     /// A wrong class drawn for each image.
     Random,
-    /// The class that the model finds least likely.
+    /// The least likely class.
     LeastLikely,
 }
 
@@ -63,7 +63,7 @@ impl Target {
     }
 }
 
-/// A set of images and the attacks that a model must withstand on it.
+/// A data set and the attacks that a model is evaluated with.
 pub struct Evaluation<'a> {
     pub images: &'a ImageSet,
     pub attacks: &'a [NamedAttack],
@@ -77,18 +77,20 @@ pub struct Evaluation<'a> {
     pub may_be_random: bool,
 }
 
-/// How far an evaluation is.
+/// Progress of an evaluation.
 pub struct EvaluationProgress<'a> {
     pub state: &'a State,
     /// Images that the running attack has dealt with, of those that stood before it; parts count while a batch runs.
     pub done: f64,
     pub of: usize,
-    /// A batch has just ended: what `state` says can be kept.
+    /// Whether a batch has just finished, so that `state` can be saved.
     pub batch_finished: bool,
 }
 
-/// Watches an evaluation; may end it after a step, to go on later from the last batch_finished state.
+/// Callback of an evaluation.
 pub trait EvaluationObserver {
+    /// Receives the progress after each step. Returns `Break` to stop; the evaluation can resume from the last state with
+    /// `batch_finished`.
     fn on_progress(&mut self, progress: EvaluationProgress<'_>) -> impl Future<Output = ControlFlow<()>>;
 }
 
@@ -101,7 +103,10 @@ impl Evaluation<'_> {
         self.images.labels[i] as usize
     }
 
-    /// Looks at the model, and at its clean predictions.
+    /// Checks the outputs of the model and computes its clean predictions.
+    ///
+    /// # Errors
+    /// If the model returns NaN or infinity, the device fails, or an attack or the target does not fit the model.
     pub async fn begin(&self, model: &impl Classifier, device: &Device) -> Result<State, Error> {
         let query = ModelOracle::new(model, device, [3, IMAGE_SIZE, IMAGE_SIZE], self.batch);
         let n = self.images.len();
@@ -137,7 +142,7 @@ impl Evaluation<'_> {
         if state.finished {
             return Ok(());
         }
-        let bench = EvaluationRun { evaluation: self, model, eval_model, device };
+        let run = EvaluationRun { evaluation: self, model, eval_model, device };
         let first = state.records.len().saturating_sub(1);
         for (number, attack) in self.attacks.iter().enumerate().skip(first) {
             if state.records.len() == number {
@@ -150,7 +155,7 @@ impl Evaluation<'_> {
                 let open = |i: &usize| state.statuses[*i] == ImageStatus::Robust;
                 let ids: Vec<usize> = (state.next..state.statuses.len()).filter(open).take(self.batch).collect();
                 let Some(&last) = ids.last() else { break };
-                if bench.attack(number, &ids, state, observer).await?.is_break() {
+                if run.attack(number, &ids, state, observer).await?.is_break() {
                     return Ok(());
                 }
                 state.next = last + 1;
@@ -190,7 +195,10 @@ impl Evaluation<'_> {
     }
 }
 
-/// Refuses attacks, and targets, that a model of so many classes cannot be put to.
+/// Checks that the attacks and the target fit a model with `classes` classes.
+///
+/// # Errors
+/// If an attack or the target does not.
 pub fn check(attacks: &[NamedAttack], target: Option<Target>, classes: usize) -> Result<(), Error> {
     match target {
         Some(Target::Class(class)) if class >= classes => {

@@ -1,4 +1,4 @@
-//! What an evaluation knows: enough to report it, to keep it in a file, and to go on from there.
+//! State of an evaluation, which can be reported, saved and resumed.
 
 use serde::{Deserialize, Serialize};
 
@@ -27,40 +27,41 @@ impl Accuracy {
     }
 }
 
-/// What became of an image.
+/// Result of the evaluation on one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ImageStatus {
-    /// The model is wrong without an attack.
+    /// Misclassified without an attack.
     Misclassified,
+    /// Still classified correctly.
     Robust,
-    /// The number of the attack that felled it.
+    /// Fooled by the attack with this index.
     FooledBy(usize),
 }
 
-/// What one attack of an evaluation did.
+/// Result of one attack of an evaluation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     pub name: String,
-    /// Images that stood before it, and after.
+    /// Images classified correctly before and after the attack.
     pub before: usize,
     pub after: usize,
     pub seconds: f64,
     /// Images whose logits, and whose gradients, it asked for.
     pub queries: [u64; 2],
     pub zero_gradients: usize,
-    /// Images that it left alone, since the model that it attacks is wrong on them anyway: where another one judges.
+    /// Images skipped because the attacked model already misclassifies them (transfer attacks).
     #[serde(default, rename = "left_alone")]
     pub skipped: usize,
 }
 
-/// All that an evaluation knows; enough to go on from.
+/// State of an evaluation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
     /// `[N]`.
     pub statuses: Vec<ImageStatus>,
     /// `[N]`, of the adversarial image where there is one.
     pub predictions: Vec<usize>,
-    /// `[N, 3, 32, 32]`: what felled the image, else the image itself.
+    /// `[N, 3, 32, 32]`: the adversarial image of a fooled model, otherwise the original.
     pub adversarial: Vec<f32>,
     /// The attacks that have begun.
     pub records: Vec<Record>,
@@ -71,7 +72,7 @@ pub struct State {
     pub finished: bool,
 }
 
-/// What a person wants to know of an evaluation.
+/// Report of an evaluation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     pub accuracy: Accuracy,

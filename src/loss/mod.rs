@@ -1,4 +1,4 @@
-//! The terms that objectives are made of, each a free function of logits, and their sum for one batch.
+//! Training objectives ([`objective`]) and their terms, which are functions of logits.
 //!
 //! Symbols are the paper's: z = f(x) clean logits, a = f(x~) adversarial logits, both `[B, C]`; y one-hot labels
 //! `[B, C]`; theta projections `[C, K]`; v directions of the Jacobian `[B, C]`.

@@ -1,4 +1,5 @@
-//! The sliced Wasserstein distance between clean and adversarial logits, and the directions of its transport.
+//! Sliced Wasserstein distance (Bonneel et al., 2015) between clean and adversarial logits, and the directions of its
+//! transport (OTJR, <https://arxiv.org/abs/2303.11793>).
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
