@@ -1,5 +1,5 @@
-//! AutoAttack (Croce and Hein, 2020): four attacks in turn, each on the images that still stand, without parameters to
-//! choose; and the checks that tell when even that is not to be trusted.
+//! AutoAttack: "Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks" (Croce and
+//! Hein, 2020), and its checks for unreliable evaluations.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use super::{
     square::Square,
 };
 
-/// The attacks of a version, with the published parameters; those that the number of classes rules out are left out.
+/// Returns the attacks of a version, with the published parameters. Attacks that need more classes are left out.
 pub fn attacks(version: AttackKind, threat: ThreatModel, classes: usize, seed: u64) -> Vec<NamedAttack> {
     let sparse = threat.norm == Norm::L1;
     let rand = version == AttackKind::AutoattackRand;
@@ -57,7 +57,7 @@ pub fn attacks(version: AttackKind, threat: ThreatModel, classes: usize, seed: u
     all.into_iter().filter_map(suited).collect()
 }
 
-/// Says which of a version's attacks a model has too few classes for.
+/// Returns a flag that names the attacks of a version that need more classes, if there are any.
 pub fn left_out(version: AttackKind, classes: usize) -> Vec<Flag> {
     if !version.is_suite() {
         return Vec::new();
@@ -69,22 +69,26 @@ pub fn left_out(version: AttackKind, classes: usize) -> Vec<Flag> {
     if left_out.is_empty() { Vec::new() } else { vec![Flag::FewClasses { classes, left_out }] }
 }
 
-/// A reason not to trust an evaluation.
+/// Reason why an evaluation may be unreliable.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Flag {
-    /// Equal images get different answers.
+    /// The same image gives different outputs.
     #[serde(rename = "Randomised")]
     Randomized,
     /// The outputs look like probabilities.
     Probabilities,
-    /// So many gradients were exactly zero at the start of an attack.
+    /// Number of gradients that were exactly zero at the start of an attack.
     ZeroGradients(usize),
-    /// Random search has felled so many images of all that gradients had left.
-    SquareAhead { felled: usize, of: usize },
-    /// So many images were not attacked: the model attacked, which is not the one that judges, is wrong on them anyway.
+    /// Square succeeded on `fooled` of the `of` images on which the gradient attacks failed.
+    SquareAhead {
+        #[serde(rename = "felled")]
+        fooled: usize,
+        of: usize,
+    },
+    /// Images skipped because the source model already misclassifies them (transfer attacks).
     #[serde(rename = "LeftAlone")]
     Skipped { images: usize, of: usize },
-    /// These attacks were left out since the model has too few classes for their loss.
+    /// Attacks left out because their loss needs more classes.
     FewClasses { classes: usize, left_out: Vec<String> },
 }
 
@@ -92,28 +96,28 @@ impl fmt::Display for Flag {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Self::Randomized => f.write_str(
-                "the model answers at random: the same image gets different outputs, so one gradient says little. Use \
-                 autoattack-rand, which averages many",
+                "the model is randomized: the same image gives different outputs, so a single gradient is unreliable. Use \
+                 autoattack-rand, which averages gradients",
             ),
             Self::Probabilities => f.write_str(
-                "the outputs look like probabilities, not logits: their gradients vanish where the model is sure. Attack \
+                "the outputs look like probabilities, not logits: their gradients vanish for confident predictions. Attack \
                  the logits",
             ),
             Self::ZeroGradients(n) => write!(
                 f,
-                "{n} gradient{} exactly zero at the start of an attack: the model may hide its gradients rather than \
-                 withstand, and attacks that follow them look weak",
+                "{n} gradient{} exactly zero at the start of an attack: the model may mask its gradients, which makes \
+                 gradient attacks too weak",
                 if *n == 1 { " was" } else { "s were" }
             ),
-            Self::SquareAhead { felled, of } => write!(
+            Self::SquareAhead { fooled, of } => write!(
                 f,
-                "square, which only guesses, felled {felled} of {of} images that the gradient attacks had left: a sign \
-                 of masked gradients. Try more queries and restarts, or an attack made for this model"
+                "square, a random search, succeeded on {fooled} of {of} images on which the gradient attacks failed: a \
+                 sign of masked gradients. Try more queries and restarts, or an adaptive attack"
             ),
             Self::Skipped { images, of } => write!(
                 f,
-                "{images} of {of} images were not attacked, since the model attacked is wrong on them anyway: the judge \
-                 looks the more robust for it"
+                "{images} of {of} images were skipped because the attacked model already misclassifies them: the robust \
+                 accuracy of the evaluation model is overestimated"
             ),
             Self::FewClasses { classes, left_out } => write!(
                 f,
@@ -124,14 +128,17 @@ impl fmt::Display for Flag {
     }
 }
 
-/// How far the normalized outputs of one image may differ between two looks.
+/// Maximum distance of the normalized outputs of two forward passes of the same image.
 const RANDOM: f32 = 1e-4;
-/// How near to 1 the sum of probabilities is.
+/// Maximum deviation of a sum of probabilities from 1.
 const SUM: f32 = 1e-5;
-/// The share of all images that square may fell alone.
+/// Fraction of all images on which square alone may succeed without a flag.
 pub const SQUARE_AHEAD: f64 = 0.002;
 
-/// Looks at a model before the attacks: whether it answers at random, and whether with probabilities.
+/// Checks before the attacks whether the model is randomized or returns probabilities.
+///
+/// # Errors
+/// If the model returns NaN or infinity, or the device fails.
 pub async fn check_outputs(query: &ModelOracle<'_, impl Classifier>, x: &[f32]) -> Result<Vec<Flag>, Error> {
     let first = query.logits(x).await?;
     let mut flags = Vec::new();

@@ -171,9 +171,9 @@ impl Evaluation<'_> {
             if record.skipped > 0 && number == 0 {
                 state.flags.push(Flag::Skipped { images: record.skipped, of: record.before });
             }
-            let felled = record.before - record.after;
-            if attack.name == "square" && number > 0 && felled as f64 > SQUARE_AHEAD * state.statuses.len() as f64 {
-                state.flags.push(Flag::SquareAhead { felled, of: record.before });
+            let fooled = record.before - record.after;
+            if attack.name == "square" && number > 0 && fooled as f64 > SQUARE_AHEAD * state.statuses.len() as f64 {
+                state.flags.push(Flag::SquareAhead { fooled, of: record.before });
             }
             state.next = state.statuses.len();
         }

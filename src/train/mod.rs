@@ -1,6 +1,7 @@
-//! Training: one [`Trainer`] holds all of a run's state; a shell calls [`Trainer::step`] and reads the records back
-//! now and then. State is weights, velocities and the number of steps done: everything random is a function of (seed,
-//! step), so a run resumed from a checkpoint goes on exactly as if it had never stopped.
+//! Training. A [`Trainer`] contains the state of a run; callers alternate [`Trainer::step`] and [`Trainer::records`].
+//!
+//! The state consists of weights, velocities and the number of steps done. Random numbers are a function of seed and step.
+//! Therefore a run resumed from a checkpoint gives exactly the same results as an uninterrupted run.
 
 mod checkpoint;
 mod config;
@@ -27,7 +28,7 @@ pub use checkpoint::{check_run, config_of, own_of};
 pub use config::{Schedule, TrainConfig};
 use optimizer::Sgd;
 
-/// One training step, as logs show it. Parts that an objective does not have are none.
+/// Log record of one training step. Terms that the objective does not have are `None`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// From 1.
@@ -45,7 +46,7 @@ pub struct Record {
     pub jacobian: Option<f32>,
 }
 
-/// Why training cannot begin or go on.
+/// Reason why training cannot start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
@@ -71,17 +72,17 @@ pub enum Error {
 /// The state of a run.
 pub struct Trainer {
     pub config: TrainConfig,
-    /// What gradient descent moves.
+    /// Trained model.
     pub model: Model,
-    /// The running average of its weights and statistics over the steps, if there is one.
+    /// Exponential moving average of the weights and running statistics, if enabled.
     ema: Option<Model>,
     pub classes: Vec<String>,
-    /// Images that were added to the data set for this run; they are kept in its checkpoints.
+    /// Images that the user added to the data set for this run; checkpoints contain them.
     pub user_images: ImageSet,
-    /// Images of the same classes from which a share of each batch comes, if there are any.
+    /// Extra images of the same classes, from which a fraction of each batch is drawn; may be empty.
     pub extra_data: Arc<ImageSet>,
-    /// Further devices: each takes as large a part of every batch as the first, normalized by itself, and their gradients
-    /// are ema.
+    /// Further devices for data parallelism. Each computes an equal part of every batch with its own batch statistics; the
+    /// gradients are averaged.
     pub replicas: Vec<Device>,
     /// The batch of the last step, augmented, and its adversarial image.
     pub last: Option<(Batch, Tensor<4>)>,
@@ -94,7 +95,10 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// A fresh run on images like `data`.
+    /// Starts a run with fresh weights.
+    ///
+    /// # Errors
+    /// If the data set is too small or the model is invalid.
     pub fn new(config: &TrainConfig, data: &ImageSet, device: &Device) -> Result<Self, Error> {
         check(data)?;
         let normalization = config.normalize.then(|| channel_statistics(data));
@@ -102,7 +106,10 @@ impl Trainer {
         Self::with_model(config, model, data, device)
     }
 
-    /// A run that begins with `model`, whatever `config` says of the network and its normalization.
+    /// Starts a run from `model`, whose architecture and normalization override those of `config`.
+    ///
+    /// # Errors
+    /// If the data set is too small or has another number of classes.
     pub fn with_model(config: &TrainConfig, model: Model, data: &ImageSet, device: &Device) -> Result<Self, Error> {
         check(data)?;
         if model.classes != data.classes.len() {
@@ -140,13 +147,12 @@ impl Trainer {
         Self::with_model(config, Model::from_arrays(&arrays, device)?, data, device)
     }
 
-    /// What the run has made: the average of the weights, or the weights as they are.
+    /// Returns the model to evaluate and save: the EMA if enabled, otherwise the trained model.
     pub fn final_model(&self) -> &Model {
         self.ema.as_ref().unwrap_or(&self.model)
     }
 
-    /// Moves the average towards the weights. Early on it forgets faster, so that it is not held back by where the run
-    /// began.
+    /// Updates the EMA. The decay is lower in the first steps, so that the initial weights are forgotten sooner.
     fn update_ema(&mut self) {
         if self.config.average == 0.0 {
             self.ema = None;
@@ -160,7 +166,7 @@ impl Trainer {
         }
     }
 
-    /// Goes on with `batch` images a step, from where the run is in its epochs.
+    /// Changes the batch size; the position in the epochs stays.
     pub fn set_batch(&mut self, batch: usize, data: &ImageSet) {
         let before = self.steps(data);
         self.config.batch = batch;
@@ -168,17 +174,17 @@ impl Trainer {
         self.step = (u128::from(self.step) * u128::from(self.steps(data)) / u128::from(before.max(1))) as u64;
     }
 
-    /// Images of a batch: the configured number, or all if there are fewer.
+    /// Returns the batch size: the configured one, or the number of images if that is smaller.
     pub fn batch_size(&self, data: &ImageSet) -> usize {
         self.config.batch.min(data.len())
     }
 
-    /// Steps of the whole run; an epoch leaves out what does not fill a batch.
+    /// Returns the number of steps of the run. An incomplete last batch of an epoch is dropped.
     pub fn steps(&self, data: &ImageSet) -> u64 {
         self.config.epochs as u64 * (data.len() / self.batch_size(data)) as u64
     }
 
-    /// One step of gradient descent. Only enqueues work on a GPU: nothing is read back until [`Trainer::records`].
+    /// Performs one optimizer step. On a GPU the work is only enqueued; [`Trainer::records`] reads the results.
     pub fn step(&mut self, data: &ImageSet) {
         let size = self.batch_size(data);
         let batch = sampler::draw(&self.config, [data, &self.extra_data], self.step, size, &self.device);
@@ -198,7 +204,10 @@ impl Trainer {
         self.last = Some((batch, Tensor::cat(x_adv, 0)));
     }
 
-    /// Reads back the steps done since the last call: one transfer, however many they are.
+    /// Reads the records of the steps since the last call, in one transfer.
+    ///
+    /// # Errors
+    /// If training diverged or the device failed.
     pub async fn records(&mut self, data: &ImageSet) -> Result<Vec<Record>, Error> {
         if self.pending.is_empty() {
             return Ok(Vec::new());
@@ -223,7 +232,7 @@ impl Trainer {
     }
 }
 
-/// That there is something to train on.
+/// Checks that the data set has at least two images and two classes.
 fn check(data: &ImageSet) -> Result<(), Error> {
     match data.labels.as_slice() {
         few @ ([] | [_]) => Err(Error::TooFewImages(few.len())),

@@ -1,5 +1,4 @@
-//! What a batch says of how to move the weights: the gradient of the objective, computed part by part, on one device or
-//! on several at once.
+//! Forward and backward pass of a training step, in parts (gradient accumulation) and on one or several devices.
 
 use std::ops::Range;
 
@@ -18,7 +17,7 @@ use crate::{
     random::{self, StreamId},
 };
 
-/// What one part of a batch gave beside its gradient.
+/// Output of one part of a batch besides its gradient.
 pub(super) struct StepOutput {
     pub terms: LossTerms,
     /// For the running statistics.
@@ -37,7 +36,7 @@ impl StepOutput {
 }
 
 impl Trainer {
-    /// The mean of the gradients of a batch's parts, and what else each of them gives, with its share of the batch, in order.
+    /// Returns the mean gradient of the parts of a batch, and the output and share of each part, in order.
     pub(super) fn forward_backward(&self, batch: &Batch) -> (Gradient, Vec<(StepOutput, f32)>) {
         let (config, size) = (&self.config, batch.x.dims()[0]);
         let stream = |purpose| random::stream(config.seed, purpose, self.step);
@@ -49,35 +48,41 @@ impl Trainer {
         let devices: Vec<&Device> = [&self.device].into_iter().chain(&self.replicas).collect();
         let parts = parts(size, config.accumulate * devices.len());
         let share = |rows: &Range<usize>| rows.len() as f32 / size as f32;
-        // Each device takes every so many parts, with a copy of the model, and holds the sum of their gradients alone.
-        let learn = |number: usize| -> (Option<Gradient>, Vec<StepOutput>) {
+        // Device `number` computes every n-th part with its own copy of the model and stores only the sum of the gradients.
+        let on_device = |number: usize| -> (Option<Gradient>, Vec<(usize, StepOutput)>) {
             let device = devices[number];
             let model = if number == 0 { self.model.clone() } else { self.model.to_device(device) };
             let model = if config.mixed { model.with_f16_convs() } else { model };
-            let (mut sum, mut learned) = (None, Vec::new());
-            for rows in parts.iter().skip(number).step_by(devices.len()) {
+            let (mut sum, mut outputs) = (None, Vec::new());
+            for (index, rows) in parts.iter().enumerate().skip(number).step_by(devices.len()) {
                 let noise = noise.as_ref().map(|n| n.clone().narrow(0, rows.start, rows.len()).to_device(device));
                 let (batch, directions) = (batch.rows(rows.clone(), device), directions.rows(rows.clone(), device));
-                let (gradient, part) = self.learn_part(&model, batch, noise, directions);
+                let (gradient, output) = self.forward_backward_part(&model, batch, noise, directions);
                 let gradient = gradient::scaled(gradient, share(rows));
                 sum = Some(match sum {
                     Some(sum) => gradient::sum(sum, gradient),
                     None => gradient,
                 });
-                learned.push(part.on_device(&self.device));
+                outputs.push((index, output.on_device(&self.device)));
             }
-            let home = |g: Option<Tensor<1>>| g.map(|g| g.to_device(&self.device));
-            (sum.map(|sum| sum.into_iter().map(home).collect()), learned)
+            let to_first = |g: Option<Tensor<1>>| g.map(|g| g.to_device(&self.device));
+            (sum.map(|sum| sum.into_iter().map(to_first).collect()), outputs)
         };
-        let (sums, learned): (Vec<_>, Vec<_>) = platform::map_in_threads(devices.len(), learn).into_iter().unzip();
-        let mut learned: Vec<_> = learned.into_iter().map(Vec::into_iter).collect();
-        let parts = parts.iter().enumerate();
-        let parts = parts.filter_map(|(i, rows)| Some((learned[i % devices.len()].next()?, share(rows)))).collect();
-        (sums.into_iter().flatten().reduce(gradient::sum).unwrap_or_default(), parts)
+        let (mut gradient, mut outputs): (Option<Gradient>, Vec<(usize, StepOutput)>) = (None, Vec::new());
+        for (sum, computed) in platform::map_in_threads(devices.len(), on_device) {
+            gradient = match (gradient, sum) {
+                (Some(a), Some(b)) => Some(gradient::sum(a, b)),
+                (a, b) => a.or(b),
+            };
+            outputs.extend(computed);
+        }
+        outputs.sort_by_key(|(index, _)| *index);
+        let outputs = outputs.into_iter().map(|(index, output)| (output, share(&parts[index]))).collect();
+        (gradient.unwrap_or_default(), outputs)
     }
 
-    /// What a part of a batch says of how to move the weights of `model`.
-    fn learn_part(
+    /// Computes the gradient of one part of a batch.
+    fn forward_backward_part(
         &self,
         model: &Model,
         batch: Batch,
@@ -90,7 +95,7 @@ impl Trainer {
             Some(noise) => inner::perturb(model, &batch.x, &batch.y, objective, coefficients, noise),
             None => batch.x.clone(),
         };
-        // The attack knows the true labels.
+        // The attack uses the labels without smoothing.
         let batch = batch.smoothed(config.label_smoothing);
         let evaluate =
             |model: &Model| compute(objective, coefficients, model, &batch, &x_adv, &directions, config.head_only);

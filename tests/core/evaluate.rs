@@ -193,8 +193,8 @@ tests! {
         let felled = |n: usize| state.records[n].before - state.records[n].after;
         assert!(felled(1) > felled(0), "gradients of zero lead nowhere: {:?}", state.records);
         assert!(state.flags.contains(&Flag::ZeroGradients(standing)), "{:?}", state.flags);
-        let (felled, of) = (felled(1), state.records[1].before);
-        assert!(state.flags.contains(&Flag::SquareAhead { felled, of }), "{:?}", state.flags);
+        let (fooled, of) = (felled(1), state.records[1].before);
+        assert!(state.flags.contains(&Flag::SquareAhead { fooled, of }), "{:?}", state.flags);
         // Finished is finished.
         let mut again = state.clone();
         ready(evaluation(&images, &all).run(&model, &model, &Device::flex(), &mut again, &mut Steps(0, None))).unwrap();
