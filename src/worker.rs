@@ -152,7 +152,7 @@ mod browser {
 
     async fn listen() {
         #[cfg(target_feature = "atomics")]
-        if let Err(error) = otjr::platform::thread::start_pool().await {
+        if let Err(error) = otjr::platform::thread::start_pool() {
             web_sys::console::warn_2(&"there will be one thread:".into(), &error);
         }
         let session = Session::default();

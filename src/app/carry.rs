@@ -32,6 +32,7 @@ impl Desk {
                     Report::Event(event) => self.apply(Input::Worker(kind, event)),
                     // Not at once: the worker's own handler is running, and it is about to be dropped.
                     Report::Crashed(why) => spawn_local(async move { self.apply(Input::Crashed(kind, why)) }),
+                    Report::Late => spawn_local(async move { self.apply(Input::Late(kind)) }),
                 };
                 let threads = self.state.with_untracked(|s| !s.backend.cpu_crashed);
                 match Client::start(kind, threads, report) {

@@ -52,6 +52,8 @@ pub enum Input {
     Worker(Kind, Event),
     /// A worker died or could not be started.
     Crashed(Kind, String),
+    /// A worker's threads did not start in time.
+    Late(Kind),
     /// The browser said what GPU it has.
     Adapter(Adapter),
     /// This is a phone, or as weak.

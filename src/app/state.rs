@@ -168,6 +168,7 @@ impl State {
             Input::Worker(kind, event) if self.backend.coming == Some(kind) => self.hear_coming(kind, event),
             Input::Worker(kind, event) => self.hear_current(kind, event),
             Input::Crashed(kind, why) => self.crashed(kind, &why),
+            Input::Late(kind) => self.late(kind),
             Input::Adapter(adapter) => {
                 self.backend.adapter = Some(adapter);
                 self.prefer_gpu()

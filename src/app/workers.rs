@@ -23,7 +23,8 @@ pub struct Backend {
     /// Why the GPU was given up, if it was.
     pub given_up: Option<String>,
     pub crashes: u32,
-    /// The CPU's worker has died: it is started without threads, as memory that they share may be what was missing.
+    /// The CPU's worker has died, or its threads did not start: it is started without threads. Memory that they share may be
+    /// what was missing.
     pub cpu_crashed: bool,
 }
 
@@ -112,6 +113,22 @@ impl State {
             }
         };
         tasks.extend(next.into_iter().flat_map(|kind| self.start(kind)));
+        tasks
+    }
+
+    /// A worker's threads did not start in time: it is replaced by one without threads.
+    pub(super) fn late(&mut self, kind: Kind) -> Vec<Task> {
+        if self.backend.coming.take_if(|coming| *coming == kind).is_none() {
+            return Vec::new();
+        }
+        self.backend.cpu_crashed = true;
+        self.notice(
+            "The threads of the computation did not start in time. It continues with one thread, which is slower. \
+             Reload the page to try again with more."
+                .into(),
+        );
+        let mut tasks = vec![Task::Discard];
+        tasks.extend(self.start(kind));
         tasks
     }
 

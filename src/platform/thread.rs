@@ -4,17 +4,34 @@ use js_sys::Array;
 use wasm_bindgen::prelude::*;
 use web_sys::{Blob, BlobPropertyBag, Url, Worker, WorkerOptions, WorkerType};
 
-/// Starts a worker of this name on the JavaScript of a module, under the Content-Security-Policy of who calls: a worker that
-/// is started from a file has that of the file's answer, which on a plain host is none; one that is started from a blob
-/// inherits it, and so cannot connect to elsewhere either.
-pub fn worker(module: &str, name: &str) -> Result<Worker, JsValue> {
+/// Starts a worker on the JavaScript of a module, under the Content-Security-Policy of who calls: a worker that is started
+/// from a file has that of the file's answer, which on a plain host is none; one that is started from a blob inherits it, and
+/// so cannot connect to elsewhere either.
+pub fn worker(module: &str) -> Result<Worker, JsValue> {
     let kind = BlobPropertyBag::new();
     kind.set_type("text/javascript");
     let blob = Blob::new_with_str_sequence_and_options(&Array::of1(&module.into()), &kind)?;
     let options = WorkerOptions::new();
     options.set_type(WorkerType::Module);
-    options.set_name(name);
     Worker::new_with_options(&Url::create_object_url_with_blob(&blob)?, &options)
+}
+
+/// Starts a worker that runs one thread of another worker's pool: `program` is the address of their JavaScript, `shared` their
+/// module and their memory. If the thread dies, its worker posts why.
+pub fn helper(program: &str, shared: &Array) -> Result<Worker, JsValue> {
+    let worker = worker(&format!(
+        "import init, {{ run_thread }} from {program:?};
+        onmessage = async ({{ data: [module_or_path, memory] }}) => {{
+            try {{
+                await init({{ module_or_path, memory }});
+                run_thread();
+            }} catch (e) {{
+                postMessage(`a thread died: ${{e}}`);
+            }}
+        }};"
+    ))?;
+    worker.post_message(shared)?;
+    Ok(worker)
 }
 
 #[cfg(target_feature = "atomics")]
@@ -26,65 +43,34 @@ pub use pool::start_pool;
 mod pool {
     use std::sync::{Condvar, Mutex};
 
-    use js_sys::{Array, Promise};
+    use js_sys::Array;
     use wasm_bindgen::prelude::*;
-    use wasm_bindgen_futures::JsFuture;
     use web_sys::DedicatedWorkerGlobalScope;
 
-    use super::worker;
-
     /// The networks here are too small for more.
-    const MOST: usize = 16;
+    const MOST: u32 = 16;
 
     /// Threads that no worker runs yet.
     static WAITING: Mutex<Vec<rayon::ThreadBuilder>> = Mutex::new(Vec::new());
     static ADDED: Condvar = Condvar::new();
 
-    #[wasm_bindgen]
-    extern "C" {
-        /// The address of the JavaScript that came with this program.
-        #[wasm_bindgen(thread_local_v2, js_namespace = ["import", "meta"], js_name = url)]
-        static PROGRAM: String;
-    }
-
-    /// Gives rayon as many threads as the machine has cores, this one among them.
-    pub async fn start_pool() -> Result<(), JsValue> {
+    /// Gives rayon as many threads as the machine has cores, this one among them. The page starts the workers of the others, as
+    /// `[module, memory, number of workers]` asks it to: a worker of Firefox that starts a worker itself never returns from that
+    /// in about one of 50 visits while WebDriver watches, and older versions of Safari have no workers in workers.
+    ///
+    /// Blocks until all threads run. A thread that never does is the page's to notice.
+    pub fn start_pool() -> Result<(), JsValue> {
         let scope: DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
-        let cores = scope.navigator().hardware_concurrency();
-        let threads = (cores as usize).clamp(1, MOST);
-        let helpers = (1..threads).map(|_| helper(&scope.name())).collect::<Result<Array, _>>()?;
-        // Before rayon waits for its threads: this worker could not start them while it waits.
-        JsFuture::from(Promise::all(&helpers)).await?;
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread();
+        let cores = scope.navigator().hardware_concurrency() as u32;
+        let threads = cores.clamp(1, MOST);
+        scope.post_message(&Array::of3(&wasm_bindgen::module(), &wasm_bindgen::memory(), &(threads - 1).into()))?;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads as usize).use_current_thread();
         let pool = pool.spawn_handler(|thread| {
             WAITING.lock().unwrap_or_else(|e| e.into_inner()).push(thread);
             ADDED.notify_one();
             Ok(())
         });
         pool.build_global().map_err(|e| e.to_string().into())
-    }
-
-    /// A worker that will run one of the pool's threads; the promise is kept once it is there. If the thread dies, its worker
-    /// says so on the channel of this `name`: who waits for the thread hears nothing.
-    fn helper(name: &str) -> Result<Promise, JsValue> {
-        let program = PROGRAM.with(String::clone);
-        let module = format!(
-            "import init, {{ run_thread }} from {program:?};
-            onmessage = async ({{ data: [module_or_path, memory] }}) => {{
-                await init({{ module_or_path, memory }});
-                postMessage(true);
-                try {{ run_thread(); }} catch (e) {{ new BroadcastChannel(name).postMessage(`a thread died: ${{e}}`); }}
-            }};"
-        );
-        let worker = worker(&module, name)?;
-        worker.post_message(&Array::of2(&wasm_bindgen::module(), &wasm_bindgen::memory()))?;
-        let there = Promise::new(&mut |resolve, reject| {
-            worker.set_onmessage(Some(&resolve));
-            worker.set_onerror(Some(&reject));
-        });
-        // Some browsers collect a worker that nobody holds, however busy it is.
-        std::mem::forget(worker);
-        Ok(there)
     }
 
     /// Runs a thread of the pool, as long as the pool lasts.

@@ -30,6 +30,25 @@ fn a_dead_worker_is_started_again_a_few_times_with_the_same_picture() {
 }
 
 #[test]
+fn a_worker_whose_threads_do_not_start_is_replaced_by_one_without() {
+    let (mut state, _) = State::new("#sample=3");
+    assert_eq!(state.apply(Input::Late(Kind::Cpu)), [Task::Discard, Task::Start(Kind::Cpu)]);
+    assert!(state.backend.cpu_crashed && state.notices[0].text.contains("one thread"), "{:?}", state.notices);
+    assert_eq!(backend(&state), ("CPU".into(), "starting".into()));
+    assert_eq!(state.apply(Input::Worker(Kind::Cpu, opened()))[0], Task::Promote);
+    // What is at work is not late, nor is what nobody waits for any longer.
+    let before = state.clone();
+    assert_eq!((state.apply(Input::Late(Kind::Cpu)), state.apply(Input::Late(Kind::Gpu))), (vec![], vec![]));
+    assert_eq!(state, before);
+    // The other worker computes in the meantime.
+    let mut state = State::new("#backend=gpu").0;
+    state.apply(Input::Worker(Kind::Gpu, opened()));
+    assert_eq!(visitor(&mut state, Intent::Backend(Wish::Cpu)), [Task::Start(Kind::Cpu)]);
+    assert_eq!(state.apply(Input::Late(Kind::Cpu)), [Task::Discard, Task::Start(Kind::Cpu)]);
+    assert!(state.backend.current.is_some());
+}
+
+#[test]
 fn a_lost_device_is_a_dead_worker() {
     let mut state = attacking("");
     let lost = Event::Refused { subject: Subject::Device, text: "the device failed".into() };

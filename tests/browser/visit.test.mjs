@@ -9,11 +9,11 @@ const BLOCKED = 50;
 const WASM = 4e6;
 const PGD_20 = 3000;
 
-/** In front of the worker's code: threads, which are made of a compiled module, die when they begin. */
-const DEADLY = `const { instantiate } = WebAssembly;
+/** In front of the worker's code: what threads, which are made of a compiled module, do when they begin. */
+const beginning = (code) => `const { instantiate } = WebAssembly;
 WebAssembly.instantiate = async (module, imports) => {
   const { exports } = await instantiate(module, imports);
-  return { module, instance: { exports: { ...exports, run_thread() { throw new Error('no memory'); } } } };
+  return { module, instance: { exports: { ...exports, run_thread() { ${code} } } } };
 };
 `;
 
@@ -96,12 +96,27 @@ describe('without WebGPU', () => {
   });
 
   if (THREADS) test('a thread that dies is noticed, and the page goes on with one', async () => {
-    const own = await site({ before: { 'worker-threads.js': DEADLY } });
+    const own = await site({ before: { 'worker-threads.js': beginning("throw new Error('no memory');") } });
     try {
       await visit(browser, own, {}, async (page) => {
         await notice(page, 'a thread died: Error: no memory');
         await attacked(page);
         assert.match(await page.innerText('#backend-line'), /^CPU \(1 thread\)/);
+      });
+    } finally {
+      await own.close();
+    }
+  });
+
+  if (THREADS) test('threads that do not start are noticed, and the page continues with one', async () => {
+    const own = await site({ before: { 'worker-threads.js': beginning('Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);') } });
+    try {
+      await visit(browser, own, {}, async (page) => {
+        await notice(page, 'threads of the computation did not start in time');
+        await attacked(page);
+        assert.match(await page.innerText('#backend-line'), /^CPU \(1 thread\)/);
+        // Neither the worker that was given up nor its threads remain.
+        assert.equal(page.workers().length, 1);
       });
     } finally {
       await own.close();
