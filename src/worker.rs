@@ -157,7 +157,7 @@ mod browser {
 
     async fn listen() {
         #[cfg(target_feature = "atomics")]
-        if let Err(error) = crate::platform::thread::start_pool().await {
+        if let Err(error) = crate::platform::thread::start_pool() {
             web_sys::console::warn_2(&"there will be one thread:".into(), &error);
         }
         let session = Session::new(DEVICE, emit);

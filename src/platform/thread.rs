@@ -1,61 +1,81 @@
-//! Workers of the page: programs of their own, and threads, where browsers have them.
+//! Starts the web workers of the page and, where browsers have shared memory, the threads of a worker.
 
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
 use web_sys::{Blob, BlobPropertyBag, Url, Worker, WorkerOptions, WorkerType};
 
-/// Starts a worker of this name on the JavaScript of a module, under the Content-Security-Policy of who calls: a worker that
-/// is started from a file has that of the file's answer, which on a plain host is none; one that is started from a blob
-/// inherits it, and so cannot connect to elsewhere either.
-pub fn worker(module: &str, name: &str) -> Result<Worker, JsValue> {
+/// Starts a worker that runs the JavaScript `module`.
+///
+/// The module is loaded from a blob, because a worker loaded from a blob inherits the Content-Security-Policy of the page. A worker
+/// loaded from a file has the policy of that file's response, which most static hosts do not set.
+///
+/// # Errors
+/// If the browser cannot start a worker.
+pub fn worker(module: &str) -> Result<Worker, JsValue> {
     let kind = BlobPropertyBag::new();
     kind.set_type("text/javascript");
     let blob = Blob::new_with_str_sequence_and_options(&Array::of1(&module.into()), &kind)?;
     let options = WorkerOptions::new();
     options.set_type(WorkerType::Module);
-    options.set_name(name);
     Worker::new_with_options(&Url::create_object_url_with_blob(&blob)?, &options)
+}
+
+/// Starts a worker that runs one thread of another worker's pool. `program` is the URL of their JavaScript; `shared` contains their
+/// module and memory. If the thread fails, its worker posts the reason.
+///
+/// # Errors
+/// If the browser cannot start a worker.
+pub fn start_thread(program: &str, shared: &Array) -> Result<Worker, JsValue> {
+    let worker = worker(&format!(
+        "import init, {{ run_thread }} from {program:?};
+        onmessage = async ({{ data: [module_or_path, memory] }}) => {{
+            try {{
+                await init({{ module_or_path, memory }});
+                run_thread();
+            }} catch (e) {{
+                postMessage(`a thread died: ${{e}}`);
+            }}
+        }};"
+    ))?;
+    worker.post_message(shared)?;
+    Ok(worker)
 }
 
 #[cfg(target_feature = "atomics")]
 pub use pool::start_pool;
 
-/// Rayon's threads: each is a worker with this program on the same memory. Browsers let programs share memory only where the
-/// page is isolated from other origins.
+/// Rayon's threads. Each one is a worker that runs this program on the same memory. Browsers allow shared memory only if the page
+/// is cross-origin isolated.
 #[cfg(target_feature = "atomics")]
 mod pool {
     use std::sync::{Condvar, Mutex};
 
-    use js_sys::{Array, Promise};
+    use js_sys::Array;
     use wasm_bindgen::prelude::*;
-    use wasm_bindgen_futures::JsFuture;
     use web_sys::DedicatedWorkerGlobalScope;
 
-    use super::worker;
+    /// The networks are too small to gain from more.
+    const MAX_THREADS: u32 = 16;
 
-    /// The networks here are too small for more.
-    const MOST: usize = 16;
-
-    /// Threads that no worker runs yet.
+    /// Threads that are not running in a worker yet.
     static WAITING: Mutex<Vec<rayon::ThreadBuilder>> = Mutex::new(Vec::new());
     static ADDED: Condvar = Condvar::new();
 
-    #[wasm_bindgen]
-    extern "C" {
-        /// The address of the JavaScript that came with this program.
-        #[wasm_bindgen(thread_local_v2, js_namespace = ["import", "meta"], js_name = url)]
-        static PROGRAM: String;
-    }
-
-    /// Gives rayon as many threads as the machine has cores, this one among them.
-    pub async fn start_pool() -> Result<(), JsValue> {
+    /// Gives rayon one thread for each core, including the calling thread. Blocks until all threads run; the page watches for
+    /// threads that never start.
+    ///
+    /// The page starts the workers of the other threads, on the message `[module, memory, number of workers]`. A worker cannot
+    /// do so itself: under WebDriver, Firefox does not return from the constructor of a nested worker in about one of 50
+    /// visits, and older versions of Safari have no nested workers.
+    ///
+    /// # Errors
+    /// If rayon's pool cannot be built.
+    pub fn start_pool() -> Result<(), JsValue> {
         let scope: DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
-        let cores = scope.navigator().hardware_concurrency();
-        let threads = (cores as usize).clamp(1, MOST);
-        let helpers = (1..threads).map(|_| helper(&scope.name())).collect::<Result<Array, _>>()?;
-        // Before rayon waits for its threads: this worker could not start them while it waits.
-        JsFuture::from(Promise::all(&helpers)).await?;
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread();
+        let cores = scope.navigator().hardware_concurrency() as u32;
+        let threads = cores.clamp(1, MAX_THREADS);
+        scope.post_message(&Array::of3(&wasm_bindgen::module(), &wasm_bindgen::memory(), &(threads - 1).into()))?;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads as usize).use_current_thread();
         let pool = pool.spawn_handler(|thread| {
             WAITING.lock().unwrap_or_else(|e| e.into_inner()).push(thread);
             ADDED.notify_one();
@@ -64,30 +84,7 @@ mod pool {
         pool.build_global().map_err(|e| e.to_string().into())
     }
 
-    /// A worker that will run one of the pool's threads; the promise is kept once it is there. If the thread dies, its worker
-    /// says so on the channel of this `name`: who waits for the thread hears nothing.
-    fn helper(name: &str) -> Result<Promise, JsValue> {
-        let program = PROGRAM.with(String::clone);
-        let module = format!(
-            "import init, {{ run_thread }} from {program:?};
-            onmessage = async ({{ data: [module_or_path, memory] }}) => {{
-                await init({{ module_or_path, memory }});
-                postMessage(true);
-                try {{ run_thread(); }} catch (e) {{ new BroadcastChannel(name).postMessage(`a thread died: ${{e}}`); }}
-            }};"
-        );
-        let worker = worker(&module, name)?;
-        worker.post_message(&Array::of2(&wasm_bindgen::module(), &wasm_bindgen::memory()))?;
-        let there = Promise::new(&mut |resolve, reject| {
-            worker.set_onmessage(Some(&resolve));
-            worker.set_onerror(Some(&reject));
-        });
-        // Some browsers collect a worker that nobody holds, however busy it is.
-        std::mem::forget(worker);
-        Ok(there)
-    }
-
-    /// Runs a thread of the pool, as long as the pool lasts.
+    /// Runs one thread of the pool until the pool ends.
     #[wasm_bindgen]
     pub fn run_thread() {
         let waiting = WAITING.lock().unwrap_or_else(|e| e.into_inner());

@@ -36,6 +36,34 @@ fn a_dead_worker_is_started_again_a_few_times_with_the_same_image() {
 }
 
 #[test]
+fn a_worker_whose_threads_do_not_start_is_replaced_by_one_without() {
+    let (mut state, _) = State::new("#sample=3");
+    assert_eq!(
+        state.apply(Msg::ThreadsNotStarted(BackendKind::Cpu)),
+        [Effect::DropStartingWorker, Effect::StartWorker(BackendKind::Cpu)]
+    );
+    assert!(state.backend.cpu_crashed && state.notices[0].text.contains("one thread"), "{:?}", state.notices);
+    assert_eq!(backend(&state), ("CPU".into(), "starting".into()));
+    assert_eq!(state.apply(Msg::Worker(BackendKind::Cpu, opened()))[0], Effect::ActivateWorker);
+    // A late report about a worker that runs, or that is no longer starting, changes nothing.
+    let before = state.clone();
+    assert_eq!(
+        (state.apply(Msg::ThreadsNotStarted(BackendKind::Cpu)), state.apply(Msg::ThreadsNotStarted(BackendKind::Gpu))),
+        (vec![], vec![])
+    );
+    assert_eq!(state, before);
+    // The other worker continues to compute.
+    let mut state = State::new("#backend=gpu").0;
+    state.apply(Msg::Worker(BackendKind::Gpu, opened()));
+    assert_eq!(user(&mut state, UserAction::Backend(BackendPreference::Cpu)), [Effect::StartWorker(BackendKind::Cpu)]);
+    assert_eq!(
+        state.apply(Msg::ThreadsNotStarted(BackendKind::Cpu)),
+        [Effect::DropStartingWorker, Effect::StartWorker(BackendKind::Cpu)]
+    );
+    assert!(state.backend.current.is_some());
+}
+
+#[test]
 fn a_lost_device_is_a_dead_worker() {
     let mut state = attacking("");
     let lost = Event::Failed { scope: ErrorScope::Device, message: "the device failed".into() };

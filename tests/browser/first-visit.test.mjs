@@ -10,11 +10,11 @@ const BLOCKED = 50;
 const WASM = 4e6;
 const PGD_20 = 3000;
 
-/** Inserted before the worker's code: threads, which are created from a compiled module, throw when they start. */
-const FAILING_THREAD = `const { instantiate } = WebAssembly;
+/** Inserted before the worker's code: what threads, which are created from a compiled module, do when they start. */
+const threadStart = (code) => `const { instantiate } = WebAssembly;
 WebAssembly.instantiate = async (module, imports) => {
   const { exports } = await instantiate(module, imports);
-  return { module, instance: { exports: { ...exports, run_thread() { throw new Error('no memory'); } } } };
+  return { module, instance: { exports: { ...exports, run_thread() { ${code} } } } };
 };
 `;
 
@@ -97,12 +97,28 @@ describe('without WebGPU', () => {
   });
 
   if (THREADS) test('if a thread fails, the page continues with one thread', async () => {
-    const own = await serveSite({ before: { 'worker-threads.js': FAILING_THREAD } });
+    const own = await serveSite({ before: { 'worker-threads.js': threadStart("throw new Error('no memory');") } });
     try {
       await visit(browser, own, {}, async (page) => {
         await expectNotice(page, 'a thread died: Error: no memory');
         await attackDone(page);
         assert.match(await page.innerText('#backend-line'), /^CPU \(1 thread\)/);
+      });
+    } finally {
+      await own.close();
+    }
+  });
+
+  if (THREADS) test('if the threads do not start, the page continues with one thread', async () => {
+    const wait = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);';
+    const own = await serveSite({ before: { 'worker-threads.js': threadStart(wait) } });
+    try {
+      await visit(browser, own, {}, async (page) => {
+        await expectNotice(page, 'threads of the computation did not start in time');
+        await attackDone(page);
+        assert.match(await page.innerText('#backend-line'), /^CPU \(1 thread\)/);
+        // The worker that was replaced is gone, and so are its threads.
+        assert.equal(page.workers().length, 1);
       });
     } finally {
       await own.close();

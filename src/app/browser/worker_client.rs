@@ -1,11 +1,12 @@
 //! The page's side of the connection to a worker. A message to the worker is `[command as bytes, attachment]`. The worker sends
-//! `true` once it listens, an event as bytes, or text if it crashes.
+//! `[module, memory, number of threads]` if it needs threads, `true` once it listens, an event as bytes, or text if it crashes.
 
 use std::{cell::RefCell, rc::Rc};
 
+use gloo::timers::callback::Timeout;
 use js_sys::{Array, ArrayBuffer, Uint8Array};
 use wasm_bindgen::prelude::*;
-use web_sys::{BroadcastChannel, ErrorEvent, Event as DomEvent, MessageEvent, Url, Worker};
+use web_sys::{ErrorEvent, Event as DomEvent, MessageEvent, Url, Worker};
 
 use crate::{
     app::{browser::dom, domain::backend::BackendKind},
@@ -16,63 +17,82 @@ use crate::{
 /// What comes from a worker.
 pub enum WorkerMessage {
     Event(Event),
-    /// It is dead.
+    /// The worker crashed.
     Crashed(String),
+    /// Its threads did not start in time.
+    Late,
 }
 
-/// A running worker; ended when dropped.
+/// Milliseconds that a worker's threads may take to start. The clock runs only once their program is downloaded and compiled.
+const THREAD_START_TIMEOUT: u32 = 10_000;
+
+/// A running worker. Dropping it stops the worker and its threads.
 pub struct WorkerClient {
     worker: Worker,
-    deaths: BroadcastChannel,
-    /// Messages wait here until the worker listens.
-    waiting: Rc<RefCell<Option<Vec<Array>>>>,
+    start_up: Rc<RefCell<StartUp>>,
     _on_message: Closure<dyn FnMut(MessageEvent)>,
     _on_error: Closure<dyn FnMut(DomEvent)>,
 }
 
+/// State of a worker's start-up.
+struct StartUp {
+    /// Messages to send once the worker listens; `None` after that.
+    queued: Option<Vec<Array>>,
+    /// The workers of its threads.
+    threads: Vec<Worker>,
+    /// Fires if the threads do not start in time.
+    timeout: Option<Timeout>,
+}
+
 impl WorkerClient {
-    /// Starts a worker, with threads or without; `report` hears of everything that it says.
+    /// Starts a worker, with threads or without. `report` receives its messages.
     pub fn start(kind: BackendKind, threads: bool, report: impl Fn(WorkerMessage) + 'static) -> Result<Self, String> {
         let problem = |e| format!("{e:?}");
-        // A name of its own, for the channel on which its threads tell of their death.
-        let name = format!("otjr-{}-{}", js_sys::Date::now(), js_sys::Math::random());
-        let deaths = BroadcastChannel::new(&name).map_err(problem)?;
         let module = module(program(kind, threads)).map_err(problem)?;
-        let worker = thread::worker(&module, &name).map_err(problem)?;
-        let waiting = Rc::new(RefCell::new(Some(Vec::new())));
+        let worker = thread::worker(&module).map_err(problem)?;
+        let start_up = Rc::new(RefCell::new(StartUp { queued: Some(Vec::new()), threads: Vec::new(), timeout: None }));
         let report = Rc::new(report);
 
         let on_message = Closure::<dyn FnMut(MessageEvent)>::new({
-            let (worker, waiting, report) = (worker.clone(), waiting.clone(), report.clone());
+            let (worker, start_up, report) = (worker.clone(), start_up.clone(), report.clone());
             move |message: MessageEvent| {
                 let data = message.data();
                 if let Some(text) = data.as_string() {
                     report(WorkerMessage::Crashed(text));
                 } else if let Some(bytes) = data.dyn_ref::<Uint8Array>() {
                     report(decode(&bytes.to_vec()).map_or_else(WorkerMessage::Crashed, WorkerMessage::Event));
+                } else if let Some(shared) = data.dyn_ref::<Array>() {
+                    let late = report.clone();
+                    start_up.borrow_mut().timeout =
+                        Some(Timeout::new(THREAD_START_TIMEOUT, move || late(WorkerMessage::Late)));
+                    match start_threads(&worker, shared) {
+                        Ok(threads) => start_up.borrow_mut().threads = threads,
+                        Err(why) => report(WorkerMessage::Crashed(problem(why))),
+                    }
                 } else {
-                    let messages: Vec<Array> = waiting.borrow_mut().take().unwrap_or_default();
+                    let mut start_up = start_up.borrow_mut();
+                    start_up.timeout = None;
+                    let messages: Vec<Array> = start_up.queued.take().unwrap_or_default();
                     messages.iter().for_each(|m| post(&worker, m));
                 }
             }
         });
-        // A program that could not be loaded gives an event without a message.
+        // The event has no message if the program could not be loaded.
         let on_error = Closure::<dyn FnMut(DomEvent)>::new(move |event: DomEvent| {
             let text = event.dyn_ref::<ErrorEvent>().map(ErrorEvent::message);
             report(WorkerMessage::Crashed(text.unwrap_or_else(|| "its program could not be loaded".into())));
         });
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-        deaths.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
-        Ok(Self { worker, deaths, waiting, _on_message: on_message, _on_error: on_error })
+        Ok(Self { worker, start_up, _on_message: on_message, _on_error: on_error })
     }
 
     /// Sends a command and what lies beside it: a buffer is handed over, not copied; files are only named.
     pub fn send(&self, command: &Command, beside: JsValue) {
         let bytes = Uint8Array::from(encode(command).as_slice());
         let message = Array::of2(&bytes, &beside);
-        match self.waiting.borrow_mut().as_mut() {
-            Some(waiting) => waiting.push(message),
+        match self.start_up.borrow_mut().queued.as_mut() {
+            Some(queued) => queued.push(message),
             None => post(&self.worker, &message),
         }
     }
@@ -81,10 +101,11 @@ impl WorkerClient {
 /// The file of a worker's program, without what follows its name. Where the page is isolated from other origins, that for the
 /// CPU may have `threads`, if it was built with them (`native/threads`).
 pub fn program(kind: BackendKind, threads: bool) -> &'static str {
-    let isolated =
-        || js_sys::Reflect::get(&js_sys::global(), &"crossOriginIsolated".into()).is_ok_and(|it| it.is_truthy());
+    let has_global = |name: &str| js_sys::Reflect::get(&js_sys::global(), &name.into()).is_ok_and(|it| it.is_truthy());
+    // WebKitGTK isolates pages, but has no SharedArrayBuffer unless the environment variable JSC_useSharedArrayBuffer is 1.
+    let can_share_memory = || has_global("crossOriginIsolated") && has_global("SharedArrayBuffer");
     match kind {
-        BackendKind::Cpu if threads && option_env!("OTJR_THREADS").is_some() && isolated() => "worker-threads",
+        BackendKind::Cpu if threads && option_env!("OTJR_THREADS").is_some() && can_share_memory() => "worker-threads",
         BackendKind::Cpu => "worker-cpu",
         BackendKind::Gpu => "worker-gpu",
     }
@@ -92,14 +113,32 @@ pub fn program(kind: BackendKind, threads: bool) -> &'static str {
 
 /// A worker's module: its program, or, where that finds no memory to share, the one without threads.
 fn module(program: &str) -> Result<String, JsValue> {
-    let base = dom::document().base_uri()?.unwrap_or_default();
-    let loader = |name: &str| Url::new_with_base(&format!("./{name}_loader.js"), &base).map(|url| url.href());
+    let loader = |name: &str| resolve_url(&format!("./{name}_loader.js"));
     Ok(if program == "worker-threads" {
         let [threads, one] = [loader(program)?, loader("worker-cpu")?];
         format!("await import({threads:?}).catch((e) => {{ console.warn(e); return import({one:?}); }});")
     } else {
         format!("import {:?};", loader(program)?)
     })
+}
+
+/// Starts the threads that `worker` asks for. Their messages and errors are handled as those of the worker.
+fn start_threads(worker: &Worker, shared: &Array) -> Result<Vec<Worker>, JsValue> {
+    let program = resolve_url("./worker-threads.js")?;
+    let count = shared.get(2).as_f64().unwrap_or_default() as u32;
+    let mut threads = Vec::new();
+    for _ in 0..count {
+        let thread = thread::start_thread(&program, shared)?;
+        thread.set_onmessage(worker.onmessage().as_ref());
+        thread.set_onerror(worker.onerror().as_ref());
+        threads.push(thread);
+    }
+    Ok(threads)
+}
+
+fn resolve_url(file: &str) -> Result<String, JsValue> {
+    let base = dom::document().base_uri()?.unwrap_or_default();
+    Ok(Url::new_with_base(file, &base)?.href())
 }
 
 fn post(worker: &Worker, message: &Array) {
@@ -112,9 +151,10 @@ fn post(worker: &Worker, message: &Array) {
 
 impl Drop for WorkerClient {
     fn drop(&mut self) {
-        self.worker.set_onmessage(None);
-        self.worker.set_onerror(None);
-        self.worker.terminate();
-        self.deaths.close();
+        for worker in [&self.worker].into_iter().chain(&self.start_up.borrow().threads) {
+            worker.set_onmessage(None);
+            worker.set_onerror(None);
+            worker.terminate();
+        }
     }
 }

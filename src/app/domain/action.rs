@@ -19,6 +19,8 @@ pub enum Msg {
     Worker(BackendKind, Event),
     /// A worker died or could not be started.
     Crashed(BackendKind, String),
+    /// A worker's threads did not start in time.
+    ThreadsNotStarted(BackendKind),
     /// The browser said what GPU it has.
     Adapter(GpuAdapter),
     /// This is a phone, or as weak.

@@ -33,8 +33,9 @@ impl AppContext {
             Effect::StartWorker(kind) => {
                 let report = move |report| match report {
                     WorkerMessage::Event(event) => self.send(Msg::Worker(kind, event)),
-                    // Not at once: the worker's own handler is running, and it is about to be dropped.
+                    // Deferred, because the worker's own handler is running and is about to be dropped.
                     WorkerMessage::Crashed(why) => spawn_local(async move { self.send(Msg::Crashed(kind, why)) }),
+                    WorkerMessage::Late => spawn_local(async move { self.send(Msg::ThreadsNotStarted(kind)) }),
                 };
                 let threads = self.state.with_untracked(|s| !s.backend.cpu_crashed);
                 match WorkerClient::start(kind, threads, report) {

@@ -14,6 +14,7 @@ pub struct Backend {
     /// Why the GPU was given up, if it was.
     pub given_up: Option<String>,
     pub crashes: u32,
-    /// The CPU's worker has died: it is started without threads, as memory that they share may be what was missing.
+    /// The CPU worker crashed, or its threads did not start. It is started without threads from then on, because shared memory may
+    /// be the cause.
     pub cpu_crashed: bool,
 }

@@ -105,6 +105,22 @@ impl State {
         tasks
     }
 
+    /// Replaces a worker whose threads did not start in time by one without threads.
+    pub(crate) fn on_threads_not_started(&mut self, kind: BackendKind) -> Vec<Effect> {
+        if self.backend.coming.take_if(|coming| *coming == kind).is_none() {
+            return Vec::new();
+        }
+        self.backend.cpu_crashed = true;
+        self.notice(
+            "The threads of the computation did not start in time. It continues with one thread, which is slower. \
+             Reload the page to try again with more."
+                .into(),
+        );
+        let mut effects = vec![Effect::DropStartingWorker];
+        effects.extend(self.start(kind));
+        effects
+    }
+
     /// Takes the user's word on who shall compute.
     pub(crate) fn choose(&mut self, wish: BackendPreference) -> Vec<Effect> {
         self.link.backend = wish;

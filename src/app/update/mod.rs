@@ -50,6 +50,7 @@ impl State {
             Msg::Worker(kind, event) if self.backend.coming == Some(kind) => self.on_starting_worker_event(kind, event),
             Msg::Worker(kind, event) => self.on_worker_event(kind, event),
             Msg::Crashed(kind, why) => self.on_worker_crashed(kind, &why),
+            Msg::ThreadsNotStarted(kind) => self.on_threads_not_started(kind),
             Msg::Adapter(adapter) => {
                 self.backend.adapter = Some(adapter);
                 self.prefer_gpu()
