@@ -18,14 +18,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import OrderedDict
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "fixtures"))
+from networks import WideResNet  # noqa: E402
+
 ATTACKS = ["apgd-ce", "apgd-t", "fab-t", "square"]  # in the order in which both programs run them
 OFFICIAL_NORM = {"linf": "Linf", "l2": "L2", "l1": "L1"}
 USUAL_EPSILON = {"linf": "8/255", "l2": "0.5", "l1": "12"}
@@ -33,46 +34,16 @@ REQUIRED = {"misclassified": "misclassified in PyTorch", "within_epsilon": "with
 ROUNDING = 1e-6  # how far a float32 picture may lie outside the ball
 
 
-class Unit(nn.Module):
-    """Two 3 x 3 convolutions, each after its normalisation and ReLU; where the width changes, the skip is a 1 x 1 convolution."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int):
-        super().__init__()
-        self.bn1 = nn.BatchNorm2d(inputs)
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        if inputs != outputs:
-            self.convShortcut = nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False)
-
-    def forward(self, x):
-        active = torch.relu(self.bn1(x))
-        skip = self.convShortcut(active) if hasattr(self, "convShortcut") else x
-        return skip + self.conv2(torch.relu(self.bn2(self.conv1(active))))
-
-
-def stage(units: int, inputs: int, outputs: int, stride: int) -> nn.Module:
-    layer = nn.Sequential(Unit(inputs, outputs, stride), *(Unit(outputs, outputs, 1) for _ in range(1, units)))
-    return nn.Sequential(OrderedDict(layer=layer))  # for the names block1.layer.0 ...
-
-
-class WideResNet(nn.Module):
-    """wrn-D-W in inference mode, from a checkpoint's tensors, whose shapes say depth, width and classes."""
+class Network(WideResNet):
+    """wrn-D-W in inference mode, from a checkpoint's tensors; their shapes determine depth, width and classes."""
 
     def __init__(self, weights: dict[str, torch.Tensor]):
-        super().__init__()
-        self.mean, self.std = (weights.pop(f"normalize.{name}", default).reshape(-1, 1, 1)
-                               for name, default in (("mean", torch.zeros(1)), ("std", torch.ones(1))))
-        stem, inputs = weights["conv1.weight"].shape[:2]
-        widths = [stem, *(weights[f"block{s}.layer.0.conv1.weight"].shape[0] for s in (1, 2, 3))]
-        units = sum(bool(re.fullmatch(r"block1\.layer\.\d+\.conv1\.weight", name)) for name in weights)
-        self.classes = weights["fc.weight"].shape[0]
-        self.conv1 = nn.Conv2d(inputs, stem, 3, padding=1, bias=False)
-        self.block1 = stage(units, widths[0], widths[1], 1)
-        self.block2 = stage(units, widths[1], widths[2], 2)
-        self.block3 = stage(units, widths[2], widths[3], 2)
-        self.bn1 = nn.BatchNorm2d(widths[3])
-        self.fc = nn.Linear(widths[3], self.classes)
+        mean, std = (weights.pop(f"normalize.{name}", default).reshape(-1, 1, 1)
+                     for name, default in (("mean", torch.zeros(1)), ("std", torch.ones(1))))
+        blocks = sum(bool(re.fullmatch(r"block1\.layer\.\d+\.conv1\.weight", name)) for name in weights)
+        classes, width = weights["fc.weight"].shape[0], weights["block1.layer.0.conv1.weight"].shape[0]
+        super().__init__(6 * blocks + 4, width // 16, classes)
+        self.classes, self.mean, self.std = classes, mean, std
         missing, unknown = self.load_state_dict(weights, strict=False)
         missing = [name for name in missing if not name.endswith("num_batches_tracked")]
         if missing or unknown:
@@ -81,9 +52,7 @@ class WideResNet(nn.Module):
         self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
     def forward(self, x):
-        x = self.conv1((x - self.mean) / self.std)
-        x = self.block3(self.block2(self.block1(x)))
-        return self.fc(torch.relu(self.bn1(x)).mean((2, 3)))
+        return super().forward((x - self.mean) / self.std)
 
 
 def number(text: str) -> float:
@@ -92,9 +61,9 @@ def number(text: str) -> float:
     return float(over) / float(under or 1)
 
 
-def load_network(path: Path) -> WideResNet:
+def load_network(path: Path) -> Network:
     try:
-        return WideResNet({name.removeprefix("model."): t for name, t in load_file(path).items() if name.startswith("model.")})
+        return Network({name.removeprefix("model."): t for name, t in load_file(path).items() if name.startswith("model.")})
     except (KeyError, RuntimeError) as error:
         sys.exit(f"{path}: not a wrn-D-W, the only kind of network known here: {error}")
 
@@ -133,7 +102,7 @@ class Recorder:
             self.warnings.append(line)
 
 
-def run_official(args, network: WideResNet, clean: torch.Tensor, labels: torch.Tensor) -> tuple[Recorder, float]:
+def run_official(args, network: Network, clean: torch.Tensor, labels: torch.Tensor) -> tuple[Recorder, float]:
     from autoattack import AutoAttack  # found in --official
     recorder = Recorder()
     with contextlib.redirect_stdout(sys.stderr):
@@ -158,7 +127,7 @@ def fill(pictures: int, clean: float, after: dict[str, float]) -> dict[str, floa
     return filled
 
 
-def verify(args, network: WideResNet, pictures: dict[str, torch.Tensor]) -> dict:
+def verify(args, network: Network, pictures: dict[str, torch.Tensor]) -> dict:
     """Judges, of the pictures our program says are misclassified: PyTorch's prediction, the distance, the range."""
     labels = pictures["labels"].long()
     felled = pictures["predictions"].long() != labels

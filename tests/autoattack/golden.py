@@ -16,7 +16,7 @@ from unittest import mock
 import torch
 from safetensors.torch import save_file
 
-FIXTURE = Path(__file__).resolve().parents[1] / "fixtures/autoattack.safetensors"
+FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 SHAPE = (3, 6, 6)  # of a picture; small, since whole climbs are kept
 D = 108
 CLASSES = 10
@@ -164,14 +164,16 @@ def climbs(out):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--official", type=Path, required=True, help="a clone of github.com/fra31/auto-attack")
+    parser.add_argument("--out", type=Path, default=FIXTURES, metavar="DIR", help="where to write autoattack.safetensors")
     args = parser.parse_args()
     sys.path.insert(0, str(args.official.resolve()))
     torch.manual_seed(0)
     out = {}
     for record in (projections, losses, square, climbs):
         record(out)
-    save_file({name: value.float().contiguous() for name, value in out.items()}, FIXTURE)
-    print(f"{len(out)} arrays, {FIXTURE.stat().st_size / 1024:.0f} KB in {FIXTURE}")
+    path = args.out / "autoattack.safetensors"
+    save_file({name: value.float().contiguous() for name, value in out.items()}, path)
+    print(f"{len(out)} arrays, {path.stat().st_size / 1024:.0f} KB in {path}")
 
 
 if __name__ == "__main__":
