@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs our AutoAttack and the official one (PyTorch) on the same checkpoints and pictures, and compares them.
+"""Runs our AutoAttack and the official one (PyTorch) on the same checkpoints and images, and compares them.
 
     git clone https://github.com/fra31/auto-attack /tmp/auto-attack
     pip install -r tests/autoattack/requirements.txt
@@ -7,8 +7,8 @@
         --dataset cifar10 --data-dir cifar-10-binary.tar.gz
 
 Prints markdown: the robust accuracy after each attack of AutoAttack's standard version, ours and the official one, the seconds
-both took, and what PyTorch thinks of our adversarial pictures. Progress goes to stderr. Exits 1 if an accuracy differs by more
-than --tolerance points, or if one of our pictures is not the adversarial example that our program says it is.
+both took, and how PyTorch classifies our adversarial images. Progress goes to stderr. Exits with 1 if an accuracy differs by more
+than --tolerance points, or if an image that our program reports as adversarial is not one.
 """
 import argparse
 import contextlib
@@ -31,7 +31,7 @@ ATTACKS = ["apgd-ce", "apgd-t", "fab-t", "square"]  # in the order in which both
 OFFICIAL_NORM = {"linf": "Linf", "l2": "L2", "l1": "L1"}
 USUAL_EPSILON = {"linf": "8/255", "l2": "0.5", "l1": "12"}
 REQUIRED = {"misclassified": "misclassified in PyTorch", "within_epsilon": "within epsilon", "in_range": "in [0,1]"}
-ROUNDING = 1e-6  # how far a float32 picture may lie outside the ball
+ROUNDING = 1e-6  # how far a float32 image may be outside the ball
 
 
 class Network(WideResNet):
@@ -47,7 +47,7 @@ class Network(WideResNet):
         missing, unknown = self.load_state_dict(weights, strict=False)
         missing = [name for name in missing if not name.endswith("num_batches_tracked")]
         if missing or unknown:
-            raise KeyError(f"lacks {missing}, has {unknown} besides")
+            raise KeyError(f"lacks {missing}, has the unexpected {unknown}")
         # Both make the official attacks faster: FAB's backward would also go to every weight, and oneDNN prefers this layout.
         self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
@@ -65,11 +65,11 @@ def load_network(path: Path) -> Network:
     try:
         return Network({name.removeprefix("model."): t for name, t in load_file(path).items() if name.startswith("model.")})
     except (KeyError, RuntimeError) as error:
-        sys.exit(f"{path}: not a wrn-D-W, the only kind of network known here: {error}")
+        sys.exit(f"{path}: not a wrn-D-W, the only kind of network that this script supports: {error}")
 
 
 def run_ours(args, model: Path, scratch: Path) -> tuple[dict, dict[str, torch.Tensor]]:
-    """Our program's report on one model, and the pictures it saved."""
+    """Our program's report on one model, and the images that it saved."""
     program = [str(args.attack_program)] if args.attack_program else ["cargo", "run", "--release", "--bin", "attack", "--"]
     settings = dict(model=model, dataset=args.dataset, limit=args.limit, attack="autoattack", norm=args.norm, epsilon=args.epsilon,
                     seed=0, device="cpu", threads=args.threads, json=scratch / "report.json", save=scratch / "pictures.safetensors")
@@ -84,7 +84,7 @@ def run_ours(args, model: Path, scratch: Path) -> tuple[dict, dict[str, torch.Te
 
 
 class Recorder:
-    """Stands in for the official logger: it is the only place where the accuracy after each attack comes out."""
+    """Replaces the official logger: only its messages contain the accuracy after each attack."""
 
     def __init__(self):
         self.clean, self.after, self.seconds, self.warnings = None, {}, {}, []
@@ -117,30 +117,30 @@ def run_official(args, network: Network, clean: torch.Tensor, labels: torch.Tens
         return recorder, time.perf_counter() - start
 
 
-def fill(pictures: int, clean: float, after: dict[str, float]) -> dict[str, float]:
+def fill(count: int, clean: float, after: dict[str, float]) -> dict[str, float]:
     """Accuracies, clean and after each attack; one that had nothing left to do is missing and leaves the accuracy as it was.
-    The official logger rounds to 0.01 %: back to whole pictures."""
+    The official logger rounds to 0.01 %: this rounds to whole images."""
     filled, last = {}, clean
     for name in ("clean", *ATTACKS):
         last = after.get(name, last)
-        filled[name] = 100 * round(pictures * last / 100) / pictures
+        filled[name] = 100 * round(count * last / 100) / count
     return filled
 
 
-def verify(args, network: Network, pictures: dict[str, torch.Tensor]) -> dict:
-    """Judges, of the pictures our program says are misclassified: PyTorch's prediction, the distance, the range."""
-    labels = pictures["labels"].long()
-    felled = pictures["predictions"].long() != labels
-    clean, adversarial, labels = pictures["clean"][felled], pictures["adversarial"][felled], labels[felled]
+def verify(args, network: Network, images: dict[str, torch.Tensor]) -> dict:
+    """Checks the images that our program reports as misclassified: PyTorch's prediction, the distance, the range."""
+    labels = images["labels"].long()
+    fooled = images["predictions"].long() != labels
+    clean, adversarial, labels = images["clean"][fooled], images["adversarial"][fooled], labels[fooled]
     with torch.no_grad():
         logits = torch.cat([network(part) for part in adversarial.split(args.batch)]) if len(labels) else torch.zeros(0, network.classes)
     own = logits.gather(1, labels[:, None]).squeeze(1)
     margin = logits.scatter(1, labels[:, None], -torch.inf).amax(1) - own  # above 0: misclassified
     shift = (adversarial.double() - clean.double()).flatten(1)
     distance = torch.linalg.vector_norm(shift, {"linf": torch.inf, "l2": 2, "l1": 1}[args.norm], dim=1)
-    # Asked this way round, a NaN fails.
+    # In this order of the comparison a NaN fails.
     return {
-        "felled": len(labels),
+        "reported": len(labels),
         "misclassified": int((logits.argmax(1) != labels).sum()),
         "within_epsilon": int((distance <= number(args.epsilon) + ROUNDING).sum()),
         "in_range": int(((adversarial >= 0) & (adversarial <= 1)).flatten(1).all(1).sum()),
@@ -154,23 +154,23 @@ def compare(args, model: Path) -> dict:
     if network.classes < 4:
         sys.exit(f"{model}: {network.classes} classes, but APGD-T's loss needs four")
     with tempfile.TemporaryDirectory() as scratch:
-        report, pictures = run_ours(args, model, Path(scratch))
+        report, images = run_ours(args, model, Path(scratch))
     result, = report["models"][0]["results"]
-    count = len(pictures["labels"])
+    count = len(images["labels"])
     ours = fill(count, 100 * result["clean"], {attack["name"]: 100 * attack["accuracy"] for attack in result["attacks"]})
-    recorder, seconds = run_official(args, network, pictures["clean"].contiguous(), pictures["labels"].long())
+    recorder, seconds = run_official(args, network, images["clean"].contiguous(), images["labels"].long())
     official = fill(count, recorder.clean, recorder.after)
-    checks = verify(args, network, pictures)
+    checks = verify(args, network, images)
 
     failures = [f"{name}: {ours[name] - official[name]:+.2f} points" for name in ours
                 if not abs(ours[name] - official[name]) <= args.tolerance + 1e-9]
-    failures += [f"only {checks[name]} of our {checks['felled']} adversarial pictures are {what}"
-                 for name, what in REQUIRED.items() if checks[name] != checks["felled"]]
-    if not abs(100 * (1 - checks["felled"] / count) - ours["square"]) <= 50 / count:
-        failures.append(f"{checks['felled']} of {count} are felled by the saved predictions, but the report leaves {ours['square']:.2f} %")
+    failures += [f"only {checks[name]} of our {checks['reported']} adversarial images are {what}"
+                 for name, what in REQUIRED.items() if checks[name] != checks["reported"]]
+    if not abs(100 * (1 - checks["reported"] / count) - ours["square"]) <= 50 / count:
+        failures.append(f"{checks['reported']} of {count} are misclassified by the saved predictions, but the report has a robust accuracy of {ours['square']:.2f} %")
     if not abs(result["epsilon"] - number(args.epsilon)) <= 1e-5:
         failures.append(f"our program attacked within {result['epsilon']}, not {args.epsilon}")
-    return {"model": str(model), "architecture": report["models"][0]["architecture"], "pictures": count, "device": report["device"],
+    return {"model": str(model), "architecture": report["models"][0]["architecture"], "images": count, "device": report["device"],
             "ours": ours, "official": official, "checks": checks, "failures": failures,
             "ours_seconds": result["seconds"], "official_seconds": seconds,
             "ours_attack_seconds": {attack["name"]: attack["seconds"] for attack in result["attacks"]},
@@ -186,7 +186,7 @@ def table(header: str, rows: list[list]) -> list[str]:
 
 def markdown(args, rows: list[dict]) -> str:
     commit = subprocess.run(["git", "-C", args.official, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    lines = [f"{args.dataset}, {rows[0]['pictures']} pictures, {args.norm} {args.epsilon}, seed 0, threads: {args.threads}; official: "
+    lines = [f"{args.dataset}, {rows[0]['images']} images, {args.norm} {args.epsilon}, seed 0, threads: {args.threads}; official: "
              f"auto-attack {commit or '(not a git clone)'} on PyTorch {torch.__version__}, batches of {args.batch}."]
     both = []
     for row in rows:  # train writes RUN/model.safetensors
@@ -198,7 +198,7 @@ def markdown(args, rows: list[dict]) -> str:
     lines += table("model | ours, s | official, s | ours / official",
                    [[name, f"{row['ours_seconds']:.1f}", f"{row['official_seconds']:.1f}",
                      f"{row['ours_seconds'] / row['official_seconds']:.2f}"] for name, row in both])
-    lines += table(" | ".join(["model", "our adversarial pictures", *REQUIRED.values(), "largest distance", "smallest margin"]),
+    lines += table(" | ".join(["model", "our adversarial images", *REQUIRED.values(), "largest distance", "smallest margin"]),
                    [[name, *(f"{value:.8g}" for value in row["checks"].values())] for name, row in both])
     notes = [f"- {name}, {who}: {flag}" for name, row in both for who in ("ours", "official") for flag in row[f"{who}_flags"]]
     return "\n".join([*lines, "", *notes, ""] if notes else [*lines, ""])
@@ -211,7 +211,7 @@ def main() -> int:
     parser.add_argument("--model", type=path, nargs="+", required=True, help="checkpoints of WideResNets")
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--data-dir", type=path)
-    parser.add_argument("--limit", type=int, default=1000, help="test pictures (1000)")
+    parser.add_argument("--limit", type=int, default=1000, help="test images (1000)")
     parser.add_argument("--norm", choices=OFFICIAL_NORM, default="linf")
     parser.add_argument("--epsilon", help="8/255 for linf, 0.5 for l2, 12 for l1")
     parser.add_argument("--threads", type=int, default=2, help="of either program (2)")
