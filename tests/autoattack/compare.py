@@ -6,9 +6,9 @@
     python3 tests/autoattack/compare.py --official /tmp/auto-attack --model runs/*/model.safetensors \\
         --dataset cifar10 --data-dir cifar-10-binary.tar.gz
 
-Prints markdown: the robust accuracy after each attack of AutoAttack's standard version, the time, both for our program and the
-official one, and PyTorch's evaluation of our adversarial images. Progress goes to stderr. Exits with 1 if an accuracy differs
-by more than --tolerance points, or if PyTorch does not confirm one of our adversarial examples.
+Prints markdown: the robust accuracy after each attack of AutoAttack's standard version, ours and the official one, the seconds
+both took, and how PyTorch classifies our adversarial images. Progress goes to stderr. Exits with 1 if an accuracy differs by more
+than --tolerance points, or if an image that our program reports as adversarial is not one.
 """
 import argparse
 import contextlib
@@ -18,94 +18,62 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import OrderedDict
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "fixtures"))
+from networks import WideResNet  # noqa: E402
+
 ATTACKS = ["apgd-ce", "apgd-t", "fab-t", "square"]  # in the order in which both programs run them
 OFFICIAL_NORM = {"linf": "Linf", "l2": "L2", "l1": "L1"}
 USUAL_EPSILON = {"linf": "8/255", "l2": "0.5", "l1": "12"}
 REQUIRED = {"misclassified": "misclassified in PyTorch", "within_epsilon": "within epsilon", "in_range": "in [0,1]"}
-ROUNDING = 1e-6  # largest accepted distance of a float32 image from the epsilon ball
+ROUNDING = 1e-6  # how far a float32 image may be outside the ball
 
 
-class Unit(nn.Module):
-    """A residual block: two 3 x 3 convolutions, each after batch normalization and ReLU. If the width changes, the skip connection
-    is a 1 x 1 convolution."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int):
-        super().__init__()
-        self.bn1 = nn.BatchNorm2d(inputs)
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        if inputs != outputs:
-            self.convShortcut = nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False)
-
-    def forward(self, x):
-        active = torch.relu(self.bn1(x))
-        skip = self.convShortcut(active) if hasattr(self, "convShortcut") else x
-        return skip + self.conv2(torch.relu(self.bn2(self.conv1(active))))
-
-
-def stage(units: int, inputs: int, outputs: int, stride: int) -> nn.Module:
-    layer = nn.Sequential(Unit(inputs, outputs, stride), *(Unit(outputs, outputs, 1) for _ in range(1, units)))
-    return nn.Sequential(OrderedDict(layer=layer))  # for the names block1.layer.0 ...
-
-
-class WideResNet(nn.Module):
-    """wrn-D-W in inference mode, from a checkpoint's tensors, whose shapes determine depth, width and classes."""
+class Network(WideResNet):
+    """wrn-D-W in inference mode, from a checkpoint's tensors; their shapes determine depth, width and classes."""
 
     def __init__(self, weights: dict[str, torch.Tensor]):
-        super().__init__()
-        self.mean, self.std = (weights.pop(f"normalize.{name}", default).reshape(-1, 1, 1)
-                               for name, default in (("mean", torch.zeros(1)), ("std", torch.ones(1))))
-        stem, inputs = weights["conv1.weight"].shape[:2]
-        widths = [stem, *(weights[f"block{s}.layer.0.conv1.weight"].shape[0] for s in (1, 2, 3))]
-        units = sum(bool(re.fullmatch(r"block1\.layer\.\d+\.conv1\.weight", name)) for name in weights)
-        self.classes = weights["fc.weight"].shape[0]
-        self.conv1 = nn.Conv2d(inputs, stem, 3, padding=1, bias=False)
-        self.block1 = stage(units, widths[0], widths[1], 1)
-        self.block2 = stage(units, widths[1], widths[2], 2)
-        self.block3 = stage(units, widths[2], widths[3], 2)
-        self.bn1 = nn.BatchNorm2d(widths[3])
-        self.fc = nn.Linear(widths[3], self.classes)
+        mean, std = (weights.pop(f"normalize.{name}", default).reshape(-1, 1, 1)
+                     for name, default in (("mean", torch.zeros(1)), ("std", torch.ones(1))))
+        blocks = sum(bool(re.fullmatch(r"block1\.layer\.\d+\.conv1\.weight", name)) for name in weights)
+        classes, width = weights["fc.weight"].shape[0], weights["block1.layer.0.conv1.weight"].shape[0]
+        super().__init__(6 * blocks + 4, width // 16, classes)
+        self.classes, self.mean, self.std = classes, mean, std
         missing, unknown = self.load_state_dict(weights, strict=False)
         missing = [name for name in missing if not name.endswith("num_batches_tracked")]
         if missing or unknown:
-            raise KeyError(f"lacks {missing}, has {unknown} besides")
-        # Both make the official attacks faster: FAB needs no gradients of the weights, and oneDNN prefers this layout.
+            raise KeyError(f"lacks {missing}, has the unexpected {unknown}")
+        # Both make the official attacks faster: FAB's backward would also go to every weight, and oneDNN prefers this layout.
         self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
     def forward(self, x):
-        x = self.conv1((x - self.mean) / self.std)
-        x = self.block3(self.block2(self.block1(x)))
-        return self.fc(torch.relu(self.bn1(x)).mean((2, 3)))
+        return super().forward((x - self.mean) / self.std)
 
 
 def number(text: str) -> float:
-    """Parses a fraction (8/255) or a decimal number (0.5)."""
+    """8/255, 0.5"""
     over, _, under = text.partition("/")
     return float(over) / float(under or 1)
 
 
-def load_network(path: Path) -> WideResNet:
+def load_network(path: Path) -> Network:
     try:
-        return WideResNet({name.removeprefix("model."): t for name, t in load_file(path).items() if name.startswith("model.")})
+        return Network({name.removeprefix("model."): t for name, t in load_file(path).items() if name.startswith("model.")})
     except (KeyError, RuntimeError) as error:
-        sys.exit(f"{path}: not a wrn-D-W, the only supported architecture: {error}")
+        sys.exit(f"{path}: not a wrn-D-W, the only kind of network that this script supports: {error}")
 
 
 def run_ours(args, model: Path, scratch: Path) -> tuple[dict, dict[str, torch.Tensor]]:
-    """Returns our program's report on one model, and the images it saved."""
+    """Our program's report on one model, and the images that it saved."""
     program = [str(args.attack_program)] if args.attack_program else ["cargo", "run", "--release", "--bin", "attack", "--"]
     settings = dict(model=model, dataset=args.dataset, limit=args.limit, attack="autoattack", norm=args.norm, epsilon=args.epsilon,
                     seed=0, device="cpu", threads=args.threads, json=scratch / "report.json", save=scratch / "pictures.safetensors")
-    if args.data_dir:  # a generated data set has none
+    if args.data_dir:  # a generated set has none
         settings["data-dir"] = args.data_dir
     command = [*program, *(word for name, value in settings.items() for word in (f"--{name}", str(value)))]
     print("+", *command, file=sys.stderr, flush=True)
@@ -116,7 +84,7 @@ def run_ours(args, model: Path, scratch: Path) -> tuple[dict, dict[str, torch.Te
 
 
 class Recorder:
-    """Replaces the official logger, which is the only place where the accuracy after each attack is available."""
+    """Replaces the official logger: only its messages contain the accuracy after each attack."""
 
     def __init__(self):
         self.clean, self.after, self.seconds, self.warnings = None, {}, {}, []
@@ -134,14 +102,14 @@ class Recorder:
             self.warnings.append(line)
 
 
-def run_official(args, network: WideResNet, clean: torch.Tensor, labels: torch.Tensor) -> tuple[Recorder, float]:
+def run_official(args, network: Network, clean: torch.Tensor, labels: torch.Tensor) -> tuple[Recorder, float]:
     from autoattack import AutoAttack  # found in --official
     recorder = Recorder()
     with contextlib.redirect_stdout(sys.stderr):
         auto = AutoAttack(network, norm=OFFICIAL_NORM[args.norm], eps=number(args.epsilon), version="standard",
                           device="cpu", seed=0)
         auto.logger = auto.apgd.logger = auto.apgd_targeted.logger = recorder
-        # The targets are the next likely classes. The official code fails if there are fewer classes than it expects.
+        # The targets are the classes next in line; the official code fails where there are fewer of them than it counts on.
         for attack in (auto.apgd_targeted, auto.fab):
             attack.n_target_classes = min(attack.n_target_classes, network.classes - 1)
         start = time.perf_counter()
@@ -149,30 +117,30 @@ def run_official(args, network: WideResNet, clean: torch.Tensor, labels: torch.T
         return recorder, time.perf_counter() - start
 
 
-def fill(pictures: int, clean: float, after: dict[str, float]) -> dict[str, float]:
-    """Returns the clean accuracy and the accuracy after each attack. An attack without remaining images is missing and does not
-    change the accuracy. The official logger rounds to 0.01 %; this function rounds to whole images."""
+def fill(count: int, clean: float, after: dict[str, float]) -> dict[str, float]:
+    """Accuracies, clean and after each attack; one that had nothing left to do is missing and leaves the accuracy as it was.
+    The official logger rounds to 0.01 %: this rounds to whole images."""
     filled, last = {}, clean
     for name in ("clean", *ATTACKS):
         last = after.get(name, last)
-        filled[name] = 100 * round(pictures * last / 100) / pictures
+        filled[name] = 100 * round(count * last / 100) / count
     return filled
 
 
-def verify(args, network: WideResNet, pictures: dict[str, torch.Tensor]) -> dict:
-    """Checks the images that our program reports as misclassified: PyTorch's prediction, the distance and the range."""
-    labels = pictures["labels"].long()
-    felled = pictures["predictions"].long() != labels
-    clean, adversarial, labels = pictures["clean"][felled], pictures["adversarial"][felled], labels[felled]
+def verify(args, network: Network, images: dict[str, torch.Tensor]) -> dict:
+    """Checks the images that our program reports as misclassified: PyTorch's prediction, the distance, the range."""
+    labels = images["labels"].long()
+    fooled = images["predictions"].long() != labels
+    clean, adversarial, labels = images["clean"][fooled], images["adversarial"][fooled], labels[fooled]
     with torch.no_grad():
         logits = torch.cat([network(part) for part in adversarial.split(args.batch)]) if len(labels) else torch.zeros(0, network.classes)
     own = logits.gather(1, labels[:, None]).squeeze(1)
     margin = logits.scatter(1, labels[:, None], -torch.inf).amax(1) - own  # above 0: misclassified
     shift = (adversarial.double() - clean.double()).flatten(1)
     distance = torch.linalg.vector_norm(shift, {"linf": torch.inf, "l2": 2, "l1": 1}[args.norm], dim=1)
-    # With this order of the comparison, a NaN fails.
+    # In this order of the comparison a NaN fails.
     return {
-        "felled": len(labels),
+        "reported": len(labels),
         "misclassified": int((logits.argmax(1) != labels).sum()),
         "within_epsilon": int((distance <= number(args.epsilon) + ROUNDING).sum()),
         "in_range": int(((adversarial >= 0) & (adversarial <= 1)).flatten(1).all(1).sum()),
@@ -186,23 +154,23 @@ def compare(args, model: Path) -> dict:
     if network.classes < 4:
         sys.exit(f"{model}: {network.classes} classes, but APGD-T's loss needs four")
     with tempfile.TemporaryDirectory() as scratch:
-        report, pictures = run_ours(args, model, Path(scratch))
+        report, images = run_ours(args, model, Path(scratch))
     result, = report["models"][0]["results"]
-    count = len(pictures["labels"])
+    count = len(images["labels"])
     ours = fill(count, 100 * result["clean"], {attack["name"]: 100 * attack["accuracy"] for attack in result["attacks"]})
-    recorder, seconds = run_official(args, network, pictures["clean"].contiguous(), pictures["labels"].long())
+    recorder, seconds = run_official(args, network, images["clean"].contiguous(), images["labels"].long())
     official = fill(count, recorder.clean, recorder.after)
-    checks = verify(args, network, pictures)
+    checks = verify(args, network, images)
 
     failures = [f"{name}: {ours[name] - official[name]:+.2f} points" for name in ours
                 if not abs(ours[name] - official[name]) <= args.tolerance + 1e-9]
-    failures += [f"only {checks[name]} of our {checks['felled']} adversarial pictures are {what}"
-                 for name, what in REQUIRED.items() if checks[name] != checks["felled"]]
-    if not abs(100 * (1 - checks["felled"] / count) - ours["square"]) <= 50 / count:
-        failures.append(f"{checks['felled']} of {count} are felled by the saved predictions, but the report leaves {ours['square']:.2f} %")
+    failures += [f"only {checks[name]} of our {checks['reported']} adversarial images are {what}"
+                 for name, what in REQUIRED.items() if checks[name] != checks["reported"]]
+    if not abs(100 * (1 - checks["reported"] / count) - ours["square"]) <= 50 / count:
+        failures.append(f"{checks['reported']} of {count} are misclassified by the saved predictions, but the report has a robust accuracy of {ours['square']:.2f} %")
     if not abs(result["epsilon"] - number(args.epsilon)) <= 1e-5:
         failures.append(f"our program attacked within {result['epsilon']}, not {args.epsilon}")
-    return {"model": str(model), "architecture": report["models"][0]["architecture"], "pictures": count, "device": report["device"],
+    return {"model": str(model), "architecture": report["models"][0]["architecture"], "images": count, "device": report["device"],
             "ours": ours, "official": official, "checks": checks, "failures": failures,
             "ours_seconds": result["seconds"], "official_seconds": seconds,
             "ours_attack_seconds": {attack["name"]: attack["seconds"] for attack in result["attacks"]},
@@ -211,14 +179,14 @@ def compare(args, model: Path) -> dict:
 
 
 def table(header: str, rows: list[list]) -> list[str]:
-    """Formats a table with text aligned left and numbers aligned right."""
+    """Text to the left, numbers to the right."""
     align = ["---" if name in ("model", "attack") else "---:" for name in header.split(" | ")]
     return ["", *("| " + " | ".join(map(str, cells)) + " |" for cells in (header.split(" | "), align, *rows))]
 
 
 def markdown(args, rows: list[dict]) -> str:
     commit = subprocess.run(["git", "-C", args.official, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    lines = [f"{args.dataset}, {rows[0]['pictures']} pictures, {args.norm} {args.epsilon}, seed 0, threads: {args.threads}; official: "
+    lines = [f"{args.dataset}, {rows[0]['images']} images, {args.norm} {args.epsilon}, seed 0, threads: {args.threads}; official: "
              f"auto-attack {commit or '(not a git clone)'} on PyTorch {torch.__version__}, batches of {args.batch}."]
     both = []
     for row in rows:  # train writes RUN/model.safetensors
@@ -230,7 +198,7 @@ def markdown(args, rows: list[dict]) -> str:
     lines += table("model | ours, s | official, s | ours / official",
                    [[name, f"{row['ours_seconds']:.1f}", f"{row['official_seconds']:.1f}",
                      f"{row['ours_seconds'] / row['official_seconds']:.2f}"] for name, row in both])
-    lines += table(" | ".join(["model", "our adversarial pictures", *REQUIRED.values(), "largest distance", "smallest margin"]),
+    lines += table(" | ".join(["model", "our adversarial images", *REQUIRED.values(), "largest distance", "smallest margin"]),
                    [[name, *(f"{value:.8g}" for value in row["checks"].values())] for name, row in both])
     notes = [f"- {name}, {who}: {flag}" for name, row in both for who in ("ours", "official") for flag in row[f"{who}_flags"]]
     return "\n".join([*lines, "", *notes, ""] if notes else [*lines, ""])
@@ -243,7 +211,7 @@ def main() -> int:
     parser.add_argument("--model", type=path, nargs="+", required=True, help="checkpoints of WideResNets")
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--data-dir", type=path)
-    parser.add_argument("--limit", type=int, default=1000, help="test pictures (1000)")
+    parser.add_argument("--limit", type=int, default=1000, help="test images (1000)")
     parser.add_argument("--norm", choices=OFFICIAL_NORM, default="linf")
     parser.add_argument("--epsilon", help="8/255 for linf, 0.5 for l2, 12 for l1")
     parser.add_argument("--threads", type=int, default=2, help="of either program (2)")

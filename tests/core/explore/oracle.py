@@ -3,11 +3,13 @@
 
     pip install -r tests/autoattack/requirements.txt
     python3 tests/core/explore/oracle.py
+        --out DIR writes the file to DIR
 
-Six drawn shapes and their adversarial twins (PGD, L-inf 8/255) go through public/models/otjr.safetensors. The fixture holds both,
-the shift of every layer, the principal components of all latents with the classes of their plane, the sliced transport of the
-logits, and input gradients along its directions. Values are stored in float32; numbers of pictures and classes too.
+public/models/otjr.safetensors classifies six generated shapes and their adversarial images (PGD, L-infinity, 8/255). The fixture
+contains both, the shift of every layer, the principal components of all latents with the predicted classes of their plane, the
+sliced transport of the logits, and the input gradients along its directions. Everything is stored in float32, also indices.
 """
+import argparse
 import sys
 from pathlib import Path
 
@@ -17,10 +19,10 @@ from safetensors.numpy import save_file
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "autoattack"))
-from compare import WideResNet, load_network  # noqa: E402
+from compare import Network, load_network  # noqa: E402
 
 SEED, PROJECTIONS, CELLS, EPSILON = 7, 16, 16, 8 / 255
-SHAPES = {  # label: what lies inside, in units of the radius
+SHAPES = {  # label: which points are inside, in units of the radius
     0: lambda u, v: u * u + v * v < 0.72,
     1: lambda u, v: (u * u + v * v > 0.3) & (u * u + v * v < 0.95),
     2: lambda u, v: np.maximum(abs(u), abs(v)) < 0.78,
@@ -31,18 +33,18 @@ SHAPES = {  # label: what lies inside, in units of the radius
 
 
 def draw(rng: np.random.Generator, inside) -> np.ndarray:
-    """A shape of one colour on a shaded ground of another, [3, 32, 32], multiples of 1/255."""
+    """A shape of one color on a shaded background of another, [3, 32, 32], in multiples of 1/255."""
     y, x = np.mgrid[:32, :32]
-    ground, colour = rng.uniform(0.15, 0.35, (3, 1, 1)), rng.uniform(0.6, 0.9, (3, 1, 1))
+    background, color = rng.uniform(0.15, 0.35, (3, 1, 1)), rng.uniform(0.6, 0.9, (3, 1, 1))
     if rng.random() < 0.5:
-        ground, colour = colour, ground
-    centre, radius = rng.uniform(14, 18, 2), rng.uniform(9, 12)
-    mask = inside((x - centre[0]) / radius, (y - centre[1]) / radius)
-    picture = np.where(mask, colour, ground + 0.002 * (x - 16)) + rng.uniform(-0.01, 0.01, (3, 32, 32))
-    return (np.round(picture.clip(0, 1) * 255) / 255).astype(np.float32)
+        background, color = color, background
+    center, radius = rng.uniform(14, 18, 2), rng.uniform(9, 12)
+    mask = inside((x - center[0]) / radius, (y - center[1]) / radius)
+    image = np.where(mask, color, background + 0.002 * (x - 16)) + rng.uniform(-0.01, 0.01, (3, 32, 32))
+    return (np.round(image.clip(0, 1) * 255) / 255).astype(np.float32)
 
 
-def record(net: WideResNet, x: torch.Tensor) -> dict[str, np.ndarray]:
+def record(net: Network, x: torch.Tensor) -> dict[str, np.ndarray]:
     """Every layer's output under its name, in order, from pixels to logits."""
     layers = {"pixels": x}
     hooks = [net.conv1.register_forward_hook(lambda _, inputs, output: layers.update(conv1=output))]
@@ -58,7 +60,7 @@ def record(net: WideResNet, x: torch.Tensor) -> dict[str, np.ndarray]:
     return {name: layer.numpy() for name, layer in layers.items()}
 
 
-def attack(net: WideResNet, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def attack(net: Network, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """PGD-10 on the cross-entropy, rounded to float32."""
     x_adv = x.clone()
     for _ in range(10):
@@ -68,7 +70,7 @@ def attack(net: WideResNet, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return x_adv.float().double()
 
 
-def pictures_gradient(net: WideResNet, x: torch.Tensor, v: np.ndarray) -> np.ndarray:
+def input_gradient(net: Network, x: torch.Tensor, v: np.ndarray) -> np.ndarray:
     """d(v_i . z_i)/dx_i"""
     x = x.clone().requires_grad_(True)
     return torch.autograd.grad((net(x) * torch.from_numpy(v)).sum(), x)[0].numpy()
@@ -87,7 +89,7 @@ def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def transport(z: np.ndarray, a: np.ndarray, theta: np.ndarray) -> dict[str, np.ndarray]:
-    """Matching by rank on each line theta[:, k]."""
+    """The transport that matches equal ranks on each line theta[:, k]."""
     clean, attacked = z @ theta, a @ theta  # [B, K]
     clean_order, attacked_order = clean.argsort(0, kind="stable"), attacked.argsort(0, kind="stable")
     delta = np.zeros_like(clean)
@@ -101,24 +103,27 @@ def transport(z: np.ndarray, a: np.ndarray, theta: np.ndarray) -> dict[str, np.n
 
 
 def principal(points: np.ndarray) -> dict[str, np.ndarray]:
-    """The first two right singular vectors of the centred points, the largest entry of each positive."""
+    """The first two right singular vectors of the centerd points, the largest entry of each positive."""
     mean = points.mean(0)
     _, values, axes = np.linalg.svd(points - mean, full_matrices=False)
     axes = axes[:2] * np.sign(axes[[0, 1], abs(axes[:2]).argmax(1)])[:, None]
     return {"mean": mean, "axes": axes, "explained": values[:2] ** 2 / (values**2).sum(), "points": (points - mean) @ axes.T}
 
 
-def regions(net: WideResNet, plane: dict[str, np.ndarray], low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """The class of the middle of each cell, rows along the second axis."""
+def regions(net: Network, plane: dict[str, np.ndarray], low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """The predicted class at the center of each cell; rows are along the second axis."""
     steps = low + (high - low) * (np.arange(CELLS)[:, None] + 0.5) / CELLS  # [CELLS, 2]
     u, v = np.meshgrid(steps[:, 0], steps[:, 1])
     latents = plane["mean"] + u[..., None] * plane["axes"][0] + v[..., None] * plane["axes"][1]
     logits = np.sort(net.fc(torch.from_numpy(latents)).detach().numpy(), axis=-1)
-    assert (logits[..., -1] - logits[..., -2]).min() > 1e-3, "a cell lies on a boundary: choose other bounds"
+    assert (logits[..., -1] - logits[..., -2]).min() > 1e-3, "the center of a cell is on a decision boundary: choose other bounds"
     return net.fc(torch.from_numpy(latents)).argmax(-1).numpy()
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=ROOT / "tests/fixtures", metavar="DIR")
+    path = parser.parse_args().out / "explore.safetensors"
     rng = np.random.default_rng(SEED)
     net = load_network(ROOT / "public/models/otjr.safetensors").double()
     y = torch.tensor(list(SHAPES))
@@ -131,8 +136,8 @@ def main():
     theta = rng.uniform(-1, 1, (z.shape[1], PROJECTIONS))
     theta = (theta / np.linalg.norm(theta, axis=0)).astype(np.float32).astype(np.float64)
     moved = transport(z, a, theta)
-    gradient = pictures_gradient(net, x, moved["direction"])
-    single = pictures_gradient(load_network(ROOT / "public/models/otjr.safetensors"), x.float(), moved["direction"].astype(np.float32))
+    gradient = input_gradient(net, x, moved["direction"])
+    single = input_gradient(load_network(ROOT / "public/models/otjr.safetensors"), x.float(), moved["direction"].astype(np.float32))
     print(f"float32 gradients differ by {abs(single - gradient).max() / abs(gradient).max():.1e}")
     plane = principal(np.concatenate([clean["latent"], attacked["latent"]]))
     low, high = plane["points"].min(0) - 1, plane["points"].max(0) + 1
@@ -149,7 +154,6 @@ def main():
         **{f"transport.{name}": value for name, value in moved.items()},
         **{f"pca.{name}": value for name, value in plane.items()},
     }
-    path = ROOT / "tests/fixtures/explore.safetensors"
     save_file({name: np.ascontiguousarray(value, dtype=np.float32) for name, value in arrays.items()}, path)
     print(f"{path}: {path.stat().st_size} bytes; layers {list(clean)}; explained {plane['explained']}; L_SW {moved['value']}")
 
