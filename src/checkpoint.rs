@@ -85,6 +85,9 @@ impl Checkpoint {
     }
 
     /// Returns the bytes of a float32 safetensors file. Equal checkpoints have equal bytes.
+    ///
+    /// # Panics
+    /// If the number of values of an array does not match its shape.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.serialize(false).expect("float32 needs no conversion")
     }

@@ -20,6 +20,9 @@ use crate::{
 ///
 /// # Errors
 /// If `half` is set and a weight is outside the range of float16.
+///
+/// # Panics
+/// If the archive would have 4 GiB or more.
 pub fn write(arrays: &Arrays, metadata: &BTreeMap<String, String>, half: bool) -> Result<Vec<u8>, Error> {
     let mut encoded = Vec::with_capacity(arrays.len());
     for (name, array) in arrays {

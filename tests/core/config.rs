@@ -61,7 +61,7 @@ tests! {
             ("steps", "0", "between 1 and 10000"),
             ("steps", "2.5", "a whole number"),
             ("norm", "l3", "one of linf, l2, l1"),
-            ("color", "red", "no such setting"),
+            ("color", "red", "unknown setting"),
         ] {
             let error = config.set(key, value).unwrap_err().to_string();
             assert!(error.contains(problem) && error.contains(key) && error.contains(value), "{error}");
