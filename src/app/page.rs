@@ -8,13 +8,14 @@ use crate::app::{
     browser::{dom, service_worker},
     components::{
         attack::{
-            attack_settings::Controls, attack_trace::Path, backend_check::CheckTable, batch_attack::BatchAttackPanel,
-            class_probabilities::Probabilities, comparison_table::Beside, images::Images, verdict::Sentence,
+            attack_settings::AttackSettings, attack_trace::AttackTrace, backend_check::BackendCheckTable,
+            batch_attack::BatchAttackPanel, class_probabilities::ClassProbabilities, comparison_table::ComparisonTable,
+            images::AttackImages, verdict::VerdictLine,
         },
-        explorer::Views,
-        layout::{header::Header, notices::Notices, tour_panel::Guide},
-        picker::{crop_editor::Framing, drop_zone, toolbar::Toolbar, uploads::Tray},
-        training::Trainer,
+        explorer::Explorer,
+        layout::{header::Header, notices::Notices, tour_panel::TourPanel},
+        picker::{crop_editor::CropEditor, drop_zone, toolbar::Toolbar, uploads::Uploads},
+        training::TrainingSection,
     },
     domain::action::UserAction,
     runtime::context::AppContext,
@@ -71,7 +72,7 @@ fn App(ctx: AppContext) -> impl IntoView {
     Effect::new(move |kept: Option<bool>| {
         let now = attacked.get();
         if now && kept != Some(true) {
-            spawn_local(service_worker::keep());
+            spawn_local(service_worker::cache_page());
         }
         now || kept == Some(true)
     });
@@ -79,20 +80,20 @@ fn App(ctx: AppContext) -> impl IntoView {
     view! {
         <Header/>
         <main>
-            <Guide/>
-            <Sentence/>
+            <TourPanel/>
+            <VerdictLine/>
             <Toolbar/>
-            <Tray/>
-            <Framing/>
+            <Uploads/>
+            <CropEditor/>
             <div class="bench">
-                {move || images.get().then(|| view! { <Images/> })}
-                {move || probabilities.get().then(|| view! { <Probabilities/> })}
-                {move || controls.get().then(|| view! { <Controls/> })}
+                {move || images.get().then(|| view! { <AttackImages/> })}
+                {move || probabilities.get().then(|| view! { <ClassProbabilities/> })}
+                {move || controls.get().then(|| view! { <AttackSettings/> })}
             </div>
-            {move || controls.get().then(|| view! { <Beside/><Views/> })}
-            {move || controls.get().then(|| view! { <div class="below"><Path/><BatchAttackPanel/></div> })}
-            {move || trainer.get().then(|| view! { <Trainer/> })}
-            <CheckTable/>
+            {move || controls.get().then(|| view! { <ComparisonTable/><Explorer/> })}
+            {move || controls.get().then(|| view! { <div class="below"><AttackTrace/><BatchAttackPanel/></div> })}
+            {move || trainer.get().then(|| view! { <TrainingSection/> })}
+            <BackendCheckTable/>
         </main>
         <footer>
             <p>

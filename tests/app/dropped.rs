@@ -1,17 +1,17 @@
 //! What is dropped, pasted or typed, as addresses.
 
-use otjr::app::domain::image_url::{Address, addresses, data, unreachable};
+use otjr::app::domain::image_url::{ImageUrl, decode_data_url, fetch_error, image_urls};
 
-fn web(address: &str) -> Address {
-    Address::Web(address.into())
+fn web(address: &str) -> ImageUrl {
+    ImageUrl::Web(address.into())
 }
 
 #[test]
 fn the_list_comes_first_then_the_image_in_the_html_then_the_text() {
     let html = r#"<meta charset="utf-8"><a href="https://a.example/page"><IMG data-src='x' alt="1 > 0" Src="https://b.example/p.jpg?a=1&amp;b=2"></a>"#;
-    let all = addresses("# from a page\r\nhttps://a.example/page\r\n", html, "https://c.example/\n");
+    let all = image_urls("# from a page\r\nhttps://a.example/page\r\n", html, "https://c.example/\n");
     assert_eq!(all, [web("https://a.example/page"), web("https://b.example/p.jpg?a=1&b=2"), web("https://c.example/")]);
-    let same = addresses("https://a.example/p.png", "", " https://a.example/p.png ");
+    let same = image_urls("https://a.example/p.png", "", " https://a.example/p.png ");
     assert_eq!(same, [web("https://a.example/p.png")]);
 }
 
@@ -33,10 +33,10 @@ fn html_is_read_as_browsers_write_it() {
         ("ä<img ö=ü src=https://a.example/ß.png>", Some("https://a.example/ß.png")),
         ("<img src='javascript:alert(1)'>", None),
     ] {
-        assert_eq!(addresses("", html, ""), Vec::from_iter(source.map(web)), "{html}");
+        assert_eq!(image_urls("", html, ""), Vec::from_iter(source.map(web)), "{html}");
     }
-    let inline = addresses("", "<img src='data:image/png;base64,AAAA'>", "");
-    assert_eq!(inline, [Address::Data("data:image/png;base64,AAAA".into())]);
+    let inline = image_urls("", "<img src='data:image/png;base64,AAAA'>", "");
+    assert_eq!(inline, [ImageUrl::Data("data:image/png;base64,AAAA".into())]);
 }
 
 #[test]
@@ -44,12 +44,12 @@ fn text_is_an_address_only_if_it_is_nothing_else() {
     for text in
         ["", "hello", "see https://a.example/p.png there", "file:///etc/passwd", "blob:https://a/b", "https://", "ä"]
     {
-        assert_eq!(addresses("", "", text), [], "{text}");
+        assert_eq!(image_urls("", "", text), [], "{text}");
     }
-    assert_eq!(Address::typed(" a.example/p.png "), Some(web("https://a.example/p.png")));
-    assert_eq!(Address::typed("http://127.0.0.1:8000/p.png"), Some(web("http://127.0.0.1:8000/p.png")));
+    assert_eq!(ImageUrl::parse_typed(" a.example/p.png "), Some(web("https://a.example/p.png")));
+    assert_eq!(ImageUrl::parse_typed("http://127.0.0.1:8000/p.png"), Some(web("http://127.0.0.1:8000/p.png")));
     for text in ["cat", "javascript:a.b", "a b.c", "ftp://a.example/p.png"] {
-        assert_eq!(Address::typed(text), None, "{text}");
+        assert_eq!(ImageUrl::parse_typed(text), None, "{text}");
     }
 }
 
@@ -76,10 +76,10 @@ fn data_addresses_hold_bytes() {
         ("data:,a%20b", b"a b"),
         ("data:image/png;base64,", b""),
     ] {
-        assert_eq!(data(address).as_deref(), Ok(bytes), "{address}");
+        assert_eq!(decode_data_url(address).as_deref(), Ok(bytes), "{address}");
     }
     for damaged in ["data:image/png;base64", "data:;base64,A", "data:;base64,AA*A", "data:;base64,A=AA"] {
-        assert!(data(damaged).unwrap_err().contains("damaged"), "{damaged}");
+        assert!(decode_data_url(damaged).unwrap_err().contains("damaged"), "{damaged}");
     }
 }
 
@@ -93,7 +93,7 @@ fn an_address_that_gives_nothing_says_why_and_what_to_do() {
         ("time", "in time"),
         ("refused", "does not allow other pages"),
     ] {
-        let text = unreachable("https://a.example/p.png", why);
+        let text = fetch_error("https://a.example/p.png", why);
         assert!(text.starts_with("https://a.example/p.png could not be fetched"), "{text}");
         assert!(text.contains(part) && text.contains("drop the file") && text.contains("paste"), "{text}");
     }

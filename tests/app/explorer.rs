@@ -71,7 +71,7 @@ fn the_other_models_are_attacked_alike_and_compared() {
     assert!(cell(1, 1).is_some_and(|c| c.fooled && c.class == "ring"));
     assert!(cell(0, 1).is_some_and(|c| !c.fooled && c.p == 0.5), "transfer");
     assert!(cell(1, 0).is_some_and(|c| !c.fooled && c.p == 0.6), "the other way");
-    let words = comparison::words(&rows);
+    let words = comparison::caption(&rows);
     assert!(words.starts_with("Attacked in turn, the standard model falls, the robust model holds;"), "{words}");
     let kept = "the image made against the standard model does not fool the robust model (disc, 50 %)";
     assert!(words.contains(kept), "{words}");
@@ -79,9 +79,9 @@ fn the_other_models_are_attacked_alike_and_compared() {
     let mut fools = rows.clone();
     fools[1].attacked[0].as_mut().unwrap().fooled = true;
     assert!(
-        comparison::words(&fools).contains("the image made against the robust model fools the standard model"),
+        comparison::caption(&fools).contains("the image made against the robust model fools the standard model"),
         "{}",
-        comparison::words(&fools)
+        comparison::caption(&fools)
     );
 }
 
@@ -101,13 +101,16 @@ fn an_attack_can_be_rewound() {
     user(&mut state, UserAction::OpenView(None));
     let [Effect::Send(Command::Explore { id, .. })] = tasks[..] else { panic!("{tasks:?}") };
     receive(&mut state, Event::ProbeCancelled { id });
-    let outcome = state.shown().unwrap().pixels.to_vec();
-    assert_eq!(rewind::words(&state), "");
+    let outcome = state.displayed_image().unwrap().pixels.to_vec();
+    assert_eq!(rewind::step_label(&state), "");
     let tasks = user(&mut state, UserAction::Rewind(10));
     let [Effect::Send(Command::Explore { id, slot: Slot::Robust, probe: Probe::AttackSteps })] = tasks[..] else {
         panic!("{tasks:?}")
     };
-    assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&outcome[..], "not known yet"));
+    assert_eq!(
+        (state.displayed_image().unwrap().pixels, rewind::step_label(&state).as_str()),
+        (&outcome[..], "not known yet")
+    );
     let original = state.image.as_ref().unwrap().to_unit_range();
     let moment = |step: usize| AttackStep {
         attack: if step == 0 { String::new() } else { "pgd".into() },
@@ -122,14 +125,17 @@ fn an_attack_can_be_rewound() {
         Event::ProbeProgress { id, slot: Slot::Robust, probe: Probe::AttackSteps, result: answer, finished: true },
     );
     assert_eq!(
-        (state.shown().unwrap().probabilities, rewind::words(&state).as_str()),
+        (state.displayed_image().unwrap().probabilities, rewind::step_label(&state).as_str()),
         (&[0.8, 0.2, 0.0][..], "at step 2 of 20")
     );
-    assert!((state.moved().unwrap()[0] - 2.0 / 255.0).abs() < 1e-6);
+    assert!((state.perturbation_norms().unwrap()[0] - 2.0 / 255.0).abs() < 1e-6);
     assert_eq!(user(&mut state, UserAction::Rewind(0)), [], "it is known");
-    assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&original[..], "before the attack"));
+    assert_eq!(
+        (state.displayed_image().unwrap().pixels, rewind::step_label(&state).as_str()),
+        (&original[..], "before the attack")
+    );
     assert_eq!(user(&mut state, UserAction::Rewind(STOPS)), []);
-    assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&outcome[..], ""));
+    assert_eq!((state.displayed_image().unwrap().pixels, rewind::step_label(&state).as_str()), (&outcome[..], ""));
     // A file is made of what is in view, which is no longer the outcome.
     user(&mut state, UserAction::Rewind(5));
     assert_eq!(user(&mut state, UserAction::Save(AttackImage::Adversarial)), []);
@@ -142,7 +148,10 @@ fn an_attack_can_be_rewound() {
     let again = attacked(state.attack.id, false, result([0.9, 0.05, 0.05], false));
     receive(&mut state, again);
     user(&mut state, UserAction::Rewind(5));
-    assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&outcome[..], "not known yet"));
+    assert_eq!(
+        (state.displayed_image().unwrap().pixels, rewind::step_label(&state).as_str()),
+        (&outcome[..], "not known yet")
+    );
 }
 
 /// A layer that the model in view does not have can be left again, and nobody is asked for it.
@@ -224,11 +233,11 @@ fn the_open_view_is_asked_for_each_model_and_again_after_another_attack() {
     assert_eq!(third.2, Probe::Embedding);
     user(&mut state, UserAction::Set("epsilon", "4/255".into()));
     let (id, _) = attack_of(&state.apply(Msg::AttackTimerFired));
-    let before = state.explored.clone();
+    let before = state.explorer.clone();
     receive(&mut state, answer(third, true));
-    assert_eq!(state.explored, before);
+    assert_eq!(state.explorer, before);
     // What is known stays in view until there is something newer.
-    assert!(state.known(Slot::Robust, &Probe::Layers).is_some_and(|known| known.attack < id));
+    assert!(state.cached_answer(Slot::Robust, &Probe::Layers).is_some_and(|known| known.attack < id));
     assert!(state.hash().contains("view=embedding"));
     assert_eq!(Permalink::parse(&state.hash()).0.view, Some(ExplorerView::Embedding));
 }
@@ -243,7 +252,7 @@ fn every_step_of_the_tour_is_an_address() {
     let (mut state, _) = State::new(&Step::hash(4));
     assert!(!state.hash_without_tour().contains("tour"));
     user(&mut state, UserAction::Navigate(Step::hash(5)));
-    assert_eq!((state.link.tour, state.link.view), (Some(5), Some(ExplorerView::Embedding)));
+    assert_eq!((state.permalink.tour, state.permalink.view), (Some(5), Some(ExplorerView::Embedding)));
 }
 
 /// What a step of the tour does not speak of stays as it was, and so does what no address can carry.
@@ -251,14 +260,14 @@ fn every_step_of_the_tour_is_an_address() {
 fn the_tour_takes_nothing_away() {
     let mut state = attacking("#model=ce&sample=7&backend=cpu&train.objective=sw");
     user(&mut state, UserAction::Navigate(Step::hash(1)));
-    let link = &state.link;
+    let link = &state.permalink;
     assert_eq!(
         (link.tour, link.sample, link.backend, link.train.objective),
         (Some(1), 7, BackendPreference::Cpu, Objective::Sw)
     );
     let whole = "#model=ce&sample=3&backend=auto&train.objective=ce&tour=2";
     user(&mut state, UserAction::Navigate(whole.into()));
-    let link = &state.link;
+    let link = &state.permalink;
     assert_eq!(
         (link.sample, link.backend, link.train.objective),
         (3, BackendPreference::Auto, Objective::Ce),
@@ -304,7 +313,7 @@ fn back_from_the_tour_the_own_model_and_image_are_there() {
     receive(&mut state, image(None, 1));
     assert_eq!((state.model_in_use, state.hash()), (Some(Source::Uploaded(1)), before));
 
-    let photos = BuiltinModel { world: ImageDomain::Photos, slot: Slot::Robust };
+    let photos = BuiltinModel { domain: ImageDomain::Photos, slot: Slot::Robust };
     user(&mut state, UserAction::Model(Source::Builtin(photos)));
     receive(&mut state, model_at(Slot::Robust));
     user(&mut state, UserAction::Model(Source::Uploaded(1)));

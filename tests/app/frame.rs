@@ -9,7 +9,7 @@ use otjr::{
             file_kind::FileKind,
             source::Source,
         },
-        present::export::words,
+        present::export::saved_message,
         state::{State, attack::AttackPhase},
     },
     data::crop::Crop,
@@ -53,7 +53,7 @@ fn load(state: &mut State) -> Vec<Effect> {
 #[test]
 fn the_worker_is_asked_for_one_square_at_a_time_and_last_for_the_last() {
     let mut state = with_own_image();
-    assert_eq!(state.frame.as_ref().unwrap().crop, at(15));
+    assert_eq!(state.crop.as_ref().unwrap().crop, at(15));
     assert_eq!(user(&mut state, UserAction::Crop(at(16))), ask(at(16)));
     for x in [17, 20, 25] {
         assert_eq!(user(&mut state, UserAction::Crop(at(x))), []);
@@ -77,7 +77,7 @@ fn each_image_keeps_its_square() {
     // A sample is no square of anything.
     user(&mut state, UserAction::Sample(2));
     receive(&mut state, super::image(Some("disc"), 200));
-    assert_eq!(state.frame, None);
+    assert_eq!(state.crop, None);
     assert_eq!(user(&mut state, UserAction::Crop(at(4))), []);
     assert_eq!(state.uploads.len(), 2);
 }
@@ -88,7 +88,7 @@ fn the_square_of_a_photo_is_in_the_address() {
     let mut state = attacking("");
     user(
         &mut state,
-        UserAction::Model(Source::Builtin(BuiltinModel { world: ImageDomain::Photos, slot: Slot::Robust })),
+        UserAction::Model(Source::Builtin(BuiltinModel { domain: ImageDomain::Photos, slot: Slot::Robust })),
     );
     load(&mut state);
     receive(&mut state, model_at(Slot::Robust));
@@ -123,7 +123,7 @@ fn the_square_of_a_photo_is_in_the_address() {
 fn keys_move_and_zoom() {
     let mut state = with_own_image();
     user(&mut state, UserAction::Crop(Crop { x: 30, y: 20, side: 32 }));
-    let frame = state.frame.clone().unwrap();
+    let frame = state.crop.clone().unwrap();
     for (key, crop) in [
         ("ArrowLeft", Some(Crop { x: 28, y: 20, side: 32 })),
         ("ArrowRight", Some(Crop { x: 32, y: 20, side: 32 })),
@@ -179,13 +179,13 @@ fn an_attack_becomes_a_file_once_it_is_over() {
         |fools| Event::ImageExported { name: "a.png".into(), png: vec![1], probabilities: vec![0.2, 0.7, 0.1], fools };
     assert_eq!(receive(&mut state, saved(true)), [Effect::Download("a.png".into(), vec![1])]);
     assert!(
-        words(&state).contains("a.png is saved")
-            && words(&state).contains("still fools the model, which sees ring (70 %)")
+        saved_message(&state).contains("a.png is saved")
+            && saved_message(&state).contains("still fools the model, which sees ring (70 %)")
     );
     receive(&mut state, saved(false));
-    assert!(words(&state).contains("no longer fools"), "{}", words(&state));
+    assert!(saved_message(&state).contains("no longer fools"), "{}", saved_message(&state));
     // It says nothing about the next attack.
     user(&mut state, UserAction::Rerun);
     state.apply(Msg::AttackTimerFired);
-    assert_eq!((words(&state).as_str(), state.attack.phase), ("", AttackPhase::Running { done: 0, total: 0 }));
+    assert_eq!((saved_message(&state).as_str(), state.attack.phase), ("", AttackPhase::Running { done: 0, total: 0 }));
 }

@@ -16,11 +16,11 @@ use otjr::{
             backend::{BackendKind, BackendPreference},
             builtin_model::BuiltinModel,
             effect::Effect,
-            file_kind::{FileKind, is_archive, sort},
+            file_kind::{FileKind, detect, is_archive},
             source::Source,
         },
-        present::batch::many,
-        state::{State, attack::AttackPhase, batch::set},
+        present::batch::batch_summary,
+        state::{State, attack::AttackPhase, batch::evaluation_dataset},
     },
     attack::{AttackConfig, AttackKind, Norm},
     evaluate::{Accuracy, Record, Report},
@@ -86,10 +86,10 @@ fn attacking(hash: &str) -> State {
     assert_eq!(tasks, [Effect::StartWorker(BackendKind::Cpu)]);
     let tasks = state.apply(Msg::Worker(BackendKind::Cpu, opened()));
     assert_eq!(tasks[0], Effect::ActivateWorker);
-    assert!(tasks.contains(&Effect::LoadModel(Source::Builtin(state.link.model))), "{tasks:?}");
-    let index = state.link.sample;
+    assert!(tasks.contains(&Effect::LoadModel(Source::Builtin(state.permalink.model))), "{tasks:?}");
+    let index = state.permalink.sample;
     assert!(tasks.contains(&Effect::Send(Command::LoadSample { index })), "{tasks:?}");
-    let slot = state.link.model.slot;
+    let slot = state.permalink.model.slot;
     for event in
         [image(Some("disc"), 9), model_at(slot), Event::Classified { slot, probabilities: vec![0.98, 0.015, 0.005] }]
     {
@@ -101,8 +101,8 @@ fn attacking(hash: &str) -> State {
     state
 }
 
-fn user(state: &mut State, intent: UserAction) -> Vec<Effect> {
-    state.apply(Msg::User(intent))
+fn user(state: &mut State, action: UserAction) -> Vec<Effect> {
+    state.apply(Msg::User(action))
 }
 
 fn receive(state: &mut State, event: Event) -> Vec<Effect> {
@@ -188,16 +188,16 @@ fn a_refused_file_changes_nothing() {
 fn another_norm_begins_at_its_usual_radius() {
     let mut state = attacking("");
     user(&mut state, UserAction::Set("norm", "l2".into()));
-    assert_eq!((state.link.attack.norm, state.link.attack.epsilon.0), (Norm::L2, 128.0 / 255.0));
+    assert_eq!((state.permalink.attack.norm, state.permalink.attack.epsilon.0), (Norm::L2, 128.0 / 255.0));
     user(&mut state, UserAction::Set("norm", "linf".into()));
-    assert_eq!(state.link.attack, AttackConfig::default());
+    assert_eq!(state.permalink.attack, AttackConfig::default());
 }
 
 #[test]
 fn a_bad_value_in_a_box_changes_nothing() {
     let mut state = attacking("");
     assert_eq!(user(&mut state, UserAction::Set("epsilon", "-1".into())), []);
-    assert_eq!(state.link.attack, AttackConfig::default());
+    assert_eq!(state.permalink.attack, AttackConfig::default());
     assert_eq!(state.notices.len(), 1);
 }
 
@@ -206,23 +206,23 @@ fn another_attack_begins_with_its_own_usual_values() {
     let mut state = attacking("#epsilon=4/255&seed=3");
     user(&mut state, UserAction::Set("attack", "apgd-ce".into()));
     let usual = AttackConfig::of(AttackKind::ApgdCe, Norm::Linf);
-    let epsilon = state.link.attack.epsilon;
+    let epsilon = state.permalink.attack.epsilon;
     assert_eq!(epsilon.0, 4.0 / 255.0);
-    assert_eq!(state.link.attack, AttackConfig { epsilon, seed: 3, ..usual });
+    assert_eq!(state.permalink.attack, AttackConfig { epsilon, seed: 3, ..usual });
     user(&mut state, UserAction::Set("attack", "cw".into()));
-    assert_eq!((state.link.attack.norm, state.link.attack.epsilon.0), (Norm::L2, 128.0 / 255.0));
+    assert_eq!((state.permalink.attack.norm, state.permalink.attack.epsilon.0), (Norm::L2, 128.0 / 255.0));
 }
 
 #[test]
 fn many_images_are_attacked_and_counted() {
     let mut state = attacking("#attack=autoattack");
-    assert_eq!(set(&state), None, "the embedded set has other classes than the model");
+    assert_eq!(evaluation_dataset(&state), None, "the embedded set has other classes than the model");
     let classes = ["disc", "ring", "star"].map(String::from).to_vec();
     let uploaded =
         Some(UploadedDataset { name: "small.zip".into(), kind: "folder".into(), train_images: 90, test_images: 60 });
     receive(&mut state, Event::TrainingData { data: TrainingDataInfo { uploaded, classes, labeled: Vec::new() } });
     let tasks = user(&mut state, UserAction::AttackBatch(50));
-    let id = state.many.as_ref().unwrap().id;
+    let id = state.batch.as_ref().unwrap().id;
     assert!(matches!(&tasks[..], [Effect::Send(Command::Evaluate { images: 50, .. })]), "{tasks:?}");
     let record = Record { name: "apgd-ce".into(), before: 40, after: 30, ..Record::default() };
     let accuracy = Accuracy { images: 50, clean: 40, robust: 30 };
@@ -232,7 +232,7 @@ fn many_images_are_attacked_and_counted() {
             BackendKind::Cpu,
             Event::EvaluationProgress { id, report: report.clone(), finished: over, stopped },
         ));
-        many(state.many.as_ref().unwrap())
+        batch_summary(state.batch.as_ref().unwrap())
     };
     assert!(receive(id + 1, true, false).contains("looks at the images"), "of another evaluation");
     assert!(receive(id, false, false).contains("apgd-ce, 50 % done; 60 % still stand"));
@@ -247,12 +247,12 @@ fn many_images_are_attacked_and_counted() {
         user(&mut state, UserAction::AttackBatch(50));
         user(&mut state, UserAction::Backend(BackendPreference::Gpu));
         state.apply(gone);
-        let run = state.many.as_ref().unwrap();
-        assert!(!run.running && many(run).contains("stopped"), "{run:?}");
+        let run = state.batch.as_ref().unwrap();
+        assert!(!run.running && batch_summary(run).contains("stopped"), "{run:?}");
     }
     let refused = Event::Failed { scope: ErrorScope::Evaluation, message: "other classes".into() };
     state.apply(Msg::Worker(BackendKind::Cpu, refused));
-    assert_eq!((state.many, state.notices.len()), (None, 1));
+    assert_eq!((state.batch, state.notices.len()), (None, 1));
 }
 
 /// Many images take the worker from the one in view, which is attacked anew after them; once that is over, not again.
@@ -268,7 +268,7 @@ fn many_images_give_the_worker_back() {
         if interrupted {
             receive(&mut state, attacked(attack, true, result([0.9, 0.05, 0.05], false)));
         }
-        let id = state.many.as_ref().unwrap().id;
+        let id = state.batch.as_ref().unwrap().id;
         let accuracy = Accuracy { images: 50, clean: 40, robust: 30 };
         let report = Report { accuracy, records: Vec::new(), flags: Vec::new(), part: 1.0 };
         let tasks = receive(&mut state, Event::EvaluationProgress { id, report, finished: true, stopped: false });
@@ -278,11 +278,11 @@ fn many_images_give_the_worker_back() {
 
 #[test]
 fn files_are_told_apart_by_name_or_content() {
-    assert_eq!(sort("Model.SAFETENSORS", b""), FileKind::Model);
-    assert_eq!(sort("weights", b"\x40\x00\x00\x00\x00\x00\x00\x00{"), FileKind::Model);
-    assert_eq!(sort("f.safetensors", br#"12345678{"input.x":{}}"#), FileKind::Fixture);
-    assert_eq!(sort("cat.png", b"\x89PNG\r\n\x1a\n\0"), FileKind::Image);
-    assert_eq!(sort("", b""), FileKind::Image);
+    assert_eq!(detect("Model.SAFETENSORS", b""), FileKind::Model);
+    assert_eq!(detect("weights", b"\x40\x00\x00\x00\x00\x00\x00\x00{"), FileKind::Model);
+    assert_eq!(detect("f.safetensors", br#"12345678{"input.x":{}}"#), FileKind::Fixture);
+    assert_eq!(detect("cat.png", b"\x89PNG\r\n\x1a\n\0"), FileKind::Image);
+    assert_eq!(detect("", b""), FileKind::Image);
     assert!(is_archive(&[0x1f, 0x8b, 8]) && is_archive(b"PK\x03\x04") && !is_archive(b"\x89PNG"));
     assert!(!is_archive(b"PK\0\0\0\0\0\0{"), "the length of a safetensors file's header");
 }

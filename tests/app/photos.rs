@@ -13,7 +13,7 @@ use otjr::{
             sample_photos::PHOTOS,
             source::Source,
         },
-        present::verdict::reading,
+        present::verdict::verdict,
         state::{State, permalink::Permalink},
     },
     checkpoint::Checkpoint,
@@ -24,7 +24,7 @@ use otjr::{
 use super::{attacked, attacking, image, model_at, opened, receive, result, user};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/public/photos");
-const ROBUST: BuiltinModel = BuiltinModel { world: ImageDomain::Photos, slot: Slot::Robust };
+const ROBUST: BuiltinModel = BuiltinModel { domain: ImageDomain::Photos, slot: Slot::Robust };
 
 /// Each is there, square, credited with its author and license, and on the sheet in its place.
 #[test]
@@ -73,16 +73,16 @@ fn a_world_is_entered_and_left() {
     let id = state.attack.id;
     receive(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
     receive(&mut state, model_at(Slot::Standard));
-    assert!(state.sides.loaded.contains_key(&Slot::Standard));
+    assert!(state.comparison.loaded.contains_key(&Slot::Standard));
     let tasks = user(&mut state, UserAction::Model(Source::Builtin(ROBUST)));
     let forget = Effect::Send(Command::UnloadBuiltinModels);
     let expected =
         [Effect::LoadReference, forget.clone(), Effect::LoadPhoto(0), Effect::LoadModel(Source::Builtin(ROBUST))];
     assert_eq!(tasks, expected);
-    assert!(state.sides.loaded.is_empty());
+    assert!(state.comparison.loaded.is_empty());
     receive(&mut state, image(None, 7));
     receive(&mut state, model_at(Slot::Robust));
-    assert_eq!((state.model_in_use, state.sides.loaded.len()), (Some(Source::Builtin(ROBUST)), 0));
+    assert_eq!((state.model_in_use, state.comparison.loaded.len()), (Some(Source::Builtin(ROBUST)), 0));
     let known: Vec<_> = state.known_models().collect();
     assert!(known.into_iter().eq(BuiltinModel::all(ImageDomain::Photos).map(Source::Builtin)));
     assert_eq!(user(&mut state, UserAction::Sample(PHOTOS.len() as u64 + 2)), [Effect::LoadPhoto(2)]);
@@ -99,8 +99,8 @@ fn the_rival_is_one_of_the_photos_models() {
     let rival = BuiltinModel { slot: Slot::Adversarial, ..ROBUST };
     assert_eq!(Permalink::parse("#model=photo-pgd").0.model, rival);
     assert_eq!((rival.file(), rival.title()), ("photo-pgd.safetensors".into(), "PGD-trained"));
-    assert_eq!(rival.in_world(ImageDomain::Shapes), BuiltinModel::ROBUST);
-    assert_eq!(BuiltinModel::STANDARD.in_world(ImageDomain::Photos).key(), "photo-ce");
+    assert_eq!(rival.in_domain(ImageDomain::Shapes), BuiltinModel::ROBUST);
+    assert_eq!(BuiltinModel::STANDARD.in_domain(ImageDomain::Photos).key(), "photo-ce");
 }
 
 /// A run does not begin with a model that the world entered has not.
@@ -109,9 +109,9 @@ fn the_origin_of_runs_is_of_this_world() {
     let mut state = attacking("#sample=5");
     for (slot, after) in [(Slot::Adversarial, InitFrom::Scratch), (Slot::Standard, InitFrom::Model(Slot::Standard))] {
         user(&mut state, UserAction::Model(Source::Builtin(ROBUST)));
-        state.link.init_from = InitFrom::Model(slot);
+        state.permalink.init_from = InitFrom::Model(slot);
         user(&mut state, UserAction::Model(Source::Builtin(BuiltinModel::ROBUST)));
-        assert_eq!(state.link.init_from, after);
+        assert_eq!(state.permalink.init_from, after);
     }
 }
 
@@ -120,17 +120,17 @@ fn the_origin_of_runs_is_of_this_world() {
 fn a_world_that_cannot_be_had_is_left() {
     let mut state = attacking("#sample=5");
     user(&mut state, UserAction::Model(Source::Builtin(ROBUST)));
-    let verdict = reading(&state).1;
+    let verdict = verdict(&state).1;
     assert!(!verdict.contains("Your model"), "{verdict}");
-    state.link.init_from = InitFrom::Model(Slot::Adversarial);
+    state.permalink.init_from = InitFrom::Model(Slot::Adversarial);
     for subject in [ErrorScope::Reference, ErrorScope::Image] {
         state.apply(Msg::ReadFailed(subject, "offline".into()));
     }
     let tasks = state.apply(Msg::ReadFailed(ErrorScope::Model, "offline".into()));
     let robust = Source::Builtin(BuiltinModel::default());
     assert_eq!(tasks, [Effect::Send(Command::LoadSample { index: 5 }), Effect::LoadModel(robust)]);
-    assert_eq!((state.link.model, state.link.sample), (BuiltinModel::default(), 5));
-    assert_eq!(state.link.init_from, InitFrom::Scratch, "of a world that is not there");
+    assert_eq!((state.permalink.model, state.permalink.sample), (BuiltinModel::default(), 5));
+    assert_eq!(state.permalink.init_from, InitFrom::Scratch, "of a world that is not there");
     receive(&mut state, image(Some("disc"), 9));
     receive(&mut state, model_at(Slot::Robust));
     assert_eq!(state.model_in_use, Some(robust));

@@ -9,10 +9,10 @@ use otjr::{
             format::{in_255ths, percent, with_nbsp},
         },
         present::{
-            attack_trace::path,
+            attack_trace::attack_summary,
             class_probabilities::top_classes,
             rgba, slider_stops,
-            verdict::{Verdict, reading},
+            verdict::{Verdict, verdict},
         },
         state::attack::AttackPhase,
     },
@@ -33,42 +33,42 @@ fn the_sentence_says_what_happened() {
     let mut state = attacking("#model=ce");
     let mut after = |p, reached| {
         state.attack.result = Some(result(p, reached));
-        reading(&state)
+        verdict(&state)
     };
-    let (verdict, text) = after([0.02, 0.01, 0.97], true);
-    assert_eq!(verdict, Verdict::Fooled);
+    let (outcome, text) = after([0.02, 0.01, 0.97], true);
+    assert_eq!(outcome, Verdict::Fooled);
     assert_eq!(
         text,
         "The standard model is fooled: disc (98 %) becomes star (97 %) by a change of at most 8/255 a pixel."
     );
-    let (verdict, text) = after([0.9, 0.05, 0.05], false);
-    assert_eq!(verdict, Verdict::Withstands);
+    let (outcome, text) = after([0.9, 0.05, 0.05], false);
+    assert_eq!(outcome, Verdict::Withstands);
     assert_eq!(
         text,
         "The standard model holds: disc (98 %) stays disc (90 %) under a change of at most 8/255 a pixel."
     );
     state.apply(Msg::Worker(BackendKind::Cpu, image(Some("ring"), 7)));
-    state.clean = vec![0.98, 0.01, 0.01];
-    assert_eq!(reading(&state).1, "The standard model sees disc (98 %, though it is ring).");
+    state.clean_probabilities = vec![0.98, 0.01, 0.01];
+    assert_eq!(verdict(&state).1, "The standard model sees disc (98 %, though it is ring).");
     // Then it does not hold, whatever the attack comes to.
     let mut after = |p, reached| {
         state.attack.result = Some(result(p, reached));
-        reading(&state)
+        verdict(&state)
     };
-    let (verdict, text) = after([0.9, 0.05, 0.05], false);
-    assert_eq!(verdict, Verdict::Mistaken);
+    let (outcome, text) = after([0.9, 0.05, 0.05], false);
+    assert_eq!(outcome, Verdict::Mistaken);
     assert_eq!(
         text,
         "The standard model is wrong without any attack: it sees disc (98 %, though it is ring); under a change of at most \
          8/255 a pixel it stays disc (90 %)."
     );
-    let (verdict, text) = after([0.02, 0.97, 0.01], true);
-    assert_eq!(verdict, Verdict::Mistaken);
+    let (outcome, text) = after([0.02, 0.97, 0.01], true);
+    assert_eq!(outcome, Verdict::Mistaken);
     assert!(text.ends_with("; a change of at most 8/255 a pixel makes it ring (97 %)."), "{text}");
     // A model of other classes is not wrong about one that it does not know.
     state.apply(Msg::Worker(BackendKind::Cpu, image(Some("cat"), 8)));
-    state.clean = vec![0.98, 0.01, 0.01];
-    assert_eq!(reading(&state).1, "The standard model sees disc (98 %).");
+    state.clean_probabilities = vec![0.98, 0.01, 0.01];
+    assert_eq!(verdict(&state).1, "The standard model sees disc (98 %).");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn what_several_attacks_did_is_said_in_order() {
         Event::AttackDone { id, stopped: false, milliseconds: 1.0, result: fooled, traces, flags, transfer: vec![] };
     state.apply(Msg::Worker(BackendKind::Cpu, done));
     assert_eq!(
-        path(&state),
+        attack_summary(&state),
         "apgd-ce fails in 20 steps, 22 looks and 20 gradients; square succeeds in 20 steps, 31 looks; the smallest \
          change found that does it has size 7.5/255."
     );
@@ -129,11 +129,11 @@ fn what_several_attacks_did_is_said_in_order() {
 #[test]
 fn changes_are_drawn_around_a_neutral_middle() {
     let clean = [100; 3];
-    let at = |d: f32| rgba::of_change(&clean, &[100.0 / 255.0 + d; 3], 0.1);
+    let at = |d: f32| rgba::from_difference(&clean, &[100.0 / 255.0 + d; 3], 0.1);
     let [middle, up, down] = [0, 6, 0].map(|i| DIVERGING[i]);
     assert_eq!(at(0.0)[..3], DIVERGING[3]);
     assert_eq!(at(0.5)[..3], up);
     assert_eq!(at(-0.1)[..3], down);
     assert_ne!(middle, up);
-    assert_eq!(rgba::of_floats(&[0.0, 0.5, 1.0]), [0, 128, 255, 255]);
+    assert_eq!(rgba::from_floats(&[0.0, 0.5, 1.0]), [0, 128, 255, 255]);
 }

@@ -82,7 +82,7 @@ fn idle() -> State {
     let id = state.attack.id;
     let tasks = receive(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
     assert_eq!(tasks, [Effect::LoadModel(Source::Builtin(BuiltinModel::STANDARD))]);
-    state.link.view = None;
+    state.permalink.view = None;
     state.apply(Msg::ReadFailed(ErrorScope::Model, "gone".into()));
     state
 }
@@ -175,7 +175,7 @@ fn a_run_that_never_moved_is_forgotten() {
     let (mut state, id) = under_way();
     receive(&mut state, trained(id, 5, false));
     assert!(!train_action(&mut state, TrainingAction::Close).contains(&Effect::DeleteSavedRun(77)));
-    assert_eq!(state.training.past.len(), 1);
+    assert_eq!(state.training.archived.len(), 1);
 }
 
 /// A worker that starts anew is told of the images that were labeled; and not given again what it died of.
@@ -218,12 +218,12 @@ fn a_setting_changes_the_run_if_it_may() {
     let tasks = train_action(&mut state, TrainingAction::Set("rate", "0.05".into()));
     assert_eq!(tasks, [Effect::Send(Command::UpdateSettings { settings: vec![("rate".into(), "0.05".into())] })]);
     assert_eq!(train_action(&mut state, TrainingAction::Set("batch", "32".into())), [], "of the next run");
-    assert_eq!(state.link.train.batch, 32);
+    assert_eq!(state.permalink.train.batch, 32);
     assert_eq!(train_action(&mut state, TrainingAction::Set("batch", "x".into())), []);
     assert_eq!(state.notices.len(), 2);
     // It is part of the address, and read from there.
     assert!(state.hash().contains("&train.batch=32&train.rate=0.05"), "{}", state.hash());
-    assert_eq!(State::new(&state.hash()).0.link.train, state.link.train);
+    assert_eq!(State::new(&state.hash()).0.permalink.train, state.permalink.train);
 }
 
 /// A worker that dies takes nothing with it but the steps since the last copy.
@@ -267,7 +267,7 @@ fn an_earlier_run_is_taken_up_or_deleted() {
     assert_eq!(training(&tasks), None, "it waits for a word");
     let run = state.training.run.as_ref().unwrap();
     assert_eq!((run.number, run.step, run.phase), (7, 120, RunPhase::Paused));
-    assert!(state.training.earlier.is_empty());
+    assert!(state.training.saved_runs.is_empty());
     // One that is refused leaves what there is.
     train_action(&mut state, TrainingAction::ResumeFile(3, 9));
     let refused = Event::Failed { scope: ErrorScope::Training, message: "no run".into() };
@@ -293,17 +293,17 @@ fn data_is_brought_again_to_a_new_worker() {
     });
     let data = TrainingDataInfo { uploaded, classes: vec!["cat".into()], labeled: Vec::new() };
     receive(&mut state, Event::TrainingData { data });
-    assert_eq!(state.link.train.get("dataset").unwrap(), "cifar10");
-    assert_eq!((state.link.train.limit, state.link.train.augment), (0, true));
+    assert_eq!(state.permalink.train.get("dataset").unwrap(), "cifar10");
+    assert_eq!((state.permalink.train.limit, state.permalink.train.augment), (0, true));
     crash(&mut state, BackendKind::Cpu);
     let tasks = state.apply(Msg::Worker(BackendKind::Cpu, opened()));
     let at = |task: &Effect| tasks.iter().position(|t| t == task);
     assert!(at(&Effect::LoadDataset(2)).unwrap() < at(&Effect::ResumeSavedRun(77, 0)).unwrap(), "{tasks:?}");
     train_action(&mut state, TrainingAction::Set("dataset", "synthetic".into()));
-    assert_eq!((state.link.train.limit, state.link.train.augment), (3200, false));
+    assert_eq!((state.permalink.train.limit, state.permalink.train.augment), (3200, false));
     // A set that cannot be read is given up.
     receive(&mut state, Event::Failed { scope: ErrorScope::Data, message: "broken".into() });
-    assert_eq!(state.link.train.get("dataset").unwrap(), "synthetic");
+    assert_eq!(state.permalink.train.get("dataset").unwrap(), "synthetic");
 }
 
 /// Runs side by side, judged one after another by the same attack.
@@ -339,12 +339,12 @@ fn runs_are_judged_alike() {
     train_action(&mut later, TrainingAction::ResumeSaved(77));
     later.apply(Msg::HistoryLoaded(77, history.clone()));
     receive(&mut later, prepared(400));
-    assert_eq!(later.training.run.as_ref().unwrap().judged, state.training.past[0].judged);
+    assert_eq!(later.training.run.as_ref().unwrap().evaluation, state.training.archived[0].evaluation);
     let tasks = receive(&mut state, exported(90, 10));
     assert!(tasks.contains(&Effect::LoadRunModel(90)), "{tasks:?}");
     let tasks = judge(&mut state, 60);
     assert!(training(&tasks).is_some(), "and then goes on");
-    let judged = |run: &Run| run.judged.as_ref().map(|(a, r)| (a.clone(), r.accuracy.robust));
+    let judged = |run: &Run| run.evaluation.as_ref().map(|(a, r)| (a.clone(), r.accuracy.robust));
     let all: Vec<_> = state.training.runs().map(judged).collect();
     assert_eq!(all, [Some(("pgd linf 8/255".into(), 120)), Some(("pgd linf 8/255".into(), 60))]);
 }
@@ -389,10 +389,10 @@ fn a_diverged_run_is_taken_up_from_its_copy() {
     assert_eq!(train_action(&mut state, TrainingAction::Resume), [Effect::ResumeSavedRun(77, 0)]);
     let tasks = receive(&mut state, prepared(0));
     assert_eq!(tasks[0], Effect::Send(Command::UpdateSettings { settings: vec![("rate".into(), "0.01".into())] }));
-    assert!(training(&tasks).is_some() && !state.training.run.as_ref().unwrap().broken, "{tasks:?}");
+    assert!(training(&tasks).is_some() && !state.training.run.as_ref().unwrap().diverged, "{tasks:?}");
 }
 
-/// A copy that cannot be had for judging is not waited for: what diverged is judged as it was, others are left out.
+/// A copy that cannot be had for evaluation is not waited for: what diverged is judged as it was, others are left out.
 #[test]
 fn judging_does_not_wait_for_a_copy_that_does_not_come() {
     for (subject, next) in [(ErrorScope::Diverged, true), (ErrorScope::Training, false), (ErrorScope::Export, false)] {
@@ -480,9 +480,9 @@ fn a_run_that_was_put_away_comes_back() {
     receive(&mut state, prepared(5));
     let run = state.training.run.as_ref().unwrap();
     assert_eq!((run.number, run.step, run.records.len(), run.points.len()), (77, 5, 1, 1));
-    assert_eq!(state.training.past.iter().map(|run| run.number).collect::<Vec<_>>(), [90]);
+    assert_eq!(state.training.archived.iter().map(|run| run.number).collect::<Vec<_>>(), [90]);
     assert_eq!(train_action(&mut state, TrainingAction::DeleteSaved(90)), [Effect::DeleteSavedRun(90)]);
-    assert!(state.training.past.is_empty());
+    assert!(state.training.archived.is_empty());
     // One that a new worker refuses is put away: it can be tried again.
     crash(&mut state, BackendKind::Cpu);
     assert!(state.apply(Msg::Worker(BackendKind::Cpu, opened())).contains(&Effect::ResumeSavedRun(77, 0)));
@@ -548,25 +548,25 @@ fn a_set_is_kept_once_it_is_read() {
     train_action(&mut state, TrainingAction::Set("limit", "500".into()));
     train_action(&mut state, TrainingAction::UseDataset(2));
     receive(&mut state, failed_event(ErrorScope::Data));
-    assert_eq!((state.link.train.get("dataset").unwrap().as_str(), state.link.train.limit), ("cifar10", 500));
+    assert_eq!((state.permalink.train.get("dataset").unwrap().as_str(), state.permalink.train.limit), ("cifar10", 500));
     crash(&mut state, BackendKind::Cpu);
     assert!(state.apply(Msg::Worker(BackendKind::Cpu, opened())).contains(&Effect::LoadDataset(1)));
     receive(&mut state, Event::TrainingData { data: TrainingDataInfo { uploaded: None, ..labeled.clone() } });
     // What was chosen since stays.
     train_action(&mut state, TrainingAction::Set("dataset", "synthetic".into()));
     assert_eq!(receive(&mut state, data("c.tar.gz")), []);
-    assert_eq!(state.link.train.get("dataset").unwrap(), "synthetic");
+    assert_eq!(state.permalink.train.get("dataset").unwrap(), "synthetic");
     train_action(&mut state, TrainingAction::UseDataset(1));
     assert_eq!(receive(&mut state, data("c.tar.gz")), []);
-    assert_eq!(state.link.train.get("dataset").unwrap(), "cifar10");
+    assert_eq!(state.permalink.train.get("dataset").unwrap(), "cifar10");
 }
 
 #[test]
 fn a_phone_begins_with_less() {
     let (mut state, _) = State::new("");
     assert_eq!(state.apply(Msg::LowEndDevice), []);
-    assert_eq!(state.link.train, TrainConfig::small());
+    assert_eq!(state.permalink.train, TrainConfig::small());
     let (mut asked, _) = State::new("#train.epochs=3");
     asked.apply(Msg::LowEndDevice);
-    assert_eq!((asked.link.train.epochs, asked.link.train.batch), (3, 64));
+    assert_eq!((asked.permalink.train.epochs, asked.permalink.train.batch), (3, 64));
 }

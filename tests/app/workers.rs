@@ -10,7 +10,7 @@ use otjr::{
             file_kind::FileKind,
             source::Source,
         },
-        present::backend::backend,
+        present::backend::backend_line,
         state::State,
         update::backend::RESTARTS,
     },
@@ -32,7 +32,7 @@ fn a_dead_worker_is_started_again_a_few_times_with_the_same_image() {
     }
     assert_eq!(crash(&mut state, BackendKind::Cpu), [Effect::StopWorker]);
     assert!(state.notices.iter().any(|n| n.text.contains("Reload")), "{:?}", state.notices);
-    assert_eq!(backend(&state).0, "Stopped");
+    assert_eq!(backend_line(&state).0, "Stopped");
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn a_worker_whose_threads_do_not_start_is_replaced_by_one_without() {
         [Effect::DropStartingWorker, Effect::StartWorker(BackendKind::Cpu)]
     );
     assert!(state.backend.cpu_crashed && state.notices[0].text.contains("one thread"), "{:?}", state.notices);
-    assert_eq!(backend(&state), ("CPU".into(), "starting".into()));
+    assert_eq!(backend_line(&state), ("CPU".into(), "starting".into()));
     assert_eq!(state.apply(Msg::Worker(BackendKind::Cpu, opened()))[0], Effect::ActivateWorker);
     // A late report about a worker that runs, or that is no longer starting, changes nothing.
     let before = state.clone();
@@ -85,16 +85,16 @@ fn a_real_gpu_takes_over_when_it_is_ready_and_an_emulated_one_never() {
     let tasks =
         state.apply(Msg::Worker(BackendKind::Gpu, Event::DeviceReady { name: "WebGPU".into(), emulated: false }));
     assert_eq!(tasks[0], Effect::ActivateWorker);
-    assert_eq!(backend(&state), ("WebGPU on nvidia ampere".into(), "because this browser offers a GPU".into()));
+    assert_eq!(backend_line(&state), ("WebGPU on nvidia ampere".into(), "because this browser offers a GPU".into()));
 
     for soft in [GpuAdapter::judge("google", "swiftshader", "", false), GpuAdapter::judge("x", "", "", true)] {
         let mut state = attacking("");
         assert_eq!(state.apply(Msg::Adapter(soft)), []);
-        assert!(backend(&state).1.contains("emulated"), "{:?}", backend(&state));
+        assert!(backend_line(&state).1.contains("emulated"), "{:?}", backend_line(&state));
     }
     let mut state = attacking("#backend=cpu");
     assert_eq!(state.apply(Msg::Adapter(GpuAdapter::Real("x".into()))), []);
-    assert_eq!(backend(&state).1, "as chosen");
+    assert_eq!(backend_line(&state).1, "as chosen");
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_gpu_that_fails_leaves_the_cpu() {
     let mut state = attacking("");
     state.apply(Msg::Adapter(GpuAdapter::Real("x".into())));
     assert_eq!(crash(&mut state, BackendKind::Gpu), [Effect::DropStartingWorker]);
-    assert_eq!(backend(&state).1, "because WebGPU failed here");
+    assert_eq!(backend_line(&state).1, "because WebGPU failed here");
     // Alone.
     let (mut state, tasks) = State::new("#backend=gpu");
     assert_eq!(tasks, [Effect::StartWorker(BackendKind::Gpu)]);
@@ -130,12 +130,12 @@ fn a_fixture_is_checked_on_every_backend_in_turn() {
     let check = verify::GroupCheck { group: "eval".into(), worst: "eval.logits".into(), error: 1e-6, tensors: 5 };
     let checks = vec![check];
     tell(&mut state, Event::Verified { checks: checks.clone(), milliseconds: 9.0 });
-    assert_eq!(state.check.as_ref().map(|c| &c.groups), Some(&checks));
+    assert_eq!(state.backend_check.as_ref().map(|c| &c.groups), Some(&checks));
     // Another worker's arithmetic is another one's.
     state.apply(Msg::User(UserAction::Backend(BackendPreference::Gpu)));
     let tasks = state.apply(Msg::Worker(BackendKind::Gpu, opened()));
-    assert!(tasks.contains(&Effect::Verify(4)) && state.check.as_ref().is_some_and(|c| c.groups.is_empty()));
+    assert!(tasks.contains(&Effect::Verify(4)) && state.backend_check.as_ref().is_some_and(|c| c.groups.is_empty()));
     let refused = Event::Failed { scope: ErrorScope::Fixture, message: "no".into() };
     state.apply(Msg::Worker(BackendKind::Gpu, refused));
-    assert_eq!((state.check.is_none(), state.notices.len()), (true, 1));
+    assert_eq!((state.backend_check.is_none(), state.notices.len()), (true, 1));
 }

@@ -72,7 +72,7 @@ fn sound(view: &Figure, charts: usize) {
 #[test]
 fn layers_say_how_the_change_grows() {
     let (standard, robust) = (shifts(&[0.02, 0.03, 0.5, 1.6], -0.7), shifts(&[0.02, 0.02, 0.021, 0.025], 0.99));
-    let view = layer_shift::view(&[(ModelLabel::Standard, &standard), (ModelLabel::Robust, &robust)]);
+    let view = layer_shift::figure(&[(ModelLabel::Standard, &standard), (ModelLabel::Robust, &robust)]);
     sound(&view, 2);
     assert_eq!(
         view.words,
@@ -84,14 +84,14 @@ fn layers_say_how_the_change_grows() {
     assert_eq!(lines(&view.charts[0])[0], ("standard model", &[[0.0, 2.0], [1.0, 3.0], [2.0, 50.0], [3.0, 160.0]][..]));
     assert_eq!(view.charts[0].places[1], (1.0, "block1.layer.0".into()));
     assert!(
-        layer_shift::view(&[(ModelLabel::Custom, &shifts(&[0.1, 0.01], 0.8))])
+        layer_shift::figure(&[(ModelLabel::Custom, &shifts(&[0.1, 0.01], 0.8))])
             .words
             .contains("shrinks from 10 % of the pixels to 1 %")
     );
-    assert!(layer_shift::view(&[(ModelLabel::Custom, &shifts(&[0.0, 0.0], 1.0))]).words.contains("nothing changes"));
-    assert_eq!(layer_shift::view(&[]), Figure::default());
+    assert!(layer_shift::figure(&[(ModelLabel::Custom, &shifts(&[0.0, 0.0], 1.0))]).words.contains("nothing changes"));
+    assert_eq!(layer_shift::figure(&[]), Figure::default());
     // Networks of different depth: from the beginning to the end of both.
-    let view = layer_shift::view(&[
+    let view = layer_shift::figure(&[
         (ModelLabel::Custom, &standard),
         (ModelLabel::Robust, &shifts(&[0.02, f32::NAN, 0.4], 0.2)),
     ]);
@@ -111,7 +111,7 @@ fn cats_and_dogs() -> Embedding {
 #[test]
 fn the_embedding_says_where_the_image_goes() {
     let (reference, classes) = (cats_and_dogs(), ["cat", "dog"].map(String::from));
-    let tell = |path: &[[f32; 2]], seen| embedding::view(ModelLabel::Standard, &reference, &classes, path, seen);
+    let tell = |path: &[[f32; 2]], seen| embedding::figure(ModelLabel::Standard, &reference, &classes, path, seen);
     let crossed = tell(&[[-2.0, 0.0], [0.0, 0.5], [1.0, 0.0]], [0, 1]);
     sound(&crossed, 1);
     assert_eq!(
@@ -171,7 +171,7 @@ fn transported(values: &[f32]) -> TransportPlan {
 
 #[test]
 fn the_transport_says_what_lines_and_pulls_amount_to() {
-    let view = transport::view(ModelLabel::Robust, &transported(&[4.0, 4.0, 4.0, 4.0]), 1, 0);
+    let view = transport::figure(ModelLabel::Robust, &transported(&[4.0, 4.0, 4.0, 4.0]), 1, 0);
     sound(&view, 3);
     assert_eq!(
         view.words,
@@ -182,18 +182,18 @@ fn the_transport_says_what_lines_and_pulls_amount_to() {
     let Form::Segments(pairs) = &view.charts[0].marks[0].form else { panic!("no matching") };
     assert_eq!(pairs, &[[-0.5, 0.0, -1.0, 1.0], [0.5, 0.0, 1.0, 1.0]]);
     assert!(
-        transport::view(ModelLabel::Custom, &transported(&[1.0, 1.0, 9.0, 9.0]), 0, 1)
+        transport::figure(ModelLabel::Custom, &transported(&[1.0, 1.0, 9.0, 9.0]), 0, 1)
             .words
             .contains("has not settled")
     );
     assert!(
-        transport::view(ModelLabel::Custom, &transported(&[2.0]), 0, 1)
+        transport::figure(ModelLabel::Custom, &transported(&[2.0]), 0, 1)
             .words
             .contains("One line alone gives L_SW = 2.")
     );
     let alike = TransportPlan { value: 0.0, ..transported(&[1.0]) };
-    assert!(transport::view(ModelLabel::Custom, &alike, 0, 0).words.contains("nothing to transport"));
-    assert_eq!(transport::view(ModelLabel::Custom, &alike, 5, 0), Figure::default());
+    assert!(transport::figure(ModelLabel::Custom, &alike, 0, 0).words.contains("nothing to transport"));
+    assert_eq!(transport::figure(ModelLabel::Custom, &alike, 5, 0), Figure::default());
 }
 
 fn reaction(norms: &[f32], alignment: Option<f32>) -> JacobianResponse {
@@ -205,7 +205,7 @@ fn the_jacobian_compares_directions_and_models() {
     let strong = [reaction(&[10.0, 12.0, 14.0], Some(0.5)), reaction(&[6.0, 6.0, 6.0], None)];
     let weak = [reaction(&[3.0, 3.0, 3.0], Some(-0.01)), reaction(&[3.0, 3.1, 2.9], None)];
     let models = [(ModelLabel::Standard, [&strong[0], &strong[1]]), (ModelLabel::Robust, [&weak[0], &weak[1]])];
-    let view = jacobian::view(&models);
+    let view = jacobian::figure(&models);
     sound(&view, 2);
     assert_eq!(
         view.words,
@@ -217,14 +217,14 @@ fn the_jacobian_compares_directions_and_models() {
     let Form::Bars(bars) = &view.charts[0].marks[0].form else { panic!("no histogram") };
     assert_eq!((bars.iter().map(|b| b[2]).sum::<f32>(), &bars.last().unwrap()[1..]), (3.0, &[14.0, 1.0][..]));
     let swapped = [(ModelLabel::Standard, [&weak[0], &weak[1]]), (ModelLabel::Robust, [&strong[0], &strong[1]])];
-    assert!(jacobian::view(&swapped).words.ends_with("The robust model reacts 4 times more than the standard one."));
+    assert!(jacobian::figure(&swapped).words.ends_with("The robust model reacts 4 times more than the standard one."));
     let against = reaction(&[1.0], Some(-0.9));
     assert!(
-        jacobian::view(&[(ModelLabel::Custom, [&against, &strong[1]])])
+        jacobian::figure(&[(ModelLabel::Custom, [&against, &strong[1]])])
             .words
             .contains("goes against this gradient (cosine −0.9)")
     );
-    assert_eq!(jacobian::view(&[(ModelLabel::Custom, [&reaction(&[], None), &strong[0]])]), Figure::default());
+    assert_eq!(jacobian::figure(&[(ModelLabel::Custom, [&reaction(&[], None), &strong[0]])]), Figure::default());
 }
 
 /// margin(s, t) on a grid of 13 x 13 over [-1, 2].
@@ -236,7 +236,7 @@ fn land(margin: impl Fn(f32, f32) -> f32) -> LandscapeValues {
 
 #[test]
 fn the_landscape_says_where_the_boundary_lies() {
-    let tell = |land: &LandscapeValues| loss_landscape::view(ModelLabel::Standard, land, [-1.0, 2.0], 13);
+    let tell = |land: &LandscapeValues| loss_landscape::figure(ModelLabel::Standard, land, [-1.0, 2.0], 13);
     let fooled = tell(&land(|s, _| 3.0 - 4.0 * s));
     sound(&fooled, 2);
     assert_eq!(
@@ -272,7 +272,7 @@ fn margins_say_where_models_fall() {
         margins.iter().enumerate().map(radius).collect()
     };
     let (weak, strong) = (curve(&[2.0, -2.0, -9.0]), curve(&[3.0, 2.0, 1.0, -1.0]));
-    let view = margin_vs_radius::view(&[(ModelLabel::Standard, &weak), (ModelLabel::Robust, &strong)], Norm::Linf);
+    let view = margin_vs_radius::figure(&[(ModelLabel::Standard, &weak), (ModelLabel::Robust, &strong)], Norm::Linf);
     sound(&view, 1);
     assert_eq!(
         view.words,
@@ -284,19 +284,19 @@ fn margins_say_where_models_fall() {
         uprights.iter().map(|m| &*m.series).collect::<Vec<_>>(),
         ["standard model falls at 2/255", "robust model falls at 10/255"]
     );
-    let stands = margin_vs_radius::view(&[(ModelLabel::Robust, &curve(&[3.0, 2.5]))], Norm::Linf);
+    let stands = margin_vs_radius::figure(&[(ModelLabel::Robust, &curve(&[3.0, 2.5]))], Norm::Linf);
     assert_eq!(stands.words, "The robust model still stands at 4/255, with a margin of 2.5 logits of 3.");
     assert!(
-        margin_vs_radius::view(&[(ModelLabel::Custom, &curve(&[-1.0, -2.0]))], Norm::L2)
+        margin_vs_radius::figure(&[(ModelLabel::Custom, &curve(&[-1.0, -2.0]))], Norm::L2)
             .words
             .contains("is wrong without any attack")
     );
     assert!(
-        margin_vs_radius::view(&[(ModelLabel::Standard, &strong), (ModelLabel::Robust, &weak)], Norm::Linf)
+        margin_vs_radius::figure(&[(ModelLabel::Standard, &strong), (ModelLabel::Robust, &weak)], Norm::Linf)
             .words
             .contains("on this image")
     );
-    assert_eq!(margin_vs_radius::view(&[], Norm::L2), Figure::default());
+    assert_eq!(margin_vs_radius::figure(&[], Norm::L2), Figure::default());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use otjr::{
         },
         present::{
             figures::{Figure, training_curves},
-            run_table::{self, HEAD},
+            run_table::{self, COLUMNS},
             settings::SettingsGroup,
             slider_stops, training_status,
         },
@@ -67,10 +67,10 @@ fn run() -> Run {
         ..RunInfo::default()
     };
     run.config = TrainConfig::demo();
-    (run.number, run.step, run.speed, run.memory) = (7, 120, 210.0, 85_000_000);
+    (run.number, run.step, run.images_per_second, run.memory) = (7, 120, 210.0, 85_000_000);
     run.records = (1..=1000).map(record).collect();
     run.points = vec![point(&first), point(&last)];
-    (run.first, run.last) = (Some(Box::new(first)), Some(Box::new(last)));
+    (run.first_snapshot, run.last_snapshot) = (Some(Box::new(first)), Some(Box::new(last)));
     run
 }
 
@@ -126,17 +126,17 @@ fn accuracies_are_compared_with_the_beginning() {
     );
     run.points.remove(0);
     assert_eq!(
-        training_curves::improved(&run),
+        training_curves::accuracy_summary(&run),
         "After step 120: 88 % of the held-out images right, 50 % under attack."
     );
     run.points.clear();
-    assert_eq!((training_curves::accuracies(&run), training_curves::improved(&run)), (None, String::new()));
+    assert_eq!((training_curves::accuracies(&run), training_curves::accuracy_summary(&run)), (None, String::new()));
 }
 
 #[test]
 fn the_image_is_followed_from_before_to_now() {
     let mut run = run();
-    let view = training_curves::followed(&run);
+    let view = training_curves::tracked_image(&run);
     sound(&view, 4);
     assert!(
         view.words.starts_with(
@@ -149,30 +149,30 @@ fn the_image_is_followed_from_before_to_now() {
     let series: Vec<_> = lines(&view.charts[0]).iter().map(|(name, _)| *name).collect();
     assert_eq!(series, ["at first", "now"]);
     // One look only is now.
-    run.last = run.first.clone();
-    let view = training_curves::followed(&run);
+    run.last_snapshot = run.first_snapshot.clone();
+    let view = training_curves::tracked_image(&run);
     sound(&view, 3);
     assert!(view.words.contains("Through the model now"), "{}", view.words);
-    (run.first, run.last) = (None, None);
-    assert_eq!(training_curves::followed(&run), Figure::default());
+    (run.first_snapshot, run.last_snapshot) = (None, None);
+    assert_eq!(training_curves::tracked_image(&run), Figure::default());
 }
 
 #[test]
 fn the_batch_shows_its_transport_if_it_is_attacked() {
     let mut run = run();
-    sound(&training_curves::batch(&run), 2);
-    run.last.as_mut().unwrap().batch.as_mut().unwrap().transport = None;
-    assert_eq!(training_curves::batch(&run), Figure::default());
+    sound(&training_curves::last_batch(&run), 2);
+    run.last_snapshot.as_mut().unwrap().batch.as_mut().unwrap().transport = None;
+    assert_eq!(training_curves::last_batch(&run), Figure::default());
     assert_eq!([0, 7].map(|class| training_curves::class_name(&run, class)), ["cat", "class 7"]);
 }
 
 #[test]
 fn what_a_run_does_is_said_now_and_then() {
     let mut all = Training::default();
-    assert!(training_status::now(&all).starts_with("Begin a run"));
-    assert_eq!((training_status::said(&all), training_status::part(&all)), (String::new(), 0.0));
+    assert!(training_status::status(&all).starts_with("Begin a run"));
+    assert_eq!((training_status::announcement(&all), training_status::progress(&all)), (String::new(), 0.0));
     all.run = Some(run());
-    let says = |all: &Training| (training_status::now(all), training_status::said(all));
+    let says = |all: &Training| (training_status::status(all), training_status::announcement(all));
     let paused = "Paused after step 120 of 400, epoch 3 of 8; 210 images/s, about 85 s left; memory 85 MB.";
     assert_eq!(says(&all), (paused.into(), "The run is paused after step 120.".into()));
     let mut put = |change: &dyn Fn(&mut Run)| {
@@ -184,17 +184,19 @@ fn what_a_run_does_is_said_now_and_then() {
     assert_eq!(put(&|run| run.step = 20).1, "The run has begun.");
     let (now, said) = put(&|run| (run.phase, run.step) = (RunPhase::Finished, 400));
     assert_eq!((now.as_str(), said.as_str()), ("All 400 steps are done; memory 85 MB.", "The run is over."));
-    let broken = |run: &mut Run| (run.phase, run.broken, run.step, run.kept) = (RunPhase::Paused, true, 30, Some(25));
+    let broken = |run: &mut Run| {
+        (run.phase, run.diverged, run.step, run.last_saved_step) = (RunPhase::Paused, true, 30, Some(25))
+    };
     assert!(put(&broken).0.starts_with("Diverged after step 30 of 400: “Go on” takes up the copy of step 25;"));
-    put(&|run| run.broken = false);
-    let slow = |run: &mut Run| (run.phase, run.step, run.speed, run.memory) = (RunPhase::Paused, 0, 1.5, 0);
+    put(&|run| run.diverged = false);
+    let slow = |run: &mut Run| (run.phase, run.step, run.images_per_second, run.memory) = (RunPhase::Paused, 0, 1.5, 0);
     assert_eq!(put(&slow).0, "Paused after step 0 of 400, epoch 1 of 8; 1.5 images/s, about 4.7 h left.");
 }
 
 #[test]
 fn what_is_learnt_from_is_named() {
     let mut state = State::new("").0;
-    assert_eq!(training_status::material(&state), "The embedded set of drawn shapes, 3200 images.");
+    assert_eq!(training_status::dataset_summary(&state), "The embedded set of drawn shapes, 3200 images.");
     let uploaded = Some(UploadedDataset {
         name: "cifar.tar.gz".into(),
         kind: "cifar10".into(),
@@ -203,21 +205,21 @@ fn what_is_learnt_from_is_named() {
     });
     let labeled = vec![("cat".to_owned(), 2), ("dog".to_owned(), 1)];
     state.training.data = TrainingDataInfo { uploaded, classes: vec![String::new(); 10], labeled };
-    (state.link.train.dataset, state.link.train.limit) = (Dataset::Cifar10, 1000);
+    (state.permalink.train.dataset, state.permalink.train.limit) = (Dataset::Cifar10, 1000);
     assert_eq!(
-        training_status::material(&state),
+        training_status::dataset_summary(&state),
         "cifar.tar.gz: 1000 of its 50000 images to learn from, 10000 to judge by, 10 classes; and yours: 2 cat, 1 dog."
     );
-    state.link.train.dataset = Dataset::Synthetic;
-    assert!(training_status::material(&state).starts_with("The embedded set"));
+    state.permalink.train.dataset = Dataset::Synthetic;
+    assert!(training_status::dataset_summary(&state).starts_with("The embedded set"));
     let embedded = ("synthetic".to_owned(), "the embedded set".to_owned());
     let opened = ("cifar10".to_owned(), "cifar.tar.gz".to_owned());
-    assert_eq!(training_status::sets(&state), [embedded.clone(), opened.clone()]);
+    assert_eq!(training_status::dataset_options(&state), [embedded.clone(), opened.clone()]);
     // An address names a set that is not there.
-    state.link.train.dataset = Dataset::Cifar100;
+    state.permalink.train.dataset = Dataset::Cifar100;
     let missing = ("cifar100".to_owned(), "cifar100 (not opened yet)".to_owned());
-    assert_eq!(training_status::sets(&state), [embedded, opened, missing]);
-    assert!(training_status::material(&state).starts_with("cifar100, which is not opened yet"));
+    assert_eq!(training_status::dataset_options(&state), [embedded, opened, missing]);
+    assert!(training_status::dataset_summary(&state).starts_with("cifar100, which is not opened yet"));
 }
 
 #[test]
@@ -229,10 +231,10 @@ fn runs_stand_side_by_side() {
     let mut past = now.clone();
     all.run = Some(now);
     past.config.objective = Objective::Ce;
-    past.judged =
+    past.evaluation =
         Some(("pgd linf 8/255".into(), Report { accuracy, records: Vec::new(), flags: Vec::new(), part: 1.0 }));
     past.points.pop();
-    all.past = vec![past];
+    all.archived = vec![past];
     let [first, second] = &run_table::rows(&all)[..] else { panic!("two runs") };
     let judged = ["pgd linf 8/255, 200 images", "90 % (85 to 93 %)", "45 % (38 to 52 %)"];
     assert_eq!((first[0].as_str(), &first[8..]), ("1 ce", &judged.map(String::from)[..]));
@@ -249,15 +251,15 @@ fn runs_stand_side_by_side() {
     assert_eq!(second[..8], words.map(String::from));
     assert_eq!(second[8..], ["–", "–", "–"].map(String::from));
     assert_eq!(first[3], "–", "ce has no lambda");
-    let text = run_table::text(&all);
-    assert_eq!(text.lines().map(|line| line.split('\t').count()).collect::<Vec<_>>(), [HEAD.len(); 3]);
-    let chart = drawn(run_table::compared(&all));
+    let text = run_table::to_tsv(&all);
+    assert_eq!(text.lines().map(|line| line.split('\t').count()).collect::<Vec<_>>(), [COLUMNS.len(); 3]);
+    let chart = drawn(run_table::accuracy_chart(&all));
     assert_eq!(chart.words, "Run 2 otjr is the most robust: 50 % right under attack.");
     assert_eq!(lines(&chart)[3], ("2 otjr", &[[0.0, 25.0], [120.0, 50.0]][..]));
     let dashed = chart.marks.iter().find(|mark| mark.series == "2 otjr, clean").unwrap();
     assert!(matches!((&dashed.form, dashed.tone), (Form::Line(_), Tone::Beside(1))));
     assert_eq!(
-        (run_table::compared(&Training::default()), run_table::evaluation_progress(&all)),
+        (run_table::accuracy_chart(&Training::default()), run_table::evaluation_progress(&all)),
         (None, String::new())
     );
 }
@@ -273,7 +275,7 @@ fn training_has_controls_of_its_own() {
     assert!(SettingsGroup::Train.settings()[0].iter().any(|s| s.key == "train-epsilon"));
     assert_eq!(SettingsGroup::Train.get(&state, "batch"), "64");
     assert_eq!(
-        SettingsGroup::Train.intent("rate", "1".into()),
+        SettingsGroup::Train.action("rate", "1".into()),
         UserAction::Train(TrainingAction::Set("rate", "1".into()))
     );
     assert!(SettingsGroup::Train.check("rate", "x").is_err() && SettingsGroup::Train.check("rate", "0.3").is_ok());
@@ -299,8 +301,8 @@ fn training_has_controls_of_its_own() {
     state.training.run = Some(run());
     assert_eq!(help(&state, "batch"), "Batch size (fixed while a run is under way).");
     assert_eq!(help(&state, "rate"), "Peak learning rate.");
-    state.link.train.objective = Objective::Ce;
+    state.permalink.train.objective = Objective::Ce;
     assert!(help(&state, "train-steps").ends_with("Not used by ce."));
-    state.link.init_from = InitFrom::Model(Slot::Robust);
+    state.permalink.init_from = InitFrom::Model(Slot::Robust);
     assert!(!SettingsGroup::Train.used(&state, "model") && help(&state, "model").ends_with("begins from a model."));
 }

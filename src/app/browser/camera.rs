@@ -54,7 +54,7 @@ pub async fn take(video: &HtmlVideoElement) -> Result<web_sys::File, String> {
     let canvas: HtmlCanvasElement = dom::document().create_element("canvas").map_err(|_| failed())?.unchecked_into();
     canvas.set_width(video.video_width());
     canvas.set_height(video.video_height());
-    let context = dom::context(&canvas).ok_or_else(failed)?;
+    let context = dom::canvas_context(&canvas).ok_or_else(failed)?;
     context.draw_image_with_html_video_element(video, 0.0, 0.0).map_err(|_| failed())?;
     let blob = JsFuture::from(Promise::new(&mut |resolve, _| {
         let _ = canvas.to_blob(&resolve);

@@ -51,12 +51,12 @@ pub fn is_weak() -> bool {
     memory.is_some_and(|gigabytes| gigabytes <= 2.0) || phone.is_ok_and(|query| query.is_some_and(|q| q.matches()))
 }
 
-pub fn context(canvas: &HtmlCanvasElement) -> Option<CanvasRenderingContext2d> {
+pub fn canvas_context(canvas: &HtmlCanvasElement) -> Option<CanvasRenderingContext2d> {
     canvas.get_context("2d").ok()??.dyn_into().ok()
 }
 
 /// Puts text on the clipboard; whether the browser let it.
-pub async fn write(text: &str) -> bool {
+pub async fn copy_text(text: &str) -> bool {
     let clipboard = window().navigator().clipboard();
     // Not without https.
     !clipboard.is_undefined() && JsFuture::from(clipboard.write_text(text)).await.is_ok()

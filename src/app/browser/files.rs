@@ -28,19 +28,19 @@ pub async fn read(file: &Blob) -> Result<ArrayBuffer, String> {
 }
 
 /// Saves a canvas as a PNG file.
-pub fn save(canvas: &HtmlCanvasElement, name: &str) {
+pub fn download_canvas(canvas: &HtmlCanvasElement, name: &str) {
     if let Ok(address) = canvas.to_data_url() {
         download(&address, name);
     }
 }
 
 /// Text as an address of its own, of the given media type.
-pub fn address(kind: &str, text: &str) -> String {
+pub fn data_url(kind: &str, text: &str) -> String {
     format!("data:{kind};charset=utf-8,{}", String::from(js_sys::encode_uri_component(text)))
 }
 
 /// An address for a file, for as long as the page lives.
-pub fn address_of(file: &Blob) -> String {
+pub fn object_url(file: &Blob) -> String {
     Url::create_object_url_with_blob(file).unwrap_or_default()
 }
 
@@ -57,7 +57,7 @@ pub fn download(address: &str, name: &str) {
 /// Gives the user a file; of which kind tells its name.
 pub fn download_bytes(name: &str, bytes: &[u8]) {
     if let Ok(blob) = blob(name, bytes) {
-        let address = address_of(&blob);
+        let address = object_url(&blob);
         download(&address, name);
         // By then the browser has it; until then it is kept in memory.
         Timeout::new(60_000, move || drop(Url::revoke_object_url(&address))).forget();
@@ -78,6 +78,6 @@ pub fn file(name: &str, parts: &js_sys::Array) -> Result<File, String> {
 }
 
 /// The files of a list.
-pub fn files(list: Option<FileList>) -> Vec<File> {
+pub fn file_list(list: Option<FileList>) -> Vec<File> {
     list.iter().flat_map(|list| (0..list.length()).filter_map(|i| list.get(i))).collect()
 }

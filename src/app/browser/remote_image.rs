@@ -14,7 +14,7 @@ use web_sys::{File, HtmlIFrameElement, MessageEvent, Window};
 
 use crate::app::{
     browser::{dom, files, service_worker},
-    domain::image_url::{self, Address},
+    domain::image_url::{self, ImageUrl},
 };
 
 const FRAME: &str = "public/fetch.html";
@@ -28,10 +28,10 @@ const PATIENCE: u32 = 40_000;
 ///
 /// # Errors
 /// A sentence: why there is none, and what to do instead.
-pub async fn read(address: &Address) -> Result<File, String> {
+pub async fn fetch(address: &ImageUrl) -> Result<File, String> {
     let bytes = match address {
-        Address::Data(text) => Uint8Array::from(image_url::data(text)?.as_slice()).into(),
-        Address::Web(text) => ask(text).await.map_err(|why| image_url::unreachable(text, &why))?,
+        ImageUrl::Data(text) => Uint8Array::from(image_url::decode_data_url(text)?.as_slice()).into(),
+        ImageUrl::Web(text) => ask(text).await.map_err(|why| image_url::fetch_error(text, &why))?,
     };
     files::file(&address.name(), &Array::of1(&bytes))
 }

@@ -25,7 +25,7 @@ pub fn service_worker() -> Option<ServiceWorkerContainer> {
 }
 
 /// Does nothing where browsers have no service workers: private windows, files, plain http.
-pub async fn keep() {
+pub async fn cache_page() {
     let Some(container) = service_worker() else { return };
     let (registered, ready) = (container.register("./service-worker.js"), container.ready());
     if JsFuture::from(registered).await.is_err() {

@@ -28,7 +28,7 @@ const HISTORY: &str = ".history";
 const DATA: &str = "data-";
 
 /// What earlier visits have left: runs, the latest first, and data sets.
-pub async fn earlier() -> (Vec<SavedRun>, Vec<File>) {
+pub async fn list() -> (Vec<SavedRun>, Vec<File>) {
     let names = names().await.unwrap_or_default();
     let mut numbers: Vec<u64> =
         names.iter().filter_map(|name| name.strip_prefix(RUN)?.strip_suffix(WORDS)?.parse().ok()).collect();
@@ -36,7 +36,7 @@ pub async fn earlier() -> (Vec<SavedRun>, Vec<File>) {
     let mut runs = Vec::new();
     for (i, number) in numbers.into_iter().enumerate() {
         if i >= RUNS {
-            forget_run(number).await;
+            delete_run(number).await;
         } else if let Ok(file) = read(&format!("{RUN}{number}{WORDS}")).await {
             let words = JsFuture::from(file.text()).await.ok().and_then(|text| text.as_string());
             runs.push(SavedRun { number, words: words.unwrap_or_default() });
@@ -62,9 +62,9 @@ pub async fn persist() {
 }
 
 /// Keeps a copy of a run, what to say of it, and its course.
-pub async fn keep_run(number: u64, words: &str, history: &[u8], copy: &Blob) -> Result<(), String> {
+pub async fn write_run(number: u64, words: &str, history: &[u8], copy: &Blob) -> Result<(), String> {
     write(&format!("{RUN}{number}{ARRAYS}"), copy).await?;
-    keep_history(number, history).await?;
+    write_history(number, history).await?;
     let words = Blob::new_with_str_sequence(&js_sys::Array::of1(&words.into()));
     write(&format!("{RUN}{number}{WORDS}"), &words.map_err(|_| "no memory".to_owned())?).await
 }
@@ -74,7 +74,7 @@ pub async fn read_run(number: u64) -> Result<File, String> {
 }
 
 /// Keeps the course of a run beside its copy.
-pub async fn keep_history(number: u64, history: &[u8]) -> Result<(), String> {
+pub async fn write_history(number: u64, history: &[u8]) -> Result<(), String> {
     let history = files::blob("", history).map_err(|_| "no memory".to_owned())?;
     write(&format!("{RUN}{number}{HISTORY}"), &history).await
 }
@@ -84,18 +84,18 @@ pub async fn read_history(number: u64) -> Result<Vec<u8>, String> {
     Ok(js_sys::Uint8Array::new(&files::read(&history).await?.into()).to_vec())
 }
 
-pub async fn forget_run(number: u64) {
+pub async fn delete_run(number: u64) {
     for ending in [WORDS, ARRAYS, HISTORY] {
         forget(&format!("{RUN}{number}{ending}")).await;
     }
 }
 
 /// Keeps a data set for the next visit.
-pub async fn keep_data(file: &File) -> Result<(), String> {
+pub async fn write_dataset(file: &File) -> Result<(), String> {
     write(&format!("{DATA}{}", file.name()), file).await
 }
 
-pub async fn forget_data(name: &str) {
+pub async fn delete_dataset(name: &str) {
     forget(&format!("{DATA}{name}")).await;
 }
 

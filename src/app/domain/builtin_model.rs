@@ -41,32 +41,32 @@ impl ImageDomain {
 /// A model that comes with the page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BuiltinModel {
-    pub world: ImageDomain,
+    pub domain: ImageDomain,
     /// Its place in the worker, which holds the models of one world: robust (OTJR), standard or adversarial.
     pub slot: Slot,
 }
 
 impl BuiltinModel {
-    pub const ROBUST: Self = Self { world: ImageDomain::Shapes, slot: Slot::Robust };
-    pub const STANDARD: Self = Self { world: ImageDomain::Shapes, slot: Slot::Standard };
+    pub const ROBUST: Self = Self { domain: ImageDomain::Shapes, slot: Slot::Robust };
+    pub const STANDARD: Self = Self { domain: ImageDomain::Shapes, slot: Slot::Standard };
 
     /// Those of a world.
-    pub fn all(world: ImageDomain) -> impl Iterator<Item = Self> {
-        let slots: &[Slot] = match world {
+    pub fn all(domain: ImageDomain) -> impl Iterator<Item = Self> {
+        let slots: &[Slot] = match domain {
             ImageDomain::Shapes => &[Slot::Robust, Slot::Standard],
             ImageDomain::Photos => &[Slot::Robust, Slot::Standard, Slot::Adversarial],
         };
-        slots.iter().map(move |&slot| Self { world, slot })
+        slots.iter().map(move |&slot| Self { domain, slot })
     }
 
     /// The one that goes with it in a world.
-    pub fn in_world(self, world: ImageDomain) -> Self {
-        Self::all(world).find(|other| other.slot == self.slot).unwrap_or(Self { world, slot: Slot::Robust })
+    pub fn in_domain(self, domain: ImageDomain) -> Self {
+        Self::all(domain).find(|other| other.slot == self.slot).unwrap_or(Self { domain, slot: Slot::Robust })
     }
 
     /// Its name in addresses, and of its file.
     pub fn key(self) -> &'static str {
-        match (self.world, self.slot) {
+        match (self.domain, self.slot) {
             (ImageDomain::Shapes, slot) => slot.key(),
             (ImageDomain::Photos, Slot::Standard) => "photo-ce",
             (ImageDomain::Photos, Slot::Adversarial) => "photo-pgd",

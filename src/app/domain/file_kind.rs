@@ -16,7 +16,7 @@ pub fn is_archive(start: &[u8]) -> bool {
 
 /// What a file is, by its name or else by its start: a safetensors file is a length and then JSON, which names the
 /// images if the file is a fixture.
-pub fn sort(name: &str, start: &[u8]) -> FileKind {
+pub fn detect(name: &str, start: &[u8]) -> FileKind {
     let named = name.to_ascii_lowercase().ends_with(".safetensors");
     let images = br#""input.x""#;
     if named || (start.get(5..9) == Some(&[0, 0, 0, b'{'])) {

@@ -8,14 +8,14 @@ const LONGEST_NAME: usize = 60;
 
 /// An address that an image may be had from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
+pub enum ImageUrl {
     /// `data:`, the image itself.
     Data(String),
     /// `http:` or `https:`.
     Web(String),
 }
 
-impl Address {
+impl ImageUrl {
     /// Reads an address; what is none that an image can be had from gives none.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
@@ -30,7 +30,7 @@ impl Address {
     }
 
     /// What the user typed: as [`Self::parse`], and `https://` may be left out.
-    pub fn typed(text: &str) -> Option<Self> {
+    pub fn parse_typed(text: &str) -> Option<Self> {
         let host = text.trim().split(['/', '?', '#']).next().unwrap_or_default();
         let bare = || (host.contains('.') && !host.contains(':')).then(|| format!("https://{}", text.trim()));
         Self::parse(text).or_else(|| Self::parse(&bare()?))
@@ -48,11 +48,11 @@ impl Address {
 
 /// What the parts of a drop or of the clipboard offer, the best first: dragging an image that is also a link gives the
 /// link as list and the image in the HTML, so there may be several.
-pub fn addresses(uri_list: &str, html: &str, plain: &str) -> Vec<Address> {
-    let listed = uri_list.lines().filter(|line| !line.starts_with('#')).find_map(Address::parse);
-    let shown = first_image(html).and_then(|source| Address::parse(&source));
-    let mut found: Vec<Address> = Vec::new();
-    for address in [listed, shown, Address::parse(plain)].into_iter().flatten() {
+pub fn image_urls(uri_list: &str, html: &str, plain: &str) -> Vec<ImageUrl> {
+    let listed = uri_list.lines().filter(|line| !line.starts_with('#')).find_map(ImageUrl::parse);
+    let shown = first_image(html).and_then(|source| ImageUrl::parse(&source));
+    let mut found: Vec<ImageUrl> = Vec::new();
+    for address in [listed, shown, ImageUrl::parse(plain)].into_iter().flatten() {
         if !found.contains(&address) {
             found.push(address);
         }
@@ -139,7 +139,7 @@ fn without_entities(text: &str) -> String {
 ///
 /// # Errors
 /// A sentence, if it is damaged.
-pub fn data(address: &str) -> Result<Vec<u8>, String> {
+pub fn decode_data_url(address: &str) -> Result<Vec<u8>, String> {
     let damaged = || "The data address is damaged or cut short: copy it again.".to_owned();
     let (head, body) = address.split_once(',').ok_or_else(damaged)?;
     let bytes = percent_decoded(body);
@@ -176,7 +176,7 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Why nothing came from an address, and what to do instead; `why` is what `public/fetch.html` answered.
-pub fn unreachable(address: &str, why: &str) -> String {
+pub fn fetch_error(address: &str, why: &str) -> String {
     let short: String = address.chars().take(LONGEST_NAME).collect();
     let dots = if short.len() < address.len() { "…" } else { "" };
     let instead = "Save the image and drop the file here, or copy the image and paste it.";

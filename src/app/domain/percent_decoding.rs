@@ -1,7 +1,7 @@
 //! Percent-decoding of URLs.
 
 /// Undoes what browsers and mailers do to addresses: `%2F` is `/`.
-pub fn decoded(text: &str) -> String {
+pub fn percent_decoded_text(text: &str) -> String {
     String::from_utf8_lossy(&percent_decoded(text)).into_owned()
 }
 

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// What the attacks did, one after the other.
-pub fn path(state: &State) -> String {
+pub fn attack_summary(state: &State) -> String {
     let one = |t: &Trace| {
         let end = if t.succeeded { "succeeds" } else { "fails" };
         let QueryCounts { forward: outputs, backward: gradients } = t.queries;

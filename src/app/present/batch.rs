@@ -7,11 +7,11 @@ use crate::{
 
 /// What is read aloud of an evaluation on many images: that it runs, and what came of it, but not each percent.
 pub fn batch_announcement(run: &BatchAttack) -> String {
-    if run.running { "The images are attacked.".into() } else { many(run) }
+    if run.running { "The images are attacked.".into() } else { batch_summary(run) }
 }
 
 /// How an evaluation on many images stands.
-pub fn many(many: &BatchAttack) -> String {
+pub fn batch_summary(many: &BatchAttack) -> String {
     let config = &many.config;
     let attack = format!("{} within {} in {}", config.attack, config.get("epsilon").unwrap_or_default(), config.norm);
     match &many.report {

@@ -18,16 +18,17 @@ pub fn rows(state: &State) -> (Vec<Row>, usize) {
     let Some(model) = &state.model else {
         return Default::default();
     };
-    if state.clean.len() != model.classes.len() {
+    if state.clean_probabilities.len() != model.classes.len() {
         return Default::default();
     }
-    let after = state.shown().map(|shown| shown.probabilities).filter(|p| p.len() == state.clean.len());
-    let (best, best_after) = (top(&state.clean), after.map(top));
-    let classes = top_classes(&state.clean, after.unwrap_or_default(), AT_MOST);
-    let left_out = state.clean.len() - classes.len();
+    let after =
+        state.displayed_image().map(|shown| shown.probabilities).filter(|p| p.len() == state.clean_probabilities.len());
+    let (best, best_after) = (top(&state.clean_probabilities), after.map(top));
+    let classes = top_classes(&state.clean_probabilities, after.unwrap_or_default(), AT_MOST);
+    let left_out = state.clean_probabilities.len() - classes.len();
     let row = |class: usize| Row {
         name: model.classes[class].clone(),
-        clean: state.clean[class],
+        clean: state.clean_probabilities[class],
         attacked: after.map(|p| p[class]),
         clean_top: class == best,
         attacked_top: Some(class) == best_after,

@@ -49,12 +49,12 @@ pub fn rows(state: &State) -> Vec<Row> {
 }
 
 /// What the table says.
-pub fn words(rows: &[Row]) -> String {
+pub fn caption(rows: &[Row]) -> String {
     let own = |i: usize| rows[i].attacked[i].as_ref();
     if rows.is_empty() || (0..rows.len()).any(|i| own(i).is_none()) {
         return "The same attack is made on the other models.".into();
     }
-    let the = |i: usize| ModelLabel::from(rows[i].slot).the();
+    let the = |i: usize| ModelLabel::from(rows[i].slot).with_article();
     let verb = |of: &[usize], one: &str, many: &str| {
         let names: Vec<_> = of.iter().map(|&i| the(i)).collect();
         format!("{} {}", names.join(" and "), if of.len() == 1 { one } else { many })

@@ -6,8 +6,8 @@ use crate::{
 };
 
 /// What the file is good for.
-pub fn words(state: &State) -> String {
-    let (Some(saved), Some(model)) = (&state.saved, &state.model) else {
+pub fn saved_message(state: &State) -> String {
+    let (Some(saved), Some(model)) = (&state.saved_image, &state.model) else {
         return String::new();
     };
     let class = top(&saved.probabilities);

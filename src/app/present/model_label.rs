@@ -29,7 +29,7 @@ impl From<Slot> for ModelLabel {
 
 impl ModelLabel {
     /// In a legend.
-    pub fn series(self) -> &'static str {
+    pub fn series_name(self) -> &'static str {
         match self {
             Self::Standard => "standard model",
             Self::Robust => "robust model",
@@ -41,7 +41,7 @@ impl ModelLabel {
     }
 
     /// In a sentence.
-    pub fn the(self) -> &'static str {
+    pub fn with_article(self) -> &'static str {
         match self {
             Self::Standard => "the standard model",
             Self::Robust => "the robust model",

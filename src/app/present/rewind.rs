@@ -3,12 +3,12 @@
 use crate::{app::state::State, explore::probe::AttackStep};
 
 /// Which moment is in view; nothing for the outcome.
-pub fn words(state: &State) -> String {
+pub fn step_label(state: &State) -> String {
     if state.attack.rewound.is_none() {
         return String::new();
     }
-    let Some(AttackStep { attack, step, .. }) = state.moment() else {
-        let why = state.moments().and_then(Result::err);
+    let Some(AttackStep { attack, step, .. }) = state.displayed_step() else {
+        let why = state.attack_steps().and_then(Result::err);
         return why.unwrap_or("not known yet").into();
     };
     let traces = &state.attack.traces;

@@ -4,7 +4,7 @@ use crate::{
     app::{
         chart::{Axis, Chart, Form, Mark, Tone},
         domain::format::{interval, percent, short},
-        present::figures::training_curves::shares,
+        present::figures::training_curves::percent_points,
         state::{run::Run, training::Training},
     },
     settings::Settings,
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The columns of the table.
-pub const HEAD: [&str; 11] = [
+pub const COLUMNS: [&str; 11] = [
     "Run",
     "Network",
     "Data",
@@ -32,7 +32,7 @@ pub fn title(place: usize, run: &Run) -> String {
 }
 
 /// The settings that are not as the page proposes them, but for those that have columns of their own.
-fn special(config: &TrainConfig) -> String {
+fn changed_settings(config: &TrainConfig) -> String {
     let elsewhere = ["objective", "model", "dataset", "data-dir", "batch"];
     let changed = |usual: TrainConfig| {
         let all = config.pairs().into_iter().filter(|(key, value)| {
@@ -46,7 +46,7 @@ fn special(config: &TrainConfig) -> String {
 }
 
 /// A row a run, oldest first.
-pub fn rows(training: &Training) -> Vec<[String; HEAD.len()]> {
+pub fn rows(training: &Training) -> Vec<[String; COLUMNS.len()]> {
     let row = |(place, run): (usize, &Run)| {
         let Run { info, config, .. } = run;
         let none = || "–".to_owned();
@@ -54,7 +54,7 @@ pub fn rows(training: &Training) -> Vec<[String; HEAD.len()]> {
             Some(point) => [percent(point.clean), percent(point.robust)],
             None => [none(), none()],
         };
-        let judged = match &run.judged {
+        let judged = match &run.evaluation {
             Some((attack, report)) => {
                 let n = report.accuracy.images;
                 let shares = report.accuracy.shares();
@@ -68,7 +68,7 @@ pub fn rows(training: &Training) -> Vec<[String; HEAD.len()]> {
             title(place, run),
             info.architecture.clone(),
             format!("{}, {} images", config.dataset, info.images),
-            special(config),
+            changed_settings(config),
             format!("{} of {}, {} images each", run.step, info.steps, info.batch),
             run.records.last().map_or_else(none, |record| short(record.loss)),
             clean,
@@ -82,8 +82,8 @@ pub fn rows(training: &Training) -> Vec<[String; HEAD.len()]> {
 }
 
 /// The table as text: a line a row, tabs between the cells, as spreadsheets take it.
-pub fn text(training: &Training) -> String {
-    let mut text = HEAD.join("\t") + "\n";
+pub fn to_tsv(training: &Training) -> String {
+    let mut text = COLUMNS.join("\t") + "\n";
     for row in rows(training) {
         text += &(row.join("\t") + "\n");
     }
@@ -92,11 +92,11 @@ pub fn text(training: &Training) -> String {
 
 /// What is being judged.
 pub fn evaluation_progress(training: &Training) -> String {
-    let Some(judging) = &training.run_evaluation else { return String::new() };
-    let Some(number) = judging.left.first() else { return String::new() };
+    let Some(evaluation) = &training.run_evaluation else { return String::new() };
+    let Some(number) = evaluation.remaining.first() else { return String::new() };
     let run = training.runs().enumerate().find(|(_, run)| run.number == *number);
     let name = run.map(|(place, run)| title(place, run)).unwrap_or_default();
-    let more = match judging.left.len() - 1 {
+    let more = match evaluation.remaining.len() - 1 {
         0 => String::new(),
         n => format!("; {n} more to come"),
     };
@@ -104,11 +104,11 @@ pub fn evaluation_progress(training: &Training) -> String {
 }
 
 /// The accuracies of all runs over their steps.
-pub fn compared(training: &Training) -> Option<Chart> {
+pub fn accuracy_chart(training: &Training) -> Option<Chart> {
     let mut marks = Vec::new();
     for (place, run) in training.runs().enumerate().filter(|(_, run)| !run.points.is_empty()) {
-        let (name, robust) = (title(place, run), shares(&run.points, |p| p.robust));
-        let clean = Form::Line(shares(&run.points, |p| p.clean));
+        let (name, robust) = (title(place, run), percent_points(&run.points, |p| p.robust));
+        let clean = Form::Line(percent_points(&run.points, |p| p.clean));
         marks.push(Mark::new(&format!("{name}, clean"), Tone::Beside(place), clean));
         let both = [Form::Line(robust.clone()), Form::Points(robust)];
         marks.extend(both.map(|form| Mark::new(&name, Tone::Class(place), form)));
@@ -116,7 +116,7 @@ pub fn compared(training: &Training) -> Option<Chart> {
     (!marks.is_empty()).then(|| Chart {
         name: "runs".into(),
         title: "Held-out images right under attack, run beside run; dashed without attack".into(),
-        words: best(training),
+        words: best_run(training),
         x: Axis::new("step", "").counts(),
         y: Axis::new("right", "%").least(0.0, 100.0),
         marks,
@@ -125,7 +125,7 @@ pub fn compared(training: &Training) -> Option<Chart> {
 }
 
 /// Which run is the most robust.
-fn best(training: &Training) -> String {
+fn best_run(training: &Training) -> String {
     let last = training.runs().enumerate().filter_map(|(place, run)| Some((place, run, run.points.last()?.robust)));
     let best = last.max_by(|a, b| a.2.total_cmp(&b.2));
     best.map(|(place, run, robust)| {

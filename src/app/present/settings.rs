@@ -50,8 +50,8 @@ impl SettingsGroup {
 
     pub fn get(self, state: &State, key: &str) -> String {
         let value = match self {
-            Self::Attack => state.link.attack.get(key),
-            Self::Train => state.link.train.get(key),
+            Self::Attack => state.permalink.attack.get(key),
+            Self::Train => state.permalink.train.get(key),
         };
         value.unwrap_or_default()
     }
@@ -64,7 +64,7 @@ impl SettingsGroup {
         }
     }
 
-    pub fn intent(self, key: &'static str, value: String) -> UserAction {
+    pub fn action(self, key: &'static str, value: String) -> UserAction {
         match self {
             Self::Attack => UserAction::Set(key, value),
             Self::Train => UserAction::Train(TrainingAction::Set(key, value)),
@@ -74,17 +74,17 @@ impl SettingsGroup {
     /// What pixel distances are measured by.
     pub fn norm(self, state: &State) -> Norm {
         match self {
-            Self::Attack => state.link.attack.norm,
+            Self::Attack => state.permalink.attack.norm,
             Self::Train => Norm::Linf,
         }
     }
 
     pub fn used(self, state: &State, key: &str) -> bool {
         match self {
-            Self::Attack => state.link.attack.attack.uses(key),
-            Self::Train if key == "model" => state.link.init_from == InitFrom::Scratch,
+            Self::Attack => state.permalink.attack.attack.uses(key),
+            Self::Train if key == "model" => state.permalink.init_from == InitFrom::Scratch,
             Self::Train if key == "mixed" => matches!(state.backend.current, Some((BackendKind::Gpu, _))),
-            Self::Train => state.link.train.objective.uses(key),
+            Self::Train => state.permalink.train.objective.uses(key),
         }
     }
 
@@ -93,15 +93,17 @@ impl SettingsGroup {
         let Setting { key, help, .. } = *setting;
         let under_way = || state.training.run.as_ref().is_some_and(|run| run.phase != RunPhase::Finished);
         match (self, key) {
-            (Self::Attack, "attack") => state.link.attack.attack.about().into(),
-            (Self::Train, "objective") => state.link.train.objective.about().into(),
-            (Self::Attack, _) if !self.used(state, key) => format!("{help}. Not used by {}.", state.link.attack.attack),
+            (Self::Attack, "attack") => state.permalink.attack.attack.about().into(),
+            (Self::Train, "objective") => state.permalink.train.objective.about().into(),
+            (Self::Attack, _) if !self.used(state, key) => {
+                format!("{help}. Not used by {}.", state.permalink.attack.attack)
+            }
             (Self::Train, "model") if !self.used(state, key) => {
                 format!("{help}. Not used: the run begins from a model.")
             }
             (Self::Train, "mixed") if !self.used(state, key) => format!("{help}. Not used on the CPU."),
             (Self::Train, _) if !self.used(state, key) => {
-                format!("{help}. Not used by {}.", state.link.train.objective)
+                format!("{help}. Not used by {}.", state.permalink.train.objective)
             }
             (Self::Train, _) if !TrainConfig::live(key) && under_way() => {
                 format!("{help} (fixed while a run is under way).")

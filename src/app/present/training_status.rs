@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What the run does now.
-pub fn now(training: &Training) -> String {
+pub fn status(training: &Training) -> String {
     if training.is_preparing() {
         return "The run is being prepared.".into();
     }
@@ -24,8 +24,8 @@ pub fn now(training: &Training) -> String {
     let epoch = (step.saturating_sub(1) / (steps / epochs).max(1) + 1).min(epochs);
     let place = match run.phase {
         RunPhase::Finished => format!("All {steps} steps are done"),
-        _ if run.broken => {
-            let copy = run.kept.unwrap_or_default();
+        _ if run.diverged => {
+            let copy = run.last_saved_step.unwrap_or_default();
             format!("Diverged after step {step} of {steps}: “Go on” takes up the copy of step {copy}")
         }
         RunPhase::Paused => format!("Paused after step {step} of {steps}, epoch {epoch} of {epochs}"),
@@ -33,11 +33,11 @@ pub fn now(training: &Training) -> String {
     };
     let mut parts = vec![place];
     match run.phase {
-        RunPhase::Running | RunPhase::SingleStep if run.asked.is_none() => {
+        RunPhase::Running | RunPhase::SingleStep if run.active_command.is_none() => {
             parts.push("waiting for the page's other computations".into())
         }
         RunPhase::Finished => {}
-        _ if run.speed > 0.0 => parts.push(pace(run)),
+        _ if run.images_per_second > 0.0 => parts.push(pace(run)),
         _ => {}
     }
     if run.memory > 0 {
@@ -47,7 +47,11 @@ pub fn now(training: &Training) -> String {
 }
 
 fn pace(run: &Run) -> String {
-    let speed = if run.speed < 10.0 { format!("{:.1}", run.speed) } else { format!("{:.0}", run.speed) };
+    let speed = if run.images_per_second < 10.0 {
+        format!("{:.1}", run.images_per_second)
+    } else {
+        format!("{:.0}", run.images_per_second)
+    };
     let left = match run.seconds_left() {
         Some(s) if s < 90.0 => format!(", about {:.0} s left", s.max(1.0)),
         Some(s) if s < 5400.0 => format!(", about {:.0} min left", s / 60.0),
@@ -58,7 +62,7 @@ fn pace(run: &Run) -> String {
 }
 
 /// What is said aloud of a run: seldom.
-pub fn said(training: &Training) -> String {
+pub fn announcement(training: &Training) -> String {
     let Some(run) = &training.run else { return String::new() };
     let tenths = 10 * run.step / run.info.steps.max(1);
     match run.phase {
@@ -70,17 +74,17 @@ pub fn said(training: &Training) -> String {
 }
 
 /// How much of the run is done, in [0,1].
-pub fn part(training: &Training) -> f64 {
+pub fn progress(training: &Training) -> f64 {
     training.run.as_ref().map_or(0.0, |run| run.step as f64 / run.info.steps.max(1) as f64)
 }
 
 /// What the next run learns from.
-pub fn material(state: &State) -> String {
-    let (data, limit) = (&state.training.data, state.link.train.limit);
+pub fn dataset_summary(state: &State) -> String {
+    let (data, limit) = (&state.training.data, state.permalink.train.limit);
     if state.training.loading_dataset.is_some() {
         return "The images are being read.".into();
     }
-    let dataset = state.link.train.dataset;
+    let dataset = state.permalink.train.dataset;
     let mut text = match &data.uploaded {
         Some(UploadedDataset { name, kind, train_images: train, test_images: test })
             if *kind == dataset.to_string() =>
@@ -95,16 +99,16 @@ pub fn material(state: &State) -> String {
         _ => "The embedded set of drawn shapes".into(),
     };
     if !data.labeled.is_empty() {
-        text += &format!("; and yours: {}", own(&data.labeled));
+        text += &format!("; and yours: {}", labeled_counts(&data.labeled));
     }
     text + "."
 }
 
 /// The sets that the next run may learn from: their kinds and what they are called.
-pub fn sets(state: &State) -> Vec<(String, String)> {
+pub fn dataset_options(state: &State) -> Vec<(String, String)> {
     let mut sets = vec![(Dataset::Synthetic.to_string(), "the embedded set".to_owned())];
     sets.extend(state.training.data.uploaded.as_ref().map(|set| (set.kind.clone(), set.name.clone())));
-    let wanted = state.link.train.dataset.to_string();
+    let wanted = state.permalink.train.dataset.to_string();
     if sets.iter().all(|(kind, _)| *kind != wanted) {
         // From an address, or from before a reload.
         let name = format!("{wanted} (not opened yet)");
@@ -114,6 +118,6 @@ pub fn sets(state: &State) -> Vec<(String, String)> {
 }
 
 /// `2 cat, 1 dog`.
-fn own(classes: &[(String, usize)]) -> String {
+fn labeled_counts(classes: &[(String, usize)]) -> String {
     classes.iter().map(|(class, n)| format!("{n} {class}")).collect::<Vec<_>>().join(", ")
 }

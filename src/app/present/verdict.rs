@@ -21,19 +21,19 @@ pub enum Verdict {
 }
 
 /// The sentence above the images, and what it amounts to.
-pub fn reading(state: &State) -> (Verdict, String) {
+pub fn verdict(state: &State) -> (Verdict, String) {
     let (Some(model), Some(image)) = (&state.model, &state.image) else {
         return (Verdict::Waiting, "An image, a classifier, and how little it takes to fool it.".into());
     };
-    if state.clean.is_empty() || state.clean.len() != model.classes.len() {
+    if state.clean_probabilities.is_empty() || state.clean_probabilities.len() != model.classes.len() {
         return (Verdict::Waiting, "The model looks at the image.".into());
     }
     let (who, class) = (subject(state), |c: usize| model.classes[c].as_str());
-    let seen = top(&state.clean);
+    let seen = top(&state.clean_probabilities);
     // Of a class that the model does not know nothing can be said.
     let truth = image.label.as_ref().filter(|&label| label != class(seen) && model.classes.contains(label));
     let though = truth.map(|truth| format!(", though it is {truth}")).unwrap_or_default();
-    let before = format!("{} ({}{though})", class(seen), percent(state.clean[seen]));
+    let before = format!("{} ({}{though})", class(seen), percent(state.clean_probabilities[seen]));
     let Some(result) = state.attack.result.as_ref().filter(|r| r.probabilities.len() == model.classes.len()) else {
         return (Verdict::Waiting, format!("{who} sees {before}."));
     };

@@ -29,7 +29,7 @@ pub struct AppContext {
 #[derive(Default)]
 pub(crate) struct BrowserResources {
     pub(crate) current: Option<WorkerClient>,
-    pub(crate) coming: Option<WorkerClient>,
+    pub(crate) starting: Option<WorkerClient>,
     /// The user's files, by the number that the state knows them by.
     pub(crate) files: Vec<File>,
     /// The data sets that they brought or had kept: an archive, or the files of a folder.
@@ -39,8 +39,8 @@ pub(crate) struct BrowserResources {
     /// The numbers of those that are still to be written, with what to say of them and their courses.
     pub(crate) unwritten: BTreeMap<u64, (String, Vec<u8>)>,
     /// The user knows that none can be written: once is enough.
-    pub(crate) told_unkept: bool,
-    pub(crate) pause: Option<Timeout>,
+    pub(crate) storage_failure_reported: bool,
+    pub(crate) attack_timer: Option<Timeout>,
 }
 
 impl AppContext {
@@ -65,8 +65,8 @@ impl AppContext {
         ctx
     }
 
-    pub fn dispatch(self, intent: UserAction) {
-        self.send(Msg::User(intent));
+    pub fn dispatch(self, action: UserAction) {
+        self.send(Msg::User(action));
     }
 
     /// Says what could not be done.

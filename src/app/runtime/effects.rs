@@ -41,27 +41,28 @@ impl AppContext {
                 match WorkerClient::start(kind, threads, report) {
                     Ok(client) => {
                         client.send(&Command::OpenDevice, JsValue::UNDEFINED);
-                        self.resources.update_value(|resources| resources.coming = Some(client));
+                        self.resources.update_value(|resources| resources.starting = Some(client));
                     }
                     Err(why) => self.send(Msg::Crashed(kind, why)),
                 }
             }
             Effect::ActivateWorker => {
                 let old = self.resources.try_update_value(|resources| {
-                    let coming = resources.coming.take();
-                    std::mem::replace(&mut resources.current, coming)
+                    let started = resources.starting.take();
+                    std::mem::replace(&mut resources.current, started)
                 });
                 drop(old);
             }
             Effect::StopWorker => self.resources.update_value(|resources| resources.current = None),
-            Effect::DropStartingWorker => self.resources.update_value(|resources| resources.coming = None),
+            Effect::DropStartingWorker => self.resources.update_value(|resources| resources.starting = None),
             Effect::Send(command) => self.send_command(&command, JsValue::UNDEFINED),
             Effect::LoadModel(source) => spawn_local(async move {
                 let (name, bytes) = match source {
                     Source::Builtin(model) => (model.file(), files::fetch(&format!("{MODELS}/{}", model.file())).await),
                     Source::Uploaded(n) => self.read_upload(n).await,
                 };
-                let wanted = self.state.with_untracked(|s| [s.model_wanted, s.sides.fetching].contains(&Some(source)));
+                let wanted =
+                    self.state.with_untracked(|s| [s.model_wanted, s.comparison.fetching].contains(&Some(source)));
                 let command = Command::LoadModel { slot: source.slot(), name, bytes: Vec::new() };
                 self.send_bytes(wanted, ErrorScope::Model, command, bytes);
             }),
@@ -78,7 +79,7 @@ impl AppContext {
             Effect::LoadPhoto(index) => spawn_local(async move {
                 let Some(photo) = PHOTOS.get(index as usize) else { return };
                 let bytes = files::fetch(&format!("{PHOTO_FILES}/{}.jpg", photo.file)).await;
-                let asked = |s: &State| (s.image_wanted, s.link.model.world);
+                let asked = |s: &State| (s.image_wanted, s.permalink.model.domain);
                 let wanted = self.state.with_untracked(asked) == (Some(Source::Builtin(index)), ImageDomain::Photos);
                 let command =
                     Command::LoadImage { name: photo.caption(), label: Some(photo.class().into()), bytes: Vec::new() };
@@ -111,18 +112,18 @@ impl AppContext {
             }
             Effect::SaveHistory(number, history) => spawn_local(async move {
                 // What cannot be kept was said of the copy.
-                let _ = storage::keep_history(number, &history).await;
+                let _ = storage::write_history(number, &history).await;
             }),
             Effect::DeleteSavedRun(number) => {
                 self.resources.update_value(|resources| drop(resources.copies.remove(&number)));
-                spawn_local(storage::forget_run(number));
+                spawn_local(storage::delete_run(number));
             }
             Effect::SaveDataset(n) => {
                 let files = self.resources.with_value(|resources| resources.data.get(n).cloned()).unwrap_or_default();
                 let [file] = &files[..] else { return };
                 let file = file.clone();
                 spawn_local(async move {
-                    match storage::keep_data(&file).await {
+                    match storage::write_dataset(&file).await {
                         Ok(()) => self.send(Msg::DatasetStored(file.name(), n)),
                         Err(why) => {
                             self.notify(format!("{} is used but not kept for the next visit: {why}.", file.name()));
@@ -130,7 +131,7 @@ impl AppContext {
                     }
                 });
             }
-            Effect::DeleteDataset(name) => spawn_local(async move { storage::forget_data(&name).await }),
+            Effect::DeleteDataset(name) => spawn_local(async move { storage::delete_dataset(&name).await }),
             Effect::ResumeSavedRun(number, batch) => spawn_local(async move {
                 if let Ok(history) = storage::read_history(number).await {
                     self.send(Msg::HistoryLoaded(number, history));
@@ -169,7 +170,7 @@ impl AppContext {
             }
             Effect::StartAttackTimer(pause) => {
                 let timeout = Timeout::new(pause, move || self.send(Msg::AttackTimerFired));
-                self.resources.update_value(|resources| resources.pause = Some(timeout));
+                self.resources.update_value(|resources| resources.attack_timer = Some(timeout));
             }
         }
     }
@@ -205,8 +206,10 @@ impl AppContext {
                 resources.copies.get(&number).cloned().zip(resources.unwritten.get(&number).cloned())
             });
             if let Some((copy, (words, history))) = &copy
-                && let Err(why) = storage::keep_run(number, words, history, copy).await
-                && self.resources.try_update_value(|resources| !std::mem::replace(&mut resources.told_unkept, true))
+                && let Err(why) = storage::write_run(number, words, history, copy).await
+                && self
+                    .resources
+                    .try_update_value(|resources| !std::mem::replace(&mut resources.storage_failure_reported, true))
                     == Some(true)
             {
                 self.notify(format!("The run is not kept for the next visit: {why}. Save it before you leave."));

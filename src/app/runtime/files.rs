@@ -9,7 +9,7 @@ use crate::app::{
     domain::{
         action::{Msg, TrainingAction, UserAction},
         file_kind::{self, FileKind},
-        image_url::Address,
+        image_url::ImageUrl,
     },
     runtime::context::AppContext,
 };
@@ -26,7 +26,7 @@ impl AppContext {
         spawn_local(async move {
             let mut last = None;
             for file in files {
-                match self.keep(file).await {
+                match self.store_upload(file).await {
                     Ok(None) => {}
                     Ok(Some((n, FileKind::Image))) => last = Some(n),
                     Ok(Some((n, sort))) => self.dispatch(UserAction::OpenFile(n, sort)),
@@ -40,7 +40,7 @@ impl AppContext {
     }
 
     /// Keeps a file and gives its number and kind; an archive goes to training instead.
-    pub(crate) async fn keep(self, file: File) -> Result<Option<(usize, FileKind)>, String> {
+    pub(crate) async fn store_upload(self, file: File) -> Result<Option<(usize, FileKind)>, String> {
         let name = file.name();
         let start = file.slice_with_i32_and_i32(0, START).map_err(|_| format!("{name} cannot be read."))?;
         let start = js_sys::Uint8Array::new(&files::read(&start).await?.into()).to_vec();
@@ -49,8 +49,8 @@ impl AppContext {
             self.open_dataset(vec![file]);
             return Ok(None);
         }
-        let sort = file_kind::sort(&name, &start);
-        let n = self.keep_file(file)?;
+        let sort = file_kind::detect(&name, &start);
+        let n = self.store_file(file)?;
         if sort == FileKind::Image {
             self.dispatch(UserAction::AddUpload(n, name));
         }
@@ -58,7 +58,7 @@ impl AppContext {
     }
 
     /// Keeps a file that is read whole, and gives its number.
-    fn keep_file(self, file: File) -> Result<usize, String> {
+    fn store_file(self, file: File) -> Result<usize, String> {
         if file.size() > LARGEST {
             return Err(format!("{} is larger than {} MB, too large for this page.", file.name(), LARGEST / 1e6));
         }
@@ -74,10 +74,10 @@ impl AppContext {
         if files.is_empty() {
             return;
         }
-        self.dispatch(UserAction::Train(TrainingAction::UseDataset(self.keep_data(files))));
+        self.dispatch(UserAction::Train(TrainingAction::UseDataset(self.store_dataset(files))));
     }
 
-    fn keep_data(self, files: Vec<File>) -> usize {
+    fn store_dataset(self, files: Vec<File>) -> usize {
         let kept = self.resources.try_update_value(|resources| {
             resources.data.push(files);
             resources.data.len() - 1
@@ -87,7 +87,7 @@ impl AppContext {
 
     /// Takes the file of a run, to go on with.
     pub fn open_run(self, file: File) {
-        match self.keep_file(file) {
+        match self.store_file(file) {
             Ok(n) => self.dispatch(UserAction::Train(TrainingAction::ResumeFile(n, js_sys::Date::now() as u64))),
             Err(text) => self.notify(text),
         }
@@ -95,18 +95,18 @@ impl AppContext {
 
     /// Finds what earlier visits have left.
     pub(crate) async fn find_saved_items(self) {
-        let (runs, data) = storage::earlier().await;
-        let data = data.into_iter().map(|file| (file.name(), self.keep_data(vec![file]))).collect();
+        let (runs, data) = storage::list().await;
+        let data = data.into_iter().map(|file| (file.name(), self.store_dataset(vec![file]))).collect();
         self.send(Msg::SavedItemsFound(runs, data));
     }
 
     /// Brings the first image that is to be had from one of the addresses.
-    pub fn fetch(self, addresses: Vec<Address>) {
+    pub fn fetch_image(self, addresses: Vec<ImageUrl>) {
         spawn_local(async move {
             self.fetching.update(|n| *n += 1);
             let mut problem = None;
             for address in &addresses {
-                match remote_image::read(address).await {
+                match remote_image::fetch(address).await {
                     Ok(file) => {
                         problem = None;
                         self.open_files(vec![file]);
@@ -123,6 +123,6 @@ impl AppContext {
     /// An address under which the page can show the n-th file.
     pub fn object_url(self, n: usize) -> String {
         self.resources
-            .with_value(|resources| resources.files.get(n).map(|file| files::address_of(file)).unwrap_or_default())
+            .with_value(|resources| resources.files.get(n).map(|file| files::object_url(file)).unwrap_or_default())
     }
 }

@@ -69,8 +69,9 @@ impl State {
     }
 
     /// What is known of the way of the attack in view, or why nothing is.
-    pub(crate) fn moments(&self) -> Option<Result<&[AttackStep], &str>> {
-        let known = self.known(self.slot()?, &Probe::AttackSteps).filter(|known| known.attack == self.attack.id)?;
+    pub(crate) fn attack_steps(&self) -> Option<Result<&[AttackStep], &str>> {
+        let known =
+            self.cached_answer(self.slot()?, &Probe::AttackSteps).filter(|known| known.attack == self.attack.id)?;
         Some(match &known.answer {
             Ok(ProbeResult::AttackSteps(moments)) => Ok(moments),
             Ok(_) => Err(""),
@@ -79,23 +80,23 @@ impl State {
     }
 
     /// The moment in view, if it is not the outcome.
-    pub fn moment(&self) -> Option<&AttackStep> {
-        let (stop, moments) = (self.attack.rewound?, self.moments()?.ok()?);
+    pub fn displayed_step(&self) -> Option<&AttackStep> {
+        let (stop, moments) = (self.attack.rewound?, self.attack_steps()?.ok()?);
         moments.get(stop * moments.len().saturating_sub(1) / STOPS)
     }
 
     /// The adversarial image in view.
-    pub fn shown(&self) -> Option<DisplayedImage<'_>> {
+    pub fn displayed_image(&self) -> Option<DisplayedImage<'_>> {
         let result = self.attack.result.as_ref()?;
-        Some(match self.moment() {
+        Some(match self.displayed_step() {
             Some(moment) => DisplayedImage { pixels: &moment.x, probabilities: &moment.probabilities },
             None => DisplayedImage { pixels: &result.pixels, probabilities: &result.probabilities },
         })
     }
 
     /// How far the image in view has moved, in L-infinity, L2 and L1, pixels in [0,1].
-    pub fn moved(&self) -> Option<[f32; 3]> {
-        let (shown, image) = (self.shown()?, self.image.as_ref()?.to_unit_range());
+    pub fn perturbation_norms(&self) -> Option<[f32; 3]> {
+        let (shown, image) = (self.displayed_image()?, self.image.as_ref()?.to_unit_range());
         let same = shown.pixels.len() == image.len();
         same.then(|| [Norm::Linf, Norm::L2, Norm::L1].map(|norm| norm.distance(shown.pixels, &image)))
     }

@@ -21,10 +21,10 @@ pub struct BatchAttack {
 
 /// What many images are taken from, as the worker chooses it: a set that was brought, or else the embedded one, if the
 /// model knows its classes.
-pub fn set(state: &State) -> Option<String> {
+pub fn evaluation_dataset(state: &State) -> Option<String> {
     let embedded = || "the embedded set".to_owned();
     let Some(model) = &state.model else {
-        return (state.link.model.world == ImageDomain::Shapes).then(embedded);
+        return (state.permalink.model.domain == ImageDomain::Shapes).then(embedded);
     };
     let data = &state.training.data;
     let alike = model.classes.iter().zip(&data.classes).all(|(a, b)| a == b);

@@ -32,19 +32,19 @@ pub struct Comparison {
     /// On its way without having been asked for.
     pub fetching: Option<Source<BuiltinModel>>,
     /// Could not be had; not tried again.
-    pub(crate) missing: Vec<Source<BuiltinModel>>,
+    pub(crate) unavailable: Vec<Source<BuiltinModel>>,
 }
 
 impl Comparison {
     /// The model on its way could not be had. Gives false if none was.
-    pub fn give_up(&mut self) -> bool {
+    pub fn on_fetch_failed(&mut self) -> bool {
         let gone = self.fetching.take();
-        self.missing.extend(gone);
+        self.unavailable.extend(gone);
         gone.is_some()
     }
 
     /// There is another image.
-    pub fn forget_image(&mut self) {
+    pub fn reset_results(&mut self) {
         for side in self.loaded.values_mut() {
             side.clean.clear();
             side.attack = Attack::default();
@@ -52,7 +52,7 @@ impl Comparison {
     }
 
     /// The worker that held them is gone; what could not be had may be there for the next.
-    pub fn forget(&mut self) {
+    pub fn reset(&mut self) {
         *self = Self::default();
     }
 

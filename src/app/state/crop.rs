@@ -10,11 +10,11 @@ use crate::{
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct CropState {
-    pub whole: Arc<SourceImage>,
+    pub source: Arc<SourceImage>,
     /// Where the user has put it.
     pub crop: Crop,
     /// Whether the worker has still to answer: then nothing more is asked of it.
-    asked: bool,
+    request_pending: bool,
 }
 
 /// A key press moves the square by this share of its side.
@@ -27,29 +27,29 @@ impl CropState {
     /// As the worker shows a new file, or where the user had put the square before.
     pub fn new(whole: SourceImage, before: Option<Crop>) -> Self {
         let crop = before.map_or(Crop::centered(whole.size), |crop| crop.clamped_to(whole.size));
-        Self { whole: whole.into(), crop, asked: false }
+        Self { source: whole.into(), crop, request_pending: false }
     }
 
     /// The user puts the square there.
-    pub fn put(&mut self, crop: Crop) -> Option<Command> {
-        self.crop = crop.clamped_to(self.whole.size);
-        if self.asked { None } else { self.ask() }
+    pub fn request(&mut self, crop: Crop) -> Option<Command> {
+        self.crop = crop.clamped_to(self.source.size);
+        if self.request_pending { None } else { self.send_request() }
     }
 
     /// The model sees `crop` now: asks for another if the user has moved on.
-    pub fn seen(&mut self, crop: Crop) -> Option<Command> {
-        self.asked = false;
-        if crop == self.crop { None } else { self.ask() }
+    pub fn on_crop_loaded(&mut self, crop: Crop) -> Option<Command> {
+        self.request_pending = false;
+        if crop == self.crop { None } else { self.send_request() }
     }
 
-    fn ask(&mut self) -> Option<Command> {
-        self.asked = true;
+    fn send_request(&mut self) -> Option<Command> {
+        self.request_pending = true;
         Some(Command::CropImage { crop: self.crop })
     }
 
     /// Where a key puts the square; none if it means nothing here.
     pub fn key(&self, key: &str) -> Option<Crop> {
-        let (size, crop) = (self.whole.size, self.crop);
+        let (size, crop) = (self.source.size, self.crop);
         let step = (f64::from(crop.side) * STEP).max(1.0);
         Some(match key {
             "ArrowLeft" => crop.moved_by(size, [-step, 0.0]),

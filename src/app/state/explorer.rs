@@ -21,7 +21,7 @@ pub struct CachedAnswer {
 pub struct PendingProbe {
     /// Its number.
     pub(crate) id: u64,
-    pub(crate) about: (Slot, Probe),
+    pub(crate) key: (Slot, Probe),
     /// The number of the attack that it is about.
     pub(crate) attack: u64,
 }
@@ -29,20 +29,20 @@ pub struct PendingProbe {
 /// What is known for the views.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExplorerCache {
-    pub known: BTreeMap<(Slot, Probe), CachedAnswer>,
-    pub(crate) asked: Option<PendingProbe>,
+    pub answers: BTreeMap<(Slot, Probe), CachedAnswer>,
+    pub(crate) pending: Option<PendingProbe>,
 }
 
 impl ExplorerCache {
     pub fn busy(&self) -> bool {
-        self.asked.is_some()
+        self.pending.is_some()
     }
 }
 
 impl State {
     /// The answer about a model, even of an attack before the last one.
-    pub fn known(&self, slot: Slot, probe: &Probe) -> Option<&CachedAnswer> {
-        self.explored.known.get(&(slot, probe.clone()))
+    pub fn cached_answer(&self, slot: Slot, probe: &Probe) -> Option<&CachedAnswer> {
+        self.explorer.answers.get(&(slot, probe.clone()))
     }
 
     /// What the open view needs to know, and the attack if it is rewound: the place of a model, the number of the attack on
@@ -54,9 +54,9 @@ impl State {
             .filter(|(.., attack)| over(attack.phase) && attack.result.is_some())
             .map(|(slot, .., attack)| (slot, attack.id))
             .collect();
-        let probes = self.link.view.map(|view| view.probes(&self.link.layer)).unwrap_or_default();
+        let probes = self.permalink.view.map(|view| view.probes(&self.permalink.layer)).unwrap_or_default();
         // A layer was perhaps chosen in another network.
-        let has = |slot, layer: &String| match self.known(slot, &Probe::Layers).map(|known| &known.answer) {
+        let has = |slot, layer: &String| match self.cached_answer(slot, &Probe::Layers).map(|known| &known.answer) {
             Some(Ok(ProbeResult::Layers(shifts))) => shifts.iter().any(|shift| shift.name == *layer),
             _ => false,
         };

@@ -36,40 +36,40 @@ use crate::{
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
-    pub link: Permalink,
+    pub permalink: Permalink,
     pub backend: Backend,
     /// The model in focus.
     pub model: Option<ModelInfo>,
     pub image: Option<ImageInfo>,
     /// Which square of its file the image is, if it is a square of one.
-    pub frame: Option<CropState>,
+    pub crop: Option<CropState>,
     /// The user's images, in the order in which they came.
     pub uploads: Vec<UserImage>,
     /// Probabilities of the clean image; empty until it is classified.
-    pub clean: Vec<f32>,
+    pub clean_probabilities: Vec<f32>,
     pub attack: Attack,
     /// The other models.
-    pub sides: Comparison,
+    pub comparison: Comparison,
     /// What is known for the views.
-    pub explored: ExplorerCache,
-    pub saved: Option<SavedImage>,
+    pub explorer: ExplorerCache,
+    pub saved_image: Option<SavedImage>,
     /// None until it is asked for.
-    pub many: Option<BatchAttack>,
+    pub batch: Option<BatchAttack>,
     pub training: Training,
-    pub check: Option<BackendCheck>,
+    pub backend_check: Option<BackendCheck>,
     pub notices: Vec<Notice>,
     /// What is in use; and what was asked for last, which is on its way if it differs.
     pub model_in_use: Option<Source<BuiltinModel>>,
     pub model_wanted: Option<Source<BuiltinModel>>,
     /// The last model file of the user's that was taken, and the last image.
-    pub own_model: Option<usize>,
-    pub(crate) own_image: Option<usize>,
+    pub uploaded_model: Option<usize>,
+    pub(crate) uploaded_image: Option<usize>,
     /// What to go back to if nothing of the world that was entered can be had: the model, the shipped one of its world, and
     /// the sample.
     pub(crate) left: Option<(Source<BuiltinModel>, BuiltinModel, u64)>,
     pub image_in_use: Option<Source<u64>>,
     pub image_wanted: Option<Source<u64>>,
-    pub(crate) noticed: usize,
+    pub(crate) last_notice_id: usize,
     /// Something long took the worker from the attack on the image, which is made anew after it.
     pub(crate) attack_preempted: bool,
     /// The number of the last attack or evaluation.
@@ -78,17 +78,17 @@ pub struct State {
 
 impl State {
     pub fn hash(&self) -> String {
-        self.hash_of(&self.link)
+        self.hash_of(&self.permalink)
     }
 
     /// The address of what is in view, without the tour that led there.
     pub fn hash_without_tour(&self) -> String {
-        self.hash_of(&Permalink { tour: None, ..self.link.clone() })
+        self.hash_of(&Permalink { tour: None, ..self.permalink.clone() })
     }
 
     fn hash_of(&self, link: &Permalink) -> String {
-        let own_model = matches!(self.model_in_use, Some(Source::Uploaded(_)));
-        link.hash(own_model, matches!(self.image_in_use, Some(Source::Uploaded(_))))
+        let uploaded_model = matches!(self.model_in_use, Some(Source::Uploaded(_)));
+        link.hash(uploaded_model, matches!(self.image_in_use, Some(Source::Uploaded(_))))
     }
 
     /// Whether an attack runs or is about to.
@@ -103,22 +103,24 @@ impl State {
 
     /// The file's name of the model in a place.
     pub fn name_of(&self, slot: Slot) -> Option<&str> {
-        let side = || self.sides.loaded.get(&slot).map(|side| &side.model);
+        let side = || self.comparison.loaded.get(&slot).map(|side| &side.model);
         let model = if self.slot() == Some(slot) { self.model.as_ref() } else { side() };
         model.map(|model| model.name.as_str())
     }
 
     /// The models that the page has or can have.
     pub fn known_models(&self) -> impl Iterator<Item = Source<BuiltinModel>> + use<> {
-        BuiltinModel::all(self.link.model.world).map(Source::Builtin).chain(self.own_model.map(Source::Uploaded))
+        BuiltinModel::all(self.permalink.model.domain)
+            .map(Source::Builtin)
+            .chain(self.uploaded_model.map(Source::Uploaded))
     }
 
     /// The models that can be compared: what is in focus, and what knows the same classes.
     pub fn comparable(&self) -> impl Iterator<Item = (Slot, &ModelInfo, &[f32], &Attack)> {
         let focus = self.slot().zip(self.model.as_ref());
         let classes = self.model.as_ref().map(|m| &m.classes);
-        let beside = self.sides.loaded.iter().filter(move |(_, side)| Some(&side.model.classes) == classes);
-        let focus = focus.map(|(slot, model)| (slot, model, &self.clean[..], &self.attack));
+        let beside = self.comparison.loaded.iter().filter(move |(_, side)| Some(&side.model.classes) == classes);
+        let focus = focus.map(|(slot, model)| (slot, model, &self.clean_probabilities[..], &self.attack));
         let mut all: Vec<_> =
             focus.into_iter().chain(beside.map(|(slot, s)| (*slot, &s.model, &s.clean[..], &s.attack))).collect();
         all.sort_by_key(|(slot, ..)| *slot);
@@ -128,17 +130,17 @@ impl State {
     /// Whether the worker does something other than training, or is about to.
     pub(crate) fn computes_otherwise(&mut self) -> bool {
         self.busy()
-            || self.explored.busy()
-            || self.sides.running().is_some()
-            || self.sides.fetching.is_some()
-            || self.many.as_ref().is_some_and(|many| many.running)
+            || self.explorer.busy()
+            || self.comparison.running().is_some()
+            || self.comparison.fetching.is_some()
+            || self.batch.as_ref().is_some_and(|many| many.running)
             || self.training.is_preparing()
             || self.training.loading_dataset.is_some()
             || self.training.run_evaluation.is_some()
     }
 
     /// Whether a run can be prepared now.
-    pub fn can_begin(&self) -> bool {
+    pub fn can_prepare_run(&self) -> bool {
         self.backend.current.is_some() && !self.training.is_preparing() && self.training.loading_dataset.is_none()
     }
 }

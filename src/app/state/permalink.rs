@@ -6,7 +6,7 @@ use crate::{
         backend::BackendPreference,
         builtin_model::{BuiltinModel, ImageDomain, OWN},
         explorer_view::ExplorerView,
-        percent_decoding::decoded,
+        percent_decoding::percent_decoded_text,
         tour::STEPS,
     },
     attack::AttackConfig,
@@ -83,9 +83,9 @@ impl Permalink {
         // First what the usual values of the other settings depend on.
         let (first, rest): (Vec<_>, Vec<_>) =
             pairs.partition(|(key, _)| matches!(*key, "attack" | "norm" | "model" | "world"));
-        problems.extend(first.iter().filter_map(|(key, value)| link.take(key, &decoded(value)).err()));
+        problems.extend(first.iter().filter_map(|(key, value)| link.take(key, &percent_decoded_text(value)).err()));
         link.attack = AttackConfig::of(link.attack.attack, link.attack.norm);
-        problems.extend(rest.iter().filter_map(|(key, value)| link.take(key, &decoded(value)).err()));
+        problems.extend(rest.iter().filter_map(|(key, value)| link.take(key, &percent_decoded_text(value)).err()));
         (link, problems)
     }
 
@@ -105,11 +105,11 @@ impl Permalink {
             },
             // An own model's.
             "world" => match ImageDomain::ALL.into_iter().find(|world| world.key() == value) {
-                Some(world) => self.model = self.model.in_world(world),
-                None => return refuse("expected shapes or photos", self.model.world.key()),
+                Some(world) => self.model = self.model.in_domain(world),
+                None => return refuse("expected shapes or photos", self.model.domain.key()),
             },
             "sample" => match value.parse() {
-                Ok(sample) if sample < self.model.world.samples() => self.sample = sample,
+                Ok(sample) if sample < self.model.domain.samples() => self.sample = sample,
                 Ok(_) => return refuse("there are not so many images", "Sample 0"),
                 Err(_) if value == OWN => {
                     return Err("This link was made with an image of its maker's own, which it cannot carry. \
@@ -131,7 +131,7 @@ impl Permalink {
                 None => return refuse("expected auto, cpu or gpu", "auto"),
             },
             // One of the page's own models: another's cannot be carried.
-            "begin" => match BuiltinModel::all(self.model.world).find(|model| model.slot.key() == value) {
+            "begin" => match BuiltinModel::all(self.model.domain).find(|model| model.slot.key() == value) {
                 Some(model) => self.init_from = InitFrom::Model(model.slot),
                 None => return refuse("there is no such model to begin with", "A fresh network"),
             },
@@ -169,15 +169,17 @@ impl Permalink {
         Ok(())
     }
 
-    /// What to write after the `#`; `own_model` and `own_image` say that a file of the user's is in use.
-    pub fn hash(&self, own_model: bool, own_image: bool) -> String {
-        let mut hash = format!("#model={}", if own_model { OWN } else { self.model.key() });
+    /// What to write after the `#`; `uploaded_model` and `uploaded_image` say that a file of the user's is in use.
+    pub fn hash(&self, uploaded_model: bool, uploaded_image: bool) -> String {
+        let mut hash = format!("#model={}", if uploaded_model { OWN } else { self.model.key() });
         let mut add = |key: &str, value: &str| hash.extend(["&", key, "=", value]);
-        if own_model && self.model.world != ImageDomain::default() {
-            add("world", self.model.world.key());
+        if uploaded_model && self.model.domain != ImageDomain::default() {
+            add("world", self.model.domain.key());
         }
-        add("sample", if own_image { OWN.into() } else { self.sample.to_string() }.as_str());
-        if let Some(Crop { x, y, side }) = self.crop.filter(|_| self.model.world == ImageDomain::Photos && !own_image) {
+        add("sample", if uploaded_image { OWN.into() } else { self.sample.to_string() }.as_str());
+        if let Some(Crop { x, y, side }) =
+            self.crop.filter(|_| self.model.domain == ImageDomain::Photos && !uploaded_image)
+        {
             add("crop", &format!("{x},{y},{side}"));
         }
         let usual = AttackConfig::of(self.attack.attack, self.attack.norm);

@@ -46,18 +46,18 @@ pub struct Run {
     pub records: Vec<Record>,
     pub points: Vec<Point>,
     /// The whole of the first look at the image in view, and of the last.
-    pub first: Option<Box<RunSnapshot>>,
-    pub last: Option<Box<RunSnapshot>>,
+    pub first_snapshot: Option<Box<RunSnapshot>>,
+    pub last_snapshot: Option<Box<RunSnapshot>>,
     /// Images a second; bytes of the worker's memory.
-    pub speed: f64,
+    pub images_per_second: f64,
     pub memory: u64,
     /// The step of the last copy.
-    pub kept: Option<u64>,
-    pub judged: EvaluationResult,
+    pub last_saved_step: Option<u64>,
+    pub evaluation: EvaluationResult,
     /// The number of the command under which it trains now.
-    pub(crate) asked: Option<u64>,
+    pub(crate) active_command: Option<u64>,
     /// Its numbers are no longer finite: only its last copy is worth something.
-    pub broken: bool,
+    pub diverged: bool,
     /// Workers that died under it.
     pub(crate) crashes: u32,
 }
@@ -65,11 +65,11 @@ pub struct Run {
 impl Run {
     pub(crate) fn new(number: u64, info: RunInfo) -> Self {
         let mut run = Self { number, ..Self::default() };
-        run.take(info);
+        run.set_info(info);
         run
     }
 
-    pub(crate) fn take(&mut self, info: RunInfo) {
+    pub(crate) fn set_info(&mut self, info: RunInfo) {
         let mut config = TrainConfig::default();
         for (key, value) in &info.settings {
             // The worker read them before.
@@ -82,22 +82,22 @@ impl Run {
 
     /// Its course so far, as it is kept beside a copy.
     pub(crate) fn history(&self) -> Vec<u8> {
-        encode(&(&self.records, &self.points, &self.judged))
+        encode(&(&self.records, &self.points, &self.evaluation))
     }
 
     /// Whether it has moved to where no copy is, and is worth one.
-    pub(crate) fn is_new(&self) -> bool {
-        !self.broken && self.kept != Some(self.step)
+    pub(crate) fn has_unsaved_steps(&self) -> bool {
+        !self.diverged && self.last_saved_step != Some(self.step)
     }
 
     /// Seconds to the end, once the pace is known.
     pub fn seconds_left(&self) -> Option<f64> {
         let images = self.info.steps.saturating_sub(self.step) as f64 * self.info.batch as f64;
-        (self.speed > 0.0).then(|| images / self.speed)
+        (self.images_per_second > 0.0).then(|| images / self.images_per_second)
     }
 
     /// What it is, in a few words.
-    pub fn words(&self) -> String {
+    pub fn description(&self) -> String {
         let Self { info, config, step, .. } = self;
         format!("{} on {}, {}, step {step} of {}", config.objective, config.dataset, info.architecture, info.steps)
     }

@@ -26,34 +26,34 @@ pub(crate) enum PendingRun {
 pub struct Training {
     pub run: Option<Run>,
     /// The runs before, oldest first.
-    pub past: Vec<Run>,
+    pub archived: Vec<Run>,
     pub data: TrainingDataInfo,
     /// Images `[3, 32, 32]` that the user labeled, with their classes.
     pub(crate) labeled: Vec<(String, Vec<u8>)>,
     /// The set brought that the worker has, and the one that it reads.
-    pub(crate) data_file: Option<usize>,
+    pub(crate) dataset_file: Option<usize>,
     pub loading_dataset: Option<usize>,
-    pub earlier: Vec<SavedRun>,
+    pub saved_runs: Vec<SavedRun>,
     /// What was kept of the course of a run that is taken up.
-    pub(crate) remembered: Option<(u64, Run)>,
+    pub(crate) loaded_history: Option<(u64, Run)>,
     /// Data sets that are kept in this browser, with the numbers of their files.
     pub saved_datasets: Vec<(String, usize)>,
-    pub(crate) coming: Option<PendingRun>,
+    pub(crate) pending: Option<PendingRun>,
     pub run_evaluation: Option<RunEvaluation>,
 }
 
 impl Training {
     /// A run is being prepared.
     pub fn is_preparing(&self) -> bool {
-        self.coming.is_some()
+        self.pending.is_some()
     }
 
     /// All runs, oldest first.
     pub fn runs(&self) -> impl DoubleEndedIterator<Item = &Run> {
-        self.past.iter().chain(&self.run)
+        self.archived.iter().chain(&self.run)
     }
 
     pub(crate) fn run_mut(&mut self, number: u64) -> Option<&mut Run> {
-        self.past.iter_mut().chain(&mut self.run).find(|run| run.number == number)
+        self.archived.iter_mut().chain(&mut self.run).find(|run| run.number == number)
     }
 }

@@ -29,7 +29,7 @@ impl State {
 
     /// The worker that attacked many images is gone.
     pub(crate) fn abort_batch(&mut self) {
-        if let Some(many) = self.many.as_mut().filter(|many| many.running) {
+        if let Some(many) = self.batch.as_mut().filter(|many| many.running) {
             (many.running, many.stopped) = (false, true);
         }
     }
@@ -37,7 +37,7 @@ impl State {
     pub(crate) fn forget_attack(&mut self) {
         self.attack.result = None;
         self.attack.rewound = None;
-        self.saved = None;
+        self.saved_image = None;
         self.attack.traces.clear();
         self.attack.flags.clear();
         self.attack.transfer.clear();
@@ -45,14 +45,14 @@ impl State {
 
     /// Attacks in a moment, if there is something to attack.
     pub(crate) fn schedule_attack(&mut self, pause: u32) -> Vec<Effect> {
-        if self.clean.is_empty() || self.backend.current.is_none() {
+        if self.clean_probabilities.is_empty() || self.backend.current.is_none() {
             return Vec::new();
         }
         self.attack.phase = AttackPhase::Scheduled;
         vec![Effect::StartAttackTimer(pause)]
     }
 
-    pub(crate) fn begin(&mut self) -> Vec<Effect> {
+    pub(crate) fn start_attack(&mut self) -> Vec<Effect> {
         if self.attack.phase != AttackPhase::Scheduled || self.backend.current.is_none() {
             return Vec::new();
         }
@@ -64,11 +64,11 @@ impl State {
         self.cancel_probe();
         self.last_id += 1;
         self.attack.id = self.last_id;
-        self.attack.config = self.link.attack.clone();
-        self.attack.target = self.link.target;
+        self.attack.config = self.permalink.attack.clone();
+        self.attack.target = self.permalink.target;
         self.attack.flags.clear();
         self.attack.rewound = None;
-        self.saved = None;
+        self.saved_image = None;
         self.attack.phase = AttackPhase::Running { done: 0, total: 0 };
         let settings = self.attack.config.to_pairs();
         vec![Effect::Send(Command::Attack { id: self.attack.id, slot, settings, target: self.attack.target })]

@@ -14,18 +14,18 @@ use crate::{
 
 impl State {
     /// The next probe that the open view needs answered, if every attack that it compares is over.
-    pub(crate) fn ask(&mut self) -> Vec<Effect> {
-        if self.explored.busy() {
+    pub(crate) fn send_next_probe(&mut self) -> Vec<Effect> {
+        if self.explorer.busy() {
             return Vec::new();
         }
         let due = |(slot, attack, probe): &(Slot, u64, Probe)| {
-            self.known(*slot, probe).is_none_or(|known| known.attack != *attack)
+            self.cached_answer(*slot, probe).is_none_or(|known| known.attack != *attack)
         };
         let Some((slot, attack, probe)) = self.probes().into_iter().find(due) else {
             return Vec::new();
         };
         self.last_id += 1;
-        self.explored.asked = Some(PendingProbe { id: self.last_id, about: (slot, probe.clone()), attack });
+        self.explorer.pending = Some(PendingProbe { id: self.last_id, key: (slot, probe.clone()), attack });
         vec![Effect::Send(Command::Explore { id: self.last_id, slot, probe })]
     }
 
@@ -36,20 +36,20 @@ impl State {
         answer: Result<Box<ProbeResult>, String>,
         over: bool,
     ) -> Vec<Effect> {
-        let Some(PendingProbe { about, attack, .. }) = self.explored.asked.clone().filter(|asked| asked.id == id)
+        let Some(PendingProbe { key, attack, .. }) = self.explorer.pending.clone().filter(|asked| asked.id == id)
         else {
             return Vec::new();
         };
         if over {
-            self.explored.asked = None;
+            self.explorer.pending = None;
         }
-        self.explored.known.insert(about, CachedAnswer { attack, answer: answer.map(|answer| *answer) });
+        self.explorer.answers.insert(key, CachedAnswer { attack, answer: answer.map(|answer| *answer) });
         self.schedule_next()
     }
 
     /// What was asked was given up for something that is done by now: it may be asked again.
     pub(crate) fn on_probe_cancelled(&mut self, id: u64) -> Vec<Effect> {
-        if self.explored.asked.as_ref().is_some_and(|asked| asked.id == id) {
+        if self.explorer.pending.as_ref().is_some_and(|asked| asked.id == id) {
             self.cancel_probe();
         }
         self.schedule_next()
@@ -57,11 +57,11 @@ impl State {
 
     /// What was asked will not be answered to the end: the worker has something else to do, or is gone.
     pub(crate) fn cancel_probe(&mut self) {
-        if let Some(PendingProbe { about, attack, .. }) = self.explored.asked.take()
-            && self.explored.known.get(&about).is_some_and(|known| known.attack == attack)
+        if let Some(PendingProbe { key, attack, .. }) = self.explorer.pending.take()
+            && self.explorer.answers.get(&key).is_some_and(|known| known.attack == attack)
         {
             // The first part of an answer.
-            self.explored.known.remove(&about);
+            self.explorer.answers.remove(&key);
         }
     }
 }

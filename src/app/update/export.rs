@@ -8,7 +8,7 @@ use crate::{
 
 impl State {
     /// Makes a file of the attack in view, once it is over, if its outcome is what is in view.
-    pub(crate) fn save(&self, part: AttackImage) -> Vec<Effect> {
+    pub(crate) fn export_image(&self, part: AttackImage) -> Vec<Effect> {
         let rewound = self.attack.rewound.is_some();
         let (Some(image), Some(result), false) = (&self.image, &self.attack.result, self.busy() || rewound) else {
             return Vec::new();

@@ -16,13 +16,13 @@ impl State {
 
     /// What the views of this world's models need, if the worker does not have it in itself.
     pub(crate) fn load_reference(&self) -> Vec<Effect> {
-        let wanted = self.link.model.world == ImageDomain::Photos && self.backend.current.is_some();
+        let wanted = self.permalink.model.domain == ImageDomain::Photos && self.backend.current.is_some();
         wanted.then_some(Effect::LoadReference).into_iter().collect()
     }
 
     pub(crate) fn load_image(&self) -> Vec<Effect> {
         let load = |source| match source {
-            Source::Builtin(index) if self.link.model.world == ImageDomain::Photos => Effect::LoadPhoto(index),
+            Source::Builtin(index) if self.permalink.model.domain == ImageDomain::Photos => Effect::LoadPhoto(index),
             Source::Builtin(index) => Effect::Send(Command::LoadSample { index }),
             Source::Uploaded(file) => Effect::LoadImage(file),
         };
@@ -31,12 +31,12 @@ impl State {
     }
 
     /// Checks the worker in use against the fixture, if there is one.
-    pub(crate) fn load_check(&mut self) -> Vec<Effect> {
+    pub(crate) fn load_fixture(&mut self) -> Vec<Effect> {
         let ready = self.backend.current.is_some();
         let load = |check: &mut BackendCheck| {
             check.groups.clear();
             Effect::Verify(check.file)
         };
-        self.check.as_mut().filter(|_| ready).map(load).into_iter().collect()
+        self.backend_check.as_mut().filter(|_| ready).map(load).into_iter().collect()
     }
 }

@@ -36,18 +36,20 @@ impl State {
         let mut state = Self {
             model_wanted: Some(Source::Builtin(link.model)),
             image_wanted: Some(Source::Builtin(link.sample)),
-            link,
+            permalink: link,
             ..Self::default()
         };
         problems.into_iter().for_each(|p| state.notice(p));
-        let first = if state.link.backend == BackendPreference::Gpu { BackendKind::Gpu } else { BackendKind::Cpu };
-        let tasks = state.start(first);
+        let first = if state.permalink.backend == BackendPreference::Gpu { BackendKind::Gpu } else { BackendKind::Cpu };
+        let tasks = state.start_worker(first);
         (state, tasks)
     }
 
     pub fn apply(&mut self, input: Msg) -> Vec<Effect> {
         match input {
-            Msg::Worker(kind, event) if self.backend.coming == Some(kind) => self.on_starting_worker_event(kind, event),
+            Msg::Worker(kind, event) if self.backend.starting == Some(kind) => {
+                self.on_starting_worker_event(kind, event)
+            }
             Msg::Worker(kind, event) => self.on_worker_event(kind, event),
             Msg::Crashed(kind, why) => self.on_worker_crashed(kind, &why),
             Msg::ThreadsNotStarted(kind) => self.on_threads_not_started(kind),
@@ -57,8 +59,8 @@ impl State {
             }
             Msg::LowEndDevice => {
                 // Unless the address asks for something else.
-                if self.link.train == TrainConfig::demo() {
-                    self.link.train = TrainConfig::small();
+                if self.permalink.train == TrainConfig::demo() {
+                    self.permalink.train = TrainConfig::small();
                 }
                 Vec::new()
             }
@@ -68,11 +70,11 @@ impl State {
                 Vec::new()
             }
             Msg::SavedItemsFound(runs, data) => {
-                (self.training.earlier, self.training.saved_datasets) = (runs, data);
+                (self.training.saved_runs, self.training.saved_datasets) = (runs, data);
                 Vec::new()
             }
             Msg::HistoryLoaded(number, bytes) => {
-                self.training.remember(number, &bytes);
+                self.training.set_loaded_history(number, &bytes);
                 Vec::new()
             }
             Msg::DatasetStored(name, file) => {
@@ -80,8 +82,8 @@ impl State {
                 self.training.saved_datasets.push((name, file));
                 Vec::new()
             }
-            Msg::AttackTimerFired => self.begin(),
-            Msg::User(intent) => self.on_user_action(intent),
+            Msg::AttackTimerFired => self.start_attack(),
+            Msg::User(action) => self.on_user_action(action),
         }
     }
 
@@ -91,7 +93,7 @@ impl State {
         let text = if first.chars().all(char::is_alphabetic) { sentence(&text) } else { text };
         let text = if text.ends_with(['.', '!', '?']) { text } else { text + "." };
         self.notices.retain(|n| n.text != text);
-        self.noticed += 1;
-        self.notices.push(Notice { id: self.noticed, text });
+        self.last_notice_id += 1;
+        self.notices.push(Notice { id: self.last_notice_id, text });
     }
 }

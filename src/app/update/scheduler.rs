@@ -25,21 +25,21 @@ impl State {
     fn next_background_job(&mut self) -> Vec<Effect> {
         let idle = self.training.run_evaluation.is_none()
             && matches!(self.attack.phase, AttackPhase::Done { stopped: false, .. })
-            && self.many.as_ref().is_none_or(|m| !m.running);
-        let at_work = self.sides.fetching.is_some()
-            || self.sides.loaded.values().any(|side| matches!(side.attack.phase, AttackPhase::Running { .. }));
-        if !idle || at_work || self.explored.busy() {
+            && self.batch.as_ref().is_none_or(|m| !m.running);
+        let at_work = self.comparison.fetching.is_some()
+            || self.comparison.loaded.values().any(|side| matches!(side.attack.phase, AttackPhase::Running { .. }));
+        if !idle || at_work || self.explorer.busy() {
             return Vec::new();
         }
-        if self.attack.rewound.is_some() && self.moments().is_none() {
-            return self.ask();
+        if self.attack.rewound.is_some() && self.attack_steps().is_none() {
+            return self.send_next_probe();
         }
         let known = |source: &Source<BuiltinModel>| {
-            self.slot() == Some(source.slot()) || self.sides.loaded.contains_key(&source.slot())
+            self.slot() == Some(source.slot()) || self.comparison.loaded.contains_key(&source.slot())
         };
-        let missing = self.known_models().find(|s| !known(s) && !self.sides.missing.contains(s));
+        let missing = self.known_models().find(|s| !known(s) && !self.comparison.unavailable.contains(s));
         if let Some(source) = missing {
-            self.sides.fetching = Some(source);
+            self.comparison.fetching = Some(source);
             return vec![Effect::LoadModel(source)];
         }
         let (config, target) = (self.attack.config.clone(), self.attack.target);
@@ -49,8 +49,8 @@ impl State {
             let same = ended && side.attack.config == config && side.attack.target == target;
             !same && !side.clean.is_empty() && Some(&side.model.classes) == classes.as_ref()
         };
-        let Some((&slot, side)) = self.sides.loaded.iter_mut().find(|(_, side)| due(side)) else {
-            return self.ask();
+        let Some((&slot, side)) = self.comparison.loaded.iter_mut().find(|(_, side)| due(side)) else {
+            return self.send_next_probe();
         };
         self.last_id += 1;
         let settings = config.to_pairs();

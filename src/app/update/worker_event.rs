@@ -19,7 +19,7 @@ impl State {
         match event {
             Event::ModelLoaded { slot: Slot::Run, .. } => return self.on_run_model_loaded(),
             Event::ModelLoaded { slot, model } => {
-                self.sides.fetching.take_if(|source| source.slot() == slot);
+                self.comparison.fetching.take_if(|source| source.slot() == slot);
                 self.forget_transfers(slot);
                 match self.model_wanted.filter(|source| source.slot() == slot) {
                     Some(source) => {
@@ -27,15 +27,15 @@ impl State {
                             self.swap_focus(source);
                         }
                         if let Source::Uploaded(n) = source {
-                            self.own_model = Some(n);
+                            self.uploaded_model = Some(n);
                         }
-                        self.link.target = self.link.target.filter(|&class| class < model.classes.len());
+                        self.permalink.target = self.permalink.target.filter(|&class| class < model.classes.len());
                         (self.model, self.model_in_use) = (Some(model), Some(source));
                         self.left = None;
                     }
                     // What it makes of the image comes next.
                     None => {
-                        self.sides.loaded.insert(slot, ComparedModel::new(model));
+                        self.comparison.loaded.insert(slot, ComparedModel::new(model));
                     }
                 }
             }
@@ -44,22 +44,22 @@ impl State {
                     // The old image's attack says nothing about the new one.
                     self.forget_attack();
                     self.attack.phase = AttackPhase::Idle;
-                    self.clean.clear();
-                    self.sides.forget_image();
-                    self.explored = ExplorerCache::default();
+                    self.clean_probabilities.clear();
+                    self.comparison.reset_results();
+                    self.explorer = ExplorerCache::default();
                     self.reset_tracked_image();
                 }
-                let ask = self.seen(image.crop);
+                let ask = self.on_crop_loaded(image.crop);
                 self.image = Some(image);
                 self.image_in_use = self.image_wanted;
                 if let Some(Source::Uploaded(n)) = self.image_in_use {
-                    self.own_image = Some(n);
+                    self.uploaded_image = Some(n);
                 }
                 return ask;
             }
-            Event::SourceImage { image: whole } => self.framed(whole),
+            Event::SourceImage { image: whole } => self.on_source_image(whole),
             Event::Classified { slot, probabilities } if self.slot() != Some(slot) => {
-                if let Some(side) = self.sides.loaded.get_mut(&slot) {
+                if let Some(side) = self.comparison.loaded.get_mut(&slot) {
                     side.clean = probabilities;
                     side.attack = Attack::default();
                 }
@@ -68,12 +68,14 @@ impl State {
             Event::Classified { probabilities, .. } => {
                 // Two backends differ in the last digits: what one found may stay in view while the other starts.
                 let same = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-3;
-                if probabilities.len() != self.clean.len() || !probabilities.iter().zip(&self.clean).all(same) {
+                if probabilities.len() != self.clean_probabilities.len()
+                    || !probabilities.iter().zip(&self.clean_probabilities).all(same)
+                {
                     self.forget_attack();
                 }
-                self.clean = probabilities;
+                self.clean_probabilities = probabilities;
                 // A square on its way starts no attack.
-                return self.schedule_attack(if self.frame.is_some() { PAUSE } else { 0 });
+                return self.schedule_attack(if self.crop.is_some() { PAUSE } else { 0 });
             }
             Event::AttackProgress { id, done, total, result, traces } if id == self.attack.id => {
                 // Settings may have changed since: then the next attack is due already.
@@ -84,7 +86,7 @@ impl State {
             }
             Event::AttackDone { id, stopped, milliseconds, result, traces, flags, transfer } => {
                 let steps = traces.iter().map(|trace| trace.steps).sum();
-                let side = self.sides.attack(id);
+                let side = self.comparison.attack(id);
                 if let Some(attack) = if id == self.attack.id { Some(&mut self.attack) } else { side } {
                     if attack.phase != AttackPhase::Scheduled {
                         attack.phase = AttackPhase::Done { steps, milliseconds, stopped };
@@ -104,7 +106,7 @@ impl State {
                 if let Some(tasks) = self.on_run_evaluated(id, &report, over, stopped) {
                     return tasks;
                 }
-                let Some(many) = self.many.as_mut().filter(|many| many.id == id) else { return self.schedule_next() };
+                let Some(many) = self.batch.as_mut().filter(|many| many.id == id) else { return self.schedule_next() };
                 (many.report, many.running, many.stopped) = (Some(report), !over, stopped);
                 return if over { self.resume_preempted_attack() } else { Vec::new() };
             }
@@ -115,13 +117,13 @@ impl State {
             Event::Failed { scope: ErrorScope::Device, message: text } => return self.on_worker_crashed(kind, &text),
             Event::Failed { scope: subject, message: text } => return self.on_command_failed(subject, text),
             Event::Verified { checks, milliseconds } => {
-                if let Some(check) = &mut self.check {
+                if let Some(check) = &mut self.backend_check {
                     (check.groups, check.milliseconds) = (checks, milliseconds);
                 }
             }
             Event::ImageExported { name, png, probabilities, fools } => {
                 // Once the next attack is due it says nothing about what is in view.
-                self.saved = (!self.busy()).then(|| SavedImage { name: name.clone(), probabilities, fools });
+                self.saved_image = (!self.busy()).then(|| SavedImage { name: name.clone(), probabilities, fools });
                 return vec![Effect::Download(name, png)];
             }
             Event::TrainingData { data } => return self.on_dataset_changed(data),
@@ -158,34 +160,34 @@ impl State {
                 return self.on_run_evaluation_failed();
             }
             ErrorScope::Diverged => return self.on_diverged(text),
-            ErrorScope::Model if self.model_wanted == self.model_in_use && self.sides.give_up() => {}
+            ErrorScope::Model if self.model_wanted == self.model_in_use && self.comparison.on_fetch_failed() => {}
             ErrorScope::Model if self.left.is_some() => {
                 self.notice(text);
-                return self.go_back();
+                return self.return_to_previous_domain();
             }
             ErrorScope::Model => {
                 self.model_wanted = self.model_in_use;
                 if let Some(Source::Builtin(model)) = self.model_in_use {
-                    self.link.model = model;
+                    self.permalink.model = model;
                 }
             }
             ErrorScope::Image => {
                 self.remove_unreadable_upload();
                 self.image_wanted = self.image_in_use;
                 if let Some(Source::Builtin(sample)) = self.image_in_use {
-                    self.link.sample = sample;
+                    self.permalink.sample = sample;
                 }
             }
-            ErrorScope::Attack => match self.sides.running() {
+            ErrorScope::Attack => match self.comparison.running() {
                 Some(attack) => attack.phase = AttackPhase::Done { steps: 0, milliseconds: 0.0, stopped: false },
                 None => self.attack.phase = AttackPhase::Idle,
             },
             ErrorScope::Evaluation => {
-                self.many = None;
+                self.batch = None;
                 self.notice(text);
                 return self.resume_preempted_attack();
             }
-            ErrorScope::Fixture => self.check = None,
+            ErrorScope::Fixture => self.backend_check = None,
             ErrorScope::Data => self.training.loading_dataset = None,
             ErrorScope::Training => tasks = self.on_training_failed(),
             ErrorScope::Device | ErrorScope::Export | ErrorScope::Reference => {}

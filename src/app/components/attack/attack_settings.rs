@@ -8,13 +8,13 @@ use crate::app::{
 };
 
 #[component]
-pub fn Controls() -> impl IntoView {
+pub fn AttackSettings() -> impl IntoView {
     let [first, rest] = SettingsGroup::Attack.settings();
     view! {
         <section class="controls" aria-labelledby="controls-title">
             <h2 id="controls-title">"The attack"</h2>
             {controls(SettingsGroup::Attack, first)}
-            <Target/>
+            <TargetPicker/>
             <details>
                 <summary>"More"</summary>
                 {controls(SettingsGroup::Attack, rest)}
@@ -25,13 +25,13 @@ pub fn Controls() -> impl IntoView {
 
 /// Which class the attack shall reach.
 #[component]
-fn Target() -> impl IntoView {
+fn TargetPicker() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
     let classes =
         Memo::new(move |_| ctx.state.with(|s| s.model.as_ref().map(|m| m.classes.clone()).unwrap_or_default()));
     let options = move || {
         let option = |(class, name): (usize, String)| {
-            let selected = move || ctx.state.with(|s| s.link.target == Some(class));
+            let selected = move || ctx.state.with(|s| s.permalink.target == Some(class));
             view! { <option value=class.to_string() prop:selected=selected>{name}</option> }
         };
         classes.get().into_iter().enumerate().map(option).collect_view()
@@ -41,7 +41,7 @@ fn Target() -> impl IntoView {
             <label for="target">"Goal"</label>
             <select id="target" aria-describedby="target-help"
                 on:change=move |e| ctx.dispatch(UserAction::Target(event_target_value(&e).parse().ok()))>
-                <option value="" prop:selected=move || ctx.state.with(|s| s.link.target.is_none())>"any other class"</option>
+                <option value="" prop:selected=move || ctx.state.with(|s| s.permalink.target.is_none())>"any other class"</option>
                 {options}
             </select>
             <p class="help" id="target-help">"The class that the attack shall make the model see."</p>

@@ -8,9 +8,9 @@ use crate::{
 };
 
 #[component]
-pub fn CheckTable() -> impl IntoView {
+pub fn BackendCheckTable() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
-    let check = Memo::new(move |_| ctx.state.with(|s| s.check.clone()));
+    let check = Memo::new(move |_| ctx.state.with(|s| s.backend_check.clone()));
     move || {
         check.get().map(|check| {
             let worst = worst(&check).map(|error| error.to_string());

@@ -4,12 +4,12 @@ use leptos::prelude::*;
 
 use crate::{
     app::{
-        components::common::warning::flag,
+        components::common::warning::warning,
         domain::action::UserAction,
-        present::batch::{batch_announcement, many},
+        present::batch::{batch_announcement, batch_summary},
         runtime::context::AppContext,
         state::{
-            batch::{BatchAttack as Run, set},
+            batch::{BatchAttack as Run, evaluation_dataset},
             permalink::IMAGES,
         },
     },
@@ -19,12 +19,12 @@ use crate::{
 #[component]
 pub fn BatchAttackPanel() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
-    let number = Memo::new(move |_| ctx.state.with(|s| s.link.images));
-    let run = Memo::new(move |_| ctx.state.with(|s| s.many.clone()));
+    let number = Memo::new(move |_| ctx.state.with(|s| s.permalink.images));
+    let run = Memo::new(move |_| ctx.state.with(|s| s.batch.clone()));
     let said = Memo::new(move |_| run.with(|r| r.as_ref().map(batch_announcement)));
     let running = move || run.with(|r| r.as_ref().is_some_and(|r| r.running));
-    let ready = move || ctx.state.with(|s| !s.clean.is_empty());
-    let of_what = Memo::new(move |_| match ctx.state.with(set) {
+    let ready = move || ctx.state.with(|s| !s.clean_probabilities.is_empty());
+    let of_what = Memo::new(move |_| match ctx.state.with(evaluation_dataset) {
         Some(set) => format!("of {set}"),
         None => {
             "of the model's own classes (CIFAR-10 for photos), once you have opened them under “Train one yourself”"
@@ -49,7 +49,7 @@ pub fn BatchAttackPanel() -> impl IntoView {
                     {move || if running() { "Stop" } else { "Attack them all" }}
                 </button>
             </div>
-            <p class="fine" id="many-words">{move || run.with(|r| r.as_ref().map(many))}</p>
+            <p class="fine" id="many-words">{move || run.with(|r| r.as_ref().map(batch_summary))}</p>
             <p class="unseen" role="status">{move || said.get()}</p>
             {move || run.with(|r| r.as_ref().and_then(|r| r.report.clone().map(|report| table(r, report))))}
         </section>
@@ -83,6 +83,6 @@ fn table(run: &Run, report: Report) -> impl IntoView + use<> {
                 {report.records.into_iter().enumerate().map(attack).collect_view()}
             </tbody>
         </table>
-        {report.flags.into_iter().map(flag).collect_view()}
+        {report.flags.into_iter().map(warning).collect_view()}
     }
 }

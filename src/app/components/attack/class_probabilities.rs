@@ -22,7 +22,7 @@ fn bar(kind: &'static str, p: Option<f32>, first: bool) -> impl IntoView {
 }
 
 #[component]
-pub fn Probabilities() -> impl IntoView {
+pub fn ClassProbabilities() -> impl IntoView {
     let state = expect_context::<AppContext>().state;
     let table = Memo::new(move |_| state.with(rows));
     let body = move || {

@@ -4,10 +4,10 @@ use leptos::prelude::*;
 
 use crate::{
     app::{
-        components::common::canvas::painted,
+        components::common::canvas::painted_canvas,
         domain::format::{percent, with_nbsp},
         present::{
-            comparison::{Cell, Row, rows, words},
+            comparison::{Cell, Row, caption, rows},
             rgba,
         },
         runtime::context::AppContext,
@@ -16,10 +16,10 @@ use crate::{
 };
 
 #[component]
-pub fn Beside() -> impl IntoView {
+pub fn ComparisonTable() -> impl IntoView {
     let state = expect_context::<AppContext>().state;
     let table = Memo::new(move |_| state.with(rows));
-    let said = Memo::new(move |_| table.with(|rows| words(rows)));
+    let said = Memo::new(move |_| table.with(|rows| caption(rows)));
     let slots = Memo::new(move |_| table.with(|rows| rows.iter().map(|row| row.slot).collect::<Vec<_>>()));
     let head = move || {
         let column = |slot: Slot| {
@@ -78,7 +78,7 @@ fn thumbnail(slot: Slot) -> impl IntoView {
     let attacked = Memo::new(move |_| {
         state.with(|s| {
             let (.., attack) = s.comparable().find(|(at, ..)| *at == slot)?;
-            attack.result.as_ref().map(|result| rgba::of_floats(&result.pixels))
+            attack.result.as_ref().map(|result| rgba::from_floats(&result.pixels))
         })
     });
     small(attacked)
@@ -86,9 +86,9 @@ fn thumbnail(slot: Slot) -> impl IntoView {
 
 fn original() -> impl IntoView {
     let state = expect_context::<AppContext>().state;
-    small(Memo::new(move |_| state.with(|s| s.image.as_ref().map(|p| rgba::of_bytes(&p.pixels)))))
+    small(Memo::new(move |_| state.with(|s| s.image.as_ref().map(|p| rgba::from_bytes(&p.pixels)))))
 }
 
 fn small(rgba: Memo<Option<Vec<u8>>>) -> impl IntoView {
-    view! { <canvas node_ref=painted(move || rgba.get()) width="32" height="32" aria-hidden="true"></canvas> }
+    view! { <canvas node_ref=painted_canvas(move || rgba.get()) width="32" height="32" aria-hidden="true"></canvas> }
 }

@@ -5,7 +5,7 @@ use web_sys::HtmlInputElement;
 
 use crate::{
     app::{
-        components::{attack::progress::Progress, common::canvas::painted},
+        components::{attack::progress::AttackProgress, common::canvas::painted_canvas},
         domain::{
             action::UserAction,
             format::{in_255ths, percent, with_nbsp},
@@ -38,7 +38,7 @@ fn scale(state: &State) -> f32 {
 }
 
 #[component]
-pub fn Images() -> impl IntoView {
+pub fn AttackImages() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
     let state = ctx.state;
     // Of 100 parts of the second image, so many show the original.
@@ -48,21 +48,22 @@ pub fn Images() -> impl IntoView {
     let clean = Memo::new(move |_| state.with(|s| s.image.as_ref().filter(|p| p.pixels.len() == IMAGE_LEN).cloned()));
     // Until it is attacked, the image itself.
     let bent = Memo::new(move |_| {
-        let shown = state.with(|s| s.shown().map(|shown| shown.pixels.to_vec()));
+        let shown = state.with(|s| s.displayed_image().map(|shown| shown.pixels.to_vec()));
         shown.filter(|p| p.len() == IMAGE_LEN).or_else(|| clean.with(|p| p.as_ref().map(ImageInfo::to_unit_range)))
     });
     let full = Memo::new(move |_| state.with(scale));
-    let before = move || clean.with(|p| p.as_ref().map(|p| rgba::of_bytes(&p.pixels)));
-    let (original, under) = (painted(before), painted(before));
-    let attacked = painted(move || bent.with(|p| p.as_ref().map(|p| rgba::of_floats(p))));
-    let change = painted(move || {
+    let before = move || clean.with(|p| p.as_ref().map(|p| rgba::from_bytes(&p.pixels)));
+    let (original, under) = (painted_canvas(before), painted_canvas(before));
+    let attacked = painted_canvas(move || bent.with(|p| p.as_ref().map(|p| rgba::from_floats(p))));
+    let change = painted_canvas(move || {
         let (clean, bent) = (clean.get()?, bent.get()?);
-        Some(rgba::of_change(&clean.pixels, &bent, full.get()))
+        Some(rgba::from_difference(&clean.pixels, &bent, full.get()))
     });
 
-    let before = Memo::new(move |_| state.with(|s| seen(s, &s.clean)));
-    let after =
-        Memo::new(move |_| state.with(|s| s.shown().map_or(String::new(), |shown| seen(s, shown.probabilities))));
+    let before = Memo::new(move |_| state.with(|s| seen(s, &s.clean_probabilities)));
+    let after = Memo::new(move |_| {
+        state.with(|s| s.displayed_image().map_or(String::new(), |shown| seen(s, shown.probabilities)))
+    });
     let of_what = Memo::new(move |_| {
         let Some(p) = state.with(|s| s.image.clone()) else {
             return String::new();
@@ -75,14 +76,14 @@ pub fn Images() -> impl IntoView {
         facts.join(", ")
     });
     let size = Memo::new(move |_| {
-        state.with(|s| match s.moved() {
+        state.with(|s| match s.perturbation_norms() {
             Some([linf, l2, l1]) => [in_255ths(linf), format!("{l2:.2}"), format!("{l1:.1}")],
             None => ["–", "–", "–"].map(String::from),
         })
     });
     let stop = Memo::new(move |_| state.with(|s| s.attack.rewound.unwrap_or(STOPS)));
     let over = Memo::new(move |_| state.with(State::can_rewind));
-    let moment = Memo::new(move |_| state.with(rewind::words));
+    let moment = Memo::new(move |_| state.with(rewind::step_label));
     let rewind = move |e| {
         let input: HtmlInputElement = event_target(&e);
         if over.get_untracked() {
@@ -99,10 +100,10 @@ pub fn Images() -> impl IntoView {
                 on:click=move |_| ctx.dispatch(UserAction::Save(part))>{title}</button>
         }
     };
-    let saved = Memo::new(move |_| state.with(export::words));
+    let saved = Memo::new(move |_| state.with(export::saved_message));
     // Only a random start makes another attempt another attack.
     let again = move || {
-        let random = state.with(|s| s.link.attack.random_start && s.link.attack.attack.uses("seed"));
+        let random = state.with(|s| s.permalink.attack.random_start && s.permalink.attack.attack.uses("seed"));
         if random { " from a new random start" } else { "" }
     };
     let side = IMAGE_SIZE.to_string();
@@ -164,7 +165,7 @@ pub fn Images() -> impl IntoView {
                 </figcaption>
             </figure>
         </div>
-        <Progress/>
+        <AttackProgress/>
         <div class="actions">
             <button class="main" id="again" on:click=move |_| ctx.dispatch(UserAction::Rerun)>"Attack again"<span class="fine">{again}</span></button>
             <button id="stop" aria-disabled=move || (!state.with(State::busy)).to_string()

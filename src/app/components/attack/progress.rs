@@ -6,7 +6,7 @@ use crate::app::{runtime::context::AppContext, state::attack::AttackPhase};
 
 /// How far the attack is.
 #[component]
-pub fn Progress() -> impl IntoView {
+pub fn AttackProgress() -> impl IntoView {
     let state = expect_context::<AppContext>().state;
     let text = move || {
         state.with(|s| match s.attack.phase {

@@ -11,9 +11,9 @@ use crate::app::{
 
 /// What came out of it, in one sentence; read aloud when an attack is over, not at every step.
 #[component]
-pub fn Sentence() -> impl IntoView {
+pub fn VerdictLine() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
-    let now = Memo::new(move |_| ctx.state.with(verdict::reading));
+    let now = Memo::new(move |_| ctx.state.with(verdict::verdict));
     let said = Memo::new(move |before: Option<&String>| {
         let done = ctx.state.with(|s| matches!(s.attack.phase, AttackPhase::Done { .. }));
         if done { now.get().1 } else { before.cloned().unwrap_or_default() }

@@ -16,7 +16,7 @@ const SHARP: f32 = 2.0;
 /// Shows `chart` in a box whose shape style/chart.css decides (`class` may choose another), so that nothing moves when it
 /// comes; hidden while there is none.
 #[component]
-pub fn Plot(
+pub fn ChartFigure(
     #[prop(into)] chart: Signal<Option<Chart>>,
     id: &'static str,
     #[prop(optional)] class: &'static str,
@@ -45,8 +45,8 @@ pub fn Plot(
         let name = format!("{}.{kind}", chart.name);
         let svg = standalone_svg(&drawing.get_untracked());
         match kind {
-            "svg" => files::download(&files::address("image/svg+xml", &svg), &name),
-            "csv" => files::download(&files::address("text/csv", &chart.csv()), &name),
+            "svg" => files::download(&files::data_url("image/svg+xml", &svg), &name),
+            "csv" => files::download(&files::data_url("text/csv", &chart.csv()), &name),
             _ => spawn_local(save_image(svg, size.get_untracked().map(|s| s * SHARP), name)),
         }
     };
@@ -66,7 +66,7 @@ pub fn Plot(
 /// Saves an SVG that stands alone as a PNG file of `width` times `height` pixels.
 async fn save_image(svg: String, [width, height]: [f32; 2], name: String) {
     let Ok(image) = HtmlImageElement::new() else { return };
-    image.set_src(&files::address("image/svg+xml", &svg));
+    image.set_src(&files::data_url("image/svg+xml", &svg));
     if JsFuture::from(image.decode()).await.is_err() {
         return;
     }
@@ -74,9 +74,9 @@ async fn save_image(svg: String, [width, height]: [f32; 2], name: String) {
     let canvas: HtmlCanvasElement = canvas.unchecked_into();
     canvas.set_width(width as u32);
     canvas.set_height(height as u32);
-    if let Some(context) = dom::context(&canvas) {
+    if let Some(context) = dom::canvas_context(&canvas) {
         let (width, height) = (f64::from(width), f64::from(height));
         let _ = context.draw_image_with_html_image_element_and_dw_and_dh(&image, 0.0, 0.0, width, height);
-        files::save(&canvas, &name);
+        files::download_canvas(&canvas, &name);
     }
 }

@@ -3,10 +3,10 @@
 use leptos::prelude::*;
 use web_sys::{File, HtmlInputElement};
 
-use crate::app::{browser::files::files, runtime::context::AppContext};
+use crate::app::{browser::files::file_list, runtime::context::AppContext};
 
 /// A button that opens files, or a folder.
-pub fn pick(
+pub fn file_button(
     id: &'static str,
     title: &'static str,
     accept: &'static str,
@@ -16,7 +16,7 @@ pub fn pick(
     let ctx = expect_context::<AppContext>();
     let take = move |e| {
         let input: HtmlInputElement = event_target(&e);
-        bring(ctx, files(input.files()));
+        bring(ctx, file_list(input.files()));
         input.set_value("");
     };
     view! {

@@ -10,13 +10,13 @@ use crate::app::{
 };
 
 /// What was kept, and what can be done about it.
-type Kept = Vec<(String, [(&'static str, TrainingAction); 2])>;
+type SavedItems = Vec<(String, [(&'static str, TrainingAction); 2])>;
 
 /// A list of what is kept in this browser; none if there is nothing.
-pub fn kept(id: &'static str, title: &'static str, of: fn(&State) -> Kept) -> AnyView {
+pub fn saved_list(id: &'static str, title: &'static str, of: fn(&State) -> SavedItems) -> AnyView {
     let ctx = expect_context::<AppContext>();
     let list = Memo::new(move |_| ctx.state.with(of));
-    let ready = Memo::new(move |_| ctx.state.with(State::can_begin));
+    let ready = Memo::new(move |_| ctx.state.with(State::can_prepare_run));
     // What is done about one takes it from the list, sooner or later, and the focus with it.
     let pressed = StoredValue::new(false);
     Effect::new(move |_| {

@@ -10,8 +10,8 @@ use crate::{
     settings::Setting,
 };
 
-pub fn controls(knobs: SettingsGroup, settings: Vec<Setting>) -> AnyView {
-    settings.into_iter().map(|setting| control(knobs, setting)).collect_view().into_any()
+pub fn controls(group: SettingsGroup, settings: Vec<Setting>) -> AnyView {
+    settings.into_iter().map(|setting| control(group, setting)).collect_view().into_any()
 }
 
 /// `lambda-sw` -> `Lambda sw λ_SW`: its name with its symbol.
@@ -22,17 +22,17 @@ fn title(setting: &Setting) -> String {
     format!("{first}{} {}", letters.as_str(), setting.symbol).trim_end().to_owned()
 }
 
-fn control(knobs: SettingsGroup, setting: Setting) -> AnyView {
+fn control(group: SettingsGroup, setting: Setting) -> AnyView {
     let state = expect_context::<AppContext>().state;
-    let (key, id) = (setting.key, knobs.id(setting.key));
-    let used = Memo::new(move |_| state.with(|s| knobs.used(s, key)));
-    let value = Memo::new(move |_| state.with(|s| knobs.get(s, key)));
+    let (key, id) = (setting.key, group.id(setting.key));
+    let used = Memo::new(move |_| state.with(|s| group.used(s, key)));
+    let value = Memo::new(move |_| state.with(|s| group.get(s, key)));
     let (title, help_id, of) = (title(&setting), format!("{id}-help"), setting.clone());
-    let help = Memo::new(move |_| state.with(|s| knobs.help(s, &of)));
+    let help = Memo::new(move |_| state.with(|s| group.help(s, &of)));
     let input = if setting.choices.is_empty() {
-        number(knobs, setting, value, used)
+        number(group, setting, value, used)
     } else {
-        choice(knobs, setting, value, used)
+        choice(group, setting, value, used)
     };
     let (over, below) = title.split_once('_').unwrap_or((&title, ""));
     let title = view! { {over.to_owned()}<sub>{below.to_owned()}</sub> };
@@ -46,9 +46,9 @@ fn control(knobs: SettingsGroup, setting: Setting) -> AnyView {
     .into_any()
 }
 
-fn choice(knobs: SettingsGroup, setting: Setting, value: Memo<String>, used: Memo<bool>) -> AnyView {
+fn choice(group: SettingsGroup, setting: Setting, value: Memo<String>, used: Memo<bool>) -> AnyView {
     let ctx = expect_context::<AppContext>();
-    let (key, id) = (setting.key, knobs.id(setting.key));
+    let (key, id) = (setting.key, group.id(setting.key));
     let options = setting.choices.iter().map(|&name| {
         let title = match name {
             "true" => "yes",
@@ -62,21 +62,21 @@ fn choice(knobs: SettingsGroup, setting: Setting, value: Memo<String>, used: Mem
     });
     view! {
         <select id=id.clone() aria-describedby=format!("{id}-help") disabled=move || !used.get()
-            on:change=move |e| ctx.dispatch(knobs.intent(key, event_target_value(&e)))>
+            on:change=move |e| ctx.dispatch(group.action(key, event_target_value(&e)))>
             {options.collect_view()}
         </select>
     }
     .into_any()
 }
 
-fn number(knobs: SettingsGroup, setting: Setting, value: Memo<String>, used: Memo<bool>) -> AnyView {
+fn number(group: SettingsGroup, setting: Setting, value: Memo<String>, used: Memo<bool>) -> AnyView {
     let ctx = expect_context::<AppContext>();
-    let (key, id) = (setting.key, knobs.id(setting.key));
+    let (key, id) = (setting.key, group.id(setting.key));
     let problem = RwSignal::new(String::new());
-    let say = move |text: String| match knobs.check(key, text.trim()) {
+    let say = move |text: String| match group.check(key, text.trim()) {
         Ok(()) => {
             problem.set(String::new());
-            ctx.dispatch(knobs.intent(key, text.trim().to_owned()));
+            ctx.dispatch(group.action(key, text.trim().to_owned()));
         }
         Err(error) => problem.set(format!("“{}”: {}. It stays {}.", text, error.problem, value.get_untracked())),
     };
@@ -85,7 +85,7 @@ fn number(knobs: SettingsGroup, setting: Setting, value: Memo<String>, used: Mem
         value.track();
         problem.set(String::new());
     });
-    let slider = setting.range.is_some().then(|| slider(knobs, setting, value, used, say));
+    let slider = setting.range.is_some().then(|| slider(group, setting, value, used, say));
     view! {
         {slider}
         <input
@@ -105,15 +105,15 @@ fn number(knobs: SettingsGroup, setting: Setting, value: Memo<String>, used: Mem
 }
 
 fn slider(
-    knobs: SettingsGroup,
+    group: SettingsGroup,
     setting: Setting,
     value: Memo<String>,
     used: Memo<bool>,
     say: impl Fn(String) + 'static,
 ) -> impl IntoView {
     let ctx = expect_context::<AppContext>();
-    let (id, name) = (format!("{}-slider", knobs.id(setting.key)), title(&setting));
-    let norm = Memo::new(move |_| ctx.state.with(|s| knobs.norm(s)));
+    let (id, name) = (format!("{}-slider", group.id(setting.key)), title(&setting));
+    let norm = Memo::new(move |_| ctx.state.with(|s| group.norm(s)));
     let stops = Memo::new(move |_| slider_stops::stops(&setting, norm.get()));
     let choose = move |at: String| {
         let stop = at.parse().ok().and_then(|at: usize| stops.with_untracked(|s| s.get(at).cloned()));

@@ -3,6 +3,6 @@
 use leptos::prelude::*;
 
 /// Why an outcome may not be trusted.
-pub fn flag(text: String) -> impl IntoView + use<> {
+pub fn warning(text: String) -> impl IntoView + use<> {
     view! { <p class="flag"><strong>"Do not trust this number as it stands. "</strong>{text}"."</p> }
 }

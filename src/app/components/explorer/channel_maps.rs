@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::{
-    app::{components::common::canvas::painted, present::rgba},
+    app::{components::common::canvas::painted_canvas, present::rgba},
     explore::layers::{ChannelMap, ChannelMaps},
     protocol::Slot,
 };
@@ -18,9 +18,9 @@ pub fn channels(
         let words = format!("Channel {index}: clean, attacked and their difference");
         view! {
             <li>
-                <Map values=clean size=[width, height] full=highest words=words.clone()/>
-                <Map values=adversarial size=[width, height] full=highest words=words.clone()/>
-                <Map values=moved size=[width, height] full=highest words/>
+                <ColorMap values=clean size=[width, height] full=highest words=words.clone()/>
+                <ColorMap values=adversarial size=[width, height] full=highest words=words.clone()/>
+                <ColorMap values=moved size=[width, height] full=highest words/>
                 <p>{format!("channel {index}, moved by {difference:.2}")}</p>
             </li>
         }
@@ -36,8 +36,8 @@ pub fn channels(
 
 /// Values around zero as colors, `full` being a full step: `[height, width]`.
 #[component]
-pub fn Map(values: Vec<f32>, size: [usize; 2], full: f32, words: String) -> impl IntoView {
-    let canvas = painted(move || Some(rgba::of_values(&values, full)));
+pub fn ColorMap(values: Vec<f32>, size: [usize; 2], full: f32, words: String) -> impl IntoView {
+    let canvas = painted_canvas(move || Some(rgba::from_values(&values, full)));
     view! {
         <canvas node_ref=canvas width=size[0].to_string() height=size[1].to_string() role="img" aria-label=words></canvas>
     }

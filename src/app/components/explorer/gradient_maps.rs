@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::{
-    app::{components::explorer::channel_maps::Map, present::rgba, runtime::context::AppContext},
+    app::{components::explorer::channel_maps::ColorMap, present::rgba, runtime::context::AppContext},
     data::IMAGE_SIZE,
     explore::probe::{Probe, ProbeResult},
     protocol::Slot,
@@ -11,11 +11,11 @@ use crate::{
 
 /// Where in the image each model reacts: along its transport, and along a random direction.
 #[component]
-pub fn Gradients() -> impl IntoView {
+pub fn GradientMaps() -> impl IntoView {
     let state = expect_context::<AppContext>().state;
     let all = Memo::new(move |_| {
         state.with(|s| {
-            let of = |slot| match s.known(slot, &Probe::Jacobian).map(|known| &known.answer) {
+            let of = |slot| match s.cached_answer(slot, &Probe::Jacobian).map(|known| &known.answer) {
                 Some(Ok(ProbeResult::Jacobian(r))) => {
                     Some((slot, [r.transport.maps.first()?.clone(), r.random.maps.first()?.clone()]))
                 }
@@ -32,7 +32,7 @@ pub fn Gradients() -> impl IntoView {
             let map = |values, along: &str| {
                 let words = format!("{}: reaction to each pixel {along}", slot.title());
                 view! {
-                    <figure><Map values size=[IMAGE_SIZE, IMAGE_SIZE] full words/>
+                    <figure><ColorMap values size=[IMAGE_SIZE, IMAGE_SIZE] full words/>
                     <figcaption class="fine">{format!("{}, {along}", slot.title())}</figcaption></figure>
                 }
             };

@@ -12,10 +12,10 @@ use crate::{
 
 /// Which layer to look into, and its channels that have moved most, under each model.
 #[component]
-pub fn Layer() -> impl IntoView {
+pub fn LayerPicker() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
     let layers = Memo::new(move |_| ctx.state.with(explorer::layer_names));
-    let chosen = Memo::new(move |_| ctx.state.with(|s| s.link.layer.clone()));
+    let chosen = Memo::new(move |_| ctx.state.with(|s| s.permalink.layer.clone()));
     let option = move |name: String| {
         let value = name.clone();
         let selected = move || chosen.with(|chosen| *chosen == value);
@@ -23,8 +23,8 @@ pub fn Layer() -> impl IntoView {
     };
     let maps = Memo::new(move |_| {
         ctx.state.with(|s| {
-            let probe = Probe::ChannelMaps(s.link.layer.clone());
-            let of = |slot| match s.known(slot, &probe).map(|known| &known.answer) {
+            let probe = Probe::ChannelMaps(s.permalink.layer.clone());
+            let of = |slot| match s.cached_answer(slot, &probe).map(|known| &known.answer) {
                 Some(Ok(ProbeResult::ChannelMaps(maps))) => Some((slot, maps.clone())),
                 _ => None,
             };

@@ -9,8 +9,8 @@ use leptos::prelude::*;
 
 use crate::app::{
     components::{
-        common::chart_figure::Plot,
-        explorer::{gradient_maps::Gradients, layer_picker::Layer, projection_slider::Projection},
+        common::chart_figure::ChartFigure,
+        explorer::{gradient_maps::GradientMaps, layer_picker::LayerPicker, projection_slider::ProjectionSlider},
     },
     domain::{action::UserAction, explorer_view::ExplorerView, format::with_nbsp},
     present::explorer::{self, ExplorerContent},
@@ -21,9 +21,9 @@ use crate::app::{
 const CHARTS: [&str; 4] = ["view-chart-1", "view-chart-2", "view-chart-3", "view-chart-4"];
 
 #[component]
-pub fn Views() -> impl IntoView {
+pub fn Explorer() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
-    let open = Memo::new(move |_| ctx.state.with(|s| s.link.view));
+    let open = Memo::new(move |_| ctx.state.with(|s| s.permalink.view));
     let tab = move |(view, title): (Option<ExplorerView>, &'static str)| {
         view! {
             <label>
@@ -38,16 +38,16 @@ pub fn Views() -> impl IntoView {
         <section class="views" id="views" aria-labelledby="views-title">
             <h2 id="views-title" tabindex="-1">"Inside the models"<span>"what the attack does to the representation of this image"</span></h2>
             <fieldset class="tabs"><legend>"View"</legend>{tabs.map(tab).collect_view()}</fieldset>
-            {move || open.get().map(|view| view! { <Open view/> })}
+            {move || open.get().map(|view| view! { <OpenView view/> })}
         </section>
     }
 }
 
 #[component]
-fn Open(view: ExplorerView) -> impl IntoView {
+fn OpenView(view: ExplorerView) -> impl IntoView {
     let state = expect_context::<AppContext>().state;
-    let shown = Memo::new(move |_| state.with(explorer::show));
-    let busy = Memo::new(move |_| state.with(|s| s.explored.busy() || s.busy()));
+    let shown = Memo::new(move |_| state.with(explorer::content));
+    let busy = Memo::new(move |_| state.with(|s| s.explorer.busy() || s.busy()));
     let stale = move || shown.with(|s| s.stale);
     // Read aloud once, when all is known: after that it is the verdict that speaks.
     let said = Memo::new(move |before: Option<&String>| {
@@ -55,16 +55,16 @@ fn Open(view: ExplorerView) -> impl IntoView {
         let words = before.filter(|words| !words.is_empty()).cloned();
         words.unwrap_or_else(|| if ready() { shown.with(|s| s.words.clone()) } else { String::new() })
     });
-    let plots = CHARTS.into_iter().enumerate().take(explorer::charts_of(view)).map(|(i, id)| {
+    let plots = CHARTS.into_iter().enumerate().take(explorer::chart_count(view)).map(|(i, id)| {
         let chart = Memo::new(move |_| shown.with(|s: &ExplorerContent| s.charts.get(i).cloned()));
-        view! { <Plot chart id class=explorer::shape_of(view, i)/> }
+        view! { <ChartFigure chart id class=explorer::chart_shape(view, i)/> }
     });
     // How many there are to come decides how much room is kept for them.
     let models = Memo::new(move |_| state.with(|s| s.known_models().count()));
     let more = match view {
-        ExplorerView::Layers => view! { <Layer/> }.into_any(),
-        ExplorerView::Transport => view! { <Projection/> }.into_any(),
-        ExplorerView::Jacobian => view! { <Gradients/> }.into_any(),
+        ExplorerView::Layers => view! { <LayerPicker/> }.into_any(),
+        ExplorerView::Transport => view! { <ProjectionSlider/> }.into_any(),
+        ExplorerView::Jacobian => view! { <GradientMaps/> }.into_any(),
         ExplorerView::Embedding | ExplorerView::Landscape => ().into_any(),
     };
     view! {

@@ -6,10 +6,10 @@ use crate::app::{domain::action::UserAction, present::explorer, runtime::context
 
 /// Which of the projections is drawn.
 #[component]
-pub fn Projection() -> impl IntoView {
+pub fn ProjectionSlider() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
-    let count = Memo::new(move |_| ctx.state.with(explorer::projections));
-    let now = Memo::new(move |_| ctx.state.with(|s| s.link.projection).min(count.get().saturating_sub(1)));
+    let count = Memo::new(move |_| ctx.state.with(explorer::projection_count));
+    let now = Memo::new(move |_| ctx.state.with(|s| s.permalink.projection).min(count.get().saturating_sub(1)));
     let words = move || format!("{} of {}", now.get() + 1, count.get());
     view! {
         <div class="choice" hidden=move || count.get() == 0>

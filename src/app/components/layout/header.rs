@@ -11,14 +11,14 @@ use crate::app::{
 #[component]
 pub fn Header() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
-    let line = Memo::new(move |_| ctx.state.with(backend::backend));
+    let line = Memo::new(move |_| ctx.state.with(backend::backend_line));
     let option = move |wish: BackendPreference| {
         let title = match wish {
             BackendPreference::Auto => "what is fastest",
             BackendPreference::Cpu => "the CPU",
             BackendPreference::Gpu => "WebGPU",
         };
-        view! { <option value=wish.key() prop:selected=move || ctx.state.with(|s| s.link.backend == wish)>{title}</option> }
+        view! { <option value=wish.key() prop:selected=move || ctx.state.with(|s| s.permalink.backend == wish)>{title}</option> }
     };
     view! {
         <header>

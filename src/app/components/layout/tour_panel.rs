@@ -9,9 +9,9 @@ use crate::app::{
 };
 
 #[component]
-pub fn Guide() -> impl IntoView {
+pub fn TourPanel() -> impl IntoView {
     let state = expect_context::<AppContext>().state;
-    let at = Memo::new(move |_| state.with(|s| s.link.tour));
+    let at = Memo::new(move |_| state.with(|s| s.permalink.tour));
     let leave = move || state.with(|s| s.hash_without_tour());
     // A link goes when it is followed, and the focus with it: to its like in the next step, or to what is nearest.
     let followed = StoredValue::new("");

@@ -14,7 +14,7 @@ use crate::app::{
 
 /// The button, and the dialog that it opens.
 #[component]
-pub fn Camera() -> impl IntoView {
+pub fn CameraDialog() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
     let (dialog, video) = (NodeRef::<Dialog>::new(), NodeRef::<Video>::new());
     let stream = StoredValue::new_local(None::<Stream>);

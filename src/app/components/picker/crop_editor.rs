@@ -7,8 +7,8 @@ use leptos::{ev, html::Div, prelude::*};
 
 use crate::{
     app::{
-        components::common::canvas::painted, domain::action::UserAction, present::rgba, runtime::context::AppContext,
-        state::crop::CropState,
+        components::common::canvas::painted_canvas, domain::action::UserAction, present::rgba,
+        runtime::context::AppContext, state::crop::CropState,
     },
     data::crop::Crop,
     protocol::SourceImage,
@@ -51,24 +51,24 @@ impl DragGesture {
 }
 
 #[component]
-pub fn Framing() -> impl IntoView {
+pub fn CropEditor() -> impl IntoView {
     let state = expect_context::<AppContext>().state;
-    let whole = Memo::new(move |_| state.with(|s| s.frame.as_ref().map(|frame| frame.whole.clone())));
-    move || whole.get().map(|whole| view! { <Square whole/> })
+    let whole = Memo::new(move |_| state.with(|s| s.crop.as_ref().map(|frame| frame.source.clone())));
+    move || whole.get().map(|whole| view! { <CropArea whole/> })
 }
 
 #[component]
-fn Square(whole: Arc<SourceImage>) -> impl IntoView {
+fn CropArea(whole: Arc<SourceImage>) -> impl IntoView {
     let ctx = expect_context::<AppContext>();
     let state = ctx.state;
     let area = NodeRef::<Div>::new();
     let grip = StoredValue::new(DragGesture::default());
     let SourceImage { size, preview_size, .. } = *whole;
-    let crop = Memo::new(move |_| state.with(|s| s.frame.as_ref().map_or(Crop::centered(size), |frame| frame.crop)));
+    let crop = Memo::new(move |_| state.with(|s| s.crop.as_ref().map_or(Crop::centered(size), |frame| frame.crop)));
     let put = move |crop: Crop| ctx.dispatch(UserAction::Crop(crop));
-    let key = move |key: &str| state.with_untracked(|s| s.frame.as_ref().and_then(|frame| CropState::key(frame, key)));
+    let key = move |key: &str| state.with_untracked(|s| s.crop.as_ref().and_then(|frame| CropState::key(frame, key)));
 
-    let canvas = painted(move || Some(rgba::of_rgb(&whole.preview)));
+    let canvas = painted_canvas(move || Some(rgba::from_rgb(&whole.preview)));
 
     // Nothing inside the area takes events, so they count from its corner.
     let at = move |e: &web_sys::MouseEvent| {

@@ -5,7 +5,7 @@ use wasm_bindgen::JsCast;
 use web_sys::{ClipboardEvent, DataTransfer, DragEvent, Element, Event};
 
 use crate::app::{
-    browser::{dom, files::files},
+    browser::{dom, files::file_list},
     domain::image_url,
     runtime::context::AppContext,
 };
@@ -60,16 +60,16 @@ fn is_for_us(e: &Event, data: &DataTransfer) -> bool {
 
 /// Takes the files, or where there are none the image that an address leads to; whether there was anything to take.
 fn take(ctx: AppContext, data: &DataTransfer) -> bool {
-    let files = files(data.files());
+    let files = file_list(data.files());
     if !files.is_empty() {
         ctx.open_files(files);
         return true;
     }
     let text = |kind| data.get_data(kind).unwrap_or_default();
-    let addresses = image_url::addresses(&text("text/uri-list"), &text("text/html"), &text("text/plain"));
+    let addresses = image_url::image_urls(&text("text/uri-list"), &text("text/html"), &text("text/plain"));
     let any = !addresses.is_empty();
     if any {
-        ctx.fetch(addresses);
+        ctx.fetch_image(addresses);
     }
     any
 }

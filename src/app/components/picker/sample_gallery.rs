@@ -13,7 +13,7 @@ use crate::app::{
 
 /// A button, and what it opens. The browser closes it on Escape and on a click elsewhere.
 #[component]
-pub fn Gallery() -> impl IntoView {
+pub fn SampleGallery() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
     let photo = move |(index, photo): (u64, &'static Photo)| {
         let in_view = move || ctx.state.with(|s| s.image_wanted == Some(Source::Builtin(index)));

@@ -5,8 +5,8 @@ use web_sys::HtmlInputElement;
 
 use crate::{
     app::{
-        browser::files::files,
-        components::picker::{camera_dialog::Camera, sample_gallery::Gallery, url_input::AddressBox},
+        browser::files::file_list,
+        components::picker::{camera_dialog::CameraDialog, sample_gallery::SampleGallery, url_input::UrlInput},
         domain::{
             action::UserAction,
             assets::CREDITS,
@@ -22,7 +22,7 @@ use crate::{
 pub fn Toolbar() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
     let state = ctx.state;
-    let own = Memo::new(move |_| state.with(|s| s.own_model.zip(s.name_of(Slot::Custom).map(str::to_owned))));
+    let own = Memo::new(move |_| state.with(|s| s.uploaded_model.zip(s.name_of(Slot::Custom).map(str::to_owned))));
     let model = move |source: Source<BuiltinModel>, title: String| {
         let checked = move || state.with(|s| s.model_wanted == Some(source));
         view! {
@@ -35,21 +35,21 @@ pub fn Toolbar() -> impl IntoView {
     };
     let bring = move |e: ev::Event| {
         let input: HtmlInputElement = event_target(&e);
-        ctx.open_files(files(input.files()));
+        ctx.open_files(file_list(input.files()));
         input.set_value("");
     };
-    let world = Memo::new(move |_| state.with(|s| s.link.model.world));
+    let world = Memo::new(move |_| state.with(|s| s.permalink.model.domain));
     let worlds = ImageDomain::ALL.map(|each| {
         view! { <option value=each.key() prop:selected=move || world.get() == each>{each.title()}</option> }
     });
     let enter = move |e: ev::Event| {
         let key = event_target_value(&e);
         let Some(world) = ImageDomain::ALL.into_iter().find(|world| world.key() == key) else { return };
-        let model = state.with_untracked(|s| s.link.model.in_world(world));
+        let model = state.with_untracked(|s| s.permalink.model.in_domain(world));
         ctx.dispatch(UserAction::Model(Source::Builtin(model)));
     };
     let photos = move || world.get() == ImageDomain::Photos;
-    let next = move |_| ctx.dispatch(UserAction::Sample(state.with_untracked(|s| s.link.sample.wrapping_add(1))));
+    let next = move |_| ctx.dispatch(UserAction::Sample(state.with_untracked(|s| s.permalink.sample.wrapping_add(1))));
     view! {
         <div class="toolbar">
             <div class="group" role="group" aria-labelledby="of-model">
@@ -70,13 +70,13 @@ pub fn Toolbar() -> impl IntoView {
             <div class="group" role="group" aria-labelledby="of-image">
                 <span id="of-image">"Image"</span>
                 <button id="sample" on:click=next>"Another sample"</button>
-                {move || photos().then(|| view! { <Gallery/> })}
+                {move || photos().then(|| view! { <SampleGallery/> })}
                 <label class="button">
                     <input type="file" id="pick-image" accept="image/*" multiple on:change=bring/>
                     "Open an image"
                 </label>
-                <Camera/>
-                <AddressBox/>
+                <CameraDialog/>
+                <UrlInput/>
                 {move || photos().then(|| view! { <a id="credits" href=CREDITS target="_blank">"Credits"</a> })}
             </div>
         </div>

@@ -8,7 +8,7 @@ use crate::app::{
 };
 
 #[component]
-pub fn Tray() -> impl IntoView {
+pub fn Uploads() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
     let own =
         Memo::new(move |_| ctx.state.with(|s| s.uploads.iter().map(|o| (o.file, o.name.clone())).collect::<Vec<_>>()));

@@ -3,18 +3,18 @@
 use leptos::{ev, html::Input, prelude::*};
 
 use crate::app::{
-    components::common::{file_button::pick, saved_list::kept},
+    components::common::{file_button::file_button, saved_list::saved_list},
     domain::action::{TrainingAction, UserAction},
-    present::training_status::{material, sets},
+    present::training_status::{dataset_options, dataset_summary},
     runtime::context::AppContext,
 };
 
 #[component]
-pub fn Material() -> impl IntoView {
+pub fn DatasetPicker() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
-    let words = Memo::new(move |_| ctx.state.with(material));
-    let sets = Memo::new(move |_| ctx.state.with(sets));
-    let used = Memo::new(move |_| ctx.state.with(|s| s.link.train.dataset.to_string()));
+    let words = Memo::new(move |_| ctx.state.with(dataset_summary));
+    let sets = Memo::new(move |_| ctx.state.with(dataset_options));
+    let used = Memo::new(move |_| ctx.state.with(|s| s.permalink.train.dataset.to_string()));
     let option = move |(kind, name): (String, String)| {
         let selected = {
             let kind = kind.clone();
@@ -45,23 +45,23 @@ pub fn Material() -> impl IntoView {
             <p class="help">"CIFAR-10 or CIFAR-100 as it is published (binary version), or images in folders named after their \
                 classes. They are read in this page and stay on this machine."</p>
             <div class="actions">
-                {pick("train-data-file", "CIFAR-10/100 archive or zip of class folders", ".tar.gz,.gz,.zip", false, bring)}
-                {pick("train-data-folder", "Folder of class folders", "", true, bring)}
+                {file_button("train-data-file", "CIFAR-10/100 archive or zip of class folders", ".tar.gz,.gz,.zip", false, bring)}
+                {file_button("train-data-folder", "Folder of class folders", "", true, bring)}
             </div>
-            {kept("train-data-kept", "Sets kept in this browser", |s| {
+            {saved_list("train-data-kept", "Sets kept in this browser", |s| {
                 let one = |(name, n): &(String, usize)| {
                     (name.clone(), [("Use", TrainingAction::UseDataset(*n)), ("Delete", TrainingAction::DeleteDataset(name.clone()))])
                 };
                 s.training.saved_datasets.iter().map(one).collect()
             })}
-            <Label/>
+            <LabelForm/>
         </details>
     }
 }
 
 /// Adds the image in view to what is learned from.
 #[component]
-fn Label() -> impl IntoView {
+fn LabelForm() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
     let text = NodeRef::<Input>::new();
     let classes = Memo::new(move |_| ctx.state.with(|s| s.training.data.classes.clone()));

@@ -12,14 +12,14 @@ use wasm_bindgen::JsValue;
 
 use crate::app::{
     components::{
-        common::{file_button::pick, saved_list::kept},
+        common::{file_button::file_button, saved_list::saved_list},
         training::{
-            dataset_picker::Material,
+            dataset_picker::DatasetPicker,
             run_buttons::{ACTS, button},
-            run_monitor::{Course, Progress},
-            run_table::Race,
-            start_from::Begin,
-            training_settings::fit,
+            run_monitor::{RunCharts, RunProgress},
+            run_table::RunTable,
+            start_from::StartFrom,
+            training_settings::training_settings,
         },
     },
     domain::{action::TrainingAction, saved_run::SavedRun},
@@ -28,9 +28,9 @@ use crate::app::{
 };
 
 #[component]
-pub fn Trainer() -> impl IntoView {
+pub fn TrainingSection() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
-    let resume = pick("train-resume-file", "Go on with a run's file", ".safetensors", false, |ctx, files| {
+    let resume = file_button("train-resume-file", "Go on with a run's file", ".safetensors", false, |ctx, files| {
         files.into_iter().for_each(|file| ctx.open_run(file));
     });
     view! {
@@ -39,16 +39,16 @@ pub fn Trainer() -> impl IntoView {
                 <span>"a small network learns in this page, from its first step on; watch what becomes of it, and attack it"</span></h2>
             <div class="workbench">
                 <div class="setup">
-                    <Material/>
-                    <Begin/>
-                    {fit()}
+                    <DatasetPicker/>
+                    <StartFrom/>
+                    {training_settings()}
                 </div>
                 <div class="course">
                     <div class="actions">{ACTS[..4].iter().map(|act| button(ctx, act)).collect_view()}</div>
-                    <Progress/>
+                    <RunProgress/>
                     <div class="actions">{ACTS[4..].iter().map(|act| button(ctx, act)).collect_view()}{resume}</div>
-                    {kept("train-earlier", "Runs of earlier visits", earlier)}
-                    <Course/>
+                    {saved_list("train-earlier", "Runs of earlier visits", earlier)}
+                    <RunCharts/>
                     <p class="fine">
                         "Training goes on whenever nothing else is computed, also while this tab is hidden, though browsers \
                          slow hidden tabs down. Every 20 seconds a copy of the run is kept in this browser's own storage: a \
@@ -57,7 +57,7 @@ pub fn Trainer() -> impl IntoView {
                     </p>
                 </div>
             </div>
-            <Race/>
+            <RunTable/>
         </section>
     }
 }
@@ -70,5 +70,5 @@ fn earlier(state: &State) -> Vec<(String, [(&'static str, TrainingAction); 2])> 
         let acts = [("Go on", TrainingAction::ResumeSaved(*number)), ("Delete", TrainingAction::DeleteSaved(*number))];
         (format!("{}, {words}", String::from(date)), acts)
     };
-    state.training.earlier.iter().map(one).collect()
+    state.training.saved_runs.iter().map(one).collect()
 }

@@ -23,7 +23,7 @@ pub const ACTS: [Act; 7] = [
     Act {
         id: |_| "train-begin",
         title: |_| "Begin a run",
-        can: State::can_begin,
+        can: State::can_prepare_run,
         wish: |_| TrainingAction::Start(js_sys::Date::now() as u64),
     },
     Act {

@@ -6,7 +6,7 @@ use web_sys::Element;
 use crate::{
     app::{
         chart::Chart,
-        components::common::{canvas::painted, chart_figure::Plot},
+        components::common::{canvas::painted_canvas, chart_figure::ChartFigure},
         domain::format::with_nbsp,
         present::{
             figures::{Figure, training_curves},
@@ -20,11 +20,11 @@ use crate::{
 
 /// How far the run is, in words: all to read, little to hear.
 #[component]
-pub fn Progress() -> impl IntoView {
+pub fn RunProgress() -> impl IntoView {
     let state = expect_context::<AppContext>().state;
     let of = move |tell: fn(&Training) -> String| Memo::new(move |_| state.with(|s| tell(&s.training)));
-    let (words, said) = (of(training_status::now), of(training_status::said));
-    let part = Memo::new(move |_| state.with(|s| training_status::part(&s.training)));
+    let (words, said) = (of(training_status::status), of(training_status::announcement));
+    let part = Memo::new(move |_| state.with(|s| training_status::progress(&s.training)));
     let notes = Memo::new(move |_| {
         state.with(|s| s.training.run.as_ref().map(|run| run.info.notes.join(" ")).unwrap_or_default())
     });
@@ -57,7 +57,7 @@ const FOLLOWED: [(&str, &str); 4] = [
 
 /// What there is to see of the run, once there is one.
 #[component]
-pub fn Course() -> impl IntoView {
+pub fn RunCharts() -> impl IntoView {
     let state = expect_context::<AppContext>().state;
     let any = Memo::new(move |_| state.with(|s| s.training.run.is_some()));
     let told = move |tell: fn(&Run) -> String| {
@@ -66,16 +66,16 @@ pub fn Course() -> impl IntoView {
     };
     let plot = move |(id, class, of): (&'static str, &'static str, Draw)| {
         let chart = Memo::new(move |_| state.with(|s| s.training.run.as_ref().and_then(of)));
-        view! { <Plot chart id class/> }
+        view! { <ChartFigure chart id class/> }
     };
     move || {
         any.get().then(|| {
             view! {
-                {told(training_curves::improved)}
+                {told(training_curves::accuracy_summary)}
                 {told(training_curves::loss_change)}
                 <div class="plots">{CHARTS.map(plot)}</div>
                 {fold("train-batch", "The last batch", batch)}
-                {fold("train-followed", "The image in view, at first and now", || charts(training_curves::followed, &FOLLOWED))}
+                {fold("train-followed", "The image in view, at first and now", || charts(training_curves::tracked_image, &FOLLOWED))}
             }
         })
     }
@@ -99,7 +99,7 @@ fn fold(id: &'static str, title: &'static str, body: fn() -> AnyView) -> AnyView
 fn of_look<T: PartialEq + Send + Sync + 'static>(make: fn(&Run) -> T) -> Memo<Option<T>> {
     let state = expect_context::<AppContext>().state;
     let at = Memo::new(move |_| {
-        let look = |run: &Run| (run.number, run.last.as_ref().map(|look| look.step));
+        let look = |run: &Run| (run.number, run.last_snapshot.as_ref().map(|look| look.step));
         state.with(|s| s.training.run.as_ref().map(look))
     });
     Memo::new(move |_| {
@@ -115,7 +115,7 @@ fn charts(of: fn(&Run) -> Figure, rooms: &'static [(&'static str, &'static str)]
     let words = move || view.with(|view| view.as_ref().map(|view| view.words.clone()));
     let plots = rooms.iter().enumerate().map(|(i, &(id, class))| {
         let chart = Memo::new(move |_| view.with(|view| view.as_ref()?.charts.get(i).cloned()));
-        view! { <Plot chart id class/> }
+        view! { <ChartFigure chart id class/> }
     });
     view! {
         <p class="told">{words}</p>
@@ -128,10 +128,10 @@ fn charts(of: fn(&Run) -> Figure, rooms: &'static [(&'static str, &'static str)]
 type Pair = ([Vec<u8>; 2], String);
 
 fn pairs(run: &Run) -> Vec<Pair> {
-    let Some(seen) = run.last.as_ref().and_then(|look| look.batch.as_ref()) else { return Vec::new() };
+    let Some(seen) = run.last_snapshot.as_ref().and_then(|look| look.batch.as_ref()) else { return Vec::new() };
     let pair = |i: usize| {
         let images = [&seen.images, &seen.adversarial_images]
-            .map(|all| rgba::of_bytes(&all[i * IMAGE_LEN..(i + 1) * IMAGE_LEN]));
+            .map(|all| rgba::from_bytes(&all[i * IMAGE_LEN..(i + 1) * IMAGE_LEN]));
         let [label, clean, attacked] = [&seen.labels, &seen.clean_predictions, &seen.adversarial_predictions]
             .map(|all| training_curves::class_name(run, all[i].into()));
         (images, format!("{label}: seen as {clean}; attacked, as {attacked}"))
@@ -148,14 +148,14 @@ fn batch() -> AnyView {
     view! {
         <p class="help">"Each image above itself as the training attack changed it, with its class and what the model sees now."</p>
         <div class="twins">{move || pairs.get().unwrap_or_default().into_iter().map(one).collect_view()}</div>
-        {charts(training_curves::batch, &BATCH)}
+        {charts(training_curves::last_batch, &BATCH)}
     }
     .into_any()
 }
 
 /// What it shows is said beside it.
 fn image(rgba: Vec<u8>) -> AnyView {
-    let canvas = painted(move || Some(rgba.clone()));
+    let canvas = painted_canvas(move || Some(rgba.clone()));
     view! { <canvas node_ref=canvas width=IMAGE_SIZE.to_string() height=IMAGE_SIZE.to_string() aria-hidden="true"></canvas> }
         .into_any()
 }

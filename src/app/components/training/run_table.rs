@@ -4,10 +4,10 @@ use leptos::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 
 use crate::app::{
-    browser::dom::write,
-    components::common::chart_figure::Plot,
+    browser::dom::copy_text,
+    components::common::chart_figure::ChartFigure,
     domain::action::{TrainingAction, UserAction},
-    present::run_table::{self, HEAD},
+    present::run_table::{self, COLUMNS},
     runtime::context::AppContext,
     state::State,
 };
@@ -17,19 +17,19 @@ const IMAGES: usize = 200;
 
 /// Shown once there is a run.
 #[component]
-pub fn Race() -> impl IntoView {
+pub fn RunTable() -> impl IntoView {
     let state = expect_context::<AppContext>().state;
     let any = Memo::new(move |_| state.with(|s| s.training.runs().next().is_some()));
-    move || any.get().then(race)
+    move || any.get().then(run_table)
 }
 
-fn race() -> AnyView {
+fn run_table() -> AnyView {
     let ctx = expect_context::<AppContext>();
     // Those that were put away can be taken up again, or deleted. The one under way changes all the time: it is apart, so that
     // their buttons stay.
     let past = Memo::new(move |_| {
         ctx.state.with(|s| {
-            let numbers = s.training.past.iter().map(|run| Some(run.number));
+            let numbers = s.training.archived.iter().map(|run| Some(run.number));
             run_table::rows(&s.training).into_iter().zip(numbers).collect::<Vec<_>>()
         })
     });
@@ -37,14 +37,14 @@ fn race() -> AnyView {
         ctx.state
             .with(|s| run_table::rows(&s.training).pop().filter(|_| s.training.run.is_some()).map(|row| (row, None)))
     });
-    let free = Memo::new(move |_| ctx.state.with(State::can_begin));
-    let chart = Memo::new(move |_| ctx.state.with(|s| run_table::compared(&s.training)));
+    let free = Memo::new(move |_| ctx.state.with(State::can_prepare_run));
+    let chart = Memo::new(move |_| ctx.state.with(|s| run_table::accuracy_chart(&s.training)));
     let can = |s: &State| s.backend.current.is_some() && s.training.run_evaluation.is_none();
     let ready = Memo::new(move |_| ctx.state.with(can));
     let copied = RwSignal::new("");
     let words = Memo::new(move |_| {
-        let judging = ctx.state.with(|s| run_table::evaluation_progress(&s.training));
-        if judging.is_empty() { copied.get().into() } else { judging }
+        let evaluation = ctx.state.with(|s| run_table::evaluation_progress(&s.training));
+        if evaluation.is_empty() { copied.get().into() } else { evaluation }
     });
     let judge = move |_| {
         if ready.get_untracked() {
@@ -52,9 +52,9 @@ fn race() -> AnyView {
         }
     };
     let copy = move |_| {
-        let text = ctx.state.with_untracked(|s| run_table::text(&s.training));
+        let text = ctx.state.with_untracked(|s| run_table::to_tsv(&s.training));
         spawn_local(async move {
-            copied.set(match write(&text).await {
+            copied.set(match copy_text(&text).await {
                 true => "The table is copied: paste it into a spreadsheet.",
                 false => "The browser did not let the page copy: select the table and copy it by hand.",
             });
@@ -72,7 +72,7 @@ fn race() -> AnyView {
             <button aria-label=delete on:click=move |_| ctx.dispatch(UserAction::Train(TrainingAction::DeleteSaved(number)))>"Delete"</button>
         }
     };
-    let row = move |([name, cells @ ..], past): ([String; HEAD.len()], Option<u64>)| {
+    let row = move |([name, cells @ ..], past): ([String; COLUMNS.len()], Option<u64>)| {
         let acts = past.map(|number| acts(&name, number));
         view! { <tr><th scope="row">{name}</th>{cells.map(|cell| view! { <td>{cell}</td> })}<td>{acts}</td></tr> }
     };
@@ -88,12 +88,12 @@ fn race() -> AnyView {
             <p class="fine" id="train-race-words" role="status">{move || words.get()}</p>
             <div class="wide" tabindex="0" role="group" aria-labelledby="train-runs-title">
                 <table>
-                    <thead><tr>{HEAD.map(|name| view! { <th scope="col">{name}</th> })}
+                    <thead><tr>{COLUMNS.map(|name| view! { <th scope="col">{name}</th> })}
                         <th scope="col"><span class="unseen">"Actions"</span></th></tr></thead>
                     <tbody>{move || past.get().into_iter().map(row).collect_view()}{move || now.get().map(row)}</tbody>
                 </table>
             </div>
-            <Plot chart id="train-chart-runs"/>
+            <ChartFigure chart id="train-chart-runs"/>
         </div>
     }
     .into_any()

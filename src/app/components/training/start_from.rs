@@ -16,14 +16,14 @@ use crate::{
 
 /// What a run begins with.
 #[component]
-pub fn Begin() -> impl IntoView {
+pub fn StartFrom() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
     let own = Memo::new(move |_| ctx.state.with(|s| s.name_of(Slot::Custom).map(str::to_owned)));
-    let now = Memo::new(move |_| ctx.state.with(|s| s.link.init_from));
-    let world = Memo::new(move |_| ctx.state.with(|s| s.link.model.world));
+    let now = Memo::new(move |_| ctx.state.with(|s| s.permalink.init_from));
+    let world = Memo::new(move |_| ctx.state.with(|s| s.permalink.model.domain));
     let options = move || {
         let shipped = BuiltinModel::all(world.get())
-            .map(|shipped| (shipped.slot, ModelLabel::from(shipped.slot).the().to_owned()));
+            .map(|shipped| (shipped.slot, ModelLabel::from(shipped.slot).with_article().to_owned()));
         let chosen = now.get() == InitFrom::Model(Slot::Custom);
         let own = own.get().map(|name| format!("yours, {name}")).or_else(|| chosen.then(|| "yours".into()));
         let models = shipped.chain(own.map(|title| (Slot::Custom, title)));

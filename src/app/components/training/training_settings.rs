@@ -6,7 +6,7 @@ use web_sys::Element;
 use crate::app::{components::common::settings_form::controls, present::settings::SettingsGroup};
 
 /// The controls of training; the less usual ones are built when they are asked for.
-pub fn fit() -> AnyView {
+pub fn training_settings() -> AnyView {
     let [first, rest] = SettingsGroup::Train.settings();
     let (rest, asked) = (StoredValue::new(rest), RwSignal::new(false));
     let ask = move |e| asked.set(asked.get_untracked() || event_target::<Element>(&e).has_attribute("open"));

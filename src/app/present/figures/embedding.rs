@@ -17,7 +17,7 @@ const LITTLE: f32 = 0.25;
 
 /// The reference images of `embedding` with the attack's way over them: `path` goes from the clean to the adversarial image,
 /// `seen` are the classes that the model gives to both, `classes` the names of all.
-pub fn view(
+pub fn figure(
     whose: ModelLabel,
     embedding: &Embedding,
     classes: &[String],
@@ -50,7 +50,7 @@ pub fn view(
     let [x, y] = axes(&embedding.plane);
     let chart = Chart {
         name: "embedding".into(),
-        title: format!("Where {} puts the image among {} others", whose.the(), embedding.points.len()),
+        title: format!("Where {} puts the image among {} others", whose.with_article(), embedding.points.len()),
         words: words.clone(),
         x,
         y,
@@ -85,7 +85,7 @@ fn tell(
 ) -> String {
     let moved = distance(from, to);
     if moved == 0.0 {
-        return format!("In the plane of {} the image stays where it is.", whose.the());
+        return format!("In the plane of {} the image stays where it is.", whose.with_article());
     }
     // Against the class that it becomes; if it becomes none, against the nearest other one.
     let other = match before == after {
@@ -104,7 +104,7 @@ fn tell(
         }
         _ => format!("a length of {}", short(moved)),
     };
-    let (the, regions) = (whose.the(), [region(embedding, from), region(embedding, to)]);
+    let (the, regions) = (whose.with_article(), [region(embedding, from), region(embedding, to)]);
     let explained = share(embedding.plane.explained.iter().sum());
     match (before == after, regions) {
         (false, [a, b]) if a != b && b == Some(after) => sentence(&format!(

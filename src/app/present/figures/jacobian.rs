@@ -24,7 +24,7 @@ const ALIGNED: f32 = 0.3;
 pub type Reactions<'a> = [(ModelLabel, [&'a JacobianResponse; 2])];
 
 /// Histograms of the reactions of one or several models.
-pub fn view(models: &Reactions<'_>) -> Figure {
+pub fn figure(models: &Reactions<'_>) -> Figure {
     let told: Vec<String> = models.iter().filter_map(|m| tell(m.0, m.1)).chain(compared(models)).collect();
     if told.is_empty() {
         return Figure::default();
@@ -35,7 +35,7 @@ pub fn view(models: &Reactions<'_>) -> Figure {
     let chart = |name: &str, title: &str, which: usize| {
         let bars = |(whose, reactions): &(ModelLabel, [&JacobianResponse; 2])| {
             let bars = histogram(&reactions[which].norms, largest);
-            Mark::new(whose.series(), whose.tone(), Form::Bars(bars))
+            Mark::new(whose.series_name(), whose.tone(), Form::Bars(bars))
         };
         Chart {
             name: name.into(),
@@ -74,7 +74,7 @@ fn tell(whose: ModelLabel, [transport, random]: [&JacobianResponse; 2]) -> Optio
         (_, Some(times)) => format!("{times} times as much as along random ones ({})", short(aside)),
         _ => format!("against {} along random ones", short(aside)),
     };
-    let the = whose.the();
+    let the = whose.with_article();
     let aligned = match median(transport.alignment.iter().copied().flatten()) {
         Some(a) if a > ALIGNED => format!("; the attack goes along this gradient (cosine {})", short(a)),
         Some(a) if a < -ALIGNED => format!("; the attack goes against this gradient (cosine {})", short(a)),

@@ -13,7 +13,7 @@ use crate::{
 const ALIKE: f32 = 1.5;
 
 /// The shift of each layer, from pixels to logits, in one or several models.
-pub fn view(models: &[(ModelLabel, &[LayerShift])]) -> Figure {
+pub fn figure(models: &[(ModelLabel, &[LayerShift])]) -> Figure {
     let told: Vec<String> = models.iter().filter_map(|(whose, shifts)| tell(*whose, shifts)).collect();
     if told.is_empty() {
         return Figure::default();
@@ -40,7 +40,7 @@ pub fn view(models: &[(ModelLabel, &[LayerShift])]) -> Figure {
 fn tell(whose: ModelLabel, shifts: &[LayerShift]) -> Option<String> {
     let known: Vec<(&str, f32)> = shifts.iter().filter_map(|s| Some((&*s.name, s.relative_l2?))).collect();
     let (&(_, first), &(_, last)) = (known.first()?, known.last()?);
-    let the = whose.the();
+    let the = whose.with_article();
     if first == 0.0 {
         return Some(format!("through {the} nothing changes, as no pixel does"));
     }
@@ -71,7 +71,7 @@ fn turned(models: &[(ModelLabel, &[LayerShift])]) -> String {
             c if c > -0.5 => "turn aside",
             _ => "turn round",
         };
-        Some(format!("the logits of {} {way} (cosine {})", whose.the(), short(cosine)))
+        Some(format!("the logits of {} {way} (cosine {})", whose.with_article(), short(cosine)))
     };
     let all: Vec<String> = models.iter().filter_map(one).collect();
     if all.is_empty() { String::new() } else { format!("{}.", sentence(&all.join("; "))) }
@@ -87,7 +87,8 @@ fn chart(models: &[(ModelLabel, &[LayerShift])], value: impl Fn(&LayerShift) -> 
         let scale = if alike { 1.0 } else { (shifts.len() as f32 - 1.0).max(1.0) };
         let points = shifts.iter().enumerate().map(|(i, s)| [i as f32 / scale, value(s).unwrap_or(f32::NAN)]);
         let points: Vec<[f32; 2]> = points.collect();
-        [Form::Line(points.clone()), Form::Points(points)].map(|form| Mark::new(whose.series(), whose.tone(), form))
+        [Form::Line(points.clone()), Form::Points(points)]
+            .map(|form| Mark::new(whose.series_name(), whose.tone(), form))
     };
     Chart {
         x: if alike { Axis::default() } else { Axis::new("depth, from pixels to logits", "") },

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The landscape of a window over `range` with `side` points along each side; also while only its first rows are known.
-pub fn view(whose: ModelLabel, landscape: &LandscapeValues, range: [f32; 2], side: usize) -> Figure {
+pub fn figure(whose: ModelLabel, landscape: &LandscapeValues, range: [f32; 2], side: usize) -> Figure {
     let step = (range[1] - range[0]) / (side as f32 - 1.0).max(1.0);
     let grid = |values: &[f32]| {
         let rows = values.len() / side.max(1);
@@ -41,7 +41,7 @@ pub fn view(whose: ModelLabel, landscape: &LandscapeValues, range: [f32; 2], sid
         ],
         ..Chart::default()
     };
-    let the = whose.the();
+    let the = whose.with_article();
     let charts = vec![
         chart(
             "landscape-margin",
@@ -62,7 +62,7 @@ fn tell(whose: ModelLabel, margin: &Grid<f32>) -> String {
     let (Some(here), Some(there)) = (value(margin, [0.0, 0.0]), value(margin, [1.0, 0.0])) else {
         return String::new();
     };
-    let the = whose.the();
+    let the = whose.with_article();
     if here <= 0.0 {
         return format!("The original itself is beyond the boundary of {the}: its margin is {}.", short(here));
     }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// One curve a model, its radii in order; also while only the first of them are known.
-pub fn view(curves: &[(ModelLabel, &[MarginPoint])], norm: Norm) -> Figure {
+pub fn figure(curves: &[(ModelLabel, &[MarginPoint])], norm: Norm) -> Figure {
     let told: Vec<String> = curves.iter().filter_map(|(whose, curve)| tell(*whose, curve, norm)).collect();
     if told.is_empty() {
         return Figure::default();
@@ -22,9 +22,9 @@ pub fn view(curves: &[(ModelLabel, &[MarginPoint])], norm: Norm) -> Figure {
     for (whose, curve) in curves {
         let points: Vec<[f32; 2]> = curve.iter().map(|r| [unit * r.epsilon, r.margin]).collect();
         let forms = [Form::Line(points.clone()), Form::Points(points)];
-        marks.extend(forms.map(|form| Mark::new(whose.series(), whose.tone(), form)));
+        marks.extend(forms.map(|form| Mark::new(whose.series_name(), whose.tone(), form)));
         if let Some(epsilon) = critical_radius(curve) {
-            let name = format!("{} falls at {}", whose.series(), size(epsilon, norm));
+            let name = format!("{} falls at {}", whose.series_name(), size(epsilon, norm));
             marks.push(Mark::new(&name, whose.tone(), Form::Upright(unit * epsilon)));
         }
     }
@@ -47,7 +47,7 @@ fn size(epsilon: f32, norm: Norm) -> String {
 
 fn tell(whose: ModelLabel, curve: &[MarginPoint], norm: Norm) -> Option<String> {
     let (first, last) = (curve.first()?, curve.last()?);
-    let the = whose.the();
+    let the = whose.with_article();
     Some(match critical_radius(curve) {
         Some(_) if first.margin <= 0.0 && first.epsilon == 0.0 => format!("{the} is wrong without any attack"),
         Some(epsilon) => format!("{the} falls at a radius of {}", size(epsilon, norm)),

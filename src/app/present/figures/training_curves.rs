@@ -111,7 +111,7 @@ pub fn rates(run: &Run) -> Option<Chart> {
 }
 
 /// The share of held-out images that each look found right, in %, of those that `of` picks.
-pub(crate) fn shares(points: &[Point], of: impl Fn(&Point) -> f32) -> Vec<[f32; 2]> {
+pub(crate) fn percent_points(points: &[Point], of: impl Fn(&Point) -> f32) -> Vec<[f32; 2]> {
     thinned(points).map(|p| [p.step as f32, 100.0 * of(p)]).collect()
 }
 
@@ -122,13 +122,13 @@ pub fn accuracies(run: &Run) -> Option<Chart> {
     for (series, tone, of) in
         [("clean", Tone::Clean, (|p| p.clean) as fn(&Point) -> f32), ("under attack", Tone::Attacked, |p| p.robust)]
     {
-        let points = shares(&run.points, of);
+        let points = percent_points(&run.points, of);
         marks.extend([Form::Line(points.clone()), Form::Points(points)].map(|form| Mark::new(series, tone, form)));
     }
     Some(Chart {
         name: "training-accuracy".into(),
         title: format!("Right, of {} held-out images", run.info.held_out),
-        words: improved(run),
+        words: accuracy_summary(run),
         x: Axis::new("step", "").counts(),
         y: Axis::new("right", "%").least(0.0, 100.0),
         marks,
@@ -137,26 +137,32 @@ pub fn accuracies(run: &Run) -> Option<Chart> {
 }
 
 /// What the looks say.
-pub fn improved(run: &Run) -> String {
+pub fn accuracy_summary(run: &Run) -> String {
     let [first, .., last] = &run.points[..] else {
         let only = run.points.first();
-        return only.map(|p| format!("{}: {}.", at(p.step), found(p))).unwrap_or_default();
+        return only.map(|p| format!("{}: {}.", step_phrase(p.step), accuracy_phrase(p))).unwrap_or_default();
     };
-    format!("{}: {}. {}: {}.", at(first.step), found(first), at(last.step), found(last))
+    format!(
+        "{}: {}. {}: {}.",
+        step_phrase(first.step),
+        accuracy_phrase(first),
+        step_phrase(last.step),
+        accuracy_phrase(last)
+    )
 }
 
 /// When it was, at the beginning of a sentence.
-fn at(step: u64) -> String {
+fn step_phrase(step: u64) -> String {
     if step == 0 { "Before training".into() } else { format!("After step {step}") }
 }
 
-fn found(point: &Point) -> String {
+fn accuracy_phrase(point: &Point) -> String {
     format!("{} of the held-out images right, {} under attack", percent(point.clean), percent(point.robust))
 }
 
 /// The image in view under the run's model at its first look and at its last.
-pub fn followed(run: &Run) -> Figure {
-    let looks = [(ModelLabel::First, &run.first), (ModelLabel::Now, &run.last)];
+pub fn tracked_image(run: &Run) -> Figure {
+    let looks = [(ModelLabel::First, &run.first_snapshot), (ModelLabel::Now, &run.last_snapshot)];
     let mut all: Vec<(ModelLabel, &RunSnapshot, &TrackedImage)> = Vec::new();
     for (whose, look) in looks {
         if let Some(look) = look
@@ -171,26 +177,34 @@ pub fn followed(run: &Run) -> Figure {
         return Figure::default();
     }
     let shifts: Vec<_> = all.iter().map(|(whose, _, followed)| (*whose, &followed.shifts[..])).collect();
-    let mut view = layer_shift::view(&shifts);
+    let mut view = layer_shift::figure(&shifts);
     for (whose, look, TrackedImage { clean, adversarial: attacked, latents: way, .. }) in &all {
         let mut map =
-            embedding::view(*whose, &way.reference, &run.info.classes, &way.path, [top(clean), top(attacked)]);
+            embedding::figure(*whose, &way.reference, &run.info.classes, &way.path, [top(clean), top(attacked)]);
         for chart in &mut map.charts {
             chart.name = format!("{}-step-{}", chart.name, look.step);
         }
         view.charts.extend(map.charts);
     }
-    let told = all.iter().map(|(_, look, followed)| sees(run, look.step, followed)).collect::<Vec<_>>().join(" ");
+    let told = all
+        .iter()
+        .map(|(_, look, followed)| prediction_sentence(run, look.step, followed))
+        .collect::<Vec<_>>()
+        .join(" ");
     view.words = format!("{told} {}", view.words).trim_end().into();
     view
 }
 
-fn sees(run: &Run, step: u64, TrackedImage { clean, adversarial: attacked, .. }: &TrackedImage) -> String {
+fn prediction_sentence(
+    run: &Run,
+    step: u64,
+    TrackedImage { clean, adversarial: attacked, .. }: &TrackedImage,
+) -> String {
     let one = |p: &[f32]| {
         let class = top(p);
         format!("{} ({})", class_name(run, class), percent(p.get(class).copied().unwrap_or(f32::NAN)))
     };
-    format!("{} the model sees {}, and attacked, {}.", at(step), one(clean), one(attacked))
+    format!("{} the model sees {}, and attacked, {}.", step_phrase(step), one(clean), one(attacked))
 }
 
 /// A class's name.
@@ -199,10 +213,10 @@ pub fn class_name(run: &Run, class: usize) -> String {
 }
 
 /// How the last batch's attacked logits lie beside its clean ones: on one line, and in the plane.
-pub fn batch(run: &Run) -> Figure {
-    let seen = run.last.as_ref().and_then(|look| look.batch.as_ref());
+pub fn last_batch(run: &Run) -> Figure {
+    let seen = run.last_snapshot.as_ref().and_then(|look| look.batch.as_ref());
     let Some(transport) = seen.and_then(|seen| seen.transport.as_ref()) else { return Figure::default() };
-    let mut view = transport::view(ModelLabel::Now, transport, 0, 0);
+    let mut view = transport::figure(ModelLabel::Now, transport, 0, 0);
     // How the value settles is the explorer's.
     if view.charts.len() == 3 {
         view.charts.remove(1);

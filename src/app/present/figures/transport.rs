@@ -20,7 +20,7 @@ const SETTLED: f32 = 0.1;
 
 /// What L_SW sees of a batch: the matching on line number `line`, the value as lines are added, and the plane, with image
 /// number `image` marked.
-pub fn view(whose: ModelLabel, transport: &TransportPlan, line: usize, image: usize) -> Figure {
+pub fn figure(whose: ModelLabel, transport: &TransportPlan, line: usize, image: usize) -> Figure {
     let Some(projection) = transport.projections.get(line) else { return Figure::default() };
     let lines = transport.projections.len();
     let words = tell(whose, transport, line, image);
@@ -44,7 +44,7 @@ fn tell(whose: ModelLabel, transport: &TransportPlan, line: usize, image: usize)
     if transport.value == 0.0 {
         return sentence(&format!(
             "{} spreads attacked and clean logits alike: there is nothing to transport.",
-            whose.the()
+            whose.with_article()
         ));
     }
     let projection = &transport.projections[line];
@@ -92,7 +92,7 @@ fn pulled(whose: ModelLabel, transport: &TransportPlan, image: usize) -> String 
         Some(times) if images > 1 => format!(", {times} times the mean of the {images} images"),
         _ => String::new(),
     };
-    format!("The logits that {} gives to this image are pulled {} logits back{than}.", whose.the(), short(own))
+    format!("The logits that {} gives to this image are pulled {} logits back{than}.", whose.with_article(), short(own))
 }
 
 /// Both orders on one line, matched by rank.

@@ -15,14 +15,14 @@ impl State {
     pub(crate) fn on_training_action(&mut self, wish: TrainingAction) -> Vec<Effect> {
         match wish {
             TrainingAction::Set(key, value) => return self.set_training(key, value),
-            TrainingAction::InitFrom(init_from) => self.link.init_from = init_from,
+            TrainingAction::InitFrom(init_from) => self.permalink.init_from = init_from,
             TrainingAction::Start(number) => return self.prepare_run(PendingRun::Fresh(number)),
             TrainingAction::Resume => return self.set_run_phase(RunPhase::Running),
             TrainingAction::Step => return self.set_run_phase(RunPhase::SingleStep),
             TrainingAction::Pause => return self.set_run_phase(RunPhase::Paused),
             TrainingAction::Close => {
                 let mut tasks = self.set_run_phase(RunPhase::Paused);
-                tasks.extend(self.keep());
+                tasks.extend(self.save_run());
                 tasks.extend(self.training.archive_run());
                 return tasks;
             }
@@ -32,14 +32,14 @@ impl State {
             }
             // The copy would wait for what else is computed; and the run does not move meanwhile.
             TrainingAction::SaveCopy if self.computes_otherwise() => {}
-            TrainingAction::SaveCopy => return self.keep(),
+            TrainingAction::SaveCopy => return self.save_run(),
             TrainingAction::ResumeSaved(number) => return self.prepare_run(PendingRun::Copy(number, RunPhase::Paused)),
             TrainingAction::DeleteSaved(number) => {
-                self.training.earlier.retain(|earlier| earlier.number != number);
-                self.training.past.retain(|run| run.number != number);
+                self.training.saved_runs.retain(|earlier| earlier.number != number);
+                self.training.archived.retain(|run| run.number != number);
                 return vec![Effect::DeleteSavedRun(number)];
             }
-            TrainingAction::ResumeFile(..) if !self.can_begin() => {
+            TrainingAction::ResumeFile(..) if !self.can_prepare_run() => {
                 self.notice("The page prepares something else: open the run's file again in a moment.".into());
             }
             TrainingAction::ResumeFile(file, number) => return self.prepare_run(PendingRun::File(file, number)),
@@ -48,9 +48,9 @@ impl State {
             }
             TrainingAction::UseDataset(file) => {
                 // Chosen once more it is to be used, too.
-                self.training.data_file.take_if(|used| *used == file);
+                self.training.dataset_file.take_if(|used| *used == file);
                 self.training.loading_dataset = Some(file);
-                return self.load_data();
+                return self.load_dataset();
             }
             TrainingAction::DeleteDataset(name) => {
                 self.training.saved_datasets.retain(|(kept, _)| *kept != name);
@@ -65,20 +65,20 @@ impl State {
                 self.training.labeled.clear();
                 return vec![Effect::Send(Command::ClearLabeledImages)];
             }
-            TrainingAction::EvaluateAll(images) => return self.judge(images),
+            TrainingAction::EvaluateAll(images) => return self.evaluate_runs(images),
         }
         Vec::new()
     }
 
     fn set_training(&mut self, key: &'static str, value: String) -> Vec<Effect> {
-        if let Err(error) = self.link.train.set(key, &value) {
+        if let Err(error) = self.permalink.train.set(key, &value) {
             self.notice(error.to_string());
             return Vec::new();
         }
         if key == "dataset" {
             self.apply_dataset_defaults();
         }
-        let awaited = matches!(self.training.coming, Some(PendingRun::Copy(..)));
+        let awaited = matches!(self.training.pending, Some(PendingRun::Copy(..)));
         let Some(run) =
             self.training.run.as_mut().filter(|run| run.phase != RunPhase::Finished && TrainConfig::live(key))
         else {
@@ -94,21 +94,21 @@ impl State {
 
     /// Prepares a run in place of the one there is, of which a copy is kept.
     fn prepare_run(&mut self, coming: PendingRun) -> Vec<Effect> {
-        if !self.can_begin() {
+        if !self.can_prepare_run() {
             return Vec::new();
         }
-        let mut tasks = self.keep();
-        tasks.push(self.prepare(coming, 0));
+        let mut tasks = self.save_run();
+        tasks.push(self.request_run(coming, 0));
         tasks
     }
 
     /// With at most `batch` images a step, if it is a copy (0: as many as it had).
-    pub(crate) fn prepare(&mut self, coming: PendingRun, batch: usize) -> Effect {
-        self.training.coming = Some(coming);
+    pub(crate) fn request_run(&mut self, coming: PendingRun, batch: usize) -> Effect {
+        self.training.pending = Some(coming);
         match coming {
             PendingRun::Fresh(_) => Effect::Send(Command::PrepareRun {
-                init_from: self.link.init_from,
-                settings: self.link.train.to_pairs(),
+                init_from: self.permalink.init_from,
+                settings: self.permalink.train.to_pairs(),
             }),
             PendingRun::Copy(number, _) => Effect::ResumeSavedRun(number, batch),
             PendingRun::File(file, _) => Effect::ResumeRunFile(file),
@@ -119,11 +119,11 @@ impl State {
         let Some(run) = self.training.run.as_mut().filter(|run| run.phase != RunPhase::Finished) else {
             return Vec::new();
         };
-        if run.broken && phase != RunPhase::Paused {
+        if run.diverged && phase != RunPhase::Paused {
             let copy = PendingRun::Copy(run.number, phase);
-            return vec![self.prepare(copy, 0)];
+            return vec![self.request_run(copy, 0)];
         }
-        let runs = run.asked.is_some();
+        let runs = run.active_command.is_some();
         run.phase = phase;
         match (phase, runs) {
             (RunPhase::Paused, true) => vec![Effect::Send(Command::Stop)],
