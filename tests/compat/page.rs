@@ -211,7 +211,7 @@ fn a_stored_run_is_taken_up_and_trained_to_its_end() {
     assert_eq!((run.info.images, run.info.batch), (64 + 6 + 6, 16), "two images of the user, several times each");
     assert_eq!((run.config.rate, run.config.objective.to_string().as_str()), (0.05, "rand_jac"));
     assert_eq!(losses(run), numbers(&expected["losses"])[..STORED as usize]);
-    assert_eq!(run.judged.as_ref().map(|(_, report)| report.accuracy.images), Some(20));
+    assert_eq!(run.evaluation.as_ref().map(|(_, report)| report.accuracy.images), Some(20));
     assert_eq!(page.state.training.data.labeled, [("teapot".to_owned(), 1), ("disc".to_owned(), 1)].to_vec());
 
     page.steps = u64::MAX;
