@@ -10,14 +10,13 @@ pub use burn::{
             ops::{Backward, Ops, OpsKind},
         },
         backend_extension,
-        ops::FloatTensorOps,
         tensor::FloatTensor,
     },
     tensor::Tensor,
 };
 
 #[cfg(feature = "gpu")]
-pub use burn::backend::{Cube, TensorMetadata};
+pub use burn::backend::{Cube, TensorMetadata, ops::FloatTensorOps};
 
 #[cfg(feature = "cpu")]
 pub use burn::backend::Flex;
