@@ -378,9 +378,9 @@ tests! {
             change(&mut checkpoint.arrays);
             Trainer::resume(&checkpoint, &data, &device).err().expect("it was accepted").to_string()
         };
-        let name = |parameter: &str| format!("optimizer.velocity.{parameter}");
+        let name = |parameter: &str| format!("optimiser.velocity.{parameter}");
         let shape = with(&|a| *a.get_mut(&name("fc.bias")).unwrap() = Array { shape: vec![9], values: vec![0.0; 9] });
-        assert!(shape.contains("'optimizer.velocity.fc.bias' has shape [9], but the network needs [10]"), "{shape}");
+        assert!(shape.contains("'optimiser.velocity.fc.bias' has shape [9], but the network needs [10]"), "{shape}");
         for foreign in ["fc.other", "bn1.running_mean"] {
             let message = with(&|a| drop(a.insert(name(foreign), Array { shape: vec![1], values: vec![0.0] })));
             assert!(message.contains(&format!("'{}' that a wrn-10-1 does not have", name(foreign))), "{message}");

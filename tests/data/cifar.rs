@@ -109,7 +109,7 @@ fn errors_of_records_report_the_position() {
     let mislabelled = cifar10(&[1, 10]);
     assert_refused(
         read_records(Cifar10, "f.bin", mislabelled.as_slice()),
-        &["record 1", "label 10", "byte 3073", "to 9"],
+        &["record 1", "label 10", "byte 3073", "end at 9"],
     );
     let mislabelled = cifar100(&[1, 100]);
     assert_refused(read_records(Cifar100, "f.bin", mislabelled.as_slice()), &["record 1", "label 100", "byte 3075"]);
