@@ -23,6 +23,7 @@ use crate::{
 pub struct Report<'a> {
     device: String,
     dataset: &'a str,
+    #[serde(rename = "pictures")]
     images: usize,
     norm: String,
     attack: String,
@@ -74,6 +75,7 @@ struct AttackResult {
 #[derive(Serialize)]
 struct ClassResult {
     name: String,
+    #[serde(rename = "pictures")]
     images: usize,
     clean: f64,
     robust: f64,

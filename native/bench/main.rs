@@ -51,7 +51,7 @@ struct Arguments {
     #[arg(long, value_name = "S", default_value_t = 3.0)]
     seconds: f64,
     /// Number of generated shapes for autoattack
-    #[arg(long, alias = "images", value_name = "N", default_value = "200", value_parser = number())]
+    #[arg(long, alias = "pictures", value_name = "N", default_value = "200", value_parser = number())]
     images: usize,
     /// Print a line of JSON for each workload
     #[arg(long)]

@@ -20,6 +20,7 @@ use crate::{
 pub struct Report<'a> {
     device: String,
     dataset: &'a str,
+    #[serde(rename = "pictures")]
     images: usize,
     epsilon: &'a str,
     seed: &'a str,

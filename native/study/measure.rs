@@ -43,6 +43,7 @@ pub struct Measurements {
     pub name: String,
     /// CRC-32 of the model's file.
     pub checksum: u32,
+    #[serde(rename = "pictures")]
     pub images: usize,
     /// Checksum of the images and their labels.
     pub data: u32,

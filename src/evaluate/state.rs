@@ -12,7 +12,7 @@ use crate::{
 /// How many of a set's images a model gets right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accuracy {
-    #[serde(rename = "images")]
+    #[serde(rename = "pictures")]
     pub images: usize,
     /// Right on the clean image.
     pub clean: usize,

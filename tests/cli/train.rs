@@ -170,7 +170,7 @@ fn a_run_starts_from_given_weights() {
     refused(small(folder, "other").args(["--weights", "nowhere"]), "could not read nowhere");
     refused(train(folder).args(["--resume", "run", "--weights", FIXTURE]), "leave out --weights");
     fs::write(folder.join("robust.pt"), "PK").unwrap();
-    refused(small(folder, "other").args(["--weights", "robust.pt"]), "`convert` turns it into one");
+    refused(small(folder, "other").args(["--weights", "robust.pt"]), "convert it with the program `convert`");
     assert!(!folder.join("other").exists(), "a rejected run must not create its directory");
 }
 

@@ -311,5 +311,5 @@ fn broken_files_are_refused() {
     let mut arrays = checkpoint(&Path::new(ROOT).join("public/models/ce.safetensors")).model_arrays();
     arrays.get_mut("fc.bias").unwrap().values[1] = f32::NAN;
     fs::write(&path, pytorch::write(&arrays, &BTreeMap::new(), false).unwrap()).unwrap();
-    refused(&path, &[], "tensor 'fc.bias' holds NaN at position 1");
+    refused(&path, &[], "tensor 'fc.bias' contains NaN at position 1");
 }
