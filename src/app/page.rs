@@ -13,7 +13,7 @@ use crate::app::{
             images::AttackImages, verdict::VerdictLine,
         },
         explorer::Explorer,
-        layout::{header::Header, notices::Notices, tour_panel::TourPanel},
+        layout::{footer::Footer, header::Header, notices::Notices, tour_panel::TourPanel},
         picker::{crop_editor::CropEditor, drop_zone, toolbar::Toolbar, uploads::Uploads},
         training::TrainingSection,
     },
@@ -22,61 +22,40 @@ use crate::app::{
     state::{State, attack::AttackPhase},
 };
 
-/// What the page comes with, to read.
-const LINKS: [(&str, &str); 4] = [
-    ("public/models/README.md", "The models"),
-    ("public/study/README.md", "The study"),
-    ("public/photos/CREDITS.md", "Photo credits"),
-    ("LICENSE.txt", "License (MIT)"),
-];
-
-/// Starts the worker, then builds the page beside what `index.html` shows meanwhile.
+/// Starts the worker, then mounts the page. Until it is complete, `index.html` shows a skeleton.
 pub fn mount() {
     let ctx = AppContext::open();
     Timeout::new(0, move || leptos::mount::mount_to_body(move || view! { <App ctx/> })).forget();
 }
 
-/// Parts of the page that are built one after another, each in a task of its own, so that none blocks for long.
-const PARTS: u32 = 4;
+/// Number of stages in which the page is rendered, each in its own task, so that none of them blocks for long.
+const STAGES: u32 = 4;
 
-/// Builds the next part; after the last, the page takes the place of the skeleton, behind which it was hidden.
-fn build(part: RwSignal<u32>) {
-    let next = move || match part.get_untracked() {
-        PARTS => {
-            if let Some(skeleton) = dom::document().get_element_by_id("skeleton") {
-                skeleton.remove();
-            }
+/// Renders the next stage in a new task. After the last one, the skeleton is removed.
+fn render_next(stage: RwSignal<u32>) {
+    Timeout::new(0, move || {
+        let current = stage.get_untracked();
+        if current < STAGES {
+            stage.set(current + 1);
+            render_next(stage);
+        } else if let Some(skeleton) = dom::document().get_element_by_id("skeleton") {
+            skeleton.remove();
         }
-        n => {
-            part.set(n + 1);
-            build(part);
-        }
-    };
-    Timeout::new(0, next).forget();
+    })
+    .forget();
 }
 
 #[component]
 fn App(ctx: AppContext) -> impl IntoView {
     provide_context(ctx);
-    let part = RwSignal::new(0);
-    let reached = move |n| Memo::new(move |_| part.get() >= n);
-    let (images, probabilities, controls, trainer) = (reached(1), reached(2), reached(3), reached(PARTS));
-    build(part);
-
-    let address = Memo::new(move |_| ctx.state.with(State::hash));
-    Effect::new(move |_| dom::set_hash(&address.get()));
-    window_event_listener(ev::hashchange, move |_| ctx.dispatch(UserAction::Navigate(dom::hash())));
+    sync_url(ctx);
     drop_zone::listen(ctx);
-    // Once there is something to see: keeping is not urgent.
-    let attacked = Memo::new(move |_| ctx.state.with(|s| matches!(s.attack.phase, AttackPhase::Done { .. })));
-    Effect::new(move |kept: Option<bool>| {
-        let now = attacked.get();
-        if now && kept != Some(true) {
-            spawn_local(service_worker::cache_page());
-        }
-        now || kept == Some(true)
-    });
+    cache_after_first_attack(ctx);
 
+    let stage = RwSignal::new(0);
+    render_next(stage);
+    let from_stage = move |n| Memo::new(move |_| stage.get() >= n);
+    let (images, probabilities, settings, training) = (from_stage(1), from_stage(2), from_stage(3), from_stage(STAGES));
     view! {
         <Header/>
         <main>
@@ -88,26 +67,33 @@ fn App(ctx: AppContext) -> impl IntoView {
             <div class="bench">
                 {move || images.get().then(|| view! { <AttackImages/> })}
                 {move || probabilities.get().then(|| view! { <ClassProbabilities/> })}
-                {move || controls.get().then(|| view! { <AttackSettings/> })}
+                {move || settings.get().then(|| view! { <AttackSettings/> })}
             </div>
-            {move || controls.get().then(|| view! { <ComparisonTable/><Explorer/> })}
-            {move || controls.get().then(|| view! { <div class="below"><AttackTrace/><BatchAttackPanel/></div> })}
-            {move || trainer.get().then(|| view! { <TrainingSection/> })}
+            {move || settings.get().then(|| view! { <ComparisonTable/><Explorer/> })}
+            {move || settings.get().then(|| view! { <div class="below"><AttackTrace/><BatchAttackPanel/></div> })}
+            {move || training.get().then(|| view! { <TrainingSection/> })}
             <BackendCheckTable/>
         </main>
-        <footer>
-            <p>
-                "Nothing leaves this machine: images and models are read, classified and attacked in this page alone. \
-                 Only an image's address that you give is fetched, by a part of the page that can do nothing else."
-            </p>
-            <p id="about">
-                "OTJR, Optimal Transport with Jacobian Regularization, is a way to train by Le, Tariq and Woo: adversarial \
-                 training that also brings the attacked logits back to the clean ones, by their sliced Wasserstein distance, \
-                 and makes the logits react little to pixels along that transport, by a penalty on the input Jacobian. The \
-                 study shows what that comes to here, and what not: "
-                {LINKS.map(|(href, title)| view! { <a href=href target="_blank">{title}</a>" " })}
-            </p>
-        </footer>
+        <Footer/>
         <Notices/>
     }
+}
+
+/// Writes the state to the URL hash, and applies the hash when the user changes it.
+fn sync_url(ctx: AppContext) {
+    let hash = Memo::new(move |_| ctx.state.with(State::hash));
+    Effect::new(move |_| dom::set_hash(&hash.get()));
+    window_event_listener(ev::hashchange, move |_| ctx.dispatch(UserAction::Navigate(dom::hash())));
+}
+
+/// Makes the page available offline after the first attack, because this is not urgent.
+fn cache_after_first_attack(ctx: AppContext) {
+    let is_done = Memo::new(move |_| ctx.state.with(|s| matches!(s.attack.phase, AttackPhase::Done { .. })));
+    Effect::new(move |was_cached: Option<bool>| {
+        let was_cached = was_cached.unwrap_or(false);
+        if is_done.get() && !was_cached {
+            spawn_local(service_worker::cache_page());
+        }
+        was_cached || is_done.get()
+    });
 }

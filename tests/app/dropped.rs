@@ -87,8 +87,8 @@ fn data_addresses_hold_bytes() {
 fn an_address_that_gives_nothing_says_why_and_what_to_do() {
     for (why, part) in [
         ("status 404", "status 404"),
-        ("type text/html", "text/html, no image"),
-        ("type ", "does not say that it is an image"),
+        ("type text/html", "text/html, not an image"),
+        ("type ", "no content type"),
         ("size 64", "larger than 64 MB"),
         ("time", "in time"),
         ("refused", "does not allow other pages"),

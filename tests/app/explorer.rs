@@ -3,7 +3,7 @@
 use otjr::{
     app::{
         domain::{
-            action::{Msg, UserAction},
+            action::{Msg, REWIND_STOPS, UserAction},
             backend::BackendPreference,
             builtin_model::{BuiltinModel, ImageDomain},
             effect::Effect,
@@ -13,7 +13,7 @@ use otjr::{
             tour::{STEPS, Step},
         },
         present::{comparison, explorer::layer_names, rewind},
-        state::{State, attack::STOPS, permalink::Permalink},
+        state::{State, permalink::Permalink},
     },
     explore::{
         layers::LayerShift,
@@ -66,20 +66,23 @@ fn the_other_models_are_attacked_alike_and_compared() {
     assert_eq!(state.slot(), Some(Slot::Robust));
     let rows = comparison::rows(&state);
     assert_eq!(rows.iter().map(|row| row.slot).collect::<Vec<_>>(), [Slot::Robust, Slot::Standard]);
-    let cell = |row: usize, under: usize| rows[row].attacked[under].clone();
+    let cell = |row: usize, under: usize| rows[row].adversarial[under].clone();
     assert!(cell(0, 0).is_some_and(|c| !c.fooled && c.class == "disc"));
     assert!(cell(1, 1).is_some_and(|c| c.fooled && c.class == "ring"));
-    assert!(cell(0, 1).is_some_and(|c| !c.fooled && c.p == 0.5), "transfer");
-    assert!(cell(1, 0).is_some_and(|c| !c.fooled && c.p == 0.6), "the other way");
+    assert!(cell(0, 1).is_some_and(|c| !c.fooled && c.probability == 0.5), "transfer");
+    assert!(cell(1, 0).is_some_and(|c| !c.fooled && c.probability == 0.6), "the other way");
     let words = comparison::caption(&rows);
-    assert!(words.starts_with("Attacked in turn, the standard model falls, the robust model holds;"), "{words}");
-    let kept = "the image made against the standard model does not fool the robust model (disc, 50 %)";
+    assert!(
+        words.starts_with("Attacked separately, the standard model is fooled, the robust model resists;"),
+        "{words}"
+    );
+    let kept = "the adversarial image of the standard model does not fool the robust model (disc, 50 %)";
     assert!(words.contains(kept), "{words}");
     // An image that the model it was made against withstands may still fool another.
     let mut fools = rows.clone();
-    fools[1].attacked[0].as_mut().unwrap().fooled = true;
+    fools[1].adversarial[0].as_mut().unwrap().fooled = true;
     assert!(
-        comparison::caption(&fools).contains("the image made against the robust model fools the standard model"),
+        comparison::caption(&fools).contains("the adversarial image of the robust model fools the standard model"),
         "{}",
         comparison::caption(&fools)
     );
@@ -91,7 +94,7 @@ fn another_model_in_a_place_has_judged_nothing_yet() {
     let (mut state, _) = both_attacked();
     receive(&mut state, model_at(Slot::Standard));
     receive(&mut state, classified(Slot::Standard));
-    assert_eq!(comparison::rows(&state)[1].attacked, [None, None]);
+    assert_eq!(comparison::rows(&state)[1].adversarial, [None, None]);
 }
 
 /// A moment of the attack stands in for its outcome while it is in view; only the model in focus is asked, once an attack.
@@ -109,7 +112,7 @@ fn an_attack_can_be_rewound() {
     };
     assert_eq!(
         (state.displayed_image().unwrap().pixels, rewind::step_label(&state).as_str()),
-        (&outcome[..], "not known yet")
+        (&outcome[..], "loading")
     );
     let original = state.image.as_ref().unwrap().to_unit_range();
     let moment = |step: usize| AttackStep {
@@ -134,11 +137,11 @@ fn an_attack_can_be_rewound() {
         (state.displayed_image().unwrap().pixels, rewind::step_label(&state).as_str()),
         (&original[..], "before the attack")
     );
-    assert_eq!(user(&mut state, UserAction::Rewind(STOPS)), []);
+    assert_eq!(user(&mut state, UserAction::Rewind(REWIND_STOPS)), []);
     assert_eq!((state.displayed_image().unwrap().pixels, rewind::step_label(&state).as_str()), (&outcome[..], ""));
     // A file is made of what is in view, which is no longer the outcome.
     user(&mut state, UserAction::Rewind(5));
-    assert_eq!(user(&mut state, UserAction::Save(AttackImage::Adversarial)), []);
+    assert_eq!(user(&mut state, UserAction::ExportImage(AttackImage::Adversarial)), []);
     // The next attack begins at its outcome, and its moments are others.
     user(&mut state, UserAction::Rewind(5));
     user(&mut state, UserAction::Rerun);
@@ -150,7 +153,7 @@ fn an_attack_can_be_rewound() {
     user(&mut state, UserAction::Rewind(5));
     assert_eq!(
         (state.displayed_image().unwrap().pixels, rewind::step_label(&state).as_str()),
-        (&outcome[..], "not known yet")
+        (&outcome[..], "loading")
     );
 }
 
@@ -158,7 +161,7 @@ fn an_attack_can_be_rewound() {
 #[test]
 fn a_layer_of_another_network_is_not_asked_for() {
     let (mut state, tasks) = both_attacked();
-    user(&mut state, UserAction::Layer("stage 9".into()));
+    user(&mut state, UserAction::SelectLayer("stage 9".into()));
     let mut layers = |tasks: Vec<Effect>| {
         let [Effect::Send(Command::Explore { id, slot, probe: Probe::Layers })] = tasks[..] else {
             panic!("{tasks:?}")
@@ -170,7 +173,7 @@ fn a_layer_of_another_network_is_not_asked_for() {
     let tasks = layers(tasks);
     assert_eq!(layers(tasks), []);
     assert_eq!(layer_names(&state), ["pixels", "stage 9"]);
-    let tasks = user(&mut state, UserAction::Layer("pixels".into()));
+    let tasks = user(&mut state, UserAction::SelectLayer("pixels".into()));
     assert!(matches!(&tasks[..], [Effect::Send(Command::Explore { probe: Probe::ChannelMaps(_), .. })]), "{tasks:?}");
     assert_eq!(layer_names(&state), ["pixels"]);
 }
@@ -178,13 +181,13 @@ fn a_layer_of_another_network_is_not_asked_for() {
 #[test]
 fn a_model_that_was_attacked_comes_into_focus_at_once() {
     let (mut state, _) = both_attacked();
-    let tasks = user(&mut state, UserAction::Model(Source::Builtin(BuiltinModel::STANDARD)));
+    let tasks = user(&mut state, UserAction::SelectModel(Source::Builtin(BuiltinModel::STANDARD)));
     assert!(!tasks.iter().any(|task| matches!(task, Effect::LoadModel(_) | Effect::StartAttackTimer(_))), "{tasks:?}");
     assert_eq!(state.slot(), Some(Slot::Standard));
     assert!(state.attack.result.as_ref().is_some_and(|r| r.succeeded));
     assert!(state.hash().starts_with("#model=ce"));
     // Under other settings both are attacked anew, the one in focus first.
-    user(&mut state, UserAction::Set("epsilon", "4/255".into()));
+    user(&mut state, UserAction::SetAttackSetting("epsilon", "4/255".into()));
     let (id, slot) = attack_of(&state.apply(Msg::AttackTimerFired));
     assert_eq!(slot, Slot::Standard);
     let tasks = receive(&mut state, attacked(id, false, result([0.1, 0.8, 0.1], true)));
@@ -231,7 +234,7 @@ fn the_open_view_is_asked_for_each_model_and_again_after_another_attack() {
     // Another view, another probe; a late answer to an old one changes nothing.
     let third = probe(&user(&mut state, UserAction::OpenView(Some(ExplorerView::Embedding))));
     assert_eq!(third.2, Probe::Embedding);
-    user(&mut state, UserAction::Set("epsilon", "4/255".into()));
+    user(&mut state, UserAction::SetAttackSetting("epsilon", "4/255".into()));
     let (id, _) = attack_of(&state.apply(Msg::AttackTimerFired));
     let before = state.explorer.clone();
     receive(&mut state, answer(third, true));
@@ -284,11 +287,11 @@ fn the_tour_takes_nothing_away() {
     // The end of the tour, and back to a step of it in history.
     for address in [state.hash_without_tour(), before] {
         user(&mut state, UserAction::Navigate(address.clone()));
-        assert_eq!((state.image_wanted, state.model_wanted, state.hash()), (own.0, own.1, address));
+        assert_eq!((state.requested_image, state.requested_model, state.hash()), (own.0, own.1, address));
     }
     assert_eq!(state.notices, []);
     user(&mut state, UserAction::Navigate(Step::hash(4)));
-    assert_eq!((state.image_wanted, state.model_wanted), (own.0, Some(Source::Builtin(BuiltinModel::STANDARD))));
+    assert_eq!((state.requested_image, state.requested_model), (own.0, Some(Source::Builtin(BuiltinModel::STANDARD))));
 }
 
 /// Back from the tour: what no address can carry is what it was, also where the tour leads to another world.
@@ -303,20 +306,20 @@ fn back_from_the_tour_the_own_model_and_image_are_there() {
     user(&mut state, UserAction::Navigate(Step::hash(0)));
     receive(&mut state, model_at(Slot::Standard));
     assert_eq!(
-        (state.model_in_use, state.image_in_use),
+        (state.model_source, state.image_source),
         (Some(Source::Builtin(BuiltinModel::STANDARD)), Some(Source::Uploaded(0)))
     );
-    user(&mut state, UserAction::Sample(3));
+    user(&mut state, UserAction::SelectSample(3));
     receive(&mut state, image(None, 2));
     let tasks = user(&mut state, UserAction::Navigate(before.clone()));
     assert!(tasks.contains(&Effect::LoadImage(0)), "{tasks:?}");
     receive(&mut state, image(None, 1));
-    assert_eq!((state.model_in_use, state.hash()), (Some(Source::Uploaded(1)), before));
+    assert_eq!((state.model_source, state.hash()), (Some(Source::Uploaded(1)), before));
 
     let photos = BuiltinModel { domain: ImageDomain::Photos, slot: Slot::Robust };
-    user(&mut state, UserAction::Model(Source::Builtin(photos)));
+    user(&mut state, UserAction::SelectModel(Source::Builtin(photos)));
     receive(&mut state, model_at(Slot::Robust));
-    user(&mut state, UserAction::Model(Source::Uploaded(1)));
+    user(&mut state, UserAction::SelectModel(Source::Uploaded(1)));
     receive(&mut state, model_at(Slot::Custom));
     let before = state.hash();
     assert!(before.starts_with("#model=own&world=photos&sample=own&"), "{before}");
@@ -325,8 +328,8 @@ fn back_from_the_tour_the_own_model_and_image_are_there() {
     assert_eq!(tasks, [forget.clone(), Effect::LoadModel(Source::Builtin(BuiltinModel::STANDARD))], "the image stays");
     receive(&mut state, model_at(Slot::Standard));
     let tasks = user(&mut state, UserAction::Navigate(before.clone()));
-    assert_eq!(tasks, [Effect::LoadReference, forget, Effect::LoadModel(Source::Uploaded(1))]);
+    assert_eq!(tasks, [Effect::LoadReferenceImages, forget, Effect::LoadModel(Source::Uploaded(1))]);
     receive(&mut state, model_at(Slot::Custom));
-    assert_eq!((state.image_in_use, state.hash()), (Some(Source::Uploaded(0)), before));
+    assert_eq!((state.image_source, state.hash()), (Some(Source::Uploaded(0)), before));
     assert_eq!(state.notices, []);
 }

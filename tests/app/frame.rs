@@ -54,31 +54,31 @@ fn load(state: &mut State) -> Vec<Effect> {
 fn the_worker_is_asked_for_one_square_at_a_time_and_last_for_the_last() {
     let mut state = with_own_image();
     assert_eq!(state.crop.as_ref().unwrap().crop, at(15));
-    assert_eq!(user(&mut state, UserAction::Crop(at(16))), ask(at(16)));
+    assert_eq!(user(&mut state, UserAction::SetCrop(at(16))), ask(at(16)));
     for x in [17, 20, 25] {
-        assert_eq!(user(&mut state, UserAction::Crop(at(x))), []);
+        assert_eq!(user(&mut state, UserAction::SetCrop(at(x))), []);
     }
     assert_eq!(receive(&mut state, square(at(16))), ask(at(25)));
     assert_eq!(receive(&mut state, square(at(25))), []);
     assert_eq!(state.image.as_ref().unwrap().crop, Some(at(25)));
     // Nothing outside the image.
-    assert_eq!(user(&mut state, UserAction::Crop(Crop { x: 80, y: 9, side: 500 })), ask(at(30)));
+    assert_eq!(user(&mut state, UserAction::SetCrop(Crop { x: 80, y: 9, side: 500 })), ask(at(30)));
 }
 
 #[test]
 fn each_image_keeps_its_square() {
     let mut state = with_own_image();
-    user(&mut state, UserAction::Crop(at(3)));
+    user(&mut state, UserAction::SetCrop(at(3)));
     receive(&mut state, square(at(3)));
     user(&mut state, UserAction::OpenFile(0, FileKind::Image));
     assert_eq!(load(&mut state), [], "the other image is seen from the middle");
     user(&mut state, UserAction::OpenFile(1, FileKind::Image));
     assert_eq!(load(&mut state), ask(at(3)));
     // A sample is no square of anything.
-    user(&mut state, UserAction::Sample(2));
+    user(&mut state, UserAction::SelectSample(2));
     receive(&mut state, super::image(Some("disc"), 200));
     assert_eq!(state.crop, None);
-    assert_eq!(user(&mut state, UserAction::Crop(at(4))), []);
+    assert_eq!(user(&mut state, UserAction::SetCrop(at(4))), []);
     assert_eq!(state.uploads.len(), 2);
 }
 
@@ -88,14 +88,14 @@ fn the_square_of_a_photo_is_in_the_address() {
     let mut state = attacking("");
     user(
         &mut state,
-        UserAction::Model(Source::Builtin(BuiltinModel { domain: ImageDomain::Photos, slot: Slot::Robust })),
+        UserAction::SelectModel(Source::Builtin(BuiltinModel { domain: ImageDomain::Photos, slot: Slot::Robust })),
     );
     load(&mut state);
     receive(&mut state, model_at(Slot::Robust));
     let seen = || Event::Classified { slot: Slot::Robust, probabilities: vec![0.9, 0.06, 0.04] };
     let put = |state: &mut State, crop: Crop| {
         let before = state.hash();
-        assert_eq!(user(state, UserAction::Crop(crop)), ask(crop));
+        assert_eq!(user(state, UserAction::SetCrop(crop)), ask(crop));
         assert_eq!(state.hash(), before, "it is still on its way");
         receive(state, square(crop));
         receive(state, seen());
@@ -108,7 +108,7 @@ fn the_square_of_a_photo_is_in_the_address() {
     assert!(!middle.contains("crop="), "{middle}");
     assert_eq!(user(&mut state, UserAction::Navigate(there.clone())), ask(at(20)));
     assert_eq!(state.hash(), there);
-    user(&mut state, UserAction::Sample(1));
+    user(&mut state, UserAction::SelectSample(1));
     assert!(!state.hash().contains("crop="));
 
     let (mut state, _) = State::new(&there);
@@ -116,13 +116,13 @@ fn the_square_of_a_photo_is_in_the_address() {
     assert_eq!(load(&mut state), ask(at(20)));
     assert_eq!((state.hash(), &state.notices[..]), (there, &[][..]));
     let (state, _) = State::new("#crop=1,2");
-    assert!(state.notices[0].text.contains("The middle is used instead"), "{:?}", state.notices);
+    assert!(state.notices[0].text.contains("The centered crop is used instead"), "{:?}", state.notices);
 }
 
 #[test]
 fn keys_move_and_zoom() {
     let mut state = with_own_image();
-    user(&mut state, UserAction::Crop(Crop { x: 30, y: 20, side: 32 }));
+    user(&mut state, UserAction::SetCrop(Crop { x: 30, y: 20, side: 32 }));
     let frame = state.crop.clone().unwrap();
     for (key, crop) in [
         ("ArrowLeft", Some(Crop { x: 28, y: 20, side: 32 })),
@@ -134,7 +134,7 @@ fn keys_move_and_zoom() {
         ("0", Some(at(15))),
         ("a", None),
     ] {
-        assert_eq!(frame.key(key), crop, "{key}");
+        assert_eq!(frame.after_key(key), crop, "{key}");
     }
 }
 
@@ -145,21 +145,21 @@ fn a_image_that_cannot_be_read_is_not_offered_again() {
     user(&mut state, UserAction::OpenFile(2, FileKind::Image));
     receive(&mut state, Event::Failed { scope: ErrorScope::Image, message: "is not an image".into() });
     assert_eq!(state.uploads.iter().map(|own| own.file).collect::<Vec<_>>(), [0, 1]);
-    assert_eq!(state.image_wanted, Some(Source::Uploaded(1)));
+    assert_eq!(state.requested_image, Some(Source::Uploaded(1)));
     // What could not be fetched says so, and leaves all else alone.
-    let before = (state.image_wanted, state.uploads.clone());
+    let before = (state.requested_image, state.uploads.clone());
     assert_eq!(state.apply(Msg::Notify("no".into())), []);
-    assert_eq!((state.image_wanted, state.uploads.clone()), before);
+    assert_eq!((state.requested_image, state.uploads.clone()), before);
     assert_eq!(state.notices.last().unwrap().text, "No.");
 }
 
 #[test]
 fn an_attack_becomes_a_file_once_it_is_over() {
     let mut state = attacking("#epsilon=4/255");
-    assert_eq!(user(&mut state, UserAction::Save(AttackImage::Adversarial)), [], "it still runs");
+    assert_eq!(user(&mut state, UserAction::ExportImage(AttackImage::Adversarial)), [], "it still runs");
     let id = state.attack.id;
     receive(&mut state, attacked(id, false, result([0.1, 0.8, 0.1], true)));
-    let tasks = user(&mut state, UserAction::Save(AttackImage::Adversarial));
+    let tasks = user(&mut state, UserAction::ExportImage(AttackImage::Adversarial));
     let [
         Effect::Send(Command::ExportImage(ImageExport {
             slot: Slot::Robust,
@@ -180,7 +180,7 @@ fn an_attack_becomes_a_file_once_it_is_over() {
     assert_eq!(receive(&mut state, saved(true)), [Effect::Download("a.png".into(), vec![1])]);
     assert!(
         saved_message(&state).contains("a.png is saved")
-            && saved_message(&state).contains("still fools the model, which sees ring (70 %)")
+            && saved_message(&state).contains("still fools the model, which predicts ring (70 %)")
     );
     receive(&mut state, saved(false));
     assert!(saved_message(&state).contains("no longer fools"), "{}", saved_message(&state));

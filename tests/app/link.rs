@@ -31,7 +31,7 @@ fn an_address_says_all_and_is_read_back() {
     for (key, value) in [("epsilon", "0.3"), ("seed", "7"), ("restarts", "3"), ("steps", "20")] {
         link.attack.set(key, value).unwrap();
     }
-    (link.init_from, link.images) = (InitFrom::Model(Slot::Robust), 100);
+    (link.init_from, link.batch_size) = (InitFrom::Model(Slot::Robust), 100);
     let hash = link.hash(false, false);
     assert!(hash.ends_with("&begin=otjr&pictures=100"), "{hash}");
     assert_eq!(Permalink::parse(&hash), (link, vec![]));

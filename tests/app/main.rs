@@ -20,7 +20,7 @@ use otjr::{
             source::Source,
         },
         present::batch::batch_summary,
-        state::{State, attack::AttackPhase, batch::evaluation_dataset},
+        state::{State, attack::AttackPhase},
     },
     attack::{AttackConfig, AttackKind, Norm},
     evaluate::{Accuracy, Record, Report},
@@ -116,15 +116,18 @@ fn crash(state: &mut State, kind: BackendKind) -> Vec<Effect> {
 #[test]
 fn the_first_screen_is_an_attacked_sample() {
     let state = attacking("#model=ce&sample=4");
-    assert!(state.busy());
-    assert_eq!(state.model_in_use, Some(Source::Builtin(BuiltinModel::STANDARD)));
+    assert!(state.is_attacking());
+    assert_eq!(state.model_source, Some(Source::Builtin(BuiltinModel::STANDARD)));
 }
 
 #[test]
 fn only_the_latest_attack_is_shown() {
     let mut state = attacking("");
     let first = state.attack.id;
-    assert_eq!(user(&mut state, UserAction::Set("epsilon", "4/255".into())), [Effect::StartAttackTimer(40)]);
+    assert_eq!(
+        user(&mut state, UserAction::SetAttackSetting("epsilon", "4/255".into())),
+        [Effect::StartAttackTimer(40)]
+    );
     state.apply(Msg::AttackTimerFired);
     assert_ne!(state.attack.id, first);
     let late = result([0.1, 0.8, 0.1], true);
@@ -133,7 +136,7 @@ fn only_the_latest_attack_is_shown() {
     assert_eq!(state.attack.result, None);
     state.apply(Msg::Worker(BackendKind::Cpu, done(state.attack.id)));
     assert_eq!(state.attack.result, Some(late));
-    assert!(!state.busy());
+    assert!(!state.is_attacking());
 }
 
 #[test]
@@ -141,7 +144,7 @@ fn an_attack_begins_once_however_often_a_slider_moves() {
     let mut state = attacking("");
     let id = state.attack.id;
     for epsilon in ["1/255", "2/255", "3/255"] {
-        user(&mut state, UserAction::Set("epsilon", epsilon.into()));
+        user(&mut state, UserAction::SetAttackSetting("epsilon", epsilon.into()));
     }
     assert_eq!(state.apply(Msg::AttackTimerFired).len(), 1);
     assert_eq!(state.apply(Msg::AttackTimerFired).len(), 0);
@@ -152,7 +155,7 @@ fn an_attack_begins_once_however_often_a_slider_moves() {
 fn an_attack_that_still_runs_does_not_hold_up_the_next() {
     let mut state = attacking("");
     let id = state.attack.id;
-    user(&mut state, UserAction::Set("steps", "40".into()));
+    user(&mut state, UserAction::SetAttackSetting("steps", "40".into()));
     let late = result([0.9, 0.05, 0.05], false);
     state.apply(Msg::Worker(
         BackendKind::Cpu,
@@ -176,27 +179,27 @@ fn a_refused_file_changes_nothing() {
     assert_eq!(state.notices.len(), 2);
     let dismissed: Vec<usize> = state.notices.iter().map(|n| n.id).collect();
     for id in dismissed {
-        user(&mut state, UserAction::Dismiss(id));
+        user(&mut state, UserAction::DismissNotice(id));
     }
     assert_eq!(state.hash(), before.hash());
     assert_eq!((state.image, state.model, state.attack), (before.image, before.model, before.attack));
-    assert_eq!((state.image_wanted, state.model_wanted), (before.image_in_use, before.model_in_use));
+    assert_eq!((state.requested_image, state.requested_model), (before.image_source, before.model_source));
     assert!(state.notices.is_empty());
 }
 
 #[test]
 fn another_norm_begins_at_its_usual_radius() {
     let mut state = attacking("");
-    user(&mut state, UserAction::Set("norm", "l2".into()));
+    user(&mut state, UserAction::SetAttackSetting("norm", "l2".into()));
     assert_eq!((state.permalink.attack.norm, state.permalink.attack.epsilon.0), (Norm::L2, 128.0 / 255.0));
-    user(&mut state, UserAction::Set("norm", "linf".into()));
+    user(&mut state, UserAction::SetAttackSetting("norm", "linf".into()));
     assert_eq!(state.permalink.attack, AttackConfig::default());
 }
 
 #[test]
 fn a_bad_value_in_a_box_changes_nothing() {
     let mut state = attacking("");
-    assert_eq!(user(&mut state, UserAction::Set("epsilon", "-1".into())), []);
+    assert_eq!(user(&mut state, UserAction::SetAttackSetting("epsilon", "-1".into())), []);
     assert_eq!(state.permalink.attack, AttackConfig::default());
     assert_eq!(state.notices.len(), 1);
 }
@@ -204,19 +207,19 @@ fn a_bad_value_in_a_box_changes_nothing() {
 #[test]
 fn another_attack_begins_with_its_own_usual_values() {
     let mut state = attacking("#epsilon=4/255&seed=3");
-    user(&mut state, UserAction::Set("attack", "apgd-ce".into()));
+    user(&mut state, UserAction::SetAttackSetting("attack", "apgd-ce".into()));
     let usual = AttackConfig::of(AttackKind::ApgdCe, Norm::Linf);
     let epsilon = state.permalink.attack.epsilon;
     assert_eq!(epsilon.0, 4.0 / 255.0);
     assert_eq!(state.permalink.attack, AttackConfig { epsilon, seed: 3, ..usual });
-    user(&mut state, UserAction::Set("attack", "cw".into()));
+    user(&mut state, UserAction::SetAttackSetting("attack", "cw".into()));
     assert_eq!((state.permalink.attack.norm, state.permalink.attack.epsilon.0), (Norm::L2, 128.0 / 255.0));
 }
 
 #[test]
 fn many_images_are_attacked_and_counted() {
     let mut state = attacking("#attack=autoattack");
-    assert_eq!(evaluation_dataset(&state), None, "the embedded set has other classes than the model");
+    assert_eq!(state.evaluation_dataset(), None, "the embedded set has other classes than the model");
     let classes = ["disc", "ring", "star"].map(String::from).to_vec();
     let uploaded =
         Some(UploadedDataset { name: "small.zip".into(), kind: "folder".into(), train_images: 90, test_images: 60 });
@@ -234,18 +237,17 @@ fn many_images_are_attacked_and_counted() {
         ));
         batch_summary(state.batch.as_ref().unwrap())
     };
-    assert!(receive(id + 1, true, false).contains("looks at the images"), "of another evaluation");
-    assert!(receive(id, false, false).contains("apgd-ce, 50 % done; 60 % still stand"));
-    assert!(receive(id, true, true).contains("stopped early: the model holds on at most 60.0 % of 50 images"));
+    assert!(receive(id + 1, true, false).contains("the model is classifying the images"), "of another evaluation");
+    assert!(receive(id, false, false).contains("apgd-ce, 50 % done; robust accuracy so far 60 %"));
+    assert!(receive(id, true, true).contains("stopped early: robust accuracy at most 60.0 % of 50 images"));
     assert!(receive(id, true, false).ends_with(
-        ": the model holds on 60.0 % (95 % interval: 46 to 72 %) of 50 images of small.zip; without attack it is right on \
-         80.0 %."
+        ": robust accuracy 60.0 % (95 % interval: 46 to 72 %) of 50 images of small.zip; clean accuracy 80.0 %."
     ));
     // A worker that is gone, or another that takes its place, ends it.
     for gone in [Msg::Crashed(BackendKind::Cpu, "panicked".into()), Msg::Worker(BackendKind::Gpu, opened())] {
         let mut state = attacking("");
         user(&mut state, UserAction::AttackBatch(50));
-        user(&mut state, UserAction::Backend(BackendPreference::Gpu));
+        user(&mut state, UserAction::SetBackend(BackendPreference::Gpu));
         state.apply(gone);
         let run = state.batch.as_ref().unwrap();
         assert!(!run.running && batch_summary(run).contains("stopped"), "{run:?}");

@@ -57,13 +57,13 @@ fn addresses_say_the_world() {
     let last = PHOTOS.len() as u64 - 1;
     assert_eq!(Permalink::parse(&format!("#sample={last}&model=photo-otjr")).0.sample, last);
     let (link, problems) = Permalink::parse(&format!("#sample={}&model=photo-otjr", last + 1));
-    assert!(link.sample == 0 && problems[0].contains("not so many images"), "{problems:?}");
+    assert!(link.sample == 0 && problems[0].contains("there is no such sample"), "{problems:?}");
     let (_, tasks) = State::new("#model=photo-otjr&sample=5");
     assert_eq!(tasks, [Effect::StartWorker(BackendKind::Cpu)]);
     let mut state = State::new("#model=photo-otjr&sample=5").0;
     let tasks = state.apply(Msg::Worker(BackendKind::Cpu, opened()));
     let model = Effect::LoadModel(Source::Builtin(ROBUST));
-    assert_eq!(tasks, [Effect::ActivateWorker, Effect::LoadReference, Effect::LoadPhoto(5), model]);
+    assert_eq!(tasks, [Effect::ActivateWorker, Effect::LoadReferenceImages, Effect::LoadPhoto(5), model]);
 }
 
 /// The models of one world are not compared with those of the other, and the sample is one of the world's own.
@@ -74,18 +74,18 @@ fn a_world_is_entered_and_left() {
     receive(&mut state, attacked(id, false, result([0.9, 0.05, 0.05], false)));
     receive(&mut state, model_at(Slot::Standard));
     assert!(state.comparison.loaded.contains_key(&Slot::Standard));
-    let tasks = user(&mut state, UserAction::Model(Source::Builtin(ROBUST)));
+    let tasks = user(&mut state, UserAction::SelectModel(Source::Builtin(ROBUST)));
     let forget = Effect::Send(Command::UnloadBuiltinModels);
     let expected =
-        [Effect::LoadReference, forget.clone(), Effect::LoadPhoto(0), Effect::LoadModel(Source::Builtin(ROBUST))];
+        [Effect::LoadReferenceImages, forget.clone(), Effect::LoadPhoto(0), Effect::LoadModel(Source::Builtin(ROBUST))];
     assert_eq!(tasks, expected);
     assert!(state.comparison.loaded.is_empty());
     receive(&mut state, image(None, 7));
     receive(&mut state, model_at(Slot::Robust));
-    assert_eq!((state.model_in_use, state.comparison.loaded.len()), (Some(Source::Builtin(ROBUST)), 0));
-    let known: Vec<_> = state.known_models().collect();
+    assert_eq!((state.model_source, state.comparison.loaded.len()), (Some(Source::Builtin(ROBUST)), 0));
+    let known: Vec<_> = state.available_models().collect();
     assert!(known.into_iter().eq(BuiltinModel::all(ImageDomain::Photos).map(Source::Builtin)));
-    assert_eq!(user(&mut state, UserAction::Sample(PHOTOS.len() as u64 + 2)), [Effect::LoadPhoto(2)]);
+    assert_eq!(user(&mut state, UserAction::SelectSample(PHOTOS.len() as u64 + 2)), [Effect::LoadPhoto(2)]);
 
     // By the address.
     let tasks = user(&mut state, UserAction::Navigate("#model=ce&sample=2".into()));
@@ -108,9 +108,9 @@ fn the_rival_is_one_of_the_photos_models() {
 fn the_origin_of_runs_is_of_this_world() {
     let mut state = attacking("#sample=5");
     for (slot, after) in [(Slot::Adversarial, InitFrom::Scratch), (Slot::Standard, InitFrom::Model(Slot::Standard))] {
-        user(&mut state, UserAction::Model(Source::Builtin(ROBUST)));
+        user(&mut state, UserAction::SelectModel(Source::Builtin(ROBUST)));
         state.permalink.init_from = InitFrom::Model(slot);
-        user(&mut state, UserAction::Model(Source::Builtin(BuiltinModel::ROBUST)));
+        user(&mut state, UserAction::SelectModel(Source::Builtin(BuiltinModel::ROBUST)));
         assert_eq!(state.permalink.init_from, after);
     }
 }
@@ -119,8 +119,8 @@ fn the_origin_of_runs_is_of_this_world() {
 #[test]
 fn a_world_that_cannot_be_had_is_left() {
     let mut state = attacking("#sample=5");
-    user(&mut state, UserAction::Model(Source::Builtin(ROBUST)));
-    let verdict = verdict(&state).1;
+    user(&mut state, UserAction::SelectModel(Source::Builtin(ROBUST)));
+    let verdict = verdict(&state).sentence;
     assert!(!verdict.contains("Your model"), "{verdict}");
     state.permalink.init_from = InitFrom::Model(Slot::Adversarial);
     for subject in [ErrorScope::Reference, ErrorScope::Image] {
@@ -133,7 +133,7 @@ fn a_world_that_cannot_be_had_is_left() {
     assert_eq!(state.permalink.init_from, InitFrom::Scratch, "of a world that is not there");
     receive(&mut state, image(Some("disc"), 9));
     receive(&mut state, model_at(Slot::Robust));
-    assert_eq!(state.model_in_use, Some(robust));
+    assert_eq!(state.model_source, Some(robust));
     // Nothing is left to go back to.
     let tasks = state.apply(Msg::ReadFailed(ErrorScope::Model, "gone".into()));
     assert!(!tasks.contains(&Effect::LoadModel(robust)), "{tasks:?}");
@@ -144,8 +144,8 @@ fn a_world_that_cannot_be_had_is_left() {
 fn an_own_image_stays() {
     let mut state = attacking("");
     user(&mut state, UserAction::OpenFile(0, FileKind::Image));
-    let tasks = user(&mut state, UserAction::Model(Source::Builtin(ROBUST)));
+    let tasks = user(&mut state, UserAction::SelectModel(Source::Builtin(ROBUST)));
     let forget = Effect::Send(Command::UnloadBuiltinModels);
-    assert_eq!(tasks, [Effect::LoadReference, forget, Effect::LoadModel(Source::Builtin(ROBUST))]);
-    assert_eq!(state.image_wanted, Some(Source::Uploaded(0)));
+    assert_eq!(tasks, [Effect::LoadReferenceImages, forget, Effect::LoadModel(Source::Builtin(ROBUST))]);
+    assert_eq!(state.requested_image, Some(Source::Uploaded(0)));
 }

@@ -12,7 +12,7 @@ use otjr::{
             attack_trace::attack_summary,
             class_probabilities::top_classes,
             rgba, slider_stops,
-            verdict::{Verdict, verdict},
+            verdict::{Outcome, Verdict, verdict},
         },
         state::attack::AttackPhase,
     },
@@ -35,40 +35,40 @@ fn the_sentence_says_what_happened() {
         state.attack.result = Some(result(p, reached));
         verdict(&state)
     };
-    let (outcome, text) = after([0.02, 0.01, 0.97], true);
-    assert_eq!(outcome, Verdict::Fooled);
+    let Verdict { outcome, sentence: text } = after([0.02, 0.01, 0.97], true);
+    assert_eq!(outcome, Outcome::Fooled);
     assert_eq!(
         text,
-        "The standard model is fooled: disc (98 %) becomes star (97 %) by a change of at most 8/255 a pixel."
+        "The standard model is fooled: disc (98 %) becomes star (97 %) with a perturbation of at most 8/255 per pixel."
     );
-    let (outcome, text) = after([0.9, 0.05, 0.05], false);
-    assert_eq!(outcome, Verdict::Withstands);
+    let Verdict { outcome, sentence: text } = after([0.9, 0.05, 0.05], false);
+    assert_eq!(outcome, Outcome::Resists);
     assert_eq!(
         text,
-        "The standard model holds: disc (98 %) stays disc (90 %) under a change of at most 8/255 a pixel."
+        "The standard model resists: disc (98 %) stays disc (90 %) with a perturbation of at most 8/255 per pixel."
     );
     state.apply(Msg::Worker(BackendKind::Cpu, image(Some("ring"), 7)));
     state.clean_probabilities = vec![0.98, 0.01, 0.01];
-    assert_eq!(verdict(&state).1, "The standard model sees disc (98 %, though it is ring).");
+    assert_eq!(verdict(&state).sentence, "The standard model predicts disc (98 %, but the image shows ring).");
     // Then it does not hold, whatever the attack comes to.
     let mut after = |p, reached| {
         state.attack.result = Some(result(p, reached));
         verdict(&state)
     };
-    let (outcome, text) = after([0.9, 0.05, 0.05], false);
-    assert_eq!(outcome, Verdict::Mistaken);
+    let Verdict { outcome, sentence: text } = after([0.9, 0.05, 0.05], false);
+    assert_eq!(outcome, Outcome::Misclassified);
     assert_eq!(
         text,
-        "The standard model is wrong without any attack: it sees disc (98 %, though it is ring); under a change of at most \
-         8/255 a pixel it stays disc (90 %)."
+        "The standard model is wrong without an attack: it predicts disc (98 %, but the image shows ring); a perturbation of \
+         at most 8/255 per pixel does not change the class: disc (90 %)."
     );
-    let (outcome, text) = after([0.02, 0.97, 0.01], true);
-    assert_eq!(outcome, Verdict::Mistaken);
-    assert!(text.ends_with("; a change of at most 8/255 a pixel makes it ring (97 %)."), "{text}");
+    let Verdict { outcome, sentence: text } = after([0.02, 0.97, 0.01], true);
+    assert_eq!(outcome, Outcome::Misclassified);
+    assert!(text.ends_with("; a perturbation of at most 8/255 per pixel changes this to ring (97 %)."), "{text}");
     // A model of other classes is not wrong about one that it does not know.
     state.apply(Msg::Worker(BackendKind::Cpu, image(Some("cat"), 8)));
     state.clean_probabilities = vec![0.98, 0.01, 0.01];
-    assert_eq!(verdict(&state).1, "The standard model sees disc (98 %).");
+    assert_eq!(verdict(&state).sentence, "The standard model predicts disc (98 %).");
 }
 
 #[test]
@@ -116,8 +116,8 @@ fn what_several_attacks_did_is_said_in_order() {
     state.apply(Msg::Worker(BackendKind::Cpu, done));
     assert_eq!(
         attack_summary(&state),
-        "apgd-ce fails in 20 steps, 22 looks and 20 gradients; square succeeds in 20 steps, 31 looks; the smallest \
-         change found that does it has size 7.5/255."
+        "apgd-ce fails in 20 steps, 22 forward passes, 20 gradients; square succeeds in 20 steps, 31 forward passes; the \
+         smallest successful perturbation has size 7.5/255."
     );
     assert_eq!(state.attack.flags, ["careful"]);
     assert!(matches!(state.attack.phase, AttackPhase::Done { steps: 40, .. }));

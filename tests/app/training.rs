@@ -103,7 +103,7 @@ fn under_way() -> (State, u64) {
     assert_eq!(steps, u64::MAX);
     let tasks = receive(&mut state, exported(77, 0));
     assert!(
-        matches!(&tasks[..], [Effect::SaveRun { number: 77, words, .. }] if words.contains("step 0 of 400")),
+        matches!(&tasks[..], [Effect::SaveRun(copy)] if copy.number == 77 && copy.description.contains("step 0 of 400")),
         "{tasks:?}"
     );
     (state, id)
@@ -186,7 +186,11 @@ fn labels_outlive_a_worker_and_a_deadly_set_does_not() {
     assert_eq!(train_action(&mut state, TrainingAction::LabelImage("teapot".into())), std::slice::from_ref(&label));
     assert_eq!(train_action(&mut state, TrainingAction::UseDataset(4)), [Effect::LoadDataset(4)]);
     crash(&mut state, BackendKind::Cpu);
-    assert!(state.notices.iter().any(|n| n.text.contains("too many for this device's memory")), "{:?}", state.notices);
+    assert!(
+        state.notices.iter().any(|n| n.text.contains("too many for the memory of this device")),
+        "{:?}",
+        state.notices
+    );
     let tasks = receive(&mut state, opened());
     assert!(tasks.contains(&label) && !tasks.contains(&Effect::LoadDataset(4)), "{tasks:?}");
     train_action(&mut state, TrainingAction::ClearLabels);
@@ -253,13 +257,13 @@ fn a_crash_costs_the_steps_since_the_copy() {
         assert_eq!((run.step, run.phase, run.records.len()), (20, RunPhase::Running, 1));
     }
     let texts: Vec<_> = state.notices.iter().map(|n| n.text.as_str()).collect();
-    assert!(texts.iter().any(|t| t.contains("from the copy kept at step 20, 5 steps back")), "{texts:?}");
+    assert!(texts.iter().any(|t| t.contains("from the copy at step 20. 5 steps are repeated.")), "{texts:?}");
 }
 
 #[test]
 fn an_earlier_run_is_taken_up_or_deleted() {
     let mut state = idle();
-    let earlier = [7, 8].map(|number| SavedRun { number, words: "otjr".into() }).to_vec();
+    let earlier = [7, 8].map(|number| SavedRun { number, description: "otjr".into() }).to_vec();
     state.apply(Msg::SavedItemsFound(earlier, vec![("set.zip".into(), 0)]));
     assert_eq!(train_action(&mut state, TrainingAction::DeleteSaved(8)), [Effect::DeleteSavedRun(8)]);
     assert_eq!(train_action(&mut state, TrainingAction::ResumeSaved(7)), [Effect::ResumeSavedRun(7, 0)]);
@@ -437,7 +441,7 @@ fn a_click_outlives_a_worker() {
         receive(&mut state, trained(id, 5, false));
         assert!(train_action(&mut state, asks.clone()).iter().any(asked), "{asks:?}");
         assert_eq!(train_action(&mut state, TrainingAction::ResumeSaved(8)), [], "one at a time");
-        user(&mut state, UserAction::Backend(BackendPreference::Gpu));
+        user(&mut state, UserAction::SetBackend(BackendPreference::Gpu));
         let gpu = Event::DeviceReady { name: "WebGPU".into(), emulated: false };
         let tasks = state.apply(Msg::Worker(BackendKind::Gpu, gpu));
         assert!(tasks.iter().any(asked), "{asks:?}: {tasks:?}");
@@ -500,10 +504,10 @@ fn the_course_of_a_run_is_kept_beside_its_copy() {
     receive(&mut state, trained(id, 5, false));
     receive(&mut state, trained(id, 8, false));
     let tasks = receive(&mut state, exported(77, 5));
-    let [Effect::SaveRun { history, .. }] = &tasks[..] else { panic!("{tasks:?}") };
-    for (history, records) in [(history.clone(), 1), (b"older".to_vec(), 0)] {
+    let [Effect::SaveRun(copy)] = &tasks[..] else { panic!("{tasks:?}") };
+    for (history, records) in [(copy.history.clone(), 1), (b"older".to_vec(), 0)] {
         let mut later = idle();
-        later.apply(Msg::SavedItemsFound(vec![SavedRun { number: 77, words: "otjr".into() }], Vec::new()));
+        later.apply(Msg::SavedItemsFound(vec![SavedRun { number: 77, description: "otjr".into() }], Vec::new()));
         train_action(&mut later, TrainingAction::ResumeSaved(77));
         later.apply(Msg::HistoryLoaded(77, history));
         receive(&mut later, prepared(5));

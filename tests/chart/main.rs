@@ -21,7 +21,7 @@ fn everything() -> Chart {
     Chart {
         name: "all".into(),
         title: "Every kind of mark, one upon the other, under a title that is long enough for two lines".into(),
-        words: "A test.".into(),
+        description: "A test.".into(),
         x: Axis::new("step", "s"),
         y: Axis::new("margin", "logits").least(-12000.0, 0.0),
         marks: vec![
@@ -127,7 +127,7 @@ fn labels_of_neighboring_ticks_differ() {
 fn text_stays_text() {
     let wild = "<script>alert(\"&\")</script> \u{7} 'x'";
     let mut chart = everything();
-    (chart.title, chart.words) = (wild.into(), wild.into());
+    (chart.title, chart.description) = (wild.into(), wild.into());
     (chart.x.label, chart.y.label) = (wild.into(), wild.into());
     chart.places = vec![(0.0, wild.into()), (290.0, wild.into())];
     for mark in &mut chart.marks {

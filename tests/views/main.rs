@@ -52,15 +52,19 @@ fn lines(chart: &Chart) -> Vec<(&str, &[[f32; 2]])> {
 
 /// Every chart of a view can be drawn, tells itself, and has a name of its own for its files.
 fn sound(view: &Figure, charts: usize) {
-    assert_eq!(view.charts.len(), charts, "{}", view.words);
-    assert!(view.words.ends_with('.') && view.words.starts_with(char::is_uppercase), "{}", view.words);
-    assert!(!view.words.contains("NaN") && !view.words.contains("..") && !view.words.contains("  "), "{}", view.words);
+    assert_eq!(view.charts.len(), charts, "{}", view.caption);
+    assert!(view.caption.ends_with('.') && view.caption.starts_with(char::is_uppercase), "{}", view.caption);
+    assert!(
+        !view.caption.contains("NaN") && !view.caption.contains("..") && !view.caption.contains("  "),
+        "{}",
+        view.caption
+    );
     let mut names: Vec<_> = view.charts.iter().map(|c| &c.name).collect();
     names.sort();
     names.dedup();
     assert_eq!(names.len(), charts);
     for chart in &view.charts {
-        assert!(!chart.title.is_empty() && !chart.words.is_empty());
+        assert!(!chart.title.is_empty() && !chart.description.is_empty());
         for width in [330.0, 900.0] {
             let svg = chart.svg(width, 320.0);
             assert!(!svg.contains("no data") && !svg.contains("NaN"), "{}", chart.name);
@@ -75,7 +79,7 @@ fn layers_say_how_the_change_grows() {
     let view = layer_shift::figure(&[(ModelLabel::Standard, &standard), (ModelLabel::Robust, &robust)]);
     sound(&view, 2);
     assert_eq!(
-        view.words,
+        view.caption,
         "Through the standard model the change grows from 2 % of the pixels to 160 % of the logits, most of all in \
          block2.layer.0; through the robust model the change stays about as large: 2 % of the pixels, 2.5 % of the logits. \
          The logits of the standard model turn round (cosine −0.7); the logits of the robust model still point the same way \
@@ -85,10 +89,12 @@ fn layers_say_how_the_change_grows() {
     assert_eq!(view.charts[0].places[1], (1.0, "block1.layer.0".into()));
     assert!(
         layer_shift::figure(&[(ModelLabel::Custom, &shifts(&[0.1, 0.01], 0.8))])
-            .words
+            .caption
             .contains("shrinks from 10 % of the pixels to 1 %")
     );
-    assert!(layer_shift::figure(&[(ModelLabel::Custom, &shifts(&[0.0, 0.0], 1.0))]).words.contains("nothing changes"));
+    assert!(
+        layer_shift::figure(&[(ModelLabel::Custom, &shifts(&[0.0, 0.0], 1.0))]).caption.contains("nothing changes")
+    );
     assert_eq!(layer_shift::figure(&[]), Figure::default());
     // Networks of different depth: from the beginning to the end of both.
     let view = layer_shift::figure(&[
@@ -115,7 +121,7 @@ fn the_embedding_says_where_the_image_goes() {
     let crossed = tell(&[[-2.0, 0.0], [0.0, 0.5], [1.0, 0.0]], [0, 1]);
     sound(&crossed, 1);
     assert_eq!(
-        crossed.words,
+        crossed.caption,
         "The standard model takes the adversarial image across a boundary, from cat into the region of dog: it moves 75 % of \
          the distance between the centers of cat and dog."
     );
@@ -129,16 +135,16 @@ fn the_embedding_says_where_the_image_goes() {
     assert_eq!(points(Tone::Class(1)), Form::Points(reference.points[3..].to_vec()));
     assert!(
         tell(&[[-2.0, 0.0], [-1.0, 0.0]], [0, 1])
-            .words
+            .caption
             .contains("does not show the crossing (it holds 70 % of the variance)")
     );
     assert!(
         tell(&[[-2.0, 0.0], [-1.8, 0.0]], [0, 0])
-            .words
+            .caption
             .contains("still sees cat: the adversarial image moves only 5 %")
     );
-    assert!(tell(&[[-2.0, 0.0], [9.0, 0.0]], [0, 1]).words.contains("become dog"), "outside of the map");
-    assert!(tell(&[[1.0, 0.0]], [1, 1]).words.contains("stays where it is"));
+    assert!(tell(&[[-2.0, 0.0], [9.0, 0.0]], [0, 1]).caption.contains("become dog"), "outside of the map");
+    assert!(tell(&[[1.0, 0.0]], [1, 1]).caption.contains("stays where it is"));
     assert_eq!(tell(&[], [0, 0]), Figure::default());
     sound(&tell(&[[0.0, 0.0], [1.0, 0.0]], [7, 8]), 1); // classes of which there are no reference images
 }
@@ -174,7 +180,7 @@ fn the_transport_says_what_lines_and_pulls_amount_to() {
     let view = transport::figure(ModelLabel::Robust, &transported(&[4.0, 4.0, 4.0, 4.0]), 1, 0);
     sound(&view, 3);
     assert_eq!(
-        view.words,
+        view.caption,
         "Along line 2 the attacked values have to move 2 logits to lie as the clean ones do (root mean square); that is 25 % of L_SW. \
          With 4 lines L_SW = 4 has settled: the second half of them changed it by 0 %. The logits that the robust model gives \
          to this image are pulled 5 logits back, 1.7 times the mean of the 2 images."
@@ -183,16 +189,16 @@ fn the_transport_says_what_lines_and_pulls_amount_to() {
     assert_eq!(pairs, &[[-0.5, 0.0, -1.0, 1.0], [0.5, 0.0, 1.0, 1.0]]);
     assert!(
         transport::figure(ModelLabel::Custom, &transported(&[1.0, 1.0, 9.0, 9.0]), 0, 1)
-            .words
+            .caption
             .contains("has not settled")
     );
     assert!(
         transport::figure(ModelLabel::Custom, &transported(&[2.0]), 0, 1)
-            .words
+            .caption
             .contains("One line alone gives L_SW = 2.")
     );
     let alike = TransportPlan { value: 0.0, ..transported(&[1.0]) };
-    assert!(transport::figure(ModelLabel::Custom, &alike, 0, 0).words.contains("nothing to transport"));
+    assert!(transport::figure(ModelLabel::Custom, &alike, 0, 0).caption.contains("nothing to transport"));
     assert_eq!(transport::figure(ModelLabel::Custom, &alike, 5, 0), Figure::default());
 }
 
@@ -208,7 +214,7 @@ fn the_jacobian_compares_directions_and_models() {
     let view = jacobian::figure(&models);
     sound(&view, 2);
     assert_eq!(
-        view.words,
+        view.caption,
         "Along the transport's directions the logits of the standard model change by 12 per unit of brightness, 2 times as much \
          as along random ones (6); the attack goes along this gradient (cosine 0.5). Along the transport's directions the \
          logits of the robust model change by 3 per unit of brightness, about as much as along random ones (3); the attack goes \
@@ -217,11 +223,13 @@ fn the_jacobian_compares_directions_and_models() {
     let Form::Bars(bars) = &view.charts[0].marks[0].form else { panic!("no histogram") };
     assert_eq!((bars.iter().map(|b| b[2]).sum::<f32>(), &bars.last().unwrap()[1..]), (3.0, &[14.0, 1.0][..]));
     let swapped = [(ModelLabel::Standard, [&weak[0], &weak[1]]), (ModelLabel::Robust, [&strong[0], &strong[1]])];
-    assert!(jacobian::figure(&swapped).words.ends_with("The robust model reacts 4 times more than the standard one."));
+    assert!(
+        jacobian::figure(&swapped).caption.ends_with("The robust model reacts 4 times more than the standard one.")
+    );
     let against = reaction(&[1.0], Some(-0.9));
     assert!(
         jacobian::figure(&[(ModelLabel::Custom, [&against, &strong[1]])])
-            .words
+            .caption
             .contains("goes against this gradient (cosine −0.9)")
     );
     assert_eq!(jacobian::figure(&[(ModelLabel::Custom, [&reaction(&[], None), &strong[0]])]), Figure::default());
@@ -240,7 +248,7 @@ fn the_landscape_says_where_the_boundary_lies() {
     let fooled = tell(&land(|s, _| 3.0 - 4.0 * s));
     sound(&fooled, 2);
     assert_eq!(
-        fooled.words,
+        fooled.caption,
         "Towards the adversarial image the margin of the standard model falls from 3 to −1 logits: the boundary is crossed \
          after 75 % of the way. In a random direction of the same size it stays above 0 as far as this map goes."
     );
@@ -249,18 +257,18 @@ fn the_landscape_says_where_the_boundary_lies() {
     assert!(boundary.unwrap().iter().all(|s| (s[0] - 0.75).abs() < 1e-4 && (s[2] - 0.75).abs() < 1e-4), "{boundary:?}");
     let withstands = tell(&land(|s, t| 3.0 - 2.0 * s - 2.0 * t));
     assert!(
-        withstands.words.contains("only falls from 3 to 1 logits; it would be gone at 1.5 times that change"),
+        withstands.caption.contains("only falls from 3 to 1 logits; it would be gone at 1.5 times that change"),
         "{}",
-        withstands.words
+        withstands.caption
     );
-    assert!(withstands.words.contains("In a random direction it is gone at 1.5 times that size"));
-    assert!(tell(&land(|s, _| 3.0 - 0.5 * s)).words.contains("the boundary is not met on this map"));
-    assert!(tell(&land(|_, _| -2.0)).words.contains("The original itself is beyond the boundary"));
+    assert!(withstands.caption.contains("In a random direction it is gone at 1.5 times that size"));
+    assert!(tell(&land(|s, _| 3.0 - 0.5 * s)).caption.contains("the boundary is not met on this map"));
+    assert!(tell(&land(|_, _| -2.0)).caption.contains("The original itself is beyond the boundary"));
     // While it comes in, row by row: maps from the first row on, words when the image's row is there.
     let mut part = land(|s, _| 3.0 - 4.0 * s);
     part.margin.truncate(26);
     part.loss.truncate(26);
-    assert_eq!((tell(&part).charts.len(), tell(&part).words.as_str()), (2, ""));
+    assert_eq!((tell(&part).charts.len(), tell(&part).caption.as_str()), (2, ""));
     part.margin.truncate(5);
     assert_eq!(tell(&part), Figure::default());
 }
@@ -275,7 +283,7 @@ fn margins_say_where_models_fall() {
     let view = margin_vs_radius::figure(&[(ModelLabel::Standard, &weak), (ModelLabel::Robust, &strong)], Norm::Linf);
     sound(&view, 1);
     assert_eq!(
-        view.words,
+        view.caption,
         "The standard model falls at a radius of 2/255; the robust model falls at a radius of 10/255: the robust one takes 5 \
          times as much."
     );
@@ -285,15 +293,15 @@ fn margins_say_where_models_fall() {
         ["standard model falls at 2/255", "robust model falls at 10/255"]
     );
     let stands = margin_vs_radius::figure(&[(ModelLabel::Robust, &curve(&[3.0, 2.5]))], Norm::Linf);
-    assert_eq!(stands.words, "The robust model still stands at 4/255, with a margin of 2.5 logits of 3.");
+    assert_eq!(stands.caption, "The robust model still stands at 4/255, with a margin of 2.5 logits of 3.");
     assert!(
         margin_vs_radius::figure(&[(ModelLabel::Custom, &curve(&[-1.0, -2.0]))], Norm::L2)
-            .words
+            .caption
             .contains("is wrong without any attack")
     );
     assert!(
         margin_vs_radius::figure(&[(ModelLabel::Standard, &strong), (ModelLabel::Robust, &weak)], Norm::Linf)
-            .words
+            .caption
             .contains("on this image")
     );
     assert_eq!(margin_vs_radius::figure(&[], Norm::L2), Figure::default());

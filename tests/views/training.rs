@@ -10,12 +10,12 @@ use otjr::{
         present::{
             figures::{Figure, training_curves},
             run_table::{self, COLUMNS},
-            settings::SettingsGroup,
+            settings::{SettingsGroup, ShownSettings},
             slider_stops, training_status,
         },
         state::{
             State,
-            run::{Point, Run, RunPhase},
+            run::{AccuracyPoint, Run, RunPhase},
             training::Training,
         },
     },
@@ -25,10 +25,16 @@ use otjr::{
     explore::probe::LatentPath,
     loss::Objective,
     protocol::{BatchPreview, InitFrom, RunInfo, RunSnapshot, Slot, TrackedImage, TrainingDataInfo, UploadedDataset},
+    settings::Setting,
     train::{Record, TrainConfig},
 };
 
 use super::{cats_and_dogs, lines, shifts, sound, transported};
+
+fn all_settings(group: SettingsGroup) -> Vec<Setting> {
+    let ShownSettings { essential, more } = group.settings();
+    [essential, more].concat()
+}
 
 fn record(step: u64) -> Record {
     let loss = 2.0 / (1.0 + 0.01 * step as f32);
@@ -55,7 +61,7 @@ fn look(step: u64, clean: f32, robust: f32, seen: [[f32; 2]; 2]) -> RunSnapshot 
 fn run() -> Run {
     let (first, last) =
         (look(0, 0.5, 0.25, [[0.9, 0.1], [0.2, 0.8]]), look(120, 0.875, 0.5, [[0.99, 0.01], [0.7, 0.3]]));
-    let point = |look: &RunSnapshot| Point { step: look.step, clean: look.clean, robust: look.robust };
+    let point = |look: &RunSnapshot| AccuracyPoint { step: look.step, clean: look.clean, robust: look.robust };
     let mut run = Run::default();
     run.info = RunInfo {
         architecture: "wrn-10-1".into(),
@@ -77,7 +83,7 @@ fn run() -> Run {
 /// A chart can be drawn and tells itself.
 fn drawn(chart: Option<Chart>) -> Chart {
     let chart = chart.unwrap();
-    sound(&Figure { words: chart.words.clone(), charts: vec![chart.clone()] }, 1);
+    sound(&Figure { caption: chart.description.clone(), charts: vec![chart.clone()] }, 1);
     chart
 }
 
@@ -91,7 +97,7 @@ fn losses_are_shown_as_they_count() {
     assert_eq!((points.len(), points[0][0], points[399][0]), (400, 1.0, 1000.0), "thinned, to its ends");
     assert!((points[0][1] - 0.1).abs() < 1e-6, "as it counts");
     assert_eq!(
-        chart.words,
+        chart.description,
         "The loss fell from 1.81 to 0.183 (means of 20 steps). The last step: cross-entropy 0.136, distance 0.5, R 20."
     );
     run.records.iter_mut().for_each(|record| record.loss = 1.2);
@@ -120,7 +126,7 @@ fn accuracies_are_compared_with_the_beginning() {
     let chart = drawn(training_curves::accuracies(&run));
     assert_eq!(lines(&chart)[1], ("under attack", &[[0.0, 25.0], [120.0, 50.0]][..]));
     assert_eq!(
-        chart.words,
+        chart.description,
         "Before training: 50 % of the held-out images right, 25 % under attack. After step 120: 88 % of the held-out \
          images right, 50 % under attack."
     );
@@ -139,12 +145,12 @@ fn the_image_is_followed_from_before_to_now() {
     let view = training_curves::tracked_image(&run);
     sound(&view, 4);
     assert!(
-        view.words.starts_with(
+        view.caption.starts_with(
             "Before training the model sees cat (90 %), and attacked, dog (80 %). After step 120 the model sees cat (99 %), \
              and attacked, cat (70 %). Through the model at first the change grows from 2 % of the pixels"
         ),
         "{}",
-        view.words
+        view.caption
     );
     let series: Vec<_> = lines(&view.charts[0]).iter().map(|(name, _)| *name).collect();
     assert_eq!(series, ["at first", "now"]);
@@ -152,7 +158,7 @@ fn the_image_is_followed_from_before_to_now() {
     run.last_snapshot = run.first_snapshot.clone();
     let view = training_curves::tracked_image(&run);
     sound(&view, 3);
-    assert!(view.words.contains("Through the model now"), "{}", view.words);
+    assert!(view.caption.contains("Through the model now"), "{}", view.caption);
     (run.first_snapshot, run.last_snapshot) = (None, None);
     assert_eq!(training_curves::tracked_image(&run), Figure::default());
 }
@@ -254,10 +260,10 @@ fn runs_stand_side_by_side() {
     let text = run_table::to_tsv(&all);
     assert_eq!(text.lines().map(|line| line.split('\t').count()).collect::<Vec<_>>(), [COLUMNS.len(); 3]);
     let chart = drawn(run_table::accuracy_chart(&all));
-    assert_eq!(chart.words, "Run 2 otjr is the most robust: 50 % right under attack.");
+    assert_eq!(chart.description, "Run 2 otjr is the most robust: 50 % right under attack.");
     assert_eq!(lines(&chart)[3], ("2 otjr", &[[0.0, 25.0], [120.0, 50.0]][..]));
     let dashed = chart.marks.iter().find(|mark| mark.series == "2 otjr, clean").unwrap();
-    assert!(matches!((&dashed.form, dashed.tone), (Form::Line(_), Tone::Beside(1))));
+    assert!(matches!((&dashed.form, dashed.tone), (Form::Line(_), Tone::ClassDashed(1))));
     assert_eq!(
         (run_table::accuracy_chart(&Training::default()), run_table::evaluation_progress(&all)),
         (None, String::new())
@@ -268,11 +274,11 @@ fn runs_stand_side_by_side() {
 #[test]
 fn training_has_controls_of_its_own() {
     let mut state = State::new("").0;
-    let all = SettingsGroup::Train.settings().concat();
+    let all = all_settings(SettingsGroup::Train);
     let attack: Vec<String> =
-        SettingsGroup::Attack.settings().concat().iter().map(|s| SettingsGroup::Attack.id(s.key)).collect();
+        all_settings(SettingsGroup::Attack).iter().map(|s| SettingsGroup::Attack.id(s.key)).collect();
     assert!(all.iter().all(|s| !attack.contains(&SettingsGroup::Train.id(s.key)) && s.key != "dataset"));
-    assert!(SettingsGroup::Train.settings()[0].iter().any(|s| s.key == "train-epsilon"));
+    assert!(SettingsGroup::Train.settings().essential.iter().any(|s| s.key == "train-epsilon"));
     assert_eq!(SettingsGroup::Train.get(&state, "batch"), "64");
     assert_eq!(
         SettingsGroup::Train.action("rate", "1".into()),
@@ -294,9 +300,9 @@ fn training_has_controls_of_its_own() {
         SettingsGroup::Train.help(state, setting)
     };
     assert_eq!(help(&state, "batch"), "Batch size.");
-    assert!(!SettingsGroup::Train.used(&state, "mixed") && help(&state, "mixed").ends_with("Not used on the CPU."));
+    assert!(!SettingsGroup::Train.is_used(&state, "mixed") && help(&state, "mixed").ends_with("Not used on the CPU."));
     state.backend.current = Some((BackendKind::Gpu, "a GPU".into()));
-    assert!(SettingsGroup::Train.used(&state, "mixed") && !help(&state, "mixed").contains("Not used"));
+    assert!(SettingsGroup::Train.is_used(&state, "mixed") && !help(&state, "mixed").contains("Not used"));
     assert!(help(&state, "objective").ends_with("(Le et al., 2023)."));
     state.training.run = Some(run());
     assert_eq!(help(&state, "batch"), "Batch size (fixed while a run is under way).");
@@ -304,5 +310,5 @@ fn training_has_controls_of_its_own() {
     state.permalink.train.objective = Objective::Ce;
     assert!(help(&state, "train-steps").ends_with("Not used by ce."));
     state.permalink.init_from = InitFrom::Model(Slot::Robust);
-    assert!(!SettingsGroup::Train.used(&state, "model") && help(&state, "model").ends_with("begins from a model."));
+    assert!(!SettingsGroup::Train.is_used(&state, "model") && help(&state, "model").ends_with("starts from a model."));
 }

@@ -12,6 +12,7 @@ extern "C" {
     #[wasm_bindgen(catch, js_namespace = ["navigator", "mediaDevices"], js_name = getUserMedia)]
     async fn get_user_media(constraints: &JsValue) -> Result<JsValue, JsValue>;
 
+    /// A `MediaStream`.
     #[derive(Clone)]
     pub type Stream;
     #[wasm_bindgen(method, js_name = getTracks)]
@@ -22,21 +23,24 @@ extern "C" {
     fn stop(this: &Track);
 }
 
-/// Turns the camera on; the one at a phone's back, if there is a choice.
+/// Turns on the camera: the back camera of a phone.
+///
+/// # Errors
+/// Returns a sentence for the user.
 pub async fn open() -> Result<Stream, String> {
-    let set = |key: &str, value: &JsValue| {
-        let object = Object::new();
-        let _ = Reflect::set(&object, &key.into(), value);
-        object
+    let object = |key: &str, value: &JsValue| {
+        let result = Object::new();
+        let _ = Reflect::set(&result, &key.into(), value);
+        result
     };
-    let constraints = set("video", &set("facingMode", &"environment".into()));
+    let constraints = object("video", &object("facingMode", &"environment".into()));
     let stream = get_user_media(&constraints).await.map_err(|error| {
         let name = error.dyn_ref::<DomException>().map(DomException::name).unwrap_or_default();
         let problem = match name.as_str() {
-            "NotAllowedError" => "it was refused. Allow it for this page beside the address, then try again",
-            "NotFoundError" | "OverconstrainedError" => "there is none on this machine",
-            "NotReadableError" => "another program uses it. Close that, then try again",
-            _ if !dom::window().is_secure_context() => "this browser gives it to no page without https",
+            "NotAllowedError" => "permission was denied. Allow it in the address bar and try again",
+            "NotFoundError" | "OverconstrainedError" => "this device has no camera",
+            "NotReadableError" => "another program uses it. Close that program and try again",
+            _ if !dom::window().is_secure_context() => "this browser requires https",
             _ => "the browser gave no reason",
         };
         format!("The camera cannot be used: {problem}. You can also open or drop an image.")
@@ -44,13 +48,19 @@ pub async fn open() -> Result<Stream, String> {
     Ok(stream.unchecked_into())
 }
 
+/// Turns off the camera.
 pub fn close(stream: &Stream) {
-    stream.tracks().iter().for_each(|track| track.unchecked_ref::<Track>().stop());
+    for track in stream.tracks().iter() {
+        track.unchecked_ref::<Track>().stop();
+    }
 }
 
-/// What the camera shows now, as a PNG file.
-pub async fn take(video: &HtmlVideoElement) -> Result<web_sys::File, String> {
-    let failed = || "The camera gave no image. Try again.".to_owned();
+/// Takes an image of the current frame, as a PNG file.
+///
+/// # Errors
+/// Returns a sentence for the user.
+pub async fn take_image(video: &HtmlVideoElement) -> Result<web_sys::File, String> {
+    let failed = || "The camera returned no image. Try again.".to_owned();
     let canvas: HtmlCanvasElement = dom::document().create_element("canvas").map_err(|_| failed())?.unchecked_into();
     canvas.set_width(video.video_width());
     canvas.set_height(video.video_height());

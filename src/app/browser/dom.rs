@@ -5,59 +5,75 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, HtmlElement};
 
+/// The window.
+///
+/// # Panics
+/// Never, because the page runs in a window.
 pub fn window() -> web_sys::Window {
     web_sys::window().expect("a page has a window")
 }
 
+/// The document.
+///
+/// # Panics
+/// Never, because a window has a document.
 pub fn document() -> web_sys::Document {
     window().document().expect("a window has a document")
 }
 
-/// What follows the address, with its `#`.
+/// The URL hash, including the `#`.
 pub fn hash() -> String {
     window().location().hash().unwrap_or_default()
 }
 
-/// Writes the address without a step in history.
+/// Sets the URL hash without a new entry in the history.
 pub fn set_hash(hash: &str) {
     if let Ok(history) = window().history() {
         let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(hash));
     }
 }
 
-/// Brings an element to the top of the window.
+/// Scrolls an element to the top of the window.
 pub fn scroll_to(id: &str) {
     if let Some(element) = document().get_element_by_id(id) {
         element.scroll_into_view();
     }
 }
 
-/// Gives the focus to what the first of these selectors finds that finds anything.
+/// Focuses on the element of the first selector that matches one.
 pub fn focus_first(selectors: &[&str]) {
-    let found = selectors.iter().find_map(|s| document().query_selector(s).ok()??.dyn_into::<HtmlElement>().ok());
-    found.map(|element| element.focus());
+    for selector in selectors {
+        if let Ok(Some(element)) = document().query_selector(selector)
+            && let Ok(element) = element.dyn_into::<HtmlElement>()
+        {
+            let _ = element.focus();
+            return;
+        }
+    }
 }
 
-/// Whether nothing has the focus: what had it is gone, say.
+/// Whether no element has the focus, for example because it was removed.
 pub fn is_focus_lost() -> bool {
     document().active_element().is_none_or(|element| element.tag_name() == "BODY")
 }
 
-/// Whether this is a phone, or has as little memory.
-pub fn is_weak() -> bool {
-    let memory =
-        Reflect::get(&window().navigator(), &"deviceMemory".into()).ok().and_then(|gigabytes| gigabytes.as_f64());
-    let phone = window().match_media("(pointer: coarse) and (max-width: 48rem)");
-    memory.is_some_and(|gigabytes| gigabytes <= 2.0) || phone.is_ok_and(|query| query.is_some_and(|q| q.matches()))
+/// Whether the device is a phone or has little memory.
+pub fn is_low_end_device() -> bool {
+    let memory = Reflect::get(&window().navigator(), &"deviceMemory".into()).ok();
+    let gigabytes = memory.and_then(|memory| memory.as_f64());
+    let phone_query = window().match_media("(pointer: coarse) and (max-width: 48rem)");
+    let is_phone = phone_query.is_ok_and(|query| query.is_some_and(|query| query.matches()));
+    is_phone || gigabytes.is_some_and(|gigabytes| gigabytes <= 2.0)
 }
 
+/// The drawing context of a canvas.
 pub fn canvas_context(canvas: &HtmlCanvasElement) -> Option<CanvasRenderingContext2d> {
     canvas.get_context("2d").ok()??.dyn_into().ok()
 }
 
-/// Puts text on the clipboard; whether the browser let it.
+/// Copies text to the clipboard. Returns whether the browser allowed it.
 pub async fn copy_text(text: &str) -> bool {
     let clipboard = window().navigator().clipboard();
-    // Not without https.
+    // Without https there is no clipboard.
     !clipboard.is_undefined() && JsFuture::from(clipboard.write_text(text)).await.is_ok()
 }

@@ -17,44 +17,49 @@ use crate::app::{
     domain::image_url::{self, ImageUrl},
 };
 
-const FRAME: &str = "public/fetch.html";
+/// The document of the iframe.
+const FRAME_URL: &str = "public/fetch.html";
 
-/// Milliseconds until the frame is given up: until it begins, and until it answers, which it gives up itself before.
-const READY: u32 = 10_000;
+/// Milliseconds until the iframe must be ready.
+const READY_TIMEOUT: u32 = 10_000;
 
-const PATIENCE: u32 = 40_000;
+/// Milliseconds until the iframe must answer. Its own timeout is shorter.
+const ANSWER_TIMEOUT: u32 = 40_000;
 
-/// The image that lies at an address, as a file.
+/// Fetches an image as a file.
 ///
 /// # Errors
-/// A sentence: why there is none, and what to do instead.
-pub async fn fetch(address: &ImageUrl) -> Result<File, String> {
-    let bytes = match address {
+/// Returns a sentence for the user: the problem, and what to do instead.
+pub async fn fetch(url: &ImageUrl) -> Result<File, String> {
+    let bytes = match url {
         ImageUrl::Data(text) => Uint8Array::from(image_url::decode_data_url(text)?.as_slice()).into(),
-        ImageUrl::Web(text) => ask(text).await.map_err(|why| image_url::fetch_error(text, &why))?,
+        ImageUrl::Web(text) => request(text).await.map_err(|why| image_url::fetch_error(text, &why))?,
     };
-    files::file(&address.name(), &Array::of1(&bytes))
+    files::file(&url.name(), &Array::of1(&bytes))
 }
 
-/// The bytes at an address, or the frame's word on why there are none.
-async fn ask(address: &str) -> Result<JsValue, String> {
-    let stranger = frame().await.ok_or("frame")?;
-    // To any origin, as the frame has none.
-    stranger.post_message(&address.into(), "*").map_err(|_| "frame")?;
-    let answer = said(&stranger, address.into(), PATIENCE).await.ok_or("time")?;
+/// Requests the bytes of a URL from the iframe.
+///
+/// # Errors
+/// Returns a reason that [`image_url::fetch_error`] explains.
+async fn request(url: &str) -> Result<JsValue, String> {
+    let sandbox = sandbox_window().await.ok_or("frame")?;
+    // To any origin, because that of the iframe is opaque.
+    sandbox.post_message(&url.into(), "*").map_err(|_| "frame")?;
+    let answer = answer_to(&sandbox, url.into(), ANSWER_TIMEOUT).await.ok_or("time")?;
     answer.as_string().map_or(Ok(answer), Err)
 }
 
-/// What the frame says about `what` within so many milliseconds.
-async fn said(stranger: &Window, what: JsValue, patience: u32) -> Option<JsValue> {
+/// Waits for the answer of the iframe to `request`; `None` if it does not arrive within `timeout` milliseconds.
+async fn answer_to(sandbox: &Window, request: JsValue, timeout: u32) -> Option<JsValue> {
     let mut listener = None;
     let answer = Promise::new(&mut |resolve, reject| {
-        Timeout::new(patience, move || drop(reject.call0(&JsValue::NULL))).forget();
-        let (stranger, what) = (JsValue::from(stranger), what.clone());
+        Timeout::new(timeout, move || drop(reject.call0(&JsValue::NULL))).forget();
+        let (sandbox, request) = (JsValue::from(sandbox), request.clone());
         listener = Some(EventListener::new(&dom::window(), "message", move |event| {
             let event: &MessageEvent = event.unchecked_ref();
             let answer: Array = event.data().unchecked_into();
-            if event.source().is_some_and(|source| JsValue::from(source) == stranger) && answer.get(0) == what {
+            if event.source().is_some_and(|source| JsValue::from(source) == sandbox) && answer.get(0) == request {
                 let _ = resolve.call1(&JsValue::NULL, &answer.get(1));
             }
         }));
@@ -64,8 +69,8 @@ async fn said(stranger: &Window, what: JsValue, patience: u32) -> Option<JsValue
     answer
 }
 
-/// The frame, begun with the first address; none if it does not begin.
-async fn frame() -> Option<Window> {
+/// The window of the iframe, which is created for the first URL; `None` if it cannot be loaded.
+async fn sandbox_window() -> Option<Window> {
     const ID: &str = "fetch-frame";
     let document = dom::document();
     if let Some(frame) = document.get_element_by_id(ID) {
@@ -73,18 +78,18 @@ async fn frame() -> Option<Window> {
     }
     let frame: HtmlIFrameElement = document.create_element("iframe").ok()?.unchecked_into();
     frame.set_hidden(true);
-    frame.set_src(FRAME);
-    // Where there is a service worker that makes it a stranger: of a frame with this attribute no service worker is asked,
-    // and then a page that is isolated by one would not load it.
+    frame.set_src(FRAME_URL);
+    // With a service worker, a response header sandboxes the iframe instead. Requests of an iframe with this attribute bypass
+    // the service worker, and then a cross-origin isolated page cannot load it.
     if service_worker::service_worker().is_none_or(|worker| worker.controller().is_none()) {
         frame.set_attribute("sandbox", "allow-scripts").ok()?;
     }
     document.body()?.append_child(&frame).ok()?;
-    let stranger = frame.content_window()?;
-    if said(&stranger, "ready".into(), READY).await.is_none() {
+    let sandbox = frame.content_window()?;
+    if answer_to(&sandbox, "ready".into(), READY_TIMEOUT).await.is_none() {
         frame.remove();
         return None;
     }
     frame.set_id(ID);
-    Some(stranger)
+    Some(sandbox)
 }

@@ -1,12 +1,12 @@
 //! Storage in the browser's private file system (OPFS): copies of runs, so that a crash or a reload loses nothing, and data
 //! sets that the user opened. The files stay on this machine, and the user can delete them.
 
-use js_sys::{AsyncIterator, IteratorNext};
+use js_sys::{Array, AsyncIterator, IteratorNext, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     Blob, File, FileSystemDirectoryHandle, FileSystemFileHandle, FileSystemGetFileOptions,
-    FileSystemWritableFileStream, StorageEstimate,
+    FileSystemWritableFileStream, StorageEstimate, StorageManager,
 };
 
 use crate::app::{
@@ -14,103 +14,143 @@ use crate::app::{
     domain::saved_run::SavedRun,
 };
 
-/// Copies of runs that are offered; older ones are deleted.
-const RUNS: usize = 5;
+/// Number of runs that are stored. Older ones are deleted.
+const MAX_RUNS: usize = 5;
 
-const RUN: &str = "run-";
+/// Prefix of the files of a run. The number of the run follows, and then one of the endings.
+const RUN_PREFIX: &str = "run-";
 
-const WORDS: &str = ".txt";
+/// Ending of the description of a run, which is written last.
+const DESCRIPTION: &str = ".txt";
 
-const ARRAYS: &str = ".safetensors";
+/// Ending of the checkpoint of a run.
+const CHECKPOINT: &str = ".safetensors";
 
+/// Ending of the history of a run.
 const HISTORY: &str = ".history";
 
-const DATA: &str = "data-";
+/// Prefix of a data set. The file name follows.
+const DATASET_PREFIX: &str = "data-";
 
-/// What earlier visits have left: runs, the latest first, and data sets.
+const OUT_OF_MEMORY: &str = "there is not enough memory";
+
+fn run_file(number: u64, ending: &str) -> String {
+    format!("{RUN_PREFIX}{number}{ending}")
+}
+
+/// The stored runs, the latest first, and the stored data sets.
 pub async fn list() -> (Vec<SavedRun>, Vec<File>) {
     let names = names().await.unwrap_or_default();
-    let mut numbers: Vec<u64> =
-        names.iter().filter_map(|name| name.strip_prefix(RUN)?.strip_suffix(WORDS)?.parse().ok()).collect();
+    (list_runs(&names).await, list_datasets(&names).await)
+}
+
+/// The stored runs. Deletes those that exceed the maximum number.
+async fn list_runs(names: &[String]) -> Vec<SavedRun> {
+    let number = |name: &String| name.strip_prefix(RUN_PREFIX)?.strip_suffix(DESCRIPTION)?.parse().ok();
+    let mut numbers: Vec<u64> = names.iter().filter_map(number).collect();
     numbers.sort_unstable_by(|a, b| b.cmp(a));
     let mut runs = Vec::new();
     for (i, number) in numbers.into_iter().enumerate() {
-        if i >= RUNS {
+        if i >= MAX_RUNS {
             delete_run(number).await;
-        } else if let Ok(file) = read(&format!("{RUN}{number}{WORDS}")).await {
-            let words = JsFuture::from(file.text()).await.ok().and_then(|text| text.as_string());
-            runs.push(SavedRun { number, words: words.unwrap_or_default() });
+        } else if let Ok(file) = read(&run_file(number, DESCRIPTION)).await {
+            let text = JsFuture::from(file.text()).await.ok().and_then(|text| text.as_string());
+            runs.push(SavedRun { number, description: text.unwrap_or_default() });
         }
     }
-    let mut data = Vec::new();
-    for name in names.iter().filter_map(|name| name.strip_prefix(DATA)) {
-        if let Ok(file) = read(&format!("{DATA}{name}")).await
-            && let Ok(file) = files::file(name, &js_sys::Array::of1(&file))
+    runs
+}
+
+async fn list_datasets(names: &[String]) -> Vec<File> {
+    let mut datasets = Vec::new();
+    for name in names.iter().filter_map(|name| name.strip_prefix(DATASET_PREFIX)) {
+        if let Ok(file) = read(&format!("{DATASET_PREFIX}{name}")).await
+            && let Ok(file) = files::file(name, &Array::of1(&file))
         {
-            data.push(file);
+            datasets.push(file);
         }
     }
-    (runs, data)
+    datasets
 }
 
-/// Asks the browser not to clear away what is kept when it runs short of room.
+/// Asks the browser not to delete the files when it runs out of space.
 pub async fn persist() {
-    if let Ok(asked) = storage().persist() {
-        // Whatever it says, there is nothing more to do.
-        let _ = JsFuture::from(asked).await;
+    if let Ok(request) = storage().persist() {
+        // The files are stored whatever the answer is.
+        let _ = JsFuture::from(request).await;
     }
 }
 
-/// Keeps a copy of a run, what to say of it, and its course.
-pub async fn write_run(number: u64, words: &str, history: &[u8], copy: &Blob) -> Result<(), String> {
-    write(&format!("{RUN}{number}{ARRAYS}"), copy).await?;
+/// Stores a copy of a run with its history and description.
+///
+/// # Errors
+/// Returns the reason, which completes a sentence.
+pub async fn write_run(number: u64, description: &str, history: &[u8], copy: &Blob) -> Result<(), String> {
+    write(&run_file(number, CHECKPOINT), copy).await?;
     write_history(number, history).await?;
-    let words = Blob::new_with_str_sequence(&js_sys::Array::of1(&words.into()));
-    write(&format!("{RUN}{number}{WORDS}"), &words.map_err(|_| "no memory".to_owned())?).await
+    let description = Blob::new_with_str_sequence(&Array::of1(&description.into()));
+    write(&run_file(number, DESCRIPTION), &description.map_err(|_| OUT_OF_MEMORY)?).await
 }
 
+/// Reads the checkpoint of a run.
+///
+/// # Errors
+/// Returns a sentence for the user.
 pub async fn read_run(number: u64) -> Result<File, String> {
-    read(&format!("{RUN}{number}{ARRAYS}")).await
+    read(&run_file(number, CHECKPOINT)).await
 }
 
-/// Keeps the course of a run beside its copy.
+/// Stores the history of a run.
+///
+/// # Errors
+/// Returns the reason, which completes a sentence.
 pub async fn write_history(number: u64, history: &[u8]) -> Result<(), String> {
-    let history = files::blob("", history).map_err(|_| "no memory".to_owned())?;
-    write(&format!("{RUN}{number}{HISTORY}"), &history).await
+    let history = files::blob("", history).map_err(|_| OUT_OF_MEMORY)?;
+    write(&run_file(number, HISTORY), &history).await
 }
 
+/// Reads the history of a run.
+///
+/// # Errors
+/// Returns a sentence for the user.
 pub async fn read_history(number: u64) -> Result<Vec<u8>, String> {
-    let history = read(&format!("{RUN}{number}{HISTORY}")).await?;
-    Ok(js_sys::Uint8Array::new(&files::read(&history).await?.into()).to_vec())
+    let history = read(&run_file(number, HISTORY)).await?;
+    Ok(Uint8Array::new(&files::read(&history).await?.into()).to_vec())
 }
 
+/// Deletes all files of a run.
 pub async fn delete_run(number: u64) {
-    for ending in [WORDS, ARRAYS, HISTORY] {
-        forget(&format!("{RUN}{number}{ending}")).await;
+    for ending in [DESCRIPTION, CHECKPOINT, HISTORY] {
+        delete(&run_file(number, ending)).await;
     }
 }
 
-/// Keeps a data set for the next visit.
+/// Stores a data set.
+///
+/// # Errors
+/// Returns the reason, which completes a sentence.
 pub async fn write_dataset(file: &File) -> Result<(), String> {
-    write(&format!("{DATA}{}", file.name()), file).await
+    write(&format!("{DATASET_PREFIX}{}", file.name()), file).await
 }
 
+/// Deletes a data set, by name.
 pub async fn delete_dataset(name: &str) {
-    forget(&format!("{DATA}{name}")).await;
+    delete(&format!("{DATASET_PREFIX}{name}")).await;
 }
 
-fn storage() -> web_sys::StorageManager {
+fn storage() -> StorageManager {
     dom::window().navigator().storage()
 }
 
 async fn directory() -> Result<FileSystemDirectoryHandle, JsValue> {
-    // Not everywhere: private windows of some browsers have none.
+    // Some browsers have no storage in private windows.
     if storage().is_undefined() {
         return Err(JsValue::UNDEFINED);
     }
     Ok(JsFuture::from(storage().get_directory()).await?.unchecked_into())
 }
 
+/// The names of all stored files.
 async fn names() -> Result<Vec<String>, JsValue> {
     let keys: AsyncIterator = directory().await?.keys();
     let mut names = Vec::new();
@@ -125,50 +165,53 @@ async fn names() -> Result<Vec<String>, JsValue> {
 
 async fn read(name: &str) -> Result<File, String> {
     let file = async {
-        let handle: FileSystemFileHandle =
-            JsFuture::from(directory().await?.get_file_handle(name)).await?.unchecked_into();
+        let handle = JsFuture::from(directory().await?.get_file_handle(name)).await?;
+        let handle: FileSystemFileHandle = handle.unchecked_into();
         JsFuture::from(handle.get_file()).await
     };
     file.await.map(JsCast::unchecked_into).map_err(|_: JsValue| format!("{name} is not in this browser's storage."))
 }
 
-/// Writes all of a file or nothing: its place is taken when it is complete.
+/// Writes a file completely or not at all: it appears when the stream is closed.
 async fn write(name: &str, content: &Blob) -> Result<(), String> {
-    let room = async {
-        let estimate: StorageEstimate = JsFuture::from(storage().estimate()?).await?.unchecked_into();
-        Ok::<_, JsValue>(estimate.get_quota().zip(estimate.get_usage()).map(|(quota, usage)| quota - usage))
-    };
-    if let Ok(Some(room)) = room.await
-        && room < content.size()
+    if let Ok(Some(free)) = free_space().await
+        && free < content.size()
     {
-        return Err(format!(
-            "it has {:.1} MB and only {:.1} MB are left to this page",
-            content.size() / 1e6,
-            room.max(0.0) / 1e6
-        ));
+        let (size, free) = (content.size() / 1e6, free.max(0.0) / 1e6);
+        return Err(format!("it has {size:.1} MB, but this page has only {free:.1} MB left"));
     }
-    let written = async {
-        let options = FileSystemGetFileOptions::new();
-        options.set_create(true);
-        let handle = directory().await?.get_file_handle_with_options(name, &options);
-        let handle: FileSystemFileHandle = JsFuture::from(handle).await?.unchecked_into();
-        // Not in every browser: calling what is not there would end this task for good.
-        if !js_sys::Reflect::has(&handle, &"createWritable".into())? {
-            return Err(JsValue::UNDEFINED);
+    match write_stream(name, content).await {
+        Ok(()) => Ok(()),
+        Err(_) => {
+            Err("this browser does not let the page store files (an old browser, or a private window?)".to_owned())
         }
-        let into: FileSystemWritableFileStream = JsFuture::from(handle.create_writable()).await?.unchecked_into();
-        // In pieces, however large it is; closes the file at the end.
-        JsFuture::from(content.stream().pipe_to(&into)).await
-    };
-    written
-        .await
-        .map(|_| ())
-        .map_err(|_| "this browser lets the page keep nothing (an old one, or a private window?)".to_owned())
+    }
 }
 
-async fn forget(name: &str) {
+/// The free space of the page in bytes; `None` if it is unknown.
+async fn free_space() -> Result<Option<f64>, JsValue> {
+    let estimate: StorageEstimate = JsFuture::from(storage().estimate()?).await?.unchecked_into();
+    Ok(estimate.get_quota().zip(estimate.get_usage()).map(|(quota, usage)| quota - usage))
+}
+
+async fn write_stream(name: &str, content: &Blob) -> Result<(), JsValue> {
+    let options = FileSystemGetFileOptions::new();
+    options.set_create(true);
+    let handle = directory().await?.get_file_handle_with_options(name, &options);
+    let handle: FileSystemFileHandle = JsFuture::from(handle).await?.unchecked_into();
+    // Some browsers lack this method. Calling it there would abort the task.
+    if !Reflect::has(&handle, &"createWritable".into())? {
+        return Err(JsValue::UNDEFINED);
+    }
+    let stream: FileSystemWritableFileStream = JsFuture::from(handle.create_writable()).await?.unchecked_into();
+    // Copies in pieces, and closes the file at the end.
+    JsFuture::from(content.stream().pipe_to(&stream)).await?;
+    Ok(())
+}
+
+async fn delete(name: &str) {
     if let Ok(directory) = directory().await {
-        // What is not there need not be deleted.
+        // Fails if there is no such file.
         let _ = JsFuture::from(directory.remove_entry(name)).await;
     }
 }

@@ -14,16 +14,17 @@ use crate::{
     protocol::{Command, Event, decode, encode},
 };
 
-/// What comes from a worker.
+/// A message from a worker.
 pub enum WorkerMessage {
+    /// An event.
     Event(Event),
-    /// The worker crashed.
+    /// The worker crashed, with the reason.
     Crashed(String),
     /// Its threads did not start in time.
-    Late,
+    ThreadsNotStarted,
 }
 
-/// Milliseconds that a worker's threads may take to start. The clock runs only once their program is downloaded and compiled.
+/// Milliseconds that the threads of a worker may take to start, after their program is downloaded and compiled.
 const THREAD_START_TIMEOUT: u32 = 10_000;
 
 /// A running worker. Dropping it stops the worker and its threads.
@@ -34,7 +35,7 @@ pub struct WorkerClient {
     _on_error: Closure<dyn FnMut(DomEvent)>,
 }
 
-/// State of a worker's start-up.
+/// The start-up of a worker.
 struct StartUp {
     /// Messages to send once the worker listens; `None` after that.
     queued: Option<Vec<Array>>,
@@ -44,8 +45,21 @@ struct StartUp {
     timeout: Option<Timeout>,
 }
 
+impl StartUp {
+    /// The worker listens: sends the queued messages.
+    fn send_queued(&mut self, worker: &Worker) {
+        self.timeout = None;
+        for message in self.queued.take().unwrap_or_default() {
+            post(worker, &message);
+        }
+    }
+}
+
 impl WorkerClient {
     /// Starts a worker, with threads or without. `report` receives its messages.
+    ///
+    /// # Errors
+    /// Returns the exception as text if the browser cannot create a worker.
     pub fn start(kind: BackendKind, threads: bool, report: impl Fn(WorkerMessage) + 'static) -> Result<Self, String> {
         let problem = |e| format!("{e:?}");
         let module = module(program(kind, threads)).map_err(problem)?;
@@ -62,18 +76,17 @@ impl WorkerClient {
                 } else if let Some(bytes) = data.dyn_ref::<Uint8Array>() {
                     report(decode(&bytes.to_vec()).map_or_else(WorkerMessage::Crashed, WorkerMessage::Event));
                 } else if let Some(shared) = data.dyn_ref::<Array>() {
-                    let late = report.clone();
-                    start_up.borrow_mut().timeout =
-                        Some(Timeout::new(THREAD_START_TIMEOUT, move || late(WorkerMessage::Late)));
+                    let report_timeout = report.clone();
+                    let timeout = Timeout::new(THREAD_START_TIMEOUT, move || {
+                        report_timeout(WorkerMessage::ThreadsNotStarted);
+                    });
+                    start_up.borrow_mut().timeout = Some(timeout);
                     match start_threads(&worker, shared) {
                         Ok(threads) => start_up.borrow_mut().threads = threads,
-                        Err(why) => report(WorkerMessage::Crashed(problem(why))),
+                        Err(error) => report(WorkerMessage::Crashed(problem(error))),
                     }
                 } else {
-                    let mut start_up = start_up.borrow_mut();
-                    start_up.timeout = None;
-                    let messages: Vec<Array> = start_up.queued.take().unwrap_or_default();
-                    messages.iter().for_each(|m| post(&worker, m));
+                    start_up.borrow_mut().send_queued(&worker);
                 }
             }
         });
@@ -87,10 +100,10 @@ impl WorkerClient {
         Ok(Self { worker, start_up, _on_message: on_message, _on_error: on_error })
     }
 
-    /// Sends a command and what lies beside it: a buffer is handed over, not copied; files are only named.
-    pub fn send(&self, command: &Command, beside: JsValue) {
+    /// Sends a command with an attachment. A buffer is transferred, not copied; files are passed as handles.
+    pub fn send(&self, command: &Command, attachment: JsValue) {
         let bytes = Uint8Array::from(encode(command).as_slice());
-        let message = Array::of2(&bytes, &beside);
+        let message = Array::of2(&bytes, &attachment);
         match self.start_up.borrow_mut().queued.as_mut() {
             Some(queued) => queued.push(message),
             None => post(&self.worker, &message),
@@ -98,8 +111,8 @@ impl WorkerClient {
     }
 }
 
-/// The file of a worker's program, without what follows its name. Where the page is isolated from other origins, that for the
-/// CPU may have `threads`, if it was built with them (`native/threads`).
+/// The stem of the files of a worker's program. The CPU worker has threads if they are requested, if the page is cross-origin
+/// isolated, and if it was built with threads (`native/threads`).
 pub fn program(kind: BackendKind, threads: bool) -> &'static str {
     let has_global = |name: &str| js_sys::Reflect::get(&js_sys::global(), &name.into()).is_ok_and(|it| it.is_truthy());
     // WebKitGTK isolates pages, but has no SharedArrayBuffer unless the environment variable JSC_useSharedArrayBuffer is 1.
@@ -111,12 +124,13 @@ pub fn program(kind: BackendKind, threads: bool) -> &'static str {
     }
 }
 
-/// A worker's module: its program, or, where that finds no memory to share, the one without threads.
+/// The source of a worker's module, which imports its program. If the program with threads cannot allocate shared memory, the
+/// one without threads is imported.
 fn module(program: &str) -> Result<String, JsValue> {
     let loader = |name: &str| resolve_url(&format!("./{name}_loader.js"));
     Ok(if program == "worker-threads" {
-        let [threads, one] = [loader(program)?, loader("worker-cpu")?];
-        format!("await import({threads:?}).catch((e) => {{ console.warn(e); return import({one:?}); }});")
+        let [threads, single] = [loader(program)?, loader("worker-cpu")?];
+        format!("await import({threads:?}).catch((e) => {{ console.warn(e); return import({single:?}); }});")
     } else {
         format!("import {:?};", loader(program)?)
     })
@@ -142,9 +156,9 @@ fn resolve_url(file: &str) -> Result<String, JsValue> {
 }
 
 fn post(worker: &Worker, message: &Array) {
-    let beside = message.get(1);
-    let handed_over = if beside.has_type::<ArrayBuffer>() { Array::of1(&beside) } else { Array::new() };
-    if let Err(error) = worker.post_message_with_transfer(message, &handed_over) {
+    let attachment = message.get(1);
+    let transferred = if attachment.has_type::<ArrayBuffer>() { Array::of1(&attachment) } else { Array::new() };
+    if let Err(error) = worker.post_message_with_transfer(message, &transferred) {
         web_sys::console::error_1(&error);
     }
 }

@@ -57,13 +57,13 @@ impl Scale {
     /// The color of a level.
     pub fn color(self, level: usize) -> String {
         let stops = if self == Self::Diverging { &DIVERGING[..] } else { &SEQUENTIAL[..] };
-        let [r, g, b] = between(stops, level as f32 / (Self::LEVELS - 1) as f32);
+        let [r, g, b] = interpolate(stops, level as f32 / (Self::LEVELS - 1) as f32);
         format!("#{r:02x}{g:02x}{b:02x}")
     }
 }
 
 /// The color at a place from 0 to 1 along at least two stops.
-pub fn between(stops: &[[u8; 3]], place: f32) -> [u8; 3] {
+pub fn interpolate(stops: &[[u8; 3]], place: f32) -> [u8; 3] {
     let last = stops.len() - 1;
     let at = place.clamp(0.0, 1.0) * last as f32;
     let low = (at as usize).min(last - 1);

@@ -27,7 +27,7 @@ pub struct Chart {
     pub name: String,
     pub title: String,
     /// What is to be seen, in one sentence, for those who do not see it.
-    pub words: String,
+    pub description: String,
     pub x: Axis,
     pub y: Axis,
     /// Names along x, each at its value, in place of numbers.

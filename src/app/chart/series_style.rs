@@ -20,7 +20,7 @@ pub enum Tone {
     /// Of a class of the data: ten colors, each with its own shape; then they come again.
     Class(usize),
     /// Of what belongs to a class, dashed.
-    Beside(usize),
+    ClassDashed(usize),
 }
 
 /// A marker.
@@ -50,7 +50,7 @@ impl Tone {
             Self::Adversarial => "#b08400",
             Self::Custom => "#8a6fc9",
             Self::Soft => "var(--edge, #7b8794)",
-            Self::Class(class) | Self::Beside(class) => CLASSES[class % CLASSES.len()],
+            Self::Class(class) | Self::ClassDashed(class) => CLASSES[class % CLASSES.len()],
         }
     }
 
@@ -63,7 +63,7 @@ impl Tone {
             Self::Standard => (Shape::Square, false),
             Self::Adversarial => (Shape::Disc, true),
             Self::Custom => (Shape::Cross, false),
-            Self::Class(class) | Self::Beside(class) => {
+            Self::Class(class) | Self::ClassDashed(class) => {
                 (SHAPES[class % SHAPES.len()], class % CLASSES.len() >= SHAPES.len())
             }
         }
@@ -72,7 +72,7 @@ impl Tone {
     /// SVG's `stroke-dasharray`.
     pub fn dash(self) -> &'static str {
         match self {
-            Self::Attacked | Self::Beside(_) => "6 3",
+            Self::Attacked | Self::ClassDashed(_) => "6 3",
             Self::Standard => "2 3",
             Self::Adversarial => "12 4",
             Self::Custom => "8 3 2 3",

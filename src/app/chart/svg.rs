@@ -41,7 +41,7 @@ impl Chart {
                 body += &marks::draw(&frame, &self.marks);
             }
         }
-        let (title, words) = (escape(&self.title), escape(&self.words));
+        let (title, words) = (escape(&self.title), escape(&self.description));
         format!(
             r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" font-family="inherit" font-size="{TEXT}"><title>{title}</title><desc>{words}</desc>{body}</svg>"#
         )

@@ -1,4 +1,4 @@
-//! Messages that change the state: what the user does, and what workers and the browser report.
+//! Messages that change the state: actions of the user, and reports of workers and the browser.
 
 use crate::{
     app::domain::{
@@ -13,101 +13,122 @@ use crate::{
     protocol::{AttackImage, ErrorScope, Event, ExportPurpose, InitFrom},
 };
 
-/// What happened.
+/// Number of stops of the rewind slider.
+pub const REWIND_STOPS: usize = 20;
+
+/// A message to the state. File numbers are indices into the files that the user opened in this session.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Msg {
+    /// An event of a worker.
     Worker(BackendKind, Event),
-    /// A worker died or could not be started.
+    /// A worker crashed or could not be started, with the reason.
     Crashed(BackendKind, String),
-    /// A worker's threads did not start in time.
+    /// The threads of a worker did not start in time.
     ThreadsNotStarted(BackendKind),
-    /// The browser said what GPU it has.
+    /// The result of the request for a WebGPU adapter.
     Adapter(GpuAdapter),
-    /// This is a phone, or as weak.
+    /// The device is a phone or has little memory.
     LowEndDevice,
-    /// A file could not be fetched or read.
+    /// A file could not be fetched or read, with the reason.
     ReadFailed(ErrorScope, String),
-    /// Something could not be done; why, and what to do.
+    /// A notice for the user: a problem and what to do about it.
     Notify(String),
-    /// What earlier visits have left: runs, and data sets with the numbers of their files.
+    /// Items found in the browser's storage: runs, and data sets by name and file number.
     SavedItemsFound(Vec<SavedRun>, Vec<(String, usize)>),
-    /// What was kept of the course of the run of this number, as [`super::run::Run::history`] told it.
+    /// The stored history of the run with this number, as encoded by `Run::history`.
     HistoryLoaded(u64, Vec<u8>),
-    /// The set of this name, the n-th file brought, is kept for later visits.
+    /// The data set with this name and file number was written to the browser's storage.
     DatasetStored(String, usize),
-    /// Nothing changed for a moment after [`Effect::StartAttackTimer`].
+    /// The timer of [`Effect::StartAttackTimer`](crate::app::domain::effect::Effect::StartAttackTimer) fired.
     AttackTimerFired,
+    /// An action of the user.
     User(UserAction),
 }
 
-/// What the user wants.
+/// An action of the user.
 #[derive(Clone, Debug, PartialEq)]
 pub enum UserAction {
-    Model(Source<BuiltinModel>),
-    Sample(u64),
-    /// Show the n-th file brought.
+    /// Focus on a model.
+    SelectModel(Source<BuiltinModel>),
+    /// Show a sample of the current image domain.
+    SelectSample(u64),
+    /// Use an opened file.
     OpenFile(usize, FileKind),
-    /// Offer the n-th file brought, an image of this name, among the user's own.
+    /// Add an image file to the uploads, by file number and name.
     AddUpload(usize, String),
-    /// Show the model this square of the user's image.
-    Crop(Crop),
-    /// Make a file of the attack.
-    Save(AttackImage),
-    Set(&'static str, String),
-    Target(Option<usize>),
-    Backend(BackendPreference),
-    /// Attack once more from another random start.
+    /// Crop the current image.
+    SetCrop(Crop),
+    /// Export an image of the attack as a PNG file.
+    ExportImage(AttackImage),
+    /// Change a setting of the attack.
+    SetAttackSetting(&'static str, String),
+    /// Set the target class; `None` for an untargeted attack.
+    SetTarget(Option<usize>),
+    /// Choose the backend.
+    SetBackend(BackendPreference),
+    /// Run the attack again with another seed.
     Rerun,
+    /// Stop the current attack.
     Stop,
-    /// Show the attack as it was at a stop of [`super::rewind::STOPS`].
+    /// Show a step of the attack: a slider stop from 0 to
+    /// [`REWIND_STOPS`], which is the final result.
     Rewind(usize),
-    /// Open a view, or none.
+    /// Open a view of the explorer; `None` closes it.
     OpenView(Option<ExplorerView>),
-    /// Look into a layer, by its name.
-    Layer(String),
-    /// Show one projection of the transport.
-    Projection(usize),
-    /// How many images an attack on many shall take.
+    /// Show the channels of a layer, by name; empty for none.
+    SelectLayer(String),
+    /// Show a projection of the transport.
+    SelectProjection(usize),
+    /// Set the number of images of a batch attack.
     SetBatchSize(usize),
-    /// Attack so many images of the embedded set.
+    /// Attack this number of images.
     AttackBatch(usize),
-    Dismiss(usize),
-    /// Put the check against a fixture away.
-    CloseCheck,
+    /// Dismiss a notice, by id.
+    DismissNotice(usize),
+    /// Close the result of the backend check.
+    CloseBackendCheck,
+    /// Apply a URL hash.
     Navigate(String),
+    /// An action in the training section.
     Train(TrainingAction),
 }
 
-/// What the user wants of training.
+/// An action of the user in the training section. Run numbers are the time of creation in milliseconds since 1970; they name
+/// the stored copies.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TrainingAction {
-    /// Change a setting of the next run, and of the one under way if it may change while that runs.
+    /// Change a setting of the next run, and of the current one if the setting can change during training.
     Set(&'static str, String),
+    /// Choose the initial weights of the next run.
     InitFrom(InitFrom),
-    /// Begin a run. The number names its copies: milliseconds since 1970.
+    /// Start a run with this number.
     Start(u64),
+    /// Resume the current run.
     Resume,
+    /// Pause the current run.
     Pause,
     /// Train one step.
     Step,
-    /// Put the run away; it stays among those compared.
+    /// Close the current run. It stays in the table of runs.
     Close,
+    /// Export the current run.
     Export(ExportPurpose),
-    /// Keep a copy, if there is something new.
+    /// Store a copy of the current run if it has unsaved steps.
     SaveCopy,
-    /// Go on with the run that was kept under a number.
+    /// Resume a stored run.
     ResumeSaved(u64),
-    /// Delete what was kept under a number.
+    /// Delete a stored run.
     DeleteSaved(u64),
-    /// Go on with the run in the n-th file brought, as number so and so.
+    /// Resume the run in a file, by file number; the run gets the second number.
     ResumeFile(usize, u64),
-    /// Train on the n-th set brought or kept.
+    /// Train on an opened data set, by file number.
     UseDataset(usize),
-    /// Delete the set of this name that was kept.
+    /// Delete a stored data set, by name.
     DeleteDataset(String),
-    /// Train on the image in view, too, as one of this class.
+    /// Add the current image to the training data, with this class.
     LabelImage(String),
+    /// Remove all labeled images from the training data.
     ClearLabels,
-    /// Judge all runs by the attack that is chosen, on so many held-out images.
+    /// Evaluate all runs with the current attack on this number of held-out images.
     EvaluateAll(usize),
 }

@@ -5,52 +5,65 @@ use crate::{
     protocol::Command,
 };
 
-/// What to do.
+/// An effect. File numbers are indices into the files that the user opened in this session; run numbers name stored copies.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Start a worker beside the current one, if any.
+    /// Start a worker while the current one, if any, keeps running.
     StartWorker(BackendKind),
-    /// The started worker takes the current one's place.
+    /// Replace the current worker by the started one.
     ActivateWorker,
-    /// End the started worker.
+    /// Terminate the worker that is starting.
     DropStartingWorker,
-    /// End the current worker.
+    /// Terminate the current worker.
     StopWorker,
-    /// Tell the current worker.
+    /// Send a command to the current worker.
     Send(Command),
-    /// Get a model's file to the current worker.
+    /// Send the file of a model to the current worker.
     LoadModel(Source<BuiltinModel>),
-    /// Get an image's file to the current worker.
+    /// Send an image file to the current worker.
     LoadImage(usize),
-    /// Get the photo of this number to the current worker.
+    /// Send a sample photo to the current worker.
     LoadPhoto(u64),
-    /// Get what views compare photos with to the current worker.
-    LoadReference,
-    /// Get a fixture's file to the current worker.
-    Verify(usize),
-    /// Give the user a file of this name.
+    /// Send the reference images that photos are compared with to the current worker.
+    LoadReferenceImages,
+    /// Send a fixture file to the current worker.
+    LoadFixture(usize),
+    /// Download a file, by name and content.
     Download(String, Vec<u8>),
-    /// Keep a copy of the run of this number, what to say of it, and its course.
-    SaveRun { number: u64, words: String, history: Vec<u8>, bytes: Vec<u8> },
-    /// Keep the course of the run of this number beside its copy.
+    /// Store a copy of a run with its description and history.
+    SaveRun(RunCopy),
+    /// Store the history of a run beside its copy.
     SaveHistory(u64, Vec<u8>),
-    /// Delete what was kept of the run of this number.
+    /// Delete the stored copy of a run.
     DeleteSavedRun(u64),
-    /// Keep the n-th set brought for later visits, if it is one file.
+    /// Store a data set if it is a single file.
     SaveDataset(usize),
-    /// Delete the data set of this name that was kept.
+    /// Delete a stored data set, by name.
     DeleteDataset(String),
-    /// Get the copy of the run of this number to the current worker, to go on with at most so many images a step (0: as
-    /// many as it had).
+    /// Send the copy of a run to the current worker, to resume it with at most this batch size (0: unchanged).
     ResumeSavedRun(u64, usize),
-    /// Get the n-th file brought to the current worker, as a run to go on with.
+    /// Send a run file to the current worker, to resume it.
     ResumeRunFile(usize),
-    /// Get the copy of the run of this number to the current worker, as a model to be judged.
+    /// Send the copy of a run to the current worker, as a model to evaluate.
     LoadRunModel(u64),
-    /// Get the n-th file brought to the current worker, as data to train on.
+    /// Send a data set to the current worker, to train on it.
     LoadDataset(usize),
-    /// Take a model as if the user had brought it.
-    LoadModelBytes(String, Vec<u8>),
-    /// Come back with [`Msg::AttackTimerFired`] in so many milliseconds, unless scheduled anew before.
+    /// Open a model, by name and content, as if the user had uploaded it.
+    OpenModelBytes(String, Vec<u8>),
+    /// Dispatch [`Msg::AttackTimerFired`](crate::app::domain::action::Msg::AttackTimerFired) after this number of
+    /// milliseconds. Restarts the timer if it is running.
     StartAttackTimer(u32),
+}
+
+/// A copy of a run, to be stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunCopy {
+    /// The number of the run.
+    pub number: u64,
+    /// A short description for the list of stored runs.
+    pub description: String,
+    /// The records and results so far, as encoded by `Run::history`.
+    pub history: Vec<u8>,
+    /// The checkpoint.
+    pub bytes: Vec<u8>,
 }

@@ -3,20 +3,20 @@
 
 use crate::app::domain::percent_decoding::percent_decoded;
 
-/// Of the file that an image with this address becomes, in characters.
-const LONGEST_NAME: usize = 60;
+/// Maximum length of an image name, in characters.
+const MAX_NAME_LENGTH: usize = 60;
 
-/// An address that an image may be had from.
+/// The URL of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImageUrl {
-    /// `data:`, the image itself.
+    /// A `data:` URL, which contains the image.
     Data(String),
-    /// `http:` or `https:`.
+    /// An `http:` or `https:` URL.
     Web(String),
 }
 
 impl ImageUrl {
-    /// Reads an address; what is none that an image can be had from gives none.
+    /// Parses a URL; `None` if it is not a URL of one of these schemes.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let starts = |scheme: &str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
@@ -29,32 +29,32 @@ impl ImageUrl {
         }
     }
 
-    /// What the user typed: as [`Self::parse`], and `https://` may be left out.
+    /// Parses what the user typed. `https://` may be omitted.
     pub fn parse_typed(text: &str) -> Option<Self> {
         let host = text.trim().split(['/', '?', '#']).next().unwrap_or_default();
         let bare = || (host.contains('.') && !host.contains(':')).then(|| format!("https://{}", text.trim()));
         Self::parse(text).or_else(|| Self::parse(&bare()?))
     }
 
-    /// A name for the image: the end of the path.
+    /// A name for the image: the last segment of the path.
     pub fn name(&self) -> String {
-        let Self::Web(address) = self else { return "image from a data address".into() };
-        let (_, rest) = address.split_once("//").unwrap_or_default();
+        let Self::Web(url) = self else { return "image from a data URL".into() };
+        let (_, rest) = url.split_once("//").unwrap_or_default();
         let path = rest.split(['?', '#']).next().unwrap_or_default();
         let last = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or(rest);
-        String::from_utf8_lossy(&percent_decoded(last)).chars().take(LONGEST_NAME).collect()
+        String::from_utf8_lossy(&percent_decoded(last)).chars().take(MAX_NAME_LENGTH).collect()
     }
 }
 
-/// What the parts of a drop or of the clipboard offer, the best first: dragging an image that is also a link gives the
-/// link as list and the image in the HTML, so there may be several.
+/// The image URLs in a drop or in the clipboard, the most specific first. If the user drags an image inside a link, the
+/// list contains the link and the HTML contains the image, so there may be several.
 pub fn image_urls(uri_list: &str, html: &str, plain: &str) -> Vec<ImageUrl> {
     let listed = uri_list.lines().filter(|line| !line.starts_with('#')).find_map(ImageUrl::parse);
-    let shown = first_image(html).and_then(|source| ImageUrl::parse(&source));
+    let embedded = first_image(html).and_then(|source| ImageUrl::parse(&source));
     let mut found: Vec<ImageUrl> = Vec::new();
-    for address in [listed, shown, ImageUrl::parse(plain)].into_iter().flatten() {
-        if !found.contains(&address) {
-            found.push(address);
+    for url in [listed, embedded, ImageUrl::parse(plain)].into_iter().flatten() {
+        if !found.contains(&url) {
+            found.push(url);
         }
     }
     found
@@ -62,7 +62,7 @@ pub fn image_urls(uri_list: &str, html: &str, plain: &str) -> Vec<ImageUrl> {
 
 /// The `src` of the first `<img>`.
 fn first_image(html: &str) -> Option<String> {
-    // Of the same length, so that places in one are places in the other.
+    // Lowercase ASCII has the same length, so indices are valid in both.
     let lower = html.to_ascii_lowercase();
     let mut from = 0;
     while let Some(found) = lower[from..].find("<img") {
@@ -76,7 +76,7 @@ fn first_image(html: &str) -> Option<String> {
     None
 }
 
-/// The value of an attribute of the tag whose inside `rest` begins with.
+/// The value of an attribute of a tag. `rest` starts behind the name of the tag.
 fn attribute(rest: &str, name: &str) -> Option<String> {
     let mut rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '/');
     while !rest.is_empty() && !rest.starts_with('>') {
@@ -99,7 +99,7 @@ fn attribute(rest: &str, name: &str) -> Option<String> {
     None
 }
 
-/// `&amp;` is `&`: the few entities that stand in addresses.
+/// Replaces the HTML entities that occur in URLs, such as `&amp;`.
 fn without_entities(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -135,13 +135,13 @@ fn without_entities(text: &str) -> String {
     out + rest
 }
 
-/// The bytes in a `data:` address.
+/// Decodes a `data:` URL.
 ///
 /// # Errors
-/// A sentence, if it is damaged.
-pub fn decode_data_url(address: &str) -> Result<Vec<u8>, String> {
-    let damaged = || "The data address is damaged or cut short: copy it again.".to_owned();
-    let (head, body) = address.split_once(',').ok_or_else(damaged)?;
+/// Returns a sentence for the user if the URL is incomplete or not valid base64.
+pub fn decode_data_url(url: &str) -> Result<Vec<u8>, String> {
+    let damaged = || "The data URL is damaged or incomplete. Copy it again.".to_owned();
+    let (head, body) = url.split_once(',').ok_or_else(damaged)?;
     let bytes = percent_decoded(body);
     if head.trim_end().to_ascii_lowercase().ends_with(";base64") {
         base64(&bytes).ok_or_else(damaged)
@@ -150,7 +150,7 @@ pub fn decode_data_url(address: &str) -> Result<Vec<u8>, String> {
     }
 }
 
-/// RFC 4648 with either alphabet; white space and missing `=` are forgiven.
+/// Decodes base64 (RFC 4648) with either alphabet. White space and missing padding are accepted.
 fn base64(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let (mut bits, mut held) = (0u32, 0);
@@ -171,25 +171,26 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
             bytes.push((bits >> held) as u8);
         }
     }
-    // Six bits alone are no byte.
+    // Six remaining bits are an incomplete byte.
     (held < 6).then_some(bytes)
 }
 
-/// Why nothing came from an address, and what to do instead; `why` is what `public/fetch.html` answered.
-pub fn fetch_error(address: &str, why: &str) -> String {
-    let short: String = address.chars().take(LONGEST_NAME).collect();
-    let dots = if short.len() < address.len() { "…" } else { "" };
+/// A sentence for the user: why an image could not be fetched, and what to do instead. `why` is the answer of
+/// `public/fetch.html`.
+pub fn fetch_error(url: &str, why: &str) -> String {
+    let short: String = url.chars().take(MAX_NAME_LENGTH).collect();
+    let dots = if short.len() < url.len() { "…" } else { "" };
     let instead = "Save the image and drop the file here, or copy the image and paste it.";
     let problem = match why.split_once(' ').unwrap_or((why, "")) {
-        ("status", status) => format!("that site answers with status {status}. Check the address"),
-        ("type", "") => "what lies there does not say that it is an image".into(),
+        ("status", status) => format!("the site returned status {status}. Check the URL"),
+        ("type", "") => "the file has no content type, so it is not known to be an image".into(),
         ("type", kind) => {
-            format!("what lies there is {kind}, no image. Open the image itself and take its address")
+            format!("the file is {kind}, not an image. Open the image itself and copy its URL")
         }
         ("size", limit) => format!("it is larger than {limit} MB"),
-        ("frame", _) => "the part of this page that fetches did not load. Check the connection, and try again".into(),
-        ("time", _) => "that site does not answer in time".into(),
-        _ => "that site does not allow other pages to read its images, or cannot be reached".into(),
+        ("frame", _) => "the frame that fetches images did not load. Check the connection and try again".into(),
+        ("time", _) => "the site did not answer in time".into(),
+        _ => "the site does not allow other pages to read its images, or cannot be reached".into(),
     };
     format!("{short}{dots} could not be fetched: {problem}. {instead}")
 }

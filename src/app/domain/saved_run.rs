@@ -1,9 +1,10 @@
 //! A training run that is stored in the browser.
 
-/// A run that was kept in an earlier visit.
+/// A training run that is stored in the browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SavedRun {
+    /// Names its files: the time of creation in milliseconds since 1970.
     pub number: u64,
-    /// What it is, for people.
-    pub words: String,
+    /// A short description for the user.
+    pub description: String,
 }

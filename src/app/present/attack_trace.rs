@@ -6,28 +6,33 @@ use crate::{
     protocol::{QueryCounts, Trace},
 };
 
-/// What the attacks did, one after the other.
+/// The outcome and cost of each attack, and the smallest successful perturbation.
 pub fn attack_summary(state: &State) -> String {
-    let one = |t: &Trace| {
-        let end = if t.succeeded { "succeeds" } else { "fails" };
-        let QueryCounts { forward: outputs, backward: gradients } = t.queries;
-        let asked = match gradients {
-            0 => format!("{outputs} looks"),
-            1 => format!("{outputs} looks and 1 gradient"),
-            _ => format!("{outputs} looks and {gradients} gradients"),
-        };
-        let unit = if t.steps == 1 { "step" } else { "steps" };
-        format!("{} {end} in {} {unit}, {asked}", t.attack, t.steps)
-    };
-    let mut text = state.attack.traces.iter().map(one).collect::<Vec<_>>().join("; ");
-    if text.is_empty() {
-        return text;
+    let attacks: Vec<String> = state.attack.traces.iter().map(trace_summary).collect();
+    if attacks.is_empty() {
+        return String::new();
     }
-    let config = &state.attack.config;
-    if let Some(distance) = state.attack.result.as_ref().and_then(|r| r.distance).filter(|d| *d > 0.0) {
+    let mut text = attacks.join("; ");
+    let distance = state.attack.result.as_ref().and_then(|result| result.distance);
+    if let Some(distance) = distance.filter(|distance| *distance > 0.0) {
+        let config = &state.attack.config;
         let size = if config.norm == Norm::Linf { in_255ths(distance) } else { format!("{distance:.2}") };
-        let beyond = if distance > config.epsilon.0 { ", beyond what is allowed" } else { "" };
-        text += &format!("; the smallest change found that does it has size {size}{beyond}");
+        let is_too_large = distance > config.epsilon.0;
+        let limit = if is_too_large { ", which is more than allowed" } else { "" };
+        text += &format!("; the smallest successful perturbation has size {size}{limit}");
     }
     text + "."
+}
+
+fn trace_summary(trace: &Trace) -> String {
+    let outcome = if trace.succeeded { "succeeds" } else { "fails" };
+    let steps = if trace.steps == 1 { "step" } else { "steps" };
+    let QueryCounts { forward, backward } = trace.queries;
+    let forward_passes = if forward == 1 { "forward pass" } else { "forward passes" };
+    let gradients = match backward {
+        0 => String::new(),
+        1 => ", 1 gradient".into(),
+        _ => format!(", {backward} gradients"),
+    };
+    format!("{} {outcome} in {} {steps}, {forward} {forward_passes}{gradients}", trace.attack, trace.steps)
 }

@@ -5,34 +5,33 @@ use crate::{
     settings::Settings,
 };
 
-/// What is read aloud of an evaluation on many images: that it runs, and what came of it, but not each percent.
-pub fn batch_announcement(run: &BatchAttack) -> String {
-    if run.running { "The images are attacked.".into() } else { batch_summary(run) }
+/// The text for screen readers: that the attack runs, and its result, but not each progress.
+pub fn batch_announcement(batch: &BatchAttack) -> String {
+    if batch.running { "The images are being attacked.".into() } else { batch_summary(batch) }
 }
 
-/// How an evaluation on many images stands.
-pub fn batch_summary(many: &BatchAttack) -> String {
-    let config = &many.config;
-    let attack = format!("{} within {} in {}", config.attack, config.get("epsilon").unwrap_or_default(), config.norm);
-    match &many.report {
-        None if many.stopped => format!("{attack}: stopped before anything was known."),
-        None => format!("{attack}: the model looks at the images."),
-        Some(report) => {
-            let [clean, robust] = report.accuracy.shares().map(|share| 100.0 * share);
-            let n = report.accuracy.images;
-            let now = report.records.last().map(|r| r.name.as_str()).unwrap_or_default();
-            match (many.running, many.stopped) {
-                (true, _) => format!("{attack}: {now}, {:.0} % done; {robust:.0} % still stand.", 100.0 * report.part),
-                (_, true) => {
-                    format!("{attack}, stopped early: the model holds on at most {robust:.1} % of {n} images.")
-                }
-                _ => format!(
-                    "{attack}: the model holds on {robust:.1} % (95 % interval: {}) of {n} images of {}; without attack it \
-                     is right on {clean:.1} %.",
-                    interval(robust / 100.0, n),
-                    many.set
-                ),
-            }
-        }
+/// The progress or the result of the attack.
+pub fn batch_summary(batch: &BatchAttack) -> String {
+    let config = &batch.config;
+    let epsilon = config.get("epsilon").unwrap_or_default();
+    let attack = format!("{} within {epsilon} in {}", config.attack, config.norm);
+    let Some(report) = &batch.report else {
+        let progress = if batch.stopped { "stopped without a result" } else { "the model is classifying the images" };
+        return format!("{attack}: {progress}.");
+    };
+    let [clean, robust] = report.accuracy.shares().map(|share| 100.0 * share);
+    let images = report.accuracy.images;
+    if batch.running {
+        let current = report.records.last().map(|record| record.name.as_str()).unwrap_or_default();
+        let done = 100.0 * report.part;
+        return format!("{attack}: {current}, {done:.0} % done; robust accuracy so far {robust:.0} %.");
     }
+    if batch.stopped {
+        return format!("{attack}, stopped early: robust accuracy at most {robust:.1} % of {images} images.");
+    }
+    format!(
+        "{attack}: robust accuracy {robust:.1} % (95 % interval: {}) of {images} images of {}; clean accuracy {clean:.1} %.",
+        interval(robust / 100.0, images),
+        batch.dataset
+    )
 }

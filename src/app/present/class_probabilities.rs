@@ -2,47 +2,64 @@
 
 use crate::{app::state::State, prediction::top};
 
-/// More classes than these are not all listed.
-const AT_MOST: usize = 12;
+/// Maximum number of listed classes.
+const MAX_ROWS: usize = 12;
 
-#[derive(Clone, PartialEq)]
+/// The probabilities of a class.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Row {
+    /// The name of the class.
     pub name: String,
+    /// The probability for the original image.
     pub clean: f32,
-    pub attacked: Option<f32>,
-    pub clean_top: bool,
-    pub attacked_top: bool,
+    /// The probability for the displayed adversarial image; `None` before there is one.
+    pub adversarial: Option<f32>,
+    /// Whether the class is predicted for the original image.
+    pub is_clean_prediction: bool,
+    /// Whether the class is predicted for the adversarial image.
+    pub is_adversarial_prediction: bool,
 }
 
-pub fn rows(state: &State) -> (Vec<Row>, usize) {
-    let Some(model) = &state.model else {
-        return Default::default();
+/// The table of class probabilities.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClassTable {
+    /// The listed classes.
+    pub rows: Vec<Row>,
+    /// Number of classes that are not listed.
+    pub omitted: usize,
+}
+
+/// The table of class probabilities under the model in focus.
+pub fn class_table(state: &State) -> ClassTable {
+    let clean = &state.clean_probabilities;
+    let Some(model) = state.model.as_ref().filter(|model| model.classes.len() == clean.len()) else {
+        return ClassTable::default();
     };
-    if state.clean_probabilities.len() != model.classes.len() {
-        return Default::default();
+    let displayed = state.displayed_image().map(|image| image.probabilities);
+    let adversarial = displayed.filter(|probabilities| probabilities.len() == clean.len());
+    let (clean_prediction, adversarial_prediction) = (top(clean), adversarial.map(top));
+    let mut rows = Vec::new();
+    for class in top_classes(clean, adversarial.unwrap_or_default(), MAX_ROWS) {
+        rows.push(Row {
+            name: model.classes[class].clone(),
+            clean: clean[class],
+            adversarial: adversarial.map(|probabilities| probabilities[class]),
+            is_clean_prediction: class == clean_prediction,
+            is_adversarial_prediction: Some(class) == adversarial_prediction,
+        });
     }
-    let after =
-        state.displayed_image().map(|shown| shown.probabilities).filter(|p| p.len() == state.clean_probabilities.len());
-    let (best, best_after) = (top(&state.clean_probabilities), after.map(top));
-    let classes = top_classes(&state.clean_probabilities, after.unwrap_or_default(), AT_MOST);
-    let left_out = state.clean_probabilities.len() - classes.len();
-    let row = |class: usize| Row {
-        name: model.classes[class].clone(),
-        clean: state.clean_probabilities[class],
-        attacked: after.map(|p| p[class]),
-        clean_top: class == best,
-        attacked_top: Some(class) == best_after,
-    };
-    (classes.into_iter().map(row).collect(), left_out)
+    let omitted = clean.len() - rows.len();
+    ClassTable { rows, omitted }
 }
 
-/// The classes to list: all in order while they are few, else those that matter most for either image.
-pub fn top_classes(clean: &[f32], attacked: &[f32], at_most: usize) -> Vec<usize> {
+/// The classes to list: all of them in order if there are at most `max`, else those with the highest probability for either
+/// image.
+pub fn top_classes(clean: &[f32], adversarial: &[f32], max: usize) -> Vec<usize> {
     let mut classes: Vec<usize> = (0..clean.len()).collect();
-    if classes.len() > at_most {
-        let weight = |c: usize| clean[c].max(attacked.get(c).copied().unwrap_or(0.0));
-        classes.sort_by(|&a, &b| weight(b).total_cmp(&weight(a)));
-        classes.truncate(at_most);
+    if classes.len() > max {
+        let highest = |class: usize| clean[class].max(adversarial.get(class).copied().unwrap_or(0.0));
+        classes.sort_by(|&a, &b| highest(b).total_cmp(&highest(a)));
+        classes.truncate(max);
     }
     classes
 }

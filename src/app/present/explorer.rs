@@ -8,7 +8,7 @@ use crate::{
             figures::{Figure, embedding, jacobian, layer_shift, loss_landscape, margin_vs_radius, transport},
             model_label::ModelLabel,
         },
-        state::{State, attack::Attack},
+        state::{ModelResults, State},
     },
     explore::{
         jacobian::JacobianResponse,
@@ -21,26 +21,28 @@ use crate::{
     protocol::Slot,
 };
 
-/// What is in view.
+/// The content of the open view.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExplorerContent {
-    pub words: String,
+    /// A few sentences.
+    pub caption: String,
+    /// The charts.
     pub charts: Vec<Chart>,
-    /// It is about an attack before the last one.
+    /// Whether the content is about an earlier attack.
     pub stale: bool,
 }
 
-/// Charts of a view, at most.
+/// Maximum number of charts of a view.
 pub fn chart_count(view: ExplorerView) -> usize {
     match view {
         ExplorerView::Layers | ExplorerView::Jacobian => 2,
         ExplorerView::Transport | ExplorerView::Landscape => 3,
-        // One a model: three of the photos, and the user's.
+        // One for each model: three of the photos, and the uploaded one.
         ExplorerView::Embedding => 4,
     }
 }
 
-/// The room of a view's chart number `i`, as a class of style/chart.css.
+/// The CSS class (style/chart.css) for the shape of chart number `i` of a view.
 pub fn chart_shape(view: ExplorerView, i: usize) -> &'static str {
     match (view, i) {
         (ExplorerView::Embedding, _) | (ExplorerView::Transport, 2) | (ExplorerView::Landscape, 1 | 2) => "square",
@@ -48,122 +50,130 @@ pub fn chart_shape(view: ExplorerView, i: usize) -> &'static str {
     }
 }
 
-/// What the open view shows.
+/// The content of the open view.
 pub fn content(state: &State) -> ExplorerContent {
-    let Some(open) = state.permalink.view else { return ExplorerContent::default() };
-    let Figure { words, charts } = match open {
-        ExplorerView::Layers => {
-            layer_shift::figure(&answers::<[LayerShift]>(state, &Probe::Layers, |answer| match answer {
-                ProbeResult::Layers(shifts) => Some(shifts),
-                _ => None,
-            }))
-        }
+    let Some(view) = state.permalink.view else { return ExplorerContent::default() };
+    let Figure { caption, charts } = match view {
+        ExplorerView::Layers => layers(state),
         ExplorerView::Embedding => embeddings(state),
-        ExplorerView::Transport => match transport_plan(state) {
-            Some((slot, transport)) => transport::figure(slot.into(), transport, projection_index(state, transport), 0),
-            None => Figure::default(),
-        },
-        ExplorerView::Jacobian => {
-            let reactions = answers(state, &Probe::Jacobian, |answer| match answer {
-                ProbeResult::Jacobian(both) => Some(both),
-                _ => None,
-            });
-            let pairs: Vec<(ModelLabel, [&JacobianResponse; 2])> =
-                reactions.into_iter().map(|(whose, both)| (whose, [&both.transport, &both.random])).collect();
-            jacobian::figure(&pairs)
-        }
+        ExplorerView::Transport => transport(state),
+        ExplorerView::Jacobian => jacobians(state),
         ExplorerView::Landscape => margins_and_landscape(state),
     };
-    let mut probes = state.probes();
-    probes.retain(|(.., probe)| *probe != Probe::AttackSteps);
-    let mut known =
-        probes.iter().filter_map(|(slot, attack, probe)| Some((attack, state.cached_answer(*slot, probe)?)));
-    let stale = known.any(|(attack, known)| *attack != known.attack) || state.busy();
-    let missing = probes.iter().find_map(|(slot, _, probe)| state.cached_answer(*slot, probe)?.answer.as_ref().err());
-    let words = match missing {
-        Some(why) => format!("{words} Not everything can be shown: {why}.").trim_start().to_owned(),
-        None if words.is_empty() => "The attack comes first, then what it does inside the models.".into(),
-        None => words,
+    let mut stale = state.is_attacking();
+    let mut error = None;
+    for request in state.required_probes() {
+        if request.probe == Probe::AttackSteps {
+            continue;
+        }
+        let Some(cached) = state.cached_answer(request.slot, &request.probe) else { continue };
+        stale |= cached.attack != request.attack;
+        error = error.or(cached.answer.as_ref().err());
+    }
+    let caption = match error {
+        Some(error) => format!("{caption} Some results are missing: {error}.").trim_start().to_owned(),
+        None if caption.is_empty() => "The results appear after the attack.".into(),
+        None => caption,
     };
-    ExplorerContent { words, charts, stale }
+    ExplorerContent { caption, charts, stale }
 }
 
-/// The answers to a probe about each model.
-fn answers<'a, T: ?Sized>(
+/// The results of a probe for all compared models.
+fn results<'a, T: ?Sized>(
     state: &'a State,
     probe: &Probe,
-    pick: impl Fn(&'a ProbeResult) -> Option<&'a T>,
+    select: impl Fn(&'a ProbeResult) -> Option<&'a T>,
 ) -> Vec<(ModelLabel, &'a T)> {
-    let of = |(slot, ..): (Slot, _, _, _)| {
-        let answer = state.cached_answer(slot, probe)?.answer.as_ref().ok()?;
-        Some((slot.into(), pick(answer)?))
-    };
-    state.comparable().filter_map(of).collect()
+    let mut all = Vec::new();
+    for ModelResults { slot, .. } in state.comparable_models() {
+        if let Some(result) = state.cached_result(slot, probe).and_then(&select) {
+            all.push((slot.into(), result));
+        }
+    }
+    all
 }
 
-/// The plane of each model's latents, with the image's way through it.
+fn layers(state: &State) -> Figure {
+    layer_shift::figure(&results::<[LayerShift]>(state, &Probe::Layers, |result| match result {
+        ProbeResult::Layers(shifts) => Some(shifts),
+        _ => None,
+    }))
+}
+
+fn jacobians(state: &State) -> Figure {
+    let responses = results(state, &Probe::Jacobian, |result| match result {
+        ProbeResult::Jacobian(responses) => Some(responses),
+        _ => None,
+    });
+    let pairs: Vec<(ModelLabel, [&JacobianResponse; 2])> =
+        responses.into_iter().map(|(label, responses)| (label, [&responses.transport, &responses.random])).collect();
+    jacobian::figure(&pairs)
+}
+
+/// The embedding of the image under each model.
 fn embeddings(state: &State) -> Figure {
-    let one = |(slot, model, clean, attack): (Slot, &crate::protocol::ModelInfo, &[f32], &Attack)| {
-        let Ok(ProbeResult::Embedding(way)) = &state.cached_answer(slot, &Probe::Embedding)?.answer else {
-            return None;
-        };
-        let seen = [top(clean), top(&attack.result.as_ref()?.probabilities)];
-        let Figure { words, mut charts } =
-            embedding::figure(slot.into(), &way.reference, &model.classes, &way.path, seen);
-        charts.iter_mut().for_each(|chart| chart.name = format!("{}-{}", chart.name, slot.key()));
-        Some(Figure { words, charts })
-    };
-    let views: Vec<Figure> = state.comparable().filter_map(one).collect();
-    let words = views.iter().map(|view| view.words.as_str()).collect::<Vec<_>>().join(" ");
-    Figure { words, charts: views.into_iter().flat_map(|view| view.charts).collect() }
+    let (mut captions, mut charts) = (Vec::new(), Vec::new());
+    for ModelResults { slot, model, clean_probabilities, attack } in state.comparable_models() {
+        let Some(ProbeResult::Embedding(path)) = state.cached_result(slot, &Probe::Embedding) else { continue };
+        let Some(result) = &attack.result else { continue };
+        let predictions = [top(clean_probabilities), top(&result.probabilities)];
+        let figure = embedding::figure(slot.into(), &path.reference, &model.classes, &path.path, predictions);
+        captions.push(figure.caption);
+        for mut chart in figure.charts {
+            chart.name = format!("{}-{}", chart.name, slot.key());
+            charts.push(chart);
+        }
+    }
+    Figure { caption: captions.join(" "), charts }
 }
 
-/// Both models' margins over the radius; around the image, those of the model in focus.
+/// The margins of all models as a function of the radius, and the landscape of the model in focus.
 fn margins_and_landscape(state: &State) -> Figure {
-    let curves = answers::<[MarginPoint]>(state, &Probe::MarginCurve, |answer| match answer {
+    let curves = results::<[MarginPoint]>(state, &Probe::MarginCurve, |result| match result {
         ProbeResult::MarginCurve(curve) => Some(curve),
         _ => None,
     });
-    let mut view = margin_vs_radius::figure(&curves, state.attack.config.norm);
-    let focus = state.slot().and_then(|slot| Some((slot, state.cached_answer(slot, &Probe::Landscape)?)));
-    if let Some((slot, known)) = focus
-        && let Ok(ProbeResult::Landscape(around)) = &known.answer
+    let mut figure = margin_vs_radius::figure(&curves, state.attack.config.norm);
+    if let Some(slot) = state.slot()
+        && let Some(ProbeResult::Landscape(landscape)) = state.cached_result(slot, &Probe::Landscape)
     {
-        let map = loss_landscape::figure(slot.into(), &around.values, around.range, around.side);
-        view.words = format!("{} {}", view.words, map.words).trim().to_owned();
-        view.charts.extend(map.charts);
+        let map = loss_landscape::figure(slot.into(), &landscape.values, landscape.range, landscape.side);
+        figure.caption = format!("{} {}", figure.caption, map.caption).trim().to_owned();
+        figure.charts.extend(map.charts);
     }
-    view
+    figure
 }
 
-/// The transport under the model in focus.
+fn transport(state: &State) -> Figure {
+    let Some((slot, plan)) = transport_plan(state) else { return Figure::default() };
+    let projection = state.permalink.projection.min(plan.projections.len().saturating_sub(1));
+    transport::figure(slot.into(), plan, projection, 0)
+}
+
+/// The transport plan of the model in focus.
 fn transport_plan(state: &State) -> Option<(Slot, &TransportPlan)> {
     let slot = state.slot()?;
-    match &state.cached_answer(slot, &Probe::Transport)?.answer {
-        Ok(ProbeResult::Transport(transport)) => Some((slot, transport)),
+    match state.cached_result(slot, &Probe::Transport)? {
+        ProbeResult::Transport(plan) => Some((slot, plan)),
         _ => None,
     }
 }
 
-fn projection_index(state: &State, transport: &TransportPlan) -> usize {
-    state.permalink.projection.min(transport.projections.len().saturating_sub(1))
-}
-
-/// How many projections there are to choose from.
+/// Number of projections to choose from.
 pub fn projection_count(state: &State) -> usize {
-    transport_plan(state).map_or(0, |(_, transport)| transport.projections.len())
+    transport_plan(state).map_or(0, |(_, plan)| plan.projections.len())
 }
 
-/// The layers that can be looked into; the chosen one among them, so that it can be left again.
+/// The layers to choose from, always including the selected one, so that it can be deselected.
 pub fn layer_names(state: &State) -> Vec<String> {
-    let shifts = state.slot().and_then(|slot| state.cached_answer(slot, &Probe::Layers));
-    let mut names: Vec<String> = match shifts.map(|known| &known.answer) {
-        Some(Ok(ProbeResult::Layers(shifts))) => shifts.iter().map(|shift| shift.name.clone()).collect(),
+    let result = state.slot().and_then(|slot| state.cached_result(slot, &Probe::Layers));
+    let mut names: Vec<String> = match result {
+        Some(ProbeResult::Layers(shifts)) => shifts.iter().map(|shift| shift.name.clone()).collect(),
         _ => Vec::new(),
     };
-    let chosen = &state.permalink.layer;
-    if !chosen.is_empty() && !names.contains(chosen) {
-        names.push(chosen.clone());
+    let selected = &state.permalink.layer;
+    if !selected.is_empty() && !names.contains(selected) {
+        names.push(selected.clone());
     }
     names
 }

@@ -2,25 +2,25 @@
 
 use crate::{
     app::{
-        domain::{builtin_model::BuiltinModel, format::grouped, source::Source},
+        domain::{format::grouped, source::Source},
         state::State,
     },
     protocol::Slot,
 };
 
-/// What the model is, in a few words.
+/// Architecture, size and training of the model in focus.
 pub fn about_model(state: &State) -> String {
     let Some(model) = &state.model else {
         return "loading".into();
     };
-    let trained = match (state.model_in_use, model.objective.as_deref()) {
-        (Some(Source::Builtin(BuiltinModel { slot: Slot::Standard, .. })), _) => "trained without attacks".into(),
-        (Some(Source::Builtin(BuiltinModel { slot: Slot::Adversarial, .. })), _) => {
-            "trained on adversarial images alone".into()
-        }
-        (Some(Source::Builtin(_)), _) => "trained with OTJR against attacks".into(),
+    let training = match (state.model_source, &model.objective) {
+        (Some(Source::Builtin(builtin)), _) => match builtin.slot {
+            Slot::Standard => "trained without attacks".into(),
+            Slot::Adversarial => "trained on adversarial images only".into(),
+            _ => "trained with OTJR against attacks".into(),
+        },
         (_, Some(objective)) => format!("trained with {objective}"),
         _ => model.name.clone(),
     };
-    format!("{}, {} parameters, {trained}", model.architecture, grouped(model.parameters))
+    format!("{}, {} parameters, {training}", model.architecture, grouped(model.parameters))
 }

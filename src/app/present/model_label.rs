@@ -2,17 +2,20 @@
 
 use crate::{app::chart::Tone, protocol::Slot};
 
-/// Whose representation it is.
+/// A model in a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ModelLabel {
+    /// The standard model.
     Standard,
+    /// The robust model, trained with OTJR.
     Robust,
-    /// Of adversarial training alone.
+    /// The model of PGD adversarial training.
     Adversarial,
-    /// The user's.
+    /// The uploaded model.
     Custom,
-    /// The run's, at its first look and at its last.
+    /// The model of a training run at its first snapshot.
     First,
+    /// The model of a training run at its last snapshot.
     Now,
 }
 
@@ -28,7 +31,7 @@ impl From<Slot> for ModelLabel {
 }
 
 impl ModelLabel {
-    /// In a legend.
+    /// The name in a legend.
     pub fn series_name(self) -> &'static str {
         match self {
             Self::Standard => "standard model",
@@ -40,18 +43,19 @@ impl ModelLabel {
         }
     }
 
-    /// In a sentence.
+    /// The name in a sentence.
     pub fn with_article(self) -> &'static str {
         match self {
             Self::Standard => "the standard model",
             Self::Robust => "the robust model",
             Self::Adversarial => "the PGD-trained model",
             Self::Custom => "your model",
-            Self::First => "the model at first",
-            Self::Now => "the model now",
+            Self::First => "the initial model",
+            Self::Now => "the current model",
         }
     }
 
+    /// The style in charts.
     pub fn tone(self) -> Tone {
         match self {
             Self::Standard | Self::First => Tone::Standard,

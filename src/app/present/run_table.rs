@@ -11,77 +11,84 @@ use crate::{
     train::TrainConfig,
 };
 
-/// The columns of the table.
+/// The columns of the table. The held-out accuracies are those of the last snapshot of a run.
 pub const COLUMNS: [&str; 11] = [
     "Run",
     "Network",
     "Data",
-    "Settings of its own",
+    "Changed settings",
     "Steps",
     "Loss",
-    "Right",
-    "Right under attack",
-    "Judged by",
-    "Judged right (95 % interval)",
-    "Judged right under attack (95 % interval)",
+    "Clean accuracy",
+    "Robust accuracy",
+    "Evaluated with",
+    "Evaluated clean accuracy (95 % interval)",
+    "Evaluated robust accuracy (95 % interval)",
 ];
 
-/// What a run is called: its place among all and its objective.
-pub fn title(place: usize, run: &Run) -> String {
-    format!("{} {}", place + 1, run.config.objective)
+/// Settings that have a column of their own or do not affect the result.
+const OTHER_COLUMNS: [&str; 5] = ["objective", "model", "dataset", "data-dir", "batch"];
+
+/// Stands for a missing value.
+const NONE: &str = "–";
+
+/// The name of a run: its number in the table, from 1, and its objective.
+pub fn title(index: usize, run: &Run) -> String {
+    format!("{} {}", index + 1, run.config.objective)
 }
 
-/// The settings that are not as the page proposes them, but for those that have columns of their own.
+/// The settings that differ from the defaults. Low-end devices have other defaults, so the shorter list is used.
 fn changed_settings(config: &TrainConfig) -> String {
-    let elsewhere = ["objective", "model", "dataset", "data-dir", "batch"];
-    let changed = |usual: TrainConfig| {
-        let all = config.pairs().into_iter().filter(|(key, value)| {
-            !elsewhere.contains(key) && config.objective.uses(key) && usual.get(key).as_ref() != Some(value)
-        });
-        all.map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>()
-    };
-    // Phones are proposed the smaller.
-    let changed = [TrainConfig::demo(), TrainConfig::small()].map(changed).into_iter().min_by_key(Vec::len);
-    changed.filter(|changed| !changed.is_empty()).map_or("–".into(), |changed| changed.join(", "))
-}
-
-/// A row a run, oldest first.
-pub fn rows(training: &Training) -> Vec<[String; COLUMNS.len()]> {
-    let row = |(place, run): (usize, &Run)| {
-        let Run { info, config, .. } = run;
-        let none = || "–".to_owned();
-        let [clean, robust] = match run.points.last() {
-            Some(point) => [percent(point.clean), percent(point.robust)],
-            None => [none(), none()],
-        };
-        let judged = match &run.evaluation {
-            Some((attack, report)) => {
-                let n = report.accuracy.images;
-                let shares = report.accuracy.shares();
-                let [clean, robust] = shares.map(|s| format!("{} ({})", percent(s as f32), interval(s, n)));
-                [format!("{attack}, {n} images"), clean, robust]
+    let changes = [TrainConfig::demo(), TrainConfig::small()].map(|defaults| {
+        let mut changed = Vec::new();
+        for (key, value) in config.pairs() {
+            let is_default = defaults.get(key).as_ref() == Some(&value);
+            if !is_default && !OTHER_COLUMNS.contains(&key) && config.objective.uses(key) {
+                changed.push(format!("{key} {value}"));
             }
-            None => [none(), none(), none()],
-        };
-        let [attack, judged_clean, judged_robust] = judged;
-        [
-            title(place, run),
-            info.architecture.clone(),
-            format!("{}, {} images", config.dataset, info.images),
-            changed_settings(config),
-            format!("{} of {}, {} images each", run.step, info.steps, info.batch),
-            run.records.last().map_or_else(none, |record| short(record.loss)),
-            clean,
-            robust,
-            attack,
-            judged_clean,
-            judged_robust,
-        ]
-    };
-    training.runs().enumerate().map(row).collect()
+        }
+        changed
+    });
+    let shortest = changes.into_iter().min_by_key(Vec::len).unwrap_or_default();
+    if shortest.is_empty() { NONE.into() } else { shortest.join(", ") }
 }
 
-/// The table as text: a line a row, tabs between the cells, as spreadsheets take it.
+/// One row for each run, oldest first.
+pub fn rows(training: &Training) -> Vec<[String; COLUMNS.len()]> {
+    training.runs().enumerate().map(|(index, run)| row(index, run)).collect()
+}
+
+fn row(index: usize, run: &Run) -> [String; COLUMNS.len()] {
+    let Run { info, config, .. } = run;
+    let [clean, robust] = match run.points.last() {
+        Some(point) => [percent(point.clean), percent(point.robust)],
+        None => [NONE, NONE].map(String::from),
+    };
+    let [attack, evaluated_clean, evaluated_robust] = match &run.evaluation {
+        Some((attack, report)) => {
+            let images = report.accuracy.images;
+            let [clean, robust] = report.accuracy.shares();
+            let with_interval = |share: f64| format!("{} ({})", percent(share as f32), interval(share, images));
+            [format!("{attack}, {images} images"), with_interval(clean), with_interval(robust)]
+        }
+        None => [NONE, NONE, NONE].map(String::from),
+    };
+    [
+        title(index, run),
+        info.architecture.clone(),
+        format!("{}, {} images", config.dataset, info.images),
+        changed_settings(config),
+        format!("{} of {}, batch size {}", run.step, info.steps, info.batch),
+        run.records.last().map_or_else(|| NONE.into(), |record| short(record.loss)),
+        clean,
+        robust,
+        attack,
+        evaluated_clean,
+        evaluated_robust,
+    ]
+}
+
+/// The table as tab-separated values, for spreadsheets.
 pub fn to_tsv(training: &Training) -> String {
     let mut text = COLUMNS.join("\t") + "\n";
     for row in rows(training) {
@@ -90,46 +97,54 @@ pub fn to_tsv(training: &Training) -> String {
     text
 }
 
-/// What is being judged.
+/// The run that is being evaluated; empty if none is.
 pub fn evaluation_progress(training: &Training) -> String {
     let Some(evaluation) = &training.run_evaluation else { return String::new() };
     let Some(number) = evaluation.remaining.first() else { return String::new() };
     let run = training.runs().enumerate().find(|(_, run)| run.number == *number);
-    let name = run.map(|(place, run)| title(place, run)).unwrap_or_default();
+    let name = run.map(|(index, run)| title(index, run)).unwrap_or_default();
     let more = match evaluation.remaining.len() - 1 {
         0 => String::new(),
-        n => format!("; {n} more to come"),
+        remaining => format!("; {remaining} more to evaluate"),
     };
     format!("Evaluating run {name}{more}.")
 }
 
-/// The accuracies of all runs over their steps.
+/// The held-out accuracies of all runs over their steps; `None` before the first snapshot.
 pub fn accuracy_chart(training: &Training) -> Option<Chart> {
     let mut marks = Vec::new();
-    for (place, run) in training.runs().enumerate().filter(|(_, run)| !run.points.is_empty()) {
-        let (name, robust) = (title(place, run), percent_points(&run.points, |p| p.robust));
-        let clean = Form::Line(percent_points(&run.points, |p| p.clean));
-        marks.push(Mark::new(&format!("{name}, clean"), Tone::Beside(place), clean));
-        let both = [Form::Line(robust.clone()), Form::Points(robust)];
-        marks.extend(both.map(|form| Mark::new(&name, Tone::Class(place), form)));
+    for (index, run) in training.runs().enumerate().filter(|(_, run)| !run.points.is_empty()) {
+        let name = title(index, run);
+        let clean = percent_points(&run.points, |point| point.clean);
+        let robust = percent_points(&run.points, |point| point.robust);
+        marks.push(Mark::new(&format!("{name}, clean"), Tone::ClassDashed(index), Form::Line(clean)));
+        marks.push(Mark::new(&name, Tone::Class(index), Form::Line(robust.clone())));
+        marks.push(Mark::new(&name, Tone::Class(index), Form::Points(robust)));
     }
-    (!marks.is_empty()).then(|| Chart {
+    if marks.is_empty() {
+        return None;
+    }
+    Some(Chart {
         name: "runs".into(),
-        title: "Held-out images right under attack, run beside run; dashed without attack".into(),
-        words: best_run(training),
+        title: "Robust accuracy of each run on held-out images; clean accuracy dashed".into(),
+        description: most_robust_run(training),
         x: Axis::new("step", "").counts(),
-        y: Axis::new("right", "%").least(0.0, 100.0),
+        y: Axis::new("accuracy", "%").least(0.0, 100.0),
         marks,
         ..Chart::default()
     })
 }
 
-/// Which run is the most robust.
-fn best_run(training: &Training) -> String {
-    let last = training.runs().enumerate().filter_map(|(place, run)| Some((place, run, run.points.last()?.robust)));
-    let best = last.max_by(|a, b| a.2.total_cmp(&b.2));
-    best.map(|(place, run, robust)| {
-        format!("Run {} is the most robust: {} right under attack.", title(place, run), percent(robust))
-    })
-    .unwrap_or_default()
+fn most_robust_run(training: &Training) -> String {
+    let mut best: Option<(String, f32)> = None;
+    for (index, run) in training.runs().enumerate() {
+        let Some(point) = run.points.last() else { continue };
+        if best.as_ref().is_none_or(|(_, robust)| point.robust.total_cmp(robust).is_ge()) {
+            best = Some((title(index, run), point.robust));
+        }
+    }
+    match best {
+        Some((title, robust)) => format!("Run {title} is the most robust: robust accuracy {}.", percent(robust)),
+        None => String::new(),
+    }
 }

@@ -5,42 +5,55 @@ use crate::{
     settings::{Pixels, Setting, Value},
 };
 
-/// The values at which a number's slider stops, as text that the setting takes; none for settings without a range.
+/// Mantissas of the stops of each power of ten.
+const MANTISSAS: [f64; 8] = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 9.0];
+
+/// The smallest power of ten of real-valued settings.
+const MIN_POWER: i32 = -3;
+
+/// The slider stops of a setting, as text that the setting parses; empty if the setting has no range.
 pub fn stops(setting: &Setting, norm: Norm) -> Vec<String> {
     let Some([low, high]) = setting.range else {
         return Vec::new();
     };
     if setting.unit == "pixel" {
-        // Half steps of 8 bit up to 32/255; lengths and sums are larger.
-        let [part, whole] = match norm {
-            Norm::Linf => [0.5, 255.0],
-            Norm::L2 => [8.0, 255.0],
-            Norm::L1 => [0.5, 1.0],
-        };
-        // Divided last: the very number that the fraction is read as, so that it is written as one.
-        return (0..=64).map(|i| Pixels(i as f32 * part / whole).show()).collect();
+        return pixel_stops(norm);
     }
     if high <= 1.0 {
-        return (0..=20).map(|i| format!("{}", low + (high - low) * f64::from(i) / 20.0)).collect();
+        return (0..=20).map(|i| (low + (high - low) * f64::from(i) / 20.0).to_string()).collect();
     }
-    let mut stops: Vec<String> = (low == 0.0).then(|| "0".into()).into_iter().collect();
-    let counted = setting.whole || low > 0.0;
-    for power in if counted { 0 } else { -3 }.. {
-        // Divided rather than multiplied by a fraction: the very number that is written.
-        let unit = 10f64.powi(i32::abs(power));
-        let nice = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 9.0].map(|n: f64| if power < 0 { n / unit } else { n * unit });
-        if nice[0] > high {
+    let mut stops = Vec::new();
+    if low == 0.0 {
+        stops.push("0".to_owned());
+    }
+    let is_integer = setting.whole || low > 0.0;
+    for power in if is_integer { 0 } else { MIN_POWER }.. {
+        // A quotient, unlike a product with 0.001, is the number closest to its decimal notation.
+        let unit = 10f64.powi(power.abs());
+        let values = MANTISSAS.map(|mantissa| if power < 0 { mantissa / unit } else { mantissa * unit });
+        if values[0] > high {
             break;
         }
-        let fits = |n: &f64| (low..=high).contains(n) && (!counted || n.fract() == 0.0);
-        stops.extend(nice.into_iter().filter(fits).map(|n| n.to_string()));
+        let is_valid = |value: &f64| (low..=high).contains(value) && (!is_integer || value.fract() == 0.0);
+        stops.extend(values.into_iter().filter(is_valid).map(|value| value.to_string()));
     }
     stops
 }
 
-/// The stop nearest to a value.
+/// The stops of a radius. L2 and L1 norms are larger than the L-infinity norm.
+fn pixel_stops(norm: Norm) -> Vec<String> {
+    let (step, denominator) = match norm {
+        Norm::Linf => (0.5, 255.0),
+        Norm::L2 => (8.0, 255.0),
+        Norm::L1 => (0.5, 1.0),
+    };
+    // The division comes last, as in the parser of fractions, so that the number is displayed as a fraction.
+    (0..=64).map(|i| Pixels(i as f32 * step / denominator).show()).collect()
+}
+
+/// The index of the stop nearest to a value.
 pub fn nearest(stops: &[String], value: &str) -> usize {
-    let number = |text: &str| Pixels::parse(text).map_or(0.0, |p| p.0);
+    let number = |text: &str| Pixels::parse(text).map_or(0.0, |pixels| pixels.0);
     let distance = |i: &usize| (number(&stops[*i]) - number(value)).abs();
     (0..stops.len()).min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap_or(0)
 }

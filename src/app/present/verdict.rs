@@ -5,78 +5,106 @@ use crate::{
         domain::{format::percent, source::Source},
         state::State,
     },
-    attack::Norm,
+    attack::{AttackConfig, Norm},
     prediction::top,
     settings::Settings,
 };
 
-/// How the attack went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    Waiting,
-    Withstands,
+/// The outcome of the attack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outcome {
+    /// There is no result yet.
+    #[default]
+    Pending,
+    /// The attack failed.
+    Resists,
+    /// The attack succeeded.
     Fooled,
-    /// The model was wrong before any attack.
-    Mistaken,
+    /// The model misclassifies the original image.
+    Misclassified,
 }
 
-/// The sentence above the images, and what it amounts to.
-pub fn verdict(state: &State) -> (Verdict, String) {
+/// The outcome of the attack, and a sentence about it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Verdict {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// One sentence.
+    pub sentence: String,
+}
+
+impl Verdict {
+    fn new(outcome: Outcome, sentence: impl Into<String>) -> Self {
+        Self { outcome, sentence: sentence.into() }
+    }
+}
+
+/// The verdict on the attack in focus.
+pub fn verdict(state: &State) -> Verdict {
     let (Some(model), Some(image)) = (&state.model, &state.image) else {
-        return (Verdict::Waiting, "An image, a classifier, and how little it takes to fool it.".into());
+        return Verdict::new(Outcome::Pending, "An image, a classifier, and how little it takes to fool it.");
     };
-    if state.clean_probabilities.is_empty() || state.clean_probabilities.len() != model.classes.len() {
-        return (Verdict::Waiting, "The model looks at the image.".into());
+    let classes = &model.classes;
+    let clean = &state.clean_probabilities;
+    if clean.is_empty() || clean.len() != classes.len() {
+        return Verdict::new(Outcome::Pending, "The model is classifying the image.");
     }
-    let (who, class) = (subject(state), |c: usize| model.classes[c].as_str());
-    let seen = top(&state.clean_probabilities);
-    // Of a class that the model does not know nothing can be said.
-    let truth = image.label.as_ref().filter(|&label| label != class(seen) && model.classes.contains(label));
-    let though = truth.map(|truth| format!(", though it is {truth}")).unwrap_or_default();
-    let before = format!("{} ({}{though})", class(seen), percent(state.clean_probabilities[seen]));
-    let Some(result) = state.attack.result.as_ref().filter(|r| r.probabilities.len() == model.classes.len()) else {
-        return (Verdict::Waiting, format!("{who} sees {before}."));
+    let subject = subject(state);
+    let original_class = top(clean);
+    // The label is ignored if the model does not have this class.
+    let label = image.label.as_ref().filter(|&label| *label != classes[original_class] && classes.contains(label));
+    let but = label.map(|label| format!(", but the image shows {label}")).unwrap_or_default();
+    let original = format!("{} ({}{but})", classes[original_class], percent(clean[original_class]));
+    let Some(result) = state.attack.result.as_ref().filter(|result| result.probabilities.len() == classes.len()) else {
+        return Verdict::new(Outcome::Pending, format!("{subject} predicts {original}."));
     };
-    let got = top(&result.probabilities);
-    let after = format!("{} ({})", class(got), percent(result.probabilities[got]));
-    let change = change(state);
-    match (result.succeeded, state.attack.target) {
-        // Then an attack that fails proves nothing, and one that succeeds little.
-        (reached, None) if truth.is_some() => {
-            let then = if reached { format!("{change} makes it") } else { format!("under {change} it stays") };
-            (Verdict::Mistaken, format!("{who} is wrong without any attack: it sees {before}; {then} {after}."))
-        }
-        (true, _) if got != seen => {
-            (Verdict::Fooled, format!("{who} is fooled: {before} becomes {after} by {change}."))
-        }
-        (true, _) => (Verdict::Fooled, format!("{who} already sees {before}, the class to reach.")),
-        (false, Some(target)) if target < model.classes.len() && got != seen => (
-            Verdict::Withstands,
-            format!("{who} is not made to see {}: {before} becomes {after} by {change}.", class(target)),
-        ),
-        (false, Some(target)) if target < model.classes.len() => (
-            Verdict::Withstands,
-            format!("{who} is not made to see {}: {before} stays {after} under {change}.", class(target)),
-        ),
-        _ => (Verdict::Withstands, format!("{who} holds: {before} stays {after} under {change}.")),
+    let adversarial_class = top(&result.probabilities);
+    let adversarial = format!("{} ({})", classes[adversarial_class], percent(result.probabilities[adversarial_class]));
+    let perturbation = perturbation(&state.attack.config);
+    let target = state.attack.target;
+
+    if label.is_some() && target.is_none() {
+        let then = if result.succeeded { "changes this to" } else { "does not change the class:" };
+        let sentence = format!(
+            "{subject} is wrong without an attack: it predicts {original}; {perturbation} {then} {adversarial}."
+        );
+        return Verdict::new(Outcome::Misclassified, sentence);
     }
+    if result.succeeded {
+        let sentence = if adversarial_class == original_class {
+            format!("{subject} already predicts {original}, the target class.")
+        } else {
+            format!("{subject} is fooled: {original} becomes {adversarial} with {perturbation}.")
+        };
+        return Verdict::new(Outcome::Fooled, sentence);
+    }
+    let sentence = match target.and_then(|target| classes.get(target)) {
+        Some(target) if adversarial_class != original_class => {
+            format!("{subject} does not predict {target}: {original} becomes {adversarial} with {perturbation}.")
+        }
+        Some(target) => {
+            format!("{subject} does not predict {target}: {original} stays {adversarial} with {perturbation}.")
+        }
+        None => format!("{subject} resists: {original} stays {adversarial} with {perturbation}."),
+    };
+    Verdict::new(Outcome::Resists, sentence)
 }
 
-/// Whose prediction it is.
+/// The model in focus, as the subject of a sentence.
 fn subject(state: &State) -> String {
-    match state.model_in_use {
+    match state.model_source {
         Some(Source::Builtin(model)) => format!("The {} model", model.title().to_lowercase()),
         Some(Source::Uploaded(_)) => "Your model".into(),
         None => "The model".into(),
     }
 }
 
-fn change(state: &State) -> String {
-    let config = &state.attack.config;
+/// The allowed perturbation.
+fn perturbation(config: &AttackConfig) -> String {
     let epsilon = config.get("epsilon").unwrap_or_default();
     match config.norm {
-        Norm::Linf => format!("a change of at most {epsilon} a pixel"),
-        Norm::L2 => format!("a change of length {epsilon} at most"),
-        Norm::L1 => format!("changes that sum to {epsilon} at most"),
+        Norm::Linf => format!("a perturbation of at most {epsilon} per pixel"),
+        Norm::L2 => format!("a perturbation of L2 norm at most {epsilon}"),
+        Norm::L1 => format!("a perturbation of L1 norm at most {epsilon}"),
     }
 }

@@ -13,69 +13,91 @@ use crate::app::{
     state::State,
 };
 
-/// Milliseconds between two copies of a run.
-const KEEP_EVERY: u32 = 20_000;
+/// Milliseconds between two stored copies of a run.
+const AUTO_SAVE_INTERVAL: u32 = 20_000;
 
-/// The state, and who carries out what it decides. Handed to every view.
+/// The state, and the browser resources that effects need.
 #[derive(Clone, Copy)]
 pub struct AppContext {
+    /// The state. Only [`send`](Self::send) changes it.
     pub state: RwSignal<State>,
-    /// How many images are being fetched from addresses.
+    /// Number of images that are being fetched from URLs.
     pub fetching: RwSignal<usize>,
     pub(crate) resources: StoredValue<BrowserResources, LocalStorage>,
 }
 
-/// What is held of the browser.
+/// Handles of the browser, which the state cannot contain.
 #[derive(Default)]
 pub(crate) struct BrowserResources {
+    /// The current worker.
     pub(crate) current: Option<WorkerClient>,
+    /// The worker that is starting.
     pub(crate) starting: Option<WorkerClient>,
-    /// The user's files, by the number that the state knows them by.
+    /// The opened files. Their indices are the file numbers in the state.
     pub(crate) files: Vec<File>,
-    /// The data sets that they brought or had kept: an archive, or the files of a folder.
-    pub(crate) data: Vec<Vec<File>>,
-    /// The last copy of each run, by its number.
+    /// The opened data sets: an archive, or the files of a folder. Their indices are the file numbers in the state.
+    pub(crate) datasets: Vec<Vec<File>>,
+    /// The last copy of each run, by the number of the run.
     pub(crate) copies: BTreeMap<u64, Blob>,
-    /// The numbers of those that are still to be written, with what to say of them and their courses.
-    pub(crate) unwritten: BTreeMap<u64, (String, Vec<u8>)>,
-    /// The user knows that none can be written: once is enough.
+    /// The copies that are not written to the storage yet, by the number of the run.
+    pub(crate) unwritten: BTreeMap<u64, UnwrittenCopy>,
+    /// Whether the user was notified that copies cannot be stored.
     pub(crate) storage_failure_reported: bool,
+    /// The timer of the scheduled attack.
     pub(crate) attack_timer: Option<Timeout>,
 }
 
+/// What is stored beside the copy of a run.
+#[derive(Clone)]
+pub(crate) struct UnwrittenCopy {
+    pub(crate) description: String,
+    pub(crate) history: Vec<u8>,
+}
+
 impl AppContext {
-    /// Begins with what the address says.
+    /// Creates the state from the URL hash and starts the worker.
     pub fn open() -> Self {
-        let (state, first) = State::new(&dom::hash());
+        let (state, effects) = State::new(&dom::hash());
         let resources = StoredValue::new_local(BrowserResources::default());
         let ctx = Self { state: RwSignal::new(state), fetching: RwSignal::new(0), resources };
-        first.into_iter().for_each(|task| ctx.run_effect(task));
+        for effect in effects {
+            ctx.run_effect(effect);
+        }
         spawn_local(async move { ctx.send(Msg::Adapter(gpu::adapter().await)) });
-        if dom::is_weak() {
+        if dom::is_low_end_device() {
             ctx.send(Msg::LowEndDevice);
         }
         spawn_local(ctx.find_saved_items());
-        let keep = move || ctx.dispatch(UserAction::Train(TrainingAction::SaveCopy));
-        Interval::new(KEEP_EVERY, keep).forget();
-        window_event_listener_untyped("visibilitychange", move |_| {
-            if dom::document().hidden() {
-                keep();
-            }
-        });
+        ctx.start_auto_save();
         ctx
     }
 
+    /// Stores a copy of the run at intervals, and when the user leaves the page.
+    fn start_auto_save(self) {
+        let save = move || self.dispatch(UserAction::Train(TrainingAction::SaveCopy));
+        Interval::new(AUTO_SAVE_INTERVAL, save).forget();
+        window_event_listener_untyped("visibilitychange", move |_| {
+            if dom::document().hidden() {
+                save();
+            }
+        });
+    }
+
+    /// Handles an action of the user.
     pub fn dispatch(self, action: UserAction) {
         self.send(Msg::User(action));
     }
 
-    /// Says what could not be done.
+    /// Shows a notice to the user.
     pub fn notify(self, text: String) {
         self.send(Msg::Notify(text));
     }
 
-    pub(crate) fn send(self, input: Msg) {
-        let tasks = self.state.try_update(|state| state.apply(input)).unwrap_or_default();
-        tasks.into_iter().for_each(|task| self.run_effect(task));
+    /// Applies a message to the state and runs the effects.
+    pub(crate) fn send(self, msg: Msg) {
+        let effects = self.state.try_update(|state| state.apply(msg)).unwrap_or_default();
+        for effect in effects {
+            self.run_effect(effect);
+        }
     }
 }

@@ -1,103 +1,130 @@
-//! The attack on the current image, the step of it that is displayed, and the image that was saved from it.
+//! The attack on the current image, the step of it that is displayed, and the image that was exported from it.
 
 use crate::{
-    app::state::State,
+    app::{domain::action::REWIND_STOPS, state::State},
     attack::{AttackConfig, Norm},
     explore::probe::{AttackStep, Probe, ProbeResult},
     protocol::{AttackResult, Slot, Trace},
 };
 
+/// The phase of an attack.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum AttackPhase {
+    /// Nothing to attack yet, or preempted.
     #[default]
     Idle,
-    /// Settings have changed; the attack starts in a moment.
+    /// The settings have changed; the attack starts when the timer fires.
     Scheduled,
+    /// The worker runs the attack.
     Running {
+        /// Number of completed steps.
         done: usize,
+        /// Number of all steps; 0 until it is known.
         total: usize,
     },
+    /// The attack has ended.
     Done {
+        /// Number of steps of all attacks of the suite.
         steps: usize,
+        /// Duration.
         milliseconds: f64,
+        /// Whether the user stopped it early.
         stopped: bool,
     },
 }
 
-/// The attack on the image in view.
+impl AttackPhase {
+    /// Whether the attack has ended and was not stopped early.
+    pub fn is_complete(self) -> bool {
+        matches!(self, Self::Done { stopped: false, .. })
+    }
+}
+
+/// An attack on the current image.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Attack {
-    /// The number of the last one asked for.
+    /// The id of the last attack that was started.
     pub id: u64,
+    /// The phase.
     pub phase: AttackPhase,
-    /// Its settings and target when it began.
+    /// The settings at the start.
     pub config: AttackConfig,
+    /// The target class at the start; `None` for an untargeted attack.
     pub target: Option<usize>,
+    /// The result so far.
     pub result: Option<AttackResult>,
-    /// Which stop of its way is in view; none: its outcome.
+    /// The slider stop whose step is displayed; `None` for the result.
     pub rewound: Option<usize>,
-    /// The way of each of its attacks.
+    /// The trace of each attack of the suite.
     pub traces: Vec<Trace>,
-    /// Why not to trust it.
+    /// Reasons not to trust the result.
     pub flags: Vec<String>,
-    /// What the other models make of the adversarial image, as probabilities; once the attack is over.
+    /// Class probabilities of the adversarial image under each other model, after the attack has ended.
     pub transfer: Vec<(Slot, Vec<f32>)>,
 }
 
-/// The file that was made of the attack last, and what the model sees in it.
+/// The image that was exported last. Its pixels are rounded to bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SavedImage {
+    /// The file name.
     pub name: String,
+    /// Class probabilities of the rounded image.
     pub probabilities: Vec<f32>,
+    /// Whether the rounded image fools the model.
     pub fools: bool,
 }
 
-/// Stops of the control: its way in so many parts, with the outcome at the last.
-pub const STOPS: usize = 20;
-
-/// What stands as the adversarial image: pixels `[3, 32, 32]` in [0,1], and what the model sees there, as probabilities.
+/// The adversarial image that is displayed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DisplayedImage<'a> {
+    /// `[3, 32, 32]` in [0,1].
     pub pixels: &'a [f32],
+    /// Class probabilities.
     pub probabilities: &'a [f32],
 }
 
 impl State {
-    /// Whether there is an attack to rewind.
+    /// Whether the user can step back through the attack.
     pub fn can_rewind(&self) -> bool {
-        matches!(self.attack.phase, AttackPhase::Done { stopped: false, .. }) && self.attack.result.is_some()
+        self.attack.phase.is_complete() && self.attack.result.is_some()
     }
 
-    /// What is known of the way of the attack in view, or why nothing is.
+    /// The recorded steps of the current attack, or the reason why there are none; `None` until the worker answers.
     pub(crate) fn attack_steps(&self) -> Option<Result<&[AttackStep], &str>> {
-        let known =
-            self.cached_answer(self.slot()?, &Probe::AttackSteps).filter(|known| known.attack == self.attack.id)?;
-        Some(match &known.answer {
-            Ok(ProbeResult::AttackSteps(moments)) => Ok(moments),
+        let cached = self.cached_answer(self.slot()?, &Probe::AttackSteps)?;
+        if cached.attack != self.attack.id {
+            return None;
+        }
+        Some(match &cached.answer {
+            Ok(ProbeResult::AttackSteps(steps)) => Ok(steps),
             Ok(_) => Err(""),
-            Err(why) => Err(why),
+            Err(reason) => Err(reason),
         })
     }
 
-    /// The moment in view, if it is not the outcome.
+    /// The step that is displayed; `None` for the result of the attack.
     pub fn displayed_step(&self) -> Option<&AttackStep> {
-        let (stop, moments) = (self.attack.rewound?, self.attack_steps()?.ok()?);
-        moments.get(stop * moments.len().saturating_sub(1) / STOPS)
+        let stop = self.attack.rewound?;
+        let steps = self.attack_steps()?.ok()?;
+        steps.get(stop * steps.len().saturating_sub(1) / REWIND_STOPS)
     }
 
-    /// The adversarial image in view.
+    /// The adversarial image that is displayed.
     pub fn displayed_image(&self) -> Option<DisplayedImage<'_>> {
         let result = self.attack.result.as_ref()?;
         Some(match self.displayed_step() {
-            Some(moment) => DisplayedImage { pixels: &moment.x, probabilities: &moment.probabilities },
+            Some(step) => DisplayedImage { pixels: &step.x, probabilities: &step.probabilities },
             None => DisplayedImage { pixels: &result.pixels, probabilities: &result.probabilities },
         })
     }
 
-    /// How far the image in view has moved, in L-infinity, L2 and L1, pixels in [0,1].
+    /// The L-infinity, L2 and L1 norms of the displayed perturbation, for pixels in [0,1].
     pub fn perturbation_norms(&self) -> Option<[f32; 3]> {
-        let (shown, image) = (self.displayed_image()?, self.image.as_ref()?.to_unit_range());
-        let same = shown.pixels.len() == image.len();
-        same.then(|| [Norm::Linf, Norm::L2, Norm::L1].map(|norm| norm.distance(shown.pixels, &image)))
+        let displayed = self.displayed_image()?;
+        let original = self.image.as_ref()?.to_unit_range();
+        if displayed.pixels.len() != original.len() {
+            return None;
+        }
+        Some([Norm::Linf, Norm::L2, Norm::L1].map(|norm| norm.distance(displayed.pixels, &original)))
     }
 }

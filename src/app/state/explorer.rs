@@ -3,76 +3,106 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    app::state::{State, attack::AttackPhase},
+    app::state::State,
     explore::probe::{Probe, ProbeResult},
     protocol::Slot,
 };
 
-/// An answer, or why there is none.
+/// The answer to a probe.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CachedAnswer {
-    /// The number of the attack that it is about: stale when there is a later one.
+    /// The id of the attack that was analyzed. The answer is stale if there is a later attack.
     pub attack: u64,
+    /// The result, or the reason why there is none.
     pub answer: Result<ProbeResult, String>,
 }
 
-/// What is being asked.
+/// A probe of a model and the attack on it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct PendingProbe {
-    /// Its number.
-    pub(crate) id: u64,
-    pub(crate) key: (Slot, Probe),
-    /// The number of the attack that it is about.
-    pub(crate) attack: u64,
+pub struct ProbeRequest {
+    /// The slot of the model.
+    pub slot: Slot,
+    /// The id of the attack.
+    pub attack: u64,
+    /// The probe.
+    pub probe: Probe,
 }
 
-/// What is known for the views.
+/// The probe that the worker computes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PendingProbe {
+    /// The id of the command.
+    pub(crate) id: u64,
+    /// The probe.
+    pub(crate) request: ProbeRequest,
+}
+
+/// The cached answers, and the pending probe.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExplorerCache {
+    /// The last answer for each slot and probe.
     pub answers: BTreeMap<(Slot, Probe), CachedAnswer>,
     pub(crate) pending: Option<PendingProbe>,
 }
 
 impl ExplorerCache {
-    pub fn busy(&self) -> bool {
+    /// Whether the worker computes a probe.
+    pub fn is_busy(&self) -> bool {
         self.pending.is_some()
     }
 }
 
 impl State {
-    /// The answer about a model, even of an attack before the last one.
+    /// The last answer to a probe of a model. It may be stale.
     pub fn cached_answer(&self, slot: Slot, probe: &Probe) -> Option<&CachedAnswer> {
         self.explorer.answers.get(&(slot, probe.clone()))
     }
 
-    /// What the open view needs to know, and the attack if it is rewound: the place of a model, the number of the attack on
-    /// it, the probe.
-    pub fn probes(&self) -> Vec<(Slot, u64, Probe)> {
-        let over = |phase| matches!(phase, AttackPhase::Done { stopped: false, .. });
-        let attacked: Vec<(Slot, u64)> = self
-            .comparable()
-            .filter(|(.., attack)| over(attack.phase) && attack.result.is_some())
-            .map(|(slot, .., attack)| (slot, attack.id))
-            .collect();
-        let probes = self.permalink.view.map(|view| view.probes(&self.permalink.layer)).unwrap_or_default();
-        // A layer was perhaps chosen in another network.
-        let has = |slot, layer: &String| match self.cached_answer(slot, &Probe::Layers).map(|known| &known.answer) {
-            Some(Ok(ProbeResult::Layers(shifts))) => shifts.iter().any(|shift| shift.name == *layer),
-            _ => false,
-        };
-        // These show the model in focus only.
-        let of_one = |probe: &Probe| matches!(probe, Probe::Transport | Probe::Landscape);
-        let of = |probe: &Probe, slot| match probe {
-            Probe::ChannelMaps(layer) => has(slot, layer),
-            _ => !of_one(probe) || self.slot() == Some(slot),
-        };
-        // The user waits for it with a hand on the slider.
-        let back = attacked.iter().filter(|(slot, _)| self.slot() == Some(*slot) && self.attack.rewound.is_some());
-        let mut all: Vec<_> = back.map(|&(slot, attack)| (slot, attack, Probe::AttackSteps)).collect();
-        for probe in probes {
-            let models = attacked.iter().filter(|(slot, _)| of(&probe, *slot));
-            all.extend(models.map(|&(slot, attack)| (slot, attack, probe.clone())));
+    /// The result of a probe of a model. It may be stale.
+    pub fn cached_result(&self, slot: Slot, probe: &Probe) -> Option<&ProbeResult> {
+        self.cached_answer(slot, probe)?.answer.as_ref().ok()
+    }
+
+    /// The probes that the page needs, the most urgent first: the steps of a rewound attack, then the probes of the open view.
+    /// Models whose attack is not complete are skipped.
+    pub fn required_probes(&self) -> Vec<ProbeRequest> {
+        let mut attacked: Vec<(Slot, u64)> = Vec::new();
+        for results in self.comparable_models() {
+            if results.attack.phase.is_complete() && results.attack.result.is_some() {
+                attacked.push((results.slot, results.attack.id));
+            }
         }
-        all
+        let mut requests = Vec::new();
+        // The user is waiting with a hand on the slider.
+        if self.attack.rewound.is_some() {
+            for &(slot, attack) in &attacked {
+                if self.slot() == Some(slot) {
+                    requests.push(ProbeRequest { slot, attack, probe: Probe::AttackSteps });
+                }
+            }
+        }
+        let Some(view) = self.permalink.view else { return requests };
+        for probe in view.probes(&self.permalink.layer) {
+            for &(slot, attack) in &attacked {
+                if self.applies_to(&probe, slot) {
+                    requests.push(ProbeRequest { slot, attack, probe: probe.clone() });
+                }
+            }
+        }
+        requests
+    }
+
+    /// Whether a view needs the probe of the model in a slot.
+    fn applies_to(&self, probe: &Probe, slot: Slot) -> bool {
+        match probe {
+            // The layer may have been selected in another network.
+            Probe::ChannelMaps(layer) => match self.cached_result(slot, &Probe::Layers) {
+                Some(ProbeResult::Layers(shifts)) => shifts.iter().any(|shift| shift.name == *layer),
+                _ => false,
+            },
+            // Only the model in focus is shown.
+            Probe::Transport | Probe::Landscape => self.slot() == Some(slot),
+            _ => true,
+        }
     }
 }

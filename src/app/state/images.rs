@@ -2,18 +2,20 @@
 
 use crate::{app::domain::source::Source, data::crop::Crop};
 
-/// An image of the user's.
+/// An uploaded image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UserImage {
-    /// The n-th file that they brought.
+    /// The file number.
     pub file: usize,
+    /// The file name.
     pub name: String,
-    /// The square that they chose of it.
+    /// The crop that the user chose; `None` for the centered one.
     pub crop: Option<Crop>,
 }
 
 impl UserImage {
-    pub fn source(&self) -> Option<Source<u64>> {
-        Some(Source::Uploaded(self.file))
+    /// Whether the image comes from this source.
+    pub fn is_from(&self, source: Option<Source<u64>>) -> bool {
+        source == Some(Source::Uploaded(self.file))
     }
 }

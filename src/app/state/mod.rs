@@ -22,7 +22,7 @@ use crate::{
             backend::Backend,
             backend_check::BackendCheck,
             batch::BatchAttack,
-            comparison::Comparison,
+            comparison::{ComparedModel, Comparison},
             crop::CropState,
             explorer::ExplorerCache,
             images::UserImage,
@@ -34,106 +34,144 @@ use crate::{
     protocol::{ImageInfo, ModelInfo, Slot},
 };
 
+/// The state of the page.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
+    /// The part of the state that the URL hash contains.
     pub permalink: Permalink,
+    /// The workers.
     pub backend: Backend,
     /// The model in focus.
     pub model: Option<ModelInfo>,
+    /// The source of the model in focus.
+    pub model_source: Option<Source<BuiltinModel>>,
+    /// The model that was requested last. It is loading if it differs from `model_source`.
+    pub requested_model: Option<Source<BuiltinModel>>,
+    /// The current image.
     pub image: Option<ImageInfo>,
-    /// Which square of its file the image is, if it is a square of one.
+    /// The source of the current image.
+    pub image_source: Option<Source<u64>>,
+    /// The image that was requested last. It is loading if it differs from `image_source`.
+    pub requested_image: Option<Source<u64>>,
+    /// The crop of the current image; `None` if the file already has the input size of the models.
     pub crop: Option<CropState>,
-    /// The user's images, in the order in which they came.
+    /// The uploaded images, oldest first.
     pub uploads: Vec<UserImage>,
-    /// Probabilities of the clean image; empty until it is classified.
+    /// The file number of the last uploaded model that was loaded.
+    pub uploaded_model: Option<usize>,
+    /// The file number of the last uploaded image that was loaded.
+    pub(crate) uploaded_image: Option<usize>,
+    /// Class probabilities of the original image under the model in focus; empty until it is classified.
     pub clean_probabilities: Vec<f32>,
+    /// The attack on the current image and the model in focus.
     pub attack: Attack,
+    /// Whether a longer job preempted the attack, which is run again afterwards.
+    pub(crate) attack_preempted: bool,
     /// The other models.
     pub comparison: Comparison,
-    /// What is known for the views.
+    /// Cached answers for the explorer.
     pub explorer: ExplorerCache,
+    /// The image that was exported last.
     pub saved_image: Option<SavedImage>,
-    /// None until it is asked for.
+    /// The last attack on a batch of images.
     pub batch: Option<BatchAttack>,
+    /// The training section.
     pub training: Training,
+    /// The check of the backend against a fixture.
     pub backend_check: Option<BackendCheck>,
+    /// The notices that the user has not dismissed, oldest first.
     pub notices: Vec<Notice>,
-    /// What is in use; and what was asked for last, which is on its way if it differs.
-    pub model_in_use: Option<Source<BuiltinModel>>,
-    pub model_wanted: Option<Source<BuiltinModel>>,
-    /// The last model file of the user's that was taken, and the last image.
-    pub uploaded_model: Option<usize>,
-    pub(crate) uploaded_image: Option<usize>,
-    /// What to go back to if nothing of the world that was entered can be had: the model, the shipped one of its world, and
-    /// the sample.
-    pub(crate) left: Option<(Source<BuiltinModel>, BuiltinModel, u64)>,
-    pub image_in_use: Option<Source<u64>>,
-    pub image_wanted: Option<Source<u64>>,
     pub(crate) last_notice_id: usize,
-    /// Something long took the worker from the attack on the image, which is made anew after it.
-    pub(crate) attack_preempted: bool,
-    /// The number of the last attack or evaluation.
+    /// The selection to restore if no model of the new image domain can be loaded.
+    pub(crate) previous_domain: Option<PreviousDomain>,
+    /// The id of the last attack, evaluation, probe or training command.
     pub(crate) last_id: u64,
 }
 
+/// The selection before the image domain changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PreviousDomain {
+    pub(crate) model_source: Source<BuiltinModel>,
+    /// The built-in model of the permalink.
+    pub(crate) builtin_model: BuiltinModel,
+    pub(crate) sample: u64,
+}
+
+/// A model with its results for the current image.
+#[derive(Clone, Copy, Debug)]
+pub struct ModelResults<'a> {
+    /// The slot of the model.
+    pub slot: Slot,
+    /// The model.
+    pub model: &'a ModelInfo,
+    /// Class probabilities of the original image; empty until it is classified.
+    pub clean_probabilities: &'a [f32],
+    /// The attack on the model.
+    pub attack: &'a Attack,
+}
+
 impl State {
+    /// The URL hash of the current state.
     pub fn hash(&self) -> String {
         self.hash_of(&self.permalink)
     }
 
-    /// The address of what is in view, without the tour that led there.
+    /// The URL hash of the current state without the step of the tour.
     pub fn hash_without_tour(&self) -> String {
         self.hash_of(&Permalink { tour: None, ..self.permalink.clone() })
     }
 
-    fn hash_of(&self, link: &Permalink) -> String {
-        let uploaded_model = matches!(self.model_in_use, Some(Source::Uploaded(_)));
-        link.hash(uploaded_model, matches!(self.image_in_use, Some(Source::Uploaded(_))))
+    fn hash_of(&self, permalink: &Permalink) -> String {
+        let has_uploaded_model = matches!(self.model_source, Some(Source::Uploaded(_)));
+        let has_uploaded_image = matches!(self.image_source, Some(Source::Uploaded(_)));
+        permalink.hash(has_uploaded_model, has_uploaded_image)
     }
 
-    /// Whether an attack runs or is about to.
-    pub fn busy(&self) -> bool {
+    /// Whether an attack on the model in focus runs or is scheduled.
+    pub fn is_attacking(&self) -> bool {
         matches!(self.attack.phase, AttackPhase::Scheduled | AttackPhase::Running { .. })
     }
 
-    /// The place of the model in focus.
+    /// The slot of the model in focus.
     pub fn slot(&self) -> Option<Slot> {
-        self.model_in_use.map(Source::slot)
+        self.model_source.map(Source::slot)
     }
 
-    /// The file's name of the model in a place.
-    pub fn name_of(&self, slot: Slot) -> Option<&str> {
-        let side = || self.comparison.loaded.get(&slot).map(|side| &side.model);
-        let model = if self.slot() == Some(slot) { self.model.as_ref() } else { side() };
-        model.map(|model| model.name.as_str())
+    /// The file name of the model in a slot.
+    pub fn model_name(&self, slot: Slot) -> Option<&str> {
+        if self.slot() == Some(slot) {
+            return self.model.as_ref().map(|model| model.name.as_str());
+        }
+        self.comparison.loaded.get(&slot).map(|compared| compared.model.name.as_str())
     }
 
-    /// The models that the page has or can have.
-    pub fn known_models(&self) -> impl Iterator<Item = Source<BuiltinModel>> + use<> {
-        BuiltinModel::all(self.permalink.model.domain)
-            .map(Source::Builtin)
-            .chain(self.uploaded_model.map(Source::Uploaded))
+    /// The models that the user can focus on: the built-in models of the image domain, and the uploaded model.
+    pub fn available_models(&self) -> impl Iterator<Item = Source<BuiltinModel>> + use<> {
+        let builtin = BuiltinModel::all(self.permalink.model.domain).map(Source::Builtin);
+        builtin.chain(self.uploaded_model.map(Source::Uploaded))
     }
 
-    /// The models that can be compared: what is in focus, and what knows the same classes.
-    pub fn comparable(&self) -> impl Iterator<Item = (Slot, &ModelInfo, &[f32], &Attack)> {
-        let focus = self.slot().zip(self.model.as_ref());
-        let classes = self.model.as_ref().map(|m| &m.classes);
-        let beside = self.comparison.loaded.iter().filter(move |(_, side)| Some(&side.model.classes) == classes);
-        let focus = focus.map(|(slot, model)| (slot, model, &self.clean_probabilities[..], &self.attack));
-        let mut all: Vec<_> =
-            focus.into_iter().chain(beside.map(|(slot, s)| (*slot, &s.model, &s.clean[..], &s.attack))).collect();
-        all.sort_by_key(|(slot, ..)| *slot);
-        all.into_iter()
+    /// The loaded models with the same classes as the model in focus, including that model, in the order of their slots.
+    pub fn comparable_models(&self) -> Vec<ModelResults<'_>> {
+        let (Some(slot), Some(model)) = (self.slot(), &self.model) else { return Vec::new() };
+        let clean_probabilities = &self.clean_probabilities;
+        let mut results = vec![ModelResults { slot, model, clean_probabilities, attack: &self.attack }];
+        for (&slot, ComparedModel { model: other, clean_probabilities, attack }) in &self.comparison.loaded {
+            if other.classes == model.classes {
+                results.push(ModelResults { slot, model: other, clean_probabilities, attack });
+            }
+        }
+        results.sort_by_key(|results| results.slot);
+        results
     }
 
-    /// Whether the worker does something other than training, or is about to.
-    pub(crate) fn computes_otherwise(&mut self) -> bool {
-        self.busy()
-            || self.explorer.busy()
-            || self.comparison.running().is_some()
+    /// Whether the worker is busy with something other than training, or about to be.
+    pub(crate) fn has_foreground_job(&self) -> bool {
+        self.is_attacking()
+            || self.explorer.is_busy()
+            || self.comparison.is_attacking()
             || self.comparison.fetching.is_some()
-            || self.batch.as_ref().is_some_and(|many| many.running)
+            || self.batch.as_ref().is_some_and(|batch| batch.running)
             || self.training.is_preparing()
             || self.training.loading_dataset.is_some()
             || self.training.run_evaluation.is_some()

@@ -1,40 +1,54 @@
-//! Starts, preempts and resumes the attack on the current image.
+//! Starts, preempts and resumes the attack on the current image, and handles its events.
+
+use std::mem;
 
 use crate::{
     app::{
         domain::effect::Effect,
         state::{State, attack::AttackPhase},
     },
-    protocol::Command,
+    protocol::{AttackResult, Command, Trace, Transfer},
     settings::Settings,
 };
 
+/// Delay in milliseconds between a change and the attack. While a slider moves, no attack starts.
+pub(crate) const ATTACK_DELAY: u32 = 40;
+
+/// The results of an attack that has ended.
+pub(crate) struct CompletedAttack {
+    pub(crate) id: u64,
+    pub(crate) stopped: bool,
+    pub(crate) milliseconds: f64,
+    pub(crate) result: AttackResult,
+    pub(crate) traces: Vec<Trace>,
+    pub(crate) flags: Vec<String>,
+    pub(crate) transfer: Vec<Transfer>,
+}
+
 impl State {
-    /// Something long takes the worker from the attack on the image, if there is one, whose outcome is then unknown.
+    /// Discards the active attack, because a longer job needs the worker. Returns whether there was one.
     pub(crate) fn preempt_attack(&mut self) -> bool {
-        let busy = self.busy();
-        if busy {
-            self.forget_attack();
-            self.attack.phase = AttackPhase::Idle;
-            self.attack_preempted = true;
+        if !self.is_attacking() {
+            return false;
         }
-        busy
+        self.reset_attack();
+        self.attack.phase = AttackPhase::Idle;
+        self.attack_preempted = true;
+        true
     }
 
-    /// What took the worker from the attack on the image is over.
+    /// Runs a preempted attack again, or else the next background job.
     pub(crate) fn resume_preempted_attack(&mut self) -> Vec<Effect> {
-        let over = self.busy() || matches!(self.attack.phase, AttackPhase::Done { stopped: false, .. });
-        if std::mem::take(&mut self.attack_preempted) && !over { self.schedule_attack(0) } else { self.schedule_next() }
-    }
-
-    /// The worker that attacked many images is gone.
-    pub(crate) fn abort_batch(&mut self) {
-        if let Some(many) = self.batch.as_mut().filter(|many| many.running) {
-            (many.running, many.stopped) = (false, true);
+        let was_preempted = mem::take(&mut self.attack_preempted);
+        if was_preempted && !self.is_attacking() && !self.attack.phase.is_complete() {
+            self.schedule_attack(0)
+        } else {
+            self.schedule_next()
         }
     }
 
-    pub(crate) fn forget_attack(&mut self) {
+    /// Removes the results of the attack.
+    pub(crate) fn reset_attack(&mut self) {
         self.attack.result = None;
         self.attack.rewound = None;
         self.saved_image = None;
@@ -43,15 +57,16 @@ impl State {
         self.attack.transfer.clear();
     }
 
-    /// Attacks in a moment, if there is something to attack.
-    pub(crate) fn schedule_attack(&mut self, pause: u32) -> Vec<Effect> {
+    /// Starts the attack after a delay in milliseconds, if there is a classified image.
+    pub(crate) fn schedule_attack(&mut self, delay: u32) -> Vec<Effect> {
         if self.clean_probabilities.is_empty() || self.backend.current.is_none() {
             return Vec::new();
         }
         self.attack.phase = AttackPhase::Scheduled;
-        vec![Effect::StartAttackTimer(pause)]
+        vec![Effect::StartAttackTimer(delay)]
     }
 
+    /// Starts the scheduled attack.
     pub(crate) fn start_attack(&mut self) -> Vec<Effect> {
         if self.attack.phase != AttackPhase::Scheduled || self.backend.current.is_none() {
             return Vec::new();
@@ -62,8 +77,7 @@ impl State {
         };
         self.commit_crop();
         self.cancel_probe();
-        self.last_id += 1;
-        self.attack.id = self.last_id;
+        self.attack.id = self.next_id();
         self.attack.config = self.permalink.attack.clone();
         self.attack.target = self.permalink.target;
         self.attack.flags.clear();
@@ -72,5 +86,35 @@ impl State {
         self.attack.phase = AttackPhase::Running { done: 0, total: 0 };
         let settings = self.attack.config.to_pairs();
         vec![Effect::Send(Command::Attack { id: self.attack.id, slot, settings, target: self.attack.target })]
+    }
+
+    /// Updates the attack in focus.
+    pub(crate) fn on_attack_progress(&mut self, phase: AttackPhase, result: AttackResult, traces: Vec<Trace>) {
+        // If the settings have changed since, the next attack is already scheduled.
+        if self.attack.phase != AttackPhase::Scheduled {
+            self.attack.phase = phase;
+        }
+        (self.attack.result, self.attack.traces) = (Some(result), traces);
+    }
+
+    /// Stores the results of an attack, which may be on another model.
+    pub(crate) fn on_attack_done(&mut self, completed: CompletedAttack) -> Vec<Effect> {
+        let CompletedAttack { id, stopped, milliseconds, result, traces, flags, transfer } = completed;
+        let attack = if id == self.attack.id { Some(&mut self.attack) } else { self.comparison.attack_mut(id) };
+        if let Some(attack) = attack {
+            if attack.phase != AttackPhase::Scheduled {
+                let steps = traces.iter().map(|trace| trace.steps).sum();
+                attack.phase = AttackPhase::Done { steps, milliseconds, stopped };
+            }
+            (attack.result, attack.traces) = (Some(result), traces);
+            (attack.flags, attack.transfer) = (flags, Vec::new());
+        }
+        for Transfer { source, evaluated_on, probabilities } in transfer {
+            if let Some(attack) = self.attack_on(source) {
+                attack.transfer.retain(|(slot, _)| *slot != evaluated_on);
+                attack.transfer.push((evaluated_on, probabilities));
+            }
+        }
+        self.schedule_next()
     }
 }

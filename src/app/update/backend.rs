@@ -11,36 +11,42 @@ use crate::{
     protocol::Event,
 };
 
-/// A worker that dies more often than this is not started again.
-pub const RESTARTS: u32 = 3;
+/// Number of crashes after which a worker is not started again.
+pub const MAX_RESTARTS: u32 = 3;
 
 impl State {
+    /// Starts a worker unless it is the current one or already starting. Another worker that is starting is dropped.
     pub(crate) fn start_worker(&mut self, kind: BackendKind) -> Vec<Effect> {
-        let current = self.backend.current.as_ref().map(|(kind, _)| *kind);
-        let discard = self
-            .backend
-            .starting
-            .take_if(|coming| *coming != kind || current == Some(kind))
-            .map(|_| Effect::DropStartingWorker);
-        let mut tasks = Vec::new();
-        let start = current != Some(kind) && self.backend.starting != Some(kind);
-        if start {
-            // While it starts: it takes the run up from the copy.
-            tasks = self.save_run();
+        let is_current = self.backend.current.as_ref().is_some_and(|(current, _)| *current == kind);
+        let dropped = self.backend.starting.take_if(|starting| *starting != kind || is_current);
+        let is_needed = !is_current && self.backend.starting != Some(kind);
+        let mut effects = Vec::new();
+        if is_needed {
+            // The new worker resumes the run from this copy.
+            effects.extend(self.save_run());
             self.backend.starting = Some(kind);
         }
-        tasks.extend(discard);
-        tasks.extend(start.then_some(Effect::StartWorker(kind)));
-        tasks
+        if dropped.is_some() {
+            effects.push(Effect::DropStartingWorker);
+        }
+        if is_needed {
+            effects.push(Effect::StartWorker(kind));
+        }
+        effects
     }
 
-    /// A real GPU takes over from the CPU, once that is at work: something is to be seen meanwhile.
+    fn has_real_gpu(&self) -> bool {
+        self.backend.adapter.as_ref().is_some_and(GpuAdapter::is_real)
+    }
+
+    /// Switches to a hardware GPU once the CPU worker is ready, so that the first result is not delayed.
     pub(crate) fn prefer_gpu(&mut self) -> Vec<Effect> {
-        let real = self.backend.adapter.as_ref().is_some_and(GpuAdapter::is_real) && self.backend.gpu_failure.is_none();
-        let wanted = real && self.permalink.backend == BackendPreference::Auto && self.backend.current.is_some();
-        if wanted { self.start_worker(BackendKind::Gpu) } else { Vec::new() }
+        let is_usable = self.has_real_gpu() && self.backend.gpu_failure.is_none();
+        let is_wanted = self.permalink.backend == BackendPreference::Auto && self.backend.current.is_some();
+        if is_usable && is_wanted { self.start_worker(BackendKind::Gpu) } else { Vec::new() }
     }
 
+    /// Activates the worker once its device is ready. It starts without models, images and data.
     pub(crate) fn on_starting_worker_event(&mut self, kind: BackendKind, event: Event) -> Vec<Effect> {
         match event {
             Event::DeviceReady { name, .. } => {
@@ -49,60 +55,57 @@ impl State {
                 self.abort_batch();
                 self.comparison.reset();
                 self.cancel_probe();
-                let mut tasks = vec![Effect::ActivateWorker];
-                tasks.extend(self.load_reference());
-                tasks.extend(self.load_image());
-                tasks.extend(self.load_model());
-                tasks.extend(self.load_fixture());
-                tasks.extend(self.restore_training());
-                tasks.extend(self.prefer_gpu());
-                tasks
+                let mut effects = vec![Effect::ActivateWorker];
+                effects.extend(self.load_reference_images());
+                effects.extend(self.load_image());
+                effects.extend(self.load_model());
+                effects.extend(self.load_fixture());
+                effects.extend(self.restore_training());
+                effects.extend(self.prefer_gpu());
+                effects
             }
-            Event::Failed { message: text, .. } => self.on_worker_crashed(kind, &text),
+            Event::Failed { message, .. } => self.on_worker_crashed(kind, &message),
             _ => Vec::new(),
         }
     }
 
-    /// A worker is gone. A GPU that fails to start is given up; what worked once is tried again.
-    pub(crate) fn on_worker_crashed(&mut self, kind: BackendKind, why: &str) -> Vec<Effect> {
-        let was_coming = self.backend.starting.take_if(|coming| *coming == kind).is_some();
-        let mut tasks = Vec::new();
-        if was_coming {
-            tasks.push(Effect::DropStartingWorker);
+    /// Restarts a worker that crashed. WebGPU is given up if it crashes while starting.
+    pub(crate) fn on_worker_crashed(&mut self, kind: BackendKind, reason: &str) -> Vec<Effect> {
+        let was_starting = self.backend.starting.take_if(|starting| *starting == kind).is_some();
+        let mut effects = Vec::new();
+        if was_starting {
+            effects.push(Effect::DropStartingWorker);
         } else {
-            tasks.push(Effect::StopWorker);
-            self.backend.current = None;
-            self.attack.phase = AttackPhase::Idle;
-            self.comparison.reset();
-            self.cancel_probe();
-            self.abort_batch();
-            self.training_crashed();
-            // Whatever was on its way may have been the cause.
-            self.backend_check = None;
-            self.model_wanted = self.model_in_use.or(self.model_wanted);
-            self.image_wanted = self.image_in_use.or(self.image_wanted);
+            effects.push(Effect::StopWorker);
+            self.reset_after_crash();
         }
         self.backend.crashes += 1;
         self.backend.cpu_crashed |= kind == BackendKind::Cpu;
-        let next = match kind {
-            BackendKind::Gpu if was_coming || self.backend.crashes > RESTARTS => {
-                self.backend.gpu_failure = Some(why.to_owned());
-                self.notice(format!("WebGPU failed ({why}). The CPU goes on."));
-                Some(BackendKind::Cpu)
-            }
-            _ if self.backend.crashes > RESTARTS => {
-                self.notice(format!("The computation failed again ({why}). Reload the page to try once more."));
-                None
-            }
-            _ => {
-                self.notice(format!(
-                    "The computation failed ({why}). It was started again with the same model and image."
-                ));
-                Some(kind)
-            }
-        };
-        tasks.extend(next.into_iter().flat_map(|kind| self.start_worker(kind)));
-        tasks
+        let crashed_too_often = self.backend.crashes > MAX_RESTARTS;
+        if kind == BackendKind::Gpu && (was_starting || crashed_too_often) {
+            self.backend.gpu_failure = Some(reason.to_owned());
+            self.notify(format!("WebGPU failed ({reason}). The page continues on the CPU."));
+            effects.extend(self.start_worker(BackendKind::Cpu));
+        } else if crashed_too_often {
+            self.notify(format!("The computation failed again ({reason}). Reload the page to try again."));
+        } else {
+            self.notify(format!("The computation failed ({reason}). It was restarted with the same model and image."));
+            effects.extend(self.start_worker(kind));
+        }
+        effects
+    }
+
+    /// Resets everything that the current worker held. What was loading may have caused the crash, so it is not tried again.
+    fn reset_after_crash(&mut self) {
+        self.backend.current = None;
+        self.attack.phase = AttackPhase::Idle;
+        self.comparison.reset();
+        self.cancel_probe();
+        self.abort_batch();
+        self.on_training_worker_crashed();
+        self.backend_check = None;
+        self.requested_model = self.model_source.or(self.requested_model);
+        self.requested_image = self.image_source.or(self.requested_image);
     }
 
     /// Replaces a worker whose threads did not start in time by one without threads.
@@ -111,7 +114,7 @@ impl State {
             return Vec::new();
         }
         self.backend.cpu_crashed = true;
-        self.notice(
+        self.notify(
             "The threads of the computation did not start in time. It continues with one thread, which is slower. \
              Reload the page to try again with more."
                 .into(),
@@ -121,17 +124,15 @@ impl State {
         effects
     }
 
-    /// Takes the user's word on who shall compute.
-    pub(crate) fn set_backend_preference(&mut self, wish: BackendPreference) -> Vec<Effect> {
-        self.permalink.backend = wish;
+    /// Applies the user's choice of the backend.
+    pub(crate) fn set_backend_preference(&mut self, preference: BackendPreference) -> Vec<Effect> {
+        self.permalink.backend = preference;
         (self.backend.crashes, self.backend.cpu_crashed) = (0, false);
         self.backend.gpu_failure = None;
-        match wish {
+        match preference {
             BackendPreference::Cpu => self.start_worker(BackendKind::Cpu),
             BackendPreference::Gpu => self.start_worker(BackendKind::Gpu),
-            BackendPreference::Auto if self.backend.adapter.as_ref().is_some_and(GpuAdapter::is_real) => {
-                self.start_worker(BackendKind::Gpu)
-            }
+            BackendPreference::Auto if self.has_real_gpu() => self.start_worker(BackendKind::Gpu),
             BackendPreference::Auto => self.start_worker(BackendKind::Cpu),
         }
     }

@@ -1,60 +1,59 @@
 //! Switches the focus between the loaded models and keeps their attacks.
 
+use std::mem;
+
 use crate::{
     app::{
         domain::{builtin_model::BuiltinModel, effect::Effect, source::Source},
-        state::{
-            State,
-            attack::{Attack, AttackPhase},
-            comparison::ComparedModel,
-        },
+        state::{State, attack::Attack, comparison::ComparedModel},
     },
     protocol::Slot,
 };
 
 impl State {
-    /// The attack under the model in a place.
-    pub(crate) fn attack_under(&mut self, slot: Slot) -> Option<&mut Attack> {
+    /// The attack on the model in a slot.
+    pub(crate) fn attack_on(&mut self, slot: Slot) -> Option<&mut Attack> {
         if self.slot() == Some(slot) {
             return Some(&mut self.attack);
         }
-        self.comparison.loaded.get_mut(&slot).map(|side| &mut side.attack)
+        self.comparison.loaded.get_mut(&slot).map(|compared| &mut compared.attack)
     }
 
-    /// There is another model in a place: what the one before made of adversarial images says nothing about it.
-    pub(crate) fn forget_transfers(&mut self, slot: Slot) {
-        let sides = self.comparison.loaded.values_mut().map(|side| &mut side.attack);
-        for attack in sides.chain([&mut self.attack]) {
-            attack.transfer.retain(|(judge, _)| *judge != slot);
+    /// Removes the predictions of the previous model of a slot for adversarial images of other models.
+    pub(crate) fn remove_transfers_to(&mut self, slot: Slot) {
+        for attack in self.comparison.attacks_mut().chain([&mut self.attack]) {
+            attack.transfer.retain(|(evaluated_on, _)| *evaluated_on != slot);
         }
     }
 
-    /// Puts the model in focus aside, where it keeps its attack, and takes the one at `source` if it is loaded.
+    /// Moves the model in focus and its results to the comparison, and focuses on the model of `source` if it is loaded.
     pub(crate) fn swap_focus(&mut self, source: Source<BuiltinModel>) {
-        let taken = self.comparison.loaded.remove(&source.slot());
+        let next = self.comparison.loaded.remove(&source.slot());
         if let (Some(slot), Some(model)) = (self.slot(), self.model.take()) {
-            let (clean, attack) = (std::mem::take(&mut self.clean_probabilities), std::mem::take(&mut self.attack));
+            let clean_probabilities = mem::take(&mut self.clean_probabilities);
+            let attack = mem::take(&mut self.attack);
             if slot != source.slot() {
-                self.comparison.loaded.insert(slot, ComparedModel { model, clean, attack });
+                self.comparison.loaded.insert(slot, ComparedModel { model, clean_probabilities, attack });
             }
         }
-        self.model_in_use = None;
-        if let Some(ComparedModel { model, clean, attack }) = taken {
-            (self.model, self.clean_probabilities, self.attack) = (Some(model), clean, attack);
-            self.model_in_use = Some(source);
+        self.model_source = None;
+        if let Some(ComparedModel { model, clean_probabilities, attack }) = next {
+            (self.model, self.model_source) = (Some(model), Some(source));
+            (self.clean_probabilities, self.attack) = (clean_probabilities, attack);
         }
     }
 
-    /// Turns to another model: at once if it is loaded, else when it is.
+    /// Focuses on a model. If it is not loaded, it is loaded first.
     pub(crate) fn focus(&mut self, source: Source<BuiltinModel>) -> Vec<Effect> {
-        if self.model_in_use == Some(source) || !self.comparison.loaded.contains_key(&source.slot()) {
+        if self.model_source == Some(source) || !self.comparison.loaded.contains_key(&source.slot()) {
             return self.load_model();
         }
         self.swap_focus(source);
-        let classes = self.model.as_ref().map_or(0, |m| m.classes.len());
+        let classes = self.model.as_ref().map_or(0, |model| model.classes.len());
         self.permalink.target = self.permalink.target.filter(|&class| class < classes);
-        let attacked = matches!(self.attack.phase, AttackPhase::Done { stopped: false, .. })
-            && (&self.attack.config, self.attack.target) == (&self.permalink.attack, self.permalink.target);
-        if attacked { self.schedule_next() } else { self.schedule_attack(0) }
+        let is_attacked = self.attack.phase.is_complete()
+            && self.attack.config == self.permalink.attack
+            && self.attack.target == self.permalink.target;
+        if is_attacked { self.schedule_next() } else { self.schedule_attack(0) }
     }
 }

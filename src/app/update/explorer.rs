@@ -5,62 +5,64 @@ use crate::{
         domain::effect::Effect,
         state::{
             State,
-            explorer::{CachedAnswer, PendingProbe},
+            explorer::{CachedAnswer, PendingProbe, ProbeRequest},
         },
     },
-    explore::probe::{Probe, ProbeResult},
-    protocol::{Command, Slot},
+    explore::probe::ProbeResult,
+    protocol::Command,
 };
 
 impl State {
-    /// The next probe that the open view needs answered, if every attack that it compares is over.
+    /// Sends the most urgent probe whose answer is missing or stale.
     pub(crate) fn send_next_probe(&mut self) -> Vec<Effect> {
-        if self.explorer.busy() {
+        if self.explorer.is_busy() {
             return Vec::new();
         }
-        let due = |(slot, attack, probe): &(Slot, u64, Probe)| {
-            self.cached_answer(*slot, probe).is_none_or(|known| known.attack != *attack)
+        let is_missing = |request: &ProbeRequest| {
+            let cached = self.cached_answer(request.slot, &request.probe);
+            cached.is_none_or(|cached| cached.attack != request.attack)
         };
-        let Some((slot, attack, probe)) = self.probes().into_iter().find(due) else {
+        let Some(request) = self.required_probes().into_iter().find(is_missing) else {
             return Vec::new();
         };
-        self.last_id += 1;
-        self.explorer.pending = Some(PendingProbe { id: self.last_id, key: (slot, probe.clone()), attack });
-        vec![Effect::Send(Command::Explore { id: self.last_id, slot, probe })]
+        let id = self.next_id();
+        let (slot, probe) = (request.slot, request.probe.clone());
+        self.explorer.pending = Some(PendingProbe { id, request });
+        vec![Effect::Send(Command::Explore { id, slot, probe })]
     }
 
-    /// Takes an answer, or the first part of one.
-    pub(crate) fn on_probe_result(
+    /// Stores a result. It is partial unless the probe is finished.
+    pub(crate) fn on_probe_progress(
         &mut self,
         id: u64,
-        answer: Result<Box<ProbeResult>, String>,
-        over: bool,
+        result: Result<Box<ProbeResult>, String>,
+        finished: bool,
     ) -> Vec<Effect> {
-        let Some(PendingProbe { key, attack, .. }) = self.explorer.pending.clone().filter(|asked| asked.id == id)
-        else {
+        let Some(pending) = self.explorer.pending.as_ref().filter(|pending| pending.id == id) else {
             return Vec::new();
         };
-        if over {
+        let ProbeRequest { slot, attack, probe } = pending.request.clone();
+        if finished {
             self.explorer.pending = None;
         }
-        self.explorer.answers.insert(key, CachedAnswer { attack, answer: answer.map(|answer| *answer) });
+        let answer = result.map(|result| *result);
+        self.explorer.answers.insert((slot, probe), CachedAnswer { attack, answer });
         self.schedule_next()
     }
 
-    /// What was asked was given up for something that is done by now: it may be asked again.
+    /// A job with priority cancelled the probe. It is sent again if it is still needed.
     pub(crate) fn on_probe_cancelled(&mut self, id: u64) -> Vec<Effect> {
-        if self.explorer.pending.as_ref().is_some_and(|asked| asked.id == id) {
+        if self.explorer.pending.as_ref().is_some_and(|pending| pending.id == id) {
             self.cancel_probe();
         }
         self.schedule_next()
     }
 
-    /// What was asked will not be answered to the end: the worker has something else to do, or is gone.
+    /// Forgets the pending probe and its partial result, because the worker will not finish it.
     pub(crate) fn cancel_probe(&mut self) {
-        if let Some(PendingProbe { key, attack, .. }) = self.explorer.pending.take()
-            && self.explorer.answers.get(&key).is_some_and(|known| known.attack == attack)
-        {
-            // The first part of an answer.
+        let Some(PendingProbe { request, .. }) = self.explorer.pending.take() else { return };
+        let key = (request.slot, request.probe);
+        if self.explorer.answers.get(&key).is_some_and(|partial| partial.attack == request.attack) {
             self.explorer.answers.remove(&key);
         }
     }

@@ -7,17 +7,18 @@ use crate::{
 };
 
 impl State {
-    /// Makes a file of the attack in view, once it is over, if its outcome is what is in view.
-    pub(crate) fn export_image(&self, part: AttackImage) -> Vec<Effect> {
-        let rewound = self.attack.rewound.is_some();
-        let (Some(image), Some(result), false) = (&self.image, &self.attack.result, self.busy() || rewound) else {
+    /// Exports an image of the attack, if its result is displayed.
+    pub(crate) fn export_image(&self, image: AttackImage) -> Vec<Effect> {
+        if self.is_attacking() || self.attack.rewound.is_some() {
+            return Vec::new();
+        }
+        let (Some(slot), Some(original), Some(result)) = (self.slot(), &self.image, &self.attack.result) else {
             return Vec::new();
         };
-        let Some(slot) = self.slot() else { return Vec::new() };
         vec![Effect::Send(Command::ExportImage(ImageExport {
             slot,
-            image: part,
-            original: image.pixels.clone(),
+            image,
+            original: original.pixels.clone(),
             adversarial: result.pixels.clone(),
             settings: self.attack.config.to_pairs(),
             target: self.attack.target,

@@ -10,43 +10,46 @@ use crate::{
 };
 
 impl State {
-    /// A file is shown of which the model sees a square.
-    pub(crate) fn on_source_image(&mut self, whole: SourceImage) {
-        let own = self.uploads.iter().find(|own| own.source() == self.image_wanted);
-        let before = own.map_or(self.permalink.crop, |own| own.crop);
-        self.crop = Some(CropState::new(whole, before));
+    /// The full image that the next image is a crop of.
+    pub(crate) fn on_source_image(&mut self, source: SourceImage) {
+        let upload = self.uploads.iter().find(|upload| upload.is_from(self.requested_image));
+        let previous = upload.map_or(self.permalink.crop, |upload| upload.crop);
+        self.crop = Some(CropState::new(source, previous));
     }
 
-    /// The model sees another image, which is that square of its file.
+    /// The worker has loaded an image with this crop; `None` if the image is not cropped.
     pub(crate) fn on_crop_loaded(&mut self, crop: Option<Crop>) -> Vec<Effect> {
-        self.crop.take_if(|_| crop.is_none());
-        let ask = self.crop.as_mut().zip(crop).and_then(|(crop_state, crop)| crop_state.on_crop_loaded(crop));
-        ask.map(Effect::Send).into_iter().collect()
+        let Some(crop) = crop else {
+            self.crop = None;
+            return Vec::new();
+        };
+        let command = self.crop.as_mut().and_then(|state| state.on_crop_loaded(crop));
+        command.map(Effect::Send).into_iter().collect()
     }
 
-    /// The user chooses a square.
+    /// Crops the current image.
     pub(crate) fn set_crop(&mut self, crop: Crop) -> Vec<Effect> {
-        let in_use = self.image_in_use;
-        if let Some(own) = self.uploads.iter_mut().find(|own| own.source() == in_use) {
-            own.crop = Some(crop);
+        if let Some(upload) = self.uploads.iter_mut().find(|upload| upload.is_from(self.image_source)) {
+            upload.crop = Some(crop);
         }
-        self.crop.as_mut().and_then(|crop_state| crop_state.request(crop)).map(Effect::Send).into_iter().collect()
+        let command = self.crop.as_mut().and_then(|state| state.request(crop));
+        command.map(Effect::Send).into_iter().collect()
     }
 
-    /// The square has come to rest: a photo's belongs in the address, unless it is the middle.
+    /// Writes the crop of a photo to the permalink, unless it is the centered one. Called when the user stops moving it.
     pub(crate) fn commit_crop(&mut self) {
-        if let (Some(Source::Builtin(_)), Some(frame)) = (self.image_in_use, &self.crop)
-            && self.image_in_use == self.image_wanted
+        if let (Some(Source::Builtin(_)), Some(state)) = (self.image_source, &self.crop)
+            && self.image_source == self.requested_image
         {
-            self.permalink.crop = Some(frame.crop).filter(|crop| *crop != Crop::centered(frame.source.size));
+            let is_centered = state.crop == Crop::centered(state.source.size);
+            self.permalink.crop = if is_centered { None } else { Some(state.crop) };
         }
     }
 
-    /// The image that was asked for last cannot be had: it is not offered again.
+    /// Removes the requested image from the uploads, because it could not be decoded.
     pub(crate) fn remove_unreadable_upload(&mut self) {
-        let wanted = self.image_wanted;
-        if wanted != self.image_in_use {
-            self.uploads.retain(|own| own.source() != wanted);
+        if self.requested_image != self.image_source {
+            self.uploads.retain(|upload| !upload.is_from(self.requested_image));
         }
     }
 }

@@ -3,40 +3,44 @@
 use crate::{
     app::{
         domain::{builtin_model::ImageDomain, effect::Effect, source::Source},
-        state::{State, backend_check::BackendCheck},
+        state::State,
     },
     protocol::Command,
 };
 
 impl State {
+    /// Loads the requested model.
     pub(crate) fn load_model(&self) -> Vec<Effect> {
-        let ready = self.backend.current.is_some();
-        self.model_wanted.filter(|_| ready).map(Effect::LoadModel).into_iter().collect()
+        match self.requested_model {
+            Some(source) if self.backend.current.is_some() => vec![Effect::LoadModel(source)],
+            _ => Vec::new(),
+        }
     }
 
-    /// What the views of this world's models need, if the worker does not have it in itself.
-    pub(crate) fn load_reference(&self) -> Vec<Effect> {
-        let wanted = self.permalink.model.domain == ImageDomain::Photos && self.backend.current.is_some();
-        wanted.then_some(Effect::LoadReference).into_iter().collect()
+    /// Loads the reference images of photos. Those of shapes are built into the worker.
+    pub(crate) fn load_reference_images(&self) -> Vec<Effect> {
+        let are_needed = self.permalink.model.domain == ImageDomain::Photos && self.backend.current.is_some();
+        if are_needed { vec![Effect::LoadReferenceImages] } else { Vec::new() }
     }
 
+    /// Loads the requested image.
     pub(crate) fn load_image(&self) -> Vec<Effect> {
-        let load = |source| match source {
+        let Some(source) = self.requested_image.filter(|_| self.backend.current.is_some()) else {
+            return Vec::new();
+        };
+        vec![match source {
             Source::Builtin(index) if self.permalink.model.domain == ImageDomain::Photos => Effect::LoadPhoto(index),
             Source::Builtin(index) => Effect::Send(Command::LoadSample { index }),
             Source::Uploaded(file) => Effect::LoadImage(file),
-        };
-        let ready = self.backend.current.is_some();
-        self.image_wanted.filter(|_| ready).map(load).into_iter().collect()
+        }]
     }
 
-    /// Checks the worker in use against the fixture, if there is one.
+    /// Checks the current worker against the fixture, if there is one.
     pub(crate) fn load_fixture(&mut self) -> Vec<Effect> {
-        let ready = self.backend.current.is_some();
-        let load = |check: &mut BackendCheck| {
-            check.groups.clear();
-            Effect::Verify(check.file)
+        let Some(check) = self.backend_check.as_mut().filter(|_| self.backend.current.is_some()) else {
+            return Vec::new();
         };
-        self.backend_check.as_mut().filter(|_| ready).map(load).into_iter().collect()
+        check.groups.clear();
+        vec![Effect::LoadFixture(check.file)]
     }
 }

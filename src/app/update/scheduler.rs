@@ -6,56 +6,73 @@ use crate::{
         state::{
             State,
             attack::{Attack, AttackPhase},
-            comparison::ComparedModel,
         },
     },
-    protocol::Command,
+    protocol::{Command, Slot},
     settings::Settings,
 };
 
 impl State {
-    /// What is still to be done: the other models are attacked, the open view's probes asked, and then the run trains.
+    /// Starts the next background job, if the worker is idle.
     pub(crate) fn schedule_next(&mut self) -> Vec<Effect> {
-        let tasks = self.next_background_job();
-        if tasks.is_empty() { self.continue_training() } else { tasks }
+        let effects = self.next_background_job();
+        if effects.is_empty() { self.continue_training() } else { effects }
     }
 
-    /// Once the attack in focus is over, the other models are fetched and attacked alike, then the open view's probes
-    /// asked.
+    /// The next job other than training: once the attack in focus is complete, the other models are fetched and attacked with
+    /// the same settings, then the probes of the open view are computed.
     fn next_background_job(&mut self) -> Vec<Effect> {
-        let idle = self.training.run_evaluation.is_none()
-            && matches!(self.attack.phase, AttackPhase::Done { stopped: false, .. })
-            && self.batch.as_ref().is_none_or(|m| !m.running);
-        let at_work = self.comparison.fetching.is_some()
-            || self.comparison.loaded.values().any(|side| matches!(side.attack.phase, AttackPhase::Running { .. }));
-        if !idle || at_work || self.explorer.busy() {
+        let is_batch_running = self.batch.as_ref().is_some_and(|batch| batch.running);
+        let is_idle = self.attack.phase.is_complete() && self.training.run_evaluation.is_none() && !is_batch_running;
+        let is_busy = self.comparison.fetching.is_some() || self.comparison.is_attacking() || self.explorer.is_busy();
+        if !is_idle || is_busy {
             return Vec::new();
         }
+        // The user is waiting with a hand on the slider.
         if self.attack.rewound.is_some() && self.attack_steps().is_none() {
             return self.send_next_probe();
         }
-        let known = |source: &Source<BuiltinModel>| {
-            self.slot() == Some(source.slot()) || self.comparison.loaded.contains_key(&source.slot())
-        };
-        let missing = self.known_models().find(|s| !known(s) && !self.comparison.unavailable.contains(s));
-        if let Some(source) = missing {
+        if let Some(source) = self.next_missing_model() {
             self.comparison.fetching = Some(source);
             return vec![Effect::LoadModel(source)];
         }
+        match self.next_unattacked_slot() {
+            Some(slot) => self.attack_compared_model(slot),
+            None => self.send_next_probe(),
+        }
+    }
+
+    /// A model that is available but not loaded.
+    fn next_missing_model(&self) -> Option<Source<BuiltinModel>> {
+        self.available_models().find(|source| {
+            let slot = source.slot();
+            let is_loaded = self.slot() == Some(slot) || self.comparison.loaded.contains_key(&slot);
+            !is_loaded && !self.comparison.unavailable.contains(source)
+        })
+    }
+
+    /// The slot of a model that was not attacked with the settings of the attack in focus.
+    fn next_unattacked_slot(&self) -> Option<Slot> {
+        let classes = self.model.as_ref().map(|model| &model.classes);
+        let (config, target) = (&self.attack.config, self.attack.target);
+        for (&slot, compared) in &self.comparison.loaded {
+            let attack = &compared.attack;
+            let is_attacked = attack.phase.is_complete() && attack.config == *config && attack.target == target;
+            let is_classified = !compared.clean_probabilities.is_empty();
+            if !is_attacked && is_classified && Some(&compared.model.classes) == classes {
+                return Some(slot);
+            }
+        }
+        None
+    }
+
+    fn attack_compared_model(&mut self, slot: Slot) -> Vec<Effect> {
+        let id = self.next_id();
         let (config, target) = (self.attack.config.clone(), self.attack.target);
-        let classes = self.model.as_ref().map(|m| m.classes.clone());
-        let due = |side: &ComparedModel| {
-            let ended = matches!(side.attack.phase, AttackPhase::Done { stopped: false, .. });
-            let same = ended && side.attack.config == config && side.attack.target == target;
-            !same && !side.clean.is_empty() && Some(&side.model.classes) == classes.as_ref()
-        };
-        let Some((&slot, side)) = self.comparison.loaded.iter_mut().find(|(_, side)| due(side)) else {
-            return self.send_next_probe();
-        };
-        self.last_id += 1;
         let settings = config.to_pairs();
+        let Some(compared) = self.comparison.loaded.get_mut(&slot) else { return Vec::new() };
         let phase = AttackPhase::Running { done: 0, total: 0 };
-        side.attack = Attack { id: self.last_id, phase, config, target, ..Attack::default() };
-        vec![Effect::Send(Command::Attack { id: self.last_id, slot, settings, target })]
+        compared.attack = Attack { id, phase, config, target, ..Attack::default() };
+        vec![Effect::Send(Command::Attack { id, slot, settings, target })]
     }
 }

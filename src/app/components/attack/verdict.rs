@@ -3,29 +3,31 @@
 use leptos::prelude::*;
 
 use crate::app::{
-    domain::format,
-    present::verdict::{self, Verdict},
+    domain::format::with_nbsp,
+    present::verdict::{Outcome, verdict},
     runtime::context::AppContext,
     state::attack::AttackPhase,
 };
 
-/// What came out of it, in one sentence; read aloud when an attack is over, not at every step.
+/// The verdict. Screen readers announce it when an attack ends, not after every step.
 #[component]
 pub fn VerdictLine() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
-    let now = Memo::new(move |_| ctx.state.with(verdict::verdict));
-    let said = Memo::new(move |before: Option<&String>| {
-        let done = ctx.state.with(|s| matches!(s.attack.phase, AttackPhase::Done { .. }));
-        if done { now.get().1 } else { before.cloned().unwrap_or_default() }
+    let current = Memo::new(move |_| ctx.state.with(verdict));
+    let announcement = Memo::new(move |previous: Option<&String>| {
+        let is_done = ctx.state.with(|s| matches!(s.attack.phase, AttackPhase::Done { .. }));
+        if is_done { current.get().sentence } else { previous.cloned().unwrap_or_default() }
     });
-    let class = move || match now.get().0 {
-        Verdict::Waiting => "verdict waiting",
-        Verdict::Withstands => "verdict withstands",
-        Verdict::Fooled => "verdict fooled",
-        Verdict::Mistaken => "verdict",
+    let class = move || match current.with(|verdict| verdict.outcome) {
+        Outcome::Pending => "verdict waiting",
+        Outcome::Resists => "verdict withstands",
+        Outcome::Fooled => "verdict fooled",
+        Outcome::Misclassified => "verdict",
     };
     view! {
-        <p class=class id="verdict" tabindex="-1"><span class="sign" aria-hidden="true"></span>{move || format::with_nbsp(&now.get().1)}</p>
-        <p class="unseen" role="status" aria-live="polite">{move || said.get()}</p>
+        <p class=class id="verdict" tabindex="-1">
+            <span class="sign" aria-hidden="true"></span>{move || current.with(|verdict| with_nbsp(&verdict.sentence))}
+        </p>
+        <p class="unseen" role="status" aria-live="polite">{move || announcement.get()}</p>
     }
 }

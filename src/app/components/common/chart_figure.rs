@@ -10,35 +10,25 @@ use crate::app::{
     chart::{Chart, standalone_svg},
 };
 
-/// Pixels of a saved image for each px of the page.
-const SHARP: f32 = 2.0;
+/// Pixels of a saved PNG for each CSS pixel.
+const PNG_SCALE: f32 = 2.0;
 
-/// Shows `chart` in a box whose shape style/chart.css decides (`class` may choose another), so that nothing moves when it
-/// comes; hidden while there is none.
+/// Shows a chart. The shape of the box is fixed by style/chart.css and by `class`, so that nothing moves when the chart
+/// appears. Hidden while there is no chart.
 #[component]
 pub fn ChartFigure(
     #[prop(into)] chart: Signal<Option<Chart>>,
     id: &'static str,
     #[prop(optional)] class: &'static str,
 ) -> impl IntoView {
-    let room = NodeRef::<Div>::new();
-    let size = RwSignal::new([0.0f32; 2]);
-    Effect::new(move |_| {
-        let Some(room) = room.get() else { return };
-        let watched = room.clone();
-        let measure = Closure::<dyn FnMut()>::new(move || {
-            size.set([watched.client_width() as f32, watched.client_height() as f32])
-        });
-        let Ok(observer) = ResizeObserver::new(measure.as_ref().unchecked_ref()) else { return };
-        observer.observe(&room);
-        let held = StoredValue::new_local((observer, measure));
-        on_cleanup(move || {
-            held.try_with_value(|(observer, _)| observer.disconnect());
-        });
-    });
+    let area = NodeRef::<Div>::new();
+    let size = observed_size(area);
     let drawing = Memo::new(move |_| {
         let [width, height] = size.get();
-        chart.with(|c| c.as_ref().filter(|_| width > 0.0).map(|c| c.svg(width, height))).unwrap_or_default()
+        chart.with(|c| match c {
+            Some(chart) if width > 0.0 => chart.svg(width, height),
+            _ => String::new(),
+        })
     });
     let save = move |kind: &'static str| {
         let Some(chart) = chart.get_untracked() else { return };
@@ -47,24 +37,44 @@ pub fn ChartFigure(
         match kind {
             "svg" => files::download(&files::data_url("image/svg+xml", &svg), &name),
             "csv" => files::download(&files::data_url("text/csv", &chart.csv()), &name),
-            _ => spawn_local(save_image(svg, size.get_untracked().map(|s| s * SHARP), name)),
+            _ => spawn_local(save_png(svg, size.get_untracked().map(|pixels| pixels * PNG_SCALE), name)),
         }
     };
-    let title = move || chart.with(|c| c.as_ref().map_or(String::new(), |c| c.title.clone()));
+    let title = move || chart.with(|c| c.as_ref().map_or(String::new(), |chart| chart.title.clone()));
     let button = move |kind: &'static str| {
-        let what = move || format!("Save the chart “{}” as {}", title(), kind.to_uppercase());
-        view! { <button aria-label=what on:click=move |_| save(kind)>{kind.to_uppercase()}</button> }
+        let label = move || format!("Save the chart “{}” as {}", title(), kind.to_uppercase());
+        view! { <button aria-label=label on:click=move |_| save(kind)>{kind.to_uppercase()}</button> }
     };
     view! {
         <figure class=format!("plot {class}") id=id hidden=move || chart.with(Option::is_none)>
-            <div class="drawing" node_ref=room inner_html=move || drawing.get()></div>
+            <div class="drawing" node_ref=area inner_html=move || drawing.get()></div>
             <p class="save"><span aria-hidden="true">"Save as"</span>{["svg", "png", "csv"].map(button)}</p>
         </figure>
     }
 }
 
-/// Saves an SVG that stands alone as a PNG file of `width` times `height` pixels.
-async fn save_image(svg: String, [width, height]: [f32; 2], name: String) {
+/// The current size of an element in CSS pixels.
+fn observed_size(element: NodeRef<Div>) -> RwSignal<[f32; 2]> {
+    let size = RwSignal::new([0.0f32; 2]);
+    Effect::new(move |_| {
+        let Some(element) = element.get() else { return };
+        let measured = element.clone();
+        let measure = Closure::<dyn FnMut()>::new(move || {
+            size.set([measured.client_width() as f32, measured.client_height() as f32])
+        });
+        let Ok(observer) = ResizeObserver::new(measure.as_ref().unchecked_ref()) else { return };
+        observer.observe(&element);
+        // The closure must live as long as the observer.
+        let observer = StoredValue::new_local((observer, measure));
+        on_cleanup(move || {
+            observer.try_with_value(|(observer, _)| observer.disconnect());
+        });
+    });
+    size
+}
+
+/// Saves a standalone SVG as a PNG file of `width` times `height` pixels.
+async fn save_png(svg: String, [width, height]: [f32; 2], name: String) {
     let Ok(image) = HtmlImageElement::new() else { return };
     image.set_src(&files::data_url("image/svg+xml", &svg));
     if JsFuture::from(image.decode()).await.is_err() {

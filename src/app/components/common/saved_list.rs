@@ -9,42 +9,56 @@ use crate::app::{
     state::State,
 };
 
-/// What was kept, and what can be done about it.
-type SavedItems = Vec<(String, [(&'static str, TrainingAction); 2])>;
+/// A stored item.
+#[derive(Clone, PartialEq)]
+pub struct SavedItem {
+    /// A short description.
+    pub description: String,
+    /// The label of the button that uses the item.
+    pub use_title: &'static str,
+    /// Uses the item.
+    pub use_action: TrainingAction,
+    /// Deletes the item.
+    pub delete_action: TrainingAction,
+}
 
-/// A list of what is kept in this browser; none if there is nothing.
-pub fn saved_list(id: &'static str, title: &'static str, of: fn(&State) -> SavedItems) -> AnyView {
+/// A list of stored items with buttons to use or delete them; hidden if it is empty.
+pub fn saved_list(id: &'static str, title: &'static str, items: fn(&State) -> Vec<SavedItem>) -> AnyView {
     let ctx = expect_context::<AppContext>();
-    let list = Memo::new(move |_| ctx.state.with(of));
-    let ready = Memo::new(move |_| ctx.state.with(State::can_prepare_run));
-    // What is done about one takes it from the list, sooner or later, and the focus with it.
-    let pressed = StoredValue::new(false);
+    let list = Memo::new(move |_| ctx.state.with(items));
+    let can_use = Memo::new(move |_| ctx.state.with(State::can_prepare_run));
+    // Both actions remove the item, possibly later, and then the pressed button loses the focus.
+    let was_pressed = StoredValue::new(false);
     Effect::new(move |_| {
         list.track();
-        if pressed.get_value() {
-            let refocus = move || {
+        if was_pressed.get_value() {
+            request_animation_frame(move || {
                 if dom::is_focus_lost() {
                     dom::focus_first(&[&format!("#{id} button"), "#train-title"]);
                 }
-            };
-            request_animation_frame(refocus);
+            });
         }
     });
-    let item = move |(words, acts): (String, [(&'static str, TrainingAction); 2])| {
-        let button = |(title, wish): (&'static str, TrainingAction)| {
-            let label = format!("{title}: {words}");
-            let deletes = matches!(wish, TrainingAction::DeleteSaved(_) | TrainingAction::DeleteDataset(_));
-            let can = move || deletes || ready.get();
-            let press = move |_| {
-                if untrack(can) {
-                    pressed.set_value(true);
-                    ctx.dispatch(UserAction::Train(wish.clone()));
-                }
-            };
-            view! { <button aria-label=label aria-disabled=move || (!can()).to_string() on:click=press>{title}</button> }
+    let press = move |action: TrainingAction| {
+        was_pressed.set_value(true);
+        ctx.dispatch(UserAction::Train(action));
+    };
+    let item = move |item: SavedItem| {
+        let SavedItem { description, use_title, use_action, delete_action } = item;
+        let (use_label, delete_label) = (format!("{use_title}: {description}"), format!("Delete: {description}"));
+        let on_use = move |_| {
+            if can_use.get_untracked() {
+                press(use_action.clone());
+            }
         };
-        let buttons = acts.map(button);
-        view! { <li><span>{words}</span>{buttons}</li> }
+        let on_delete = move |_| press(delete_action.clone());
+        view! {
+            <li>
+                <span>{description}</span>
+                <button aria-label=use_label aria-disabled=move || (!can_use.get()).to_string() on:click=on_use>{use_title}</button>
+                <button aria-label=delete_label aria-disabled="false" on:click=on_delete>"Delete"</button>
+            </li>
+        }
     };
     view! {
         <div class="kept" id=id hidden=move || list.with(Vec::is_empty)>

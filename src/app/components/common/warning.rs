@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-/// Why an outcome may not be trusted.
-pub fn warning(text: String) -> impl IntoView + use<> {
-    view! { <p class="flag"><strong>"Do not trust this number as it stands. "</strong>{text}"."</p> }
+/// Shows why a result cannot be trusted.
+pub fn warning(reason: String) -> impl IntoView + use<> {
+    view! { <p class="flag"><strong>"This result cannot be trusted. "</strong>{reason}"."</p> }
 }

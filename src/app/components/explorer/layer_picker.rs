@@ -4,41 +4,50 @@ use leptos::prelude::*;
 
 use crate::{
     app::{
-        components::explorer::channel_maps::channels, domain::action::UserAction, present::explorer,
-        runtime::context::AppContext,
+        components::explorer::channel_maps::channel_maps, domain::action::UserAction, present::explorer::layer_names,
+        runtime::context::AppContext, state::State,
     },
-    explore::probe::{Probe, ProbeResult},
+    explore::{
+        layers::ChannelMaps,
+        probe::{Probe, ProbeResult},
+    },
+    protocol::Slot,
 };
 
-/// Which layer to look into, and its channels that have moved most, under each model.
+/// Chooses a layer, and shows its channels under each model.
 #[component]
 pub fn LayerPicker() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
-    let layers = Memo::new(move |_| ctx.state.with(explorer::layer_names));
-    let chosen = Memo::new(move |_| ctx.state.with(|s| s.permalink.layer.clone()));
+    let names = Memo::new(move |_| ctx.state.with(layer_names));
+    let selected = Memo::new(move |_| ctx.state.with(|s| s.permalink.layer.clone()));
     let option = move |name: String| {
         let value = name.clone();
-        let selected = move || chosen.with(|chosen| *chosen == value);
-        view! { <option value=name.clone() prop:selected=selected>{name.clone()}</option> }
+        let is_selected = move || selected.with(|selected| *selected == value);
+        view! { <option value=name.clone() prop:selected=is_selected>{name.clone()}</option> }
     };
-    let maps = Memo::new(move |_| {
-        ctx.state.with(|s| {
-            let probe = Probe::ChannelMaps(s.permalink.layer.clone());
-            let of = |slot| match s.cached_answer(slot, &probe).map(|known| &known.answer) {
-                Some(Ok(ProbeResult::ChannelMaps(maps))) => Some((slot, maps.clone())),
-                _ => None,
-            };
-            s.comparable().filter_map(|(slot, ..)| of(slot)).collect::<Vec<_>>()
-        })
-    });
+    let maps = Memo::new(move |_| ctx.state.with(selected_maps));
     view! {
         <div class="choice">
-            <label for="layer">"Look into the layer "</label>
-            <select id="layer" on:change=move |e| ctx.dispatch(UserAction::Layer(event_target_value(&e)))>
-                <option value="" prop:selected=move || chosen.with(String::is_empty)>"none"</option>
-                {move || layers.get().into_iter().map(option).collect_view()}
+            <label for="layer">"Layer "</label>
+            <select id="layer" on:change=move |e| ctx.dispatch(UserAction::SelectLayer(event_target_value(&e)))>
+                <option value="" prop:selected=move || selected.with(String::is_empty)>"none"</option>
+                {move || names.get().into_iter().map(option).collect_view()}
             </select>
         </div>
-        <div class="maps" id="maps">{move || maps.get().into_iter().map(channels).collect_view()}</div>
+        <div class="maps" id="maps">
+            {move || maps.get().into_iter().map(|(slot, maps)| channel_maps(slot, maps)).collect_view()}
+        </div>
     }
+}
+
+/// The channels of the selected layer under each model.
+fn selected_maps(state: &State) -> Vec<(Slot, ChannelMaps)> {
+    let probe = Probe::ChannelMaps(state.permalink.layer.clone());
+    let mut all = Vec::new();
+    for results in state.comparable_models() {
+        if let Some(ProbeResult::ChannelMaps(maps)) = state.cached_result(results.slot, &probe) {
+            all.push((results.slot, maps.clone()));
+        }
+    }
+    all
 }

@@ -13,13 +13,14 @@ use crate::app::{
         explorer::{gradient_maps::GradientMaps, layer_picker::LayerPicker, projection_slider::ProjectionSlider},
     },
     domain::{action::UserAction, explorer_view::ExplorerView, format::with_nbsp},
-    present::explorer::{self, ExplorerContent},
+    present::explorer::{chart_count, chart_shape, content},
     runtime::context::AppContext,
 };
 
-/// Ids of a view's charts.
-const CHARTS: [&str; 4] = ["view-chart-1", "view-chart-2", "view-chart-3", "view-chart-4"];
+/// Ids of the charts of a view.
+const CHART_IDS: [&str; 4] = ["view-chart-1", "view-chart-2", "view-chart-3", "view-chart-4"];
 
+/// The explorer.
 #[component]
 pub fn Explorer() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
@@ -46,33 +47,34 @@ pub fn Explorer() -> impl IntoView {
 #[component]
 fn OpenView(view: ExplorerView) -> impl IntoView {
     let state = expect_context::<AppContext>().state;
-    let shown = Memo::new(move |_| state.with(explorer::content));
-    let busy = Memo::new(move |_| state.with(|s| s.explorer.busy() || s.busy()));
-    let stale = move || shown.with(|s| s.stale);
-    // Read aloud once, when all is known: after that it is the verdict that speaks.
-    let said = Memo::new(move |before: Option<&String>| {
-        let ready = || !busy.get() && shown.with(|s| !s.stale && !s.charts.is_empty());
-        let words = before.filter(|words| !words.is_empty()).cloned();
-        words.unwrap_or_else(|| if ready() { shown.with(|s| s.words.clone()) } else { String::new() })
+    let content = Memo::new(move |_| state.with(content));
+    let is_busy = Memo::new(move |_| state.with(|s| s.explorer.is_busy() || s.is_attacking()));
+    // The text for screen readers is set once, when all results are there. After that they announce the verdict only.
+    let announcement = Memo::new(move |previous: Option<&String>| {
+        if let Some(caption) = previous.filter(|caption| !caption.is_empty()) {
+            return caption.clone();
+        }
+        let is_complete = !is_busy.get() && content.with(|c| !c.stale && !c.charts.is_empty());
+        if is_complete { content.with(|c| c.caption.clone()) } else { String::new() }
     });
-    let plots = CHARTS.into_iter().enumerate().take(explorer::chart_count(view)).map(|(i, id)| {
-        let chart = Memo::new(move |_| shown.with(|s: &ExplorerContent| s.charts.get(i).cloned()));
-        view! { <ChartFigure chart id class=explorer::chart_shape(view, i)/> }
+    let charts = CHART_IDS.into_iter().enumerate().take(chart_count(view)).map(|(i, id)| {
+        let chart = Memo::new(move |_| content.with(|c| c.charts.get(i).cloned()));
+        view! { <ChartFigure chart id class=chart_shape(view, i)/> }
     });
-    // How many there are to come decides how much room is kept for them.
-    let models = Memo::new(move |_| state.with(|s| s.known_models().count()));
-    let more = match view {
+    // The style reserves space for the charts of all models.
+    let model_count = Memo::new(move |_| state.with(|s| s.available_models().count()));
+    let controls = match view {
         ExplorerView::Layers => view! { <LayerPicker/> }.into_any(),
         ExplorerView::Transport => view! { <ProjectionSlider/> }.into_any(),
         ExplorerView::Jacobian => view! { <GradientMaps/> }.into_any(),
         ExplorerView::Embedding | ExplorerView::Landscape => ().into_any(),
     };
     view! {
-        <div class="view" id=format!("view-{}", view.key()) aria-busy=move || busy.get().to_string()>
-            <p id="view-words">{move || shown.with(|s| with_nbsp(&s.words))}</p>
-            <p class="unseen" role="status">{move || said.get()}</p>
-            <div class="plots" class:stale=stale data-models=move || models.get().to_string()>{plots.collect_view()}</div>
-            {more}
+        <div class="view" id=format!("view-{}", view.key()) aria-busy=move || is_busy.get().to_string()>
+            <p id="view-words">{move || content.with(|c| with_nbsp(&c.caption))}</p>
+            <p class="unseen" role="status">{move || announcement.get()}</p>
+            <div class="plots" class:stale=move || content.with(|c| c.stale) data-models=move || model_count.get().to_string()>{charts.collect_view()}</div>
+            {controls}
         </div>
     }
 }

@@ -4,13 +4,14 @@ use leptos::prelude::*;
 
 use crate::app::{browser::dom, domain::action::UserAction, runtime::context::AppContext};
 
+/// The notices.
 #[component]
 pub fn Notices() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
     let notices = Memo::new(move |_| ctx.state.with(|s| s.notices.clone()));
     let dismiss = move |id| {
-        ctx.dispatch(UserAction::Dismiss(id));
-        // The button is gone, and the focus with it.
+        ctx.dispatch(UserAction::DismissNotice(id));
+        // The focused button is removed.
         request_animation_frame(|| dom::focus_first(&[".notice button", "#verdict"]));
     };
     view! {

@@ -8,58 +8,62 @@ use leptos::{
 use wasm_bindgen_futures::spawn_local;
 
 use crate::app::{
-    browser::camera::{Stream, close, open, take},
+    browser::camera::{self, Stream},
     runtime::context::AppContext,
 };
 
-/// The button, and the dialog that it opens.
+/// The button and the dialog that it opens.
 #[component]
 pub fn CameraDialog() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
     let (dialog, video) = (NodeRef::<Dialog>::new(), NodeRef::<Video>::new());
     let stream = StoredValue::new_local(None::<Stream>);
-    let show = move |_| {
+    let replace_stream = move |new: Option<Stream>| {
+        let old = stream.try_update_value(|current| std::mem::replace(current, new));
+        if let Some(Some(old)) = old {
+            camera::close(&old);
+        }
+    };
+    let open = move |_| {
         spawn_local(async move {
-            let opened = match open().await {
+            let opened = match camera::open().await {
                 Ok(opened) => opened,
-                Err(text) => return ctx.notify(text),
+                Err(message) => return ctx.notify(message),
             };
             let (Some(dialog), Some(video)) = (dialog.get_untracked(), video.get_untracked()) else {
-                return close(&opened);
+                return camera::close(&opened);
             };
             let _ = Reflect::set(&video, &"srcObject".into(), &opened);
-            // A second click before the first was answered.
-            stream.try_update_value(|now| now.replace(opened)).flatten().iter().for_each(close);
+            // There is an old stream if the user clicked twice before the browser asked for permission.
+            replace_stream(Some(opened));
             if !dialog.open() {
                 let _ = dialog.show_modal();
             }
         });
     };
-    let end = move || {
+    let close = move || {
         if let Some(dialog) = dialog.get_untracked() {
             dialog.close();
         }
     };
-    let shoot = move |_| {
-        if let Some(video) = video.get_untracked() {
-            spawn_local(async move {
-                match take(&video).await {
-                    Ok(file) => ctx.open_files(vec![file]),
-                    Err(text) => ctx.notify(text),
-                }
-                end();
-            });
-        }
+    let take_image = move |_| {
+        let Some(video) = video.get_untracked() else { return };
+        spawn_local(async move {
+            match camera::take_image(&video).await {
+                Ok(file) => ctx.open_files(vec![file]),
+                Err(message) => ctx.notify(message),
+            }
+            close();
+        });
     };
-    // However the dialog ends, the Escape key included.
-    let off = move |_| stream.try_update_value(Option::take).flatten().iter().for_each(close);
     view! {
-        <button id="camera" on:click=show>"Camera"</button>
-        <dialog node_ref=dialog class="camera" aria-label="Take an image with the camera" on:close=off>
-            <video node_ref=video autoplay playsinline muted aria-label="What the camera sees"></video>
+        <button id="camera" on:click=open>"Camera"</button>
+        // The event is sent however the dialog is closed, also by the Escape key.
+        <dialog node_ref=dialog class="camera" aria-label="Take an image with the camera" on:close=move |_| replace_stream(None)>
+            <video node_ref=video autoplay playsinline muted aria-label="Camera preview"></video>
             <div class="actions">
-                <button class="main" id="shoot" on:click=shoot>"Take the image"</button>
-                <button id="camera-off" on:click=move |_| end()>"Cancel"</button>
+                <button class="main" id="shoot" on:click=take_image>"Take the image"</button>
+                <button id="camera-off" on:click=move |_| close()>"Cancel"</button>
             </div>
         </dialog>
     }

@@ -11,22 +11,22 @@ use crate::app::{
     runtime::context::AppContext,
 };
 
-/// A button, and what it opens. The browser closes it on Escape and on a click elsewhere.
+/// A button and the gallery that it opens. The browser closes it on Escape and on a click elsewhere.
 #[component]
 pub fn SampleGallery() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
-    let photo = move |(index, photo): (u64, &'static Photo)| {
-        let in_view = move || ctx.state.with(|s| s.image_wanted == Some(Source::Builtin(index)));
+    let thumbnail = move |(index, photo): (u64, &'static Photo)| {
+        let is_selected = move || ctx.state.with(|s| s.requested_image == Some(Source::Builtin(index)));
         view! {
             <button class="thumbnail" title=photo.shows aria-label=photo.shows style:--row=index.to_string()
-                aria-pressed=move || in_view().to_string() popovertarget="photos" popovertargetaction="hide"
-                on:click=move |_| ctx.dispatch(UserAction::Sample(index))></button>
+                aria-pressed=move || is_selected().to_string() popovertarget="photos" popovertargetaction="hide"
+                on:click=move |_| ctx.dispatch(UserAction::SelectSample(index))></button>
         }
     };
     view! {
         <button id="choose" popovertarget="photos">"Choose a photo"</button>
         <div id="photos" class="gallery" popover role="group" aria-label="Photos">
-            {(0..).zip(&PHOTOS).map(photo).collect_view()}
+            {(0..).zip(&PHOTOS).map(thumbnail).collect_view()}
         </div>
     }
 }

@@ -7,25 +7,27 @@ use crate::app::{
     runtime::context::AppContext,
 };
 
+/// A strip of thumbnails of the uploaded images; hidden if there are none.
 #[component]
 pub fn Uploads() -> impl IntoView {
     let ctx = expect_context::<AppContext>();
-    let own =
-        Memo::new(move |_| ctx.state.with(|s| s.uploads.iter().map(|o| (o.file, o.name.clone())).collect::<Vec<_>>()));
-    let image = move |(file, name): (usize, String)| {
-        let in_view = move || ctx.state.with(|s| s.image_wanted == Some(Source::Uploaded(file)));
+    let uploads = Memo::new(move |_| {
+        ctx.state.with(|s| s.uploads.iter().map(|upload| (upload.file, upload.name.clone())).collect::<Vec<_>>())
+    });
+    let thumbnail = move |(file, name): (usize, String)| {
+        let is_selected = move || ctx.state.with(|s| s.requested_image == Some(Source::Uploaded(file)));
         let title = name.clone();
         view! {
-            <button class="thumbnail" title=title aria-pressed=move || in_view().to_string()
+            <button class="thumbnail" title=title aria-pressed=move || is_selected().to_string()
                 on:click=move |_| ctx.dispatch(UserAction::OpenFile(file, FileKind::Image))>
                 <img src=ctx.object_url(file) alt=name draggable="false"/>
             </button>
         }
     };
     view! {
-        <section class="tray" aria-label="Your images" hidden=move || own.with(Vec::is_empty)>
+        <section class="tray" aria-label="Your images" hidden=move || uploads.with(Vec::is_empty)>
             <h2>"Your images"</h2>
-            <For each=move || own.get() key=|own| own.0 children=image/>
+            <For each=move || uploads.get() key=|upload| upload.0 children=thumbnail/>
         </section>
     }
 }

@@ -12,31 +12,41 @@ use wasm_bindgen::JsValue;
 
 use crate::app::{
     components::{
-        common::{file_button::file_button, saved_list::saved_list},
+        common::{
+            file_button::{FileButton, file_button},
+            saved_list::{SavedItem, saved_list},
+        },
         training::{
             dataset_picker::DatasetPicker,
-            run_buttons::{ACTS, button},
+            run_buttons::{control_buttons, export_buttons},
             run_monitor::{RunCharts, RunProgress},
             run_table::RunTable,
             start_from::StartFrom,
             training_settings::training_settings,
         },
     },
-    domain::{action::TrainingAction, saved_run::SavedRun},
-    runtime::context::AppContext,
+    domain::action::TrainingAction,
     state::State,
 };
 
+/// The training section.
 #[component]
 pub fn TrainingSection() -> impl IntoView {
-    let ctx = expect_context::<AppContext>();
-    let resume = file_button("train-resume-file", "Go on with a run's file", ".safetensors", false, |ctx, files| {
-        files.into_iter().for_each(|file| ctx.open_run(file));
+    let resume = file_button(FileButton {
+        id: "train-resume-file",
+        title: "Resume a run from a file",
+        accept: ".safetensors",
+        is_folder: false,
+        open: |ctx, files| {
+            for file in files {
+                ctx.open_run(file);
+            }
+        },
     });
     view! {
         <section class="train" id="train" aria-labelledby="train-title">
-            <h2 id="train-title" tabindex="-1">"Train one yourself"
-                <span>"a small network learns in this page, from its first step on; watch what becomes of it, and attack it"</span></h2>
+            <h2 id="train-title" tabindex="-1">"Train a model"
+                <span>"train a small network in this page, watch its progress, and attack it"</span></h2>
             <div class="workbench">
                 <div class="setup">
                     <DatasetPicker/>
@@ -44,16 +54,15 @@ pub fn TrainingSection() -> impl IntoView {
                     {training_settings()}
                 </div>
                 <div class="course">
-                    <div class="actions">{ACTS[..4].iter().map(|act| button(ctx, act)).collect_view()}</div>
+                    <div class="actions">{control_buttons()}</div>
                     <RunProgress/>
-                    <div class="actions">{ACTS[4..].iter().map(|act| button(ctx, act)).collect_view()}{resume}</div>
-                    {saved_list("train-earlier", "Runs of earlier visits", earlier)}
+                    <div class="actions">{export_buttons()}{resume}</div>
+                    {saved_list("train-earlier", "Runs of earlier sessions", saved_runs)}
                     <RunCharts/>
                     <p class="fine">
-                        "Training goes on whenever nothing else is computed, also while this tab is hidden, though browsers \
-                         slow hidden tabs down. Every 20 seconds a copy of the run is kept in this browser's own storage: a \
-                         crash or a reload costs no more than that. The copies of the five latest runs stay; save what you \
-                         want to have for longer."
+                        "Training continues whenever nothing else is computed, also while this tab is hidden, but browsers slow \
+                         hidden tabs down. Every 20 seconds a copy of the run is stored in this browser, so a crash or a reload \
+                         costs at most that much. The five latest runs are stored; save a run to a file to store it longer."
                     </p>
                 </div>
             </div>
@@ -62,13 +71,17 @@ pub fn TrainingSection() -> impl IntoView {
     }
 }
 
-/// The runs that were kept, and what can be done about them.
-fn earlier(state: &State) -> Vec<(String, [(&'static str, TrainingAction); 2])> {
-    let one = |SavedRun { number, words }: &SavedRun| {
-        // Milliseconds since 1970.
-        let date = js_sys::Date::new(&(*number as f64).into()).to_locale_string("en-GB", &JsValue::UNDEFINED);
-        let acts = [("Go on", TrainingAction::ResumeSaved(*number)), ("Delete", TrainingAction::DeleteSaved(*number))];
-        (format!("{}, {words}", String::from(date)), acts)
-    };
-    state.training.saved_runs.iter().map(one).collect()
+/// The runs in the browser's storage, described by their time of creation.
+fn saved_runs(state: &State) -> Vec<SavedItem> {
+    let mut items = Vec::new();
+    for run in &state.training.saved_runs {
+        let created = js_sys::Date::new(&(run.number as f64).into()).to_locale_string("en-GB", &JsValue::UNDEFINED);
+        items.push(SavedItem {
+            description: format!("{}, {}", String::from(created), run.description),
+            use_title: "Resume",
+            use_action: TrainingAction::ResumeSaved(run.number),
+            delete_action: TrainingAction::DeleteSaved(run.number),
+        });
+    }
+    items
 }

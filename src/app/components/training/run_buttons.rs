@@ -11,79 +11,92 @@ use crate::{
     protocol::ExportPurpose,
 };
 
-/// Something that can be done about the run.
-pub struct Act {
+/// A button of the current run.
+struct RunButton {
     id: fn(&State) -> &'static str,
     title: fn(&State) -> &'static str,
-    can: fn(&State) -> bool,
-    wish: fn(&State) -> TrainingAction,
+    is_enabled: fn(&State) -> bool,
+    action: fn(&State) -> TrainingAction,
 }
 
-pub const ACTS: [Act; 7] = [
-    Act {
+static CONTROL_BUTTONS: [RunButton; 4] = [
+    RunButton {
         id: |_| "train-begin",
-        title: |_| "Begin a run",
-        can: State::can_prepare_run,
-        wish: |_| TrainingAction::Start(js_sys::Date::now() as u64),
+        title: |_| "Start a run",
+        is_enabled: State::can_prepare_run,
+        action: |_| TrainingAction::Start(js_sys::Date::now() as u64),
     },
-    Act {
-        id: |s| if going(s) { "train-pause" } else { "train-go" },
-        title: |s| if going(s) { "Pause" } else { "Go on" },
-        can: can_move,
-        wish: |s| if going(s) { TrainingAction::Pause } else { TrainingAction::Resume },
+    RunButton {
+        id: |s| if is_running(s) { "train-pause" } else { "train-go" },
+        title: |s| if is_running(s) { "Pause" } else { "Resume" },
+        is_enabled: is_unfinished,
+        action: |s| if is_running(s) { TrainingAction::Pause } else { TrainingAction::Resume },
     },
-    Act {
+    RunButton {
         id: |_| "train-step",
         title: |_| "One step",
-        can: |s| can_move(s) && !going(s),
-        wish: |_| TrainingAction::Step,
+        is_enabled: |s| is_unfinished(s) && !is_running(s),
+        action: |_| TrainingAction::Step,
     },
-    Act { id: |_| "train-end", title: |_| "Put away", can: has_run, wish: |_| TrainingAction::Close },
-    Act {
-        id: |_| "train-try",
-        title: |_| "Attack this model",
-        can: has_run,
-        wish: |_| TrainingAction::Export(ExportPurpose::LoadModel),
-    },
-    Act {
-        id: |_| "train-save-model",
-        title: |_| "Save the model",
-        can: has_run,
-        wish: |_| TrainingAction::Export(ExportPurpose::SaveModel),
-    },
-    Act {
-        id: |_| "train-save-run",
-        title: |_| "Save the run",
-        can: has_run,
-        wish: |_| TrainingAction::Export(ExportPurpose::SaveRun),
-    },
+    RunButton { id: |_| "train-end", title: |_| "Close run", is_enabled: has_run, action: |_| TrainingAction::Close },
 ];
 
-fn phase(state: &State) -> Option<RunPhase> {
-    state.training.run.as_ref().map(|run| run.phase)
-}
+static EXPORT_BUTTONS: [RunButton; 3] = [
+    RunButton {
+        id: |_| "train-try",
+        title: |_| "Attack this model",
+        is_enabled: has_run,
+        action: |_| TrainingAction::Export(ExportPurpose::LoadModel),
+    },
+    RunButton {
+        id: |_| "train-save-model",
+        title: |_| "Save the model",
+        is_enabled: has_run,
+        action: |_| TrainingAction::Export(ExportPurpose::SaveModel),
+    },
+    RunButton {
+        id: |_| "train-save-run",
+        title: |_| "Save the run",
+        is_enabled: has_run,
+        action: |_| TrainingAction::Export(ExportPurpose::SaveRun),
+    },
+];
 
 fn has_run(state: &State) -> bool {
     state.training.run.is_some() && !state.training.is_preparing()
 }
 
-fn going(state: &State) -> bool {
-    phase(state) == Some(RunPhase::Running)
+fn is_running(state: &State) -> bool {
+    state.training.run.as_ref().is_some_and(|run| run.phase == RunPhase::Running)
 }
 
-fn can_move(state: &State) -> bool {
-    has_run(state) && phase(state) != Some(RunPhase::Finished)
+fn is_unfinished(state: &State) -> bool {
+    has_run(state) && state.training.run.as_ref().is_some_and(|run| run.phase != RunPhase::Finished)
 }
 
-pub fn button(ctx: AppContext, act: &'static Act) -> AnyView {
-    let now = Memo::new(move |_| ctx.state.with(|s| ((act.id)(s), (act.title)(s), (act.can)(s))));
+/// Buttons that start, resume, pause, step and close a run.
+pub fn control_buttons() -> impl IntoView {
+    CONTROL_BUTTONS.iter().map(button).collect_view()
+}
+
+/// Buttons that attack or save the model of a run.
+pub fn export_buttons() -> impl IntoView {
+    EXPORT_BUTTONS.iter().map(button).collect_view()
+}
+
+fn button(button: &'static RunButton) -> AnyView {
+    let ctx = expect_context::<AppContext>();
+    let id = Memo::new(move |_| ctx.state.with(button.id));
+    let title = Memo::new(move |_| ctx.state.with(button.title));
+    let is_enabled = Memo::new(move |_| ctx.state.with(button.is_enabled));
     let press = move |_| {
-        let wish = ctx.state.with_untracked(|s| (act.can)(s).then(|| (act.wish)(s)));
-        wish.into_iter().for_each(|wish| ctx.dispatch(UserAction::Train(wish)));
+        if is_enabled.get_untracked() {
+            ctx.dispatch(UserAction::Train(ctx.state.with_untracked(button.action)));
+        }
     };
     view! {
-        <button class:main=now.get_untracked().0 == "train-begin" id=move || now.get().0
-            aria-disabled=move || (!now.get().2).to_string() on:click=press>{move || now.get().1}</button>
+        <button class:main=id.get_untracked() == "train-begin" id=move || id.get()
+            aria-disabled=move || (!is_enabled.get()).to_string() on:click=press>{move || title.get()}</button>
     }
     .into_any()
 }

@@ -13,149 +13,174 @@ use crate::{
             rgba, training_status,
         },
         runtime::context::AppContext,
-        state::{run::Run, training::Training},
+        state::run::Run,
     },
     data::{IMAGE_LEN, IMAGE_SIZE},
 };
 
-/// How far the run is, in words: all to read, little to hear.
+/// The status of the run. The text for screen readers changes less often.
 #[component]
 pub fn RunProgress() -> impl IntoView {
     let state = expect_context::<AppContext>().state;
-    let of = move |tell: fn(&Training) -> String| Memo::new(move |_| state.with(|s| tell(&s.training)));
-    let (words, said) = (of(training_status::status), of(training_status::announcement));
-    let part = Memo::new(move |_| state.with(|s| training_status::progress(&s.training)));
+    let status = Memo::new(move |_| state.with(|s| training_status::status(&s.training)));
+    let announcement = Memo::new(move |_| state.with(|s| training_status::announcement(&s.training)));
+    let progress = Memo::new(move |_| state.with(|s| training_status::progress(&s.training)));
     let notes = Memo::new(move |_| {
         state.with(|s| s.training.run.as_ref().map(|run| run.info.notes.join(" ")).unwrap_or_default())
     });
     view! {
-        <progress id="train-progress" max="1" prop:value=move || part.get() aria-label="Progress of the run"></progress>
-        <p id="train-words">{move || words.get()}</p>
+        <progress id="train-progress" max="1" prop:value=move || progress.get() aria-label="Progress of the run"></progress>
+        <p id="train-words">{move || status.get()}</p>
         <p class="fine" id="train-notes">{move || notes.get()}</p>
-        <p class="unseen" id="train-said" role="status">{move || said.get()}</p>
+        <p class="unseen" id="train-said" role="status">{move || announcement.get()}</p>
     }
 }
 
-type Draw = fn(&Run) -> Option<Chart>;
+/// A chart with its place on the page.
+struct ChartSlot {
+    id: &'static str,
+    /// The CSS class of its shape.
+    class: &'static str,
+}
 
-/// The charts that grow step by step.
-const CHARTS: [(&str, &str, Draw); 3] = [
-    ("train-chart-losses", "", training_curves::losses),
-    ("train-chart-accuracy", "", training_curves::accuracies),
-    ("train-chart-rate", "low", training_curves::rates),
+/// A chart of the whole run.
+struct RunChart {
+    slot: ChartSlot,
+    draw: fn(&Run) -> Option<Chart>,
+}
+
+const RUN_CHARTS: [RunChart; 3] = [
+    RunChart { slot: ChartSlot { id: "train-chart-losses", class: "" }, draw: training_curves::losses },
+    RunChart { slot: ChartSlot { id: "train-chart-accuracy", class: "" }, draw: training_curves::accuracies },
+    RunChart { slot: ChartSlot { id: "train-chart-rate", class: "low" }, draw: training_curves::rates },
 ];
 
-/// Charts of views, with their rooms.
-const BATCH: [(&str, &str); 2] = [("train-chart-line", ""), ("train-chart-plane", "square")];
+const LAST_BATCH: [ChartSlot; 2] =
+    [ChartSlot { id: "train-chart-line", class: "" }, ChartSlot { id: "train-chart-plane", class: "square" }];
 
-const FOLLOWED: [(&str, &str); 4] = [
-    ("train-chart-change", ""),
-    ("train-chart-cosine", ""),
-    ("train-chart-first", "square"),
-    ("train-chart-now", "square"),
+const TRACKED_IMAGE: [ChartSlot; 4] = [
+    ChartSlot { id: "train-chart-change", class: "" },
+    ChartSlot { id: "train-chart-cosine", class: "" },
+    ChartSlot { id: "train-chart-first", class: "square" },
+    ChartSlot { id: "train-chart-now", class: "square" },
 ];
 
-/// What there is to see of the run, once there is one.
+/// The charts of the run; hidden if there is no run.
 #[component]
 pub fn RunCharts() -> impl IntoView {
     let state = expect_context::<AppContext>().state;
-    let any = Memo::new(move |_| state.with(|s| s.training.run.is_some()));
-    let told = move |tell: fn(&Run) -> String| {
-        let words = Memo::new(move |_| state.with(|s| s.training.run.as_ref().map(tell).unwrap_or_default()));
-        view! { <p class="told">{move || with_nbsp(&words.get())}</p> }
+    let has_run = Memo::new(move |_| state.with(|s| s.training.run.is_some()));
+    let sentence = move |describe: fn(&Run) -> String| {
+        let text = Memo::new(move |_| state.with(|s| s.training.run.as_ref().map(describe).unwrap_or_default()));
+        view! { <p class="told">{move || with_nbsp(&text.get())}</p> }
     };
-    let plot = move |(id, class, of): (&'static str, &'static str, Draw)| {
-        let chart = Memo::new(move |_| state.with(|s| s.training.run.as_ref().and_then(of)));
+    let chart = move |RunChart { slot: ChartSlot { id, class }, draw }: RunChart| {
+        let chart = Memo::new(move |_| state.with(|s| s.training.run.as_ref().and_then(draw)));
         view! { <ChartFigure chart id class/> }
     };
     move || {
-        any.get().then(|| {
+        has_run.get().then(|| {
             view! {
-                {told(training_curves::accuracy_summary)}
-                {told(training_curves::loss_change)}
-                <div class="plots">{CHARTS.map(plot)}</div>
-                {fold("train-batch", "The last batch", batch)}
-                {fold("train-followed", "The image in view, at first and now", || charts(training_curves::tracked_image, &FOLLOWED))}
+                {sentence(training_curves::accuracy_summary)}
+                {sentence(training_curves::loss_change)}
+                <div class="plots">{RUN_CHARTS.map(chart)}</div>
+                {collapsible("train-batch", "The last batch", last_batch)}
+                {collapsible("train-followed", "The current image, at first and now", tracked_image)}
             }
         })
     }
 }
 
-/// A part that can be closed; closed, it costs nothing.
-fn fold(id: &'static str, title: &'static str, body: fn() -> AnyView) -> AnyView {
+/// A part that can be closed. Its content exists only while it is open.
+fn collapsible(id: &'static str, title: &'static str, body: fn() -> AnyView) -> AnyView {
     let open = RwSignal::new(true);
-    let toggled = move |e| open.set(event_target::<Element>(&e).has_attribute("open"));
-    let shown = Memo::new(move |_| open.get());
+    let on_toggle = move |e| open.set(event_target::<Element>(&e).has_attribute("open"));
+    let is_open = Memo::new(move |_| open.get());
     view! {
-        <details id=id open=true on:toggle=toggled>
+        <details id=id open=true on:toggle=on_toggle>
             <summary>{title}</summary>
-            {move || shown.get().then(body)}
+            {move || is_open.get().then(body)}
         </details>
     }
     .into_any()
 }
 
-/// Something of the run's last look; made anew when there is another.
-fn of_look<T: PartialEq + Send + Sync + 'static>(make: fn(&Run) -> T) -> Memo<Option<T>> {
+/// A value that is computed again only if there is another snapshot.
+fn snapshot_memo<T: PartialEq + Send + Sync + 'static>(compute: fn(&Run) -> T) -> Memo<Option<T>> {
     let state = expect_context::<AppContext>().state;
-    let at = Memo::new(move |_| {
-        let look = |run: &Run| (run.number, run.last_snapshot.as_ref().map(|look| look.step));
-        state.with(|s| s.training.run.as_ref().map(look))
+    let snapshot = Memo::new(move |_| {
+        let key = |run: &Run| (run.number, run.last_snapshot.as_ref().map(|snapshot| snapshot.step));
+        state.with(|s| s.training.run.as_ref().map(key))
     });
     Memo::new(move |_| {
-        // Read, not only tracked: what is never read never notices a change.
-        at.get();
-        state.with_untracked(|s| s.training.run.as_ref().map(make))
+        // A memo must be read, not only tracked, to notice changes.
+        snapshot.get();
+        state.with_untracked(|s| s.training.run.as_ref().map(compute))
     })
 }
 
-/// A view of the last look: its words, then its charts in their rooms.
-fn charts(of: fn(&Run) -> Figure, rooms: &'static [(&'static str, &'static str)]) -> AnyView {
-    let view = of_look(of);
-    let words = move || view.with(|view| view.as_ref().map(|view| view.words.clone()));
-    let plots = rooms.iter().enumerate().map(|(i, &(id, class))| {
-        let chart = Memo::new(move |_| view.with(|view| view.as_ref()?.charts.get(i).cloned()));
+/// A figure of the last snapshot: its caption and its charts.
+fn snapshot_figure(compute: fn(&Run) -> Figure, slots: &'static [ChartSlot]) -> AnyView {
+    let figure = snapshot_memo(compute);
+    let caption = move || figure.with(|figure| figure.as_ref().map(|figure| figure.caption.clone()));
+    let charts = slots.iter().enumerate().map(|(i, &ChartSlot { id, class })| {
+        let chart = Memo::new(move |_| figure.with(|figure| figure.as_ref()?.charts.get(i).cloned()));
         view! { <ChartFigure chart id class/> }
     });
     view! {
-        <p class="told">{words}</p>
-        <div class="plots">{plots.collect_view()}</div>
+        <p class="told">{caption}</p>
+        <div class="plots">{charts.collect_view()}</div>
     }
     .into_any()
 }
 
-/// An image of the batch: clean and attacked, and in words.
-type Pair = ([Vec<u8>; 2], String);
-
-fn pairs(run: &Run) -> Vec<Pair> {
-    let Some(seen) = run.last_snapshot.as_ref().and_then(|look| look.batch.as_ref()) else { return Vec::new() };
-    let pair = |i: usize| {
-        let images = [&seen.images, &seen.adversarial_images]
-            .map(|all| rgba::from_bytes(&all[i * IMAGE_LEN..(i + 1) * IMAGE_LEN]));
-        let [label, clean, attacked] = [&seen.labels, &seen.clean_predictions, &seen.adversarial_predictions]
-            .map(|all| training_curves::class_name(run, all[i].into()));
-        (images, format!("{label}: seen as {clean}; attacked, as {attacked}"))
-    };
-    (0..seen.labels.len()).map(pair).collect()
+fn tracked_image() -> AnyView {
+    snapshot_figure(training_curves::tracked_image, &TRACKED_IMAGE)
 }
 
-/// The last batch: its first images above their adversarial images, and the transport between their logits.
-fn batch() -> AnyView {
-    let pairs = of_look(pairs);
-    let one = |([clean, twin], words): Pair| {
-        view! { <figure>{image(clean)}{image(twin)}<figcaption class="fine">{words}</figcaption></figure> }
+/// An image of the last batch with its adversarial image, as RGBA, and their predictions.
+#[derive(Clone, PartialEq)]
+struct BatchImage {
+    clean: Vec<u8>,
+    adversarial: Vec<u8>,
+    caption: String,
+}
+
+fn batch_images(run: &Run) -> Vec<BatchImage> {
+    let Some(batch) = run.last_snapshot.as_ref().and_then(|snapshot| snapshot.batch.as_ref()) else {
+        return Vec::new();
+    };
+    let mut images = Vec::new();
+    for (i, &label) in batch.labels.iter().enumerate() {
+        let rgba = |all: &[u8]| rgba::from_bytes(&all[i * IMAGE_LEN..(i + 1) * IMAGE_LEN]);
+        let name = |class: u16| training_curves::class_name(run, class.into());
+        let (clean, adversarial) = (name(batch.clean_predictions[i]), name(batch.adversarial_predictions[i]));
+        images.push(BatchImage {
+            clean: rgba(&batch.images),
+            adversarial: rgba(&batch.adversarial_images),
+            caption: format!("{}: predicted {clean}; adversarial: {adversarial}", name(label)),
+        });
+    }
+    images
+}
+
+/// The first images of the last batch, and the transport between their logits.
+fn last_batch() -> AnyView {
+    let images = snapshot_memo(batch_images);
+    let pair = |BatchImage { clean, adversarial, caption }: BatchImage| {
+        view! { <figure>{canvas(clean)}{canvas(adversarial)}<figcaption class="fine">{caption}</figcaption></figure> }
     };
     view! {
-        <p class="help">"Each image above itself as the training attack changed it, with its class and what the model sees now."</p>
-        <div class="twins">{move || pairs.get().unwrap_or_default().into_iter().map(one).collect_view()}</div>
-        {charts(training_curves::last_batch, &BATCH)}
+        <p class="help">"Each training image above its adversarial image, with its class and the current predictions."</p>
+        <div class="twins">{move || images.get().unwrap_or_default().into_iter().map(pair).collect_view()}</div>
+        {snapshot_figure(training_curves::last_batch, &LAST_BATCH)}
     }
     .into_any()
 }
 
-/// What it shows is said beside it.
-fn image(rgba: Vec<u8>) -> AnyView {
+/// A canvas whose content the caption describes.
+fn canvas(rgba: Vec<u8>) -> AnyView {
     let canvas = painted_canvas(move || Some(rgba.clone()));
-    view! { <canvas node_ref=canvas width=IMAGE_SIZE.to_string() height=IMAGE_SIZE.to_string() aria-hidden="true"></canvas> }
-        .into_any()
+    let side = IMAGE_SIZE.to_string();
+    view! { <canvas node_ref=canvas width=side.clone() height=side aria-hidden="true"></canvas> }.into_any()
 }

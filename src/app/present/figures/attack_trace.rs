@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// The lowest margin after each step, attack beside attack, over the line at 0; `None` before there is one.
-pub fn chart(traces: &[Trace], words: &str) -> Option<Chart> {
+pub fn chart(traces: &[Trace], description: &str) -> Option<Chart> {
     let single = match traces {
         [] => return None,
         [trace] => Some(trace.steps as f32),
@@ -30,7 +30,7 @@ pub fn chart(traces: &[Trace], words: &str) -> Option<Chart> {
     Some(Chart {
         name: "way-of-the-attack".into(),
         title: "How far from its goal, after each step".into(),
-        words: words.into(),
+        description: description.into(),
         x: if single.is_some() {
             Axis::new("step", "").counts()
         } else {

@@ -51,14 +51,14 @@ pub fn figure(
     let chart = Chart {
         name: "embedding".into(),
         title: format!("Where {} puts the image among {} others", whose.with_article(), embedding.points.len()),
-        words: words.clone(),
+        description: words.clone(),
         x,
         y,
         equal: true,
         marks,
         ..Chart::default()
     };
-    Figure { words, charts: vec![chart] }
+    Figure { caption: words, charts: vec![chart] }
 }
 
 fn of_class(embedding: &Embedding, class: usize) -> impl Iterator<Item = [f32; 2]> {

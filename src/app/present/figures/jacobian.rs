@@ -40,7 +40,7 @@ pub fn figure(models: &Reactions<'_>) -> Figure {
         Chart {
             name: name.into(),
             title: title.into(),
-            words: words.clone(),
+            description: words.clone(),
             x: Axis::new("gradient", "logits per unit of brightness").least(0.0, largest),
             y: Axis::new("images", ""),
             marks: models.iter().map(bars).collect(),
@@ -51,7 +51,7 @@ pub fn figure(models: &Reactions<'_>) -> Figure {
         chart("jacobian-transport", "Reaction along the directions of the transport", 0),
         chart("jacobian-random", "Reaction along random directions", 1),
     ];
-    Figure { words, charts }
+    Figure { caption: words, charts }
 }
 
 /// `[from, to, images]` of equal bins from 0 to `largest`.

@@ -22,18 +22,18 @@ pub fn figure(models: &[(ModelLabel, &[LayerShift])]) -> Figure {
     let relative = Chart {
         name: "layers-change".into(),
         title: "How far each layer moves".into(),
-        words: words.clone(),
+        description: words.clone(),
         y: Axis::new("change, relative to the original", "%").least(0.0, 0.0),
         ..chart(models, |shift| shift.relative_l2.map(|r| 100.0 * r))
     };
     let cosine = Chart {
         name: "layers-cosine".into(),
         title: "How much each layer keeps its direction".into(),
-        words: turned(models),
+        description: turned(models),
         y: Axis::new("cosine of original and attacked", "").least(0.0, 1.0),
         ..chart(models, |shift| shift.cosine)
     };
-    Figure { words: format!("{words} {}", turned(models)), charts: vec![relative, cosine] }
+    Figure { caption: format!("{words} {}", turned(models)), charts: vec![relative, cosine] }
 }
 
 /// One model: from pixels to logits, and where most of it comes in.

@@ -29,7 +29,7 @@ pub fn figure(whose: ModelLabel, landscape: &LandscapeValues, range: [f32; 2], s
     let chart = |name: &str, title: String, map: Mark| Chart {
         name: name.into(),
         title,
-        words: words.clone(),
+        description: words.clone(),
         x: Axis::new("towards the adversarial image, which is at 1", "").least(range[0], range[1]),
         y: Axis::new("in a random direction of the same size", "").least(range[0], range[1]),
         equal: true,
@@ -54,7 +54,7 @@ pub fn figure(whose: ModelLabel, landscape: &LandscapeValues, range: [f32; 2], s
             Mark::new("loss, nats", Tone::Soft, Form::Map(loss, Scale::Sequential)),
         ),
     ];
-    Figure { words, charts }
+    Figure { caption: words, charts }
 }
 
 /// The margin from the original to the adversarial image, and in the other direction.

@@ -31,14 +31,14 @@ pub fn figure(curves: &[(ModelLabel, &[MarginPoint])], norm: Norm) -> Figure {
     let chart = Chart {
         name: "margins".into(),
         title: "How the margin shrinks as more is allowed".into(),
-        words: words.clone(),
+        description: words.clone(),
         x: Axis::new("radius ε", if norm == Norm::Linf { "255ths" } else { "pixel values from 0 to 1" })
             .least(0.0, 0.0),
         y: Axis::new("margin; at 0 the image has fallen", "logits"),
         marks,
         ..Chart::default()
     };
-    Figure { words, charts: vec![chart] }
+    Figure { caption: words, charts: vec![chart] }
 }
 
 fn size(epsilon: f32, norm: Norm) -> String {

@@ -17,24 +17,29 @@ use crate::{
     explore::pca::PrincipalPlane,
 };
 
-/// What a view shows.
+/// A caption with its charts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figure {
-    /// One to three sentences; empty while there is nothing to say.
-    pub words: String,
+    /// One to three sentences; empty if there are no results.
+    pub caption: String,
+    /// The charts.
     pub charts: Vec<Chart>,
 }
 
-/// The axes of a plane, with what they hold of the points' spread.
+/// The axes of a principal plane, with the explained variance.
 pub fn axes(plane: &PrincipalPlane) -> [Axis; 2] {
-    let axis = |which: &str, part: f32| Axis::new(&format!("{which} axis, {} of the variance", share(part)), "");
+    let axis =
+        |name: &str, explained: f32| Axis::new(&format!("{name} axis, {} of the variance", share(explained)), "");
     [axis("first", plane.explained[0]), axis("second", plane.explained[1])]
 }
 
-/// The middle value of those that are finite.
+/// The median of the finite values.
 pub fn median(values: impl IntoIterator<Item = f32>) -> Option<f32> {
-    let mut values: Vec<f32> = values.into_iter().filter(|v| v.is_finite()).collect();
+    let mut values: Vec<f32> = values.into_iter().filter(|value| value.is_finite()).collect();
     values.sort_by(f32::total_cmp);
     let n = values.len();
-    (n > 0).then(|| (values[(n - 1) / 2] + values[n / 2]) / 2.0)
+    if n == 0 {
+        return None;
+    }
+    Some((values[(n - 1) / 2] + values[n / 2]) / 2.0)
 }

@@ -8,7 +8,7 @@ use crate::{
             figures::{Figure, embedding, layer_shift, transport},
             model_label::ModelLabel,
         },
-        state::run::{Point, Run},
+        state::run::{AccuracyPoint, Run},
     },
     loss::Objective,
     prediction::top,
@@ -64,7 +64,7 @@ pub fn losses(run: &Run) -> Option<Chart> {
     Some(Chart {
         name: "training-losses".into(),
         title: "The loss of each step and its terms".into(),
-        words: loss_change(run),
+        description: loss_change(run),
         x: Axis::new("step", "").counts(),
         y: Axis::new("loss", "").least(0.0, 0.0),
         marks,
@@ -102,7 +102,7 @@ pub fn rates(run: &Run) -> Option<Chart> {
     Some(Chart {
         name: "training-rate".into(),
         title: "Learning rate".into(),
-        words: format!("The learning rate is {} at step {}.", short(last.rate), last.step),
+        description: format!("The learning rate is {} at step {}.", short(last.rate), last.step),
         x: Axis::new("step", "").counts(),
         y: Axis::new("learning rate", "").least(0.0, 0.0),
         marks: vec![Mark::new("", Tone::Standard, Form::Line(points))],
@@ -111,7 +111,7 @@ pub fn rates(run: &Run) -> Option<Chart> {
 }
 
 /// The share of held-out images that each look found right, in %, of those that `of` picks.
-pub(crate) fn percent_points(points: &[Point], of: impl Fn(&Point) -> f32) -> Vec<[f32; 2]> {
+pub(crate) fn percent_points(points: &[AccuracyPoint], of: impl Fn(&AccuracyPoint) -> f32) -> Vec<[f32; 2]> {
     thinned(points).map(|p| [p.step as f32, 100.0 * of(p)]).collect()
 }
 
@@ -119,16 +119,17 @@ pub(crate) fn percent_points(points: &[Point], of: impl Fn(&Point) -> f32) -> Ve
 pub fn accuracies(run: &Run) -> Option<Chart> {
     run.points.first()?;
     let mut marks = Vec::new();
-    for (series, tone, of) in
-        [("clean", Tone::Clean, (|p| p.clean) as fn(&Point) -> f32), ("under attack", Tone::Attacked, |p| p.robust)]
-    {
+    for (series, tone, of) in [
+        ("clean", Tone::Clean, (|p| p.clean) as fn(&AccuracyPoint) -> f32),
+        ("under attack", Tone::Attacked, |p| p.robust),
+    ] {
         let points = percent_points(&run.points, of);
         marks.extend([Form::Line(points.clone()), Form::Points(points)].map(|form| Mark::new(series, tone, form)));
     }
     Some(Chart {
         name: "training-accuracy".into(),
         title: format!("Right, of {} held-out images", run.info.held_out),
-        words: accuracy_summary(run),
+        description: accuracy_summary(run),
         x: Axis::new("step", "").counts(),
         y: Axis::new("right", "%").least(0.0, 100.0),
         marks,
@@ -156,7 +157,7 @@ fn step_phrase(step: u64) -> String {
     if step == 0 { "Before training".into() } else { format!("After step {step}") }
 }
 
-fn accuracy_phrase(point: &Point) -> String {
+fn accuracy_phrase(point: &AccuracyPoint) -> String {
     format!("{} of the held-out images right, {} under attack", percent(point.clean), percent(point.robust))
 }
 
@@ -191,7 +192,7 @@ pub fn tracked_image(run: &Run) -> Figure {
         .map(|(_, look, followed)| prediction_sentence(run, look.step, followed))
         .collect::<Vec<_>>()
         .join(" ");
-    view.words = format!("{told} {}", view.words).trim_end().into();
+    view.caption = format!("{told} {}", view.caption).trim_end().into();
     view
 }
 
@@ -224,7 +225,7 @@ pub fn last_batch(run: &Run) -> Figure {
     for mark in view.charts.iter_mut().flat_map(|chart| &mut chart.marks) {
         mark.series = mark.series.replace("this image", "the first image");
     }
-    view.words = format!(
+    view.caption = format!(
         "L_SW of this batch is {}: along a random line the attacked logits lie {} from where the clean ones do (root mean square).",
         short(transport.value),
         short(transport.value.sqrt())

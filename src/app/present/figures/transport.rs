@@ -27,17 +27,21 @@ pub fn figure(whose: ModelLabel, transport: &TransportPlan, line: usize, image: 
     let charts = vec![
         Chart {
             title: format!("Line {} of {lines}: what must move where", line + 1),
-            words: along(projection, line),
+            description: along(projection, line),
             ..matching(projection)
         },
-        Chart { title: "The value as lines are added".into(), words: settled(transport), ..cumulative(transport) },
+        Chart {
+            title: "The value as lines are added".into(),
+            description: settled(transport),
+            ..cumulative(transport)
+        },
         Chart {
             title: "Where all lines together pull the attacked logits".into(),
-            words: pulled(whose, transport, image),
+            description: pulled(whose, transport, image),
             ..plane(transport, image)
         },
     ];
-    Figure { words, charts }
+    Figure { caption: words, charts }
 }
 
 fn tell(whose: ModelLabel, transport: &TransportPlan, line: usize, image: usize) -> String {

@@ -4,7 +4,7 @@ use crate::{
     app::{
         domain::{action::TrainingAction, effect::Effect},
         state::{State, run::RunPhase, training::PendingRun},
-        update::training::{export, label},
+        update::training::{add_labeled_image, export_run},
     },
     protocol::Command,
     settings::Settings,
@@ -12,109 +12,127 @@ use crate::{
 };
 
 impl State {
-    pub(crate) fn on_training_action(&mut self, wish: TrainingAction) -> Vec<Effect> {
-        match wish {
-            TrainingAction::Set(key, value) => return self.set_training(key, value),
-            TrainingAction::InitFrom(init_from) => self.permalink.init_from = init_from,
-            TrainingAction::Start(number) => return self.prepare_run(PendingRun::Fresh(number)),
-            TrainingAction::Resume => return self.set_run_phase(RunPhase::Running),
-            TrainingAction::Step => return self.set_run_phase(RunPhase::SingleStep),
-            TrainingAction::Pause => return self.set_run_phase(RunPhase::Paused),
-            TrainingAction::Close => {
-                let mut tasks = self.set_run_phase(RunPhase::Paused);
-                tasks.extend(self.save_run());
-                tasks.extend(self.training.archive_run());
-                return tasks;
+    pub(crate) fn on_training_action(&mut self, action: TrainingAction) -> Vec<Effect> {
+        match action {
+            TrainingAction::Set(key, value) => self.set_training_setting(key, value),
+            TrainingAction::InitFrom(init_from) => {
+                self.permalink.init_from = init_from;
+                Vec::new()
             }
+            TrainingAction::Start(number) => self.prepare_run(PendingRun::Fresh(number)),
+            TrainingAction::Resume => self.set_run_phase(RunPhase::Running),
+            TrainingAction::Step => self.set_run_phase(RunPhase::SingleStep),
+            TrainingAction::Pause => self.set_run_phase(RunPhase::Paused),
+            TrainingAction::Close => self.close_run(),
             TrainingAction::Export(purpose) => {
                 let run = self.training.run.as_ref();
-                return run.map(|run| export(run.number, purpose)).into_iter().collect();
+                run.map(|run| export_run(run.number, purpose)).into_iter().collect()
             }
-            // The copy would wait for what else is computed; and the run does not move meanwhile.
-            TrainingAction::SaveCopy if self.computes_otherwise() => {}
-            TrainingAction::SaveCopy => return self.save_run(),
-            TrainingAction::ResumeSaved(number) => return self.prepare_run(PendingRun::Copy(number, RunPhase::Paused)),
+            // The export would wait for the foreground job, and the run does not progress until that ends.
+            TrainingAction::SaveCopy if self.has_foreground_job() => Vec::new(),
+            TrainingAction::SaveCopy => self.save_run(),
+            TrainingAction::ResumeSaved(number) => self.prepare_run(PendingRun::Copy(number, RunPhase::Paused)),
             TrainingAction::DeleteSaved(number) => {
-                self.training.saved_runs.retain(|earlier| earlier.number != number);
+                self.training.saved_runs.retain(|saved| saved.number != number);
                 self.training.archived.retain(|run| run.number != number);
-                return vec![Effect::DeleteSavedRun(number)];
+                vec![Effect::DeleteSavedRun(number)]
             }
-            TrainingAction::ResumeFile(..) if !self.can_prepare_run() => {
-                self.notice("The page prepares something else: open the run's file again in a moment.".into());
-            }
-            TrainingAction::ResumeFile(file, number) => return self.prepare_run(PendingRun::File(file, number)),
-            TrainingAction::UseDataset(_) if self.training.loading_dataset.is_some() => {
-                self.notice("Another set is being read: open this one again in a moment.".into());
-            }
-            TrainingAction::UseDataset(file) => {
-                // Chosen once more it is to be used, too.
-                self.training.dataset_file.take_if(|used| *used == file);
-                self.training.loading_dataset = Some(file);
-                return self.load_dataset();
-            }
+            TrainingAction::ResumeFile(file, number) => self.resume_file(file, number),
+            TrainingAction::UseDataset(file) => self.use_dataset(file),
             TrainingAction::DeleteDataset(name) => {
-                self.training.saved_datasets.retain(|(kept, _)| *kept != name);
-                return vec![Effect::DeleteDataset(name)];
+                self.training.saved_datasets.retain(|(saved, _)| *saved != name);
+                vec![Effect::DeleteDataset(name)]
             }
-            TrainingAction::LabelImage(class) => {
-                let labeled = self.image.as_ref().map(|image| (class, image.pixels.clone()));
-                self.training.labeled.extend(labeled.clone());
-                return labeled.map(label).into_iter().collect();
-            }
+            TrainingAction::LabelImage(class) => self.label_image(class),
             TrainingAction::ClearLabels => {
                 self.training.labeled.clear();
-                return vec![Effect::Send(Command::ClearLabeledImages)];
+                vec![Effect::Send(Command::ClearLabeledImages)]
             }
-            TrainingAction::EvaluateAll(images) => return self.evaluate_runs(images),
+            TrainingAction::EvaluateAll(images) => self.evaluate_runs(images),
         }
-        Vec::new()
     }
 
-    fn set_training(&mut self, key: &'static str, value: String) -> Vec<Effect> {
+    fn set_training_setting(&mut self, key: &'static str, value: String) -> Vec<Effect> {
         if let Err(error) = self.permalink.train.set(key, &value) {
-            self.notice(error.to_string());
+            self.notify(error.to_string());
             return Vec::new();
         }
         if key == "dataset" {
             self.apply_dataset_defaults();
         }
-        let awaited = matches!(self.training.pending, Some(PendingRun::Copy(..)));
-        let Some(run) =
-            self.training.run.as_mut().filter(|run| run.phase != RunPhase::Finished && TrainConfig::live(key))
-        else {
+        let is_restoring = matches!(self.training.pending, Some(PendingRun::Copy(..)));
+        let Some(run) = self.training.run.as_mut().filter(|run| run.phase != RunPhase::Finished) else {
             return Vec::new();
         };
-        if awaited {
-            // The worker may not have it yet: it is tuned as soon as it is there.
+        if !TrainConfig::live(key) {
+            return Vec::new();
+        }
+        if is_restoring {
+            // The worker may not have the run yet. It gets the changed settings when the run is ready.
             let _ = run.config.set(key, &value);
             return Vec::new();
         }
         vec![Effect::Send(Command::UpdateSettings { settings: vec![(key.into(), value)] })]
     }
 
-    /// Prepares a run in place of the one there is, of which a copy is kept.
-    fn prepare_run(&mut self, coming: PendingRun) -> Vec<Effect> {
+    /// Closes the run. It is stored and stays in the table of runs.
+    fn close_run(&mut self) -> Vec<Effect> {
+        let mut effects = self.set_run_phase(RunPhase::Paused);
+        effects.extend(self.save_run());
+        effects.extend(self.training.archive_run());
+        effects
+    }
+
+    fn resume_file(&mut self, file: usize, number: u64) -> Vec<Effect> {
+        if !self.can_prepare_run() {
+            self.notify("Another run or data set is loading. Open the file again in a moment.".into());
+            return Vec::new();
+        }
+        self.prepare_run(PendingRun::File(file, number))
+    }
+
+    fn use_dataset(&mut self, file: usize) -> Vec<Effect> {
+        if self.training.loading_dataset.is_some() {
+            self.notify("Another data set is loading. Open this one again in a moment.".into());
+            return Vec::new();
+        }
+        // If the worker already has the data set, the settings are still changed to it.
+        self.training.dataset_file.take_if(|current| *current == file);
+        self.training.loading_dataset = Some(file);
+        self.load_dataset()
+    }
+
+    fn label_image(&mut self, class: String) -> Vec<Effect> {
+        let Some(image) = &self.image else { return Vec::new() };
+        let pixels = image.pixels.clone();
+        self.training.labeled.push((class.clone(), pixels.clone()));
+        vec![add_labeled_image(class, pixels)]
+    }
+
+    /// Prepares a run that replaces the current one, which is stored first.
+    fn prepare_run(&mut self, pending: PendingRun) -> Vec<Effect> {
         if !self.can_prepare_run() {
             return Vec::new();
         }
-        let mut tasks = self.save_run();
-        tasks.push(self.request_run(coming, 0));
-        tasks
+        let mut effects = self.save_run();
+        effects.push(self.request_run(pending, 0));
+        effects
     }
 
-    /// With at most `batch` images a step, if it is a copy (0: as many as it had).
-    pub(crate) fn request_run(&mut self, coming: PendingRun, batch: usize) -> Effect {
-        self.training.pending = Some(coming);
-        match coming {
+    /// Requests a run from the worker. `max_batch` limits the batch size of a stored copy (0: unchanged).
+    pub(crate) fn request_run(&mut self, pending: PendingRun, max_batch: usize) -> Effect {
+        self.training.pending = Some(pending);
+        match pending {
             PendingRun::Fresh(_) => Effect::Send(Command::PrepareRun {
                 init_from: self.permalink.init_from,
                 settings: self.permalink.train.to_pairs(),
             }),
-            PendingRun::Copy(number, _) => Effect::ResumeSavedRun(number, batch),
+            PendingRun::Copy(number, _) => Effect::ResumeSavedRun(number, max_batch),
             PendingRun::File(file, _) => Effect::ResumeRunFile(file),
         }
     }
 
+    /// Resumes, pauses or steps the run. A diverged run is resumed from its last copy.
     fn set_run_phase(&mut self, phase: RunPhase) -> Vec<Effect> {
         let Some(run) = self.training.run.as_mut().filter(|run| run.phase != RunPhase::Finished) else {
             return Vec::new();
@@ -123,9 +141,9 @@ impl State {
             let copy = PendingRun::Copy(run.number, phase);
             return vec![self.request_run(copy, 0)];
         }
-        let runs = run.active_command.is_some();
         run.phase = phase;
-        match (phase, runs) {
+        let is_training = run.active_command.is_some();
+        match (phase, is_training) {
             (RunPhase::Paused, true) => vec![Effect::Send(Command::Stop)],
             (RunPhase::Paused, false) | (_, true) => Vec::new(),
             (_, false) => self.continue_training(),

@@ -4,6 +4,7 @@
 pub mod actions;
 pub mod evaluate_runs;
 pub mod lifecycle;
+pub mod restore;
 pub mod worker_events;
 
 use crate::{
@@ -11,10 +12,12 @@ use crate::{
     protocol::{Command, ExportPurpose},
 };
 
-pub(crate) fn label((class, pixels): (String, Vec<u8>)) -> Effect {
+/// Adds an image `[3, 32, 32]` to the training data of the worker.
+pub(crate) fn add_labeled_image(class: String, pixels: Vec<u8>) -> Effect {
     Effect::Send(Command::AddLabeledImage { class, pixels })
 }
 
-pub(crate) fn export(number: u64, purpose: ExportPurpose) -> Effect {
+/// Exports the run with this number from the worker.
+pub(crate) fn export_run(number: u64, purpose: ExportPurpose) -> Effect {
     Effect::Send(Command::ExportRun { number, purpose })
 }

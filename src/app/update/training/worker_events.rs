@@ -2,51 +2,87 @@
 
 use crate::{
     app::{
-        domain::effect::Effect,
+        domain::effect::{Effect, RunCopy},
         state::{
             State,
-            run::{Point, Run, RunPhase},
+            run::{AccuracyPoint, Run, RunPhase},
             training::PendingRun,
         },
+        update::training::restore::RestoredRun,
     },
     protocol::{ExportPurpose, RunInfo, RunSnapshot, TrainingDataInfo},
     settings::Settings,
     train::Record,
 };
 
+/// The progress of the current run.
+pub(crate) struct TrainProgress {
+    /// The id of the training command.
+    pub(crate) id: u64,
+    /// Number of completed steps.
+    pub(crate) step: u64,
+    /// The records since the last event.
+    pub(crate) records: Vec<Record>,
+    pub(crate) snapshot: Option<Box<RunSnapshot>>,
+    pub(crate) images_per_second: f64,
+    /// In bytes.
+    pub(crate) memory: u64,
+    /// Whether the command has ended.
+    pub(crate) finished: bool,
+}
+
+/// A run or its model that the worker has exported.
+pub(crate) struct ExportedRun {
+    /// The number of the run.
+    pub(crate) number: u64,
+    pub(crate) purpose: ExportPurpose,
+    /// The file name.
+    pub(crate) name: String,
+    /// Number of completed steps.
+    pub(crate) step: u64,
+    /// The content of the file.
+    pub(crate) bytes: Vec<u8>,
+}
+
 impl State {
-    pub(crate) fn on_dataset_changed(&mut self, data: TrainingDataInfo) -> Vec<Effect> {
-        let mut tasks = Vec::new();
-        // Else an image was labeled meanwhile.
-        if data.labeled == self.training.data.labeled
+    /// Stores a description of the training data, after a data set was loaded or an image was labeled.
+    pub(crate) fn on_training_data(&mut self, data: TrainingDataInfo) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let is_dataset_loaded = data.labeled == self.training.data.labeled;
+        if is_dataset_loaded
             && let Some(dataset) = &data.uploaded
             && let Some(file) = self.training.loading_dataset.take()
-            // Else a new worker has it again, whatever is learned from now.
+            // If a new worker has loaded the same data set again, the settings stay unchanged.
             && self.training.dataset_file.replace(file) != Some(file)
         {
-            let before = self.permalink.train.dataset;
-            if self.permalink.train.set("dataset", &dataset.kind).is_ok() && self.permalink.train.dataset != before {
+            let previous = self.permalink.train.dataset;
+            if self.permalink.train.set("dataset", &dataset.kind).is_ok() && self.permalink.train.dataset != previous {
                 self.apply_dataset_defaults();
             }
-            if !self.training.saved_datasets.iter().any(|(_, kept)| *kept == file) {
-                tasks.push(Effect::SaveDataset(file));
+            if !self.training.saved_datasets.iter().any(|(_, saved)| *saved == file) {
+                effects.push(Effect::SaveDataset(file));
             }
         }
         self.training.data = data;
-        tasks.extend(self.schedule_next());
-        tasks
+        effects.extend(self.schedule_next());
+        effects
     }
 
+    /// Makes the run that the worker has prepared the current one. Without a pending run, its settings have changed.
     pub(crate) fn on_run_ready(&mut self, info: RunInfo) -> Vec<Effect> {
         let training = &mut self.training;
-        let mut tasks = match training.pending.take() {
+        let mut effects = match training.pending.take() {
             Some(PendingRun::Fresh(number)) => {
-                let tasks = training.archive_run();
+                let effects = training.archive_run();
                 training.run = Some(Run { phase: RunPhase::Running, ..Run::new(number, info) });
-                tasks
+                effects
             }
-            Some(PendingRun::Copy(number, phase)) => self.restore_run(number, phase, Some(info.step), info),
-            Some(PendingRun::File(_, number)) => self.restore_run(number, RunPhase::Paused, None, info),
+            Some(PendingRun::Copy(number, phase)) => {
+                self.on_run_restored(RestoredRun { number, phase, is_stored: true, info })
+            }
+            Some(PendingRun::File(_, number)) => {
+                self.on_run_restored(RestoredRun { number, phase: RunPhase::Paused, is_stored: false, info })
+            }
             None => {
                 if let Some(run) = &mut training.run {
                     run.set_info(info);
@@ -54,76 +90,69 @@ impl State {
                 return self.schedule_next();
             }
         };
-        tasks.extend(self.save_run());
-        tasks.extend(self.schedule_next());
-        tasks
+        effects.extend(self.save_run());
+        effects.extend(self.schedule_next());
+        effects
     }
 
-    pub(crate) fn on_train_progress(
-        &mut self,
-        (id, over): (u64, bool),
-        step: u64,
-        records: Vec<Record>,
-        look: Option<Box<RunSnapshot>>,
-        [speed, memory]: [f64; 2],
-    ) -> Vec<Effect> {
+    /// Stores records and snapshot of the current run.
+    pub(crate) fn on_train_progress(&mut self, progress: TrainProgress) -> Vec<Effect> {
+        let TrainProgress { id, step, records, snapshot, images_per_second, memory, finished } = progress;
         let Some(run) = self.training.run.as_mut().filter(|run| run.active_command == Some(id)) else {
             return Vec::new();
         };
         run.step = step;
         run.records.extend(records);
-        if let Some(look) = look {
-            run.points.push(Point { step: look.step, clean: look.clean, robust: look.robust });
-            run.first_snapshot.get_or_insert_with(|| look.clone());
-            run.last_snapshot = Some(look);
+        if let Some(snapshot) = snapshot {
+            run.points.push(AccuracyPoint { step: snapshot.step, clean: snapshot.clean, robust: snapshot.robust });
+            run.first_snapshot.get_or_insert_with(|| snapshot.clone());
+            run.last_snapshot = Some(snapshot);
         }
-        if speed > 0.0 {
-            run.images_per_second = speed;
+        if images_per_second > 0.0 {
+            run.images_per_second = images_per_second;
         }
-        run.memory = memory as u64;
-        if !over {
+        run.memory = memory;
+        if !finished {
             return Vec::new();
         }
         run.active_command = None;
-        // The last look may have been interrupted: then it is still to come.
-        let done = step >= run.info.steps && run.points.last().is_some_and(|point| point.step == step);
+        // The last snapshot may have been interrupted. Then it is still missing.
+        let has_last_snapshot = run.points.last().is_some_and(|point| point.step == step);
+        let is_complete = step >= run.info.steps && has_last_snapshot;
         if run.phase == RunPhase::SingleStep {
             run.phase = RunPhase::Paused;
         }
-        if done {
+        let mut effects = Vec::new();
+        if is_complete {
             run.phase = RunPhase::Finished;
+            effects = self.save_run();
         }
-        let mut tasks = if done { self.save_run() } else { Vec::new() };
-        tasks.extend(self.schedule_next());
-        tasks
+        effects.extend(self.schedule_next());
+        effects
     }
 
-    pub(crate) fn on_run_exported(
-        &mut self,
-        (number, step): (u64, u64),
-        purpose: ExportPurpose,
-        name: String,
-        bytes: Vec<u8>,
-    ) -> Vec<Effect> {
+    /// Stores, downloads or opens an exported run or model.
+    pub(crate) fn on_run_exported(&mut self, exported: ExportedRun) -> Vec<Effect> {
+        let ExportedRun { number, purpose, name, step, bytes } = exported;
         match purpose {
             ExportPurpose::AutoSave => {
                 let Some(run) = self.training.run_mut(number) else { return Vec::new() };
                 run.last_saved_step = Some(step);
-                let mut tasks =
-                    vec![Effect::SaveRun { number, words: run.description(), history: run.history(), bytes }];
-                tasks.extend(self.evaluate_exported_run());
-                tasks
+                let copy = RunCopy { number, description: run.description(), history: run.history(), bytes };
+                let mut effects = vec![Effect::SaveRun(copy)];
+                effects.extend(self.evaluate_exported_run());
+                effects
             }
             ExportPurpose::SaveRun | ExportPurpose::SaveModel => vec![Effect::Download(name, bytes)],
-            ExportPurpose::LoadModel => vec![Effect::LoadModelBytes(name, bytes)],
+            ExportPurpose::LoadModel => vec![Effect::OpenModelBytes(name, bytes)],
         }
     }
 
-    /// A run could not begin or go on.
+    /// A run could not be prepared or resumed.
     pub(crate) fn on_training_failed(&mut self) -> Vec<Effect> {
-        let coming = self.training.pending.take();
-        match (&mut self.training.run, coming) {
-            // The worker does not have it.
+        let pending = self.training.pending.take();
+        match (&mut self.training.run, pending) {
+            // The copy of the current run cannot be resumed, so the worker does not have the run.
             (Some(run), Some(PendingRun::Copy(number, _))) if run.number == number => {
                 return self.training.archive_run();
             }
@@ -133,14 +162,14 @@ impl State {
         Vec::new()
     }
 
-    /// The run's numbers are no longer finite: if it was to be judged, its last copy is.
-    pub(crate) fn on_diverged(&mut self, text: String) -> Vec<Effect> {
+    /// The loss of the run is no longer finite. If the run should be evaluated, its last copy is used.
+    pub(crate) fn on_diverged(&mut self, message: String) -> Vec<Effect> {
         if let Some(run) = &mut self.training.run {
             (run.phase, run.active_command, run.diverged) = (RunPhase::Paused, None, true);
         }
-        self.notice(text);
-        let mut tasks = self.evaluate_exported_run();
-        tasks.extend(self.schedule_next());
-        tasks
+        self.notify(message);
+        let mut effects = self.evaluate_exported_run();
+        effects.extend(self.schedule_next());
+        effects
     }
 }
