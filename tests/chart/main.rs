@@ -27,7 +27,7 @@ fn everything() -> Chart {
         marks: vec![
             of("height", Tone::Soft, Form::Map(map.clone(), Scale::Diverging)),
             of("", Tone::Soft, Form::Regions(regions, vec!["cat".into(), "dog".into()])),
-            of("", Tone::Attacked, Form::Segments(map.contour(0.0))),
+            of("", Tone::Adversarial, Form::Segments(map.contour(0.0))),
             of("share", Tone::Standard, Form::Bars(bars)),
             of("clean", Tone::Clean, Form::Line(curve.clone())),
             of("clean", Tone::Clean, Form::Points(curve.clone())),
@@ -192,7 +192,7 @@ fn narrow_charts_have_fewer_numbers() {
 
 #[test]
 fn series_differ_by_more_than_color() {
-    let tones = [Tone::Clean, Tone::Attacked, Tone::Robust, Tone::Standard, Tone::Custom];
+    let tones = [Tone::Clean, Tone::Adversarial, Tone::Robust, Tone::Standard, Tone::Custom];
     let classes: Vec<Tone> = (0..10).map(Tone::Class).collect();
     for group in [&tones[..], &classes] {
         for (i, a) in group.iter().enumerate() {
@@ -204,7 +204,7 @@ fn series_differ_by_more_than_color() {
     }
     let models = [Tone::Robust, Tone::Standard, Tone::Custom].map(Tone::dash);
     assert!(models[0] != models[1] && models[1] != models[2] && models[0] != models[2]);
-    assert_ne!(Tone::Clean.dash(), Tone::Attacked.dash());
+    assert_ne!(Tone::Clean.dash(), Tone::Adversarial.dash());
 }
 
 #[test]

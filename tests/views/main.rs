@@ -80,10 +80,9 @@ fn layers_say_how_the_change_grows() {
     sound(&view, 2);
     assert_eq!(
         view.caption,
-        "Through the standard model the change grows from 2 % of the pixels to 160 % of the logits, most of all in \
-         block2.layer.0; through the robust model the change stays about as large: 2 % of the pixels, 2.5 % of the logits. \
-         The logits of the standard model turn round (cosine −0.7); the logits of the robust model still point the same way \
-         (cosine 0.99)."
+        "In the standard model the change grows from 2 % of the pixels to 160 % of the logits, most in block2.layer.0; in the \
+         robust model the change stays about equal: 2 % of the pixels, 2.5 % of the logits. The logits of the standard model \
+         reverse (cosine −0.7); the logits of the robust model keep their direction (cosine 0.99)."
     );
     assert_eq!(lines(&view.charts[0])[0], ("standard model", &[[0.0, 2.0], [1.0, 3.0], [2.0, 50.0], [3.0, 160.0]][..]));
     assert_eq!(view.charts[0].places[1], (1.0, "block1.layer.0".into()));
@@ -122,29 +121,32 @@ fn the_embedding_says_where_the_image_goes() {
     sound(&crossed, 1);
     assert_eq!(
         crossed.caption,
-        "The standard model takes the adversarial image across a boundary, from cat into the region of dog: it moves 75 % of \
+        "The standard model maps the adversarial image across a boundary, from cat into the region of dog: it moves 75 % of \
          the distance between the centers of cat and dog."
     );
     let chart = &crossed.charts[0];
-    assert_eq!(chart.title, "Where the standard model puts the image among 6 others");
+    assert_eq!(chart.title, "The image among 6 others in the latents of the standard model");
     assert_eq!(chart.x.label, "first axis, 50 % of the variance");
     let points =
         |tone| chart.marks.iter().find(|m| m.tone == tone && matches!(m.form, Form::Points(_))).unwrap().form.clone();
     assert_eq!(points(Tone::Clean), Form::Points(vec![[-2.0, 0.0]]));
-    assert_eq!(points(Tone::Attacked), Form::Points(vec![[1.0, 0.0]]));
+    assert_eq!(points(Tone::Adversarial), Form::Points(vec![[1.0, 0.0]]));
     assert_eq!(points(Tone::Class(1)), Form::Points(reference.points[3..].to_vec()));
     assert!(
         tell(&[[-2.0, 0.0], [-1.0, 0.0]], [0, 1])
             .caption
-            .contains("does not show the crossing (it holds 70 % of the variance)")
+            .contains("does not show the crossing (it explains 70 % of the variance)")
     );
     assert!(
         tell(&[[-2.0, 0.0], [-1.8, 0.0]], [0, 0])
             .caption
-            .contains("still sees cat: the adversarial image moves only 5 %")
+            .contains("still predicts cat: the adversarial image moves only 5 %")
     );
-    assert!(tell(&[[-2.0, 0.0], [9.0, 0.0]], [0, 1]).caption.contains("become dog"), "outside of the map");
-    assert!(tell(&[[1.0, 0.0]], [1, 1]).caption.contains("stays where it is"));
+    assert!(
+        tell(&[[-2.0, 0.0], [9.0, 0.0]], [0, 1]).caption.contains("predicts dog instead of cat"),
+        "outside of the map"
+    );
+    assert!(tell(&[[1.0, 0.0]], [1, 1]).caption.contains("does not move"));
     assert_eq!(tell(&[], [0, 0]), Figure::default());
     sound(&tell(&[[0.0, 0.0], [1.0, 0.0]], [7, 8]), 1); // classes of which there are no reference images
 }
@@ -181,21 +183,21 @@ fn the_transport_says_what_lines_and_pulls_amount_to() {
     sound(&view, 3);
     assert_eq!(
         view.caption,
-        "Along line 2 the attacked values have to move 2 logits to lie as the clean ones do (root mean square); that is 25 % of L_SW. \
-         With 4 lines L_SW = 4 has settled: the second half of them changed it by 0 %. The logits that the robust model gives \
-         to this image are pulled 5 logits back, 1.7 times the mean of the 2 images."
+        "Along line 2 the adversarial values must move 2 logits to match the clean ones (root mean square); this is 25 % of \
+         L_SW. With 4 lines L_SW = 4 has converged: the second half of them changed it by 0 %. The logits of the robust model \
+         for this image are pulled back by 5 logits, 1.7 times the mean of the 2 images."
     );
     let Form::Segments(pairs) = &view.charts[0].marks[0].form else { panic!("no matching") };
     assert_eq!(pairs, &[[-0.5, 0.0, -1.0, 1.0], [0.5, 0.0, 1.0, 1.0]]);
     assert!(
         transport::figure(ModelLabel::Custom, &transported(&[1.0, 1.0, 9.0, 9.0]), 0, 1)
             .caption
-            .contains("has not settled")
+            .contains("has not converged")
     );
     assert!(
         transport::figure(ModelLabel::Custom, &transported(&[2.0]), 0, 1)
             .caption
-            .contains("One line alone gives L_SW = 2.")
+            .contains("A single line gives L_SW = 2.")
     );
     let alike = TransportPlan { value: 0.0, ..transported(&[1.0]) };
     assert!(transport::figure(ModelLabel::Custom, &alike, 0, 0).caption.contains("nothing to transport"));
@@ -215,10 +217,10 @@ fn the_jacobian_compares_directions_and_models() {
     sound(&view, 2);
     assert_eq!(
         view.caption,
-        "Along the transport's directions the logits of the standard model change by 12 per unit of brightness, 2 times as much \
-         as along random ones (6); the attack goes along this gradient (cosine 0.5). Along the transport's directions the \
-         logits of the robust model change by 3 per unit of brightness, about as much as along random ones (3); the attack goes \
-         mostly elsewhere (cosine −0.01). The robust model reacts 4 times less than the standard one."
+        "Along the transport the logits of the standard model change by 12 per unit of brightness, 2 times as much as along \
+         random directions (6); the attack follows this gradient (cosine 0.5). Along the transport the logits of the robust \
+         model change by 3 per unit of brightness, about as much as along random directions (3); the attack has mostly other \
+         directions (cosine −0.01). The robust model reacts 4 times less than the standard one."
     );
     let Form::Bars(bars) = &view.charts[0].marks[0].form else { panic!("no histogram") };
     assert_eq!((bars.iter().map(|b| b[2]).sum::<f32>(), &bars.last().unwrap()[1..]), (3.0, &[14.0, 1.0][..]));
@@ -230,7 +232,7 @@ fn the_jacobian_compares_directions_and_models() {
     assert!(
         jacobian::figure(&[(ModelLabel::Custom, [&against, &strong[1]])])
             .caption
-            .contains("goes against this gradient (cosine −0.9)")
+            .contains("opposes this gradient (cosine −0.9)")
     );
     assert_eq!(jacobian::figure(&[(ModelLabel::Custom, [&reaction(&[], None), &strong[0]])]), Figure::default());
 }
@@ -249,21 +251,21 @@ fn the_landscape_says_where_the_boundary_lies() {
     sound(&fooled, 2);
     assert_eq!(
         fooled.caption,
-        "Towards the adversarial image the margin of the standard model falls from 3 to −1 logits: the boundary is crossed \
-         after 75 % of the way. In a random direction of the same size it stays above 0 as far as this map goes."
+        "Towards the adversarial image the margin of the standard model falls from 3 to −1 logits: it crosses the \
+         boundary after 75 % of the way. In a random direction of the same size it stays above 0 on this map."
     );
     let boundary =
         fooled.charts[0].marks.iter().find_map(|m| if let Form::Segments(s) = &m.form { Some(s) } else { None });
     assert!(boundary.unwrap().iter().all(|s| (s[0] - 0.75).abs() < 1e-4 && (s[2] - 0.75).abs() < 1e-4), "{boundary:?}");
     let withstands = tell(&land(|s, t| 3.0 - 2.0 * s - 2.0 * t));
     assert!(
-        withstands.caption.contains("only falls from 3 to 1 logits; it would be gone at 1.5 times that change"),
+        withstands.caption.contains("only falls from 3 to 1 logits; it would reach 0 at 1.5 times this perturbation"),
         "{}",
         withstands.caption
     );
-    assert!(withstands.caption.contains("In a random direction it is gone at 1.5 times that size"));
-    assert!(tell(&land(|s, _| 3.0 - 0.5 * s)).caption.contains("the boundary is not met on this map"));
-    assert!(tell(&land(|_, _| -2.0)).caption.contains("The original itself is beyond the boundary"));
+    assert!(withstands.caption.contains("In a random direction it reaches 0 at 1.5 times this size"));
+    assert!(tell(&land(|s, _| 3.0 - 0.5 * s)).caption.contains("this map shows no boundary"));
+    assert!(tell(&land(|_, _| -2.0)).caption.contains("The original is already beyond the boundary"));
     // While it comes in, row by row: maps from the first row on, words when the image's row is there.
     let mut part = land(|s, _| 3.0 - 4.0 * s);
     part.margin.truncate(26);
@@ -284,20 +286,20 @@ fn margins_say_where_models_fall() {
     sound(&view, 1);
     assert_eq!(
         view.caption,
-        "The standard model falls at a radius of 2/255; the robust model falls at a radius of 10/255: the robust one takes 5 \
-         times as much."
+        "The standard model is fooled at a radius of 2/255; the robust model is fooled at a radius of 10/255: 5 times larger for \
+         the robust one."
     );
     let uprights: Vec<_> = view.charts[0].marks.iter().filter(|m| matches!(m.form, Form::Upright(_))).collect();
     assert_eq!(
         uprights.iter().map(|m| &*m.series).collect::<Vec<_>>(),
-        ["standard model falls at 2/255", "robust model falls at 10/255"]
+        ["standard model fooled at 2/255", "robust model fooled at 10/255"]
     );
     let stands = margin_vs_radius::figure(&[(ModelLabel::Robust, &curve(&[3.0, 2.5]))], Norm::Linf);
-    assert_eq!(stands.caption, "The robust model still stands at 4/255, with a margin of 2.5 logits of 3.");
+    assert_eq!(stands.caption, "The robust model resists up to 4/255, where its margin is 2.5 of 3 logits.");
     assert!(
         margin_vs_radius::figure(&[(ModelLabel::Custom, &curve(&[-1.0, -2.0]))], Norm::L2)
             .caption
-            .contains("is wrong without any attack")
+            .contains("misclassifies the original")
     );
     assert!(
         margin_vs_radius::figure(&[(ModelLabel::Standard, &strong), (ModelLabel::Robust, &weak)], Norm::Linf)

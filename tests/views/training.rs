@@ -124,17 +124,13 @@ fn losses_are_shown_as_they_count() {
 fn accuracies_are_compared_with_the_beginning() {
     let mut run = run();
     let chart = drawn(training_curves::accuracies(&run));
-    assert_eq!(lines(&chart)[1], ("under attack", &[[0.0, 25.0], [120.0, 50.0]][..]));
+    assert_eq!(lines(&chart)[1], ("robust", &[[0.0, 25.0], [120.0, 50.0]][..]));
     assert_eq!(
         chart.description,
-        "Before training: 50 % of the held-out images right, 25 % under attack. After step 120: 88 % of the held-out \
-         images right, 50 % under attack."
+        "Before training: clean accuracy 50 %, robust accuracy 25 %. After step 120: clean accuracy 88 %, robust accuracy 50 %."
     );
     run.points.remove(0);
-    assert_eq!(
-        training_curves::accuracy_summary(&run),
-        "After step 120: 88 % of the held-out images right, 50 % under attack."
-    );
+    assert_eq!(training_curves::accuracy_summary(&run), "After step 120: clean accuracy 88 %, robust accuracy 50 %.");
     run.points.clear();
     assert_eq!((training_curves::accuracies(&run), training_curves::accuracy_summary(&run)), (None, String::new()));
 }
@@ -146,8 +142,9 @@ fn the_image_is_followed_from_before_to_now() {
     sound(&view, 4);
     assert!(
         view.caption.starts_with(
-            "Before training the model sees cat (90 %), and attacked, dog (80 %). After step 120 the model sees cat (99 %), \
-             and attacked, cat (70 %). Through the model at first the change grows from 2 % of the pixels"
+            "Before training the model predicts cat (90 %), and dog (80 %) for the adversarial image. After step 120 the model \
+             predicts cat (99 %), and cat (70 %) for the adversarial image. In the initial model the change grows from 2 % of \
+             the pixels"
         ),
         "{}",
         view.caption
@@ -158,7 +155,7 @@ fn the_image_is_followed_from_before_to_now() {
     run.last_snapshot = run.first_snapshot.clone();
     let view = training_curves::tracked_image(&run);
     sound(&view, 3);
-    assert!(view.caption.contains("Through the model now"), "{}", view.caption);
+    assert!(view.caption.contains("In the current model"), "{}", view.caption);
     (run.first_snapshot, run.last_snapshot) = (None, None);
     assert_eq!(training_curves::tracked_image(&run), Figure::default());
 }
@@ -175,7 +172,7 @@ fn the_batch_shows_its_transport_if_it_is_attacked() {
 #[test]
 fn what_a_run_does_is_said_now_and_then() {
     let mut all = Training::default();
-    assert!(training_status::status(&all).starts_with("Begin a run"));
+    assert!(training_status::status(&all).starts_with("Start a run"));
     assert_eq!((training_status::announcement(&all), training_status::progress(&all)), (String::new(), 0.0));
     all.run = Some(run());
     let says = |all: &Training| (training_status::status(all), training_status::announcement(all));
@@ -185,15 +182,15 @@ fn what_a_run_does_is_said_now_and_then() {
         all.run.as_mut().map(change);
         says(&all)
     };
-    let waits = "Step 120 of 400, epoch 3 of 8; waiting for the page's other computations; memory 85 MB.";
+    let waits = "Step 120 of 400, epoch 3 of 8; waiting for other computations of the page; memory 85 MB.";
     assert_eq!(put(&|run| run.phase = RunPhase::Running), (waits.into(), "30 % of the run is done.".into()));
-    assert_eq!(put(&|run| run.step = 20).1, "The run has begun.");
+    assert_eq!(put(&|run| run.step = 20).1, "The run has started.");
     let (now, said) = put(&|run| (run.phase, run.step) = (RunPhase::Finished, 400));
-    assert_eq!((now.as_str(), said.as_str()), ("All 400 steps are done; memory 85 MB.", "The run is over."));
+    assert_eq!((now.as_str(), said.as_str()), ("All 400 steps are done; memory 85 MB.", "The run is finished."));
     let broken = |run: &mut Run| {
         (run.phase, run.diverged, run.step, run.last_saved_step) = (RunPhase::Paused, true, 30, Some(25))
     };
-    assert!(put(&broken).0.starts_with("Diverged after step 30 of 400: “Go on” takes up the copy of step 25;"));
+    assert!(put(&broken).0.starts_with("Diverged after step 30 of 400: “Resume” continues from the copy at step 25;"));
     put(&|run| run.diverged = false);
     let slow = |run: &mut Run| (run.phase, run.step, run.images_per_second, run.memory) = (RunPhase::Paused, 0, 1.5, 0);
     assert_eq!(put(&slow).0, "Paused after step 0 of 400, epoch 1 of 8; 1.5 images/s, about 4.7 h left.");
@@ -202,7 +199,7 @@ fn what_a_run_does_is_said_now_and_then() {
 #[test]
 fn what_is_learnt_from_is_named() {
     let mut state = State::new("").0;
-    assert_eq!(training_status::dataset_summary(&state), "The embedded set of drawn shapes, 3200 images.");
+    assert_eq!(training_status::dataset_summary(&state), "The embedded data set of generated shapes, 3200 images.");
     let uploaded = Some(UploadedDataset {
         name: "cifar.tar.gz".into(),
         kind: "cifar10".into(),
@@ -214,18 +211,18 @@ fn what_is_learnt_from_is_named() {
     (state.permalink.train.dataset, state.permalink.train.limit) = (Dataset::Cifar10, 1000);
     assert_eq!(
         training_status::dataset_summary(&state),
-        "cifar.tar.gz: 1000 of its 50000 images to learn from, 10000 to judge by, 10 classes; and yours: 2 cat, 1 dog."
+        "cifar.tar.gz: 1000 of 50000 training images, 10000 test images, 10 classes; and yours: 2 cat, 1 dog."
     );
     state.permalink.train.dataset = Dataset::Synthetic;
-    assert!(training_status::dataset_summary(&state).starts_with("The embedded set"));
-    let embedded = ("synthetic".to_owned(), "the embedded set".to_owned());
+    assert!(training_status::dataset_summary(&state).starts_with("The embedded data set"));
+    let embedded = ("synthetic".to_owned(), "the embedded data set".to_owned());
     let opened = ("cifar10".to_owned(), "cifar.tar.gz".to_owned());
     assert_eq!(training_status::dataset_options(&state), [embedded.clone(), opened.clone()]);
     // An address names a set that is not there.
     state.permalink.train.dataset = Dataset::Cifar100;
     let missing = ("cifar100".to_owned(), "cifar100 (not opened yet)".to_owned());
     assert_eq!(training_status::dataset_options(&state), [embedded, opened, missing]);
-    assert!(training_status::dataset_summary(&state).starts_with("cifar100, which is not opened yet"));
+    assert!(training_status::dataset_summary(&state).starts_with("cifar100 is not opened yet"));
 }
 
 #[test]
@@ -249,7 +246,7 @@ fn runs_stand_side_by_side() {
         "wrn-10-1",
         "synthetic, 3200 images",
         "lambda-sw 4",
-        "120 of 400, 64 images each",
+        "120 of 400, batch size 64",
         "0.182",
         "88 %",
         "50 %",
@@ -260,7 +257,7 @@ fn runs_stand_side_by_side() {
     let text = run_table::to_tsv(&all);
     assert_eq!(text.lines().map(|line| line.split('\t').count()).collect::<Vec<_>>(), [COLUMNS.len(); 3]);
     let chart = drawn(run_table::accuracy_chart(&all));
-    assert_eq!(chart.description, "Run 2 otjr is the most robust: 50 % right under attack.");
+    assert_eq!(chart.description, "Run 2 otjr is the most robust: robust accuracy 50 %.");
     assert_eq!(lines(&chart)[3], ("2 otjr", &[[0.0, 25.0], [120.0, 50.0]][..]));
     let dashed = chart.marks.iter().find(|mark| mark.series == "2 otjr, clean").unwrap();
     assert!(matches!((&dashed.form, dashed.tone), (Form::Line(_), Tone::ClassDashed(1))));
@@ -305,7 +302,7 @@ fn training_has_controls_of_its_own() {
     assert!(SettingsGroup::Train.is_used(&state, "mixed") && !help(&state, "mixed").contains("Not used"));
     assert!(help(&state, "objective").ends_with("(Le et al., 2023)."));
     state.training.run = Some(run());
-    assert_eq!(help(&state, "batch"), "Batch size (fixed while a run is under way).");
+    assert_eq!(help(&state, "batch"), "Batch size (cannot change during a run).");
     assert_eq!(help(&state, "rate"), "Peak learning rate.");
     state.permalink.train.objective = Objective::Ce;
     assert!(help(&state, "train-steps").ends_with("Not used by ce."));

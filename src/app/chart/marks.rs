@@ -88,7 +88,7 @@ pub(super) fn marker(tone: Tone, [x, y]: [f32; 2], r: f32) -> String {
         (Shape::Cross, false) => format!(r#"fill="none" stroke="{color}" stroke-width="1.2""#),
         (_, true) => format!(r#"fill="{GROUND}" stroke="{color}" stroke-width="1.2""#),
         // Among classes, whose first two have their colors and shapes.
-        _ if matches!(tone, Tone::Clean | Tone::Attacked) => {
+        _ if matches!(tone, Tone::Clean | Tone::Adversarial) => {
             format!(r#"fill="{color}" stroke="{INK}" stroke-width="1.2""#)
         }
         (_, false) => format!(r#"fill="{color}" stroke="{GROUND}" stroke-width="0.7""#),

@@ -6,13 +6,13 @@ pub enum Tone {
     /// Of the clean image: blue, a disc.
     Clean,
     /// Of the adversarial image: vermilion, a triangle, dashed.
-    Attacked,
+    Adversarial,
     /// Of the robust model: green, a diamond.
     Robust,
     /// Of the standard model: ink, a square, dotted.
     Standard,
     /// Of the model of adversarial training alone: amber, a ring, in long dashes.
-    Adversarial,
+    PgdTrained,
     /// Of a model that the user brought: violet, a cross, dashed and dotted.
     Custom,
     /// What only helps to read the rest: gray.
@@ -44,10 +44,10 @@ impl Tone {
     pub fn color(self) -> &'static str {
         match self {
             Self::Clean => "var(--clean, #0072b2)",
-            Self::Attacked => "var(--attacked, #d55e00)",
+            Self::Adversarial => "var(--attacked, #d55e00)",
             Self::Robust => "var(--robust, #009e73)",
             Self::Standard => "var(--ink, #14181d)",
-            Self::Adversarial => "#b08400",
+            Self::PgdTrained => "#b08400",
             Self::Custom => "#8a6fc9",
             Self::Soft => "var(--edge, #7b8794)",
             Self::Class(class) | Self::ClassDashed(class) => CLASSES[class % CLASSES.len()],
@@ -58,10 +58,10 @@ impl Tone {
     pub fn shape(self) -> (Shape, bool) {
         match self {
             Self::Clean | Self::Soft => (Shape::Disc, false),
-            Self::Attacked => (Shape::Triangle, false),
+            Self::Adversarial => (Shape::Triangle, false),
             Self::Robust => (Shape::Diamond, false),
             Self::Standard => (Shape::Square, false),
-            Self::Adversarial => (Shape::Disc, true),
+            Self::PgdTrained => (Shape::Disc, true),
             Self::Custom => (Shape::Cross, false),
             Self::Class(class) | Self::ClassDashed(class) => {
                 (SHAPES[class % SHAPES.len()], class % CLASSES.len() >= SHAPES.len())
@@ -72,9 +72,9 @@ impl Tone {
     /// SVG's `stroke-dasharray`.
     pub fn dash(self) -> &'static str {
         match self {
-            Self::Attacked | Self::ClassDashed(_) => "6 3",
+            Self::Adversarial | Self::ClassDashed(_) => "6 3",
             Self::Standard => "2 3",
-            Self::Adversarial => "12 4",
+            Self::PgdTrained => "12 4",
             Self::Custom => "8 3 2 3",
             Self::Soft => "1 3",
             Self::Clean | Self::Robust | Self::Class(_) => "none",

@@ -60,7 +60,7 @@ impl ModelLabel {
         match self {
             Self::Standard | Self::First => Tone::Standard,
             Self::Robust => Tone::Robust,
-            Self::Adversarial => Tone::Adversarial,
+            Self::Adversarial => Tone::PgdTrained,
             Self::Custom | Self::Now => Tone::Custom,
         }
     }

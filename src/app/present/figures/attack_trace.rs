@@ -17,7 +17,7 @@ pub fn chart(traces: &[Trace], description: &str) -> Option<Chart> {
         let last = (trace.margins.len() as f32 - 1.0).max(1.0);
         let x = |i: usize| single.map_or(n as f32, |_| 0.0) + i as f32 / last * single.unwrap_or(1.0);
         let points = trace.margins.iter().enumerate().map(|(i, &margin)| [x(i), margin]).collect();
-        let (end, tone) = if trace.succeeded { ("succeeds", Tone::Attacked) } else { ("fails", Tone::Robust) };
+        let (end, tone) = if trace.succeeded { ("succeeds", Tone::Adversarial) } else { ("fails", Tone::Robust) };
         marks.push(Mark::new(&format!("{} {end}", trace.attack), tone, Form::Line(points)));
         if n > 0 {
             marks.push(Mark::new("", Tone::Soft, Form::Upright(n as f32)));

@@ -46,7 +46,7 @@ pub fn figure(
     let steps = path.windows(2).map(|w| [w[0][0], w[0][1], w[1][0], w[1][1]]).collect();
     marks.push(Mark::new("path of the attack", Tone::Standard, Form::Segments(steps)));
     marks.push(Mark::new("original", Tone::Clean, Form::Points(vec![first])));
-    marks.push(Mark::new("attacked", Tone::Attacked, Form::Points(vec![last])));
+    marks.push(Mark::new("attacked", Tone::Adversarial, Form::Points(vec![last])));
     let [x, y] = axes(&embedding.plane);
     let chart = Chart {
         name: "embedding".into(),

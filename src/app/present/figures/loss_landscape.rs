@@ -37,7 +37,7 @@ pub fn figure(whose: ModelLabel, landscape: &LandscapeValues, range: [f32; 2], s
             map,
             Mark::new("boundary: margin 0", Tone::Standard, Form::Segments(boundary.clone())),
             Mark::new("original", Tone::Clean, Form::Points(vec![[0.0, 0.0]])),
-            Mark::new("attacked", Tone::Attacked, Form::Points(vec![[1.0, 0.0]])),
+            Mark::new("attacked", Tone::Adversarial, Form::Points(vec![[1.0, 0.0]])),
         ],
         ..Chart::default()
     };

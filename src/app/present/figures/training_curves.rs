@@ -56,7 +56,7 @@ pub fn losses(run: &Run) -> Option<Chart> {
     }
     if last.distance.is_some() {
         let series = format!("{} × distance", short(distance));
-        add(&series, Tone::Attacked, &|r| r.distance.map(|d| distance * d));
+        add(&series, Tone::Adversarial, &|r| r.distance.map(|d| distance * d));
     }
     if last.jacobian.is_some() {
         add(&format!("{} × R", short(jacobian)), Tone::Robust, &|r| r.jacobian.map(|j| jacobian * j));
@@ -121,7 +121,7 @@ pub fn accuracies(run: &Run) -> Option<Chart> {
     let mut marks = Vec::new();
     for (series, tone, of) in [
         ("clean", Tone::Clean, (|p| p.clean) as fn(&AccuracyPoint) -> f32),
-        ("under attack", Tone::Attacked, |p| p.robust),
+        ("under attack", Tone::Adversarial, |p| p.robust),
     ] {
         let points = percent_points(&run.points, of);
         marks.extend([Form::Line(points.clone()), Form::Points(points)].map(|form| Mark::new(series, tone, form)));

@@ -110,7 +110,7 @@ fn matching(projection: &Projection) -> Chart {
         marks: vec![
             Mark::new("the same rank", Tone::Soft, Form::Segments(pairs)),
             Mark::new("original", Tone::Clean, Form::Points(clean)),
-            Mark::new("attacked", Tone::Attacked, Form::Points(attacked)),
+            Mark::new("attacked", Tone::Adversarial, Form::Points(attacked)),
         ],
         ..Chart::default()
     }
@@ -138,7 +138,7 @@ fn plane(transport: &TransportPlan, image: usize) -> Chart {
     let mut marks = vec![
         Mark::new("pull of all lines", Tone::Soft, Form::Arrows(others)),
         Mark::new("original", Tone::Clean, Form::Points(points(|a| a.clean))),
-        Mark::new("attacked", Tone::Attacked, Form::Points(points(|a| a.adversarial))),
+        Mark::new("attacked", Tone::Adversarial, Form::Points(points(|a| a.adversarial))),
     ];
     if let Some(own) = transport.arrows.get(image) {
         marks.push(Mark::new("of this image", Tone::Robust, Form::Arrows(vec![arrow(own)])));
