@@ -5,7 +5,7 @@ use crate::{
     protocol::Trace,
 };
 
-/// The lowest margin after each step, attack beside attack, over the line at 0; `None` before there is one.
+/// The lowest margin after each step; several attacks are drawn side by side. `None` before the first attack.
 pub fn chart(traces: &[Trace], description: &str) -> Option<Chart> {
     let single = match traces {
         [] => return None,
@@ -25,11 +25,11 @@ pub fn chart(traces: &[Trace], description: &str) -> Option<Chart> {
     }
     let places = match single {
         Some(_) => Vec::new(),
-        None => traces.iter().enumerate().map(|(n, t)| (n as f32 + 0.5, t.attack.clone())).collect(),
+        None => traces.iter().enumerate().map(|(n, trace)| (n as f32 + 0.5, trace.attack.clone())).collect(),
     };
     Some(Chart {
-        name: "way-of-the-attack".into(),
-        title: "How far from its goal, after each step".into(),
+        name: "attack-trace".into(),
+        title: "Margin after each step".into(),
         description: description.into(),
         x: if single.is_some() {
             Axis::new("step", "").counts()

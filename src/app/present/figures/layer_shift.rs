@@ -9,94 +9,93 @@ use crate::{
     explore::layers::LayerShift,
 };
 
-/// Changes within this factor of one another count as about as large.
-const ALIKE: f32 = 1.5;
+/// Changes within this factor of each other are called equal.
+const EQUAL: f32 = 1.5;
 
-/// The shift of each layer, from pixels to logits, in one or several models.
+/// The shift of each layer, from the pixels to the logits, in one or several models.
 pub fn figure(models: &[(ModelLabel, &[LayerShift])]) -> Figure {
-    let told: Vec<String> = models.iter().filter_map(|(whose, shifts)| tell(*whose, shifts)).collect();
-    if told.is_empty() {
+    let changes: Vec<String> = models.iter().filter_map(|(label, shifts)| change(*label, shifts)).collect();
+    if changes.is_empty() {
         return Figure::default();
     }
-    let words = format!("{}.", sentence(&told.join("; ")));
+    let change_caption = format!("{}.", sentence(&changes.join("; ")));
+    let direction_caption = directions(models);
     let relative = Chart {
         name: "layers-change".into(),
-        title: "How far each layer moves".into(),
-        description: words.clone(),
+        title: "Relative change of each layer".into(),
+        description: change_caption.clone(),
         y: Axis::new("change, relative to the original", "%").least(0.0, 0.0),
-        ..chart(models, |shift| shift.relative_l2.map(|r| 100.0 * r))
+        ..chart(models, |shift| shift.relative_l2.map(|change| 100.0 * change))
     };
     let cosine = Chart {
         name: "layers-cosine".into(),
-        title: "How much each layer keeps its direction".into(),
-        description: turned(models),
-        y: Axis::new("cosine of original and attacked", "").least(0.0, 1.0),
+        title: "Change of direction of each layer".into(),
+        description: direction_caption.clone(),
+        y: Axis::new("cosine of original and adversarial", "").least(0.0, 1.0),
         ..chart(models, |shift| shift.cosine)
     };
-    Figure { caption: format!("{words} {}", turned(models)), charts: vec![relative, cosine] }
+    Figure { caption: format!("{change_caption} {direction_caption}"), charts: vec![relative, cosine] }
 }
 
-/// One model: from pixels to logits, and where most of it comes in.
-fn tell(whose: ModelLabel, shifts: &[LayerShift]) -> Option<String> {
-    let known: Vec<(&str, f32)> = shifts.iter().filter_map(|s| Some((&*s.name, s.relative_l2?))).collect();
+/// How the relative change develops from the pixels to the logits, and where it grows most.
+fn change(label: ModelLabel, shifts: &[LayerShift]) -> Option<String> {
+    let known: Vec<(&str, f32)> = shifts.iter().filter_map(|shift| Some((&*shift.name, shift.relative_l2?))).collect();
     let (&(_, first), &(_, last)) = (known.first()?, known.last()?);
-    let the = whose.with_article();
+    let model = label.with_article();
     if first == 0.0 {
-        return Some(format!("through {the} nothing changes, as no pixel does"));
+        return Some(format!("in {model} nothing changes, because no pixel changes"));
     }
-    let (from, to) = (share(first), share(last));
-    if last > ALIKE * first {
-        let jump = known.windows(2).max_by(|a, b| (a[1].1 / a[0].1).total_cmp(&(b[1].1 / b[0].1)))?;
-        let most = match jump[1].0 {
-            "logits" => "the last layer".to_owned(),
-            name => name.to_owned(),
+    let (pixels, logits) = (share(first), share(last));
+    Some(if last > EQUAL * first {
+        let growth = known.windows(2).max_by(|a, b| (a[1].1 / a[0].1).total_cmp(&(b[1].1 / b[0].1)))?;
+        let layer = match growth[1].0 {
+            "logits" => "the last layer",
+            name => name,
         };
-        Some(format!(
-            "through {the} the change grows from {from} of the pixels to {to} of the logits, most of all in {most}"
-        ))
-    } else if last * ALIKE < first {
-        Some(format!("through {the} the change shrinks from {from} of the pixels to {to} of the logits"))
+        format!("in {model} the change grows from {pixels} of the pixels to {logits} of the logits, most in {layer}")
+    } else if last * EQUAL < first {
+        format!("in {model} the change shrinks from {pixels} of the pixels to {logits} of the logits")
     } else {
-        Some(format!("through {the} the change stays about as large: {from} of the pixels, {to} of the logits"))
-    }
+        format!("in {model} the change stays about equal: {pixels} of the pixels, {logits} of the logits")
+    })
 }
 
-/// Where the logits point after the attack.
-fn turned(models: &[(ModelLabel, &[LayerShift])]) -> String {
-    let one = |(whose, shifts): &(ModelLabel, &[LayerShift])| {
-        let cosine = shifts.last()?.cosine?;
-        let way = match cosine {
-            c if c > 0.95 => "still point the same way",
-            c if c > 0.5 => "turn somewhat",
-            c if c > -0.5 => "turn aside",
-            _ => "turn round",
+/// How the direction of the logits changes.
+fn directions(models: &[(ModelLabel, &[LayerShift])]) -> String {
+    let mut sentences = Vec::new();
+    for (label, shifts) in models {
+        let Some(cosine) = shifts.last().and_then(|shift| shift.cosine) else { continue };
+        let change = match cosine {
+            cosine if cosine > 0.95 => "keep their direction",
+            cosine if cosine > 0.5 => "turn slightly",
+            cosine if cosine > -0.5 => "turn far",
+            _ => "reverse",
         };
-        Some(format!("the logits of {} {way} (cosine {})", whose.with_article(), short(cosine)))
-    };
-    let all: Vec<String> = models.iter().filter_map(one).collect();
-    if all.is_empty() { String::new() } else { format!("{}.", sentence(&all.join("; "))) }
+        sentences.push(format!("the logits of {} {change} (cosine {})", label.with_article(), short(cosine)));
+    }
+    if sentences.is_empty() { String::new() } else { format!("{}.", sentence(&sentences.join("; "))) }
 }
 
-/// A line a model over the layers in order.
+/// A line for each model over its layers.
 fn chart(models: &[(ModelLabel, &[LayerShift])], value: impl Fn(&LayerShift) -> Option<f32>) -> Chart {
-    let names = |shifts: &[LayerShift]| shifts.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
-    let first = models.first().map(|m| names(m.1)).unwrap_or_default();
-    // Networks of different depth have only the beginning and the end in common.
-    let alike = models.iter().all(|m| names(m.1) == first);
-    let series = |(whose, shifts): &(ModelLabel, &[LayerShift])| {
-        let scale = if alike { 1.0 } else { (shifts.len() as f32 - 1.0).max(1.0) };
-        let points = shifts.iter().enumerate().map(|(i, s)| [i as f32 / scale, value(s).unwrap_or(f32::NAN)]);
-        let points: Vec<[f32; 2]> = points.collect();
-        [Form::Line(points.clone()), Form::Points(points)]
-            .map(|form| Mark::new(whose.series_name(), whose.tone(), form))
-    };
-    Chart {
-        x: if alike { Axis::default() } else { Axis::new("depth, from pixels to logits", "") },
-        places: match alike {
-            true => first.into_iter().enumerate().map(|(i, name)| (i as f32, name)).collect(),
-            false => Vec::new(),
-        },
-        marks: models.iter().flat_map(series).collect(),
-        ..Chart::default()
+    let names = |shifts: &[LayerShift]| shifts.iter().map(|shift| shift.name.clone()).collect::<Vec<_>>();
+    let first_names = models.first().map(|(_, shifts)| names(shifts)).unwrap_or_default();
+    // Networks of different depth are aligned at the pixels and the logits.
+    let have_equal_layers = models.iter().all(|(_, shifts)| names(shifts) == first_names);
+    let mut marks = Vec::new();
+    for (label, shifts) in models {
+        let scale = if have_equal_layers { 1.0 } else { (shifts.len() as f32 - 1.0).max(1.0) };
+        let point = |(i, shift): (usize, &LayerShift)| [i as f32 / scale, value(shift).unwrap_or(f32::NAN)];
+        let points: Vec<[f32; 2]> = shifts.iter().enumerate().map(point).collect();
+        for form in [Form::Line(points.clone()), Form::Points(points)] {
+            marks.push(Mark::new(label.series_name(), label.tone(), form));
+        }
     }
+    let (x, places) = if have_equal_layers {
+        let places = first_names.into_iter().enumerate().map(|(i, name)| (i as f32, name)).collect();
+        (Axis::default(), places)
+    } else {
+        (Axis::new("depth, from pixels to logits", ""), Vec::new())
+    };
+    Chart { x, places, marks, ..Chart::default() }
 }

@@ -3,33 +3,25 @@
 use crate::{
     app::{
         chart::{Axis, Chart, Form, Grid, Mark, Scale, Tone},
-        domain::format::{sentence, share, short},
+        domain::format::{share, short},
         present::{figures::Figure, model_label::ModelLabel},
     },
     explore::landscape::LandscapeValues,
 };
 
-/// The landscape of a window over `range` with `side` points along each side; also while only its first rows are known.
-pub fn figure(whose: ModelLabel, landscape: &LandscapeValues, range: [f32; 2], side: usize) -> Figure {
-    let step = (range[1] - range[0]) / (side as f32 - 1.0).max(1.0);
-    let grid = |values: &[f32]| {
-        let rows = values.len() / side.max(1);
-        let top = range[0] + step * (rows as f32 - 1.0);
-        let values = &values[..rows * side];
-        // Cells around the points, also in a single row.
-        let [x, y] = [[range[0], range[1]], [range[0], top]].map(|[low, high]| [low - step / 2.0, high + step / 2.0]);
-        Grid { x, y, columns: side, values: values.to_vec() }
-    };
+/// The landscape on a square window over `range` with `side` points along each axis. It may be incomplete: only the first rows
+/// are known while the worker computes it.
+pub fn figure(label: ModelLabel, landscape: &LandscapeValues, range: [f32; 2], side: usize) -> Figure {
     if side < 2 || landscape.margin.len() < side || landscape.loss.len() < side {
         return Figure::default();
     }
-    let (margin, loss) = (grid(&landscape.margin), grid(&landscape.loss));
-    let words = tell(whose, &margin);
+    let (margin, loss) = (grid(&landscape.margin, range, side), grid(&landscape.loss, range, side));
+    let caption = caption(label, &margin);
     let boundary = margin.contour(0.0);
     let chart = |name: &str, title: String, map: Mark| Chart {
         name: name.into(),
         title,
-        description: words.clone(),
+        description: caption.clone(),
         x: Axis::new("towards the adversarial image, which is at 1", "").least(range[0], range[1]),
         y: Axis::new("in a random direction of the same size", "").least(range[0], range[1]),
         equal: true,
@@ -37,71 +29,63 @@ pub fn figure(whose: ModelLabel, landscape: &LandscapeValues, range: [f32; 2], s
             map,
             Mark::new("boundary: margin 0", Tone::Standard, Form::Segments(boundary.clone())),
             Mark::new("original", Tone::Clean, Form::Points(vec![[0.0, 0.0]])),
-            Mark::new("attacked", Tone::Adversarial, Form::Points(vec![[1.0, 0.0]])),
+            Mark::new("adversarial", Tone::Adversarial, Form::Points(vec![[1.0, 0.0]])),
         ],
         ..Chart::default()
     };
-    let the = whose.with_article();
+    let model = label.with_article();
+    let margin_map = Mark::new("margin, logits", Tone::Soft, Form::Map(margin, Scale::Diverging));
+    let loss_map = Mark::new("loss, nats", Tone::Soft, Form::Map(loss, Scale::Sequential));
     let charts = vec![
-        chart(
-            "landscape-margin",
-            format!("The margin of {the} around the image"),
-            Mark::new("margin, logits", Tone::Soft, Form::Map(margin, Scale::Diverging)),
-        ),
-        chart(
-            "landscape-loss",
-            format!("The loss of {the} that the attack climbs"),
-            Mark::new("loss, nats", Tone::Soft, Form::Map(loss, Scale::Sequential)),
-        ),
+        chart("landscape-margin", format!("The margin of {model} around the image"), margin_map),
+        chart("landscape-loss", format!("The loss of {model} around the image"), loss_map),
     ];
-    Figure { caption: words, charts }
+    Figure { caption, charts }
 }
 
-/// The margin from the original to the adversarial image, and in the other direction.
-fn tell(whose: ModelLabel, margin: &Grid<f32>) -> String {
-    let (Some(here), Some(there)) = (value(margin, [0.0, 0.0]), value(margin, [1.0, 0.0])) else {
+/// The complete rows of the values, as cells around the points.
+fn grid(values: &[f32], range: [f32; 2], side: usize) -> Grid<f32> {
+    let step = (range[1] - range[0]) / (side as f32 - 1.0).max(1.0);
+    let rows = values.len() / side.max(1);
+    let top = range[0] + step * (rows as f32 - 1.0);
+    let [x, y] = [[range[0], range[1]], [range[0], top]].map(|[low, high]| [low - step / 2.0, high + step / 2.0]);
+    Grid { x, y, columns: side, values: values[..rows * side].to_vec() }
+}
+
+/// The margin towards the adversarial image, and in the random direction.
+fn caption(label: ModelLabel, margin: &Grid<f32>) -> String {
+    let (Some(original), Some(adversarial)) = (value(margin, [0.0, 0.0]), value(margin, [1.0, 0.0])) else {
         return String::new();
     };
-    let the = whose.with_article();
-    if here <= 0.0 {
-        return format!("The original itself is beyond the boundary of {the}: its margin is {}.", short(here));
+    let model = label.with_article();
+    if original <= 0.0 {
+        return format!("The original is already beyond the boundary of {model}: its margin is {}.", short(original));
     }
-    let towards = if there <= 0.0 {
-        let gone = falls(margin, |part| [part, 0.0], 1.0).unwrap_or(1.0);
-        format!(
-            "towards the adversarial image the margin of {the} falls from {} to {} logits: the boundary is crossed after {} of the way",
-            short(here),
-            short(there),
-            share(gone)
-        )
+    let margins = format!("from {} to {} logits", short(original), short(adversarial));
+    let towards = if adversarial <= 0.0 {
+        let crossing = first_zero(margin, |part| [part, 0.0], 1.0).unwrap_or(1.0);
+        format!("falls {margins}: it crosses the boundary after {} of the way", share(crossing))
     } else {
-        let end = margin.x[1];
-        let later = match falls(margin, |s| [s, 0.0], end) {
-            Some(s) => format!("; it would be gone at {} times that change", short(s)),
-            None => ", and the boundary is not met on this map in that direction".into(),
-        };
-        let change = if there < here { "falls" } else { "goes" };
-        format!(
-            "towards the adversarial image the margin of {the} only {change} from {} to {} logits{later}",
-            short(here),
-            short(there)
-        )
+        let verb = if adversarial < original { "only falls" } else { "changes" };
+        match first_zero(margin, |part| [part, 0.0], margin.x[1]) {
+            Some(part) => format!("{verb} {margins}; it would reach 0 at {} times this perturbation", short(part)),
+            None => format!("{verb} {margins}, and this map shows no boundary in this direction"),
+        }
     };
-    // Both ways along the random direction, as far as the map goes.
-    let aside =
-        [1.0, -1.0].into_iter().filter_map(|sign| falls(margin, |t| [0.0, sign * t], margin.y[1])).reduce(f32::min);
-    let aside = match aside {
-        Some(t) => format!("In a random direction it is gone at {} times that size.", short(t)),
-        None => "In a random direction of the same size it stays above 0 as far as this map goes.".into(),
+    // The random direction has two signs.
+    let random = [1.0, -1.0].into_iter().filter_map(|sign| first_zero(margin, |t| [0.0, sign * t], margin.y[1]));
+    let random = match random.reduce(f32::min) {
+        Some(part) => format!("In a random direction it reaches 0 at {} times this size.", short(part)),
+        None => "In a random direction of the same size it stays above 0 on this map.".into(),
     };
-    format!("{}. {aside}", sentence(&towards))
+    format!("Towards the adversarial image the margin of {model} {towards}. {random}")
 }
 
-/// The value at a point, linear between the middles of the four cells around; none outside of the map.
+/// The value at a point, interpolated between the centers of the four nearest cells; `None` outside of the map.
 fn value(grid: &Grid<f32>, [x, y]: [f32; 2]) -> Option<f32> {
     let place = |[low, high]: [f32; 2], v: f32, cells: usize| {
         let at = (v - low) / (high - low) * cells as f32 - 0.5;
-        // A point on the outermost line of middles is on the map, also after rounding.
+        // The centers of the outermost cells are inside, also after rounding.
         (at > -1e-3 && at < cells as f32 - 1.0 + 1e-3).then(|| at.clamp(0.0, cells as f32 - 1.0))
     };
     let (rows, columns) = (grid.rows(), grid.columns);
@@ -115,8 +99,8 @@ fn value(grid: &Grid<f32>, [x, y]: [f32; 2]) -> Option<f32> {
     found.is_finite().then_some(found)
 }
 
-/// How far along a line, of at most `end`, the values first fall to 0.
-fn falls(grid: &Grid<f32>, line: impl Fn(f32) -> [f32; 2], end: f32) -> Option<f32> {
+/// Where along a line from 0 to `end` the values first reach 0.
+fn first_zero(grid: &Grid<f32>, line: impl Fn(f32) -> [f32; 2], end: f32) -> Option<f32> {
     const STEPS: usize = 200;
     let at = |i: usize| end * i as f32 / STEPS as f32;
     let mut last = value(grid, line(0.0))?;

@@ -10,49 +10,51 @@ use crate::{
     explore::margin_curve::{MarginPoint, critical_radius},
 };
 
-/// One curve a model, its radii in order; also while only the first of them are known.
+/// One curve for each model, with radii in ascending order. It may be incomplete while the worker computes it.
 pub fn figure(curves: &[(ModelLabel, &[MarginPoint])], norm: Norm) -> Figure {
-    let told: Vec<String> = curves.iter().filter_map(|(whose, curve)| tell(*whose, curve, norm)).collect();
-    if told.is_empty() {
+    let sentences: Vec<String> = curves.iter().filter_map(|(label, curve)| caption(*label, curve, norm)).collect();
+    if sentences.is_empty() {
         return Figure::default();
     }
-    let words = format!("{}{}.", sentence(&told.join("; ")), compared(curves));
+    let caption = format!("{}{}.", sentence(&sentences.join("; ")), comparison(curves));
     let unit = if norm == Norm::Linf { 255.0 } else { 1.0 };
     let mut marks = vec![Mark::new("", Tone::Soft, Form::Level(0.0))];
-    for (whose, curve) in curves {
-        let points: Vec<[f32; 2]> = curve.iter().map(|r| [unit * r.epsilon, r.margin]).collect();
-        let forms = [Form::Line(points.clone()), Form::Points(points)];
-        marks.extend(forms.map(|form| Mark::new(whose.series_name(), whose.tone(), form)));
-        if let Some(epsilon) = critical_radius(curve) {
-            let name = format!("{} falls at {}", whose.series_name(), size(epsilon, norm));
-            marks.push(Mark::new(&name, whose.tone(), Form::Upright(unit * epsilon)));
+    for (label, curve) in curves {
+        let points: Vec<[f32; 2]> = curve.iter().map(|point| [unit * point.epsilon, point.margin]).collect();
+        for form in [Form::Line(points.clone()), Form::Points(points)] {
+            marks.push(Mark::new(label.series_name(), label.tone(), form));
+        }
+        if let Some(radius) = critical_radius(curve) {
+            let name = format!("{} fooled at {}", label.series_name(), size(radius, norm));
+            marks.push(Mark::new(&name, label.tone(), Form::Upright(unit * radius)));
         }
     }
     let chart = Chart {
         name: "margins".into(),
-        title: "How the margin shrinks as more is allowed".into(),
-        description: words.clone(),
+        title: "Margin as a function of the radius".into(),
+        description: caption.clone(),
         x: Axis::new("radius ε", if norm == Norm::Linf { "255ths" } else { "pixel values from 0 to 1" })
             .least(0.0, 0.0),
-        y: Axis::new("margin; at 0 the image has fallen", "logits"),
+        y: Axis::new("margin; fooled below 0", "logits"),
         marks,
         ..Chart::default()
     };
-    Figure { caption: words, charts: vec![chart] }
+    Figure { caption, charts: vec![chart] }
 }
 
-fn size(epsilon: f32, norm: Norm) -> String {
-    if norm == Norm::Linf { in_255ths(epsilon) } else { short(epsilon) }
+fn size(radius: f32, norm: Norm) -> String {
+    if norm == Norm::Linf { in_255ths(radius) } else { short(radius) }
 }
 
-fn tell(whose: ModelLabel, curve: &[MarginPoint], norm: Norm) -> Option<String> {
+fn caption(label: ModelLabel, curve: &[MarginPoint], norm: Norm) -> Option<String> {
     let (first, last) = (curve.first()?, curve.last()?);
-    let the = whose.with_article();
+    let model = label.with_article();
+    let is_misclassified = first.margin <= 0.0 && first.epsilon == 0.0;
     Some(match critical_radius(curve) {
-        Some(_) if first.margin <= 0.0 && first.epsilon == 0.0 => format!("{the} is wrong without any attack"),
-        Some(epsilon) => format!("{the} falls at a radius of {}", size(epsilon, norm)),
+        Some(_) if is_misclassified => format!("{model} misclassifies the original"),
+        Some(radius) => format!("{model} is fooled at a radius of {}", size(radius, norm)),
         None => format!(
-            "{the} still stands at {}, with a margin of {} logits of {}",
+            "{model} resists up to {}, where its margin is {} of {} logits",
             size(last.epsilon, norm),
             short(last.margin),
             short(first.margin)
@@ -60,15 +62,18 @@ fn tell(whose: ModelLabel, curve: &[MarginPoint], norm: Norm) -> Option<String> 
     })
 }
 
-/// How much more the robust model takes, where both fall.
-fn compared(curves: &[(ModelLabel, &[MarginPoint])]) -> String {
-    let of = |whose| curves.iter().find(|c| c.0 == whose).and_then(|c| critical_radius(c.1));
-    let both = of(ModelLabel::Robust)
-        .zip(of(ModelLabel::Standard))
-        .and_then(|(r, s)| Some((r > s, times(r.max(s), r.min(s))?)));
-    match both {
-        Some((true, times)) => format!(": the robust one takes {times} times as much"),
-        Some((false, times)) => format!(": on this image the standard one takes {times} times as much"),
+/// The ratio of the radii at which the robust and the standard model are fooled.
+fn comparison(curves: &[(ModelLabel, &[MarginPoint])]) -> String {
+    let radius = |label| {
+        let (_, curve) = curves.iter().find(|(other, _)| *other == label)?;
+        critical_radius(curve)
+    };
+    let (Some(robust), Some(standard)) = (radius(ModelLabel::Robust), radius(ModelLabel::Standard)) else {
+        return String::new();
+    };
+    match times(robust.max(standard), robust.min(standard)) {
+        Some(times) if robust > standard => format!(": {times} times larger for the robust one"),
+        Some(times) => format!(": on this image {times} times larger for the standard one"),
         None => String::new(),
     }
 }

@@ -10,60 +10,63 @@ use crate::{
         },
         state::run::{AccuracyPoint, Run},
     },
+    explore::probe::LatentPath,
     loss::Objective,
     prediction::top,
-    protocol::{RunSnapshot, TrackedImage},
+    protocol::TrackedImage,
     train::{Record, TrainConfig},
 };
 
-/// Points of a line, at most: more are not seen.
-const POINTS: usize = 400;
+/// Maximum number of points of a line. More would not be visible.
+const MAX_POINTS: usize = 400;
 
-/// Steps whose mean stands for the beginning, and for now.
-const MEAN: usize = 20;
+/// Number of steps that the first and the last mean loss are computed of.
+const MEAN_STEPS: usize = 20;
 
-/// At most [`POINTS`] of all, evenly chosen, the first and the last among them.
+/// At most [`MAX_POINTS`] evenly chosen items, including the first and the last.
 fn thinned<T>(all: &[T]) -> impl Iterator<Item = &T> {
-    let n = all.len().min(POINTS);
+    let n = all.len().min(MAX_POINTS);
     (0..n).map(move |i| &all[i * (all.len() - 1) / (n - 1).max(1)])
 }
 
-/// What distance and R are multiplied by in the loss.
+/// The weights of the distance and of R in the loss.
 fn weights(config: &TrainConfig) -> [f32; 2] {
-    let c = &config.coefficients;
+    let coefficients = &config.coefficients;
     let distance = match config.objective {
-        Objective::Trades => c.beta_trades,
-        Objective::Alp => c.beta_alp,
-        Objective::Sinkhorn => c.lambda_sinkhorn,
-        _ => c.lambda_sw,
+        Objective::Trades => coefficients.beta_trades,
+        Objective::Alp => coefficients.beta_alp,
+        Objective::Sinkhorn => coefficients.lambda_sinkhorn,
+        _ => coefficients.lambda_sw,
     };
-    [distance, c.lambda_jac]
+    [distance, coefficients.lambda_jac]
 }
 
-/// The loss of each step and its parts as they count; an objective without a part has no line for it.
+/// The loss of each step and its weighted terms. An objective without a term has no line for it.
 pub fn losses(run: &Run) -> Option<Chart> {
     let last = run.records.last()?;
-    let [distance, jacobian] = weights(&run.config);
-    let mut marks = Vec::new();
-    let mut add = |series: &str, tone: Tone, value: &dyn Fn(&Record) -> Option<f32>| {
-        let points = thinned(&run.records).map(|r| [r.step as f32, value(r).unwrap_or(f32::NAN)]);
-        marks.push(Mark::new(series, tone, Form::Line(points.collect())));
+    let [distance_weight, jacobian_weight] = weights(&run.config);
+    let line = |series: &str, tone: Tone, value: &dyn Fn(&Record) -> Option<f32>| {
+        let point = |record: &Record| [record.step as f32, value(record).unwrap_or(f32::NAN)];
+        Mark::new(series, tone, Form::Line(thinned(&run.records).map(point).collect()))
     };
-    add("total", Tone::Standard, &|r| Some(r.loss));
-    // Alone it is the total.
+    let mut marks = vec![line("total", Tone::Standard, &|record| Some(record.loss))];
+    // Without other terms, the cross-entropy is the total.
     if last.distance.is_some() || last.jacobian.is_some() {
-        add("cross-entropy", Tone::Clean, &|r| Some(r.ce));
+        marks.push(line("cross-entropy", Tone::Clean, &|record| Some(record.ce)));
     }
     if last.distance.is_some() {
-        let series = format!("{} × distance", short(distance));
-        add(&series, Tone::Adversarial, &|r| r.distance.map(|d| distance * d));
+        let series = format!("{} × distance", short(distance_weight));
+        let value = |record: &Record| record.distance.map(|distance| distance_weight * distance);
+        marks.push(line(&series, Tone::Adversarial, &value));
     }
     if last.jacobian.is_some() {
-        add(&format!("{} × R", short(jacobian)), Tone::Robust, &|r| r.jacobian.map(|j| jacobian * j));
+        let series = format!("{} × R", short(jacobian_weight));
+        let value = |record: &Record| record.jacobian.map(|jacobian| jacobian_weight * jacobian);
+        marks.push(line(&series, Tone::Robust, &value));
     }
     Some(Chart {
         name: "training-losses".into(),
-        title: "The loss of each step and its terms".into(),
+        title: "Loss of each step and its terms".into(),
         description: loss_change(run),
         x: Axis::new("step", "").counts(),
         y: Axis::new("loss", "").least(0.0, 0.0),
@@ -72,33 +75,33 @@ pub fn losses(run: &Run) -> Option<Chart> {
     })
 }
 
-/// What the losses say.
+/// The change of the loss since the start, and the terms of the last step.
 pub fn loss_change(run: &Run) -> String {
-    let all = &run.records;
-    let Some(last) = all.last() else { return String::new() };
-    let mean = |part: &[Record]| part.iter().map(|r| r.loss).sum::<f32>() / part.len() as f32;
-    let parts =
-        [Some(("cross-entropy", last.ce)), last.distance.map(|d| ("distance", d)), last.jacobian.map(|j| ("R", j))];
-    let parts: Vec<String> = parts.into_iter().flatten().map(|(name, v)| format!("{name} {}", short(v))).collect();
-    let now = format!("The last step: {}.", parts.join(", "));
-    if all.len() < 2 * MEAN {
-        return now;
+    let records = &run.records;
+    let Some(last) = records.last() else { return String::new() };
+    let mut terms = vec![format!("cross-entropy {}", short(last.ce))];
+    terms.extend(last.distance.map(|distance| format!("distance {}", short(distance))));
+    terms.extend(last.jacobian.map(|jacobian| format!("R {}", short(jacobian))));
+    let last_step = format!("The last step: {}.", terms.join(", "));
+    if records.len() < 2 * MEAN_STEPS {
+        return last_step;
     }
-    let (before, after) = (mean(&all[..MEAN]), mean(&all[all.len() - MEAN..]));
-    let how = if after < 0.98 * before {
+    let mean = |part: &[Record]| part.iter().map(|record| record.loss).sum::<f32>() / part.len() as f32;
+    let (before, after) = (mean(&records[..MEAN_STEPS]), mean(&records[records.len() - MEAN_STEPS..]));
+    let change = if after < 0.98 * before {
         format!("fell from {} to {}", short(before), short(after))
     } else if after > 1.02 * before {
         format!("rose from {} to {}", short(before), short(after))
     } else {
         format!("stayed at about {}", short(after))
     };
-    format!("The loss {how} (means of {MEAN} steps). {now}")
+    format!("The loss {change} (means of {MEAN_STEPS} steps). {last_step}")
 }
 
 /// The learning rate of each step.
 pub fn rates(run: &Run) -> Option<Chart> {
     let last = run.records.last()?;
-    let points = thinned(&run.records).map(|r| [r.step as f32, r.rate]).collect();
+    let points = thinned(&run.records).map(|record| [record.step as f32, record.rate]).collect();
     Some(Chart {
         name: "training-rate".into(),
         title: "Learning rate".into(),
@@ -110,125 +113,126 @@ pub fn rates(run: &Run) -> Option<Chart> {
     })
 }
 
-/// The share of held-out images that each look found right, in %, of those that `of` picks.
-pub(crate) fn percent_points(points: &[AccuracyPoint], of: impl Fn(&AccuracyPoint) -> f32) -> Vec<[f32; 2]> {
-    thinned(points).map(|p| [p.step as f32, 100.0 * of(p)]).collect()
+/// An accuracy of each snapshot in percent, over the steps.
+pub(crate) fn percent_points(points: &[AccuracyPoint], accuracy: impl Fn(&AccuracyPoint) -> f32) -> Vec<[f32; 2]> {
+    thinned(points).map(|point| [point.step as f32, 100.0 * accuracy(point)]).collect()
 }
 
-/// How many held-out images the run gets right, clean and under attack, look after look.
+/// Clean and robust accuracy on the held-out images at each snapshot.
 pub fn accuracies(run: &Run) -> Option<Chart> {
     run.points.first()?;
+    let clean = percent_points(&run.points, |point| point.clean);
+    let robust = percent_points(&run.points, |point| point.robust);
     let mut marks = Vec::new();
-    for (series, tone, of) in [
-        ("clean", Tone::Clean, (|p| p.clean) as fn(&AccuracyPoint) -> f32),
-        ("under attack", Tone::Adversarial, |p| p.robust),
-    ] {
-        let points = percent_points(&run.points, of);
-        marks.extend([Form::Line(points.clone()), Form::Points(points)].map(|form| Mark::new(series, tone, form)));
+    for (series, tone, points) in [("clean", Tone::Clean, clean), ("robust", Tone::Adversarial, robust)] {
+        marks.push(Mark::new(series, tone, Form::Line(points.clone())));
+        marks.push(Mark::new(series, tone, Form::Points(points)));
     }
     Some(Chart {
         name: "training-accuracy".into(),
-        title: format!("Right, of {} held-out images", run.info.held_out),
+        title: format!("Accuracy on {} held-out images", run.info.held_out),
         description: accuracy_summary(run),
         x: Axis::new("step", "").counts(),
-        y: Axis::new("right", "%").least(0.0, 100.0),
+        y: Axis::new("accuracy", "%").least(0.0, 100.0),
         marks,
         ..Chart::default()
     })
 }
 
-/// What the looks say.
+/// The accuracies of the first and of the last snapshot.
 pub fn accuracy_summary(run: &Run) -> String {
-    let [first, .., last] = &run.points[..] else {
-        let only = run.points.first();
-        return only.map(|p| format!("{}: {}.", step_phrase(p.step), accuracy_phrase(p))).unwrap_or_default();
+    let summary = |point: &AccuracyPoint| {
+        let (clean, robust) = (percent(point.clean), percent(point.robust));
+        format!("{}: clean accuracy {clean}, robust accuracy {robust}.", step_phrase(point.step))
     };
-    format!(
-        "{}: {}. {}: {}.",
-        step_phrase(first.step),
-        accuracy_phrase(first),
-        step_phrase(last.step),
-        accuracy_phrase(last)
-    )
+    match &run.points[..] {
+        [] => String::new(),
+        [only] => summary(only),
+        [first, .., last] => format!("{} {}", summary(first), summary(last)),
+    }
 }
 
-/// When it was, at the beginning of a sentence.
+/// A time, at the beginning of a sentence.
 fn step_phrase(step: u64) -> String {
     if step == 0 { "Before training".into() } else { format!("After step {step}") }
 }
 
-fn accuracy_phrase(point: &AccuracyPoint) -> String {
-    format!("{} of the held-out images right, {} under attack", percent(point.clean), percent(point.robust))
+/// A snapshot of the current image.
+struct TrackedSnapshot<'a> {
+    label: ModelLabel,
+    step: u64,
+    image: &'a TrackedImage,
 }
 
-/// The image in view under the run's model at its first look and at its last.
+/// The current image under the model of the first and of the last snapshot.
 pub fn tracked_image(run: &Run) -> Figure {
-    let looks = [(ModelLabel::First, &run.first_snapshot), (ModelLabel::Now, &run.last_snapshot)];
-    let mut all: Vec<(ModelLabel, &RunSnapshot, &TrackedImage)> = Vec::new();
-    for (whose, look) in looks {
-        if let Some(look) = look
-            && let Some(followed) = &look.tracked
-        {
-            // While there is one look only, it is now.
-            all.retain(|(_, before, _)| before.step != look.step);
-            all.push((whose, look, followed));
-        }
-    }
-    if all.is_empty() {
+    let snapshots = tracked_snapshots(run);
+    if snapshots.is_empty() {
         return Figure::default();
     }
-    let shifts: Vec<_> = all.iter().map(|(whose, _, followed)| (*whose, &followed.shifts[..])).collect();
-    let mut view = layer_shift::figure(&shifts);
-    for (whose, look, TrackedImage { clean, adversarial: attacked, latents: way, .. }) in &all {
-        let mut map =
-            embedding::figure(*whose, &way.reference, &run.info.classes, &way.path, [top(clean), top(attacked)]);
-        for chart in &mut map.charts {
-            chart.name = format!("{}-step-{}", chart.name, look.step);
+    let shifts: Vec<_> = snapshots.iter().map(|snapshot| (snapshot.label, &snapshot.image.shifts[..])).collect();
+    let mut figure = layer_shift::figure(&shifts);
+    let mut sentences = Vec::new();
+    for TrackedSnapshot { label, step, image } in &snapshots {
+        sentences.push(prediction_sentence(run, *step, image));
+        let predictions = [top(&image.clean), top(&image.adversarial)];
+        let LatentPath { reference, path } = &image.latents;
+        let map = embedding::figure(*label, reference, &run.info.classes, path, predictions);
+        for mut chart in map.charts {
+            chart.name = format!("{}-step-{step}", chart.name);
+            figure.charts.push(chart);
         }
-        view.charts.extend(map.charts);
     }
-    let told = all
-        .iter()
-        .map(|(_, look, followed)| prediction_sentence(run, look.step, followed))
-        .collect::<Vec<_>>()
-        .join(" ");
-    view.caption = format!("{told} {}", view.caption).trim_end().into();
-    view
+    figure.caption = format!("{} {}", sentences.join(" "), figure.caption).trim_end().into();
+    figure
 }
 
-fn prediction_sentence(
-    run: &Run,
-    step: u64,
-    TrackedImage { clean, adversarial: attacked, .. }: &TrackedImage,
-) -> String {
-    let one = |p: &[f32]| {
-        let class = top(p);
-        format!("{} ({})", class_name(run, class), percent(p.get(class).copied().unwrap_or(f32::NAN)))
+/// The first and the last snapshot with the current image. If they are the same, it is the last.
+fn tracked_snapshots(run: &Run) -> Vec<TrackedSnapshot<'_>> {
+    let snapshots = [(ModelLabel::First, &run.first_snapshot), (ModelLabel::Now, &run.last_snapshot)];
+    let mut tracked: Vec<TrackedSnapshot> = Vec::new();
+    for (label, snapshot) in snapshots {
+        if let Some(snapshot) = snapshot
+            && let Some(image) = &snapshot.tracked
+        {
+            tracked.retain(|earlier| earlier.step != snapshot.step);
+            tracked.push(TrackedSnapshot { label, step: snapshot.step, image });
+        }
+    }
+    tracked
+}
+
+fn prediction_sentence(run: &Run, step: u64, image: &TrackedImage) -> String {
+    let prediction = |probabilities: &[f32]| {
+        let class = top(probabilities);
+        let probability = probabilities.get(class).copied().unwrap_or(f32::NAN);
+        format!("{} ({})", class_name(run, class), percent(probability))
     };
-    format!("{} the model sees {}, and attacked, {}.", step_phrase(step), one(clean), one(attacked))
+    let (clean, adversarial) = (prediction(&image.clean), prediction(&image.adversarial));
+    format!("{} the model predicts {clean}, and {adversarial} for the adversarial image.", step_phrase(step))
 }
 
-/// A class's name.
+/// The name of a class.
 pub fn class_name(run: &Run, class: usize) -> String {
     run.info.classes.get(class).cloned().unwrap_or_else(|| format!("class {class}"))
 }
 
-/// How the last batch's attacked logits lie beside its clean ones: on one line, and in the plane.
+/// The transport from the adversarial to the clean logits of the last batch: on one line, and in the plane.
 pub fn last_batch(run: &Run) -> Figure {
-    let seen = run.last_snapshot.as_ref().and_then(|look| look.batch.as_ref());
-    let Some(transport) = seen.and_then(|seen| seen.transport.as_ref()) else { return Figure::default() };
-    let mut view = transport::figure(ModelLabel::Now, transport, 0, 0);
-    // How the value settles is the explorer's.
-    if view.charts.len() == 3 {
-        view.charts.remove(1);
+    let batch = run.last_snapshot.as_ref().and_then(|snapshot| snapshot.batch.as_ref());
+    let Some(plan) = batch.and_then(|batch| batch.transport.as_ref()) else { return Figure::default() };
+    let mut figure = transport::figure(ModelLabel::Now, plan, 0, 0);
+    // The convergence of the value is shown in the explorer only.
+    if figure.charts.len() == 3 {
+        figure.charts.remove(1);
     }
-    for mark in view.charts.iter_mut().flat_map(|chart| &mut chart.marks) {
+    for mark in figure.charts.iter_mut().flat_map(|chart| &mut chart.marks) {
         mark.series = mark.series.replace("this image", "the first image");
     }
-    view.caption = format!(
-        "L_SW of this batch is {}: along a random line the attacked logits lie {} from where the clean ones do (root mean square).",
-        short(transport.value),
-        short(transport.value.sqrt())
+    let (value, distance) = (short(plan.value), short(plan.value.sqrt()));
+    figure.caption = format!(
+        "L_SW of this batch is {value}: along a random line the adversarial logits are {distance} away from the clean ones \
+         (root mean square)."
     );
-    view
+    figure
 }

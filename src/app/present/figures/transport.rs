@@ -9,140 +9,127 @@ use crate::{
             model_label::ModelLabel,
         },
     },
-    explore::{
-        transport as found,
-        transport::{Projection, TransportPlan},
-    },
+    explore::transport::{ProjectedImage, Projection, TransportArrow, TransportPlan},
 };
 
-/// The estimate has settled if the second half of the lines changes it by less than this part.
-const SETTLED: f32 = 0.1;
+/// The estimate has converged if the second half of the lines changes it by less than this fraction.
+const CONVERGED: f32 = 0.1;
 
-/// What L_SW sees of a batch: the matching on line number `line`, the value as lines are added, and the plane, with image
-/// number `image` marked.
-pub fn figure(whose: ModelLabel, transport: &TransportPlan, line: usize, image: usize) -> Figure {
-    let Some(projection) = transport.projections.get(line) else { return Figure::default() };
-    let lines = transport.projections.len();
-    let words = tell(whose, transport, line, image);
+/// The sliced Wasserstein distance of a batch: the matching on line number `line`, the value as lines are added, and the plane,
+/// where image number `image` is highlighted.
+pub fn figure(label: ModelLabel, plan: &TransportPlan, line: usize, image: usize) -> Figure {
+    let Some(projection) = plan.projections.get(line) else { return Figure::default() };
+    let lines = plan.projections.len();
+    let descriptions = [along(projection, line), convergence(plan), pull(label, plan, image)];
+    let caption = if plan.value == 0.0 {
+        let text = "has equally distributed clean and adversarial logits: there is nothing to transport.";
+        sentence(&format!("{} {text}", label.with_article()))
+    } else {
+        descriptions.join(" ").trim_end().to_owned()
+    };
+    let [along, convergence, pull] = descriptions;
     let charts = vec![
         Chart {
-            title: format!("Line {} of {lines}: what must move where", line + 1),
-            description: along(projection, line),
+            title: format!("Line {} of {lines}: adversarial values matched with clean ones", line + 1),
+            description: along,
             ..matching(projection)
         },
+        Chart { title: "L_SW as lines are added".into(), description: convergence, ..cumulative(plan) },
         Chart {
-            title: "The value as lines are added".into(),
-            description: settled(transport),
-            ..cumulative(transport)
-        },
-        Chart {
-            title: "Where all lines together pull the attacked logits".into(),
-            description: pulled(whose, transport, image),
-            ..plane(transport, image)
+            title: "Where all lines together pull the adversarial logits".into(),
+            description: pull,
+            ..plane(plan, image)
         },
     ];
-    Figure { caption: words, charts }
-}
-
-fn tell(whose: ModelLabel, transport: &TransportPlan, line: usize, image: usize) -> String {
-    if transport.value == 0.0 {
-        return sentence(&format!(
-            "{} spreads attacked and clean logits alike: there is nothing to transport.",
-            whose.with_article()
-        ));
-    }
-    let projection = &transport.projections[line];
-    [along(projection, line), settled(transport), pulled(whose, transport, image)].join(" ").trim_end().into()
+    Figure { caption, charts }
 }
 
 fn along(projection: &Projection, line: usize) -> String {
-    let far = projection.mean_square.sqrt();
+    let distance = short(projection.mean_square.sqrt());
+    let part = share(projection.share);
     format!(
-        "Along line {} the attacked values have to move {} logits to lie as the clean ones do (root mean square); that is {} of L_SW.",
-        line + 1,
-        short(far),
-        share(projection.share)
+        "Along line {} the adversarial values must move {distance} logits to match the clean ones (root mean square); this is \
+         {part} of L_SW.",
+        line + 1
     )
 }
 
-fn settled(transport: &TransportPlan) -> String {
-    let lines = transport.projections.len();
-    let half = transport.projections[(lines - 1) / 2].cumulative;
-    let change = (transport.value - half).abs() / transport.value;
-    match (lines, change) {
-        (1, _) => format!("One line alone gives L_SW = {}.", short(transport.value)),
-        (_, c) if c < SETTLED => format!(
-            "With {lines} lines L_SW = {} has settled: the second half of them changed it by {}.",
-            short(transport.value),
-            share(c)
-        ),
-        (_, c) => format!(
-            "With {lines} lines L_SW = {} has not settled: the second half of them still changed it by {}.",
-            short(transport.value),
-            share(c)
-        ),
+fn convergence(plan: &TransportPlan) -> String {
+    let lines = plan.projections.len();
+    let value = short(plan.value);
+    if lines == 1 {
+        return format!("A single line gives L_SW = {value}.");
     }
+    let half = plan.projections[(lines - 1) / 2].cumulative;
+    let change = (plan.value - half).abs() / plan.value;
+    let (verb, changed) =
+        if change < CONVERGED { ("has converged", "changed") } else { ("has not converged", "still changed") };
+    format!("With {lines} lines L_SW = {value} {verb}: the second half of them {changed} it by {}.", share(change))
 }
 
-/// Of one image: how far it is pulled, beside the others.
-fn pulled(whose: ModelLabel, transport: &TransportPlan, image: usize) -> String {
-    let images = transport.arrows.len();
-    let classes = transport.movement.len() / images.max(1);
-    let lengths: Vec<f32> =
-        (transport.movement.chunks(classes.max(1))).map(|m| m.iter().map(|v| v * v).sum::<f32>().sqrt()).collect();
-    let Some(&own) = lengths.get(image) else { return String::new() };
+/// How far the logits of an image are pulled, compared with the other images.
+fn pull(label: ModelLabel, plan: &TransportPlan, image: usize) -> String {
+    let images = plan.arrows.len();
+    let classes = (plan.movement.len() / images.max(1)).max(1);
+    let length = |movement: &[f32]| movement.iter().map(|value| value * value).sum::<f32>().sqrt();
+    let lengths: Vec<f32> = plan.movement.chunks(classes).map(length).collect();
+    let Some(&pulled) = lengths.get(image) else { return String::new() };
     let mean = lengths.iter().sum::<f32>() / images as f32;
-    let than = match times(own, mean) {
+    let comparison = match times(pulled, mean) {
         Some(times) if images > 1 => format!(", {times} times the mean of the {images} images"),
         _ => String::new(),
     };
-    format!("The logits that {} gives to this image are pulled {} logits back{than}.", whose.with_article(), short(own))
+    let (model, distance) = (label.with_article(), short(pulled));
+    format!("The logits of {model} for this image are pulled back by {distance} logits{comparison}.")
 }
 
-/// Both orders on one line, matched by rank.
+/// The clean and the adversarial values on one line, matched by rank.
 fn matching(projection: &Projection) -> Chart {
-    let at = |marks: &[found::ProjectedImage], y: f32| marks.iter().map(|m| [m.value, y]).collect::<Vec<_>>();
-    let (clean, attacked) = (at(&projection.clean, 1.0), at(&projection.adversarial, 0.0));
-    let pairs = attacked.iter().zip(&clean).map(|(a, c)| [a[0], a[1], c[0], c[1]]).collect();
+    let points = |images: &[ProjectedImage], y: f32| images.iter().map(|image| [image.value, y]).collect::<Vec<_>>();
+    let (clean, adversarial) = (points(&projection.clean, 1.0), points(&projection.adversarial, 0.0));
+    let pairs = adversarial.iter().zip(&clean).map(|(a, c)| [a[0], a[1], c[0], c[1]]).collect();
     Chart {
         name: "transport-line".into(),
         x: Axis::new("value along the line", "logits"),
         marks: vec![
-            Mark::new("the same rank", Tone::Soft, Form::Segments(pairs)),
+            Mark::new("equal rank", Tone::Soft, Form::Segments(pairs)),
             Mark::new("original", Tone::Clean, Form::Points(clean)),
-            Mark::new("attacked", Tone::Adversarial, Form::Points(attacked)),
+            Mark::new("adversarial", Tone::Adversarial, Form::Points(adversarial)),
         ],
         ..Chart::default()
     }
 }
 
-fn cumulative(transport: &TransportPlan) -> Chart {
-    let points = transport.projections.iter().enumerate().map(|(k, p)| [(k + 1) as f32, p.cumulative]).collect();
-    let single = transport.projections.iter().enumerate().map(|(k, p)| [(k + 1) as f32, p.mean_square]).collect();
+/// The value of each line, and the mean of the lines so far.
+fn cumulative(plan: &TransportPlan) -> Chart {
+    let points = |value: fn(&Projection) -> f32| {
+        plan.projections.iter().enumerate().map(|(k, projection)| [(k + 1) as f32, value(projection)]).collect()
+    };
     Chart {
         name: "transport-settles".into(),
         x: Axis::new("lines", ""),
         y: Axis::new("squared distance", "logits²").least(0.0, 0.0),
         marks: vec![
-            Mark::new("each line", Tone::Soft, Form::Points(single)),
-            Mark::new("mean so far", Tone::Standard, Form::Line(points)),
+            Mark::new("each line", Tone::Soft, Form::Points(points(|projection| projection.mean_square))),
+            Mark::new("mean so far", Tone::Standard, Form::Line(points(|projection| projection.cumulative))),
         ],
         ..Chart::default()
     }
 }
 
-fn plane(transport: &TransportPlan, image: usize) -> Chart {
-    let arrow = |a: &found::TransportArrow| [a.adversarial[0], a.adversarial[1], a.to[0], a.to[1]];
-    let others = transport.arrows.iter().enumerate().filter(|(i, _)| *i != image).map(|(_, a)| arrow(a)).collect();
-    let points = |point: fn(&found::TransportArrow) -> [f32; 2]| transport.arrows.iter().map(point).collect();
+/// The logits in their principal plane, with arrows from the adversarial logits along the pull.
+fn plane(plan: &TransportPlan, image: usize) -> Chart {
+    let arrow = |arrow: &TransportArrow| [arrow.adversarial[0], arrow.adversarial[1], arrow.to[0], arrow.to[1]];
+    let others = plan.arrows.iter().enumerate().filter(|(i, _)| *i != image).map(|(_, other)| arrow(other)).collect();
+    let points = |point: fn(&TransportArrow) -> [f32; 2]| plan.arrows.iter().map(point).collect();
     let mut marks = vec![
         Mark::new("pull of all lines", Tone::Soft, Form::Arrows(others)),
-        Mark::new("original", Tone::Clean, Form::Points(points(|a| a.clean))),
-        Mark::new("attacked", Tone::Adversarial, Form::Points(points(|a| a.adversarial))),
+        Mark::new("original", Tone::Clean, Form::Points(points(|arrow| arrow.clean))),
+        Mark::new("adversarial", Tone::Adversarial, Form::Points(points(|arrow| arrow.adversarial))),
     ];
-    if let Some(own) = transport.arrows.get(image) {
-        marks.push(Mark::new("of this image", Tone::Robust, Form::Arrows(vec![arrow(own)])));
+    if let Some(highlighted) = plan.arrows.get(image) {
+        marks.push(Mark::new("of this image", Tone::Robust, Form::Arrows(vec![arrow(highlighted)])));
     }
-    let [x, y] = axes(&transport.plane);
+    let [x, y] = axes(&plan.plane);
     Chart { name: "transport-plane".into(), x, y, equal: true, marks, ..Chart::default() }
 }
