@@ -14,13 +14,13 @@ use otjr::{
         domain::{
             action::{Msg, TrainingAction, UserAction},
             backend::BackendKind,
-            effect::Effect,
+            effect::{Effect, RunCopy},
             saved_run::SavedRun,
             source::Source,
         },
         state::{
             State,
-            run::{EvaluationResult, Point, Run},
+            run::{AccuracyPoint, EvaluationResult, Run},
         },
     },
     checkpoint::Checkpoint,
@@ -112,8 +112,8 @@ impl Page {
                     let bytes = fs::read(path).expect("it is part of the repository");
                     Command::LoadModel { slot: model.slot, name: model.file(), bytes }
                 }
-                Effect::SaveRun { number, words, history, bytes } => {
-                    self.storage.insert(number, Stored { words, history, checkpoint: bytes });
+                Effect::SaveRun(RunCopy { number, description, history, bytes }) => {
+                    self.storage.insert(number, Stored { words: description, history, checkpoint: bytes });
                     continue;
                 }
                 Effect::SaveHistory(number, history) => {
@@ -157,7 +157,7 @@ fn numbers(value: &Value) -> Vec<f32> {
     value.as_array().expect("an array").iter().map(|v| v.as_f64().expect("a number") as f32).collect()
 }
 
-type History = (Vec<Record>, Vec<Point>, EvaluationResult);
+type History = (Vec<Record>, Vec<AccuracyPoint>, EvaluationResult);
 
 /// Every value of a history as JSON, without the names of fields: those may change, their order may not.
 fn described((records, points, judged): &History) -> String {
@@ -200,7 +200,7 @@ fn a_stored_run_is_taken_up_and_trained_to_its_end() {
     assert_eq!(stored.words, format!("rand_jac on synthetic, resnet-18-w1, step {STORED} of {STEPS}"));
     let expected = json("page/expected.json");
     let mut page = Page::open("#view=none&steps=1");
-    let earlier = SavedRun { number: NUMBER, words: stored.words.clone() };
+    let earlier = SavedRun { number: NUMBER, description: stored.words.clone() };
     page.storage.insert(NUMBER, stored);
     page.apply(Msg::SavedItemsFound(vec![earlier], Vec::new()));
     page.train(TrainingAction::ResumeSaved(NUMBER));
@@ -276,7 +276,7 @@ fn write_page() {
 
     let mut page = Page::open(&format!("#view=none&steps=1&train.objective=rand_jac&{settings}"));
     page.train(TrainingAction::LabelImage("teapot".into()));
-    page.apply(Msg::User(UserAction::Sample(5)));
+    page.apply(Msg::User(UserAction::SelectSample(5)));
     page.train(TrainingAction::LabelImage("disc".into()));
     train(&mut page, NUMBER);
     page.train(TrainingAction::EvaluateAll(20));
@@ -297,7 +297,7 @@ fn write_page() {
     let mut later = Page::open("#view=none&steps=1");
     let stored = Checkpoint::from_bytes(&checkpoint).expect("it is a checkpoint");
     later.storage.insert(NUMBER, Stored { words: words.clone(), history, checkpoint });
-    later.apply(Msg::SavedItemsFound(vec![SavedRun { number: NUMBER, words }], Vec::new()));
+    later.apply(Msg::SavedItemsFound(vec![SavedRun { number: NUMBER, description: words }], Vec::new()));
     later.train(TrainingAction::ResumeSaved(NUMBER));
     later.steps = u64::MAX;
     later.train(TrainingAction::Resume);
