@@ -24,7 +24,7 @@ async function check(page, name, timeout) {
   await dropFiles(page, 'body', file(`${name}.safetensors`, '', await fixture(name)));
   const rows = page.locator('#check tbody tr');
   await rows.first().waitFor({ timeout });
-  assert.match(await page.innerText('#check h2'), /arithmetic against PyTorch/);
+  assert.match(await page.innerText('#check h2'), /compared with PyTorch/);
   const errors = await rows.evaluateAll((list) => list.map(({ dataset: d }) => [d.group, Number(d.error)]));
   const worst = Number(await page.getAttribute('#check', 'data-worst'));
   assert.equal(worst, Math.max(...errors.map(([, error]) => error)));
@@ -143,7 +143,7 @@ describe('on the CPU', () => {
           fooled[model] += changed;
           const wrong = verdict.includes('though it is');
           right[model] += !wrong;
-          assert.match(verdict, wrong ? /is wrong without any attack/ : changed ? /is fooled/ : /holds/);
+          assert.match(verdict, wrong ? /is wrong without an attack/ : changed ? /is fooled/ : /resists/);
           const { ms } = await duration(page);
           t.diagnostic(`${verdict} (${ms} ms)`);
         }
@@ -174,7 +174,7 @@ describe('on WebGPU', () => {
         t.diagnostic(`WebGPU ready after ${Date.now() - began} ms: ${await page.innerText('#backend-line')}`);
       }, SLOW);
       t.diagnostic(`first attack done after ${Date.now() - began} ms, ${await page.innerText('#progress')}`);
-      assert.match(await page.innerText('#backend-line'), /^WebGPU on .*, as chosen/);
+      assert.match(await page.innerText('#backend-line'), /^WebGPU on .*, as selected/);
       await checkEpsilon(page, 8);
       const gpu = await probabilities(page);
       const difference = [largestDifference(gpu.clean, cpu.clean), largestDifference(gpu.attacked, cpu.attacked)];

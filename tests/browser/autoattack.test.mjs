@@ -17,7 +17,7 @@ test('every attack runs, stays within epsilon and shows its progress', async (t)
     for (const attack of all.filter((name) => name !== 'pgd')) {
       await attackAfter(page, () => page.selectOption('#attack', attack));
       const words = await page.innerText('#path-words');
-      assert.match(words, /(succeeds|fails) in \d+ steps?, \d+ looks/);
+      assert.match(words, /(succeeds|fails) in \d+ steps?, \d+ forward passes/);
       assert.ok(await page.locator('#path polyline').count() >= 1);
       const norm = await page.inputValue('#norm');
       if (norm === 'linf' && /reached|succeeds/.test(words)) await checkEpsilon(page, 6);
@@ -33,7 +33,7 @@ test('a chart fills its box and is saved as SVG, PNG and CSV', async () => {
       const download = page.waitForEvent('download');
       await page.click(`#path-chart .save button:text-is("${kind.toUpperCase()}")`);
       const file = await download;
-      assert.equal(file.suggestedFilename(), `way-of-the-attack.${kind}`);
+      assert.equal(file.suggestedFilename(), `attack-trace.${kind}`);
       return readFile(await file.path());
     };
     const svg = (await save('svg')).toString();
@@ -70,10 +70,10 @@ test('on many images the robust model resists an attack that fools the standard 
     const robustAccuracy = async () => {
       await page.selectOption('#many-number', '20');
       await page.click('#many-begin');
-      await page.waitForFunction(() => /without attack it is right/.test(document.querySelector('#many-words').innerText), undefined, { timeout: 120_000 });
+      await page.waitForFunction(() => /clean accuracy/.test(document.querySelector('#many-words').innerText), undefined, { timeout: 120_000 });
       const words = await page.innerText('#many-words');
       t.diagnostic(words);
-      return Number(words.match(/holds on ([\d.]+) % \(95 % interval: \d+ to \d+ %\) of 20 images of the embedded set/)[1]);
+      return Number(words.match(/robust accuracy ([\d.]+) % \(95 % interval: \d+ to \d+ %\) of 20 images of the embedded data set/)[1]);
     };
     await attackDone(page);
     const standard = await robustAccuracy();
@@ -85,7 +85,7 @@ test('on many images the robust model resists an attack that fools the standard 
     // When stopped, it reports a bound.
     await page.selectOption('#many-number', '500');
     await page.click('#many-begin');
-    await page.waitForSelector('text=still stand');
+    await page.waitForSelector('text=robust accuracy so far');
     await page.click('#many-begin');
     await page.waitForSelector('text=stopped early');
   });

@@ -186,7 +186,7 @@ describe('with an emulated GPU', () => {
   test('if the user chooses the CPU, the page uses it', async () => {
     await visit(browser, server, { path: '#backend=cpu' }, async (page) => {
       await attackDone(page);
-      assert.match(await page.innerText('#backend-line'), /^CPU \(\d+ threads?\), as chosen$/);
+      assert.match(await page.innerText('#backend-line'), /^CPU \(\d+ threads?\), as selected$/);
     });
   });
 });

@@ -55,7 +55,7 @@ describe('invalid input gives a clear message and changes nothing', () => {
       await attackDone(page);
       const before = await pageState(page);
       await setControl(page, 'epsilon', '-1');
-      assert.match(await page.innerText('#epsilon-problem'), /between 0 and 3072.*It stays 8\/255/);
+      assert.match(await page.innerText('#epsilon-problem'), /between 0 and 3072.*The value is still 8\/255/);
       assert.equal(await pageState(page), before);
       await attackAfter(page, () => setControl(page, 'epsilon', '4/255'));
       assert.equal(await page.innerText('#epsilon-problem'), '');

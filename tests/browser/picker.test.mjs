@@ -116,7 +116,7 @@ describe('image URLs', () => {
       for (const [path, pattern] of [
         ['/closed/green.png', /does not allow other pages to read its images.*Save the image and drop.*copy the image and paste/],
         ['/open/nothing.png', /status 404/],
-        ['/open/page', /text\/html, no image/],
+        ['/open/page', /text\/html, not an image/],
         ['/open/endless.png', /larger than 64 MB/],
       ]) {
         await page.fill('#address', otherHost.url + path);
@@ -125,10 +125,10 @@ describe('image URLs', () => {
       }
       await page.fill('#address', 'a cat');
       await page.click('#fetch');
-      await expectNotice(page, /Type the address of an image/);
+      await expectNotice(page, /Type the URL of an image/);
       await page.fill('#address', '');
       await dropText(page, 'body', { 'text/plain': 'just words' });
-      await expectNotice(page, /neither a file nor an image with an address/);
+      await expectNotice(page, /neither a file nor an image with a URL/);
       await dropText(page, 'body', { 'text/plain': 'data:image/png;base64,A*' });
       await expectNotice(page, /damaged/);
       // Pasted text that is not a URL, and text pasted into a text box, has no effect.
@@ -359,7 +359,7 @@ test('an adversarial image that is saved and dropped again has the same bytes an
       assert.equal(name, 'attacked.png');
       const message = await page.locator('#saved', { hasText: 'attacked.png' }).innerText();
       t.diagnostic(`${path}: ${message}`);
-      assert.match(message, /still fools the model, which sees \w+ \(.* %\)/);
+      assert.match(message, /still fools the model, which predicts \w+ \(.* %\)/);
       const [width, height, ...after] = await decodePng(page, bytes);
       assert.deepEqual([width, height], [32, 32]);
 
@@ -373,7 +373,7 @@ test('an adversarial image that is saved and dropped again has the same bytes an
       assert.equal(await page.locator('#whole').count(), 0, 'the image cannot be cropped');
       const again = top((await probabilities(page)).clean);
       assert.notEqual(again, clean);
-      assert.ok(message.includes((await probabilities(page)).names[again]), `${message}, but the model sees ${(await probabilities(page)).names[again]}`);
+      assert.ok(message.includes((await probabilities(page)).names[again]), `${message}, but the model predicts ${(await probabilities(page)).names[again]}`);
     });
   }
 });

@@ -123,8 +123,8 @@ describe('training on the CPU', () => {
       await attackDone(page);
       const earlier = page.locator('#train-earlier li');
       assert.match(await earlier.innerText(), new RegExp(`otjr on synthetic, wrn-10-1, step ${at + 1} of 50`));
-      await earlier.locator('button', { hasText: 'Go on' }).click();
-      await expectNotice(page, `The run is back where it was, after step ${at + 1}`);
+      await earlier.locator('button', { hasText: 'Resume' }).click();
+      await expectNotice(page, `The run was resumed at step ${at + 1}`);
       await click(page, 'train-go');
       await runDone(page);
       const moved = await saveFile(page, 'train-save-run');
@@ -152,7 +152,7 @@ describe('training on the CPU', () => {
       await visit(browser, server, { path: '#view=none&backend=cpu' }, async (page) => {
         await attackDone(page);
         await page.setInputFiles('#train-resume-file', { name: 'native.safetensors', mimeType: '', buffer: start });
-        await expectNotice(page, 'The run is back where it was, after step 5');
+        await expectNotice(page, 'The run was resumed at step 5');
         for (let n = 6; n <= 15; n++) {
           await click(page, 'train-step');
           await stepReached(page, n);
@@ -189,7 +189,7 @@ describe('training on the CPU', () => {
       const heap = () => page.evaluate(() => Math.round(performance.memory.usedJSHeapSize / 1e6));
       await attackDone(page);
       await click(page, 'train-begin');
-      await expectNotice(page, /The run is not kept for the next visit: it has 0\.\d MB and only 0\.1 MB are left to this page/);
+      await expectNotice(page, /The run cannot be stored in this browser: it has 0\.\d MB, but this page has only 0\.1 MB left/);
       await stepReached(page, 100);
       const before = [await megabytes(), await heap()];
       await setControl(page, 'fit-rate', '0.01');
@@ -224,8 +224,8 @@ describe('training on the CPU', () => {
       await page.setInputFiles('#train-data-file', { name: 'broken.tar.gz', mimeType: '', buffer: cifar().subarray(0, 500) });
       await expectNotice(page, 'broken.tar.gz');
       await dropFiles(page, 'body', file('small.tar.gz', 'application/gzip', cifar()));
-      await expectNotice(page, 'small.tar.gz is read as images to learn from');
-      await page.locator('#train-material', { hasText: 'small.tar.gz: 50 images to learn from, 10 to judge by, 10 classes' }).waitFor();
+      await expectNotice(page, 'small.tar.gz is opened as a data set');
+      await page.locator('#train-material', { hasText: 'small.tar.gz: 50 training images, 10 test images, 10 classes' }).waitFor();
       await page.locator('#train-data-kept li', { hasText: 'small.tar.gz' }).waitFor();
       assert.doesNotMatch(await page.innerText('#train-data-kept'), /broken/, 'an unreadable archive was stored');
       await page.fill('#train-label', 'teapot');
@@ -237,15 +237,15 @@ describe('training on the CPU', () => {
       await runStored(page, /cifar10.*step (\d+) of \1/);
       await page.reload();
       await attackDone(page);
-      assert.match(await page.innerText('#train-material'), /^cifar10, which is not opened yet/);
+      assert.match(await page.innerText('#train-material'), /^cifar10 is not opened yet/);
       await page.selectOption('#fit-dataset', 'synthetic');
-      await page.locator('#train-material', { hasText: 'The embedded set' }).waitFor();
+      await page.locator('#train-material', { hasText: 'The embedded data set' }).waitFor();
       await page.locator('#train-data summary').click();
       await page.locator('#train-data-kept li', { hasText: 'small.tar.gz' }).locator('button', { hasText: 'Use' }).click();
-      await page.locator('#train-material', { hasText: 'small.tar.gz: 50 images' }).waitFor();
+      await page.locator('#train-material', { hasText: 'small.tar.gz: 50 training images' }).waitFor();
       // The run uses this data set and contains its labeled image.
-      await page.locator('#train-earlier button', { hasText: 'Go on' }).first().click();
-      await expectNotice(page, 'The run is back where it was');
+      await page.locator('#train-earlier button', { hasText: 'Resume' }).first().click();
+      await expectNotice(page, 'The run was resumed at step');
       await page.locator('#train-material', { hasText: 'yours: 1 teapot' }).waitFor();
       assert.ok((await chartData(page, 'train-chart-losses')).length > 0, 'the losses are missing');
     });
@@ -260,13 +260,13 @@ describe('training on the CPU', () => {
       await expectNotice(page, /The loss became|no longer finite/);
       await setControl(page, 'fit-rate', '0.01');
       await click(page, 'train-go');
-      await expectNotice(page, /The run goes on from the copy kept at step \d+/);
+      await expectNotice(page, /The run was resumed from the copy at step \d+/);
       await stepReached(page, 10);
       await setControl(page, 'fit-epochs', '1');
       await page.locator('#train-words', { hasText: 'All 4 steps are done' }).waitFor();
       await click(page, 'train-end');
-      await page.locator('#train-runs tbody button', { hasText: 'Go on' }).click();
-      await expectNotice(page, 'The run is back where it was');
+      await page.locator('#train-runs tbody button', { hasText: 'Resume' }).click();
+      await expectNotice(page, 'The run was resumed at step');
       assert.match(await page.innerText('#train-words'), /^All 4 steps are done/);
       // Labeling an image does not stop the evaluation.
       await page.selectOption('#many-number', '20');
@@ -285,7 +285,7 @@ describe('training on the CPU', () => {
     await visit(browser, server, { path: SHORT, before }, async (page) => {
       await attackDone(page);
       await click(page, 'train-begin');
-      await expectNotice(page, 'The run is not kept for the next visit: this browser lets the page keep nothing');
+      await expectNotice(page, 'The run cannot be stored in this browser: this browser does not let the page store files');
       await runDone(page);
     });
   });
@@ -301,7 +301,7 @@ describe('training on the CPU', () => {
         await attackDone(page);
         await page.locator('#train-data summary').click();
         await page.setInputFiles('#train-data-folder', join(folder, 'set'));
-        await page.locator('#train-material', { hasText: 'set: 18 images to learn from, 2 to judge by, 2 classes' }).waitFor();
+        await page.locator('#train-material', { hasText: 'set: 18 training images, 2 test images, 2 classes' }).waitFor();
         await click(page, 'train-begin');
         await runDone(page);
         assert.match(await page.innerText('#train-runs'), /folder, 18 images/);
@@ -394,7 +394,7 @@ describe('training on WebGPU', () => {
       await hide(page);
       await runStored(page, /step [1-9]\d* of 50/);
       await inWorker(page, () => self.device && (self.device.destroy(), true));
-      t.diagnostic(await expectNotice(page, /The run goes on from the copy kept at step \d+/));
+      t.diagnostic(await expectNotice(page, /The run was resumed from the copy at step \d+/));
       t.diagnostic(JSON.stringify(await notices(page)));
       await runDone(page, 3 * SLOW);
       const [first10, last10, steps] = meansOf(await chartData(page, 'train-chart-losses'), 'total');
