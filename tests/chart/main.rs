@@ -2,7 +2,7 @@
 
 use otjr::app::{
     chart::{
-        Axis, Chart, Form, Grid, Mark, Scale, Tone, standalone_svg,
+        Axis, Chart, Form, Grid, Mark, Scale, SeriesStyle, standalone_svg,
         ticks::{labels, ticks},
     },
     domain::format::short,
@@ -17,24 +17,24 @@ fn everything() -> Chart {
     let arrows = vec![[0.0, 0.0, 300.0, 9000.0], [200.0, -10000.0, 200.0, -10000.0], [5.0, 5.0, f32::NAN, 0.0]];
     let map = Grid::around([0.0, 290.0], [-9000.0, 9000.0], 5, (0..20).map(|i| i as f32 - 7.0).collect());
     let regions = Grid { x: [0.0, 290.0], y: [-9000.0, 9000.0], columns: 8, values: (0..64).map(|i| i / 32).collect() };
-    let of = |series: &str, tone, form| Mark::new(series, tone, form);
+    let of = |series: &str, style, form| Mark::new(series, style, form);
     Chart {
         name: "all".into(),
         title: "Every kind of mark, one upon the other, under a title that is long enough for two lines".into(),
         description: "A test.".into(),
         x: Axis::new("step", "s"),
-        y: Axis::new("margin", "logits").least(-12000.0, 0.0),
+        y: Axis::new("margin", "logits").including(-12000.0, 0.0),
         marks: vec![
-            of("height", Tone::Soft, Form::Map(map.clone(), Scale::Diverging)),
-            of("", Tone::Soft, Form::Regions(regions, vec!["cat".into(), "dog".into()])),
-            of("", Tone::Adversarial, Form::Segments(map.contour(0.0))),
-            of("share", Tone::Standard, Form::Bars(bars)),
-            of("clean", Tone::Clean, Form::Line(curve.clone())),
-            of("clean", Tone::Clean, Form::Points(curve.clone())),
-            of("class", Tone::Class(9), Form::Points(curve)),
-            of("moves", Tone::Robust, Form::Arrows(arrows)),
-            of("goal", Tone::Soft, Form::Level(0.0)),
-            of("falls", Tone::Soft, Form::Upright(290.0)),
+            of("height", SeriesStyle::Soft, Form::Map(map.clone(), Scale::Diverging)),
+            of("", SeriesStyle::Soft, Form::Regions(regions, vec!["cat".into(), "dog".into()])),
+            of("", SeriesStyle::Adversarial, Form::Segments(map.contour(0.0))),
+            of("share", SeriesStyle::Standard, Form::Bars(bars)),
+            of("clean", SeriesStyle::Clean, Form::Line(curve.clone())),
+            of("clean", SeriesStyle::Clean, Form::Points(curve.clone())),
+            of("class", SeriesStyle::Class(9), Form::Points(curve)),
+            of("moves", SeriesStyle::Robust, Form::Arrows(arrows)),
+            of("goal", SeriesStyle::Soft, Form::HorizontalLine(0.0)),
+            of("falls", SeriesStyle::Soft, Form::VerticalLine(290.0)),
         ],
         ..Chart::default()
     }
@@ -129,7 +129,7 @@ fn text_stays_text() {
     let mut chart = everything();
     (chart.title, chart.description) = (wild.into(), wild.into());
     (chart.x.label, chart.y.label) = (wild.into(), wild.into());
-    chart.places = vec![(0.0, wild.into()), (290.0, wild.into())];
+    chart.x_labels = vec![(0.0, wild.into()), (290.0, wild.into())];
     for mark in &mut chart.marks {
         mark.series += wild;
         if let Form::Regions(_, names) = &mut mark.form {
@@ -147,7 +147,7 @@ fn text_stays_text() {
 fn every_mark_lies_in_the_plot_and_every_plot_on_the_page() {
     let mut named = everything();
     let name = |i: usize| (i as f32 * 290.0 / 7.0, format!("block{i}.layer.0"));
-    named.places = (0..8).map(name).collect();
+    named.x_labels = (0..8).map(name).collect();
     let equal = Chart { equal: true, ..everything() };
     for chart in [everything(), named, equal] {
         for width in [320.0, 360.0, 800.0, 1200.0] {
@@ -171,13 +171,13 @@ fn every_mark_lies_in_the_plot_and_every_plot_on_the_page() {
 #[test]
 fn values_are_drawn_in_their_place() {
     let points = vec![[0.0, 0.0], [10.0, 5.0], [5.0, 2.5]];
-    let marks = vec![Mark::new("a", Tone::Clean, Form::Line(points))];
+    let marks = vec![Mark::new("a", SeriesStyle::Clean, Form::Line(points))];
     let svg = Chart { marks, ..Chart::default() }.svg(400.0, 200.0);
     let [a, b, middle] = drawn(&svg)[..] else { panic!("{svg}") };
     assert!(a[0] < b[0] && a[1] > b[1], "right is more, up is more");
     assert!((middle[0] - (a[0] + b[0]) / 2.0).abs() < 0.11 && (middle[1] - (a[1] + b[1]) / 2.0).abs() < 0.11);
     // A unit is as long upwards as to the right, if that is asked for.
-    let marks = vec![Mark::new("", Tone::Clean, Form::Line(vec![[0.0, 0.0], [10.0, 5.0]]))];
+    let marks = vec![Mark::new("", SeriesStyle::Clean, Form::Line(vec![[0.0, 0.0], [10.0, 5.0]]))];
     let svg = Chart { marks, equal: true, ..Chart::default() }.svg(400.0, 400.0);
     let [a, b] = drawn(&svg)[..] else { panic!("{svg}") };
     assert!(((b[0] - a[0]) - 2.0 * (a[1] - b[1])).abs() < 0.5, "{a:?} {b:?}");
@@ -192,9 +192,10 @@ fn narrow_charts_have_fewer_numbers() {
 
 #[test]
 fn series_differ_by_more_than_color() {
-    let tones = [Tone::Clean, Tone::Adversarial, Tone::Robust, Tone::Standard, Tone::Custom];
-    let classes: Vec<Tone> = (0..10).map(Tone::Class).collect();
-    for group in [&tones[..], &classes] {
+    let styles =
+        [SeriesStyle::Clean, SeriesStyle::Adversarial, SeriesStyle::Robust, SeriesStyle::Standard, SeriesStyle::Custom];
+    let classes: Vec<SeriesStyle> = (0..10).map(SeriesStyle::Class).collect();
+    for group in [&styles[..], &classes] {
         for (i, a) in group.iter().enumerate() {
             for b in &group[..i] {
                 assert_ne!(a.shape(), b.shape(), "{a:?} {b:?}");
@@ -202,24 +203,24 @@ fn series_differ_by_more_than_color() {
             }
         }
     }
-    let models = [Tone::Robust, Tone::Standard, Tone::Custom].map(Tone::dash);
+    let models = [SeriesStyle::Robust, SeriesStyle::Standard, SeriesStyle::Custom].map(SeriesStyle::dash);
     assert!(models[0] != models[1] && models[1] != models[2] && models[0] != models[2]);
-    assert_ne!(Tone::Clean.dash(), Tone::Adversarial.dash());
+    assert_ne!(SeriesStyle::Clean.dash(), SeriesStyle::Adversarial.dash());
 }
 
 #[test]
 fn what_is_no_number_is_left_out() {
     let none = f32::NAN;
     let empty_grid = Grid { x: [0.0, 1.0], y: [0.0, 1.0], columns: 0, values: vec![1.0, none] };
-    let form = |form| Chart { marks: vec![Mark::new("s", Tone::Clean, form)], ..Chart::default() };
+    let form = |form| Chart { marks: vec![Mark::new("s", SeriesStyle::Clean, form)], ..Chart::default() };
     for chart in [
         Chart::default(),
         form(Form::Line(Vec::new())),
         form(Form::Points(vec![[none, 1.0], [1.0, none], [f32::INFINITY, 0.0]])),
         form(Form::Bars(Vec::new())),
         form(Form::Segments(vec![[none; 4]])),
-        form(Form::Level(1.0)),
-        form(Form::Upright(none)),
+        form(Form::HorizontalLine(1.0)),
+        form(Form::VerticalLine(none)),
     ] {
         assert!(chart.svg(300.0, 200.0).contains("no data"), "{chart:?}");
         chart.csv();
@@ -266,8 +267,8 @@ fn table(csv: &str) -> Vec<Vec<String>> {
 fn numbers_come_back_from_csv() {
     let points = vec![[0.1, 1.0 / 3.0], [16_777_216.0, -1e-30], [f32::MIN_POSITIVE, 0.0]];
     let name = "a, \"b\"\nc";
-    let marks = vec![Mark::new(name, Tone::Clean, Form::Line(points.clone()))];
-    let rows = table(&Chart { marks, places: vec![(0.1, "conv1".into())], ..Chart::default() }.csv());
+    let marks = vec![Mark::new(name, SeriesStyle::Clean, Form::Line(points.clone()))];
+    let rows = table(&Chart { marks, x_labels: vec![(0.1, "conv1".into())], ..Chart::default() }.csv());
     assert_eq!(rows[0], ["series", "x", "y", "place"]);
     assert_eq!((rows.len(), rows[1][3].as_str(), rows[2][3].as_str()), (4, "conv1", ""));
     for (row, point) in rows[1..].iter().zip(&points) {
@@ -275,7 +276,7 @@ fn numbers_come_back_from_csv() {
     }
     // Points drawn on their line are one series, other points of it are not.
     let forms = [Form::Line(points.clone()), Form::Points(points.clone()), Form::Points(points[1..].to_vec())];
-    let marks = forms.map(|form| Mark::new("s", Tone::Clean, form)).to_vec();
+    let marks = forms.map(|form| Mark::new("s", SeriesStyle::Clean, form)).to_vec();
     assert_eq!(table(&Chart { marks, ..Chart::default() }.csv()).len(), 1 + points.len() + points.len() - 1);
     let rows = table(&everything().csv());
     assert_eq!(rows[0], ["series", "x", "y", "x2", "y2", "value"]);

@@ -4,7 +4,7 @@ mod training;
 
 use otjr::{
     app::{
-        chart::{Chart, Form, Tone},
+        chart::{Chart, Form, SeriesStyle},
         present::{
             figures::{Figure, embedding, jacobian, layer_shift, loss_landscape, margin_vs_radius, transport},
             model_label::ModelLabel,
@@ -85,7 +85,7 @@ fn layers_say_how_the_change_grows() {
          reverse (cosine −0.7); the logits of the robust model keep their direction (cosine 0.99)."
     );
     assert_eq!(lines(&view.charts[0])[0], ("standard model", &[[0.0, 2.0], [1.0, 3.0], [2.0, 50.0], [3.0, 160.0]][..]));
-    assert_eq!(view.charts[0].places[1], (1.0, "block1.layer.0".into()));
+    assert_eq!(view.charts[0].x_labels[1], (1.0, "block1.layer.0".into()));
     assert!(
         layer_shift::figure(&[(ModelLabel::Custom, &shifts(&[0.1, 0.01], 0.8))])
             .caption
@@ -101,7 +101,7 @@ fn layers_say_how_the_change_grows() {
         (ModelLabel::Robust, &shifts(&[0.02, f32::NAN, 0.4], 0.2)),
     ]);
     sound(&view, 2);
-    assert!(view.charts[0].places.is_empty() && lines(&view.charts[0])[1].1[2] == [1.0, 40.0]);
+    assert!(view.charts[0].x_labels.is_empty() && lines(&view.charts[0])[1].1[2] == [1.0, 40.0]);
 }
 
 /// Cats around (-2, 0), dogs around (2, 0), ruled by the sign of the first coordinate.
@@ -127,11 +127,12 @@ fn the_embedding_says_where_the_image_goes() {
     let chart = &crossed.charts[0];
     assert_eq!(chart.title, "The image among 6 others in the latents of the standard model");
     assert_eq!(chart.x.label, "first axis, 50 % of the variance");
-    let points =
-        |tone| chart.marks.iter().find(|m| m.tone == tone && matches!(m.form, Form::Points(_))).unwrap().form.clone();
-    assert_eq!(points(Tone::Clean), Form::Points(vec![[-2.0, 0.0]]));
-    assert_eq!(points(Tone::Adversarial), Form::Points(vec![[1.0, 0.0]]));
-    assert_eq!(points(Tone::Class(1)), Form::Points(reference.points[3..].to_vec()));
+    let points = |style| {
+        chart.marks.iter().find(|m| m.style == style && matches!(m.form, Form::Points(_))).unwrap().form.clone()
+    };
+    assert_eq!(points(SeriesStyle::Clean), Form::Points(vec![[-2.0, 0.0]]));
+    assert_eq!(points(SeriesStyle::Adversarial), Form::Points(vec![[1.0, 0.0]]));
+    assert_eq!(points(SeriesStyle::Class(1)), Form::Points(reference.points[3..].to_vec()));
     assert!(
         tell(&[[-2.0, 0.0], [-1.0, 0.0]], [0, 1])
             .caption
@@ -289,7 +290,7 @@ fn margins_say_where_models_fall() {
         "The standard model is fooled at a radius of 2/255; the robust model is fooled at a radius of 10/255: 5 times larger for \
          the robust one."
     );
-    let uprights: Vec<_> = view.charts[0].marks.iter().filter(|m| matches!(m.form, Form::Upright(_))).collect();
+    let uprights: Vec<_> = view.charts[0].marks.iter().filter(|m| matches!(m.form, Form::VerticalLine(_))).collect();
     assert_eq!(
         uprights.iter().map(|m| &*m.series).collect::<Vec<_>>(),
         ["standard model fooled at 2/255", "robust model fooled at 10/255"]

@@ -2,7 +2,7 @@
 
 use otjr::{
     app::{
-        chart::{Chart, Form, Tone},
+        chart::{Chart, Form, SeriesStyle},
         domain::{
             action::{TrainingAction, UserAction},
             backend::BackendKind,
@@ -260,7 +260,7 @@ fn runs_stand_side_by_side() {
     assert_eq!(chart.description, "Run 2 otjr is the most robust: robust accuracy 50 %.");
     assert_eq!(lines(&chart)[3], ("2 otjr", &[[0.0, 25.0], [120.0, 50.0]][..]));
     let dashed = chart.marks.iter().find(|mark| mark.series == "2 otjr, clean").unwrap();
-    assert!(matches!((&dashed.form, dashed.tone), (Form::Line(_), Tone::ClassDashed(1))));
+    assert!(matches!((&dashed.form, dashed.style), (Form::Line(_), SeriesStyle::ClassDashed(1))));
     assert_eq!(
         (run_table::accuracy_chart(&Training::default()), run_table::evaluation_progress(&all)),
         (None, String::new())

@@ -11,7 +11,7 @@ pub const DIVERGING: [[u8; 3]; 7] = [
     [0xb3, 0x58, 0x06],
 ];
 
-/// Stops of the sequential scale: blue through gray to yellow, its brightness rising evenly (cividis).
+/// Stops of the sequential scale (cividis): from blue to yellow with linear brightness.
 const SEQUENTIAL: [[u8; 3]; 6] = [
     [0x00, 0x22, 0x4e],
     [0x36, 0x47, 0x6c],
@@ -21,20 +21,20 @@ const SEQUENTIAL: [[u8; 3]; 6] = [
     [0xfe, 0xe8, 0x38],
 ];
 
-/// How values become colors.
+/// How values are mapped to colors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
-    /// From the smallest to the largest value, dark to bright.
+    /// From the smallest (dark) to the largest (bright) value.
     Sequential,
-    /// Around zero, to the same size on both sides.
+    /// Symmetric around zero.
     Diverging,
 }
 
 impl Scale {
-    /// Different colors of a map: enough for the eye, few enough for a short file.
+    /// Number of colors of a map: enough for the eye, few enough for a small file.
     pub const LEVELS: usize = 41;
 
-    /// The values at both ends of the scale, for these values.
+    /// The extreme values of the scale for these values.
     pub fn ends(self, values: &[f32]) -> [f32; 2] {
         let finite = || values.iter().copied().filter(|v| v.is_finite());
         match self {
@@ -47,7 +47,7 @@ impl Scale {
         }
     }
 
-    /// The level of a value, 0 to `LEVELS - 1`, or `None` if it is not finite.
+    /// The level of a value from 0 to `LEVELS - 1`; `None` if it is not finite.
     pub fn level(self, value: f32, [low, high]: [f32; 2]) -> Option<usize> {
         let part =
             if high > low { (f64::from(value) - f64::from(low)) / (f64::from(high) - f64::from(low)) } else { 0.5 };
@@ -62,7 +62,7 @@ impl Scale {
     }
 }
 
-/// The color at a place from 0 to 1 along at least two stops.
+/// Interpolates between at least two stops. `place` is from 0 to 1.
 pub fn interpolate(stops: &[[u8; 3]], place: f32) -> [u8; 3] {
     let last = stops.len() - 1;
     let at = place.clamp(0.0, 1.0) * last as f32;

@@ -1,16 +1,16 @@
-//! The numbers in a chart, as a table.
+//! Charts as CSV.
 
 use super::{Chart, Form, Mark};
 
 const COLUMNS: [&str; 7] = ["series", "x", "y", "x2", "y2", "value", "place"];
 
 impl Chart {
-    /// Comma-separated values (RFC 4180), numbers in full precision: series, x, y; where there are any also the other end
-    /// of segments (x2, y2; of bars x2 alone), values of maps, and names of places along x.
+    /// The chart as comma-separated values (RFC 4180) in full precision. Columns: series, x, y; if used also the second point
+    /// of segments and bars (x2, y2), the value of maps, and the label along x (place).
     pub fn csv(&self) -> String {
-        // Points on a line are the line's own: once is enough.
-        let told = |i: usize| self.marks[..i].iter().any(|m| m.tells_the_same(&self.marks[i]));
-        let marks = self.marks.iter().enumerate().filter(|&(i, _)| !told(i)).map(|(_, mark)| mark);
+        // The markers of a line have the same points as the line.
+        let is_repeated = |i: usize| self.marks[..i].iter().any(|m| m.has_same_points(&self.marks[i]));
+        let marks = self.marks.iter().enumerate().filter(|&(i, _)| !is_repeated(i)).map(|(_, mark)| mark);
         let rows: Vec<[String; 7]> = marks.flat_map(|m| self.rows(&m.series, &m.form)).collect();
         let used = |column: usize| column < 3 || rows.iter().any(|row| !row[column].is_empty());
         let used: Vec<usize> = (0..COLUMNS.len()).filter(|&c| used(c)).collect();
@@ -24,7 +24,7 @@ impl Chart {
     }
 
     fn rows(&self, series: &str, form: &Form) -> Vec<[String; 7]> {
-        let place = |x: f32| self.places.iter().find(|p| p.0 == x).map(|p| p.1.clone()).unwrap_or_default();
+        let place = |x: f32| self.x_labels.iter().find(|p| p.0 == x).map(|p| p.1.clone()).unwrap_or_default();
         let row = |[x, y, x2, y2, value]: [Option<f32>; 5]| {
             let number = |v: Option<f32>| v.map(|v| v.to_string()).unwrap_or_default();
             [series.into(), number(x), number(y), number(x2), number(y2), number(value), x.map_or(String::new(), place)]
@@ -37,8 +37,8 @@ impl Chart {
             Form::Segments(s) | Form::Arrows(s) => {
                 s.iter().map(|&[x, y, x2, y2]| row([Some(x), Some(y), Some(x2), Some(y2), None])).collect()
             }
-            &Form::Level(y) => vec![row([None, Some(y), None, None, None])],
-            &Form::Upright(x) => vec![row([Some(x), None, None, None, None])],
+            &Form::HorizontalLine(y) => vec![row([None, Some(y), None, None, None])],
+            &Form::VerticalLine(x) => vec![row([Some(x), None, None, None, None])],
             Form::Map(grid, _) => {
                 grid.cells().map(|([x, y], v)| row([Some(x), Some(y), None, None, Some(v)])).collect()
             }
@@ -55,8 +55,8 @@ impl Chart {
 }
 
 impl Mark {
-    /// The same points of the same series, drawn as a line or one by one.
-    fn tells_the_same(&self, other: &Self) -> bool {
+    /// Whether both have the same series name and the same points, as a line or as markers.
+    fn has_same_points(&self, other: &Self) -> bool {
         let (Form::Line(a) | Form::Points(a), Form::Line(b) | Form::Points(b)) = (&self.form, &other.form) else {
             return false;
         };

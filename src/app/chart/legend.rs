@@ -1,30 +1,31 @@
-//! The legend: each series once, with its line and marker; each map with its colors and what they stand for.
+//! The legend: each series with its line and marker, each map with its colors and their values.
 
 use super::{
-    Chart, Form, Mark, Scale, Tone,
+    Chart, Form, Mark, Scale, SeriesStyle,
     marks::{marker, stroke},
-    svg::{INK, TEXT, fit, text, wide},
+    svg::{INK, TEXT, text, text_width, truncated},
 };
 use crate::app::domain::format::short;
 
 const ROW: f32 = 18.0;
-/// Room for a line, and for a marker alone.
+/// Width of a line sample.
 const SAMPLE: f32 = 24.0;
+/// Width of a marker sample.
 const MARKER: f32 = 10.0;
 const GAP: f32 = 16.0;
 const BAR: f32 = 82.0;
 
-/// Draws it below `top`, in as many rows as it needs, and moves `top` below it.
+/// Draws the legend below `top` and moves `top` below it.
 pub(super) fn draw(chart: &Chart, width: f32, top: &mut f32) -> String {
     let mut out = String::new();
     let (mut x, mut rows) = (0.0, 0.0);
-    let mut told: Vec<&str> = Vec::new();
+    let mut drawn: Vec<&str> = Vec::new();
     for mark in &chart.marks {
-        let plain = matches!(mark.form, Form::Level(_) | Form::Upright(_) | Form::Regions(..));
-        if mark.series.is_empty() || plain || told.contains(&mark.series.as_str()) {
+        let is_unlisted = matches!(mark.form, Form::HorizontalLine(_) | Form::VerticalLine(_) | Form::Regions(..));
+        if mark.series.is_empty() || is_unlisted || drawn.contains(&mark.series.as_str()) {
             continue;
         }
-        told.push(&mark.series);
+        drawn.push(&mark.series);
         let ends = match &mark.form {
             Form::Map(grid, scale) => scale.ends(&grid.values).map(short),
             _ => Default::default(),
@@ -33,11 +34,11 @@ pub(super) fn draw(chart: &Chart, width: f32, top: &mut f32) -> String {
         let lone = all().all(|m| matches!(m.form, Form::Points(_)));
         let room = if lone { MARKER } else { SAMPLE };
         let taken = match mark.form {
-            Form::Map(..) => BAR + 14.0 + ends.iter().map(|e| wide(e, TEXT)).sum::<f32>(),
+            Form::Map(..) => BAR + 14.0 + ends.iter().map(|e| text_width(e, TEXT)).sum::<f32>(),
             _ => room + 5.0,
         };
-        let name = fit(&mark.series, width - taken, TEXT);
-        let item = taken + wide(&name, TEXT);
+        let name = truncated(&mark.series, width - taken, TEXT);
+        let item = taken + text_width(&name, TEXT);
         if x > 0.0 && x + item > width {
             (x, rows) = (0.0, rows + 1.0);
         }
@@ -51,7 +52,7 @@ pub(super) fn draw(chart: &Chart, width: f32, top: &mut f32) -> String {
         };
         x += item + GAP;
     }
-    if !told.is_empty() {
+    if !drawn.is_empty() {
         *top += (rows + 1.0) * ROW + 2.0;
     }
     out
@@ -60,12 +61,12 @@ pub(super) fn draw(chart: &Chart, width: f32, top: &mut f32) -> String {
 fn sample(mark: &Mark, [x, y]: [f32; 2], room: f32) -> String {
     match mark.form {
         Form::Points(_) => {
-            let r = if matches!(mark.tone, Tone::Class(_)) { 3.0 } else { 4.5 };
-            marker(mark.tone, [x + room / 2.0, y], r)
+            let r = if matches!(mark.style, SeriesStyle::Class(_)) { 3.0 } else { 4.5 };
+            marker(mark.style, [x + room / 2.0, y], r)
         }
         Form::Bars(_) => {
-            let stroke = stroke(mark.tone, 1.5);
-            let fill = mark.tone.color();
+            let stroke = stroke(mark.style, 1.5);
+            let fill = mark.style.color();
             format!(
                 r#"<rect x="{:.1}" y="{:.1}" width="{}" height="10" fill="{fill}" fill-opacity="0.2" {stroke}/>"#,
                 x + 1.0,
@@ -74,19 +75,19 @@ fn sample(mark: &Mark, [x, y]: [f32; 2], room: f32) -> String {
             )
         }
         _ => {
-            format!(r#"<line x1="{x:.1}" x2="{:.1}" y1="{y:.1}" y2="{y:.1}" {}/>"#, x + room, stroke(mark.tone, 2.0))
+            format!(r#"<line x1="{x:.1}" x2="{:.1}" y1="{y:.1}" y2="{y:.1}" {}/>"#, x + room, stroke(mark.style, 2.0))
         }
     }
 }
 
-/// A map's colors between the values at their ends.
+/// The colors of a map between its extreme values.
 fn bar(scale: Scale, name: &str, [low, high]: &[String; 2], [x, y]: [f32; 2]) -> String {
-    let left = x + wide(name, TEXT) + wide(low, TEXT) + 10.0;
+    let left = x + text_width(name, TEXT) + text_width(low, TEXT) + 10.0;
     let step = BAR / Scale::LEVELS as f32;
     let cell = |level: usize| {
         let x = left + level as f32 * step;
         let fill = scale.color(level);
-        // A little wider, so that no gap shows between two.
+        // Slightly wider, so that there is no gap.
         format!(r#"<rect x="{x:.1}" y="{:.1}" width="{:.1}" height="9" fill="{fill}"/>"#, y - 4.5, step + 0.5)
     };
     let cells: String = (0..Scale::LEVELS).map(cell).collect();

@@ -1,46 +1,51 @@
 //! The style of a series: its color, and a marker shape and a dash pattern that tell it apart without color.
 
-/// Whose series it is.
+/// The style of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tone {
-    /// Of the clean image: blue, a disc.
+pub enum SeriesStyle {
+    /// The original image: blue, disc.
     Clean,
-    /// Of the adversarial image: vermilion, a triangle, dashed.
+    /// The adversarial image: vermilion, triangle, dashed.
     Adversarial,
-    /// Of the robust model: green, a diamond.
+    /// The robust model: green, diamond.
     Robust,
-    /// Of the standard model: ink, a square, dotted.
+    /// The standard model: text color, square, dotted.
     Standard,
-    /// Of the model of adversarial training alone: amber, a ring, in long dashes.
+    /// The PGD-trained model: amber, ring, long dashes.
     PgdTrained,
-    /// Of a model that the user brought: violet, a cross, dashed and dotted.
+    /// The uploaded model: violet, cross, dashed and dotted.
     Custom,
-    /// What only helps to read the rest: gray.
+    /// Auxiliary marks: gray.
     Soft,
-    /// Of a class of the data: ten colors, each with its own shape; then they come again.
+    /// A class: ten colors with their shapes, which repeat.
     Class(usize),
-    /// Of what belongs to a class, dashed.
+    /// The color of a class, dashed.
     ClassDashed(usize),
 }
 
-/// A marker.
+/// The shape of a marker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
+    /// A disc.
     Disc,
+    /// A triangle.
     Triangle,
+    /// A diamond.
     Diamond,
+    /// A square.
     Square,
+    /// A diagonal cross.
     Cross,
 }
 
-/// Classes, after Okabe and Ito, in tints that are seen on white and on black.
+/// Colors of classes after Okabe and Ito, in tints that are visible on white and on black.
 const CLASSES: [&str; 10] =
     ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6fc9", "#b5a300", "#7b8794", "#9c6b3f"];
 
 const SHAPES: [Shape; 5] = [Shape::Disc, Shape::Triangle, Shape::Diamond, Shape::Square, Shape::Cross];
 
-impl Tone {
-    /// As SVG's `fill` and `stroke` take it.
+impl SeriesStyle {
+    /// The color, for the attributes `fill` and `stroke` of SVG.
     pub fn color(self) -> &'static str {
         match self {
             Self::Clean => "var(--clean, #0072b2)",
@@ -54,7 +59,7 @@ impl Tone {
         }
     }
 
-    /// The marker, and whether it is hollow.
+    /// The shape of the marker, and whether it is hollow.
     pub fn shape(self) -> (Shape, bool) {
         match self {
             Self::Clean | Self::Soft => (Shape::Disc, false),
@@ -69,7 +74,7 @@ impl Tone {
         }
     }
 
-    /// SVG's `stroke-dasharray`.
+    /// The attribute `stroke-dasharray` of SVG.
     pub fn dash(self) -> &'static str {
         match self {
             Self::Adversarial | Self::ClassDashed(_) => "6 3",

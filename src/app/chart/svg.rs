@@ -1,10 +1,12 @@
-//! A chart as SVG: title, legend, plot, one below the other; and the small change of drawing, text above all.
+//! Charts as SVG: title, legend and plot, one below the other; helpers for text.
 
 use super::{Chart, axes, legend, marks};
 
-/// Sizes of text in px, and how wide a letter is on average, as a part of that.
+/// Font size of the title in px.
 pub(super) const TITLE: f32 = 13.0;
+/// Font size of all other text in px.
 pub(super) const TEXT: f32 = 11.0;
+/// Average width of a letter, relative to the font size.
 const LETTER: f32 = 0.56;
 
 pub(super) const INK: &str = "var(--ink, #14181d)";
@@ -14,10 +16,10 @@ pub(super) const EDGE: &str = "var(--edge, #7b8794)";
 pub(super) const GROUND: &str = "var(--ground, #ffffff)";
 
 impl Chart {
-    /// The chart as SVG, laid out for `width` times `height` px: that large, text has its true size and nothing overlaps.
-    /// Its colors follow the page that it is put into; see [`standalone_svg`] for a file.
+    /// The chart as SVG for an area of `width` times `height` px. Its colors are those of the page; see [`standalone_svg`] for a
+    /// file.
     pub fn svg(&self, width: f32, height: f32) -> String {
-        // `max` also does away with what is no number.
+        // `max` also replaces NaN.
         let (width, height) = (width.max(160.0), height.max(120.0));
         let mut top = 0.0;
         let mut body = String::new();
@@ -36,9 +38,9 @@ impl Chart {
             }
             Some(ranges) => {
                 body += &legend::draw(self, width, &mut top);
-                let frame = axes::PlotArea::new(self, ranges, top, [width, height]);
-                body += &axes::draw(self, &frame);
-                body += &marks::draw(&frame, &self.marks);
+                let area = axes::PlotArea::new(self, ranges, top, [width, height]);
+                body += &axes::draw(self, &area);
+                body += &marks::draw(&area, &self.marks);
             }
         }
         let (title, words) = (escape(&self.title), escape(&self.description));
@@ -48,7 +50,7 @@ impl Chart {
     }
 }
 
-/// An SVG of [`Chart::svg`] for a file: the page's colors replaced by those of its light theme, on white.
+/// Converts an SVG of [`Chart::svg`] for a file: on white, with the colors of the light theme.
 pub fn standalone_svg(svg: &str) -> String {
     let mut parts = svg.split("\"var(--");
     let mut out = parts.next().unwrap_or_default().to_owned();
@@ -63,12 +65,12 @@ pub fn standalone_svg(svg: &str) -> String {
     )
 }
 
-/// A line of text in its usual size; `anchor` is the part of it that stands at the point: start, middle or end.
+/// A line of text. `anchor` is the part of the text at the point: start, middle or end.
 pub(super) fn text([x, y]: [f32; 2], anchor: &str, fill: &str, content: &str) -> String {
     format!(r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" fill="{fill}">{}</text>"#, escape(content))
 }
 
-/// The same, readable over whatever lies below.
+/// A line of text with an outline, readable on any background.
 pub(super) fn label([x, y]: [f32; 2], anchor: &str, content: &str) -> String {
     format!(
         r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" fill="{INK}" stroke="{GROUND}" stroke-width="3" stroke-linejoin="round" paint-order="stroke">{}</text>"#,
@@ -76,13 +78,13 @@ pub(super) fn label([x, y]: [f32; 2], anchor: &str, content: &str) -> String {
     )
 }
 
-/// About how wide text is, in px: no font is asked, so that the layout is the same everywhere.
-pub(super) fn wide(text: &str, size: f32) -> f32 {
+/// The estimated width of text in px. Fonts are not measured, so that the layout is the same everywhere.
+pub(super) fn text_width(text: &str, size: f32) -> f32 {
     text.chars().count() as f32 * size * LETTER
 }
 
-/// `text` cut off so that it is at most `width` px wide.
-pub(super) fn fit(text: &str, width: f32, size: f32) -> String {
+/// Truncates text to at most `width` px.
+pub(super) fn truncated(text: &str, width: f32, size: f32) -> String {
     let letters = (width / (size * LETTER)).max(1.0) as usize;
     if text.chars().count() <= letters {
         return text.into();
@@ -90,19 +92,21 @@ pub(super) fn fit(text: &str, width: f32, size: f32) -> String {
     text.chars().take(letters - 1).chain(['…']).collect()
 }
 
-/// Lines of at most `width` px, broken at spaces.
+/// Wraps text at spaces into lines of at most `width` px.
 fn wrap(text: &str, width: f32, size: f32) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {
-            Some(line) if wide(line, size) + wide(word, size) + size * LETTER <= width => *line += &format!(" {word}"),
-            _ => lines.push(fit(word, width, size)),
+            Some(line) if text_width(line, size) + text_width(word, size) + size * LETTER <= width => {
+                *line += &format!(" {word}")
+            }
+            _ => lines.push(truncated(word, width, size)),
         }
     }
     lines
 }
 
-/// Text as XML takes it; characters that XML has not are left out.
+/// Escapes text for XML and removes characters that XML does not allow.
 pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

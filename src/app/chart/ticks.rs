@@ -2,7 +2,7 @@
 
 use crate::app::domain::format::{fixed, places, scientific};
 
-/// At most `at_most` (2 at least) round numbers in `range`, in order: multiples of 1, 2 or 5 times a power of ten.
+/// At most `at_most` (at least 2) round numbers in the range: multiples of 1, 2 or 5 times a power of ten.
 pub fn ticks([low, high]: [f64; 2], at_most: usize) -> Vec<f64> {
     let at_most = at_most.max(2);
     let least = (high - low) / at_most as f64;
@@ -10,7 +10,7 @@ pub fn ticks([low, high]: [f64; 2], at_most: usize) -> Vec<f64> {
         return Vec::new();
     }
     let power = 10f64.powf(least.log10().floor());
-    // A number that is in the range but for rounding is in it.
+    // The tolerance includes numbers that are outside because of rounding only.
     let within = |step: f64| ((low / step - 1e-6).ceil(), (high / step + 1e-6).floor());
     let few = |step: &f64| within(*step).1 - within(*step).0 < at_most as f64;
     let Some(step) = [1.0, 2.0, 5.0, 10.0, 20.0].map(|m| m * power).into_iter().find(few) else {
@@ -20,7 +20,7 @@ pub fn ticks([low, high]: [f64; 2], at_most: usize) -> Vec<f64> {
     (0..at_most).map(|i| first + i as f64).take_while(|n| *n <= last).map(|n| n * step).collect()
 }
 
-/// The ticks as text, all in the same unit: `0`, `0.5`, `−2k`, `3×10⁻⁵`.
+/// The labels of the ticks, in the same unit: `0`, `0.5`, `−2k`, `3×10⁻⁵`.
 pub fn labels(ticks: &[f64]) -> Vec<String> {
     let largest = ticks.iter().fold(0.0f64, |m, t| m.max(t.abs()));
     let step = ticks.windows(2).map(|w| w[1] - w[0]).fold(largest, f64::min);

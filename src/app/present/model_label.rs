@@ -1,6 +1,6 @@
-//! Names and chart tones of models.
+//! Names and chart styles of models.
 
-use crate::{app::chart::Tone, protocol::Slot};
+use crate::{app::chart::SeriesStyle, protocol::Slot};
 
 /// A model in a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,12 +56,12 @@ impl ModelLabel {
     }
 
     /// The style in charts.
-    pub fn tone(self) -> Tone {
+    pub fn style(self) -> SeriesStyle {
         match self {
-            Self::Standard | Self::First => Tone::Standard,
-            Self::Robust => Tone::Robust,
-            Self::Adversarial => Tone::PgdTrained,
-            Self::Custom | Self::Now => Tone::Custom,
+            Self::Standard | Self::First => SeriesStyle::Standard,
+            Self::Robust => SeriesStyle::Robust,
+            Self::Adversarial => SeriesStyle::PgdTrained,
+            Self::Custom | Self::Now => SeriesStyle::Custom,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     app::{
-        chart::{Axis, Chart, Form, Mark, Tone},
+        chart::{Axis, Chart, Form, Mark, SeriesStyle},
         domain::format::{interval, percent, short},
         present::figures::training_curves::percent_points,
         state::{run::Run, training::Training},
@@ -117,9 +117,9 @@ pub fn accuracy_chart(training: &Training) -> Option<Chart> {
         let name = title(index, run);
         let clean = percent_points(&run.points, |point| point.clean);
         let robust = percent_points(&run.points, |point| point.robust);
-        marks.push(Mark::new(&format!("{name}, clean"), Tone::ClassDashed(index), Form::Line(clean)));
-        marks.push(Mark::new(&name, Tone::Class(index), Form::Line(robust.clone())));
-        marks.push(Mark::new(&name, Tone::Class(index), Form::Points(robust)));
+        marks.push(Mark::new(&format!("{name}, clean"), SeriesStyle::ClassDashed(index), Form::Line(clean)));
+        marks.push(Mark::new(&name, SeriesStyle::Class(index), Form::Line(robust.clone())));
+        marks.push(Mark::new(&name, SeriesStyle::Class(index), Form::Points(robust)));
     }
     if marks.is_empty() {
         return None;
@@ -128,8 +128,8 @@ pub fn accuracy_chart(training: &Training) -> Option<Chart> {
         name: "runs".into(),
         title: "Robust accuracy of each run on held-out images; clean accuracy dashed".into(),
         description: most_robust_run(training),
-        x: Axis::new("step", "").counts(),
-        y: Axis::new("accuracy", "%").least(0.0, 100.0),
+        x: Axis::new("step", "").integer(),
+        y: Axis::new("accuracy", "%").including(0.0, 100.0),
         marks,
         ..Chart::default()
     })

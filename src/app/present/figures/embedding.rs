@@ -2,7 +2,7 @@
 
 use crate::{
     app::{
-        chart::{Chart, Form, Grid, Mark, Tone},
+        chart::{Chart, Form, Grid, Mark, SeriesStyle},
         domain::format::{sentence, share, short},
         present::{
             figures::{Figure, axes},
@@ -33,13 +33,13 @@ pub fn figure(
     for (class, name) in class_names.iter().enumerate() {
         let points: Vec<[f32; 2]> = points_of_class(embedding, class).collect();
         if !points.is_empty() {
-            marks.push(Mark::new(name, Tone::Class(class), Form::Points(points)));
+            marks.push(Mark::new(name, SeriesStyle::Class(class), Form::Points(points)));
         }
     }
     let steps = path.windows(2).map(|step| [step[0][0], step[0][1], step[1][0], step[1][1]]).collect();
-    marks.push(Mark::new("path of the attack", Tone::Standard, Form::Segments(steps)));
-    marks.push(Mark::new("original", Tone::Clean, Form::Points(vec![first])));
-    marks.push(Mark::new("adversarial", Tone::Adversarial, Form::Points(vec![last])));
+    marks.push(Mark::new("path of the attack", SeriesStyle::Standard, Form::Segments(steps)));
+    marks.push(Mark::new("original", SeriesStyle::Clean, Form::Points(vec![first])));
+    marks.push(Mark::new("adversarial", SeriesStyle::Adversarial, Form::Points(vec![last])));
     let [x, y] = axes(&embedding.plane);
     let chart = Chart {
         name: "embedding".into(),
@@ -62,7 +62,7 @@ fn regions_mark(embedding: &Embedding, class_names: Vec<String>) -> Mark {
         columns: regions.side,
         values: regions.classes.iter().map(|&class| usize::from(class)).collect(),
     };
-    Mark::new("", Tone::Soft, Form::Regions(grid, class_names))
+    Mark::new("", SeriesStyle::Soft, Form::Regions(grid, class_names))
 }
 
 fn points_of_class(embedding: &Embedding, class: usize) -> impl Iterator<Item = [f32; 2]> {

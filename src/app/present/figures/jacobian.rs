@@ -39,13 +39,13 @@ pub fn figure(models: &Responses<'_>) -> Figure {
         let mut marks = Vec::new();
         for (label, responses) in models {
             let bars = Form::Bars(histogram(&responses[direction].norms, largest));
-            marks.push(Mark::new(label.series_name(), label.tone(), bars));
+            marks.push(Mark::new(label.series_name(), label.style(), bars));
         }
         Chart {
             name: name.into(),
             title: title.into(),
             description: caption.clone(),
-            x: Axis::new("gradient norm", "logits per unit of brightness").least(0.0, largest),
+            x: Axis::new("gradient norm", "logits per unit of brightness").including(0.0, largest),
             y: Axis::new("images", ""),
             marks,
             ..Chart::default()

@@ -24,14 +24,14 @@ pub fn figure(models: &[(ModelLabel, &[LayerShift])]) -> Figure {
         name: "layers-change".into(),
         title: "Relative change of each layer".into(),
         description: change_caption.clone(),
-        y: Axis::new("change, relative to the original", "%").least(0.0, 0.0),
+        y: Axis::new("change, relative to the original", "%").including(0.0, 0.0),
         ..chart(models, |shift| shift.relative_l2.map(|change| 100.0 * change))
     };
     let cosine = Chart {
         name: "layers-cosine".into(),
         title: "Change of direction of each layer".into(),
         description: direction_caption.clone(),
-        y: Axis::new("cosine of original and adversarial", "").least(0.0, 1.0),
+        y: Axis::new("cosine of original and adversarial", "").including(0.0, 1.0),
         ..chart(models, |shift| shift.cosine)
     };
     Figure { caption: format!("{change_caption} {direction_caption}"), charts: vec![relative, cosine] }
@@ -88,14 +88,14 @@ fn chart(models: &[(ModelLabel, &[LayerShift])], value: impl Fn(&LayerShift) -> 
         let point = |(i, shift): (usize, &LayerShift)| [i as f32 / scale, value(shift).unwrap_or(f32::NAN)];
         let points: Vec<[f32; 2]> = shifts.iter().enumerate().map(point).collect();
         for form in [Form::Line(points.clone()), Form::Points(points)] {
-            marks.push(Mark::new(label.series_name(), label.tone(), form));
+            marks.push(Mark::new(label.series_name(), label.style(), form));
         }
     }
-    let (x, places) = if have_equal_layers {
-        let places = first_names.into_iter().enumerate().map(|(i, name)| (i as f32, name)).collect();
-        (Axis::default(), places)
+    let (x, x_labels) = if have_equal_layers {
+        let x_labels = first_names.into_iter().enumerate().map(|(i, name)| (i as f32, name)).collect();
+        (Axis::default(), x_labels)
     } else {
         (Axis::new("depth, from pixels to logits", ""), Vec::new())
     };
-    Chart { x, places, marks, ..Chart::default() }
+    Chart { x, x_labels, marks, ..Chart::default() }
 }

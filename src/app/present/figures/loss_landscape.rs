@@ -2,7 +2,7 @@
 
 use crate::{
     app::{
-        chart::{Axis, Chart, Form, Grid, Mark, Scale, Tone},
+        chart::{Axis, Chart, Form, Grid, Mark, Scale, SeriesStyle},
         domain::format::{share, short},
         present::{figures::Figure, model_label::ModelLabel},
     },
@@ -22,20 +22,20 @@ pub fn figure(label: ModelLabel, landscape: &LandscapeValues, range: [f32; 2], s
         name: name.into(),
         title,
         description: caption.clone(),
-        x: Axis::new("towards the adversarial image, which is at 1", "").least(range[0], range[1]),
-        y: Axis::new("in a random direction of the same size", "").least(range[0], range[1]),
+        x: Axis::new("towards the adversarial image, which is at 1", "").including(range[0], range[1]),
+        y: Axis::new("in a random direction of the same size", "").including(range[0], range[1]),
         equal: true,
         marks: vec![
             map,
-            Mark::new("boundary: margin 0", Tone::Standard, Form::Segments(boundary.clone())),
-            Mark::new("original", Tone::Clean, Form::Points(vec![[0.0, 0.0]])),
-            Mark::new("adversarial", Tone::Adversarial, Form::Points(vec![[1.0, 0.0]])),
+            Mark::new("boundary: margin 0", SeriesStyle::Standard, Form::Segments(boundary.clone())),
+            Mark::new("original", SeriesStyle::Clean, Form::Points(vec![[0.0, 0.0]])),
+            Mark::new("adversarial", SeriesStyle::Adversarial, Form::Points(vec![[1.0, 0.0]])),
         ],
         ..Chart::default()
     };
     let model = label.with_article();
-    let margin_map = Mark::new("margin, logits", Tone::Soft, Form::Map(margin, Scale::Diverging));
-    let loss_map = Mark::new("loss, nats", Tone::Soft, Form::Map(loss, Scale::Sequential));
+    let margin_map = Mark::new("margin, logits", SeriesStyle::Soft, Form::Map(margin, Scale::Diverging));
+    let loss_map = Mark::new("loss, nats", SeriesStyle::Soft, Form::Map(loss, Scale::Sequential));
     let charts = vec![
         chart("landscape-margin", format!("The margin of {model} around the image"), margin_map),
         chart("landscape-loss", format!("The loss of {model} around the image"), loss_map),

@@ -2,7 +2,7 @@
 
 use crate::{
     app::{
-        chart::{Axis, Chart, Form, Mark, Tone},
+        chart::{Axis, Chart, Form, Mark, SeriesStyle},
         domain::format::{in_255ths, sentence, short, times},
         present::{figures::Figure, model_label::ModelLabel},
     },
@@ -18,15 +18,15 @@ pub fn figure(curves: &[(ModelLabel, &[MarginPoint])], norm: Norm) -> Figure {
     }
     let caption = format!("{}{}.", sentence(&sentences.join("; ")), comparison(curves));
     let unit = if norm == Norm::Linf { 255.0 } else { 1.0 };
-    let mut marks = vec![Mark::new("", Tone::Soft, Form::Level(0.0))];
+    let mut marks = vec![Mark::new("", SeriesStyle::Soft, Form::HorizontalLine(0.0))];
     for (label, curve) in curves {
         let points: Vec<[f32; 2]> = curve.iter().map(|point| [unit * point.epsilon, point.margin]).collect();
         for form in [Form::Line(points.clone()), Form::Points(points)] {
-            marks.push(Mark::new(label.series_name(), label.tone(), form));
+            marks.push(Mark::new(label.series_name(), label.style(), form));
         }
         if let Some(radius) = critical_radius(curve) {
             let name = format!("{} fooled at {}", label.series_name(), size(radius, norm));
-            marks.push(Mark::new(&name, label.tone(), Form::Upright(unit * radius)));
+            marks.push(Mark::new(&name, label.style(), Form::VerticalLine(unit * radius)));
         }
     }
     let chart = Chart {
@@ -34,7 +34,7 @@ pub fn figure(curves: &[(ModelLabel, &[MarginPoint])], norm: Norm) -> Figure {
         title: "Margin as a function of the radius".into(),
         description: caption.clone(),
         x: Axis::new("radius ε", if norm == Norm::Linf { "255ths" } else { "pixel values from 0 to 1" })
-            .least(0.0, 0.0),
+            .including(0.0, 0.0),
         y: Axis::new("margin; fooled below 0", "logits"),
         marks,
         ..Chart::default()

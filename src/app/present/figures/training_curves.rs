@@ -2,7 +2,7 @@
 
 use crate::{
     app::{
-        chart::{Axis, Chart, Form, Mark, Tone},
+        chart::{Axis, Chart, Form, Mark, SeriesStyle},
         domain::format::{percent, short},
         present::{
             figures::{Figure, embedding, layer_shift, transport},
@@ -45,31 +45,31 @@ fn weights(config: &TrainConfig) -> [f32; 2] {
 pub fn losses(run: &Run) -> Option<Chart> {
     let last = run.records.last()?;
     let [distance_weight, jacobian_weight] = weights(&run.config);
-    let line = |series: &str, tone: Tone, value: &dyn Fn(&Record) -> Option<f32>| {
+    let line = |series: &str, style: SeriesStyle, value: &dyn Fn(&Record) -> Option<f32>| {
         let point = |record: &Record| [record.step as f32, value(record).unwrap_or(f32::NAN)];
-        Mark::new(series, tone, Form::Line(thinned(&run.records).map(point).collect()))
+        Mark::new(series, style, Form::Line(thinned(&run.records).map(point).collect()))
     };
-    let mut marks = vec![line("total", Tone::Standard, &|record| Some(record.loss))];
+    let mut marks = vec![line("total", SeriesStyle::Standard, &|record| Some(record.loss))];
     // Without other terms, the cross-entropy is the total.
     if last.distance.is_some() || last.jacobian.is_some() {
-        marks.push(line("cross-entropy", Tone::Clean, &|record| Some(record.ce)));
+        marks.push(line("cross-entropy", SeriesStyle::Clean, &|record| Some(record.ce)));
     }
     if last.distance.is_some() {
         let series = format!("{} × distance", short(distance_weight));
         let value = |record: &Record| record.distance.map(|distance| distance_weight * distance);
-        marks.push(line(&series, Tone::Adversarial, &value));
+        marks.push(line(&series, SeriesStyle::Adversarial, &value));
     }
     if last.jacobian.is_some() {
         let series = format!("{} × R", short(jacobian_weight));
         let value = |record: &Record| record.jacobian.map(|jacobian| jacobian_weight * jacobian);
-        marks.push(line(&series, Tone::Robust, &value));
+        marks.push(line(&series, SeriesStyle::Robust, &value));
     }
     Some(Chart {
         name: "training-losses".into(),
         title: "Loss of each step and its terms".into(),
         description: loss_change(run),
-        x: Axis::new("step", "").counts(),
-        y: Axis::new("loss", "").least(0.0, 0.0),
+        x: Axis::new("step", "").integer(),
+        y: Axis::new("loss", "").including(0.0, 0.0),
         marks,
         ..Chart::default()
     })
@@ -106,9 +106,9 @@ pub fn rates(run: &Run) -> Option<Chart> {
         name: "training-rate".into(),
         title: "Learning rate".into(),
         description: format!("The learning rate is {} at step {}.", short(last.rate), last.step),
-        x: Axis::new("step", "").counts(),
-        y: Axis::new("learning rate", "").least(0.0, 0.0),
-        marks: vec![Mark::new("", Tone::Standard, Form::Line(points))],
+        x: Axis::new("step", "").integer(),
+        y: Axis::new("learning rate", "").including(0.0, 0.0),
+        marks: vec![Mark::new("", SeriesStyle::Standard, Form::Line(points))],
         ..Chart::default()
     })
 }
@@ -124,16 +124,17 @@ pub fn accuracies(run: &Run) -> Option<Chart> {
     let clean = percent_points(&run.points, |point| point.clean);
     let robust = percent_points(&run.points, |point| point.robust);
     let mut marks = Vec::new();
-    for (series, tone, points) in [("clean", Tone::Clean, clean), ("robust", Tone::Adversarial, robust)] {
-        marks.push(Mark::new(series, tone, Form::Line(points.clone())));
-        marks.push(Mark::new(series, tone, Form::Points(points)));
+    for (series, style, points) in [("clean", SeriesStyle::Clean, clean), ("robust", SeriesStyle::Adversarial, robust)]
+    {
+        marks.push(Mark::new(series, style, Form::Line(points.clone())));
+        marks.push(Mark::new(series, style, Form::Points(points)));
     }
     Some(Chart {
         name: "training-accuracy".into(),
         title: format!("Accuracy on {} held-out images", run.info.held_out),
         description: accuracy_summary(run),
-        x: Axis::new("step", "").counts(),
-        y: Axis::new("accuracy", "%").least(0.0, 100.0),
+        x: Axis::new("step", "").integer(),
+        y: Axis::new("accuracy", "%").including(0.0, 100.0),
         marks,
         ..Chart::default()
     })

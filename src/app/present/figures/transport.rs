@@ -2,7 +2,7 @@
 
 use crate::{
     app::{
-        chart::{Axis, Chart, Form, Mark, Tone},
+        chart::{Axis, Chart, Form, Mark, SeriesStyle},
         domain::format::{sentence, share, short, times},
         present::{
             figures::{Figure, axes},
@@ -92,9 +92,9 @@ fn matching(projection: &Projection) -> Chart {
         name: "transport-line".into(),
         x: Axis::new("value along the line", "logits"),
         marks: vec![
-            Mark::new("equal rank", Tone::Soft, Form::Segments(pairs)),
-            Mark::new("original", Tone::Clean, Form::Points(clean)),
-            Mark::new("adversarial", Tone::Adversarial, Form::Points(adversarial)),
+            Mark::new("equal rank", SeriesStyle::Soft, Form::Segments(pairs)),
+            Mark::new("original", SeriesStyle::Clean, Form::Points(clean)),
+            Mark::new("adversarial", SeriesStyle::Adversarial, Form::Points(adversarial)),
         ],
         ..Chart::default()
     }
@@ -108,10 +108,10 @@ fn cumulative(plan: &TransportPlan) -> Chart {
     Chart {
         name: "transport-settles".into(),
         x: Axis::new("lines", ""),
-        y: Axis::new("squared distance", "logits²").least(0.0, 0.0),
+        y: Axis::new("squared distance", "logits²").including(0.0, 0.0),
         marks: vec![
-            Mark::new("each line", Tone::Soft, Form::Points(points(|projection| projection.mean_square))),
-            Mark::new("mean so far", Tone::Standard, Form::Line(points(|projection| projection.cumulative))),
+            Mark::new("each line", SeriesStyle::Soft, Form::Points(points(|projection| projection.mean_square))),
+            Mark::new("mean so far", SeriesStyle::Standard, Form::Line(points(|projection| projection.cumulative))),
         ],
         ..Chart::default()
     }
@@ -123,12 +123,12 @@ fn plane(plan: &TransportPlan, image: usize) -> Chart {
     let others = plan.arrows.iter().enumerate().filter(|(i, _)| *i != image).map(|(_, other)| arrow(other)).collect();
     let points = |point: fn(&TransportArrow) -> [f32; 2]| plan.arrows.iter().map(point).collect();
     let mut marks = vec![
-        Mark::new("pull of all lines", Tone::Soft, Form::Arrows(others)),
-        Mark::new("original", Tone::Clean, Form::Points(points(|arrow| arrow.clean))),
-        Mark::new("adversarial", Tone::Adversarial, Form::Points(points(|arrow| arrow.adversarial))),
+        Mark::new("pull of all lines", SeriesStyle::Soft, Form::Arrows(others)),
+        Mark::new("original", SeriesStyle::Clean, Form::Points(points(|arrow| arrow.clean))),
+        Mark::new("adversarial", SeriesStyle::Adversarial, Form::Points(points(|arrow| arrow.adversarial))),
     ];
     if let Some(highlighted) = plan.arrows.get(image) {
-        marks.push(Mark::new("of this image", Tone::Robust, Form::Arrows(vec![arrow(highlighted)])));
+        marks.push(Mark::new("of this image", SeriesStyle::Robust, Form::Arrows(vec![arrow(highlighted)])));
     }
     let [x, y] = axes(&plan.plane);
     Chart { name: "transport-plane".into(), x, y, equal: true, marks, ..Chart::default() }
