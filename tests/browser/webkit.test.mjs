@@ -117,7 +117,7 @@ test('it attacks, shows every view, takes what is dropped and is a link', async 
       transfer.items.add(new File([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))], 'mine.png', { type: 'image/png' }));
       for (const type of ['dragenter', 'dragover', 'drop']) document.body.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
     }, bytes);
-    await page.until(() => /mine\.png/.test(document.querySelector('.pictures figcaption').innerText));
+    await page.until(() => /mine\.png/.test(document.querySelector('.images figcaption').innerText));
     await page.attacked();
 
     await page.go('about:blank');
