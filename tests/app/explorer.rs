@@ -1,4 +1,4 @@
-//! Several models at once, probes for the views, and the tour, in the page's state.
+//! Page state of the explorer: two models, probes for the views, and the tour.
 
 use otjr::{
     app::{
@@ -29,7 +29,7 @@ fn classified(slot: Slot) -> Event {
     Event::Classified { slot, probabilities: vec![0.9, 0.06, 0.04] }
 }
 
-/// The number and place of the attack that a task asks for.
+/// The id and model slot of the only attack command in `tasks`.
 fn attack_of(tasks: &[Effect]) -> (u64, Slot) {
     match tasks {
         [Effect::Send(Command::Attack { id, slot, .. })] => (*id, *slot),
@@ -37,7 +37,7 @@ fn attack_of(tasks: &[Effect]) -> (u64, Slot) {
     }
 }
 
-/// A page with both models attacked; gives what it does next.
+/// Returns a page on which both models have been attacked, and its next effects.
 fn both_attacked() -> (State, Vec<Effect>) {
     let mut state = attacking("");
     let id = state.attack.id;
@@ -75,7 +75,7 @@ fn the_other_models_are_attacked_alike_and_compared() {
     assert!(words.starts_with("Attacked in turn, the standard model falls, the robust model holds;"), "{words}");
     let kept = "the image made against the standard model does not fool the robust model (disc, 50 %)";
     assert!(words.contains(kept), "{words}");
-    // An image that the model it was made against withstands may still fool another.
+    // An adversarial image that its source model resists may still fool another model.
     let mut fools = rows.clone();
     fools[1].attacked[0].as_mut().unwrap().fooled = true;
     assert!(
@@ -85,7 +85,7 @@ fn the_other_models_are_attacked_alike_and_compared() {
     );
 }
 
-/// What the model before made of adversarial images is not shown as the new one's.
+/// Predictions of the previous model on adversarial images are not shown for its replacement.
 #[test]
 fn another_model_in_a_place_has_judged_nothing_yet() {
     let (mut state, _) = both_attacked();
@@ -94,7 +94,7 @@ fn another_model_in_a_place_has_judged_nothing_yet() {
     assert_eq!(comparison::rows(&state)[1].attacked, [None, None]);
 }
 
-/// A moment of the attack stands in for its outcome while it is in view; only the model in focus is asked, once an attack.
+/// A selected step of the attack replaces the final result. The steps are requested once per attack, for the focused model.
 #[test]
 fn an_attack_can_be_rewound() {
     let (mut state, tasks) = both_attacked();
@@ -115,7 +115,7 @@ fn an_attack_can_be_rewound() {
         x: original.iter().map(|x| x + step as f32 / 255.0).collect(),
         probabilities: vec![1.0 - 0.1 * step as f32, 0.1 * step as f32, 0.0],
     };
-    // Fewer moments than stops.
+    // The trace has fewer steps than the slider has positions.
     let answer = Ok(ProbeResult::AttackSteps((0..=4).map(moment).collect()).into());
     receive(
         &mut state,
@@ -130,10 +130,10 @@ fn an_attack_can_be_rewound() {
     assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&original[..], "before the attack"));
     assert_eq!(user(&mut state, UserAction::Rewind(STOPS)), []);
     assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&outcome[..], ""));
-    // A file is made of what is in view, which is no longer the outcome.
+    // A saved file contains the final adversarial image, so the selected step is deselected.
     user(&mut state, UserAction::Rewind(5));
     assert_eq!(user(&mut state, UserAction::Save(AttackImage::Adversarial)), []);
-    // The next attack begins at its outcome, and its moments are others.
+    // The next attack starts with its final result selected, and its trace is requested separately.
     user(&mut state, UserAction::Rewind(5));
     user(&mut state, UserAction::Rerun);
     state.apply(Msg::AttackTimerFired);
@@ -145,7 +145,7 @@ fn an_attack_can_be_rewound() {
     assert_eq!((state.shown().unwrap().pixels, rewind::words(&state).as_str()), (&outcome[..], "not known yet"));
 }
 
-/// A layer that the model in view does not have can be left again, and nobody is asked for it.
+/// A layer that the current model does not have can be deselected, and no probe is sent for it.
 #[test]
 fn a_layer_of_another_network_is_not_asked_for() {
     let (mut state, tasks) = both_attacked();
@@ -174,7 +174,7 @@ fn a_model_that_was_attacked_comes_into_focus_at_once() {
     assert_eq!(state.slot(), Some(Slot::Standard));
     assert!(state.attack.result.as_ref().is_some_and(|r| r.succeeded));
     assert!(state.hash().starts_with("#model=ce"));
-    // Under other settings both are attacked anew, the one in focus first.
+    // After a change of settings both models are attacked again, the focused one first.
     user(&mut state, UserAction::Set("epsilon", "4/255".into()));
     let (id, slot) = attack_of(&state.apply(Msg::AttackTimerFired));
     assert_eq!(slot, Slot::Standard);
@@ -219,7 +219,7 @@ fn the_open_view_is_asked_for_each_model_and_again_after_another_attack() {
     let second = probe(&receive(&mut state, answer(first.clone(), true)));
     assert_eq!((second.1, &second.2), (Slot::Standard, &Probe::Layers));
     assert_eq!(receive(&mut state, answer(second, true)), []);
-    // Another view, another probe; a late answer to an old one changes nothing.
+    // Opening another view sends another probe. A late response to an earlier probe changes nothing.
     let third = probe(&user(&mut state, UserAction::OpenView(Some(ExplorerView::Embedding))));
     assert_eq!(third.2, Probe::Embedding);
     user(&mut state, UserAction::Set("epsilon", "4/255".into()));
@@ -227,7 +227,7 @@ fn the_open_view_is_asked_for_each_model_and_again_after_another_attack() {
     let before = state.explored.clone();
     receive(&mut state, answer(third, true));
     assert_eq!(state.explored, before);
-    // What is known stays in view until there is something newer.
+    // Previous results stay visible until newer ones arrive.
     assert!(state.known(Slot::Robust, &Probe::Layers).is_some_and(|known| known.attack < id));
     assert!(state.hash().contains("view=embedding"));
     assert_eq!(Permalink::parse(&state.hash()).0.view, Some(ExplorerView::Embedding));
@@ -246,7 +246,7 @@ fn every_step_of_the_tour_is_an_address() {
     assert_eq!((state.link.tour, state.link.view), (Some(5), Some(ExplorerView::Embedding)));
 }
 
-/// What a step of the tour does not speak of stays as it was, and so does what no address can carry.
+/// A tour step keeps the settings that it does not mention, and the uploaded files, which a URL cannot contain.
 #[test]
 fn the_tour_takes_nothing_away() {
     let mut state = attacking("#model=ce&sample=7&backend=cpu&train.objective=sw");
@@ -272,7 +272,7 @@ fn the_tour_takes_nothing_away() {
     let own = (Some(Source::Uploaded(0)), Some(Source::Uploaded(1)));
     let before = state.hash();
     assert!(before.contains("model=own") && before.contains("sample=own"), "{before}");
-    // The end of the tour, and back to a step of it in history.
+    // Leaving the tour, and returning to one of its steps through the browser history.
     for address in [state.hash_without_tour(), before] {
         user(&mut state, UserAction::Navigate(address.clone()));
         assert_eq!((state.image_wanted, state.model_wanted, state.hash()), (own.0, own.1, address));
@@ -282,7 +282,7 @@ fn the_tour_takes_nothing_away() {
     assert_eq!((state.image_wanted, state.model_wanted), (own.0, Some(Source::Builtin(BuiltinModel::STANDARD))));
 }
 
-/// Back from the tour: what no address can carry is what it was, also where the tour leads to another world.
+/// Leaving the tour restores the uploaded model and image, also if the tour changes the image domain.
 #[test]
 fn back_from_the_tour_the_own_model_and_image_are_there() {
     let mut state = attacking("");

@@ -1,4 +1,4 @@
-//! Own images, the square that the model sees of them, and files of attacks, in the page's state.
+//! Page state of uploaded images, their crops, and saved adversarial images.
 
 use otjr::{
     app::{
@@ -61,7 +61,7 @@ fn the_worker_is_asked_for_one_square_at_a_time_and_last_for_the_last() {
     assert_eq!(receive(&mut state, square(at(16))), ask(at(25)));
     assert_eq!(receive(&mut state, square(at(25))), []);
     assert_eq!(state.image.as_ref().unwrap().crop, Some(at(25)));
-    // Nothing outside the image.
+    // A crop outside the image is moved inside.
     assert_eq!(user(&mut state, UserAction::Crop(Crop { x: 80, y: 9, side: 500 })), ask(at(30)));
 }
 
@@ -74,7 +74,7 @@ fn each_image_keeps_its_square() {
     assert_eq!(load(&mut state), [], "the other image is seen from the middle");
     user(&mut state, UserAction::OpenFile(1, FileKind::Image));
     assert_eq!(load(&mut state), ask(at(3)));
-    // A sample is no square of anything.
+    // A sample has no crop.
     user(&mut state, UserAction::Sample(2));
     receive(&mut state, super::image(Some("disc"), 200));
     assert_eq!(state.frame, None);
@@ -82,7 +82,7 @@ fn each_image_keeps_its_square() {
     assert_eq!(state.uploads.len(), 2);
 }
 
-/// A photo's square is in the address once it rests, is found there again, and goes with the photo.
+/// The URL contains a photo's crop once the crop is final. Opening the URL restores it; selecting another image removes it.
 #[test]
 fn the_square_of_a_photo_is_in_the_address() {
     let mut state = attacking("");
@@ -146,7 +146,7 @@ fn a_image_that_cannot_be_read_is_not_offered_again() {
     receive(&mut state, Event::Failed { scope: ErrorScope::Image, message: "is not an image".into() });
     assert_eq!(state.uploads.iter().map(|own| own.file).collect::<Vec<_>>(), [0, 1]);
     assert_eq!(state.image_wanted, Some(Source::Uploaded(1)));
-    // What could not be fetched says so, and leaves all else alone.
+    // A failed download shows a notice and changes nothing else.
     let before = (state.image_wanted, state.uploads.clone());
     assert_eq!(state.apply(Msg::Notify("no".into())), []);
     assert_eq!((state.image_wanted, state.uploads.clone()), before);
@@ -184,7 +184,7 @@ fn an_attack_becomes_a_file_once_it_is_over() {
     );
     receive(&mut state, saved(false));
     assert!(words(&state).contains("no longer fools"), "{}", words(&state));
-    // It says nothing about the next attack.
+    // The text about the saved file disappears when the next attack starts.
     user(&mut state, UserAction::Rerun);
     state.apply(Msg::AttackTimerFired);
     assert_eq!((words(&state).as_str(), state.attack.phase), ("", AttackPhase::Running { done: 0, total: 0 }));

@@ -1,4 +1,4 @@
-//! What the page says and draws: sentences, numbers, sliders, colors.
+//! Texts, numbers, sliders and colors of the page.
 
 use otjr::{
     app::{
@@ -50,7 +50,7 @@ fn the_sentence_says_what_happened() {
     state.apply(Msg::Worker(BackendKind::Cpu, image(Some("ring"), 7)));
     state.clean = vec![0.98, 0.01, 0.01];
     assert_eq!(reading(&state).1, "The standard model sees disc (98 %, though it is ring).");
-    // Then it does not hold, whatever the attack comes to.
+    // A misclassified clean image is never reported as robust, whatever the result of the attack.
     let mut after = |p, reached| {
         state.attack.result = Some(result(p, reached));
         reading(&state)
@@ -65,7 +65,7 @@ fn the_sentence_says_what_happened() {
     let (verdict, text) = after([0.02, 0.97, 0.01], true);
     assert_eq!(verdict, Verdict::Mistaken);
     assert!(text.ends_with("; a change of at most 8/255 a pixel makes it ring (97 %)."), "{text}");
-    // A model of other classes is not wrong about one that it does not know.
+    // A model is not called wrong about a class that it does not have.
     state.apply(Msg::Worker(BackendKind::Cpu, image(Some("cat"), 8)));
     state.clean = vec![0.98, 0.01, 0.01];
     assert_eq!(reading(&state).1, "The standard model sees disc (98 %).");
@@ -121,7 +121,7 @@ fn what_several_attacks_did_is_said_in_order() {
     );
     assert_eq!(state.attack.flags, ["careful"]);
     assert!(matches!(state.attack.phase, AttackPhase::Done { steps: 40, .. }));
-    // Another image, another story.
+    // The text for another image.
     state.apply(Msg::Worker(BackendKind::Cpu, image(None, 1)));
     assert!(state.attack.traces.is_empty() && state.attack.flags.is_empty());
 }

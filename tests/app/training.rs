@@ -1,4 +1,4 @@
-//! Training in the page's state: a run trains whenever nothing else is to be done, is kept, taken up again, compared.
+//! Training in the page's state: scheduling, saving, resuming and comparing runs.
 
 use otjr::{
     app::{
@@ -64,7 +64,7 @@ fn train_action(state: &mut State, wish: TrainingAction) -> Vec<Effect> {
     user(state, UserAction::Train(wish))
 }
 
-/// The number of the command to train that is among the tasks.
+/// The id of the training command in `tasks`, and its number of steps.
 fn training(tasks: &[Effect]) -> Option<(u64, u64)> {
     tasks.iter().find_map(|task| match task {
         Effect::Send(Command::Train { id, steps }) => Some((*id, *steps)),
@@ -76,7 +76,7 @@ fn exported(number: u64, step: u64) -> Event {
     Event::RunExported { number, purpose: ExportPurpose::AutoSave, name: "n".into(), step, bytes: vec![1, 2] }
 }
 
-/// A page with nothing else to do, as the standard model could not be had.
+/// A page that computes nothing because the standard model could not be loaded.
 fn idle() -> State {
     let mut state = attacking("");
     let id = state.attack.id;
@@ -87,7 +87,7 @@ fn idle() -> State {
     state
 }
 
-/// A run under way, with the number of the command under which it trains.
+/// A page with an active run, and the id of its training command.
 fn under_way() -> (State, u64) {
     let mut state = idle();
     let tasks = train_action(&mut state, TrainingAction::Start(77));
@@ -113,7 +113,7 @@ fn under_way() -> (State, u64) {
 fn everything_else_goes_before_training() {
     let (mut state, id) = under_way();
     assert_eq!(receive(&mut state, trained(id, 5, false)), []);
-    // An attack interrupts it; once that is over it goes on.
+    // An attack interrupts training, which resumes when the attack is finished.
     let tasks = user(&mut state, UserAction::Rerun);
     assert!(matches!(&tasks[..], [Effect::StartAttackTimer(_)]));
     state.apply(Msg::AttackTimerFired);
@@ -122,16 +122,16 @@ fn everything_else_goes_before_training() {
     let tasks = receive(&mut state, attacked(attack, false, result([0.9, 0.05, 0.05], false)));
     let (next, _) = training(&tasks).unwrap();
     assert!(next > attack);
-    // What interrupts for a moment only, such as a file, lets it go on at once.
+    // After a short interruption, such as loading a file, training resumes at once.
     let tasks = receive(&mut state, trained(next, 7, true));
     let (next, _) = training(&tasks).unwrap();
     let run = state.training.run.as_ref().unwrap();
     assert_eq!((run.step, run.records.len(), run.points.len()), (7, 3, 3));
     assert_eq!(run.seconds_left(), Some(393.0 * 64.0 / 128.0));
-    // What comes of an earlier command says nothing.
+    // Results of an earlier command are ignored.
     receive(&mut state, trained(id, 400, true));
     assert_eq!(state.training.run.as_ref().unwrap().step, 7);
-    // In the end a last look, even if it was interrupted.
+    // After the last step a final snapshot is taken, even if training was interrupted.
     let over = Event::TrainProgress {
         id: next,
         step: 400,
@@ -142,14 +142,14 @@ fn everything_else_goes_before_training() {
         finished: true,
     };
     let (next, _) = training(&receive(&mut state, over)).unwrap();
-    // And a last copy.
+    // The finished run is saved once more.
     let tasks = receive(&mut state, trained(next, 400, true));
     assert_eq!(tasks, [Effect::Send(Command::ExportRun { number: 77, purpose: ExportPurpose::AutoSave })]);
     assert_eq!(state.training.run.as_ref().unwrap().phase, RunPhase::Finished);
     assert_eq!(train_action(&mut state, TrainingAction::Resume), []);
 }
 
-/// A copy is kept now and then, but not while something else is computed: that would end it.
+/// A run is saved periodically, but not during another computation, which saving would stop.
 #[test]
 fn a_copy_ends_nothing_else() {
     let (mut state, id) = under_way();
@@ -167,7 +167,7 @@ fn a_copy_ends_nothing_else() {
     assert_eq!(train_action(&mut state, TrainingAction::SaveCopy), []);
 }
 
-/// The copy of a run that never moved takes no place among those that are kept.
+/// The saved copy of a run without any steps is deleted.
 #[test]
 fn a_run_that_never_moved_is_forgotten() {
     let (mut state, _) = under_way();
@@ -178,7 +178,7 @@ fn a_run_that_never_moved_is_forgotten() {
     assert_eq!(state.training.past.len(), 1);
 }
 
-/// A worker that starts anew is told of the images that were labeled; and not given again what it died of.
+/// A restarted worker receives the labeled images again, but not the data set that may have crashed it.
 #[test]
 fn labels_outlive_a_worker_and_a_deadly_set_does_not() {
     let mut state = idle();
@@ -203,7 +203,7 @@ fn pause_go_on_and_single_steps() {
     assert_eq!(steps, 1);
     assert_eq!(receive(&mut state, trained(id, 4, true)), []);
     assert_eq!(state.training.run.as_ref().unwrap().phase, RunPhase::Paused);
-    // An attack does not wake it.
+    // A finished attack does not resume a paused run.
     user(&mut state, UserAction::Rerun);
     state.apply(Msg::AttackTimerFired);
     let attack = state.attack.id;
@@ -221,12 +221,12 @@ fn a_setting_changes_the_run_if_it_may() {
     assert_eq!(state.link.train.batch, 32);
     assert_eq!(train_action(&mut state, TrainingAction::Set("batch", "x".into())), []);
     assert_eq!(state.notices.len(), 2);
-    // It is part of the address, and read from there.
+    // The URL contains the setting, and parsing the URL restores it.
     assert!(state.hash().contains("&train.batch=32&train.rate=0.05"), "{}", state.hash());
     assert_eq!(State::new(&state.hash()).0.link.train, state.link.train);
 }
 
-/// A worker that dies takes nothing with it but the steps since the last copy.
+/// After a worker crash only the steps since the last save are lost.
 #[test]
 fn a_crash_costs_the_steps_since_the_copy() {
     let (mut state, id) = under_way();
@@ -243,7 +243,7 @@ fn a_crash_costs_the_steps_since_the_copy() {
         let tasks = state.apply(Msg::Worker(BackendKind::Cpu, opened()));
         assert!(tasks.contains(&Effect::ResumeSavedRun(77, batch)), "{restart}: {tasks:?}");
         assert_eq!(training(&tasks), None, "not before it is there");
-        // What is set meanwhile is told the worker once it has the run.
+        // Settings that change while the run is loading are sent to the worker afterwards.
         let rate = restart.to_string();
         assert_eq!(train_action(&mut state, TrainingAction::Set("rate", rate.clone())), []);
         let tasks = receive(&mut state, prepared(20));
@@ -268,7 +268,7 @@ fn an_earlier_run_is_taken_up_or_deleted() {
     let run = state.training.run.as_ref().unwrap();
     assert_eq!((run.number, run.step, run.phase), (7, 120, RunPhase::Paused));
     assert!(state.training.earlier.is_empty());
-    // One that is refused leaves what there is.
+    // If the worker rejects a run, the state does not change.
     train_action(&mut state, TrainingAction::ResumeFile(3, 9));
     let refused = Event::Failed { scope: ErrorScope::Training, message: "no run".into() };
     receive(&mut state, refused);
@@ -301,12 +301,12 @@ fn data_is_brought_again_to_a_new_worker() {
     assert!(at(&Effect::LoadDataset(2)).unwrap() < at(&Effect::ResumeSavedRun(77, 0)).unwrap(), "{tasks:?}");
     train_action(&mut state, TrainingAction::Set("dataset", "synthetic".into()));
     assert_eq!((state.link.train.limit, state.link.train.augment), (3200, false));
-    // A set that cannot be read is given up.
+    // A data set that cannot be read is deselected.
     receive(&mut state, Event::Failed { scope: ErrorScope::Data, message: "broken".into() });
     assert_eq!(state.link.train.get("dataset").unwrap(), "synthetic");
 }
 
-/// Runs side by side, judged one after another by the same attack.
+/// All runs are evaluated one after another with the same attack.
 #[test]
 fn runs_are_judged_alike() {
     let (mut state, id) = under_way();
@@ -330,11 +330,11 @@ fn runs_are_judged_alike() {
         let report = Report { accuracy, records: Vec::new(), flags: Vec::new(), part: 1.0 };
         receive(state, Event::EvaluationProgress { id: *id, report, finished: true, stopped: false })
     };
-    // The run under way is judged as it is now.
+    // The active run is evaluated in its current state.
     let tasks = judge(&mut state, 120);
     let [Effect::SaveHistory(77, history), export] = &tasks[..] else { panic!("{tasks:?}") };
     assert_eq!(*export, Effect::Send(Command::ExportRun { number: 90, purpose: ExportPurpose::AutoSave }));
-    // The judgement is kept beside the copy.
+    // The evaluation is saved with the run.
     let mut later = idle();
     train_action(&mut later, TrainingAction::ResumeSaved(77));
     later.apply(Msg::HistoryLoaded(77, history.clone()));
@@ -353,7 +353,7 @@ fn failed_event(subject: ErrorScope) -> Event {
     Event::Failed { scope: subject, message: format!("{subject:?}") }
 }
 
-/// Fewer epochs than are done end the run with a last look; the worker is not asked for more.
+/// If `epochs` is reduced below the completed epochs, the run ends with a final snapshot and no further steps.
 #[test]
 fn a_run_ends_where_it_is_when_its_epochs_are_done() {
     let (mut state, id) = under_way();
@@ -370,7 +370,8 @@ fn a_run_ends_where_it_is_when_its_epochs_are_done() {
     assert_eq!(state.training.run.as_ref().unwrap().phase, RunPhase::Finished);
 }
 
-/// A run whose loss is no number keeps its last good copy: that is judged, and gone on with, as it was tuned since.
+/// A run with a NaN loss keeps its last finite checkpoint. That checkpoint is evaluated, and resumed with the settings
+/// changed since.
 #[test]
 fn a_diverged_run_is_taken_up_from_its_copy() {
     let (mut state, id) = under_way();
@@ -392,7 +393,8 @@ fn a_diverged_run_is_taken_up_from_its_copy() {
     assert!(training(&tasks).is_some() && !state.training.run.as_ref().unwrap().broken, "{tasks:?}");
 }
 
-/// A copy that cannot be had for judging is not waited for: what diverged is judged as it was, others are left out.
+/// The evaluation does not wait for a checkpoint that fails to export: a diverged run is evaluated at its last saved
+/// checkpoint, other runs are skipped.
 #[test]
 fn judging_does_not_wait_for_a_copy_that_does_not_come() {
     for (subject, next) in [(ErrorScope::Diverged, true), (ErrorScope::Training, false), (ErrorScope::Export, false)] {
@@ -408,7 +410,7 @@ fn judging_does_not_wait_for_a_copy_that_does_not_come() {
     }
 }
 
-/// To judge runs ends an attack, which is made anew after it.
+/// The evaluation of runs interrupts an attack, which is repeated afterwards.
 #[test]
 fn judging_gives_the_worker_back() {
     let (mut state, id) = under_way();
@@ -422,7 +424,7 @@ fn judging_gives_the_worker_back() {
     assert!(receive(&mut state, failed_event(ErrorScope::Export)).contains(&Effect::StartAttackTimer(0)));
 }
 
-/// What a worker was preparing when another took its place is prepared there; what one may have died of is not.
+/// A pending request is repeated on a worker that replaces the current one, but not after a crash that it may have caused.
 #[test]
 fn a_click_outlives_a_worker() {
     type Asked = fn(&Effect) -> bool;
@@ -449,7 +451,7 @@ fn a_click_outlives_a_worker() {
     }
 }
 
-/// The copy that a GPU takes the run up from is made while that starts, whoever wanted it.
+/// While the GPU worker starts, the run is saved, so that the GPU can resume it.
 #[test]
 fn a_copy_is_made_for_the_next_worker() {
     let (mut state, id) = under_way();
@@ -464,7 +466,7 @@ fn a_copy_is_made_for_the_next_worker() {
     );
 }
 
-/// A run that was put away is taken up with all that is known of it, in place of the one under way, which is kept.
+/// A closed run is resumed with its history. The active run is saved and closed.
 #[test]
 fn a_run_that_was_put_away_comes_back() {
     let (mut state, id) = under_way();
@@ -483,7 +485,7 @@ fn a_run_that_was_put_away_comes_back() {
     assert_eq!(state.training.past.iter().map(|run| run.number).collect::<Vec<_>>(), [90]);
     assert_eq!(train_action(&mut state, TrainingAction::DeleteSaved(90)), [Effect::DeleteSavedRun(90)]);
     assert!(state.training.past.is_empty());
-    // One that a new worker refuses is put away: it can be tried again.
+    // A run that a restarted worker rejects is closed, and can be resumed later.
     crash(&mut state, BackendKind::Cpu);
     assert!(state.apply(Msg::Worker(BackendKind::Cpu, opened())).contains(&Effect::ResumeSavedRun(77, 0)));
     receive(&mut state, failed_event(ErrorScope::Training));
@@ -493,7 +495,7 @@ fn a_run_that_was_put_away_comes_back() {
     );
 }
 
-/// The course of a run, and how it was judged, outlive the page.
+/// The history and evaluation of a run are saved and survive a reload of the page.
 #[test]
 fn the_course_of_a_run_is_kept_beside_its_copy() {
     let (mut state, id) = under_way();
@@ -512,7 +514,7 @@ fn the_course_of_a_run_is_kept_beside_its_copy() {
     }
 }
 
-/// A set is kept once it has been read, and offered at once; one that cannot be read leaves what there is.
+/// A data set is saved and listed once it has been read. A data set that cannot be read changes nothing.
 #[test]
 fn a_set_is_kept_once_it_is_read() {
     let mut state = idle();
@@ -520,7 +522,7 @@ fn a_set_is_kept_once_it_is_read() {
     assert_eq!(receive(&mut state, failed_event(ErrorScope::Data)), []);
     train_action(&mut state, TrainingAction::UseDataset(1));
     assert_eq!(train_action(&mut state, TrainingAction::UseDataset(2)), [], "one at a time");
-    // An image that is labeled meanwhile says nothing of the set.
+    // Labeling an image while the data set loads does not affect loading.
     let labeled = vec![("teapot".to_owned(), 1)];
     let labeled = TrainingDataInfo {
         uploaded: Some(UploadedDataset {
@@ -552,7 +554,7 @@ fn a_set_is_kept_once_it_is_read() {
     crash(&mut state, BackendKind::Cpu);
     assert!(state.apply(Msg::Worker(BackendKind::Cpu, opened())).contains(&Effect::LoadDataset(1)));
     receive(&mut state, Event::TrainingData { data: TrainingDataInfo { uploaded: None, ..labeled.clone() } });
-    // What was chosen since stays.
+    // A data set selected by the user in the meantime stays selected.
     train_action(&mut state, TrainingAction::Set("dataset", "synthetic".into()));
     assert_eq!(receive(&mut state, data("c.tar.gz")), []);
     assert_eq!(state.link.train.get("dataset").unwrap(), "synthetic");

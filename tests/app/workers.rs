@@ -1,4 +1,4 @@
-//! Who computes: workers that die, GPUs that come and fail, and the word of the user.
+//! Choice of the backend: crashed workers, GPUs that appear and fail, and the user's selection.
 
 use otjr::{
     app::{
@@ -23,7 +23,7 @@ use super::{attacked, attacking, crash, opened, result, user};
 #[test]
 fn a_dead_worker_is_started_again_a_few_times_with_the_same_image() {
     let mut state = attacking("#sample=3");
-    user(&mut state, UserAction::OpenFile(0, FileKind::Model)); // the culprit
+    user(&mut state, UserAction::OpenFile(0, FileKind::Model)); // the possible cause of the crash
     for _ in 0..RESTARTS {
         assert_eq!(crash(&mut state, BackendKind::Cpu), [Effect::StopWorker, Effect::StartWorker(BackendKind::Cpu)]);
         let tasks = state.apply(Msg::Worker(BackendKind::Cpu, opened()));
@@ -45,7 +45,7 @@ fn a_worker_whose_threads_do_not_start_is_replaced_by_one_without() {
     assert!(state.backend.cpu_crashed && state.notices[0].text.contains("one thread"), "{:?}", state.notices);
     assert_eq!(backend(&state), ("CPU".into(), "starting".into()));
     assert_eq!(state.apply(Msg::Worker(BackendKind::Cpu, opened()))[0], Effect::ActivateWorker);
-    // A late report about a worker that runs, or that is no longer starting, changes nothing.
+    // A late report about a worker that is running or no longer starting changes nothing.
     let before = state.clone();
     assert_eq!(
         (state.apply(Msg::ThreadsNotStarted(BackendKind::Cpu)), state.apply(Msg::ThreadsNotStarted(BackendKind::Gpu))),
@@ -78,7 +78,7 @@ fn a_real_gpu_takes_over_when_it_is_ready_and_an_emulated_one_never() {
     let mut state = attacking("");
     let real = GpuAdapter::judge("nvidia", "ampere", "", false);
     assert_eq!(state.apply(Msg::Adapter(real)), [Effect::StartWorker(BackendKind::Gpu)]);
-    // The CPU goes on meanwhile.
+    // The CPU continues while the GPU worker starts.
     let done = attacked(1, false, result([0.9, 0.05, 0.05], false));
     state.apply(Msg::Worker(BackendKind::Cpu, done));
     assert!(state.attack.result.is_some());
@@ -99,12 +99,12 @@ fn a_real_gpu_takes_over_when_it_is_ready_and_an_emulated_one_never() {
 
 #[test]
 fn a_gpu_that_fails_leaves_the_cpu() {
-    // While the CPU runs.
+    // The GPU worker fails while the CPU worker is running.
     let mut state = attacking("");
     state.apply(Msg::Adapter(GpuAdapter::Real("x".into())));
     assert_eq!(crash(&mut state, BackendKind::Gpu), [Effect::DropStartingWorker]);
     assert_eq!(backend(&state).1, "because WebGPU failed here");
-    // Alone.
+    // The GPU worker fails and no other worker is running.
     let (mut state, tasks) = State::new("#backend=gpu");
     assert_eq!(tasks, [Effect::StartWorker(BackendKind::Gpu)]);
     let refused = Event::Failed { scope: ErrorScope::Device, message: "no usable GPU".into() };
@@ -131,7 +131,7 @@ fn a_fixture_is_checked_on_every_backend_in_turn() {
     let checks = vec![check];
     tell(&mut state, Event::Verified { checks: checks.clone(), milliseconds: 9.0 });
     assert_eq!(state.check.as_ref().map(|c| &c.groups), Some(&checks));
-    // Another worker's arithmetic is another one's.
+    // The check is repeated on the new backend, whose rounding differs.
     state.apply(Msg::User(UserAction::Backend(BackendPreference::Gpu)));
     let tasks = state.apply(Msg::Worker(BackendKind::Gpu, opened()));
     assert!(tasks.contains(&Effect::Verify(4)) && state.check.as_ref().is_some_and(|c| c.groups.is_empty()));
