@@ -1,10 +1,10 @@
 //! Paths of the files that are served with the page.
 
-/// Where the page's own models lie.
+/// The folder of the built-in models.
 pub const MODELS: &str = "public/models";
 
-/// And its photos.
+/// The folder of the sample photos.
 pub const PHOTO_FILES: &str = "public/photos";
 
-/// Who took the photos, and under which licenses they are here.
+/// Authors and licenses of the photos.
 pub const CREDITS: &str = "public/photos/CREDITS.md";

@@ -1,22 +1,28 @@
-//! The views of representations.
+//! The views of the explorer.
 
 use crate::explore::probe::Probe;
 
-/// What the page shows of representations.
+/// A view of the explorer. Each shows the effect of the attack on the model's representation of the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExplorerView {
+    /// How far the attack moves each layer.
     #[default]
     Layers,
+    /// The image among others in the plane of the latents.
     Embedding,
+    /// The transport of adversarial logits to clean logits.
     Transport,
+    /// How strongly the logits react to pixels.
     Jacobian,
+    /// The margin over the radius, and the loss around the image.
     Landscape,
 }
 
 impl ExplorerView {
+    /// All views, in the order of the tabs.
     pub const ALL: [Self; 5] = [Self::Layers, Self::Embedding, Self::Transport, Self::Jacobian, Self::Landscape];
 
-    /// Its name in addresses.
+    /// The value in URLs.
     pub fn key(self) -> &'static str {
         match self {
             Self::Layers => "layers",
@@ -27,6 +33,7 @@ impl ExplorerView {
         }
     }
 
+    /// The title of the tab.
     pub fn title(self) -> &'static str {
         match self {
             Self::Layers => "Layer by layer",
@@ -37,7 +44,7 @@ impl ExplorerView {
         }
     }
 
-    /// What it needs to know, the quickest first; `layer` is the one looked into.
+    /// The probes that the view needs, the fastest first. `layer` is the selected layer, or empty.
     pub fn probes(self, layer: &str) -> Vec<Probe> {
         match self {
             Self::Layers if layer.is_empty() => vec![Probe::Layers],

@@ -1,8 +1,8 @@
-//! Numbers as text: shares, distances, intervals, grouped digits.
+//! Numbers as text: significant digits, percentages, distances, intervals.
 
 use crate::evaluate::wilson;
 
-/// A number in three significant digits: `0.0123`, `1.5`, `160`, `2×10⁻⁵`; `–` for what is none.
+/// Formats a number with three significant digits: `0.0123`, `1.5`, `160`, `2×10⁻⁵`; `–` if it is not finite.
 pub fn short(value: f32) -> String {
     let (value, size) = (f64::from(value), f64::from(value).abs());
     match size {
@@ -16,18 +16,19 @@ pub fn short(value: f32) -> String {
     }
 }
 
-/// Decimal places that a step needs.
+/// Number of decimals that distinguish values `step` apart.
 pub(crate) fn places(step: f64) -> usize {
     if step > 0.0 { (-step.log10()).ceil().clamp(0.0, 12.0) as usize } else { 0 }
 }
 
-/// `value` with at most `places` decimals, none of them a trailing zero.
+/// Formats `value` with at most `places` decimals and without trailing zeros.
 pub(crate) fn fixed(value: f64, places: usize) -> String {
     let text = format!("{:.places$}", value.abs());
     let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
     if value < 0.0 && text != "0" { format!("\u{2212}{text}") } else { text.into() }
 }
 
+/// Formats `value` as a multiple of 10 to the `power`, with the decimals that distinguish values `step` apart.
 pub(crate) fn scientific(value: f64, power: i32, step: f64) -> String {
     let unit = 10f64.powi(power);
     let mantissa = fixed(value / unit, places(step / unit));
@@ -41,7 +42,8 @@ pub(crate) fn scientific(value: f64, power: i32, step: f64) -> String {
     format!("{mantissa}×10{}", power.to_string().chars().map(raise).collect::<String>())
 }
 
-/// A probability in at most four signs; what is not certain is never called so.
+/// Formats a probability in [0,1] as a percentage of at most four characters. Only exact values appear as `0 %` and
+/// `100 %`.
 pub fn percent(p: f32) -> String {
     match p * 100.0 {
         x if !x.is_finite() => "–".into(),
@@ -51,24 +53,24 @@ pub fn percent(p: f32) -> String {
     }
 }
 
-/// The text with each number beside its sign and its %.
+/// Inserts no-break spaces between numbers and their signs and units.
 pub fn with_nbsp(text: &str) -> String {
     text.replace(" %", "\u{a0}%").replace("> ", ">\u{a0}").replace("< ", "<\u{a0}")
 }
 
-/// A distance between pixels in [0,1], in 255ths.
+/// Formats a distance between pixels in [0,1] in units of 1/255.
 pub fn in_255ths(d: f32) -> String {
     let steps = d * 255.0;
     if (steps - steps.round()).abs() < 0.005 { format!("{steps:.0}/255") } else { format!("{steps:.1}/255") }
 }
 
-/// How far a share of so many images may be from that of all: `22 to 48 %`, in 95 of 100 cases.
+/// Formats the 95 % Wilson interval of a share in [0,1] of `images` images: `22 to 48 %`.
 pub fn interval(share: f64, images: usize) -> String {
     let [low, high] = wilson(share, images).map(|end| 100.0 * end);
     format!("{low:.0} to {high:.0} %")
 }
 
-/// 78042 -> 78 042, with narrow spaces.
+/// Formats a number with narrow spaces between groups of three digits: `78 042`.
 pub fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let mut out = String::new();
@@ -81,7 +83,7 @@ pub fn grouped(n: usize) -> String {
     out
 }
 
-/// A share in two significant digits: `0.5 %`, `1.6 %`, `160 %`; `–` for none.
+/// Formats a share as a percentage with two significant digits: `0.5 %`, `1.6 %`, `160 %`; `–` if it is not finite.
 pub fn share(part: f32) -> String {
     match 100.0 * part {
         p if !p.is_finite() => "–".into(),
@@ -90,7 +92,7 @@ pub fn share(part: f32) -> String {
     }
 }
 
-/// Rounded to two significant digits.
+/// Rounds to two significant digits.
 fn two_digits(value: f32) -> f32 {
     if value == 0.0 || !value.is_finite() {
         return value;
@@ -99,13 +101,13 @@ fn two_digits(value: f32) -> f32 {
     if unit > 0.0 { (value / unit).round() * unit } else { value }
 }
 
-/// How many times as large as `b` `a` is, in two digits; `None` where that says nothing.
+/// Formats the ratio of `a` to `b` with two significant digits; `None` if it is not positive and finite.
 pub fn times(a: f32, b: f32) -> Option<String> {
     let ratio = a / b;
     (ratio.is_finite() && ratio > 0.0).then(|| short(two_digits(ratio)))
 }
 
-/// A sentence, from its beginning: with a capital letter.
+/// Capitalizes the first letter.
 pub fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())

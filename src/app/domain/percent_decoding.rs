@@ -1,11 +1,11 @@
 //! Percent-decoding of URLs.
 
-/// Undoes what browsers and mailers do to addresses: `%2F` is `/`.
+/// Decodes escapes such as `%2F` (`/`), which browsers and mail programs add to URLs.
 pub fn percent_decoded_text(text: &str) -> String {
     String::from_utf8_lossy(&percent_decoded(text)).into_owned()
 }
 
-/// The bytes that `%2F` and the like stand for.
+/// Decodes escapes such as `%2F` to bytes. Invalid escapes are kept as they are.
 pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

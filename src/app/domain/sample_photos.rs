@@ -1,28 +1,32 @@
 //! The sample photos, in `public/photos` with their credits. Their classes are those of CIFAR-10, which the photo models
 //! classify.
 
-/// A photo, `photos/FILE.jpg`; its file is named after its class.
+/// A sample photo.
 pub struct Photo {
+    /// The stem of the file name, which starts with the class: `public/photos/cat-1.jpg`.
     pub file: &'static str,
+    /// What the photo shows.
     pub shows: &'static str,
-    /// Who took it, or where it was published.
+    /// The photographer or the publisher.
     pub by: &'static str,
+    /// The license.
     pub license: &'static str,
 }
 
 impl Photo {
+    /// The class, as the photo models name it.
     pub fn class(&self) -> &'static str {
         self.file.split('-').next().unwrap_or_default()
     }
 
-    /// What stands beside it: `A cat. Photo: Stéfan van der Walt, CC0`.
+    /// The caption: `A cat. Photo: Stéfan van der Walt, CC0`.
     pub fn caption(&self) -> String {
         let Self { shows, by, license, .. } = self;
         format!("{shows}. Photo: {by}, {license}")
     }
 }
 
-/// In the order of the small ones in `photos/reference.png`.
+/// All photos, in the order of the thumbnails in `public/photos/reference.png`.
 pub const PHOTOS: [Photo; 26] = [
     Photo { file: "airplane-1", shows: "A jet", by: "Lt. Cmdr. John A. Ivancic, US Navy", license: "public domain" },
     Photo { file: "airplane-2", shows: "A biplane", by: "Pexels", license: "CC0" },

@@ -2,12 +2,13 @@
 
 use crate::verify;
 
-/// How this browser's arithmetic compares with PyTorch's.
+/// The check of the backend.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BackendCheck {
-    /// The n-th file that the user brought.
+    /// The file number of the fixture.
     pub(crate) file: usize,
-    /// Empty until it is done.
+    /// The error of each group of values; empty until the check ends.
     pub groups: Vec<verify::GroupCheck>,
+    /// Duration.
     pub milliseconds: f64,
 }

@@ -1,8 +1,10 @@
 //! Notices to the user.
 
-/// Something the user should know, until they dismiss it.
+/// A notice that stays until the user dismisses it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
+    /// Identifies the notice.
     pub id: usize,
+    /// One or more sentences.
     pub text: String,
 }

@@ -11,39 +11,45 @@ use crate::{
     protocol::TrainingDataInfo,
 };
 
-/// What the worker is preparing.
+/// The run that the worker is preparing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PendingRun {
+    /// A new run with this number.
     Fresh(u64),
-    /// A copy, to go on at once if it did before.
+    /// A stored copy, by number, and its phase when it is ready.
     Copy(u64, RunPhase),
-    /// The n-th file brought, as number so and so.
+    /// A run file, by file number, and the number that the run gets.
     File(usize, u64),
 }
 
-/// All that the page knows of training.
+/// The training section.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Training {
+    /// The current run.
     pub run: Option<Run>,
-    /// The runs before, oldest first.
+    /// Closed runs of this session, oldest first.
     pub archived: Vec<Run>,
+    /// The training data of the worker.
     pub data: TrainingDataInfo,
-    /// Images `[3, 32, 32]` that the user labeled, with their classes.
+    /// Labeled images `[3, 32, 32]` with their classes.
     pub(crate) labeled: Vec<(String, Vec<u8>)>,
-    /// The set brought that the worker has, and the one that it reads.
+    /// The file number of the data set that the worker has.
     pub(crate) dataset_file: Option<usize>,
+    /// The file number of the data set that the worker is reading.
     pub loading_dataset: Option<usize>,
+    /// Runs of earlier sessions in the browser's storage.
     pub saved_runs: Vec<SavedRun>,
-    /// What was kept of the course of a run that is taken up.
+    /// The stored history of a run that is being resumed, with the number of the run.
     pub(crate) loaded_history: Option<(u64, Run)>,
-    /// Data sets that are kept in this browser, with the numbers of their files.
+    /// Data sets in the browser's storage, by name and file number.
     pub saved_datasets: Vec<(String, usize)>,
     pub(crate) pending: Option<PendingRun>,
+    /// The evaluation of all runs, if there is one.
     pub run_evaluation: Option<RunEvaluation>,
 }
 
 impl Training {
-    /// A run is being prepared.
+    /// Whether a run is being prepared.
     pub fn is_preparing(&self) -> bool {
         self.pending.is_some()
     }

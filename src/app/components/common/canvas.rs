@@ -6,7 +6,7 @@ use web_sys::{HtmlCanvasElement, ImageData};
 
 use crate::app::browser::dom::canvas_context;
 
-/// A canvas on which `rgba`, pixels `[height, width, 4]` of its size, is drawn whenever there is something new.
+/// A canvas that is redrawn whenever `rgba` changes: pixels `[height, width, 4]` of its size.
 pub fn painted_canvas(rgba: impl Fn() -> Option<Vec<u8>> + 'static) -> NodeRef<Canvas> {
     let canvas = NodeRef::<Canvas>::new();
     Effect::new(move |_| {

@@ -24,7 +24,7 @@ pub fn UrlInput() -> impl IntoView {
     view! {
         <form class="address" on:submit=submit aria-busy=move || fetching().to_string()>
             <input node_ref=text type="text" id="address" inputmode="url" autocomplete="off" spellcheck="false"
-                placeholder="Drop, paste or type an address" aria-label="ImageUrl of an image"/>
+                placeholder="Drop, paste or type an address" aria-label="Address of an image"/>
             <button id="fetch">{move || if fetching() { "Fetching…" } else { "Fetch" }}</button>
         </form>
     }
