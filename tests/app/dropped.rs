@@ -1,4 +1,4 @@
-//! What is dropped, pasted or typed, as addresses.
+//! URLs extracted from dropped, pasted or typed text and HTML.
 
 use otjr::app::domain::image_url::{ImageUrl, decode_data_url, fetch_error, image_urls};
 

@@ -1,4 +1,4 @@
-//! The address: all that it says is read back; what it cannot say is named.
+//! URLs: every parameter is parsed and written back, and invalid parameters are reported.
 
 use otjr::{
     app::{
@@ -41,7 +41,7 @@ fn an_address_says_all_and_is_read_back() {
     assert_eq!(written, "#model=otjr&sample=0&attack=pgd&norm=linf&epsilon=8/255&step=2/255&steps=20&backend=auto");
     assert_eq!(Permalink::parse("#epsilon=4%2F255").0.attack.get("epsilon").unwrap(), "4/255");
     assert_eq!(Permalink::parse("").0, Permalink::default());
-    // Another attack has other usual values, wherever in the address it is named.
+    // The defaults depend on the attack, wherever the URL names it.
     assert_eq!(Permalink::parse("#norm=l2&attack=square").0.attack, AttackConfig::of(AttackKind::Square, Norm::L2));
     assert_eq!(Permalink::parse("#steps=7&attack=apgd-ce").0.attack.steps, 7);
     assert_eq!(Permalink::parse("#attack=apgd-ce").0.attack.steps, 100);

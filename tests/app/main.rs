@@ -1,4 +1,4 @@
-//! The page without a browser: its state as a fold over what happens, its address, its words.
+//! Tests of the page without a browser: state transitions, URLs and texts.
 
 mod dropped;
 mod explorer;
@@ -80,7 +80,7 @@ fn trace(attack: &str, reached: bool) -> Trace {
     }
 }
 
-/// A page on the CPU with model and image, its first attack under way.
+/// A page on the CPU with a model and an image, whose first attack is running.
 fn attacking(hash: &str) -> State {
     let (mut state, tasks) = State::new(hash);
     assert_eq!(tasks, [Effect::StartWorker(BackendKind::Cpu)]);
@@ -243,7 +243,7 @@ fn many_images_are_attacked_and_counted() {
     assert!(receive(id, true, false).ends_with(
         ": robust accuracy 60.0 % (95 % interval: 46 to 72 %) of 50 images of small.zip; clean accuracy 80.0 %."
     ));
-    // A worker that is gone, or another that takes its place, ends it.
+    // The evaluation stops if the worker crashes or is replaced.
     for gone in [Msg::Crashed(BackendKind::Cpu, "panicked".into()), Msg::Worker(BackendKind::Gpu, opened())] {
         let mut state = attacking("");
         user(&mut state, UserAction::AttackBatch(50));
@@ -257,7 +257,8 @@ fn many_images_are_attacked_and_counted() {
     assert_eq!((state.batch, state.notices.len()), (None, 1));
 }
 
-/// Many images take the worker from the one in view, which is attacked anew after them; once that is over, not again.
+/// An attack on many images interrupts the attack on the current image, which is repeated afterwards. A finished attack is
+/// not repeated.
 #[test]
 fn many_images_give_the_worker_back() {
     for interrupted in [true, false] {

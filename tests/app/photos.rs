@@ -1,4 +1,4 @@
-//! The world of photos: its files, its addresses, and the way into it and out.
+//! The image domain of photos: its files, its URLs, entering and leaving it.
 
 use std::fs;
 
@@ -26,7 +26,7 @@ use super::{attacked, attacking, image, model_at, opened, receive, result, user}
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/public/photos");
 const ROBUST: BuiltinModel = BuiltinModel { domain: ImageDomain::Photos, slot: Slot::Robust };
 
-/// Each is there, square, credited with its author and license, and on the sheet in its place.
+/// Each photo exists, is square, has an author and a license, and is at its position in the thumbnail sheet.
 #[test]
 fn photos_are_there_and_credited() {
     let credits = fs::read_to_string(format!("{FOLDER}/CREDITS.md")).unwrap();
@@ -66,7 +66,7 @@ fn addresses_say_the_world() {
     assert_eq!(tasks, [Effect::ActivateWorker, Effect::LoadReferenceImages, Effect::LoadPhoto(5), model]);
 }
 
-/// The models of one world are not compared with those of the other, and the sample is one of the world's own.
+/// Models are compared only within an image domain, and each domain has its own samples.
 #[test]
 fn a_world_is_entered_and_left() {
     let mut state = attacking("#sample=900");
@@ -87,13 +87,13 @@ fn a_world_is_entered_and_left() {
     assert!(known.into_iter().eq(BuiltinModel::all(ImageDomain::Photos).map(Source::Builtin)));
     assert_eq!(user(&mut state, UserAction::SelectSample(PHOTOS.len() as u64 + 2)), [Effect::LoadPhoto(2)]);
 
-    // By the address.
+    // The URL changes the image domain, too.
     let tasks = user(&mut state, UserAction::Navigate("#model=ce&sample=2".into()));
     let standard = Effect::LoadModel(Source::Builtin(BuiltinModel::STANDARD));
     assert_eq!(tasks, [forget, Effect::Send(Command::LoadSample { index: 2 }), standard]);
 }
 
-/// Adversarial training alone has a model among the photos, and none among the shapes.
+/// The PGD-trained model exists for photos but not for shapes.
 #[test]
 fn the_rival_is_one_of_the_photos_models() {
     let rival = BuiltinModel { slot: Slot::Adversarial, ..ROBUST };
@@ -103,7 +103,7 @@ fn the_rival_is_one_of_the_photos_models() {
     assert_eq!(BuiltinModel::STANDARD.in_domain(ImageDomain::Photos).key(), "photo-ce");
 }
 
-/// A run does not begin with a model that the world entered has not.
+/// A run cannot start from a model that the new image domain does not have.
 #[test]
 fn the_origin_of_runs_is_of_this_world() {
     let mut state = attacking("#sample=5");
@@ -115,7 +115,7 @@ fn the_origin_of_runs_is_of_this_world() {
     }
 }
 
-/// A world of which nothing can be had is left again for what was there before.
+/// If no file of an image domain can be loaded, the page returns to the previous domain.
 #[test]
 fn a_world_that_cannot_be_had_is_left() {
     let mut state = attacking("#sample=5");
@@ -134,12 +134,12 @@ fn a_world_that_cannot_be_had_is_left() {
     receive(&mut state, image(Some("disc"), 9));
     receive(&mut state, model_at(Slot::Robust));
     assert_eq!(state.model_source, Some(robust));
-    // Nothing is left to go back to.
+    // There is no previous state to return to.
     let tasks = state.apply(Msg::ReadFailed(ErrorScope::Model, "gone".into()));
     assert!(!tasks.contains(&Effect::LoadModel(robust)), "{tasks:?}");
 }
 
-/// What the user brought stays in view.
+/// An uploaded image stays selected when the image domain changes.
 #[test]
 fn an_own_image_stays() {
     let mut state = attacking("");

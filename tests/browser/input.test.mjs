@@ -13,8 +13,8 @@ describe('invalid input gives a clear message and changes nothing', () => {
   const invalid = [
     ['a text file named like an image', 'notes.png', () => Buffer.from('Dear diary, '.repeat(20)), /notes\.png.*is not an image/],
     ['an empty file', 'empty.jpg', () => Buffer.alloc(0), /empty\.jpg.*is empty/],
-    ['a truncated image', 'cut.png', () => png(64, 64, (x, y) => [x * y % 256, x, y]).subarray(0, 700), /cut\.png.*cut short/],
-    ['an image of 12,000 x 12,000', 'huge.png', () => png(12_000, 12_000), /huge\.png.*12000 × 12000.*over the limit/],
+    ['a truncated image', 'cut.png', () => png(64, 64, (x, y) => [x * y % 256, x, y]).subarray(0, 700), /cut\.png.*truncated/],
+    ['an image of 12,000 x 12,000', 'huge.png', () => png(12_000, 12_000), /huge\.png.*12000 × 12000.*the limit is/],
     ['a truncated checkpoint', 'cut.safetensors', async () => (await builtinModel('ce')).subarray(0, 100_000), /cut\.safetensors.*not a complete safetensors file/],
     ['a checkpoint with NaN weights', 'diverged.safetensors', async () => withNaN(await builtinModel('ce'), 'conv1.weight'), /diverged\.safetensors.*conv1\.weight.*NaN/],
     ['a checkpoint of another architecture', 'vgg.safetensors', () => safetensors({ 'features.0.weight': { shape: [1, 3, 3, 3], values: Array(27).fill(0.1) } }), /vgg\.safetensors.*no supported network/],

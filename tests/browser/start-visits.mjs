@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import puppeteer from 'puppeteer-core';
-import { THREADS, site } from './harness.mjs';
+import { THREADS, serveSite } from './harness.mjs';
 
 const [browser = 'firefox', count = '200'] = process.argv.slice(2);
 const candidates = browser === 'firefox' ? [process.env.FIREFOX, '/usr/bin/firefox-esr', '/usr/bin/firefox'] : [process.env.CHROMIUM, '/usr/bin/chromium'];
@@ -13,7 +13,7 @@ const options = {
   args: browser === 'firefox' ? [] : ['--no-sandbox', '--disable-gpu'],
 };
 
-const server = await site();
+const server = await serveSite();
 const visits = [0, 0], failed = [0, 0], times = [];
 
 async function visit(instance, loaded) {

@@ -6,14 +6,14 @@ import { createServer } from 'node:net';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { VIEWS, png } from './driver.mjs';
-import { THREADS, site } from './harness.mjs';
+import { THREADS, serveSite } from './harness.mjs';
 
 const missing = ['WebKitWebDriver', 'Xvfb'].filter((program) => spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0);
 
 let server, screen, display;
 before(async () => {
   assert.deepEqual(missing, [], 'On Debian: apt-get install webkit2gtk-driver xvfb. Elsewhere: install WebKitGTK with its WebKitWebDriver, and Xvfb');
-  server = await site();
+  server = await serveSite();
   // The X server chooses a free display and writes its number.
   screen = spawn('Xvfb', ['-displayfd', '3', '-screen', '0', '1400x1000x24', '-nolisten', 'tcp'], { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] });
   display = await new Promise((done, failed) => {

@@ -341,7 +341,7 @@ fn train_writes_an_html_report() {
     let report = json(&folder.join("run/report.json"));
     for run in report.as_array().unwrap() {
         let sum = |key: &str| run["classes"].as_array().unwrap().iter().map(|c| c[key].as_u64().unwrap()).sum::<u64>();
-        for key in ["images", "clean", "robust"] {
+        for key in ["pictures", "clean", "robust"] {
             assert_eq!(run["accuracy"][key].as_u64(), Some(sum(key)), "{key}");
         }
         assert_eq!(run["attacks"][0]["before"], run["accuracy"]["clean"]);

@@ -1,4 +1,4 @@
-//! What attacks do on the CPU: their invariants, and what they share.
+//! Tests of the attacks on the CPU: invariants and shared components.
 
 use std::ops::ControlFlow;
 
@@ -40,7 +40,7 @@ pub fn logits(model: &impl Classifier, x: &[f32]) -> Vec<Vec<f32>> {
     ready(query.logits(x)).unwrap().rows().map(<[f32]>::to_vec).collect()
 }
 
-/// The model's own predictions are to be avoided, so that every image has to be attacked.
+/// Untargeted goals with the model's own predictions as labels, so that no image counts as misclassified beforehand.
 pub fn task(model: &impl Classifier, x: Vec<f32>) -> AttackBatch {
     let goals: Vec<Goal> = logits(model, &x).iter().map(|z| Goal::Untargeted(top(z))).collect();
     let ids = (0..goals.len() as u64).collect();
@@ -48,7 +48,7 @@ pub fn task(model: &impl Classifier, x: Vec<f32>) -> AttackBatch {
 }
 
 fn attempt(attack: &impl Attack, model: &impl Classifier, task: &AttackBatch) -> Result<Vec<AttackOutcome>, Error> {
-    // Batches of two: what an attack finds must not depend on them.
+    // The batch size is 2. Results must not depend on it.
     ready(attack.run(&ModelOracle::new(model, &Device::flex(), [3, 32, 32], 2), task, &mut ()))
 }
 
@@ -91,7 +91,7 @@ tests! {
         ready(invariants::the_model_is_as_before(&subject(&net()), &all));
     }
 
-    /// Over many roundings: random points, projected.
+    /// Projects many random points, to cover many cases of rounding.
     fn projection_is_exact_and_idempotent() {
         let x = values(&uniform(41, [4 * N], 0.0, 1.0));
         let far: Vec<f32> = x.iter().zip(values(&uniform(42, [4 * N], -1.0, 1.0))).map(|(x, d)| x + d).collect();
@@ -106,13 +106,13 @@ tests! {
                 let mut again = near.clone();
                 threat.project(&mut again, x);
                 assert!(Norm::Linf.distance(&again, &near) < 1e-6, "{norm} {epsilon}");
-                // The ball is used: the points were far outside.
+                // The projection lies near the surface of the ball, because the points were far outside.
                 assert!(threat.distance(&near, x) > 0.98 * epsilon || norm == Norm::L2, "{norm} {epsilon}");
             }
         }
     }
 
-    /// Uniform in the L1 ball: nearly all of it lies near the surface, and no pixel has much more than its share.
+    /// Uniform samples from the L1 ball lie mostly near its surface, and no pixel changes by much more than the average.
     fn a_random_start_in_l1_moves_every_pixel() {
         let (x, epsilon) = (vec![0.5; N], 12.0);
         let threat = ThreatModel { norm: Norm::L1, epsilon };
@@ -122,11 +122,11 @@ tests! {
         let moved: Vec<f32> = drawn.iter().zip(&x).map(|(a, x)| (a - x) * N as f32 / epsilon).collect();
         let share = |of: &dyn Fn(f32) -> bool| moved.iter().filter(|d| of(**d)).count() as f32 / N as f32;
         assert!(moved.iter().all(|d| d.abs() < 20.0), "a share of 20 comes once in 10^5 draws");
-        // Of the exponential distribution 1/e lies above its mean; half goes up.
+        // In an exponential distribution 1/e of the values exceed the mean. Half of the changes are positive.
         assert!((share(&|d| d.abs() > 1.0) - 0.368).abs() < 0.03 && (share(&|d| d > 0.0) - 0.5).abs() < 0.03);
     }
 
-    /// An image's attack does not depend on the batch that it is in, nor on which others have fallen before it.
+    /// The attack on an image depends neither on the other images of the batch nor on which of them are already misclassified.
     fn a_image_alone_is_attacked_alike() {
         let model = net();
         let together = task(&model, images(3));
@@ -140,7 +140,7 @@ tests! {
         }
     }
 
-    /// Nor does a real network hide it behind its ReLUs.
+    /// A NaN inside a network is detected, even if its ReLUs hide it.
     fn networks_that_are_damaged_are_refused() {
         let mut arrays = ready(net().arrays()).unwrap();
         arrays.get_mut("bn1.running_var").unwrap().values[0] = -1.0;
@@ -149,7 +149,7 @@ tests! {
         assert_eq!(attempt(&pgd(Norm::Linf, 0.03), &model, &task), Err(Error::NotFinite));
     }
 
-    /// Steps that shorten are shorter, and end where they should.
+    /// The step-size schedules give different results.
     fn schedules_of_steps_differ() {
         let model = net();
         let task = task(&model, images(1));
@@ -158,7 +158,7 @@ tests! {
         assert!(all[0] != all[1] && all[1] != all[2], "{all:?}");
     }
 
-    /// An observer sees every step and may end the attack; what was found is kept.
+    /// An observer is called after each step and can stop the attack. The result so far is returned.
     fn an_observer_may_stop() {
         struct Stop(usize);
         impl Observer for Stop {
@@ -177,7 +177,7 @@ tests! {
         assert_ne!(found[0].x, task.images);
     }
 
-    /// The attack inside training stays in its ball too, and raises the loss it is for.
+    /// The attack in a training step stays in its epsilon ball and decreases the margin.
     fn training_attacks_raise_their_loss() {
         let model = net();
         let task = task(&model, images(3));
@@ -198,9 +198,9 @@ tests! {
         }
     }
 
-    /// The ten lines that it takes to attack something of one's own.
+    /// A minimal custom classifier can be attacked.
     fn anything_with_logits_can_be_attacked() {
-        /// Class 1 where the image is brighter than mid-gray on average.
+        /// Predicts class 1 if the mean of the image is above 0.5.
         struct Brightness;
         impl Classifier for Brightness {
             fn logits(&self, x: Tensor<4>) -> Tensor<2> {

@@ -1,4 +1,5 @@
-//! Where attacks must end on models whose worst case is known, and what the papers publish of their parts.
+//! Attacks on models with a known worst case, compared with the closed-form solution, and components compared with the
+//! values published in the papers.
 
 use burn::tensor::Tensor;
 use otjr::{
@@ -18,7 +19,7 @@ use crate::{
 
 const N: usize = 3072;
 
-/// z = W x + b over all pixels: the worst case within a ball is known.
+/// z = W x + b over all pixels. The worst case within a ball is known.
 struct Linear {
     weight: Tensor<2>,
     bias: Tensor<2>,
@@ -41,7 +42,7 @@ fn gray(n: usize) -> Vec<f32> {
     values(&uniform(43, [n * N], 0.4, 0.6))
 }
 
-/// For each image what the margin of its class over the other changes by, pixel by pixel; two classes.
+/// Gradient of each image's margin with respect to its pixels, for two classes.
 fn differences(model: &Linear, task: &AttackBatch) -> Vec<f32> {
     let w = values(&model.weight);
     let sign = |goal: &Goal| if *goal == Goal::Untargeted(0) { 1.0 } else { -1.0 };
@@ -49,7 +50,8 @@ fn differences(model: &Linear, task: &AttackBatch) -> Vec<f32> {
 }
 
 tests! {
-    /// On a linear model of two classes the margin falls by epsilon times the dual size of w, in one step and in many.
+    /// On a linear model with two classes an attack reduces the margin by epsilon times the dual norm of w, in one step or in
+    /// many.
     fn linear_models_fall_as_far_as_they_can() {
         let model = Linear::new(2);
         let task = task(&model, gray(2));
@@ -73,7 +75,7 @@ tests! {
                     assert!((fall / expected - 1.0).abs() < 0.01, "{norm}: {fall} of {expected}");
                 }
             }
-            // It stops as soon as the image falls; a smaller ball does not suffice for that.
+            // APGD stops at success. With a smaller epsilon it reaches the bound without success.
             let small = short(AttackKind::ApgdCe, norm, epsilon / 100.0);
             let found = run(&apgd(small), &model, &task);
             for ((found, before), w) in found.iter().zip(&before).zip(w.chunks(N)) {
@@ -85,7 +87,7 @@ tests! {
         }
     }
 
-    /// DeepFool and FAB find the exact distance to the boundary of a linear model; Carlini and Wagner come near.
+    /// DeepFool and FAB find the exact distance to the boundary of a linear model. Carlini and Wagner's attack comes close.
     fn boundary_attacks_find_the_smallest_perturbation() {
         let model = Linear::new(2);
         let task = task(&model, gray(2));
@@ -96,7 +98,7 @@ tests! {
                 if kind == AttackKind::Cw && norm != Norm::L2 {
                     continue;
                 }
-                // In a ball of no size nothing falls, and the search goes on.
+                // With epsilon 0 no attack succeeds, so the search for the smallest perturbation continues.
                 let steps = if kind == AttackKind::Cw { 100 } else { 20 };
                 let config = AttackConfig { steps, ..short(kind, norm, 0.0) };
                 let attack = build_attacks(&config, 2).unwrap().remove(0).attack;
@@ -120,7 +122,8 @@ tests! {
         }
     }
 
-    /// Onto the hyperplane, inside the box, and no smaller: pixels that are not at a wall share the load as the norm wants.
+    /// The projection onto a hyperplane within the box [0, 1] is the smallest perturbation: all pixels that are not clipped
+    /// satisfy the norm's optimality condition.
     fn the_way_to_a_hyperplane_is_the_shortest() {
         let t = pixels(N);
         let w = values(&uniform(51, [N], -1.0, 1.0));
@@ -141,19 +144,19 @@ tests! {
                     _ => assert!(load.is_empty() || most - least < 1e-3 * most, "{norm} {c}: {least} {most}"),
                 }
             }
-            // Out of reach: as far as it goes.
+            // If the hyperplane is out of reach, the result is the corner of the box that is closest to it.
             let d = project_onto_hyperplane(norm, &t, &w, 1e9);
             assert!(t.iter().zip(&d).zip(&w).all(|((t, d), w)| (t + d - if *w > 0.0 { 1.0 } else { 0.0 }).abs() < 1e-6));
         }
     }
 
-    /// No point of ball and box is nearer than the L1 projection: moving weight between two pixels only goes further.
+    /// The L1 projection is the nearest point of ball and box.
     fn the_l1_projection_is_the_nearest_point() {
         let x = gray(1);
         let far: Vec<f32> = x.iter().zip(values(&uniform(44, [N], -0.8, 0.8))).map(|(x, d)| x + d).collect();
         let mut near = far.clone();
         ThreatModel { norm: Norm::L1, epsilon: 200.0 }.project(&mut near, &x);
-        // Optimality: what was taken off is the same lambda wherever neither 0 nor a wall was hit.
+        // Optimality: all coordinates that are neither clipped nor reset to the original were reduced by the same lambda.
         let inside = |i: &usize| near[*i] != x[*i] && near[*i] > 0.0 && near[*i] < 1.0;
         let taken: Vec<f32> = (0..N).filter(inside).map(|i| (far[i] - near[i]).abs()).collect();
         let (least, most) = taken.iter().fold((f32::MAX, 0f32), |(a, b), &v| (a.min(v), b.max(v)));
@@ -164,7 +167,7 @@ tests! {
         }
     }
 
-    /// What the losses say of their derivatives is true, and DLR is blind to scale.
+    /// The gradients of the losses are correct, and DLR is invariant to scale.
     fn losses_match_their_differences() {
         let z = [1.5f32, -0.3, 2.2, 0.7, -1.1];
         for loss in [Loss::CrossEntropy, Loss::LogOdds, Loss::Margin, Loss::Dlr, Loss::DlrTowards(3)] {
@@ -183,17 +186,17 @@ tests! {
                 }
             }
         }
-        // -(z_y - max z_j) / (z_1 - z_3), (z_t - z_y) / (z_1 - (z_3 + z_4) / 2), by hand.
+        // Expected values: -(z_y - max z_j) / (z_1 - z_3) and (z_t - z_y) / (z_1 - (z_3 + z_4) / 2).
         let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-6, "{a} {b}");
         near(Loss::Dlr.value_and_grad(Goal::Untargeted(2), &z, &mut [0.0; 5]), -(2.2 - 1.5) / (2.2 - 0.7));
         near(Loss::DlrTowards(1).value_and_grad(Goal::Untargeted(2), &z, &mut [0.0; 5]), (-0.3 - 2.2) / (2.2 - (0.7 - 0.3) / 2.0));
-        // A sure model: float32 would say p = 1 and give no gradient.
+        // A confident model: in float32 the probability would round to 1 and the gradient to 0.
         let mut dz = [0f32; 3];
         let value = Loss::CrossEntropy.value_and_grad(Goal::Untargeted(0), &[40.0, 0.0, 1.0], &mut dz);
         assert!(value > 0.0 && dz[0] < 0.0 && dz[2] > dz[1] && dz[1] > 0.0, "{value} {dz:?}");
     }
 
-    /// However sure a model is, attacks on the cross-entropy find their way: of two classes there is only one.
+    /// Attacks on the cross-entropy work on very confident models. With two classes the gradient has only one direction.
     fn sure_models_are_attacked_all_the_same() {
         struct Sure(Linear);
         impl Classifier for Sure {
@@ -238,7 +241,7 @@ tests! {
         }
     }
 
-    /// Auto-PGD looks at its step size at the published checkpoints; Square shrinks when it should.
+    /// The checkpoints of Auto-PGD and the schedule of Square equal the published ones.
     fn schedules_are_the_published_ones() {
         assert_eq!(checkpoints(Norm::Linf, 100), [22, 41, 57, 70, 80, 87, 93, 99]);
         assert_eq!(checkpoints(Norm::L1, 100)[..3], [4, 8, 12]);
@@ -249,7 +252,7 @@ tests! {
         }
     }
 
-    /// AutoAttack's versions, and what too few classes leave of them.
+    /// The attacks in each version of AutoAttack, also if there are too few classes for some of them.
     fn autoattack_has_its_published_parts() {
         let threat = ThreatModel { norm: Norm::Linf, epsilon: 0.1 };
         let names = |kind, classes| -> Vec<&str> {

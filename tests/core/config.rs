@@ -1,4 +1,4 @@
-//! Settings by name, as command lines and URLs use them.
+//! Settings by name, as in command lines and URLs.
 
 use otjr::{
     attack::{AttackConfig, AttackKind, Norm},
@@ -9,7 +9,7 @@ use otjr::{
 use crate::tests;
 
 tests! {
-    /// What is written is read back to the same value, for every setting of every config.
+    /// Each setting of each config is parsed back from its text to the same value.
     fn settings_round_trip() {
         fn check<C: Settings + PartialEq + std::fmt::Debug>(config: C) {
             let mut other = C::default();
@@ -23,7 +23,7 @@ tests! {
         check(TrainConfig::default());
     }
 
-    /// Keys are unique, helped and in kebab-case: they are options, URL parameters and labels.
+    /// Keys are unique, in kebab-case, and have a help text. They serve as options, URL parameters and labels.
     fn settings_are_presentable() {
         let settings: Vec<_> = TrainConfig::settings().into_iter().chain(AttackConfig::settings()).collect();
         for setting in &settings {

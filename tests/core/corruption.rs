@@ -47,8 +47,8 @@ fn shipped() -> Model {
 }
 
 tests! {
-    /// Saturation apart, which goes down in two severities and up in three; and two of motion's differ in a kernel's
-    /// end that is too faint for a byte.
+    /// Two exceptions: saturation decreases in two severities and increases in three, and two severities of motion blur
+    /// differ only at the end of the kernel, by less than one level.
     fn each_severity_is_further_from_the_image() {
         let images = synthetic::generate(0, 1, 6).test;
         for &kind in Corruption::ALL {
@@ -110,7 +110,7 @@ tests! {
         }
     }
 
-    /// Blurs, pixelation, contrast and JPEG do not change images of a single color.
+    /// Blurs, pixelation, contrast and JPEG do not change images with a single color.
     fn plain_images_stay_plain() {
         use Corruption::{Contrast, DefocusBlur, GaussianBlur, MotionBlur, Pixelate};
         for rgb in [[0, 0, 0], [255, 255, 255], [17, 128, 201]] {
@@ -140,7 +140,7 @@ tests! {
         assert!((0..IMAGE_LEN).all(|i| flat[i] == expected(i)), "{:?}", &flat[..4]);
     }
 
-    /// A saturation of 0.5, multiplied by 0.3, 0.1 and 1.5; the last two severities reach the maximum of 1.
+    /// Saturation 0.5, multiplied by 0.3, 0.1 and 1.5. The last two severities reach the maximum of 1.
     fn saturation_keeps_the_brightest_channel() {
         let made: Vec<[u8; 3]> = all(Corruption::Saturate, &plain([200, 150, 100])).iter().map(|x| color(x)).collect();
         assert_eq!(made, [[200, 185, 170], [200, 195, 190], [200, 125, 50], [200, 100, 0], [200, 100, 0]]);
@@ -225,7 +225,7 @@ tests! {
         assert_eq!(View::corruptions().len(), 60);
     }
 
-    /// Compared with Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I, method 3.
+    /// Expected values: Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I, method 3.
     fn intervals_are_wilsons() {
         for (right, n, expected) in
             [(81, 263, [0.2553, 0.3662]), (15, 148, [0.0624, 0.1605]), (0, 20, [0.0, 0.1611]), (1, 29, [0.0061, 0.1718])]

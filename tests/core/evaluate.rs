@@ -1,4 +1,4 @@
-//! Evaluations: several attacks in turn, interruptions, and the signs that a result is not to be trusted.
+//! Evaluations: sequences of attacks, interruptions, and warnings about unreliable results.
 
 use std::{cell::Cell, ops::ControlFlow};
 
@@ -27,7 +27,7 @@ fn data(n: usize) -> ImageSet {
     synthetic::generate(0, 1, n).test
 }
 
-/// The page's own models.
+/// The built-in models of the page.
 fn shipped(bytes: &[u8]) -> Model {
     Model::from_arrays(&Checkpoint::from_bytes(bytes).unwrap().model_arrays(), &Device::flex()).unwrap()
 }
@@ -40,7 +40,7 @@ fn robust() -> Model {
     shipped(include_bytes!("../../public/models/otjr.safetensors"))
 }
 
-/// Labels as the model sees the images, so that there is something to attack.
+/// Replaces the labels with the model's predictions, so that every image is attacked.
 fn as_seen(model: &impl Classifier, mut images: ImageSet) -> ImageSet {
     let x = otjr::batch::pixels_of(&images.pixels, &Device::flex());
     let classes = values(&model.logits(x).argmax(1).float());
@@ -55,7 +55,7 @@ fn few(kind: AttackKind, epsilon: f32) -> AttackConfig {
 
 const EPSILON: f32 = 8.0 / 255.0;
 
-/// Each attack with a small ball: some images fall.
+/// Three attacks. Some images resist all of them.
 fn plan() -> Vec<NamedAttack> {
     let kinds = [AttackKind::Fgsm, AttackKind::ApgdCe, AttackKind::Square];
     kinds.iter().flat_map(|&kind| build_attacks(&few(kind, EPSILON), 10).unwrap()).collect()
@@ -65,7 +65,7 @@ fn evaluation<'a>(images: &'a ImageSet, attacks: &'a [NamedAttack]) -> Evaluatio
     Evaluation { images, attacks, target: None, seed: 0, batch: 4, flags: Vec::new(), may_be_random: false }
 }
 
-/// Lets an evaluation go on for so many steps.
+/// Stops an evaluation after a number of steps, and stores the last state at the end of a batch.
 struct Steps(usize, Option<State>);
 
 impl EvaluationObserver for Steps {
@@ -90,14 +90,14 @@ fn whole(model: &impl Classifier, evaluation: &Evaluation) -> State {
     state
 }
 
-/// Times differ from run to run.
+/// Sets all times to 0, because they differ between runs.
 fn timeless(mut state: State) -> State {
     state.records.iter_mut().for_each(|record| record.seconds = 0.0);
     state
 }
 
 tests! {
-    /// Each attack gets what the ones before have left, and nothing is counted twice.
+    /// Each attack runs only on the images that resisted the previous ones, and each success is counted once.
     fn attacks_share_the_work() {
         let model = standard();
         let (images, attacks) = (as_seen(&model, data(10)), plan());
@@ -122,7 +122,7 @@ tests! {
         }
     }
 
-    /// The classes make up the whole, and what is shown of an attack is what was counted.
+    /// The counts by class add up to the totals, and the displayed pairs agree with the counts.
     fn classes_and_pairs_agree_with_the_count() {
         let (model, images, device) = (robust(), data(20), Device::flex());
         let config = few(AttackKind::Pgd, EPSILON);
@@ -146,7 +146,7 @@ tests! {
         }
     }
 
-    /// Stopped anywhere, kept in a file, and gone on with: the same in the end as a run left alone.
+    /// An interrupted evaluation that is saved to a file and resumed has the result of an uninterrupted one.
     fn an_interrupted_evaluation_goes_on() {
         let model = standard();
         let (images, attacks) = (as_seen(&model, data(10)), plan());
@@ -159,7 +159,7 @@ tests! {
             let mut steps = Steps(4 + sittings, None);
             let mut attempt = state.clone();
             ready(evaluation.run(&model, &model, &device, &mut attempt, &mut steps)).unwrap();
-            // What a killed program would find: the last settled state, through a file.
+            // After a kill, the file contains the state at the end of the last batch.
             let kept = if attempt.finished { attempt } else { steps.1.unwrap_or(state) };
             let file = Checkpoint::from_bytes(&kept.to_checkpoint(&images).to_bytes()).unwrap();
             state = State::from_checkpoint(&file, &images).unwrap();
@@ -172,7 +172,7 @@ tests! {
         assert!(other.to_string().contains("another number of images"), "{other}");
     }
 
-    /// Gradients that are hidden, here by rounding the logits, are noticed; square finds what they hide.
+    /// Masked gradients, here caused by rounded logits, raise a flag. Square succeeds where gradients fail.
     fn masked_models_raise_flags() {
         struct Rounded(Tensor<2>);
         impl Classifier for Rounded {
@@ -195,7 +195,7 @@ tests! {
         assert!(state.flags.contains(&Flag::ZeroGradients(standing)), "{:?}", state.flags);
         let (fooled, of) = (felled(1), state.records[1].before);
         assert!(state.flags.contains(&Flag::SquareAhead { fooled, of }), "{:?}", state.flags);
-        // Finished is finished.
+        // A finished evaluation does nothing when it is resumed.
         let mut again = state.clone();
         ready(evaluation(&images, &all).run(&model, &model, &Device::flex(), &mut again, &mut Steps(0, None))).unwrap();
         assert_eq!(again, state);
@@ -230,7 +230,7 @@ tests! {
         assert_eq!(flags(&|e| ready(e.begin(&standard(), &device)).unwrap(), false), []);
     }
 
-    /// Made on one model, judged by another: what does not carry over does not count.
+    /// Transfer attacks: only adversarial images that fool the evaluation model count.
     fn attacks_are_judged_by_another_model() {
         let (model, device) = (standard(), Device::flex());
         let other = robust();
@@ -239,17 +239,18 @@ tests! {
         let mut state = ready(evaluation.begin(&other, &device)).unwrap();
         assert_eq!(state.accuracy().clean, 6);
         ready(evaluation.run(&model, &other, &device, &mut state, &mut Steps(usize::MAX, None))).unwrap();
-        // The robust model does not fall to what fells the standard one.
+        // Adversarial images for the standard model rarely fool the robust model.
         let own = whole(&model, &evaluation);
         assert!(state.accuracy().robust > own.accuracy().robust, "{:?} {:?}", state.accuracy(), own.accuracy());
-        // What the attacked model is wrong on anyway is attacked by nobody, and that is said.
+        // Images that the attacked model misclassifies are skipped, and a flag reports their number.
         let wrong = own.statuses.iter().filter(|fate| **fate == ImageStatus::Misclassified).count();
         let said = state.flags.contains(&Flag::Skipped { images: wrong, of: 6 });
         assert_eq!(said, wrong > 0, "{wrong} {:?}", state.flags);
         assert!(own.flags.iter().all(|flag| !matches!(flag, Flag::Skipped { .. })));
     }
 
-    /// Of a model that answers at random one lucky draw is no success: attacks that average go on to their end.
+    /// On a model with random outputs a single misclassification is no success: attacks that average over several samples
+    /// run to the end.
     fn random_models_are_attacked_on_average() {
         struct Jumpy(Model, Cell<u64>);
         impl Classifier for Jumpy {
@@ -269,11 +270,11 @@ tests! {
         ready(evaluation.run(&model, &model, &device, &mut state, &mut Steps(usize::MAX, None))).unwrap();
         let before = state.records[0].before as u64;
         assert!(before > 0);
-        // A start and ten steps of four samples each for every image: none left early.
+        // Four samples at the start and at each of ten steps, for every image. No image stops early.
         assert_eq!(state.records[0].queries[1], 44 * before);
     }
 
-    /// The L1 suite: enlarged balls on the way, the right one in the end.
+    /// The L1 suite searches in enlarged balls, and its results are within epsilon.
     fn the_l1_suite_ends_in_its_ball() {
         let (model, images) = (standard(), data(4));
         let l1 = AttackConfig { epsilon: Pixels(8.0), ..AttackConfig::of(AttackKind::Autoattack, Norm::L1) };
@@ -286,7 +287,7 @@ tests! {
         }
     }
 
-    /// Goals that an attack cannot have are refused before anything is run.
+    /// A target that an attack does not support is rejected before anything runs.
     fn a_suite_with_a_target_is_refused_at_once() {
         let (model, images) = (standard(), data(2));
         let attacks = build_attacks(&AttackConfig::of(AttackKind::Autoattack, Norm::Linf), 10).unwrap();
@@ -295,7 +296,7 @@ tests! {
         assert!(error.contains("leave out the target"), "{error}");
     }
 
-    /// Of equal classes the first is the likeliest; a model that is right only by a tie is wrong.
+    /// On a tie the first of the equal classes ranks highest. A prediction that is correct only through a tie counts as wrong.
     fn ties_have_one_rule() {
         let z = [0.5, 2.0, -1.0, 2.0];
         assert_eq!((top(&z), ranking(&z)), (1, vec![1, 3, 0, 2]));
@@ -304,7 +305,7 @@ tests! {
         assert_eq!((seen(&[2.0, 1.0], 0), top(&[]), rival(&[1.0], 0)), (0, 0, 0));
     }
 
-    /// Nor is a class that the model does not know, or another one of only one.
+    /// Unknown target classes, and targets for a model with a single class, are rejected.
     fn targets_that_are_not_there_are_refused() {
         for (target, classes, because) in [
             (Target::Class(4), 4, "there is no class 4"),
@@ -330,7 +331,7 @@ tests! {
                     assert_ne!(state.predictions[i], images.labels[i] as usize, "{target:?}");
                     assert!(target != Target::Class(3) || state.predictions[i] == 3);
                 }
-                // An image of class 3 cannot be brought there.
+                // Images of class 3 cannot have target 3.
                 assert!(target != Target::Class(3) || images.labels[i] != 3 || *fate == ImageStatus::Robust);
             }
             assert_eq!(state.accuracy().clean, 6);

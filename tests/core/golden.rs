@@ -1,4 +1,5 @@
-//! Parts of AutoAttack against what the official ones give on the same inputs; `../autoattack/golden.py` wrote them down.
+//! Comparison of parts of AutoAttack with the official implementation on the same inputs. `../autoattack/golden.py` wrote
+//! the fixture.
 
 use std::cell::RefCell;
 
@@ -43,7 +44,7 @@ fn near(a: &[f32], b: &[f32], tolerance: f32, what: &str) {
 
 const NORMS: [Norm; 3] = [Norm::Linf, Norm::L2, Norm::L1];
 
-/// The net of golden.py, z = V tanh(U x) + c, which remembers what it was asked.
+/// The network of golden.py, z = V tanh(U x) + c. It records the images that it is evaluated on.
 struct Net {
     u: Tensor<2>,
     v: Tensor<2>,
@@ -70,7 +71,7 @@ tests! {
         }
     }
 
-    /// FAB's projections onto a hyperplane, near and out of reach.
+    /// FAB's projections onto a hyperplane, both reachable and out of reach.
     fn the_ways_to_hyperplanes_are_the_official_ones() {
         let golden = golden();
         for norm in NORMS {
@@ -111,7 +112,7 @@ tests! {
         }
     }
 
-    /// A proposal of Square with the same draws.
+    /// A proposal of Square, with the same random numbers.
     fn proposals_are_the_official_ones() {
         let golden = golden();
         for norm in [Norm::L2, Norm::L1] {
@@ -132,7 +133,7 @@ tests! {
         }
     }
 
-    /// Whole climbs of APGD from the same starts: steps, momentum, checkpoints, halvings, and in L1 sparsity.
+    /// Complete runs of APGD from the same starting points: steps, momentum, checkpoints, halvings, and sparsity in L1.
     fn climbs_are_the_official_ones() {
         let golden = golden();
         for (name, norm, loss) in [
@@ -149,7 +150,7 @@ tests! {
             };
             let points = of("points");
             let [asked, n, d] = points.shape[..] else { panic!("{:?}", points.shape) };
-            // What only the direction of the gradient tells, the log-odds tell as well.
+            // Replacing the cross-entropy by log-odds must not change the trajectory, because only the gradient's direction matters.
             for loss in [loss, loss.unsaturated()] {
                 let net = Net { u: matrix("u"), v: matrix("v"), c: matrix("c"), asked: RefCell::default() };
                 let query = ModelOracle::new(&net, &Device::flex(), [3, 6, 6], n);

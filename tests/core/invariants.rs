@@ -1,4 +1,4 @@
-//! What every attack must keep, in every norm, on every backend: `attack.rs` runs this on the CPU, `gpu.rs` on wgpu.
+//! Invariants of every attack in every norm, for any backend. `attack.rs` checks them on the CPU, `gpu.rs` on wgpu.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{
@@ -12,16 +12,16 @@ use otjr::{
     settings::Pixels,
 };
 
-/// Of the models that are attacked.
+/// Number of classes of the attacked models.
 pub const CLASSES: usize = 4;
 
 pub const BALLS: [(Norm, f32); 5] =
     [(Norm::Linf, 8.0 / 255.0), (Norm::Linf, 0.3), (Norm::L2, 0.5), (Norm::L1, 12.0), (Norm::L1, 400.0)];
 
-/// Balls so small that nothing falls.
+/// Balls so small that no attack succeeds.
 const TIGHT: [(Norm, f32); 3] = [(Norm::Linf, 2e-3), (Norm::L2, 0.05), (Norm::L1, 1.0)];
 
-/// Every single attack in every norm that it knows, with each of the norm's balls.
+/// Every single attack in every norm that it supports, with each ball of that norm.
 fn cases(balls: &[(Norm, f32)]) -> impl Iterator<Item = (AttackKind, Norm, f32)> {
     let knows = |kind: AttackKind, norm| kind != AttackKind::Cw || norm == Norm::L2;
     single().flat_map(move |kind| balls.iter().filter(move |b| knows(kind, b.0)).map(move |&(n, e)| (kind, n, e)))
@@ -48,13 +48,13 @@ pub fn attack(config: &AttackConfig) -> impl Attack + use<> {
     build_attacks(config, CLASSES).unwrap().remove(0).attack
 }
 
-/// Values in [0,1], many at 0 and 1, where clipping bites.
+/// Values in [0, 1], with many at 0 and 1, where clipping has an effect.
 pub fn pixels(n: usize) -> Vec<f32> {
     let drawn = random::uniform(&mut random::stream(31, StreamId::Directions, 99), n, -0.3, 1.3);
     drawn.into_iter().map(|v| v.clamp(0.0, 1.0)).collect()
 }
 
-/// A model whose output is not a number.
+/// A model that returns NaN.
 struct Broken;
 
 impl Classifier for Broken {
@@ -64,16 +64,16 @@ impl Classifier for Broken {
     }
 }
 
-/// A model of four classes on a backend.
+/// A model with four classes on a device.
 pub struct Subject<'a, M> {
     pub model: &'a M,
     pub device: Device,
-    /// Of an image.
+    /// Shape of an image.
     pub shape: [usize; 3],
 }
 
 impl<M: Classifier> Subject<'_, M> {
-    /// Images whose predictions are to be avoided, so that each has to be attacked.
+    /// Untargeted goals with the model's own predictions as labels, so that no image counts as misclassified beforehand.
     pub async fn task(&self, n: usize) -> AttackBatch {
         let x = pixels(n * self.shape.iter().product::<usize>());
         let logits = self.query().logits(&x).await.unwrap();
@@ -81,7 +81,7 @@ impl<M: Classifier> Subject<'_, M> {
         AttackBatch { images: x, goals, image_ids: (0..n as u64).collect() }
     }
 
-    /// In batches of two: what an attack finds must not depend on them.
+    /// The batch size is 2. Results must not depend on it.
     fn query(&self) -> ModelOracle<'_, M> {
         ModelOracle::new(self.model, &self.device, self.shape, 2)
     }
@@ -90,7 +90,7 @@ impl<M: Classifier> Subject<'_, M> {
         attack(config).run(&self.query(), task, &mut ()).await.unwrap()
     }
 
-    /// Ball and [0,1] hold exactly, as float32 computes the difference, and what is said of the result is true.
+    /// Results are exactly within the ball and [0, 1] in float32 arithmetic, and the reported margin and distance are correct.
     pub async fn results_stay_in_ball_and_range(&self) {
         let task = self.task(2).await;
         for (kind, norm, epsilon) in cases(&BALLS) {
@@ -126,7 +126,8 @@ impl<M: Classifier> Subject<'_, M> {
                 async |seed| self.run(&AttackConfig { seed, restarts, ..short(kind, norm, epsilon) }, &task).await;
             let once = with(1).await;
             assert_eq!(once, with(1).await, "{kind} {norm}");
-            // Boundary attacks forget where they began, and on a nearly linear model all that climb end in one corner.
+            // FAB with restarts is left out, because boundary attacks converge to the same point from any start. In L2 and L1
+            // attacks on a nearly linear model end at the same point, too.
             if norm == Norm::Linf && restarts == 1 {
                 differ += usize::from(once != with(2).await);
             }
@@ -134,14 +135,16 @@ impl<M: Classifier> Subject<'_, M> {
         assert!(differ > 0, "the seed decides nothing");
     }
 
-    /// With more steps, queries, restarts or targets all that fell falls, margins are no larger, perturbations no longer.
+    /// More steps, queries, restarts or targets keep every success, and increase neither margins nor the distances of
+    /// adversarial images.
     pub async fn more_is_never_weaker(&self) {
         use AttackKind::*;
         let task = self.task(4).await;
         let (mut fell, mut stood) = (0, 0);
         for (kind, norm, epsilon) in cases(&BALLS) {
             let few = short(kind, norm, epsilon);
-            // APGD's schedule depends on the number of steps, and each c of cw gets more of them: those do not nest.
+            // APGD's schedule depends on the number of steps, and CW spends the steps on each c. Their longer runs do not extend
+            // the shorter ones.
             let longer = matches!(kind, Pgd | Bim | MiFgsm | Fab | FabT | Deepfool | Square | Simba);
             let mut more = Vec::new();
             if longer {
@@ -182,7 +185,7 @@ impl<M: Classifier> Subject<'_, M> {
         }
     }
 
-    /// A model whose output is not a number is refused, not called robust.
+    /// A model that returns NaN causes an error and is not reported as robust.
     pub async fn outputs_that_are_no_numbers_are_refused(&self) {
         let query = ModelOracle::new(&Broken, &self.device, self.shape, 2);
         let task = self.task(1).await;
@@ -193,8 +196,8 @@ impl<M: Classifier> Subject<'_, M> {
     }
 }
 
-/// Attacks leave no trace in a model. It has no mode to restore, since each pass is told its own, and an attack only holds
-/// it by shared reference; so what could change are tensors shared between clones, running statistics above all.
+/// Attacks do not change the model. A model has no training mode, because each pass is given its mode. Only tensors that
+/// clones share could change, in particular the running statistics.
 pub async fn the_model_is_as_before(subject: &Subject<'_, Model>, cases: &[(AttackKind, Norm)]) {
     let Subject { model, device, shape: [c, h, w] } = subject;
     let task = subject.task(1).await;
@@ -202,7 +205,7 @@ pub async fn the_model_is_as_before(subject: &Subject<'_, Model>, cases: &[(Atta
     let logits =
         async || model.forward(x.clone(), &mut Pass::inference()).logits.value.into_data_async().await.unwrap();
     let before = (model.arrays().await.unwrap(), logits().await);
-    // Nor does a pass in training mode: its statistics go to whoever asked for it.
+    // A pass in training mode does not change the model either: it returns the new statistics.
     model.forward(x.clone(), &mut Pass::training());
     for &(kind, norm) in cases {
         subject.run(&AttackConfig { steps: 2, queries: 2, ..short(kind, norm, 0.03) }, &task).await;

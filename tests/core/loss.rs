@@ -54,11 +54,11 @@ tests! {
         let transport = sliced_wasserstein(z, a, matrix([[1.0], [0.0]]));
         assert!((scalar(transport.value.clone()) - (1.0 + 0.0 + 1.0) / 3.0).abs() < 1e-6);
         assert_eq!(values(&transport.movement), [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0]);
-        // The one that stays has no direction, and that is not a NaN.
+        // An image that does not move has direction 0, not NaN.
         assert_eq!(values(&transport.direction()), [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0]);
     }
 
-    /// A distance between sets: the order of the batch does not matter, ties included.
+    /// The distance compares sets: the order of the batch has no influence, even with ties.
     fn transport_ignores_order() {
         let z = matrix([[1.0, 2.0], [1.0, 2.0], [3.0, -1.0], [0.0, 0.0]]);
         let shuffled = matrix([[3.0, -1.0], [1.0, 2.0], [0.0, 0.0], [1.0, 2.0]]);
@@ -73,12 +73,13 @@ tests! {
         }
     }
 
-    /// d loss / d parameter along a random direction, against central differences, for every objective. The Jacobian
-    /// terms take second derivatives here, which no autodiff of burn's computes. All parameters, then those of the last
-    /// layer alone: then nothing else has a gradient, and a pass leaves no statistics.
+    /// Compares each objective's gradient with central differences. The Jacobian terms need second derivatives, which burn's
+    /// autodiff does not compute. The check is done for all parameters, and for the last layer alone. In that case no other
+    /// parameter has a gradient and the running statistics do not change.
     fn parameter_gradients_are_derivatives() {
         let device = Device::flex();
-        // Directions that stay: those of the transport depend on the parameters but are not differentiated.
+        // Only objectives with fixed directions. The directions of the transport depend on the parameters but are not
+        // differentiated.
         let config = ObjectiveConfig { lambda_jac: 0.5, lambda_sw: 8.0, ..ObjectiveConfig::default() };
         let model = Model::new("wrn-10-1".parse().unwrap(), 3, None, 11, &device).unwrap();
         let batch = Batch { x: uniform(3, [4, 3, 32, 32], 0.0, 1.0), y: one_hot(&[0, 2, 1, 1], 3, &device) };
@@ -89,7 +90,7 @@ tests! {
             let loss = |model: &Model| compute(objective, &config, model, &batch, &x_adv, &draw, head_only);
             let mut evaluation = loss(&model);
             let mut gradients = evaluation.loss.backward();
-            // Along the gradient itself, the derivative is its squared length.
+            // In the direction of the gradient the derivative is the squared norm of the gradient.
             let gradient: Vec<_> =
                 evaluation.model.named_tensors().iter().map(|slot| slot.gradient(&mut gradients)).collect();
             let learned = gradient.iter().flatten().count();
@@ -116,7 +117,7 @@ tests! {
         }
     }
 
-    /// The gradients of otjr are those of its three terms, added up: the two runs share nothing but the passes.
+    /// The gradient of otjr equals the sum of the gradients of its three terms, which are computed separately.
     fn otjr_is_the_sum_of_its_terms() {
         let device = Device::flex();
         let model = Model::new("wrn-10-1".parse().unwrap(), 3, None, 12, &device).unwrap();

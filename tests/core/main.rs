@@ -1,4 +1,4 @@
-//! The core on its CPU backend; the same tests run natively and, compiled to WebAssembly, under Node.
+//! Tests of the core on its CPU backend. They run natively and, compiled to WebAssembly, in Node.
 
 mod attack;
 mod checkpoint;
@@ -29,7 +29,7 @@ use std::{
 use burn::tensor::{Device, Tensor, TensorData};
 use otjr::random::{self, StreamId};
 
-/// Runs a future that never waits, as all of the CPU backend's are.
+/// Runs a future that never waits. All futures of the CPU backend are of this kind.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
@@ -41,21 +41,21 @@ fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
     tensor.clone().inner().into_data().iter::<f32>().collect()
 }
 
-/// Uniform values in `[low, high)`, the same on every machine.
+/// Uniform random values in `[low, high)`. They are the same on every machine.
 fn uniform<const D: usize>(seed: u64, shape: [usize; D], low: f32, high: f32) -> Tensor<D> {
     let mut rng = random::stream(seed, StreamId::Directions, 99);
     let values = random::uniform(&mut rng, shape.iter().product(), low, high);
     Tensor::from_data(TensorData::new(values, shape), &Device::flex())
 }
 
-/// max |a - b| / max |b|.
+/// Relative error: max |a - b| / max |b|.
 fn relative_error(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
     let largest = b.iter().fold(f32::MIN_POSITIVE, |m, v| m.max(v.abs()));
     a.iter().zip(b).fold(0.0, |m, (a, b)| f32::max(m, (a - b).abs())) / largest
 }
 
-/// A test on every target.
+/// Defines tests for all targets.
 #[macro_export]
 macro_rules! tests {
     ($($(#[doc = $doc:literal])* fn $name:ident() $body:block)*) => {$(

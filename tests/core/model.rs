@@ -1,4 +1,4 @@
-//! Architectures, files, modes.
+//! Architectures, model files and modes.
 
 use burn::tensor::Device;
 use otjr::{
@@ -22,7 +22,7 @@ tests! {
         }
     }
 
-    /// PyTorch's count for the reference's WRN-10-1 of ten classes, and the well-known ones.
+    /// Parameter counts: PyTorch's for the reference WRN-10-1 with ten classes, and the well-known ones.
     fn sizes() {
         let count = |name: &str, classes| {
             Model::new(name.parse().unwrap(), classes, None, 0, &Device::flex()).unwrap().parameters()
@@ -66,7 +66,7 @@ tests! {
         assert!(unknown.contains("no supported network"), "{unknown}");
     }
 
-    /// In inference mode images do not see each other; in training mode they do.
+    /// In inference mode the outputs of an image do not depend on the rest of the batch. In training mode they do.
     fn modes() {
         let (model, x) = (small(), uniform(2, [3, 3, 32, 32], 0.0, 1.0));
         let first = |pass: &mut Pass, n| values(&model.forward(x.clone().narrow(0, 0, n), pass).logits.value)[..4].to_vec();
@@ -74,7 +74,7 @@ tests! {
         assert!(relative_error(&first(&mut Pass::training(), 3), &first(&mut Pass::training(), 2)) > 1e-3);
     }
 
-    /// A training pass changes nothing until it is asked to: not even through a clone.
+    /// A training pass, also on a clone, does not change the model before `update_running`.
     fn running_statistics_change_only_by_update() {
         let (mut model, x) = (small(), uniform(3, [3, 3, 32, 32], 0.0, 1.0));
         let before = ready(model.arrays()).unwrap();
@@ -88,8 +88,8 @@ tests! {
         assert!(changed.iter().all(|name| name.contains(".running_")));
     }
 
-    /// Forward and reverse mode agree: <v, J u> = <J^T v, u>, in both modes of normalization and all families. The reverse
-    /// pass is burn's, of the values alone.
+    /// Forward and reverse mode agree: <v, J u> = <J^T v, u>, in both modes of batch norm and for all families. The reverse
+    /// mode is burn's autodiff.
     fn tangents_are_derivatives() {
         for name in ["wrn-10-1", "resnet-18-w4", "preact-resnet-18-w4"] {
             let model = Model::new(name.parse().unwrap(), 4, Some([[0.5; 3], [0.25; 3]]), 5, &Device::flex()).unwrap();
@@ -108,7 +108,8 @@ tests! {
         }
     }
 
-    /// New classes leave the logits of the old ones as they are, in all families; their rows are as a fresh model's.
+    /// Adding classes does not change the logits of existing classes, for all families. The new rows are initialized like those
+    /// of a new model.
     fn models_learn_of_new_classes() {
         let x = uniform(7, [2, 3, 32, 32], 0.0, 1.0);
         for (name, layer, inputs) in [("wrn-10-1", "fc", 64), ("resnet-18-w4", "linear", 32)] {

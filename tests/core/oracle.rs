@@ -1,4 +1,4 @@
-//! Against PyTorch in float64: fixtures of the project's oracle, and `resnet.py` beside them.
+//! Comparison with PyTorch in float64, using the fixtures of `oracle.py` and `resnet.py`.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use otjr::{
@@ -12,7 +12,7 @@ use otjr::{
 
 use crate::{ready, relative_error, tests, values};
 
-/// Single precision: what the CPU backend computes in everyday use.
+/// Tolerance for float32, the precision of the CPU backend.
 fn check_wide_resnet(bytes: &[u8]) {
     let checks = ready(verify(bytes, &Device::flex())).unwrap();
     assert_eq!(checks.len(), 23, "eval, train, sw, jac, after, and loss and gradient of nine objectives");
@@ -59,7 +59,7 @@ tests! {
         check_wide_resnet(include_bytes!("../fixtures/wrn10_1-c10-b2.safetensors"));
     }
 
-    /// Other coefficients, classes, batch and K than the defaults.
+    /// A fixture with other coefficients, classes, batch size and K than the defaults.
     fn wide_resnet_of_three_classes() {
         check_wide_resnet(include_bytes!("../fixtures/wrn10_1-c3-b3.safetensors"));
     }

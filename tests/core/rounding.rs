@@ -1,4 +1,4 @@
-//! Attacks as bytes: inside the ball, still fooling where any rounding does.
+//! Rounding adversarial images to bytes: they stay inside the ball and fool the model if possible.
 
 use burn::tensor::{Device, Tensor};
 use otjr::{
@@ -14,7 +14,7 @@ use crate::{ready, tests};
 
 const N: usize = 3072;
 
-/// Class 1 where the mean of the pixels is above so many 255ths.
+/// Predicts class 1 if the mean of the pixels exceeds a threshold, in 255ths.
 struct Above(f32);
 
 impl Classifier for Above {
@@ -30,21 +30,21 @@ fn rounded(model: &impl Classifier, original: &[u8], x_adv: &[f32], norm: Norm, 
 }
 
 tests! {
-    /// 103.4 everywhere fools and 103 does not; away from the original lies 104, which does.
+    /// Rounding 103.4 to 103 does not fool the model. Rounding away from the original, to 104, does.
     fn where_the_nearest_bytes_do_not_fool_others_are_tried() {
         let (original, x_adv) = (vec![100; N], vec![103.4 / 255.0; N]);
         let far = rounded(&Above(103.2), &original, &x_adv, Norm::Linf, 4.0 / 255.0);
         assert!(far.fools(), "{}", far.margin);
         assert_eq!(far.pixels, vec![104; N]);
         assert!((far.margin - (103.2 - 104.0)).abs() < 1e-3, "{}", far.margin);
-        // Where the ball ends at 103 nothing can be done, and that is said.
+        // If 104 is outside the ball, the result is 103 and reported as not fooling the model.
         let near = rounded(&Above(103.2), &original, &x_adv, Norm::Linf, 3.9 / 255.0);
         assert_eq!((near.fools(), near.pixels), (false, vec![103; N]));
-        // Where the nearest fool, they are taken.
+        // If the nearest bytes fool the model, they are used.
         assert_eq!(rounded(&Above(102.9), &original, &x_adv, Norm::Linf, 4.0 / 255.0).pixels, vec![103; N]);
     }
 
-    /// In L2 there is no room to round all pixels away.
+    /// In L2 not all pixels can be rounded away from the original.
     fn the_ball_is_kept_in_every_norm() {
         let mut rng = random::stream(3, StreamId::Attack, 9);
         let original: Vec<u8> = (0..N).map(|i| [0, 255, 3, 128, 250, 77][i % 6]).collect();
@@ -52,7 +52,7 @@ tests! {
         for (norm, epsilon) in [(Norm::Linf, 8.0 / 255.0), (Norm::L2, 0.5), (Norm::L2, 1.37), (Norm::L1, 12.0)] {
             let threat = ThreatModel { norm, epsilon };
             for (x_adv, limit) in [threat.random_surface(&x, &mut rng), threat.random(&x, &mut rng)].into_iter().zip([0.0, 1e9]) {
-                // A model that is always fooled, and one that never is: the nearest bytes, and the others.
+                // With threshold 0 the model is always fooled, so the nearest bytes are used. With 1e9 it never is, and others are tried.
                 let found = rounded(&Above(limit), &original, &x_adv, norm, epsilon);
                 let d = found.pixels.iter().zip(&original).map(|(&a, &b)| f32::from(a) - f32::from(b));
                 let size = norm.norm(d);
@@ -66,7 +66,7 @@ tests! {
         }
     }
 
-    /// What an attack has found at the edge of the ball comes back exactly.
+    /// Adversarial images on the edge of the ball that consist of whole 255ths do not change.
     fn whole_255ths_stay_as_they_are() {
         let original: Vec<u8> = (0..N).map(|i| (i * 7 % 256) as u8).collect();
         let moved = |b: u8, i: usize| if i.is_multiple_of(2) { b.saturating_add(8) } else { b.saturating_sub(8) };

@@ -1,4 +1,4 @@
-//! Training: the rate, the optimizer's arithmetic, and runs that go on as if they had never stopped.
+//! Training: the learning rate, the optimizer, and resumed runs.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ fn data() -> ImageSet {
     synthetic::generate(0, 35, 10).train
 }
 
-/// Trains to step `n`, leaving the trainer behind in between for a fresh one made from its checkpoint's bytes.
+/// Trains up to each of the given steps, with a new trainer from the serialized checkpoint in between.
 fn train(config: &TrainConfig, sittings: &[u64]) -> (Checkpoint, Vec<f32>) {
     let (device, data) = (Device::flex(), data());
     let mut trainer = Trainer::new(config, &data, &device).unwrap();
@@ -53,12 +53,12 @@ fn train(config: &TrainConfig, sittings: &[u64]) -> (Checkpoint, Vec<f32>) {
     (ready(trainer.checkpoint()).unwrap(), losses)
 }
 
-/// What moves the weights by no more than -`rate` times the gradient.
+/// Settings with which a step changes the weights by -`rate` times the gradient.
 fn plain(objective: Objective) -> TrainConfig {
     TrainConfig { momentum: 0.0, weight_decay: 0.0, schedule: Schedule::Steps, rate: 0.1, ..config(objective) }
 }
 
-/// A trainer of `config` after a step, and the weights before and after.
+/// A trainer of `config` after one step, and the weights before and after it.
 fn stepped(config: &TrainConfig) -> (Trainer, [Arrays; 2]) {
     let data = data();
     let mut trainer = Trainer::new(config, &data, &Device::flex()).unwrap();
@@ -68,7 +68,7 @@ fn stepped(config: &TrainConfig) -> (Trainer, [Arrays; 2]) {
     (trainer, [before, after])
 }
 
-/// The gradient of `ce` or `pgd` at `weights`, by parameter.
+/// The gradient of `ce` or `pgd` at `weights`, by parameter name.
 fn gradient(objective: Objective, weights: &Arrays, batch: &Batch, x_adv: &Tensor<4>) -> BTreeMap<String, Vec<f32>> {
     let device = Device::flex();
     let model = Model::from_arrays(weights, &device).unwrap();
@@ -80,7 +80,7 @@ fn gradient(objective: Objective, weights: &Arrays, batch: &Batch, x_adv: &Tenso
     slots.map(|slot| (slot.name().to_owned(), values(&slot.gradient(&mut gradients).unwrap()))).collect()
 }
 
-/// (before - after) / rate.
+/// The gradient computed from the weights: (before - after) / rate.
 fn moved([before, after]: &[Arrays; 2], name: &str, rate: f32) -> Vec<f32> {
     before[name].values.iter().zip(&after[name].values).map(|(a, b)| (a - b) / rate).collect()
 }
@@ -90,7 +90,7 @@ fn norm<'a>(values: impl IntoIterator<Item = &'a f32>) -> f32 {
 }
 
 tests! {
-    /// Two devices are to one what its batch in two parts is.
+    /// Training on two devices gives the same result as gradient accumulation over two parts on one device.
     fn devices_share_the_batch() {
         let run = |accumulate, others, steps| {
             let config = TrainConfig { accumulate, batch: 7, ..config(Objective::Otjr) };
@@ -102,20 +102,20 @@ tests! {
         };
         assert!(run(2, vec![], 3) == run(1, vec![Device::flex()], 3));
         assert!(run(2, vec![], 1).0 != run(1, vec![], 1).0);
-        // Where a device has several parts they are added up in another order.
+        // With several parts per device the order of summation differs.
         let [one, three] = [run(6, vec![], 1), run(2, vec![Device::flex(); 2], 1)];
         assert_eq!(one.0, three.0);
         assert!(one.1.iter().all(|(name, array)| relative_error(&three.1[name].values, &array.values) < 1e-5));
     }
 
-    /// The rate rises over the first two of four epochs, whatever the schedule.
+    /// The learning rate rises over the first two of four epochs, whatever the schedule.
     fn warm_up() {
         let config = TrainConfig { warm_up: 2.0, epochs: 4, schedule: Schedule::Steps, ..TrainConfig::default() };
         assert_eq!([0, 24, 49, 50, 74].map(|step| schedule::factor(&config, step, 100)), [0.02, 0.5, 1.0, 1.0, 1.0]);
     }
 
-    /// In two parts, each normalized by itself, a step is along the mean of the parts' gradients; the part that is larger
-    /// counts for more.
+    /// With two accumulated parts, each with its own batch statistics, the step uses the mean of the parts' gradients, weighted
+    /// by size.
     fn accumulated_gradients_are_those_of_the_parts() {
         let config = TrainConfig { accumulate: 2, batch: 7, ..plain(Objective::Pgd) };
         let (trainer, weights) = stepped(&config);
@@ -144,7 +144,7 @@ tests! {
         assert_eq!(length(2.0 * whole), whole);
     }
 
-    /// The gradient is taken where each kernel has moved uphill by a share of its length.
+    /// With AWP the gradient is computed at perturbed weights: each kernel moves uphill by a fraction of its norm.
     fn perturbed_weights_give_the_gradient() {
         let (trainer, weights) = stepped(&TrainConfig { awp: 0.05, ..plain(Objective::Pgd) });
         let (batch, x_adv) = trainer.last.unwrap();
@@ -171,12 +171,12 @@ tests! {
             assert!((soft - (0.8 * hard + 0.02)).abs() < 1e-6);
         }
         let [plain, smooth] = [0.0, 0.2].map(|label_smoothing| stepped(&TrainConfig { label_smoothing, ..plain(Objective::Pgd) }));
-        // The attack does not see it.
+        // Label smoothing does not affect the attack.
         assert_eq!(values(&plain.0.last.unwrap().1), values(&smooth.0.last.unwrap().1));
         assert_ne!(plain.1[1], smooth.1[1]);
     }
 
-    /// Images and labels are mixed by one share, each with another of the same batch.
+    /// Mixup uses one coefficient for the images and labels of a batch, and mixes each image with another one of the batch.
     fn mixed_images_have_mixed_labels() {
         let [plain, mixed] = [0.0, 1.0].map(|mixup| stepped(&TrainConfig { mixup, ..plain(Objective::Ce) }).0.last.unwrap().0);
         let (x, y, mixed_x, mixed_y) = (values(&plain.x), values(&plain.y), values(&mixed.x), values(&mixed.y));
@@ -193,7 +193,8 @@ tests! {
         }
     }
 
-    /// Of a batch of 8, 0.7 are 6 from the second set, whose order is drawn anew each step; an epoch is as long as without.
+    /// With fraction 0.7, 6 of 8 images of a batch come from the extra data set, in a new random order at each step. The length
+    /// of an epoch does not change.
     fn a_share_of_the_batch_is_extra() {
         let data = data();
         let mut trainer = Trainer::new(&config(Objective::Ce), &data, &Device::flex()).unwrap();
@@ -218,7 +219,8 @@ tests! {
         assert!(validation::best(&[]).is_none() && !validation::is_over(&[], 1));
     }
 
-    /// Clean and under PGD-10, as [`otjr::evaluate`] counts, of the average where there is one.
+    /// Validation measures the clean accuracy and the accuracy under PGD-10, like [`otjr::evaluate`]. It uses the averaged
+    /// weights if there are any.
     fn epochs_are_judged_on_images_set_aside() {
         let mut data = data();
         let whole = data.clone();
@@ -250,7 +252,7 @@ tests! {
         assert!(cycle[0] < 0.05 && cycle[30] == 1.0 && cycle[99] < 0.01);
     }
 
-    /// Bit for bit, over an epoch's end, whatever the objective keeps between steps.
+    /// Resumed runs are equal bit for bit, also across the end of an epoch and for every objective.
     fn resumed_runs_equal_uninterrupted_ones() {
         let extras = TrainConfig {
             accumulate: 2,
@@ -284,7 +286,7 @@ tests! {
         }
     }
 
-    /// With `head_only` the rest of the model is the same to the bit, and the file holds no velocities for it.
+    /// With `head_only` all other parameters stay equal bit for bit, and the checkpoint contains no velocities for them.
     fn the_last_layer_is_trained_alone() {
         let start = train(&TrainConfig { normalize: true, ..config(Objective::Ce) }, &[0]).0.arrays_with_prefix(MODEL_PREFIX);
         for &objective in Objective::ALL {
@@ -298,8 +300,8 @@ tests! {
         }
     }
 
-    /// a' = d a + (1 - d) w' with d = min(decay, (1 + steps) / (10 + steps)), from the first weights on; the file's model
-    /// is the average, and training goes on from the weights as if there were none.
+    /// Weight averaging: a' = d a + (1 - d) w' with d = min(decay, (1 + steps) / (10 + steps)), starting at the initial weights.
+    /// The checkpoint's model is the average. Training continues from the weights without averaging.
     fn the_average_follows_the_weights() {
         let with = |average, step| train(&TrainConfig { average, ..config(Objective::Ce) }, &[step]).0;
         let [first, second] = [1, 2].map(|step| with(0.0, step).arrays_with_prefix(MODEL_PREFIX));
@@ -307,7 +309,7 @@ tests! {
         assert_eq!(averaged.arrays_with_prefix("latest."), second);
         for (name, average) in averaged.arrays_with_prefix(MODEL_PREFIX) {
             for (i, a) in average.values.iter().enumerate() {
-                // After the first step it is the weights themselves: they are where the average begins.
+                // After the first step the average equals the weights.
                 let expected = 0.2 * first[&name].values[i] + 0.8 * second[&name].values[i];
                 assert!((a - expected).abs() <= 1e-6 * expected.abs().max(1.0), "{name} {i}: {a} {expected}");
             }
@@ -315,7 +317,7 @@ tests! {
         assert!(with(0.0, 2).arrays_with_prefix("latest.").is_empty());
     }
 
-    /// A model from elsewhere is taken as it is, network included.
+    /// A run can start from a given model, and uses its architecture.
     fn runs_begin_with_a_given_model() {
         let (device, data) = (Device::flex(), data());
         let model = |classes| Model::new("resnet-18-w4".parse().unwrap(), classes, None, 9, &device).unwrap();
@@ -328,8 +330,8 @@ tests! {
         assert!(matches!(other, Err(Error::Classes { expected: 9, found: 10 })));
     }
 
-    /// With momentum 0 and one step, w' = w - rate (g + decay w), whatever g: so two decays differ by rate decay w; with
-    /// `decay_all` off that is so of kernels and matrices alone.
+    /// With momentum 0, w' = w - rate (g + decay w) for one step. So two decays differ by rate * decay * w. With `decay_all`
+    /// off, this applies only to kernels and matrices.
     fn weight_decay_and_rate() {
         let after = |weight_decay, decay_all| stepped(&TrainConfig { weight_decay, decay_all, ..plain(Objective::Ce) }).1;
         let undecayed = after(0.0, true);
@@ -345,7 +347,7 @@ tests! {
         }
     }
 
-    /// A rate that no training survives is reported, not trained on.
+    /// A learning rate that is too large causes a divergence error.
     fn divergence_is_an_error() {
         let (device, data) = (Device::flex(), data());
         let config = TrainConfig { rate: 1e30, schedule: Schedule::Steps, ..config(Objective::Ce) };
@@ -369,7 +371,7 @@ tests! {
         assert!(matches!(Trainer::new(&config(Objective::Ce), &ImageSet::default(), &device), Err(Error::TooFewImages(0))));
     }
 
-    /// Velocities of other parameters, or of other sizes, are named.
+    /// Velocities with unknown names or wrong shapes cause an error that contains their name.
     fn checkpoints_whose_velocities_do_not_fit_are_refused() {
         let (device, data) = (Device::flex(), data());
         let (checkpoint, _) = train(&config(Objective::Ce), &[1]);
@@ -389,7 +391,7 @@ tests! {
         assert!(nan.contains("NaN at position 3"), "{nan}");
     }
 
-    /// Through postcard to the page, which says no names, and through JSON to a log, also one written by earlier versions.
+    /// Records survive serialization to postcard, which omits field names, and to JSON, also as written by earlier versions.
     fn records_travel() {
         let record = Record { step: 3, epoch: 1, rate: 0.1, loss: 2.0, ce: 1.5, distance: None, jacobian: Some(0.25) };
         let bytes = postcard::to_allocvec(&record).unwrap();
