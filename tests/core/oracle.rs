@@ -12,7 +12,7 @@ use otjr::{
 
 use crate::{ready, relative_error, tests, values};
 
-/// Tolerance for float32, the precision of the CPU backend.
+/// Checks float32, the precision that the CPU backend uses by default, against a fixture.
 fn check_wide_resnet(bytes: &[u8]) {
     let checks = ready(verify(bytes, &Device::flex())).unwrap();
     assert_eq!(checks.len(), 23, "eval, train, sw, jac, after, and loss and gradient of nine objectives");
