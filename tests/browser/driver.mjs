@@ -41,7 +41,7 @@ export async function setControl(page, key, value) {
 export async function selectModel(page, model, timeout = 60_000) {
   await page.locator('.pick', { has: page.locator(`[name=model][value=${model}]`) }).click();
   await page.waitForFunction((words) => document.querySelector('#about-model').innerText.includes(words)
-    && document.querySelector('.progress').dataset.phase === 'done', { otjr: 'with OTJR', ce: 'without attacks', pgd: 'adversarial images alone' }[model], { timeout });
+    && document.querySelector('.progress').dataset.phase === 'done', { otjr: 'with OTJR', ce: 'without attacks', pgd: 'adversarial images only' }[model], { timeout });
 }
 
 /** Records the tasks of the page's main thread from before it loads. */

@@ -198,7 +198,7 @@ fn Editor(source: Arc<SourceImage>) -> impl IntoView {
                 <div class="actions">
                     {button("closer", "+", "Zoom in", "+")}
                     {button("wider", "-", "Zoom out", "−")}
-                    {button("middle", "0", "Largest centered crop", "Center")}
+                    {button("middle", "0", "Center: the largest crop", "Center")}
                 </div>
                 <p class="fine" id="crop-help">"Drag to move; zoom with the wheel or two fingers. Keys: arrows, + and −, 0."</p>
             </div>
