@@ -283,7 +283,8 @@ fn the_tour_takes_nothing_away() {
     receive(&mut state, model_at(Slot::Custom));
     let own = (Some(Source::Uploaded(0)), Some(Source::Uploaded(1)));
     let before = state.hash();
-    assert!(before.contains("model=own") && before.contains("sample=own"), "{before}");
+    assert!(before.contains("model=own"), "{before}");
+    assert!(before.contains("sample=own"), "{before}");
     // The end of the tour, and back to a step of it in history.
     for address in [state.hash_without_tour(), before] {
         user(&mut state, UserAction::Navigate(address.clone()));

@@ -178,10 +178,8 @@ fn an_attack_becomes_a_file_once_it_is_over() {
     let saved =
         |fools| Event::ImageExported { name: "a.png".into(), png: vec![1], probabilities: vec![0.2, 0.7, 0.1], fools };
     assert_eq!(receive(&mut state, saved(true)), [Effect::Download("a.png".into(), vec![1])]);
-    assert!(
-        saved_message(&state).contains("a.png is saved")
-            && saved_message(&state).contains("still fools the model, which predicts ring (70 %)")
-    );
+    assert!(saved_message(&state).contains("a.png is saved"));
+    assert!(saved_message(&state).contains("still fools the model, which predicts ring (70 %)"));
     receive(&mut state, saved(false));
     assert!(saved_message(&state).contains("no longer fools"), "{}", saved_message(&state));
     // It says nothing about the next attack.

@@ -250,7 +250,8 @@ fn many_images_are_attacked_and_counted() {
         user(&mut state, UserAction::SetBackend(BackendPreference::Gpu));
         state.apply(gone);
         let run = state.batch.as_ref().unwrap();
-        assert!(!run.running && batch_summary(run).contains("stopped"), "{run:?}");
+        assert!(!run.running, "{run:?}");
+        assert!(batch_summary(run).contains("stopped"), "{run:?}");
     }
     let refused = Event::Failed { scope: ErrorScope::Evaluation, message: "other classes".into() };
     state.apply(Msg::Worker(BackendKind::Cpu, refused));
@@ -286,7 +287,9 @@ fn files_are_told_apart_by_name_or_content() {
     assert_eq!(detect("f.safetensors", br#"12345678{"input.x":{}}"#), FileKind::Fixture);
     assert_eq!(detect("cat.png", b"\x89PNG\r\n\x1a\n\0"), FileKind::Image);
     assert_eq!(detect("", b""), FileKind::Image);
-    assert!(is_archive(&[0x1f, 0x8b, 8]) && is_archive(b"PK\x03\x04") && !is_archive(b"\x89PNG"));
+    assert!(is_archive(&[0x1f, 0x8b, 8]));
+    assert!(is_archive(b"PK\x03\x04"));
+    assert!(!is_archive(b"\x89PNG"));
     assert!(!is_archive(b"PK\0\0\0\0\0\0{"), "the length of a safetensors file's header");
 }
 

@@ -40,7 +40,8 @@ fn photos_are_there_and_credited() {
             DecodedImage::decode(&fs::read(format!("{FOLDER}/{}.jpg", photo.file)).unwrap(), photo.file).unwrap();
         assert_eq!(whole.size(), [256, 256], "{}", photo.file);
         let row = credits.lines().find(|row| row.contains(&format!("`{}.jpg`", photo.file))).expect(photo.file);
-        assert!(row.contains(photo.by) && row.to_lowercase().contains(&photo.license.to_lowercase()), "{row}");
+        assert!(row.contains(photo.by), "{row}");
+        assert!(row.to_lowercase().contains(&photo.license.to_lowercase()), "{row}");
         let small = sheet.crop(Crop { x: 0, y: 32 * i as u32, side: 32 }).pixels;
         let shrunk = whole.crop(Crop::centered(whole.size())).pixels;
         let error: u32 = small.iter().zip(&shrunk).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
@@ -57,7 +58,8 @@ fn addresses_say_the_world() {
     let last = PHOTOS.len() as u64 - 1;
     assert_eq!(Permalink::parse(&format!("#sample={last}&model=photo-otjr")).0.sample, last);
     let (link, problems) = Permalink::parse(&format!("#sample={}&model=photo-otjr", last + 1));
-    assert!(link.sample == 0 && problems[0].contains("there is no such sample"), "{problems:?}");
+    assert!(link.sample == 0, "{problems:?}");
+    assert!(problems[0].contains("there is no such sample"), "{problems:?}");
     let (_, tasks) = State::new("#model=photo-otjr&sample=5");
     assert_eq!(tasks, [Effect::StartWorker(BackendKind::Cpu)]);
     let mut state = State::new("#model=photo-otjr&sample=5").0;

@@ -123,7 +123,8 @@ fn what_several_attacks_did_is_said_in_order() {
     assert!(matches!(state.attack.phase, AttackPhase::Done { steps: 40, .. }));
     // Another image, another story.
     state.apply(Msg::Worker(BackendKind::Cpu, image(None, 1)));
-    assert!(state.attack.traces.is_empty() && state.attack.flags.is_empty());
+    assert!(state.attack.traces.is_empty());
+    assert!(state.attack.flags.is_empty());
 }
 
 #[test]

@@ -192,7 +192,8 @@ fn labels_outlive_a_worker_and_a_deadly_set_does_not() {
         state.notices
     );
     let tasks = receive(&mut state, opened());
-    assert!(tasks.contains(&label) && !tasks.contains(&Effect::LoadDataset(4)), "{tasks:?}");
+    assert!(tasks.contains(&label), "{tasks:?}");
+    assert!(!tasks.contains(&Effect::LoadDataset(4)), "{tasks:?}");
     train_action(&mut state, TrainingAction::ClearLabels);
     crash(&mut state, BackendKind::Cpu);
     assert!(!receive(&mut state, opened()).contains(&label));
@@ -393,7 +394,8 @@ fn a_diverged_run_is_taken_up_from_its_copy() {
     assert_eq!(train_action(&mut state, TrainingAction::Resume), [Effect::ResumeSavedRun(77, 0)]);
     let tasks = receive(&mut state, prepared(0));
     assert_eq!(tasks[0], Effect::Send(Command::UpdateSettings { settings: vec![("rate".into(), "0.01".into())] }));
-    assert!(training(&tasks).is_some() && !state.training.run.as_ref().unwrap().diverged, "{tasks:?}");
+    assert!(training(&tasks).is_some(), "{tasks:?}");
+    assert!(!state.training.run.as_ref().unwrap().diverged, "{tasks:?}");
 }
 
 /// A copy that cannot be had for evaluation is not waited for: what diverged is judged as it was, others are left out.
@@ -491,10 +493,8 @@ fn a_run_that_was_put_away_comes_back() {
     crash(&mut state, BackendKind::Cpu);
     assert!(state.apply(Msg::Worker(BackendKind::Cpu, opened())).contains(&Effect::ResumeSavedRun(77, 0)));
     receive(&mut state, failed_event(ErrorScope::Training));
-    assert!(
-        state.training.run.is_none()
-            && train_action(&mut state, TrainingAction::ResumeSaved(77)) == [Effect::ResumeSavedRun(77, 0)]
-    );
+    assert!(state.training.run.is_none());
+    assert!(train_action(&mut state, TrainingAction::ResumeSaved(77)) == [Effect::ResumeSavedRun(77, 0)]);
 }
 
 /// The course of a run, and how it was judged, outlive the page.

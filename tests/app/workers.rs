@@ -42,7 +42,8 @@ fn a_worker_whose_threads_do_not_start_is_replaced_by_one_without() {
         state.apply(Msg::ThreadsNotStarted(BackendKind::Cpu)),
         [Effect::DropStartingWorker, Effect::StartWorker(BackendKind::Cpu)]
     );
-    assert!(state.backend.cpu_crashed && state.notices[0].text.contains("one thread"), "{:?}", state.notices);
+    assert!(state.backend.cpu_crashed, "{:?}", state.notices);
+    assert!(state.notices[0].text.contains("one thread"), "{:?}", state.notices);
     assert_eq!(backend_line(&state), ("CPU".into(), "starting".into()));
     assert_eq!(state.apply(Msg::Worker(BackendKind::Cpu, opened()))[0], Effect::ActivateWorker);
     // A late report about a worker that runs, or that is no longer starting, changes nothing.
@@ -140,9 +141,8 @@ fn a_fixture_is_checked_on_every_backend_in_turn() {
     // Another worker's arithmetic is another one's.
     state.apply(Msg::User(UserAction::SetBackend(BackendPreference::Gpu)));
     let tasks = state.apply(Msg::Worker(BackendKind::Gpu, opened()));
-    assert!(
-        tasks.contains(&Effect::LoadFixture(4)) && state.backend_check.as_ref().is_some_and(|c| c.groups.is_empty())
-    );
+    assert!(tasks.contains(&Effect::LoadFixture(4)));
+    assert!(state.backend_check.as_ref().is_some_and(|c| c.groups.is_empty()));
     let refused = Event::Failed { scope: ErrorScope::Fixture, message: "no".into() };
     state.apply(Msg::Worker(BackendKind::Gpu, refused));
     assert_eq!((state.backend_check.is_none(), state.notices.len()), (true, 1));

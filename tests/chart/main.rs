@@ -119,7 +119,8 @@ fn numbers_are_short() {
 fn labels_of_neighboring_ticks_differ() {
     for (low, span) in [(0.0, 1.0), (-3e-5, 7e-5), (9990.0, 30.0), (1e6, 1e4), (-2.5e8, 9e8), (100.0, 0.004)] {
         let found = labels(&ticks([low, low + span], 7));
-        assert!(found.len() > 1 && found.windows(2).all(|w| w[0] != w[1]), "{low} {span}: {found:?}");
+        assert!(found.len() > 1, "{low} {span}: {found:?}");
+        assert!(found.windows(2).all(|w| w[0] != w[1]), "{low} {span}: {found:?}");
     }
 }
 
@@ -138,9 +139,12 @@ fn text_stays_text() {
     }
     let svg = chart.svg(900.0, 500.0);
     assert!(svg.contains("<title>&lt;script&gt;alert(&quot;&amp;&quot;)&lt;/script&gt;"), "{svg}");
-    assert!(!svg.contains("<script") && !svg.contains("<b>") && !svg.contains('\u{7}'));
+    assert!(!svg.contains("<script"));
+    assert!(!svg.contains("<b>"));
+    assert!(!svg.contains('\u{7}'));
     // Nothing that the page's Content-Security-Policy forbids.
-    assert!(!svg.contains("style=") && !svg.contains("<style"));
+    assert!(!svg.contains("style="));
+    assert!(!svg.contains("<style"));
 }
 
 #[test]
@@ -154,14 +158,21 @@ fn every_mark_lies_in_the_plot_and_every_plot_on_the_page() {
             for height in [220.0, 400.0] {
                 let svg = chart.svg(width, height);
                 let [left, right, top, bottom] = plot_box(&svg);
-                assert!(0.0 < left && left < right && right <= width && 0.0 < top && top < bottom && bottom < height);
+                assert!(0.0 < left);
+                assert!(left < right);
+                assert!(right <= width);
+                assert!(0.0 < top);
+                assert!(top < bottom);
+                assert!(bottom < height);
                 let points = drawn(&svg);
                 assert!(points.len() > 100, "{}", points.len());
                 // Markers' corners reach beyond their middles, by less than the room at the plot's edges.
                 let slack = 6.1;
                 for [x, y] in points {
-                    assert!(left - slack <= x && x <= right + slack, "{x} in {left}..{right} at {width}");
-                    assert!(y <= bottom + slack && y > 0.0, "{y} above {bottom} at {width} x {height}");
+                    assert!(left - slack <= x, "{x} in {left}..{right} at {width}");
+                    assert!(x <= right + slack, "{x} in {left}..{right} at {width}");
+                    assert!(y <= bottom + slack, "{y} above {bottom} at {width} x {height}");
+                    assert!(y > 0.0, "{y} above {bottom} at {width} x {height}");
                 }
             }
         }
@@ -174,8 +185,10 @@ fn values_are_drawn_in_their_place() {
     let marks = vec![Mark::new("a", SeriesStyle::Clean, Form::Line(points))];
     let svg = Chart { marks, ..Chart::default() }.svg(400.0, 200.0);
     let [a, b, middle] = drawn(&svg)[..] else { panic!("{svg}") };
-    assert!(a[0] < b[0] && a[1] > b[1], "right is more, up is more");
-    assert!((middle[0] - (a[0] + b[0]) / 2.0).abs() < 0.11 && (middle[1] - (a[1] + b[1]) / 2.0).abs() < 0.11);
+    assert!(a[0] < b[0], "right is more, up is more");
+    assert!(a[1] > b[1], "right is more, up is more");
+    assert!((middle[0] - (a[0] + b[0]) / 2.0).abs() < 0.11);
+    assert!((middle[1] - (a[1] + b[1]) / 2.0).abs() < 0.11);
     // A unit is as long upwards as to the right, if that is asked for.
     let marks = vec![Mark::new("", SeriesStyle::Clean, Form::Line(vec![[0.0, 0.0], [10.0, 5.0]]))];
     let svg = Chart { marks, equal: true, ..Chart::default() }.svg(400.0, 400.0);
@@ -204,7 +217,9 @@ fn series_differ_by_more_than_color() {
         }
     }
     let models = [SeriesStyle::Robust, SeriesStyle::Standard, SeriesStyle::Custom].map(SeriesStyle::dash);
-    assert!(models[0] != models[1] && models[1] != models[2] && models[0] != models[2]);
+    assert!(models[0] != models[1]);
+    assert!(models[1] != models[2]);
+    assert!(models[0] != models[2]);
     assert_ne!(SeriesStyle::Clean.dash(), SeriesStyle::Adversarial.dash());
 }
 
@@ -236,7 +251,8 @@ fn what_is_no_number_is_left_out() {
     ] {
         for size in [[300.0, 200.0], [0.0, -3.0], [none, f32::MIN_POSITIVE]] {
             let svg = chart.svg(size[0], size[1]);
-            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{chart:?}: {svg}");
+            assert!(!svg.contains("NaN"), "{chart:?}: {svg}");
+            assert!(!svg.contains("inf"), "{chart:?}: {svg}");
         }
     }
     let broken = form(Form::Line(vec![[0.0, 1.0], [1.0, 1.0], [none, none], [3.0, 0.0], [4.0, 1.0]])).svg(300.0, 200.0);
@@ -306,8 +322,10 @@ fn maps_and_regions_show_their_ends_and_names() {
     let svg = everything().svg(700.0, 400.0);
     let ends = [Scale::Diverging.color(0), Scale::Diverging.color(Scale::LEVELS - 1)];
     assert_eq!(ends, ["#542788", "#b35806"]);
-    assert!(svg.contains("−12") && svg.contains(">12<"), "as far below zero as above");
-    assert!(svg.contains(">cat<") && svg.contains(">dog<"));
+    assert!(svg.contains("−12"), "as far below zero as above");
+    assert!(svg.contains(">12<"), "as far below zero as above");
+    assert!(svg.contains(">cat<"));
+    assert!(svg.contains(">dog<"));
     assert_eq!(Scale::Diverging.level(0.0, [-3.0, 3.0]), Some(Scale::LEVELS / 2));
     assert_eq!(Scale::Sequential.level(f32::NAN, [0.0, 1.0]), None);
     assert_eq!(Scale::Sequential.ends(&[f32::NAN, 2.0, 5.0]), [2.0, 5.0]);
@@ -316,12 +334,14 @@ fn maps_and_regions_show_their_ends_and_names() {
 #[test]
 fn a_file_stands_alone() {
     let svg = everything().svg(700.0, 400.0);
-    assert!(
-        svg.contains("var(--clean, #0072b2)") && svg.contains("role=\"img\"") && svg.contains("<desc>A test.</desc>")
-    );
+    assert!(svg.contains("var(--clean, #0072b2)"));
+    assert!(svg.contains("role=\"img\""));
+    assert!(svg.contains("<desc>A test.</desc>"));
     let file = standalone_svg(&svg);
-    assert!(!file.contains("var(") && !file.contains("inherit"), "{file}");
-    assert!(file.contains("stroke=\"#0072b2\"") && file.contains("fill=\"#14181d\""));
+    assert!(!file.contains("var("), "{file}");
+    assert!(!file.contains("inherit"), "{file}");
+    assert!(file.contains("stroke=\"#0072b2\""));
+    assert!(file.contains("fill=\"#14181d\""));
     assert_eq!(file.matches("<g").count(), file.matches("</g>").count());
     assert_eq!(file.matches('"').count() % 2, 0);
 }
@@ -343,11 +363,13 @@ fn the_way_of_attacks_is_drawn_over_their_goal() {
         [["goal", "", "0"], ["pgd succeeds", "0", "2"], ["pgd succeeds", "10", "1"], ["pgd succeeds", "20", "-1"]]
     );
     let single = attack_trace::chart(&[trace("fgsm", &[2.0, -1.0], 1, true)], "").unwrap().svg(500.0, 240.0);
-    assert!(single.contains(">1<") && !single.contains(">0.2<"), "there is no step 0.2: {single}");
+    assert!(single.contains(">1<"), "there is no step 0.2: {single}");
+    assert!(!single.contains(">0.2<"), "there is no step 0.2: {single}");
     let two = [trace("apgd-ce", &[2.0, 1.0], 100, false), trace("square", &[2.0, -0.5], 5000, true)];
     let chart = attack_trace::chart(&two, "words").unwrap();
     let svg = chart.svg(500.0, 240.0);
     assert_eq!(svg.matches("<polyline").count(), 2);
-    assert!(svg.contains(">apgd-ce<") && svg.contains("square succeeds"), "{svg}");
+    assert!(svg.contains(">apgd-ce<"), "{svg}");
+    assert!(svg.contains("square succeeds"), "{svg}");
     assert!(!attack_trace::chart(&[trace("pgd", &[], 0, false)], "").unwrap().svg(300.0, 200.0).contains("NaN"));
 }

@@ -95,14 +95,16 @@ fn evaluate_writes_a_report() {
     let read = |name: &str| fs::read_to_string(folder.join("run").join(name)).unwrap();
     let shown = format!("{:.2} %", 100.0 * accuracies[0][1]);
     let row = text.lines().find(|line| line.starts_with("| pgd-3 |")).unwrap();
-    assert!(row.contains(&shown) && read("report.md").contains(row), "{row}");
+    assert!(row.contains(&shown), "{row}");
+    assert!(read("report.md").contains(row), "{row}");
     assert_eq!(read("report.md").matches("\n## ").count(), 12, "a table for each corruption");
     assert_eq!(read("report.csv").lines().count(), 1 + 2 * (1 + (1 + 12 * 6) + 2));
     let csv = read("report.csv");
     let row = csv.lines().find_map(|line| line.strip_prefix("\"ce\",pgd-3,,,12,")).unwrap();
     same(&[row.split(',').next().unwrap().parse().unwrap()], &[accuracies[1][1]]);
     let svg = read("accuracy.svg");
-    assert!(svg.starts_with("<svg") && ["otjr", "pgd-3", "motion_blur"].iter().all(|name| svg.contains(name)));
+    assert!(svg.starts_with("<svg"));
+    assert!(["otjr", "pgd-3", "motion_blur"].iter().all(|name| svg.contains(name)));
     refused(evaluate(folder).args(["--weights", CE, "--out", "run"]), "contains a run");
 }
 
@@ -208,5 +210,6 @@ fn bad_arguments_are_rejected_with_a_reason() {
     // A checkpoint without class names is accepted.
     let (run, text) =
         output(evaluate(folder).args(["--weights", "unnamed.safetensors", "--attacks", "clean", "--limit", "4"]));
-    assert!(run.status.success() && text.contains("| clean |"), "{text}");
+    assert!(run.status.success(), "{text}");
+    assert!(text.contains("| clean |"), "{text}");
 }

@@ -34,7 +34,8 @@ fn models_are_compared() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let (run, text) = output(&mut study(folder, &[CE, OTJR]));
-    assert!(run.status.success() && text.contains("ce: clean"), "{text}");
+    assert!(run.status.success(), "{text}");
+    assert!(text.contains("ce: clean"), "{text}");
     for name in ["ce", "otjr"] {
         let findings = json(&folder.join(format!("out/{name}.json")));
         let device = burn::tensor::Device::flex();
@@ -50,7 +51,8 @@ fn models_are_compared() {
         assert_eq!((findings["curves"][1]["attack"].as_str(), findings["clean"].as_f64()), (Some("pgd"), Some(clean)));
         assert_eq!(findings["curves"][1]["robust"][3].as_f64(), Some(robust));
         let norm = |along: &str| findings[along]["norm"].as_f64().unwrap();
-        assert!(norm("along_transport") > 0.0 && norm("at_random") > 0.0);
+        assert!(norm("along_transport") > 0.0);
+        assert!(norm("at_random") > 0.0);
         let layers: Vec<_> = findings["shifts"].as_array().unwrap().iter().map(|shift| &shift["layer"]).collect();
         assert_eq!((layers[0], layers[layers.len() - 1]), (&"pixels".into(), &"logits".into()));
     }
@@ -62,7 +64,8 @@ fn models_are_compared() {
         assert!(fs::read_to_string(folder.join("out").join(figure)).unwrap().starts_with("<svg"), "{figure}");
     }
     let (run, text) = output(&mut study(folder, &[OTJR, CE]));
-    assert!(run.status.success() && !text.contains("clean"), "{text}");
+    assert!(run.status.success(), "{text}");
+    assert!(!text.contains("clean"), "{text}");
     refused(&mut study(folder, &[FIXTURE]), "has 3 classes, the images have 10");
     refused(&mut study(folder, &["nowhere.safetensors"]), "could not read nowhere.safetensors");
 }

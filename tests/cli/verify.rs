@@ -10,7 +10,8 @@ use super::{FIXTURE, output};
 fn verify_passes_and_fails() {
     let verify = |arguments: &[&str]| output(Command::new(env!("CARGO_BIN_EXE_verify")).args(arguments));
     let (run, text) = verify(&[FIXTURE, "--device", "cpu"]);
-    assert!(run.status.success() && text.contains("23 of 23 groups"), "{text}");
+    assert!(run.status.success(), "{text}");
+    assert!(text.contains("23 of 23 groups"), "{text}");
     let (run, text) = verify(&[FIXTURE, "--json", "--float", "f32"]);
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert!(run.status.success());
@@ -25,5 +26,6 @@ fn verify_passes_and_fails() {
     assert_eq!(run.status.code(), Some(1), "{text}");
     assert!(text.contains("jac.sw  FAILED"), "{text}");
     let (run, text) = verify(&["nowhere.safetensors"]);
-    assert!(run.status.code() == Some(2) && text.contains("nowhere.safetensors"), "{text}");
+    assert!(run.status.code() == Some(2), "{text}");
+    assert!(text.contains("nowhere.safetensors"), "{text}");
 }

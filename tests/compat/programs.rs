@@ -94,7 +94,8 @@ fn an_interrupted_training_run_is_resumed() {
     assert_eq!(found.iter().map(|record| record.step).collect::<Vec<_>>(), (1..=STEPS).collect::<Vec<_>>());
     for (found, whole) in found.iter().zip(&whole) {
         assert_near(found.loss.into(), whole.loss.into(), 0.02, &format!("the loss of step {}", found.step));
-        assert!(found.distance.is_some() && found.jacobian.is_some());
+        assert!(found.distance.is_some());
+        assert!(found.jacobian.is_some());
     }
     assert_eq!(checkpoint(&run.join("checkpoint.safetensors")).metadata["step"], STEPS.to_string());
     let epochs = fs::read_to_string(run.join("validation.jsonl")).expect("there is a log of the epochs");
@@ -102,7 +103,8 @@ fn an_interrupted_training_run_is_resumed() {
     assert_eq!((old.lines().count(), epochs.lines().count()), (1, 2));
     assert_eq!(epochs.lines().next(), old.lines().next());
     let events = |begin: &str| run.join(format!("events.out.tfevents.{begin}")).exists();
-    assert!(events("0000000000") && events(&format!("{step:010}")), "TensorBoard shows both sessions");
+    assert!(events("0000000000"), "TensorBoard shows both sessions");
+    assert!(events(&format!("{step:010}")), "TensorBoard shows both sessions");
 }
 
 #[test]

@@ -40,8 +40,10 @@ fn refused(input: &Path, options: &[&str], because: &str) {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.safetensors");
     let (success, text) = convert(input, &output, options);
-    assert!(!success && !output.exists(), "{text}");
-    assert!(text.contains(because) && !text.contains("panicked"), "'{because}' is not in: {text}");
+    assert!(!success, "{text}");
+    assert!(!output.exists(), "{text}");
+    assert!(text.contains(because), "'{because}' is not in: {text}");
+    assert!(!text.contains("panicked"), "'{because}' is not in: {text}");
 }
 
 fn checkpoint(path: &Path) -> Checkpoint {
@@ -172,7 +174,8 @@ fn mismatches_are_reported() {
     let text = with(&|s| drop(s.insert("branch.block1.layer.0.conv1.weight".into(), vec![16, 16, 3, 3])));
     assert!(text.contains("contains 2 networks"), "{text}");
     let text = with(&|s| *s = BTreeMap::from([("patch_embed.proj.weight".to_owned(), vec![9, 3, 4, 4])]));
-    assert!(text.contains("no supported network") && text.contains("patch_embed.proj.weight"), "{text}");
+    assert!(text.contains("no supported network"), "{text}");
+    assert!(text.contains("patch_embed.proj.weight"), "{text}");
 }
 
 /// The list of expected names must match the names of the layers.

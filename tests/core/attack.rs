@@ -118,12 +118,14 @@ tests! {
         let threat = ThreatModel { norm: Norm::L1, epsilon };
         let drawn = threat.random(&x, &mut random::stream(7, StreamId::Attack, 0));
         let size = threat.distance(&drawn, &x);
-        assert!(size > 0.99 * epsilon && size <= epsilon, "{size}");
+        assert!(size > 0.99 * epsilon, "{size}");
+        assert!(size <= epsilon, "{size}");
         let moved: Vec<f32> = drawn.iter().zip(&x).map(|(a, x)| (a - x) * N as f32 / epsilon).collect();
         let share = |of: &dyn Fn(f32) -> bool| moved.iter().filter(|d| of(**d)).count() as f32 / N as f32;
         assert!(moved.iter().all(|d| d.abs() < 20.0), "a share of 20 comes once in 10^5 draws");
         // In an exponential distribution 1/e of the values exceed the mean. Half of the changes are positive.
-        assert!((share(&|d| d.abs() > 1.0) - 0.368).abs() < 0.03 && (share(&|d| d > 0.0) - 0.5).abs() < 0.03);
+        assert!((share(&|d| d.abs() > 1.0) - 0.368).abs() < 0.03);
+        assert!((share(&|d| d > 0.0) - 0.5).abs() < 0.03);
     }
 
     /// The attack on an image depends neither on the other images of the batch nor on which of them are already misclassified.
@@ -155,7 +157,8 @@ tests! {
         let task = task(&model, images(1));
         let with = |schedule| run(&Pgd { schedule, ..pgd(Norm::Linf, 0.002) }, &model, &task)[0].margin;
         let all = [StepSchedule::Constant, StepSchedule::Linear, StepSchedule::Cosine].map(with);
-        assert!(all[0] != all[1] && all[1] != all[2], "{all:?}");
+        assert!(all[0] != all[1], "{all:?}");
+        assert!(all[1] != all[2], "{all:?}");
     }
 
     /// An observer is called after each step and can stop the attack. The result so far is returned.
@@ -193,7 +196,8 @@ tests! {
             let noise = inner::noise(x.dims(), &config, &mut rng, &x.device());
             let x_adv = values(&inner::perturb(&model, &x, &y, objective, &config, noise));
             let largest = Norm::Linf.distance(&x_adv, &task.images);
-            assert!(largest <= 0.02 + f32::EPSILON && largest > 0.019);
+            assert!(largest <= 0.02 + f32::EPSILON);
+            assert!(largest > 0.019);
             assert!(margins(&x_adv) < margins(&task.images));
         }
     }
@@ -210,6 +214,7 @@ tests! {
         }
         let task = AttackBatch { images: vec![0.52; N], goals: vec![Goal::Untargeted(1)], image_ids: vec![0] };
         let survives = |epsilon| !run(&Pgd { steps: 12, ..pgd(Norm::Linf, epsilon) }, &Brightness, &task)[0].succeeded();
-        assert!(survives(0.019) && !survives(0.021));
+        assert!(survives(0.019));
+        assert!(!survives(0.021));
     }
 }

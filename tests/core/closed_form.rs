@@ -116,7 +116,8 @@ tests! {
                         _ if norm == Norm::L1 => 1.06,
                         _ => 1.01,
                     };
-                    assert!(distance > 0.99 * exact && distance < slack * exact, "{kind} {norm}: {distance}, exact {exact}");
+                    assert!(distance > 0.99 * exact, "{kind} {norm}: {distance}, exact {exact}");
+                    assert!(distance < slack * exact, "{kind} {norm}: {distance}, exact {exact}");
                 }
             }
         }
@@ -160,7 +161,8 @@ tests! {
         let inside = |i: &usize| near[*i] != x[*i] && near[*i] > 0.0 && near[*i] < 1.0;
         let taken: Vec<f32> = (0..N).filter(inside).map(|i| (far[i] - near[i]).abs()).collect();
         let (least, most) = taken.iter().fold((f32::MAX, 0f32), |(a, b), &v| (a.min(v), b.max(v)));
-        assert!(taken.len() > 100 && most - least < 1e-4, "{} {least} {most}", taken.len());
+        assert!(taken.len() > 100, "{} {least} {most}", taken.len());
+        assert!(most - least < 1e-4, "{} {least} {most}", taken.len());
         for i in 0..N {
             let d = (far[i] - x[i]).abs();
             assert!(near[i] != x[i] || d <= most + 1e-4, "pixel {i} was left at the image though it had {d}");
@@ -193,7 +195,10 @@ tests! {
         // A confident model: in float32 the probability would round to 1 and the gradient to 0.
         let mut dz = [0f32; 3];
         let value = Loss::CrossEntropy.value_and_grad(Goal::Untargeted(0), &[40.0, 0.0, 1.0], &mut dz);
-        assert!(value > 0.0 && dz[0] < 0.0 && dz[2] > dz[1] && dz[1] > 0.0, "{value} {dz:?}");
+        assert!(value > 0.0, "{value} {dz:?}");
+        assert!(dz[0] < 0.0, "{value} {dz:?}");
+        assert!(dz[2] > dz[1], "{value} {dz:?}");
+        assert!(dz[1] > 0.0, "{value} {dz:?}");
     }
 
     /// Attacks on the cross-entropy work on very confident models. With two classes the gradient has only one direction.
@@ -264,7 +269,8 @@ tests! {
         assert_eq!(names(AttackKind::Autoattack, 3), ["apgd-ce", "fab-t", "square"]);
         assert_eq!(names(AttackKind::AutoattackRand, 2), ["apgd-ce"]);
         let flags = autoattack::left_out(AttackKind::Autoattack, 3);
-        assert!(flags.len() == 1 && flags[0].to_string().contains("apgd-t"), "{flags:?}");
+        assert!(flags.len() == 1, "{flags:?}");
+        assert!(flags[0].to_string().contains("apgd-t"), "{flags:?}");
         assert_eq!(autoattack::left_out(AttackKind::Autoattack, 10), []);
     }
 }

@@ -27,7 +27,8 @@ tests! {
     fn settings_are_presentable() {
         let settings: Vec<_> = TrainConfig::settings().into_iter().chain(AttackConfig::settings()).collect();
         for setting in &settings {
-            assert!(!setting.help.is_empty() && !setting.key.contains('_'), "{setting:?}");
+            assert!(!setting.help.is_empty(), "{setting:?}");
+            assert!(!setting.key.contains('_'), "{setting:?}");
         }
         let mut keys: Vec<_> = TrainConfig::settings().iter().map(|s| s.key).collect();
         keys.sort();
@@ -64,7 +65,9 @@ tests! {
             ("color", "red", "unknown setting"),
         ] {
             let error = config.set(key, value).unwrap_err().to_string();
-            assert!(error.contains(problem) && error.contains(key) && error.contains(value), "{error}");
+            assert!(error.contains(problem), "{error}");
+            assert!(error.contains(key), "{error}");
+            assert!(error.contains(value), "{error}");
         }
         assert_eq!(config, AttackConfig::default());
     }

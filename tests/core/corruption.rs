@@ -60,7 +60,8 @@ tests! {
             let runs = if kind == Corruption::Saturate { vec![&far[..2], &far[2..]] } else { vec![&far[..]] };
             for run in runs {
                 let alike = |a, b| kind == Corruption::MotionBlur && [a, b] == [&far[2], &far[3]];
-                assert!(run[0] > 0.0 && run.is_sorted_by(|a, b| a < b || alike(a, b)), "{kind} {far:?}");
+                assert!(run[0] > 0.0, "{kind} {far:?}");
+                assert!(run.is_sorted_by(|a, b| a < b || alike(a, b)), "{kind} {far:?}");
             }
         }
     }
@@ -125,7 +126,9 @@ tests! {
         for (x, amount) in all(Corruption::Brightness, &gray(100)).iter().zip([12.75f32, 25.5, 38.25, 51.0, 76.5]) {
             let [r, g, b] = color(x);
             // Rounded to the nearest level; ties may go either way.
-            assert!(r == g && g == b && (f32::from(r) - 100.0 - amount).abs() < 0.501, "{r} {amount}");
+            assert!(r == g, "{r} {amount}");
+            assert!(g == b, "{r} {amount}");
+            assert!((f32::from(r) - 100.0 - amount).abs() < 0.501, "{r} {amount}");
         }
         // 200 becomes 251 and the other channels keep their ratio to it; values are limited to white.
         assert_eq!(color(&Corruption::Brightness.apply(4, &plain([200, 50, 0]), 0, 0)), [251, 63, 0]);
@@ -172,14 +175,17 @@ tests! {
         assert_eq!((lit(&disc).len(), disc[row * IMAGE_SIZE + column]), (9, 28));
         // Half a line with a slope of at most 45 degrees. A kernel to the right moves light to the left.
         let streak = lit(&Corruption::MotionBlur.apply(5, &point, 0, 0));
-        assert!(streak.len() > 4 && streak.iter().all(|[x, y]| *x <= 0 && y.abs() <= -x + 1), "{streak:?}");
+        assert!(streak.len() > 4, "{streak:?}");
+        assert!(streak.iter().all(|[x, y]| *x <= 0 && y.abs() <= -x + 1), "{streak:?}");
     }
 
     /// Higher qualities are closer to the original, and smooth images hardly change.
     fn jpeg_is_ordered_by_quality() {
         let image = synthetic::image(0, 5);
         let far: Vec<f64> = all(Corruption::JpegCompression, &image).iter().map(|x| distance(x, &image)).collect();
-        assert!(far.is_sorted() && far[0] > 0.5 && far[4] < 25.0, "{far:?}");
+        assert!(far.is_sorted(), "{far:?}");
+        assert!(far[0] > 0.5, "{far:?}");
+        assert!(far[4] < 25.0, "{far:?}");
         assert!(all(Corruption::JpegCompression, &gray(128)).iter().all(|x| distance(x, &gray(128)) <= 1.0));
     }
 

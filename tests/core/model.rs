@@ -126,7 +126,9 @@ tests! {
             let bound = 1.0 / (inputs as f32).sqrt();
             let new = &weight.values[4 * inputs..];
             let largest = new.iter().fold(0.0, |m: f32, v| m.max(v.abs()));
-            assert!(largest <= bound && largest > 0.9 * bound && new[..inputs] != new[inputs..], "{new:?}");
+            assert!(largest <= bound, "{new:?}");
+            assert!(largest > 0.9 * bound, "{new:?}");
+            assert!(new[..inputs] != new[inputs..], "{new:?}");
             assert_eq!(bias.values[4..] == [0.0; 2], name == "wrn-10-1");
 
             let again = Model::from_arrays(&wide, &Device::flex()).unwrap();

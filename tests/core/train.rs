@@ -184,7 +184,8 @@ tests! {
         let close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
         let own = |i: usize| (0..10).find(|&c| y[10 * i + c] == 1.0).unwrap();
         let shares: Vec<f32> = (0..8).map(|i| mixed_y[10 * i + own(i)]).filter(|share| *share < 1.0).collect();
-        assert!(!shares.is_empty() && shares.iter().all(|s| (s - shares[0]).abs() < 1e-6), "{shares:?}");
+        assert!(!shares.is_empty(), "{shares:?}");
+        assert!(shares.iter().all(|s| (s - shares[0]).abs() < 1e-6), "{shares:?}");
         let mix = |a: &[f32], b: &[f32]| -> Vec<f32> { a.iter().zip(b).map(|(a, b)| shares[0] * a + (1.0 - shares[0]) * b).collect() };
         for i in 0..8 {
             let partner = (0..8).find(|&j| close(&mix(&row(&x, i, IMAGE_LEN), &row(&x, j, IMAGE_LEN)), &row(&mixed_x, i, IMAGE_LEN)));
@@ -216,7 +217,8 @@ tests! {
         let history = [at(1, 0.5, 0.2), at(2, 0.6, 0.4), at(3, 0.7, 0.4), at(4, 0.7, 0.4), at(5, 0.9, 0.3)];
         assert_eq!(validation::best(&history).unwrap().epoch, 3);
         assert_eq!([0, 1, 2, 3].map(|patience| validation::is_over(&history, patience)), [false, true, true, false]);
-        assert!(validation::best(&[]).is_none() && !validation::is_over(&[], 1));
+        assert!(validation::best(&[]).is_none());
+        assert!(!validation::is_over(&[], 1));
     }
 
     /// Validation measures the clean accuracy and the accuracy under PGD-10, like [`otjr::evaluate`]. It uses the averaged
@@ -238,7 +240,8 @@ tests! {
         let top = |z: &[f32]| (0..10).fold(0, |best, c| if z[c] > z[best] { c } else { best });
         let right = (0..10).filter(|&i| top(&z[10 * i..10 * i + 10]) == usize::from(aside.labels[i])).count();
         assert_eq!(judged.clean, right as f64 / 10.0);
-        assert!(judged.robust <= judged.clean && judged.epoch == 1);
+        assert!(judged.robust <= judged.clean);
+        assert!(judged.epoch == 1);
         let stopped = validation::validate(&trainer, 1, &aside, |_: &otjr::evaluate::State| std::ops::ControlFlow::Break(()));
         assert_eq!(ready(stopped).unwrap(), (right == 0).then_some(judged));
     }
@@ -246,10 +249,14 @@ tests! {
     fn rates() {
         let at = |schedule, step| schedule::factor(&TrainConfig { schedule, ..TrainConfig::default() }, step, 100);
         assert_eq!([0, 74, 75, 89, 90, 99].map(|s| at(Schedule::Steps, s)), [1.0, 1.0, 0.1, 0.1, 0.01, 0.01]);
-        assert!(at(Schedule::Cosine, 0) == 1.0 && (at(Schedule::Cosine, 50) - 0.5).abs() < 1e-6);
+        assert!(at(Schedule::Cosine, 0) == 1.0);
+        assert!((at(Schedule::Cosine, 50) - 0.5).abs() < 1e-6);
         let cycle: Vec<f32> = (0..100).map(|s| at(Schedule::OneCycle, s)).collect();
-        assert!(cycle[..30].is_sorted() && cycle[30..].is_sorted_by(|a, b| a >= b));
-        assert!(cycle[0] < 0.05 && cycle[30] == 1.0 && cycle[99] < 0.01);
+        assert!(cycle[..30].is_sorted());
+        assert!(cycle[30..].is_sorted_by(|a, b| a >= b));
+        assert!(cycle[0] < 0.05);
+        assert!(cycle[30] == 1.0);
+        assert!(cycle[99] < 0.01);
     }
 
     /// Resumed runs are equal bit for bit, also across the end of an epoch and for every objective.

@@ -60,13 +60,16 @@ fn a_square_is_cut_out_of_all_planes() {
         let mut image = vec![1.0; IMAGE_LEN];
         cut_out(8, &mut rng(i), &mut image);
         let planes: Vec<_> = image.chunks_exact(IMAGE_SIZE * IMAGE_SIZE).collect();
-        assert!(planes[0] == planes[1] && planes[1] == planes[2]);
+        assert!(planes[0] == planes[1]);
+        assert!(planes[1] == planes[2]);
         let gray: Vec<usize> = (0..IMAGE_SIZE * IMAGE_SIZE).filter(|&i| planes[0][i] == 0.5).collect();
         let range = |values: Vec<usize>| values.iter().max().unwrap() - values.iter().min().unwrap() + 1;
         let [rows, columns] =
             [gray.iter().map(|i| i / IMAGE_SIZE).collect(), gray.iter().map(|i| i % IMAGE_SIZE).collect()].map(range);
         assert_eq!(gray.len(), rows * columns);
-        assert!(planes[0].iter().all(|v| [0.5, 1.0].contains(v)) && rows <= 8 && columns <= 8);
+        assert!(planes[0].iter().all(|v| [0.5, 1.0].contains(v)));
+        assert!(rows <= 8);
+        assert!(columns <= 8);
         sizes.insert(gray.len());
     }
     assert_eq!(sizes.last(), Some(&64));

@@ -76,7 +76,8 @@ fn a_run_on_two_hosts() {
     assert!(text.contains("the device at 127.0.0.1"), "{text}");
     let (_, one) = train(folder, "one", &["--device", "cpu", "--accumulate", "2"]);
     println!("{two:?} {one:?}");
-    assert!(one.len() == 3 && two.len() == 3, "{text}");
+    assert!(one.len() == 3, "{text}");
+    assert!(two.len() == 3, "{text}");
     assert!(one.iter().zip(&two).all(|(a, b)| (a - b).abs() <= 1e-4 * b.abs()), "{one:?} {two:?}");
 }
 
@@ -95,7 +96,8 @@ fn a_host_that_is_gone() {
         server.process.kill().unwrap();
         run.join().unwrap()
     });
-    assert!(text.contains("one of the devices failed") && text.contains("train --resume run"), "{text}");
+    assert!(text.contains("one of the devices failed"), "{text}");
+    assert!(text.contains("train --resume run"), "{text}");
     assert!(!text.contains("panicked"), "{text}");
 }
 
@@ -104,5 +106,6 @@ fn a_host_that_is_gone() {
 fn no_device_is_served() {
     let folder = tempfile::tempdir().unwrap();
     let (text, _) = train(folder.path(), "run", &["--devices", "cpu,ws://127.0.0.1:1"]);
-    assert!(text.contains("no device is served at 127.0.0.1:1") && !text.contains("panicked"), "{text}");
+    assert!(text.contains("no device is served at 127.0.0.1:1"), "{text}");
+    assert!(!text.contains("panicked"), "{text}");
 }

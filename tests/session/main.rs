@@ -100,7 +100,8 @@ fn a_model_and_an_image_are_loaded_and_attacked() {
     let epsilon = 8.0 / 255.0;
     for attack in ["fgsm", "pgd"] {
         let result = user.attack(&[("attack", attack), ("epsilon", "8/255")], None);
-        assert!(result.linf <= epsilon && result.linf > 0.9 * epsilon);
+        assert!(result.linf <= epsilon);
+        assert!(result.linf > 0.9 * epsilon);
         for (a, b) in result.pixels.iter().zip(&image.pixels) {
             assert!((a - *b as f32 / 255.0).abs() <= epsilon);
         }
@@ -122,22 +123,25 @@ fn autoattack_reports_traces() {
     };
     let events = user.send(attack("0.3"));
     let Some(Event::AttackDone { traces, result, flags, .. }) = events.last() else { panic!("{events:?}") };
-    assert!(result.succeeded && flags.is_empty(), "{flags:?}");
+    assert!(result.succeeded, "{flags:?}");
+    assert!(flags.is_empty(), "{flags:?}");
     let last = traces.last().unwrap();
-    assert!(last.succeeded && last.steps > 0 && last.queries.forward > 0);
-    assert!(
-        *last.margins.last().unwrap() <= 0.0 && last.margins[0] > 0.0 && last.margins.len() <= Trace::MAX_MARGINS + 2
-    );
-    assert!(result.linf <= 0.3 && result.distance.unwrap() <= 0.3);
+    assert!(last.succeeded);
+    assert!(last.steps > 0);
+    assert!(last.queries.forward > 0);
+    assert!(*last.margins.last().unwrap() <= 0.0);
+    assert!(last.margins[0] > 0.0);
+    assert!(last.margins.len() <= Trace::MAX_MARGINS + 2);
+    assert!(result.linf <= 0.3);
+    assert!(result.distance.unwrap() <= 0.3);
     // Steps after a success are neither run nor reported.
     let settings = vec![("attack".into(), "apgd-t".into()), ("epsilon".into(), "0.3".into())];
     let events = user.send(Command::Attack { id: 7, slot: Slot::Robust, settings, target: None });
     let Some(Event::AttackDone { traces, .. }) = events.last() else { panic!("{events:?}") };
     let [steps, gradients] = [traces[0].steps, traces[0].queries.backward as usize];
-    assert!(
-        traces[0].succeeded && steps < gradients && traces[0].margins.len() <= gradients + 3,
-        "{steps} {gradients}"
-    );
+    assert!(traces[0].succeeded, "{steps} {gradients}");
+    assert!(steps < gradients, "{steps} {gradients}");
+    assert!(traces[0].margins.len() <= gradients + 3, "{steps} {gradients}");
     user.fails(
         Command::Attack { id: 9, slot: Slot::Robust, settings: vec![("attack".into(), "cw".into())], target: None },
         ErrorScope::Attack,
@@ -159,7 +163,8 @@ fn many_images_are_evaluated() {
         panic!("{events:?}")
     };
     assert_eq!((report.accuracy.images, report.records.len(), report.part), (20, 1, 1.0));
-    assert!(report.accuracy.clean >= 18 && report.accuracy.robust <= report.accuracy.clean, "{report:?}");
+    assert!(report.accuracy.clean >= 18, "{report:?}");
+    assert!(report.accuracy.robust <= report.accuracy.clean, "{report:?}");
 }
 
 #[test]
@@ -338,9 +343,11 @@ fn every_probe_has_a_result_for_each_model() {
         let ProbeResult::Layers(shifts) = ask(Probe::Layers) else { panic!() };
         assert_eq!((&*shifts[0].name, shifts.len()), ("pixels", 8), "pixels, conv1, three units, bn1, latent, logits");
         let ProbeResult::ChannelMaps(maps) = ask(Probe::ChannelMaps("block1.layer.0".into())) else { panic!() };
-        assert!(!maps.channels.is_empty() && maps.channels[0].difference > 0.0);
+        assert!(!maps.channels.is_empty());
+        assert!(maps.channels[0].difference > 0.0);
         let ProbeResult::Embedding(way) = ask(Probe::Embedding) else { panic!() };
-        assert!(way.path.len() > 10 && way.path.first() != way.path.last());
+        assert!(way.path.len() > 10);
+        assert!(way.path.first() != way.path.last());
         let ProbeResult::AttackSteps(moments) = ask(Probe::AttackSteps) else { panic!() };
         assert_eq!(
             (moments.len(), way.path.len()),
@@ -350,7 +357,8 @@ fn every_probe_has_a_result_for_each_model() {
         assert_eq!(moments.iter().map(|m| m.step).collect::<Vec<_>>(), (0..=20).collect::<Vec<_>>());
         let [first, .., last] = &moments[..] else { panic!() };
         assert_eq!((&first.attack[..], &last.attack[..]), ("", "pgd"));
-        assert!(first.x.iter().zip(&last.x).all(|(a, b)| (a - b).abs() <= 8.0 / 255.0) && first.x != last.x);
+        assert!(first.x.iter().zip(&last.x).all(|(a, b)| (a - b).abs() <= 8.0 / 255.0));
+        assert!(first.x != last.x);
         assert!(moments.iter().all(|m| (m.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5));
         assert!(first.probabilities != last.probabilities);
         let ProbeResult::Transport(transport) = ask(Probe::Transport) else { panic!() };
@@ -358,7 +366,8 @@ fn every_probe_has_a_result_for_each_model() {
         let ProbeResult::Jacobian(reactions) = ask(Probe::Jacobian) else { panic!() };
         assert_eq!((reactions.transport.norms.len(), reactions.random.maps[0].len()), (32, 3072));
         let ProbeResult::MarginCurve(curve) = ask(Probe::MarginCurve) else { panic!() };
-        assert!(curve[0].margin > 0.0 && curve.last().unwrap().margin <= 0.0, "{curve:?}");
+        assert!(curve[0].margin > 0.0, "{curve:?}");
+        assert!(curve.last().unwrap().margin <= 0.0, "{curve:?}");
         let ProbeResult::Landscape(around) = ask(Probe::Landscape) else { panic!() };
         assert_eq!(around.values.margin.len(), around.side * around.side);
         // The clean image is a grid point.
@@ -389,8 +398,11 @@ fn steps_of_short_and_long_attacks_are_recorded() {
     assert!(deepfool.len() > 1, "it needs a few of 50 steps");
     let long = steps_of(&[("attack", "apgd-ce"), ("epsilon", "0.1/255"), ("steps", "100")]);
     let steps: Vec<usize> = long.iter().map(|m| m.step).collect();
-    assert!(steps.is_sorted_by(|a, b| a < b) && steps[..21].iter().copied().eq(0..=20), "{steps:?}");
-    assert!(steps.len() > 30 && steps.len() <= 41 && steps.last() == Some(&100), "{steps:?}");
+    assert!(steps.is_sorted_by(|a, b| a < b), "{steps:?}");
+    assert!(steps[..21].iter().copied().eq(0..=20), "{steps:?}");
+    assert!(steps.len() > 30, "{steps:?}");
+    assert!(steps.len() <= 41, "{steps:?}");
+    assert!(steps.last() == Some(&100), "{steps:?}");
 }
 
 /// The explorer uses the loaded reference images for a model whose classes differ from those of the built-in data set.

@@ -70,7 +70,8 @@ fn an_interrupted_or_moved_run_ends_with_the_same_bytes() {
     let (records, snapshots) = train(&mut user, 3);
     assert_eq!((records.len(), records[2].step), (3, 3));
     assert_eq!(snapshots.len(), 1, "a snapshot before the first step");
-    assert!(snapshots[0].batch.is_none() && snapshots[0].tracked.is_some());
+    assert!(snapshots[0].batch.is_none());
+    assert!(snapshots[0].tracked.is_some());
     user.attack(&[("steps", "2")], None);
     train(&mut user, 1);
     let (name, copy) = export(&mut user, ExportPurpose::SaveRun);
@@ -113,7 +114,8 @@ fn some_settings_change_during_a_run() {
     let tune = |key: &str, value: &str| Command::UpdateSettings { settings: vec![(key.into(), value.into())] };
     let events = user.send(tune("rate", "0.01"));
     let [Event::RunReady { run }] = &events[..] else { panic!("{events:?}") };
-    assert!(run.settings.contains(&("rate".into(), "0.01".into())) && run.step == 1);
+    assert!(run.settings.contains(&("rate".into(), "0.01".into())));
+    assert!(run.step == 1);
     let (records, _) = train(&mut user, 1);
     assert!(records[0].rate <= 0.01);
     user.fails(tune("batch", "8"), ErrorScope::Training, "cannot change during a run");
@@ -151,7 +153,8 @@ fn deferred_commands_wait() {
     queue.push(deferred(), None);
     queue.pop();
     queue.pop();
-    assert!(current_job.get() == 2 && queue.pop().is_some());
+    assert!(current_job.get() == 2);
+    assert!(queue.pop().is_some());
     assert_eq!(current_job.get(), 0, "waiting commands interrupt training");
     queue.pop();
     queue.push(Command::Train { id: 3, steps: 9 }, None);
@@ -177,7 +180,8 @@ fn a_loaded_model_is_fine_tuned() {
     let [Event::RunReady { run }] = &events[..] else { panic!("{events:?}") };
     assert_eq!(run.architecture, "wrn-10-1", "the architecture of the loaded model");
     let (_, snapshots) = train(&mut user, 2);
-    assert!(snapshots[0].clean > 0.8 && snapshots[0].robust > 0.6, "{snapshots:?}");
+    assert!(snapshots[0].clean > 0.8, "{snapshots:?}");
+    assert!(snapshots[0].robust > 0.6, "{snapshots:?}");
     assert_eq!(user.attack(&[("steps", "3")], None), before);
     // The trained model can be exported, loaded and attacked.
     let (name, bytes) = export(&mut user, ExportPurpose::LoadModel);

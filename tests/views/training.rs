@@ -281,7 +281,8 @@ fn training_has_controls_of_its_own() {
         SettingsGroup::Train.action("rate", "1".into()),
         UserAction::Train(TrainingAction::Set("rate", "1".into()))
     );
-    assert!(SettingsGroup::Train.check("rate", "x").is_err() && SettingsGroup::Train.check("rate", "0.3").is_ok());
+    assert!(SettingsGroup::Train.check("rate", "x").is_err());
+    assert!(SettingsGroup::Train.check("rate", "0.3").is_ok());
     for setting in &all {
         let stops = slider_stops::stops(setting, Norm::Linf);
         assert!(
@@ -297,9 +298,11 @@ fn training_has_controls_of_its_own() {
         SettingsGroup::Train.help(state, setting)
     };
     assert_eq!(help(&state, "batch"), "Batch size.");
-    assert!(!SettingsGroup::Train.is_used(&state, "mixed") && help(&state, "mixed").ends_with("Not used on the CPU."));
+    assert!(!SettingsGroup::Train.is_used(&state, "mixed"));
+    assert!(help(&state, "mixed").ends_with("Not used on the CPU."));
     state.backend.current = Some((BackendKind::Gpu, "a GPU".into()));
-    assert!(SettingsGroup::Train.is_used(&state, "mixed") && !help(&state, "mixed").contains("Not used"));
+    assert!(SettingsGroup::Train.is_used(&state, "mixed"));
+    assert!(!help(&state, "mixed").contains("Not used"));
     assert!(help(&state, "objective").ends_with("(Le et al., 2023)."));
     state.training.run = Some(run());
     assert_eq!(help(&state, "batch"), "Batch size (cannot change during a run).");
@@ -307,5 +310,6 @@ fn training_has_controls_of_its_own() {
     state.permalink.train.objective = Objective::Ce;
     assert!(help(&state, "train-steps").ends_with("Not used by ce."));
     state.permalink.init_from = InitFrom::Model(Slot::Robust);
-    assert!(!SettingsGroup::Train.is_used(&state, "model") && help(&state, "model").ends_with("starts from a model."));
+    assert!(!SettingsGroup::Train.is_used(&state, "model"));
+    assert!(help(&state, "model").ends_with("starts from a model."));
 }

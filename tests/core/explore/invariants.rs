@@ -143,7 +143,8 @@ tests! {
             assert_eq!((&channel.clean[..], &channel.adversarial[..]), (&x[at.clone()], &x_adv[at]));
         }
         let error = ready(channel_maps(&model, &Device::flex(), &x, &x_adv, "block4", 2)).unwrap_err().to_string();
-        assert!(error.contains("block4") && error.contains("block3.layer.0"), "{error}");
+        assert!(error.contains("block4"), "{error}");
+        assert!(error.contains("block3.layer.0"), "{error}");
         assert!(matches!(ready(channel_maps(&model, &Device::flex(), &x, &images(4, 2), "pixels", 2)), Err(Error::Unsuited(_))));
     }
 
@@ -180,7 +181,8 @@ tests! {
             let expected: Vec<f32> = axis.iter().map(|v| share * v).collect();
             assert!(relative_error(&image, &expected) < 1e-4);
         }
-        assert!(plane.explained[0] > plane.explained[1] && plane.explained[1] > 1.0 / l as f32);
+        assert!(plane.explained[0] > plane.explained[1]);
+        assert!(plane.explained[1] > 1.0 / l as f32);
     }
 
     fn a_plane_of_degenerate_points() {
@@ -323,7 +325,9 @@ tests! {
         let directions = |norm| LandscapePlane::new(&x, &x_adv, norm, 5, Goal::Untargeted(0), [-1.0, 2.0], 4).unwrap();
         let [d1, d2] = directions(Norm::Linf).directions;
         let size = Norm::Linf.norm(d1.into_iter());
-        assert!(d2.iter().all(|v| v.abs() == size) && d2.iter().any(|v| *v > 0.0) && d2.iter().any(|v| *v < 0.0));
+        assert!(d2.iter().all(|v| v.abs() == size));
+        assert!(d2.iter().any(|v| *v > 0.0));
+        assert!(d2.iter().any(|v| *v < 0.0));
         let [d1, d2] = directions(Norm::L2).directions;
         assert!((dot(&d2, &d2) / dot(&d1, &d1) - 1.0).abs() < 1e-4);
         assert!((dot(&d1, &d2) / dot(&d1, &d1)).abs() < 1e-4);
